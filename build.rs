@@ -1,0 +1,28 @@
+//! Hands libtorch's folder on as a run-time search path, so that the program runs from any folder
+//! without `LD_LIBRARY_PATH`, and the git commit as provenance.
+
+use std::process::Command;
+
+fn main() {
+    // `torch-sys` publishes the folder that it linked against (its `links` key is `tch`).
+    println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
+    if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
+        // A link in the clone would tie the program to the clone; the folder behind it stays.
+        let lib = std::fs::canonicalize(&lib).map_or(lib, |path| path.display().to_string());
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+        // Names reached only through libtorch.so's own needs must be found at link time, too.
+        println!("cargo:rustc-link-arg=-Wl,-rpath-link,{lib}");
+        println!("cargo:rustc-env=NEWT_PIPE_LIBTORCH_LIB={lib}");
+    }
+
+    println!("cargo:rerun-if-changed=.git/HEAD");
+    println!("cargo:rerun-if-changed=.git/logs/HEAD");
+    let commit = Command::new("git")
+        .args(["rev-parse", "HEAD"])
+        .output()
+        .ok()
+        .filter(|output| output.status.success())
+        .and_then(|output| String::from_utf8(output.stdout).ok())
+        .unwrap_or_default();
+    println!("cargo:rustc-env=NEWT_PIPE_GIT_COMMIT={}", commit.trim());
+}

@@ -1,0 +1,2 @@
+//! warm
+fn main() { }
