@@ -15,8 +15,17 @@ fn main() {
         println!("cargo:rustc-env=NEWT_PIPE_LIBTORCH_LIB={lib}");
     }
 
-    println!("cargo:rerun-if-changed=.git/HEAD");
-    println!("cargo:rerun-if-changed=.git/logs/HEAD");
+    println!(
+        "cargo:rustc-env=NEWT_PIPE_LIBTORCH_VERSION={}",
+        libtorch_version().unwrap_or_default()
+    );
+
+    // A path that is not there would make every build start here again.
+    for path in [".git/HEAD", ".git/logs/HEAD", "build.rs"] {
+        if std::path::Path::new(path).exists() {
+            println!("cargo:rerun-if-changed={path}");
+        }
+    }
     let commit = Command::new("git")
         .args(["rev-parse", "HEAD"])
         .output()
@@ -25,4 +34,22 @@ fn main() {
         .and_then(|output| String::from_utf8(output.stdout).ok())
         .unwrap_or_default();
     println!("cargo:rustc-env=NEWT_PIPE_GIT_COMMIT={}", commit.trim());
+}
+
+/// The version of the libtorch that is linked, from its headers; provenance.
+fn libtorch_version() -> Option<String> {
+    let lib = std::env::var_os("DEP_TCH_LIBTORCH_LIB")?;
+    let header = std::path::Path::new(&lib).with_file_name("include/torch/headeronly/version.h");
+    let text = std::fs::read_to_string(header).ok()?;
+    let number = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(&format!("#define TORCH_VERSION_{name} ")))
+            .map(str::trim)
+    };
+    Some(format!(
+        "{}.{}.{}",
+        number("MAJOR")?,
+        number("MINOR")?,
+        number("PATCH")?
+    ))
 }

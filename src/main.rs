@@ -1,2 +1,9 @@
-//! warm
-fn main() { }
+//! argv → [`cli`] → exit code.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,315 @@
+//! What can be wrong with a file, and what to do about it.
+
+use std::fmt;
+use std::io;
+
+use crate::cache;
+
+/// How many names a message shows before it counts the rest.
+const MAX_SHOWN: usize = 10;
+
+/// Some names and how many there are in all; shown as "`a`, `b` and 7 more".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The first ten.
+    pub shown: Vec<String>,
+    /// The number of all.
+    pub n: usize,
+}
+
+impl<S: Into<String>> FromIterator<S> for Listing {
+    fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
+        let mut names = names.into_iter();
+        let shown: Vec<String> = names.by_ref().take(MAX_SHOWN).map(Into::into).collect();
+        let n = shown.len() + names.count();
+        Self { shown, n }
+    }
+}
+
+impl Listing {
+    /// Whether there is nothing to list.
+    pub fn is_empty(&self) -> bool {
+        self.n == 0
+    }
+}
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, name) in self.shown.iter().enumerate() {
+            write!(f, "{}{name}", if i == 0 { "" } else { ", " })?;
+        }
+        match self.n - self.shown.len() {
+            0 => Ok(()),
+            rest => write!(f, " and {rest} more"),
+        }
+    }
+}
+
+/// Errors of files and their contents.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes are no whole safetensors file.
+    #[error("{file}: {what}")]
+    NotSafetensors {
+        /// The file.
+        file: String,
+        /// What is wrong, with found and expected sizes where there are any.
+        what: String,
+    },
+
+    /// A tensor that must be there is not.
+    #[error("{file}: no tensor `{tensor}`, the file holds {found}")]
+    MissingTensor {
+        /// The file.
+        file: String,
+        /// The tensor that is missing.
+        tensor: String,
+        /// The tensors that are there.
+        found: Listing,
+    },
+
+    /// A tensor has another element type.
+    #[error("{file}: tensor `{tensor}` has type {found}, expected {expected}")]
+    TensorType {
+        /// The file.
+        file: String,
+        /// The tensor.
+        tensor: String,
+        /// Its type.
+        found: String,
+        /// The types that would do.
+        expected: &'static str,
+    },
+
+    /// A tensor has another shape.
+    #[error("{file}: tensor `{tensor}` has shape {found:?}, expected {expected}")]
+    TensorShape {
+        /// The file.
+        file: String,
+        /// The tensor.
+        tensor: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape that would do.
+        expected: String,
+    },
+
+    /// A metadata key is absent or holds something else.
+    #[error("{file}: metadata key `{key}` {found}, expected {expected}")]
+    Metadata {
+        /// The file.
+        file: String,
+        /// The key.
+        key: &'static str,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: &'static str,
+    },
+
+    /// The ids do not fit the rows.
+    #[error("{file}: {} in `ids`, {} in `features`", counted(*n_ids, "id"), counted(*n_rows, "row"))]
+    IdCount {
+        /// The file.
+        file: String,
+        /// The number of ids.
+        n_ids: usize,
+        /// The number of rows.
+        n_rows: usize,
+    },
+
+    /// Several rows have one id.
+    #[error("{file}: {} given more than once: {ids}", counted(ids.n, "id"))]
+    DuplicateIds {
+        /// The file.
+        file: String,
+        /// The ids.
+        ids: Listing,
+    },
+
+    /// Rows that are no features.
+    #[error("{file}: {}", bad_rows(non_finite, zero))]
+    BadRows {
+        /// The file.
+        file: String,
+        /// Rows that hold a NaN or an infinity, with their ids.
+        non_finite: Listing,
+        /// Rows that are zero throughout, with their ids.
+        zero: Listing,
+    },
+
+    /// Images without a row.
+    #[error("{file}: no features of {}: {ids}", counted(ids.n, "image"))]
+    MissingIds {
+        /// The file.
+        file: String,
+        /// The ids of the images.
+        ids: Listing,
+    },
+
+    /// Rows without an image.
+    #[error("{file}: features of {} that the labels do not list: {ids}", counted(ids.n, "image"))]
+    SurplusIds {
+        /// The file.
+        file: String,
+        /// The ids of the images.
+        ids: Listing,
+    },
+
+    /// Rows that cannot be added to a store of features.
+    #[error("features of {}: shape {found:?}, expected [{n_images}, {dim}]", counted(*n_images, "image"))]
+    RowShape {
+        /// The number of images.
+        n_images: usize,
+        /// The number of features of the backbone.
+        dim: usize,
+        /// The shape of the rows.
+        found: [usize; 2],
+    },
+
+    /// Stored features were damaged, or never were there; the store names what is missing now.
+    #[error("the cache lost the features of {}", counted(positions.len(), "image"))]
+    Lost {
+        /// Where the images stand among those that were asked for.
+        positions: Vec<usize>,
+    },
+
+    /// A CSV file does not follow the rules.
+    #[error("{file}:{line}: {what}")]
+    Csv {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is found and what was expected.
+        what: String,
+    },
+
+    /// A CSV file that follows the rules is not understood.
+    #[error("{file}: {what}")]
+    CsvContent {
+        /// The file.
+        file: String,
+        /// What the reader said.
+        what: String,
+    },
+
+    /// A table cannot be read or written.
+    #[error("table: {what}")]
+    Table {
+        /// What the parquet library said.
+        what: String,
+    },
+
+    /// A column that must be there is not.
+    #[error("table: no column `{column}`, the table has {found}")]
+    MissingColumn {
+        /// The column that is missing.
+        column: String,
+        /// The columns that are there.
+        found: Listing,
+    },
+
+    /// A column has another type.
+    #[error("table: column `{column}` has type {found}, expected {expected}")]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// Its type.
+        found: String,
+        /// The type that was asked for.
+        expected: &'static str,
+    },
+
+    /// A value that must be there is not, or does not fit its type.
+    #[error("table: column `{column}`, row {row}: {found}, expected {expected}")]
+    Value {
+        /// The column.
+        column: String,
+        /// The row, from 0.
+        row: usize,
+        /// The value.
+        found: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+
+    /// The store failed.
+    #[error(transparent)]
+    Cache(#[from] cache::Error),
+
+    /// The file system failed; the message names the file.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// "1 row", "2 rows".
+fn counted(n: usize, noun: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", cache::thousands(n as u64))
+}
+
+fn bad_rows(non_finite: &Listing, zero: &Listing) -> String {
+    let mut parts = Vec::new();
+    if !non_finite.is_empty() {
+        let rows = counted(non_finite.n, "row");
+        parts.push(format!("{rows} with a NaN or an infinity: {non_finite}"));
+    }
+    if !zero.is_empty() {
+        parts.push(format!("{} of zeros: {zero}", counted(zero.n, "row")));
+    }
+    parts.join("; ")
+}
+
+impl Error {
+    /// The one thing to do about the error.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NotSafetensors { .. } => "write or download the file again",
+            Self::MissingTensor { .. }
+            | Self::TensorType { .. }
+            | Self::TensorShape { .. }
+            | Self::Metadata { .. }
+            | Self::IdCount { .. } => {
+                "a features file holds a float tensor `features` [n, d] and the metadata key `ids`, a JSON array of n image ids"
+            }
+            Self::DuplicateIds { .. } => "keep one row for each image",
+            Self::BadRows { .. } => {
+                "make these rows again, or leave these images out of the labels"
+            }
+            Self::MissingIds { .. } => "add a row for each image of the labels",
+            Self::SurplusIds { .. } => "use the labels that the features were made for",
+            Self::Lost { .. } => "run again: what was lost is extracted again",
+            Self::Csv { .. } | Self::CsvContent { .. } => {
+                "expected comma-separated UTF-8 text with one header line and the same number of fields in each row"
+            }
+            Self::RowShape { .. }
+            | Self::Table { .. }
+            | Self::MissingColumn { .. }
+            | Self::ColumnType { .. }
+            | Self::Value { .. }
+            | Self::Io(_) => return None,
+            Self::Cache(error) => return error.hint(),
+        };
+        Some(hint.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listing_shows_ten_and_counts_the_rest() {
+        let listing = |n: usize| {
+            (0..n)
+                .map(|i| i.to_string())
+                .collect::<Listing>()
+                .to_string()
+        };
+        assert_eq!(listing(0), "");
+        assert_eq!(listing(2), "0, 1");
+        assert_eq!(listing(10), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9");
+        assert_eq!(listing(13), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 3 more");
+    }
+}

@@ -1,0 +1,404 @@
+//! Features made elsewhere: one safetensors file, a row for each image.
+//!
+//! | part | content |
+//! | --- | --- |
+//! | tensor `features` | [n, d], F16, BF16, F32 or F64; read as f32 |
+//! | metadata key `ids` | a JSON array of n image ids, the rows' |
+//!
+//! Other tensors and metadata keys are passed over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use half::{bf16, f16};
+use ndarray::{Array2, Axis, Ix2};
+use safetensors::Dtype;
+
+use super::{Element, Error, Listing, TensorWriter, Tensors};
+
+const FEATURES: &str = "features";
+const IDS: &str = "ids";
+
+/// Features of images by id, checked: every id once, every row finite and none zero.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureFile {
+    file: String,
+    ids: Vec<String>,
+    features: Array2<f32>,
+    rows: BTreeMap<String, usize>,
+}
+
+impl FeatureFile {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and those of [`parse`](Self::parse).
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let bytes = fs_err::read(path)?;
+        Self::parse(&path.display().to_string(), &bytes)
+    }
+
+    /// Reads and checks the bytes of `file`, whose name serves in messages.
+    ///
+    /// # Errors
+    /// [`Error::NotSafetensors`], [`Error::MissingTensor`], [`Error::TensorType`], [`Error::TensorShape`],
+    /// [`Error::Metadata`], and those of [`new`](Self::new).
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let tensors = Tensors::parse(file, bytes)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the program works in f32; what is too large becomes infinite and is refused below"
+        )]
+        let features = match tensors.info(FEATURES)?.dtype {
+            Dtype::F32 => read::<f32>(&tensors, |value| value),
+            Dtype::F16 => read::<f16>(&tensors, f16::to_f32),
+            Dtype::BF16 => read::<bf16>(&tensors, bf16::to_f32),
+            Dtype::F64 => read::<f64>(&tensors, |value| value as f32),
+            other => Err(tensors.wrong_type(FEATURES, other, "F16, BF16, F32 or F64")),
+        }?;
+        let ids = tensors.metadata(IDS, "a JSON array of image ids")?;
+        Self::new(file, ids, features)
+    }
+
+    /// Checks features `[n, d]` of n images; `file` serves in messages.
+    ///
+    /// # Errors
+    /// [`Error::IdCount`], [`Error::DuplicateIds`], and [`Error::BadRows`] with all rows that hold a NaN or an
+    /// infinity, or are zero.
+    pub fn new(file: &str, ids: Vec<String>, features: Array2<f32>) -> Result<Self, Error> {
+        let file = file.to_owned();
+        if ids.len() != features.nrows() {
+            return Err(Error::IdCount {
+                file,
+                n_ids: ids.len(),
+                n_rows: features.nrows(),
+            });
+        }
+        let mut counts = BTreeMap::<&str, usize>::new();
+        for id in &ids {
+            *counts.entry(id).or_default() += 1;
+        }
+        let duplicates: Listing = counts
+            .iter()
+            .filter(|(_, n)| **n > 1)
+            .map(|(id, _)| format!("`{id}`"))
+            .collect();
+        if !duplicates.is_empty() {
+            return Err(Error::DuplicateIds {
+                file,
+                ids: duplicates,
+            });
+        }
+        let rows_where = |bad: fn(&f32) -> bool, all: bool| -> Listing {
+            features
+                .axis_iter(Axis(0))
+                .enumerate()
+                .filter(|(_, row)| {
+                    if all {
+                        row.iter().all(bad)
+                    } else {
+                        row.iter().any(bad)
+                    }
+                })
+                .map(|(i, _)| format!("row {i} (`{}`)", ids[i]))
+                .collect()
+        };
+        let non_finite = rows_where(|value| !value.is_finite(), false);
+        let zero = rows_where(|value| *value == 0.0, true);
+        if !(non_finite.is_empty() && zero.is_empty()) {
+            return Err(Error::BadRows {
+                file,
+                non_finite,
+                zero,
+            });
+        }
+        let rows = ids
+            .iter()
+            .enumerate()
+            .map(|(row, id)| (id.clone(), row))
+            .collect();
+        Ok(Self {
+            file,
+            ids,
+            features,
+            rows,
+        })
+    }
+
+    /// The file's bytes: tensor `features` as F32, and `ids` as the only metadata key.
+    ///
+    /// # Errors
+    /// [`Error::NotSafetensors`] where the ids do not fit a header of 100 MB.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        TensorWriter::new()
+            .array(FEATURES, &self.features)
+            .metadata(IDS, &self.ids)
+            .to_bytes()
+    }
+
+    /// The ids, in the order of the rows.
+    pub fn ids(&self) -> &[String] {
+        &self.ids
+    }
+
+    /// The features, `[n, d]`.
+    pub fn features(&self) -> &Array2<f32> {
+        &self.features
+    }
+
+    /// The rows of these images, in this order: `[ids.len(), d]`.
+    ///
+    /// # Errors
+    /// [`Error::MissingIds`] with all images that have no row.
+    pub fn select<S: AsRef<str>>(&self, ids: &[S]) -> Result<Array2<f32>, Error> {
+        let rows: Vec<usize> = ids
+            .iter()
+            .filter_map(|id| self.rows.get(id.as_ref()).copied())
+            .collect();
+        if rows.len() == ids.len() {
+            return Ok(self.features.select(Axis(0), &rows));
+        }
+        let missing = ids
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|id| !self.rows.contains_key(*id))
+            .map(|id| format!("`{id}`"))
+            .collect();
+        Err(Error::MissingIds {
+            file: self.file.clone(),
+            ids: missing,
+        })
+    }
+
+    /// Checks that every row belongs to one of these images.
+    ///
+    /// # Errors
+    /// [`Error::SurplusIds`] with all rows that do not.
+    pub fn check_known<S: AsRef<str>>(&self, ids: &[S]) -> Result<(), Error> {
+        let known: BTreeSet<&str> = ids.iter().map(AsRef::as_ref).collect();
+        let surplus: Listing = self
+            .ids
+            .iter()
+            .filter(|id| !known.contains(id.as_str()))
+            .map(|id| format!("`{id}`"))
+            .collect();
+        if surplus.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::SurplusIds {
+                file: self.file.clone(),
+                ids: surplus,
+            })
+        }
+    }
+}
+
+fn read<T: Element>(tensors: &Tensors<'_>, to_f32: fn(T) -> f32) -> Result<Array2<f32>, Error> {
+    Ok(tensors.array::<T, Ix2>(FEATURES)?.mapv(to_f32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+    use proptest::prelude::*;
+
+    fn ids(ids: &[&str]) -> Vec<String> {
+        ids.iter().map(|&id| id.to_owned()).collect()
+    }
+
+    fn features() -> Array2<f32> {
+        array![[1.0, 2.0], [-0.5, 0.0], [0.0, 1e-30]]
+    }
+
+    fn small() -> FeatureFile {
+        FeatureFile::new("f", ids(&["b", "a", "ü"]), features()).unwrap()
+    }
+
+    fn error(result: Result<FeatureFile, Error>) -> String {
+        let error = result.unwrap_err();
+        assert!(error.hint().is_some());
+        error.to_string()
+    }
+
+    #[test]
+    fn file_round_trips_and_has_one_metadata_key() {
+        let bytes = small().to_bytes().unwrap();
+        assert_eq!(FeatureFile::parse("f", &bytes).unwrap(), small());
+        let header = String::from_utf8_lossy(&bytes[8..60]);
+        assert!(
+            header.starts_with(r#"{"__metadata__":{"ids":"[\"b\",\"a\",\"ü\"]"},"#),
+            "{header}"
+        );
+    }
+
+    #[test]
+    fn open_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("clip.safetensors");
+        let missing = FeatureFile::open(&path).unwrap_err();
+        assert!(missing.to_string().contains("clip.safetensors"));
+        let bytes = small().to_bytes().unwrap();
+        fs_err::write(&path, &bytes[..bytes.len() - 4]).unwrap();
+        assert!(error(FeatureFile::open(&path)).contains("clip.safetensors: cut short: "));
+        fs_err::write(&path, &bytes).unwrap();
+        assert_eq!(FeatureFile::open(&path).unwrap().ids(), ["b", "a", "ü"]);
+    }
+
+    #[test]
+    fn every_float_type_is_read_as_f32() {
+        let doubles = features().mapv(f64::from);
+        let with = |writer: TensorWriter| {
+            let bytes = writer.metadata(IDS, &["b", "a", "ü"]).to_bytes().unwrap();
+            FeatureFile::parse("f", &bytes).unwrap().features().clone()
+        };
+        assert_eq!(
+            with(TensorWriter::new().array(FEATURES, &doubles)),
+            features()
+        );
+        let brains = features().mapv(bf16::from_f32);
+        assert_eq!(
+            with(TensorWriter::new().array(FEATURES, &brains)),
+            brains.mapv(bf16::to_f32)
+        );
+        let halves = array![[0.5, 1.0], [2.0, 3.0], [-1.0, 65504.0]];
+        assert_eq!(
+            with(TensorWriter::new().array(FEATURES, &halves.mapv(f16::from_f32))),
+            halves
+        );
+    }
+
+    #[test]
+    fn wrong_tensor_or_metadata_is_named() {
+        let parse =
+            |writer: TensorWriter| error(FeatureFile::parse("f", &writer.to_bytes().unwrap()));
+        let new = TensorWriter::new;
+        assert_eq!(
+            parse(new().array("x", &features()).metadata(IDS, &["a"])),
+            "f: no tensor `features`, the file holds `x`"
+        );
+        assert_eq!(
+            parse(
+                new()
+                    .array(FEATURES, &array![[1_i64]])
+                    .metadata(IDS, &["a"])
+            ),
+            "f: tensor `features` has type I64, expected F16, BF16, F32 or F64"
+        );
+        assert_eq!(
+            parse(new().array(FEATURES, &array![1_f32]).metadata(IDS, &["a"])),
+            "f: tensor `features` has shape [1], expected 2 dimensions"
+        );
+        assert_eq!(
+            parse(new().array(FEATURES, &features())),
+            "f: metadata key `ids` is absent, expected a JSON array of image ids"
+        );
+        for not_ids in [
+            serde_json::json!({"a": 0}),
+            serde_json::json!([1, 2, 3]),
+            serde_json::json!(null),
+        ] {
+            let text = parse(new().array(FEATURES, &features()).metadata(IDS, &not_ids));
+            assert!(
+                text.starts_with("f: metadata key `ids` does not read: "),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            parse(
+                new()
+                    .array(FEATURES, &features())
+                    .metadata(IDS, &["a", "b"])
+            ),
+            "f: 2 ids in `ids`, 3 rows in `features`"
+        );
+    }
+
+    #[test]
+    fn duplicate_ids_are_named() {
+        assert_eq!(
+            error(FeatureFile::new("f", ids(&["b", "a", "b"]), features())),
+            "f: 1 id given more than once: `b`"
+        );
+    }
+
+    #[test]
+    fn all_bad_rows_are_found_at_once_and_named() {
+        let mut features = features();
+        features[[0, 1]] = f32::NAN;
+        features[[1, 0]] = f32::NEG_INFINITY;
+        features[[2, 1]] = -0.0;
+        assert_eq!(
+            error(FeatureFile::new("f", ids(&["b", "a", "ü"]), features)),
+            "f: 2 rows with a NaN or an infinity: row 0 (`b`), row 1 (`a`); 1 row of zeros: row 2 (`ü`)"
+        );
+        let many = (0..25).map(|i| i.to_string()).collect();
+        let text = error(FeatureFile::new("f", many, Array2::zeros((25, 2))));
+        assert!(
+            text.starts_with("f: 25 rows of zeros: row 0 (`0`), "),
+            "{text}"
+        );
+        assert!(text.ends_with("row 9 (`9`) and 15 more"), "{text}");
+    }
+
+    #[test]
+    fn value_beyond_f32_counts_as_infinite() {
+        let bytes = TensorWriter::new()
+            .array(FEATURES, &array![[1e300_f64]])
+            .metadata(IDS, &["a"])
+            .to_bytes()
+            .unwrap();
+        assert!(error(FeatureFile::parse("f", &bytes)).contains("row 0 (`a`)"));
+    }
+
+    #[test]
+    fn rows_are_selected_by_id() {
+        assert_eq!(
+            small().select(&["ü", "b", "ü"]).unwrap(),
+            array![[0.0, 1e-30], [1.0, 2.0], [0.0, 1e-30]]
+        );
+        assert_eq!(small().select::<&str>(&[]).unwrap().dim(), (0, 2));
+        let error = small().select(&["x", "a", "y"]).unwrap_err();
+        assert_eq!(error.to_string(), "f: no features of 2 images: `x`, `y`");
+    }
+
+    #[test]
+    fn rows_of_unknown_images_are_named() {
+        small().check_known(&["a", "b", "c", "ü"]).unwrap();
+        let error = small().check_known(&["a"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "f: features of 2 images that the labels do not list: `b`, `ü`"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn changed_bytes_never_panic(
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4),
+            keep in any::<proptest::sample::Index>(),
+            cut in any::<bool>(),
+        ) {
+            let mut bytes = small().to_bytes().unwrap();
+            for (index, byte) in changes {
+                let i = index.index(bytes.len());
+                bytes[i] = byte;
+            }
+            if cut {
+                bytes.truncate(keep.index(bytes.len()));
+            }
+            if let Ok(file) = FeatureFile::parse("f", &bytes) {
+                prop_assert_eq!(file.ids().len(), 3);
+                prop_assert!(file.features().iter().all(|value| value.is_finite()));
+            }
+        }
+
+        #[test]
+        fn any_header_never_panics(header in "[\\[\\]{}\",:a-z0-9F_]{0,80}", n_data in 0_usize..40) {
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend(header.as_bytes());
+            bytes.extend(vec![1; n_data]);
+            let _ = FeatureFile::parse("f", &bytes);
+        }
+    }
+}

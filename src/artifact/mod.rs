@@ -1,0 +1,27 @@
+//! Typed files: safetensors and parquet. It knows formats, and no stage.
+//!
+//! | file | format | written by |
+//! | --- | --- | --- |
+//! | [`TensorWriter`], [`Tensors`] | safetensors: arrays by name, with at most one metadata key | stages with numeric outputs |
+//! | [`FeatureFile`] | safetensors: `features` [n, d] and the ids of its rows | the user, and `features export` |
+//! | [`FeatureStore`] | safetensors shards: `features` [n, d] f32 and the digests of its images | feature extraction |
+//! | [`Table`] | parquet: named columns of one type each | stages with tables |
+//! | [`csv_strings`] | CSV, every value as text | the user |
+//!
+//! Equal content makes equal bytes, on every machine and with any number of threads: digests of these files
+//! are the inputs of later keys.
+
+mod csv;
+mod damage;
+mod error;
+mod feature_file;
+mod features;
+mod table;
+mod tensors;
+
+pub use csv::{TextColumns, csv_strings};
+pub use error::{Error, Listing};
+pub use feature_file::FeatureFile;
+pub use features::FeatureStore;
+pub use table::Table;
+pub use tensors::{Element, TensorWriter, Tensors};

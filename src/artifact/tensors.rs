@@ -1,0 +1,425 @@
+//! safetensors files: arrays by name.
+//!
+//! A file has at most one metadata key, whose value is canonical JSON: the safetensors crate writes metadata in
+//! the order of a hash map, which differs from run to run as soon as there are two keys.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use half::{bf16, f16};
+use ndarray::{Array, ArrayBase, Data, Dimension, IxDyn};
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensors, View};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Error;
+use super::damage::{self, LENGTH_BYTES};
+
+/// A number that a tensor can hold.
+pub trait Element: Copy + private::Sealed {
+    /// The name of the type in messages and in files.
+    const NAME: &'static str;
+}
+
+mod private {
+    use safetensors::Dtype;
+
+    pub trait Sealed {
+        const DTYPE: Dtype;
+
+        fn push_to(self, bytes: &mut Vec<u8>);
+
+        /// The value of `DTYPE`'s size bytes.
+        fn of(bytes: &[u8]) -> Self;
+    }
+}
+
+macro_rules! element {
+    ($($type:ty, $dtype:ident, $name:literal;)*) => {$(
+        impl Element for $type {
+            const NAME: &'static str = $name;
+        }
+
+        impl private::Sealed for $type {
+            const DTYPE: Dtype = Dtype::$dtype;
+
+            fn push_to(self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(&self.to_le_bytes());
+            }
+
+            fn of(bytes: &[u8]) -> Self {
+                let mut array = [0; size_of::<Self>()];
+                array.copy_from_slice(bytes);
+                Self::from_le_bytes(array)
+            }
+        }
+    )*};
+}
+
+element! {
+    f16, F16, "F16";
+    bf16, BF16, "BF16";
+    f32, F32, "F32";
+    f64, F64, "F64";
+    u8, U8, "U8";
+    u32, U32, "U32";
+    i64, I64, "I64";
+}
+
+/// Writes a safetensors file; equal content makes equal bytes.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct TensorWriter {
+    tensors: BTreeMap<String, Tensor>,
+    metadata: Option<(&'static str, String)>,
+}
+
+#[derive(Debug)]
+struct Tensor {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl View for &Tensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl TensorWriter {
+    /// A file without tensors.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an array, row-major, whatever its layout in memory.
+    ///
+    /// # Panics
+    /// If the name is taken, which is a bug.
+    pub fn array<T, S, D>(mut self, name: &str, array: &ArrayBase<S, D>) -> Self
+    where
+        T: Element,
+        S: Data<Elem = T>,
+        D: Dimension,
+    {
+        let mut bytes = Vec::with_capacity(array.len() * size_of::<T>());
+        for &value in array {
+            value.push_to(&mut bytes);
+        }
+        let tensor = Tensor {
+            dtype: T::DTYPE,
+            shape: array.shape().to_vec(),
+            bytes,
+        };
+        let previous = self.tensors.insert(name.to_owned(), tensor);
+        assert!(previous.is_none(), "tensor `{name}` is given twice");
+        self
+    }
+
+    /// Sets the one metadata key, to JSON with sorted object keys.
+    ///
+    /// # Panics
+    /// If the file has a key, which is a bug: two keys are written in varying order.
+    pub fn metadata(mut self, key: &'static str, value: &impl Serialize) -> Self {
+        #[expect(
+            clippy::expect_used,
+            reason = "fails only for maps whose keys are no strings and for hand-written impls that fail"
+        )]
+        let mut value = serde_json::to_value(value).expect("metadata has a JSON form");
+        value.sort_all_objects();
+        assert!(self.metadata.is_none(), "a file has one metadata key");
+        self.metadata = Some((key, value.to_string()));
+        self
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// [`Error::NotSafetensors`] where names and metadata do not fit a header of 100 MB.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let metadata = self
+            .metadata
+            .iter()
+            .map(|(key, json)| ((*key).to_owned(), json.clone()))
+            .collect();
+        let metadata = self.metadata.is_some().then_some(metadata);
+        safetensors::serialize(&self.tensors, metadata).map_err(|error| Error::NotSafetensors {
+            file: "tensors to be written".to_owned(),
+            what: error.to_string(),
+        })
+    }
+}
+
+/// A safetensors file that was read and found whole.
+#[derive(Debug)]
+pub struct Tensors<'a> {
+    file: String,
+    metadata: Metadata,
+    data: &'a [u8],
+}
+
+impl<'a> Tensors<'a> {
+    /// Reads the bytes of `file`, whose name serves in messages: header, offsets and sizes must fit exactly.
+    ///
+    /// # Errors
+    /// [`Error::NotSafetensors`].
+    pub fn parse(file: &str, bytes: &'a [u8]) -> Result<Self, Error> {
+        let (n_header, metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|error| Error::NotSafetensors {
+                file: file.to_owned(),
+                what: damage::describe(&error, bytes),
+            })?;
+        Ok(Self {
+            file: file.to_owned(),
+            metadata,
+            // Within the bytes, as all of the tensors' offsets are: this was checked just now.
+            data: &bytes[LENGTH_BYTES + n_header..],
+        })
+    }
+
+    /// The tensor `name`, whose element type and number of dimensions must be those of the result.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`], [`Error::TensorType`], [`Error::TensorShape`].
+    pub fn array<T: Element, D: Dimension>(&self, name: &str) -> Result<Array<T, D>, Error> {
+        let tensor = self.info(name)?;
+        if tensor.dtype != T::DTYPE {
+            return Err(self.wrong_type(name, tensor.dtype, T::NAME));
+        }
+        let shape_error = || Error::TensorShape {
+            file: self.file.clone(),
+            tensor: name.to_owned(),
+            found: tensor.shape.clone(),
+            expected: match D::NDIM {
+                Some(1) => "1 dimension".to_owned(),
+                Some(n) => format!("{n} dimensions"),
+                None => "fewer elements".to_owned(),
+            },
+        };
+        let (start, end) = tensor.data_offsets;
+        let values = self.data[start..end]
+            .chunks_exact(size_of::<T>())
+            .map(T::of)
+            .collect();
+        Array::from_shape_vec(IxDyn(&tensor.shape), values)
+            .and_then(Array::into_dimensionality)
+            .map_err(|_| shape_error())
+    }
+
+    /// The element type of the tensor `name`, as it is called in files.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`].
+    pub fn dtype(&self, name: &str) -> Result<String, Error> {
+        Ok(self.info(name)?.dtype.to_string())
+    }
+
+    /// The value of the metadata key `key`, read from its JSON.
+    ///
+    /// # Errors
+    /// [`Error::Metadata`] where it is absent or no JSON of an `expected`.
+    pub fn metadata<T: DeserializeOwned>(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+    ) -> Result<T, Error> {
+        metadata_json(&self.metadata, key).map_err(|found| Error::Metadata {
+            file: self.file.clone(),
+            key,
+            found,
+            expected,
+        })
+    }
+
+    pub(super) fn wrong_type(&self, name: &str, found: Dtype, expected: &'static str) -> Error {
+        Error::TensorType {
+            file: self.file.clone(),
+            tensor: name.to_owned(),
+            found: found.to_string(),
+            expected,
+        }
+    }
+
+    pub(super) fn info(&self, name: &str) -> Result<&TensorInfo, Error> {
+        self.metadata.info(name).ok_or_else(|| {
+            let mut names = self.metadata.offset_keys();
+            names.sort_unstable();
+            Error::MissingTensor {
+                file: self.file.clone(),
+                tensor: name.to_owned(),
+                found: names.iter().map(|name| format!("`{name}`")).collect(),
+            }
+        })
+    }
+}
+
+/// The value of a metadata key, or what stands there instead.
+pub(super) fn metadata_json<T: DeserializeOwned>(
+    metadata: &Metadata,
+    key: &str,
+) -> Result<T, String> {
+    let json = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|metadata| metadata.get(key))
+        .ok_or("is absent")?;
+    serde_json::from_str(json).map_err(|error| format!("does not read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array1, Array2, Array3, Ix0, Ix1, Ix2, Ix3, arr0, array};
+    use proptest::prelude::*;
+
+    fn writer() -> TensorWriter {
+        TensorWriter::new()
+            .array("x", &array![[1.5_f32, -0.0], [f32::NAN, 3.0]])
+            .array("alpha", &array![0.1_f64, 1e300])
+            .array("n", &array![-1_i64])
+            .metadata("about", &serde_json::json!({"b": 1, "a": ["é", null]}))
+    }
+
+    #[test]
+    fn arrays_round_trip_bit_for_bit() {
+        let bytes = writer().to_bytes().unwrap();
+        let tensors = Tensors::parse("f", &bytes).unwrap();
+        let x: Array2<f32> = tensors.array("x").unwrap();
+        let bits = x.mapv(f32::to_bits);
+        assert_eq!(
+            bits,
+            array![[1.5_f32, -0.0], [f32::NAN, 3.0]].mapv(f32::to_bits)
+        );
+        assert_eq!(
+            tensors.array::<f64, Ix1>("alpha").unwrap(),
+            array![0.1, 1e300]
+        );
+        assert_eq!(tensors.array::<i64, Ix1>("n").unwrap(), array![-1]);
+        let about: serde_json::Value = tensors.metadata("about", "an object").unwrap();
+        assert_eq!(about, serde_json::json!({"a": ["é", null], "b": 1}));
+    }
+
+    #[test]
+    fn order_of_calls_and_layout_in_memory_do_not_change_a_byte() {
+        let bytes = writer().to_bytes().unwrap();
+        let columns_first = array![[1.5_f32, f32::NAN], [-0.0, 3.0]];
+        let other = TensorWriter::new()
+            .metadata("about", &serde_json::json!({"a": ["é", null], "b": 1}))
+            .array("n", &array![-1_i64])
+            .array("alpha", &array![0.1_f64, 1e300])
+            .array("x", &columns_first.t());
+        for _ in 0..20 {
+            assert_eq!(other.to_bytes().unwrap(), bytes);
+        }
+        let header = String::from_utf8_lossy(&bytes[8..80]);
+        assert!(
+            header.starts_with(r#"{"__metadata__":{"about":"{\"a\":[\"é\",null],\"b\":1}"},"#),
+            "{header}"
+        );
+    }
+
+    #[test]
+    fn any_number_of_dimensions_and_elements_round_trips() {
+        let empty = Array3::<u8>::zeros((2, 0, 3));
+        let bytes = TensorWriter::new()
+            .array("empty", &empty)
+            .array("scalar", &arr0(7_u32))
+            .array("halves", &array![f16::from_f32(0.5)])
+            .array("brains", &array![bf16::from_f32(0.5)])
+            .to_bytes()
+            .unwrap();
+        let tensors = Tensors::parse("f", &bytes).unwrap();
+        assert_eq!(tensors.array::<u8, Ix3>("empty").unwrap(), empty);
+        assert_eq!(tensors.array::<u32, Ix0>("scalar").unwrap(), arr0(7_u32));
+        let halves = array![f16::from_f32(0.5)];
+        assert_eq!(tensors.array::<f16, Ix1>("halves").unwrap(), halves);
+        let brains = array![bf16::from_f32(0.5)];
+        assert_eq!(tensors.array::<bf16, Ix1>("brains").unwrap(), brains);
+        assert_eq!(tensors.dtype("halves").unwrap(), "F16");
+    }
+
+    #[test]
+    fn wrong_question_names_file_and_tensor_with_both_values() {
+        let bytes = writer().to_bytes().unwrap();
+        let tensors = Tensors::parse("dir/f.safetensors", &bytes).unwrap();
+        let text = |result: Result<(), Error>| result.unwrap_err().to_string();
+        assert_eq!(
+            text(tensors.array::<f32, Ix2>("y").map(drop)),
+            "dir/f.safetensors: no tensor `y`, the file holds `alpha`, `n`, `x`"
+        );
+        assert_eq!(
+            text(tensors.array::<f32, Ix1>("alpha").map(drop)),
+            "dir/f.safetensors: tensor `alpha` has type F64, expected F32"
+        );
+        assert_eq!(
+            text(tensors.array::<f32, Ix1>("x").map(drop)),
+            "dir/f.safetensors: tensor `x` has shape [2, 2], expected 1 dimension"
+        );
+        assert_eq!(
+            text(tensors.metadata::<String>("ids", "an array").map(drop)),
+            "dir/f.safetensors: metadata key `ids` is absent, expected an array"
+        );
+        assert!(
+            text(tensors.metadata::<String>("about", "a text").map(drop)).starts_with(
+                "dir/f.safetensors: metadata key `about` does not read: invalid type: map"
+            )
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "tensor `x` is given twice")]
+    fn tensor_given_twice_is_a_bug() {
+        let _ = writer().array("x", &array![0_u8]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a file has one metadata key")]
+    fn second_metadata_key_is_a_bug() {
+        let _ = writer().metadata("more", &1);
+    }
+
+    proptest! {
+        #[test]
+        fn arrays_of_any_values_round_trip(values in proptest::collection::vec(any::<u64>(), 0..50)) {
+            let array: Array1<f64> = values.iter().map(|&bits| f64::from_bits(bits)).collect();
+            let bytes = TensorWriter::new().array("a", &array).to_bytes().unwrap();
+            let back: Array1<f64> = Tensors::parse("f", &bytes).unwrap().array("a").unwrap();
+            prop_assert_eq!(back.mapv(f64::to_bits).to_vec(), values);
+        }
+
+        #[test]
+        fn changed_bytes_never_panic(
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
+            keep in any::<proptest::sample::Index>(),
+            cut in any::<bool>(),
+        ) {
+            let mut bytes = writer().to_bytes().unwrap();
+            for (index, byte) in changes {
+                let i = index.index(bytes.len());
+                bytes[i] = byte;
+            }
+            if cut {
+                bytes.truncate(keep.index(bytes.len()));
+            }
+            if let Ok(tensors) = Tensors::parse("f", &bytes) {
+                let _ = tensors.array::<f32, Ix2>("x");
+                let _ = tensors.array::<f64, Ix1>("alpha");
+                let _ = tensors.metadata::<serde_json::Value>("about", "JSON");
+            }
+        }
+    }
+}

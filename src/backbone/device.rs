@@ -1,0 +1,196 @@
+//! Where a network runs, and in which number format.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Error;
+
+/// Where a network runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The first CUDA device if there is one, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A CUDA device, by number.
+    Cuda(usize),
+}
+
+impl Device {
+    /// The device that is meant on this machine; never [`Device::Auto`].
+    ///
+    /// # Errors
+    /// [`Error::NoCuda`] and [`Error::NoSuchCudaDevice`] if a CUDA device was asked for that is not there.
+    pub fn resolve(self) -> Result<Self, Error> {
+        match self {
+            Self::Auto if n_cuda_devices().is_ok_and(|n| n > 0) => Ok(Self::Cuda(0)),
+            Self::Auto | Self::Cpu => Ok(Self::Cpu),
+            Self::Cuda(index) => match n_cuda_devices() {
+                Ok(n) if index < n => Ok(self),
+                Ok(0) => Err(Error::NoCuda {
+                    reason: "no GPU that it can use".to_owned(),
+                }),
+                Ok(n) => Err(Error::NoSuchCudaDevice { index, n }),
+                Err(reason) => Err(Error::NoCuda { reason }),
+            },
+        }
+    }
+}
+
+/// How many CUDA devices libtorch sees, or why it cannot look for any.
+fn n_cuda_devices() -> Result<usize, String> {
+    #[cfg(feature = "torch")]
+    return super::libtorch::n_cuda_devices();
+    #[cfg(not(feature = "torch"))]
+    Err("built without libtorch".to_owned())
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => match text.strip_prefix("cuda:").map(str::parse) {
+                Some(Ok(index)) => Ok(Self::Cuda(index)),
+                _ => Err(Error::ParseDevice {
+                    text: text.to_owned(),
+                }),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+/// The number format of a network's matrix products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// [`Precision::F32`] on the CPU, [`Precision::F16`] on CUDA, as the reference.
+    Auto,
+    /// Single precision everywhere; never TF32.
+    F32,
+    /// Products in half precision, the rest in f32: PyTorch's autocast to `float16`.
+    F16,
+    /// Products in bfloat16, the rest in f32: PyTorch's autocast to `bfloat16`.
+    Bf16,
+}
+
+impl Precision {
+    /// The precision that is meant on a resolved device; never [`Precision::Auto`].
+    ///
+    /// Source: `biobench.newt.get_all_task_specific_features`, under `torch.amp.autocast("cuda")`, which is f16
+    /// on CUDA and does nothing on the CPU.
+    #[must_use]
+    pub fn resolve(self, device: Device) -> Self {
+        match (self, device) {
+            (Self::Auto, Device::Cuda(_)) => Self::F16,
+            (Self::Auto, Device::Cpu | Device::Auto) => Self::F32,
+            (precision, _) => precision,
+        }
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "f32" => Ok(Self::F32),
+            "f16" => Ok(Self::F16),
+            "bf16" => Ok(Self::Bf16),
+            _ => Err(Error::ParsePrecision {
+                text: text.to_owned(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_reads_what_it_writes() {
+        for device in [Device::Auto, Device::Cpu, Device::Cuda(0), Device::Cuda(11)] {
+            assert_eq!(device.to_string().parse::<Device>().unwrap(), device);
+        }
+        assert_eq!("cuda".parse::<Device>().unwrap(), Device::Cuda(0));
+    }
+
+    #[test]
+    fn device_of_another_name_is_refused() {
+        for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "CPU", "cpu:0"] {
+            let error = text.parse::<Device>().unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("device `{text}`, expected `auto`, `cpu`, `cuda` or `cuda:1`")
+            );
+        }
+    }
+
+    #[test]
+    fn precision_reads_what_it_writes() {
+        for precision in [
+            Precision::Auto,
+            Precision::F32,
+            Precision::F16,
+            Precision::Bf16,
+        ] {
+            assert_eq!(
+                precision.to_string().parse::<Precision>().unwrap(),
+                precision
+            );
+        }
+        let error = "fp16".parse::<Precision>().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "precision `fp16`, expected `auto`, `f32`, `f16` or `bf16`"
+        );
+    }
+
+    #[test]
+    fn automatic_precision_is_the_reference_s() {
+        assert_eq!(Precision::Auto.resolve(Device::Cpu), Precision::F32);
+        assert_eq!(Precision::Auto.resolve(Device::Cuda(1)), Precision::F16);
+        assert_eq!(Precision::Bf16.resolve(Device::Cpu), Precision::Bf16);
+        assert_eq!(Precision::F32.resolve(Device::Cuda(0)), Precision::F32);
+    }
+
+    #[test]
+    fn cpu_is_always_there() {
+        assert_eq!(Device::Cpu.resolve().unwrap(), Device::Cpu);
+        assert_ne!(Device::Auto.resolve().unwrap(), Device::Auto);
+    }
+
+    #[test]
+    fn missing_gpu_is_an_error() {
+        let error = Device::Cuda(4096).resolve().unwrap_err();
+        assert!(matches!(
+            error,
+            Error::NoCuda { .. } | Error::NoSuchCudaDevice { .. }
+        ));
+    }
+}

@@ -1,0 +1,200 @@
+//! Reads JSON objects field by field, so that none is overlooked.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::error::Error;
+
+/// The fields of a JSON object, taken out one by one, so that none is overlooked.
+pub(super) struct Fields<'a> {
+    path: &'a Path,
+    /// Of the object itself, with a dot, for messages.
+    prefix: &'static str,
+    map: Map<String, Value>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(path: &'a Path, prefix: &'static str, value: Value) -> Result<Self, Error> {
+        match value {
+            Value::Object(map) => Ok(Self { path, prefix, map }),
+            value => Err(Error::ConfigValue {
+                path: path.to_owned(),
+                key: prefix.trim_end_matches('.').to_owned(),
+                found: quoted(&value),
+                expected: "an object".to_owned(),
+            }),
+        }
+    }
+
+    /// The object in a field; `None` where there is none.
+    pub(super) fn nested(
+        &mut self,
+        key: &str,
+        prefix: &'static str,
+    ) -> Result<Option<Self>, Error> {
+        match self.take(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => Self::new(self.path, prefix, value).map(Some),
+        }
+    }
+
+    pub(super) fn take(&mut self, key: &str) -> Option<Value> {
+        self.map.shift_remove(key)
+    }
+
+    /// Overwrites `target` if the field is there.
+    pub(super) fn set<T>(
+        &mut self,
+        target: &mut T,
+        key: &str,
+        expected: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<(), Error> {
+        if let Some(value) = self.take(key) {
+            *target =
+                read(&value).ok_or_else(|| self.wrong(key, quoted(&value), expected.to_owned()))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn required<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<T, Error> {
+        let value = self.take(key).unwrap_or_default();
+        read(&value).ok_or_else(|| self.wrong(key, quoted(&value), expected.to_owned()))
+    }
+
+    /// Refuses the field unless it says what is done anyway.
+    pub(super) fn only(
+        &mut self,
+        key: &str,
+        expected: &str,
+        accept: impl Fn(&Value) -> bool,
+    ) -> Result<(), Error> {
+        match self.take(key) {
+            Some(value) if !accept(&value) => Err(Error::UnsupportedArgument {
+                path: self.path.to_owned(),
+                key: format!("{}{key}", self.prefix),
+                found: quoted(&value),
+                expected: expected.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn drop_nulls(&mut self) {
+        self.map.retain(|_, value| !value.is_null());
+    }
+
+    pub(super) fn drop_all(&mut self, keys: &[&str]) {
+        self.map.retain(|key, _| !keys.contains(&key.as_str()));
+    }
+
+    /// Every field has been taken.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        match self.map.keys().next() {
+            Some(key) => Err(Error::UnknownKey {
+                path: self.path.to_owned(),
+                key: format!("{}{key}", self.prefix),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn wrong(&self, key: &str, found: String, expected: String) -> Error {
+        Error::ConfigValue {
+            path: self.path.to_owned(),
+            key: format!("{}{key}", self.prefix),
+            found,
+            expected,
+        }
+    }
+}
+
+/// A value as messages show it: strings without their quotation marks.
+pub(super) fn quoted(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+pub(super) fn as_string(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// A variant of a unit-only enum, by its serde name.
+pub(super) fn as_variant<T: DeserializeOwned>(value: &Value) -> Option<T> {
+    serde_json::from_value(value.clone()).ok()
+}
+
+/// Sizes beyond this are mistakes, and products of a few sizes below it do not overflow.
+const MAX_SIZE: u64 = 1 << 16;
+
+pub(super) fn as_size(value: &Value) -> Option<usize> {
+    value
+        .as_u64()
+        .filter(|size| (1..=MAX_SIZE).contains(size))
+        .and_then(|size| usize::try_from(size).ok())
+}
+
+pub(super) fn as_count(value: &Value) -> Option<usize> {
+    if value.as_u64() == Some(0) {
+        Some(0)
+    } else {
+        as_size(value)
+    }
+}
+
+/// One side of a square, given as a number or as two equal ones.
+pub(super) fn as_square(value: &Value) -> Option<usize> {
+    as_sides(value)
+        .filter(|[height, width]| height == width)
+        .map(|[height, _]| height)
+}
+
+/// `[height, width]`, or one number for both.
+pub(super) fn as_sides(value: &Value) -> Option<[usize; 2]> {
+    match value.as_array().map(Vec::as_slice) {
+        Some([height, width]) => Some([as_size(height)?, as_size(width)?]),
+        Some(_) => None,
+        None => as_size(value).map(|side| [side; 2]),
+    }
+}
+
+/// `[3, height, width]`.
+pub(super) fn as_input_size(value: &Value) -> Option<[usize; 2]> {
+    match value.as_array()?.as_slice() {
+        [channels, height, width] if channels.as_u64() == Some(3) => {
+            Some([as_size(height)?, as_size(width)?])
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn as_ratio(value: &Value) -> Option<f64> {
+    value
+        .as_f64()
+        .filter(|ratio| *ratio > 0.0 && *ratio <= 1024.0)
+}
+
+pub(super) fn as_channels(value: &Value) -> Option<[f32; 3]> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "torchvision normalises in f32"
+    )]
+    let channel = |value: &Value| {
+        value
+            .as_f64()
+            .map(|value| value as f32)
+            .filter(|value| value.is_finite())
+    };
+    match value.as_array()?.as_slice() {
+        [red, green, blue] => Some([channel(red)?, channel(green)?, channel(blue)?]),
+        _ => None,
+    }
+}

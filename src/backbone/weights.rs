@@ -1,0 +1,429 @@
+//! Strict loader of safetensors files: every tensor of the network, and no other.
+//!
+//! A network asks for its tensors one by one, by name and shape; what is left in the end is surplus.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use half::{bf16, f16};
+use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorView};
+
+use super::catalog;
+use super::error::Error;
+
+/// Where a network's tensors come from.
+pub(super) trait Source {
+    /// The values of one tensor, row-major.
+    ///
+    /// `init` is how it is drawn where it is drawn.
+    fn tensor(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>, Error>;
+}
+
+/// How a tensor of a random network is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Init {
+    /// All 0.
+    Zeros,
+    /// All 1.
+    Ones,
+    /// Uniform around 0, with this standard deviation.
+    Uniform {
+        /// In f64, so that it is rounded once.
+        std: f64,
+    },
+}
+
+/// Tensors that belong to a checkpoint's classifier, which no feature passes through.
+pub(super) const CLASSIFIER: &[&str] = &["head.weight", "head.bias"];
+
+/// A checkpoint's file, and which of its tensors have not been asked for.
+#[derive(Debug)]
+pub(super) struct Checkpoint<'a> {
+    path: &'a Path,
+    architecture: &'static str,
+    tensors: SafeTensors<'a>,
+    unused: BTreeSet<String>,
+}
+
+impl<'a> Checkpoint<'a> {
+    /// Checks a file's header; `path` and `architecture` are for messages.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the header does not describe the file, to the byte.
+    pub(super) fn parse(
+        bytes: &'a [u8],
+        path: &'a Path,
+        architecture: &'static str,
+    ) -> Result<Self, Error> {
+        let tensors = SafeTensors::deserialize(bytes).map_err(|error| Error::Damaged {
+            path: path.to_owned(),
+            problem: describe(&error, bytes),
+        })?;
+        let unused = tensors.names().into_iter().map(str::to_owned).collect();
+        Ok(Self {
+            path,
+            architecture,
+            tensors,
+            unused,
+        })
+    }
+
+    /// Ends the loading.
+    ///
+    /// # Errors
+    /// [`Error::SurplusTensors`] if there are tensors that were not asked for and are not in `passed_over`.
+    pub(super) fn finish(self, passed_over: &[&str]) -> Result<(), Error> {
+        let tensors: Vec<String> = self
+            .unused
+            .iter()
+            .filter(|name| !passed_over.contains(&name.as_str()))
+            .cloned()
+            .collect();
+        if tensors.is_empty() {
+            return Ok(());
+        }
+        let fits = self.fits();
+        let (path, architecture) = (self.path.to_owned(), self.architecture);
+        Err(Error::SurplusTensors {
+            path,
+            tensors,
+            architecture,
+            fits,
+        })
+    }
+
+    /// Another architecture that the file's shapes fit.
+    fn fits(&self) -> Option<&'static str> {
+        let views: BTreeMap<&str, TensorView<'_>> = self.tensors.iter().collect();
+        catalog::fitting(|name| views.get(name).map(TensorView::shape))
+            .filter(|name| *name != self.architecture)
+    }
+}
+
+impl Source for Checkpoint<'_> {
+    fn tensor(&mut self, name: &str, shape: &[usize], _init: Init) -> Result<Vec<f32>, Error> {
+        let path = || self.path.to_owned();
+        let Ok(view) = self.tensors.tensor(name) else {
+            return Err(Error::MissingTensor {
+                path: path(),
+                tensor: name.to_owned(),
+                architecture: self.architecture,
+                expected: shape.into(),
+                fits: self.fits(),
+            });
+        };
+        if view.shape() != shape {
+            return Err(Error::MisshapenTensor {
+                path: path(),
+                tensor: name.to_owned(),
+                found: view.shape().into(),
+                architecture: self.architecture,
+                expected: shape.into(),
+                fits: self.fits(),
+            });
+        }
+        let values = widen(&view).ok_or_else(|| Error::Dtype {
+            path: path(),
+            tensor: name.to_owned(),
+            found: view.dtype().to_string(),
+        })?;
+        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::NonFinite {
+                path: path(),
+                tensor: name.to_owned(),
+                value: values[place],
+                index: unravel(place, shape),
+            });
+        }
+        self.unused.remove(name);
+        Ok(values)
+    }
+}
+
+/// A tensor's values in f32, without rounding; `None` for a dtype that f32 does not cover.
+fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    let (halves, _) = view.data().as_chunks::<2>();
+    match view.dtype() {
+        Dtype::F32 => Some(
+            view.data()
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes))
+                .collect(),
+        ),
+        Dtype::F16 => Some(
+            halves
+                .iter()
+                .map(|bytes| f16::from_le_bytes(*bytes).to_f32())
+                .collect(),
+        ),
+        Dtype::BF16 => Some(
+            halves
+                .iter()
+                .map(|bytes| bf16::from_le_bytes(*bytes).to_f32())
+                .collect(),
+        ),
+        _ => None,
+    }
+}
+
+/// The index of the value at `place` in a row-major tensor.
+fn unravel(mut place: usize, shape: &[usize]) -> Box<[usize]> {
+    let mut index: Vec<usize> = shape
+        .iter()
+        .rev()
+        .map(|&size| {
+            let along = place % size;
+            place /= size;
+            along
+        })
+        .collect();
+    index.reverse();
+    index.into()
+}
+
+/// What is wrong with a file, with the numbers that its format promises.
+fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
+    let n_bytes = bytes.len();
+    let header_bytes = bytes
+        .first_chunk()
+        .map_or(0, |length| u64::from_le_bytes(*length));
+    match error {
+        SafeTensorError::HeaderTooSmall => {
+            format!("{n_bytes} bytes, too short for a safetensors file")
+        }
+        SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength => {
+            format!("header of {header_bytes} bytes announced in a file of {n_bytes}")
+        }
+        SafeTensorError::InvalidHeader(error) => format!("header is no text: {error}"),
+        SafeTensorError::InvalidHeaderDeserialization(error) => {
+            format!("header is no safetensors header: {error}")
+        }
+        SafeTensorError::MetadataIncompleteBuffer => match described_len(bytes) {
+            Some(described) => format!("{n_bytes} bytes on disk, its header describes {described}"),
+            None => format!("{n_bytes} bytes on disk, its header describes another number"),
+        },
+        SafeTensorError::InvalidOffset(tensor) => {
+            format!("tensor `{tensor}` does not begin where the one before it ends")
+        }
+        SafeTensorError::TensorInvalidInfo => {
+            "a tensor's bytes do not fit its shape and dtype".to_owned()
+        }
+        SafeTensorError::ValidationOverflow => "a tensor's shape overflows".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+/// The length of the file that a valid header describes.
+fn described_len(bytes: &[u8]) -> Option<usize> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let header_bytes = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+    let metadata: Metadata = serde_json::from_slice(rest.get(..header_bytes)?).ok()?;
+    Some(size_of::<u64>() + header_bytes + metadata.data_len())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A file with this header, whatever it says, and these bytes.
+    fn file(header: &str, data: &[u8]) -> Vec<u8> {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend_from_slice(data);
+        bytes
+    }
+
+    fn entry(name: &str, dtype: &str, shape: &[usize], offsets: [usize; 2]) -> String {
+        format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":{offsets:?}}}"#)
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Checkpoint<'_>, Error> {
+        Checkpoint::parse(bytes, Path::new("m.safetensors"), "vit")
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        parse(bytes).unwrap_err().to_string()
+    }
+
+    fn floats(values: &[f32]) -> Vec<u8> {
+        values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
+    }
+
+    #[test]
+    fn every_float_format_is_widened_exactly() {
+        let header = format!(
+            "{{{},{},{}}}",
+            entry("a", "F32", &[2], [0, 8]),
+            entry("b", "F16", &[2], [8, 12]),
+            entry("c", "BF16", &[2], [12, 16])
+        );
+        let mut data = floats(&[1.5, -2.0]);
+        data.extend(
+            [f16::from_f32(0.1), f16::from_f32(-65504.0)]
+                .iter()
+                .flat_map(|value| value.to_le_bytes()),
+        );
+        data.extend(
+            [bf16::from_f32(0.1), bf16::from_f32(-3e38)]
+                .iter()
+                .flat_map(|value| value.to_le_bytes()),
+        );
+        let bytes = file(&header, &data);
+        let mut checkpoint = parse(&bytes).unwrap();
+        let mut read = |name: &str| checkpoint.tensor(name, &[2], Init::Zeros).unwrap();
+        assert_eq!(read("a"), [1.5, -2.0]);
+        assert_eq!(read("b"), [f16::from_f32(0.1).to_f32(), -65504.0]);
+        assert_eq!(
+            read("c"),
+            [bf16::from_f32(0.1).to_f32(), bf16::from_f32(-3e38).to_f32()]
+        );
+        checkpoint.finish(&[]).unwrap();
+    }
+
+    #[test]
+    fn integers_are_no_weights() {
+        let bytes = file(&format!("{{{}}}", entry("a", "I64", &[1], [0, 8])), &[0; 8]);
+        let error = parse(&bytes)
+            .unwrap()
+            .tensor("a", &[1], Init::Zeros)
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "m.safetensors: tensor `a` has dtype I64, expected F32, F16 or BF16"
+        );
+    }
+
+    #[test]
+    fn value_that_is_not_finite_is_named_with_its_place() {
+        let header = format!("{{{}}}", entry("a", "F32", &[2, 3], [0, 24]));
+        for (value, name) in [(f32::NAN, "NaN"), (f32::NEG_INFINITY, "-inf")] {
+            let bytes = file(&header, &floats(&[0.0, 1.0, 2.0, 3.0, 4.0, value]));
+            let error = parse(&bytes)
+                .unwrap()
+                .tensor("a", &[2, 3], Init::Zeros)
+                .unwrap_err();
+            let expected = format!(
+                "m.safetensors: tensor `a` holds {name} at [1, 2], expected finite numbers"
+            );
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn surplus_tensors_are_counted_but_the_classifier_s() {
+        let names = ["a", "b", "c", "d", "head.weight"];
+        let entries: Vec<_> = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| entry(name, "F32", &[1], [4 * i, 4 * i + 4]))
+            .collect();
+        let bytes = file(&format!("{{{}}}", entries.join(",")), &floats(&[0.0; 5]));
+        let message = |used: &[&str]| {
+            let mut checkpoint = parse(&bytes).unwrap();
+            for name in used {
+                checkpoint.tensor(name, &[1], Init::Zeros).unwrap();
+            }
+            checkpoint
+                .finish(CLASSIFIER)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(message(&["a", "b", "c", "d"]), Ok(()));
+        assert_eq!(
+            message(&["a", "b", "c"]),
+            Err("m.safetensors: tensor `d` is no part of backbone `vit`".to_owned())
+        );
+        assert_eq!(
+            message(&["a", "b"]),
+            Err("m.safetensors: tensors `c`, `d` are no part of backbone `vit`".to_owned())
+        );
+        assert_eq!(
+            message(&[]),
+            Err(
+                "m.safetensors: tensors `a`, `b`, `c` and 1 more are no part of backbone `vit`"
+                    .to_owned()
+            )
+        );
+    }
+
+    #[test]
+    fn each_kind_of_damage_has_its_message() {
+        let header = format!("{{{}}}", entry("a", "F32", &[2], [0, 8]));
+        let whole = file(&header, &[0; 8]);
+        let n = whole.len();
+        let overlapping = format!(
+            "{{{},{}}}",
+            entry("a", "F32", &[2], [0, 8]),
+            entry("b", "F32", &[2], [4, 12])
+        );
+        let cases: [(Vec<u8>, String); 9] = [
+            (
+                vec![],
+                "0 bytes, too short for a safetensors file".to_owned(),
+            ),
+            (
+                whole[..n - 1].to_vec(),
+                format!("{} bytes on disk, its header describes {n}", n - 1),
+            ),
+            (
+                [&whole[..], &[0]].concat(),
+                format!("{} bytes on disk, its header describes {n}", n + 1),
+            ),
+            (
+                [&(1_u64 << 60).to_le_bytes()[..], &whole[8..]].concat(),
+                format!("header of 1152921504606846976 bytes announced in a file of {n}"),
+            ),
+            (
+                whole[..20].to_vec(),
+                format!("header of {} bytes announced in a file of 20", header.len()),
+            ),
+            (
+                file(&overlapping, &[0; 12]),
+                "tensor `b` does not begin where the one before it ends".to_owned(),
+            ),
+            (
+                file(&format!("{{{}}}", entry("a", "F32", &[3], [0, 8])), &[0; 8]),
+                "a tensor's bytes do not fit its shape and dtype".to_owned(),
+            ),
+            (
+                file(
+                    &format!("{{{}}}", entry("a", "F32", &[1 << 40, 1 << 40], [0, 8])),
+                    &[0; 8],
+                ),
+                "a tensor's shape overflows".to_owned(),
+            ),
+            (
+                file("{\"a\"", &[]),
+                "header is no safetensors header: EOF while parsing an object at line 1 column 4"
+                    .to_owned(),
+            ),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(message(&bytes), format!("m.safetensors: {expected}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+            let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn no_change_of_one_byte_makes_it_panic(place in 0_usize..150, value: u8) {
+            let header = format!("{{{}}}", entry("a", "F32", &[2, 3], [0, 24]));
+            let mut bytes = file(&header, &floats(&[0.0; 6]));
+            let place = place % bytes.len();
+            bytes[place] = value;
+            if let Ok(mut checkpoint) = parse(&bytes) {
+                let _ = checkpoint.tensor("a", &[2, 3], Init::Zeros);
+            }
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! What a stage was asked to do and what it made: the record of a key.
+//!
+//! The key decides; the record lets a hit be read, a miss be explained and a result be traced.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Cache, Digest, Error, Key, Request, thousands};
+use crate::progress::Progress;
+
+/// Version of the record. Records of another version are misses.
+const FORMAT: u32 = 1;
+
+/// What a stage was asked to do, and what it made of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// Version of this record's format.
+    pub format: u32,
+    /// The stage's name.
+    pub stage: String,
+    /// The stage's version.
+    pub version: u32,
+    /// The key, made of stage, version, parameters and inputs.
+    pub key: Key,
+    /// The parameters that entered the key.
+    pub params: BTreeMap<String, Value>,
+    /// The inputs that entered the key.
+    pub inputs: BTreeMap<String, Digest>,
+    /// The outputs by name.
+    pub outputs: BTreeMap<String, Digest>,
+    /// The sizes of the outputs, so that one cut short is noticed without reading it.
+    pub output_bytes: BTreeMap<String, u64>,
+    /// How long the stage took.
+    pub seconds: f64,
+    /// By whom, where and when it was made; never part of a key.
+    pub provenance: BTreeMap<String, String>,
+}
+
+/// What the cache holds for a request.
+pub(super) enum Record {
+    Hit(Action),
+    Absent,
+    /// There is a record, but it cannot be used, for this reason.
+    Unusable(String),
+}
+
+impl Cache {
+    /// The action with the request's key, if there is one and its outputs are there with their sizes.
+    ///
+    /// A record that is damaged, belongs to something else or has lost an output is a miss, with a warning.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the record exists and cannot be read.
+    pub fn lookup(
+        &self,
+        request: &Request,
+        progress: &dyn Progress,
+    ) -> Result<Option<Action>, Error> {
+        match self.record(request)? {
+            Record::Hit(action) => Ok(Some(action)),
+            Record::Absent => Ok(None),
+            Record::Unusable(why) => {
+                progress.warn(&format!("{why}; it will be made again"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Stores the outputs of a stage, then the record that makes them found, and returns the record.
+    ///
+    /// # Errors
+    /// Those of [`put`](Self::put); then there is no record, and the next run makes the outputs again.
+    ///
+    /// # Panics
+    /// If two outputs have one name, which is a bug of the stage.
+    pub fn publish(
+        &self,
+        request: &Request,
+        outputs: Vec<(String, Vec<u8>)>,
+        seconds: f64,
+        provenance: BTreeMap<String, String>,
+    ) -> Result<Action, Error> {
+        let mut action = Action {
+            format: FORMAT,
+            stage: request.stage.to_owned(),
+            version: request.version,
+            key: request.key,
+            params: request.params.clone(),
+            inputs: request.inputs.clone(),
+            outputs: BTreeMap::new(),
+            output_bytes: BTreeMap::new(),
+            seconds,
+            provenance,
+        };
+        for (name, bytes) in outputs {
+            let digest = self.put(&bytes)?;
+            action.output_bytes.insert(name.clone(), bytes.len() as u64);
+            let previous = action.outputs.insert(name.clone(), digest);
+            assert!(previous.is_none(), "output `{name}` is given twice");
+        }
+        #[expect(
+            clippy::expect_used,
+            reason = "strings, numbers and maps with string keys: all have a JSON form"
+        )]
+        let mut json = serde_json::to_vec_pretty(&action).expect("an action has a JSON form");
+        json.push(b'\n');
+        self.write(&self.action_path(request.stage, &request.key), &json)?;
+        Ok(action)
+    }
+
+    pub(super) fn record(&self, request: &Request) -> Result<Record, Error> {
+        let path = self.action_path(request.stage, &request.key);
+        let bytes = match fs_err::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Record::Absent),
+            Err(error) => return Err(Error::Io(error)),
+        };
+        let action = match parse(&bytes) {
+            Ok(action) => action,
+            Err(why) => return Ok(Record::Unusable(format!("{}: {why}", path.display()))),
+        };
+        let (stage, version) = (&action.stage, action.version);
+        if stage != request.stage || version != request.version || action.key != request.key {
+            return Ok(Record::Unusable(format!(
+                "{}: record of `{stage}` {version} with key {}…, expected `{}` {} with key {}…",
+                path.display(),
+                action.key.short(),
+                request.stage,
+                request.version,
+                request.key.short()
+            )));
+        }
+        for (name, digest) in &action.outputs {
+            let written = action.output_bytes.get(name).copied();
+            let found = self.object_bytes(digest);
+            if found.is_none() || found != written {
+                return Ok(Record::Unusable(format!(
+                    "cache object {}… (`{name}` of `{stage}`): {} on disk, {} when it was written",
+                    digest.short(),
+                    found.map_or("missing".to_owned(), |n| format!("{} bytes", thousands(n))),
+                    written.map_or("size unknown".to_owned(), thousands),
+                )));
+            }
+        }
+        Ok(Record::Hit(action))
+    }
+
+    pub(super) fn actions_dir(&self, stage: &str) -> PathBuf {
+        self.root.join("actions").join(stage)
+    }
+
+    fn action_path(&self, stage: &str, key: &Key) -> PathBuf {
+        self.actions_dir(stage).join(format!("{key}.json"))
+    }
+}
+
+/// The action in a record's bytes, or why there is none.
+pub(super) fn parse(bytes: &[u8]) -> Result<Action, String> {
+    /// The part that every version of the record shares.
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+
+    let head: Head = serde_json::from_slice(bytes)
+        .map_err(|error| format!("no record of an action: {error}"))?;
+    if head.format != FORMAT {
+        return Err(format!(
+            "record of format {}, this program reads format {FORMAT}",
+            head.format
+        ));
+    }
+    serde_json::from_slice(bytes).map_err(|error| format!("damaged record: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{KeyBuilder, MissReason};
+    use crate::progress::Silent;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    struct Warnings(Mutex<Vec<String>>);
+
+    impl Progress for Warnings {
+        fn start(&self, _: &str, _: u64) {}
+        fn tick(&self, _: u64) {}
+        fn finish(&self) {}
+        fn warn(&self, message: &str) {
+            self.0.lock().unwrap().push(message.to_owned());
+        }
+    }
+
+    fn request(seed: u64) -> Request {
+        KeyBuilder::new("sample", 2)
+            .param("seed", seed)
+            .param("c", 0.1)
+            .input("labels", Digest::of(b"labels"))
+            .finish()
+    }
+
+    fn publish(cache: &Cache, request: &Request) -> Action {
+        let outputs = vec![
+            ("rows".to_owned(), b"rows".to_vec()),
+            ("notes".to_owned(), b"{}".to_vec()),
+        ];
+        let provenance = [("host".to_owned(), "here".to_owned())].into();
+        cache.publish(request, outputs, 0.25, provenance).unwrap()
+    }
+
+    fn record_path(cache: &Cache, request: &Request) -> PathBuf {
+        cache.action_path(request.stage, &request.key)
+    }
+
+    /// The one warning of a lookup that misses.
+    fn warning(cache: &Cache, request: &Request) -> String {
+        let warnings = Warnings::default();
+        assert_eq!(cache.lookup(request, &warnings).unwrap(), None);
+        let mut warnings = warnings.0.into_inner().unwrap();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        warnings.remove(0)
+    }
+
+    #[test]
+    fn lookup_finds_what_was_published_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        assert_eq!(cache.lookup(&request(17), &Silent).unwrap(), None);
+        let published = publish(&cache, &request(17));
+
+        let again = Cache::open(dir.path()).unwrap();
+        let found = again.lookup(&request(17), &Silent).unwrap().unwrap();
+        assert_eq!(found, published);
+        assert_eq!(found.outputs["rows"], Digest::of(b"rows"));
+        assert_eq!(found.output_bytes["rows"], 4);
+        assert_eq!(found.inputs, request(17).inputs);
+        assert_eq!(found.params, request(17).params);
+        assert_eq!(found.provenance["host"], "here");
+        assert_eq!(again.get(&found.outputs["notes"]).unwrap(), b"{}");
+        assert_eq!(again.lookup(&request(18), &Silent).unwrap(), None);
+    }
+
+    #[test]
+    fn record_lies_under_its_stage_and_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        publish(&cache, &request(17));
+        let name = format!("actions/sample/{}.json", request(17).key);
+        let text = fs_err::read_to_string(dir.path().join(name)).unwrap();
+        assert!(text.starts_with("{\n  \"format\": 1,\n  \"stage\": \"sample\",\n"));
+        assert!(text.ends_with("}\n"));
+    }
+
+    #[test]
+    fn damaged_record_is_a_miss_with_a_warning_and_can_be_published_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        let request = request(17);
+        publish(&cache, &request);
+        let path = record_path(&cache, &request);
+        let good = fs_err::read_to_string(&path).unwrap();
+        let damages = [
+            (String::new(), "no record of an action"),
+            ("[]".to_owned(), "no record of an action"),
+            (good[..good.len() / 2].to_owned(), "no record of an action"),
+            (
+                good.replace("\"format\": 1", "\"format\": 2"),
+                "record of format 2, this program reads format 1",
+            ),
+            (good.replace("seconds", "minutes"), "damaged record"),
+            (
+                good.replace(&Digest::of(b"rows").to_string(), "00"),
+                "damaged record",
+            ),
+            (
+                good.replace("\"sample\"", "\"labels\""),
+                "record of `labels` 2",
+            ),
+            (
+                good.replace("\"version\": 2", "\"version\": 3"),
+                "record of `sample` 3",
+            ),
+        ];
+        for (text, expected) in damages {
+            fs_err::write(&path, text).unwrap();
+            let text = warning(&cache, &request);
+            assert!(
+                text.contains(expected) && text.contains(".json: "),
+                "{text}"
+            );
+            assert!(matches!(cache.explain(&request), MissReason::Unusable(_)));
+        }
+        publish(&cache, &request);
+        assert!(cache.lookup(&request, &Silent).unwrap().is_some());
+    }
+
+    #[test]
+    fn record_under_the_wrong_name_is_a_miss() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        publish(&cache, &request(17));
+        fs_err::copy(
+            record_path(&cache, &request(17)),
+            record_path(&cache, &request(18)),
+        )
+        .unwrap();
+        assert!(warning(&cache, &request(18)).contains("record of `sample` 2 with key"));
+    }
+
+    #[test]
+    fn lost_output_is_a_miss_that_names_it_and_both_sizes() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        let request = request(17);
+        let action = publish(&cache, &request);
+        let rows = &action.outputs["rows"];
+        fs_err::write(cache.object_path(rows), "r").unwrap();
+        let expected = format!(
+            "cache object {}… (`rows` of `sample`): 1 bytes on disk, 4 when it was written; it will be made again",
+            rows.short()
+        );
+        assert_eq!(warning(&cache, &request), expected);
+        fs_err::remove_file(cache.object_path(rows)).unwrap();
+        assert!(warning(&cache, &request).contains("missing on disk, 4 when it was written"));
+        publish(&cache, &request);
+        assert!(cache.lookup(&request, &Silent).unwrap().is_some());
+    }
+
+    #[test]
+    fn outputs_without_a_record_are_not_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        // As after a kill between the objects and the record.
+        cache.put(b"rows").unwrap();
+        cache.put(b"{}").unwrap();
+        assert_eq!(cache.lookup(&request(17), &Silent).unwrap(), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "output `rows` is given twice")]
+    fn output_given_twice_is_a_bug() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        let outputs = vec![("rows".to_owned(), vec![1]), ("rows".to_owned(), vec![2])];
+        let _ = cache.publish(&request(17), outputs, 0.0, BTreeMap::new());
+    }
+}

@@ -1,0 +1,527 @@
+//! The memo of file digests: a file whose size, mtime and inode did not change is not read again.
+//!
+//! # Racy files
+//!
+//! A file that is changed twice within one tick of its file system's clock, without changing size, has the same
+//! stamp before and after the second change. A digest taken between the two would then be believed for ever. So,
+//! as git does with its index, a file is memoised only if its mtime lay at least two seconds (the coarsest tick in
+//! use) in the past when the cache was opened: any change after the reading carries a later mtime. The present is
+//! read from the cache's file system, not from this machine's clock, which may run ahead of a file server's.
+//! Files that are younger are read on each run until they are old enough.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::{Cache, Digest, Error};
+use crate::progress::Progress;
+
+/// First words of the memo file; the number is the version of its format.
+const HEADER: &str = "newt-pipe digests 1";
+
+/// See "Racy files" in the module's documentation.
+const RACY_S: i64 = 2;
+
+/// What must be unchanged for a digest to be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    bytes: u64,
+    mtime: Mtime,
+    inode: u64,
+}
+
+/// Seconds since 1970, and nanoseconds.
+type Mtime = (i64, i64);
+
+impl Stamp {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            bytes: metadata.len(),
+            mtime: (metadata.mtime(), metadata.mtime_nsec()),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    stamp: Stamp,
+    digest: Digest,
+}
+
+/// The digest of a file, and what there is to memoise.
+type Found = (Digest, Option<Entry>);
+
+/// Entries by the bytes of the absolute path, whose order is cheaper to compare than that of path components.
+type Entries = BTreeMap<Vec<u8>, Entry>;
+
+/// Digests of files by path, size, mtime and inode; kept in the file `digests` of the cache.
+#[derive(Debug)]
+pub struct DigestMemo {
+    entries: Entries,
+    /// What this process read, which [`save`](Self::save) adds to the file.
+    fresh: Entries,
+    /// Files modified after this instant are too young to be memoised.
+    newest: Mtime,
+}
+
+impl DigestMemo {
+    /// The memo of this cache; empty, with a warning, where the file is damaged: it only saves reading.
+    pub fn load(cache: &Cache, progress: &dyn Progress) -> Self {
+        let entries = read(cache).unwrap_or_else(|why| {
+            progress.warn(&format!(
+                "{}: {why}; files are read again",
+                memo_path(cache).display()
+            ));
+            Entries::new()
+        });
+        Self {
+            entries,
+            fresh: Entries::new(),
+            newest: (cache.opened.0.saturating_sub(RACY_S), cache.opened.1),
+        }
+    }
+
+    /// The digest of each file, in order; only files that the memo does not know are read, in parallel.
+    ///
+    /// Each failure, of [`io::Error`]'s kind and with the path in its message, stands in the file's place.
+    /// Progress counts the files that are read.
+    pub fn digest_files(
+        &mut self,
+        paths: &[PathBuf],
+        progress: &dyn Progress,
+    ) -> Vec<Result<Digest, io::Error>> {
+        let known: Vec<Result<Option<Digest>, io::Error>> =
+            paths.par_iter().map(|path| self.lookup(path)).collect();
+        let n_unknown = known
+            .iter()
+            .filter(|known| matches!(known, Ok(None)))
+            .count();
+        if n_unknown > 0 {
+            progress.start("reading files", n_unknown as u64);
+        }
+        let found: Vec<Result<Found, io::Error>> = paths
+            .par_iter()
+            .zip(known)
+            .map(|(path, known)| {
+                if let Some(digest) = known? {
+                    return Ok((digest, None));
+                }
+                let found = digest_file(path);
+                progress.tick(1);
+                found
+            })
+            .collect();
+        if n_unknown > 0 {
+            progress.finish();
+        }
+        paths
+            .iter()
+            .zip(found)
+            .map(|(path, found)| {
+                let (digest, entry) = found?;
+                if let Some(entry) = entry
+                    && entry.stamp.mtime <= self.newest
+                {
+                    let name = name(path)?;
+                    self.entries.insert(name.clone(), entry);
+                    self.fresh.insert(name, entry);
+                }
+                Ok(digest)
+            })
+            .collect()
+    }
+
+    /// Adds what this process read to the memo file, keeping what other processes added since it was loaded.
+    ///
+    /// Should two processes save at the same moment, one's additions are lost and those files are read again.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::Unwritable`] or [`Error::Io`]; the old file is left as it was.
+    pub fn save(&self, cache: &Cache) -> Result<(), Error> {
+        if self.fresh.is_empty() {
+            return Ok(());
+        }
+        // A damaged file was reported when it was loaded; here it is replaced.
+        let mut entries = read(cache).unwrap_or_default();
+        entries.extend(self.fresh.clone());
+        cache.write(&memo_path(cache), &format(&entries))
+    }
+
+    fn lookup(&self, path: &Path) -> Result<Option<Digest>, io::Error> {
+        let metadata = fs_err::metadata(path)?;
+        if !metadata.is_file() {
+            let text = format!("{}: not a regular file", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let stamp = Stamp::of(&metadata);
+        Ok(self
+            .entries
+            .get(&name(path)?)
+            .filter(|entry| entry.stamp == stamp)
+            .map(|entry| entry.digest))
+    }
+}
+
+fn memo_path(cache: &Cache) -> PathBuf {
+    cache.root.join("digests")
+}
+
+/// What a file is called in the memo, wherever the program is started.
+fn name(path: &Path) -> io::Result<Vec<u8>> {
+    Ok(std::path::absolute(path)?
+        .into_os_string()
+        .as_bytes()
+        .to_vec())
+}
+
+/// Reads a file: its digest, and the entry to memoise unless it changed meanwhile.
+fn digest_file(path: &Path) -> io::Result<Found> {
+    let mut file = fs_err::File::open(path)?;
+    let before = Stamp::of(&file.metadata()?);
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(&mut file)?;
+    let after = Stamp::of(&file.metadata()?);
+    let digest = hasher.finalize().into();
+    let entry = Entry {
+        stamp: after,
+        digest,
+    };
+    Ok((digest, (before == after).then_some(entry)))
+}
+
+/// The entries of the memo file, none if there is no file; or what is wrong with it.
+fn read(cache: &Cache) -> Result<Entries, String> {
+    match fs_err::read(memo_path(cache)) {
+        Ok(bytes) => parse(&bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Entries::new()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The memo as a file: a header line with the digest of the rest, then a line for each file,
+/// `<digest> <bytes> <mtime, s> <mtime, ns> <inode> <path>`, by path. In a path,
+/// `\\` stands for a backslash and `\n` for a newline.
+fn format(entries: &Entries) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(entries.len() * 200);
+    for (name, Entry { stamp, digest }) in entries {
+        let Stamp {
+            bytes,
+            mtime: (seconds, nanoseconds),
+            inode,
+        } = stamp;
+        lines.extend(format!("{digest} {bytes} {seconds} {nanoseconds} {inode} ").into_bytes());
+        for &byte in name {
+            match byte {
+                b'\n' => lines.extend(b"\\n"),
+                b'\\' => lines.extend(b"\\\\"),
+                _ => lines.push(byte),
+            }
+        }
+        lines.push(b'\n');
+    }
+    let mut file = format!("{HEADER} {}\n", Digest::of(&lines)).into_bytes();
+    file.extend(lines);
+    file
+}
+
+fn parse(file: &[u8]) -> Result<Entries, String> {
+    let (digest, lines) = file
+        .strip_prefix(HEADER.as_bytes())
+        .and_then(|rest| rest.strip_prefix(b" "))
+        .and_then(|rest| rest.split_at_checked(64))
+        .and_then(|(digest, rest)| Some((digest, rest.strip_prefix(b"\n")?)))
+        .ok_or_else(|| format!("does not begin with `{HEADER}` and a digest"))?;
+    let found = Digest::of(lines).to_string();
+    if digest != found.as_bytes() {
+        return Err("its lines do not have the digest in its first line".to_owned());
+    }
+    lines
+        .split_inclusive(|&byte| byte == b'\n')
+        .enumerate()
+        .map(|(i, line)| parse_line(line).ok_or_else(|| format!("line {} is no entry", i + 2)))
+        .collect()
+}
+
+fn parse_line(line: &[u8]) -> Option<(Vec<u8>, Entry)> {
+    let line = line.strip_suffix(b"\n")?;
+    let mut fields = line.splitn(6, |&byte| byte == b' ');
+    let mut field = || std::str::from_utf8(fields.next()?).ok();
+    let digest = field()?.parse().ok()?;
+    let stamp = Stamp {
+        bytes: field()?.parse().ok()?,
+        mtime: (field()?.parse().ok()?, field()?.parse().ok()?),
+        inode: field()?.parse().ok()?,
+    };
+    let escaped = fields.next()?;
+    let mut name = Vec::with_capacity(escaped.len());
+    let mut escaped = escaped.iter();
+    while let Some(&byte) = escaped.next() {
+        name.push(match byte {
+            b'\\' => match escaped.next()? {
+                b'n' => b'\n',
+                b'\\' => b'\\',
+                _ => return None,
+            },
+            _ => byte,
+        });
+    }
+    Some((name, Entry { stamp, digest }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+    use std::ffi::OsStr;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::{Duration, Instant};
+
+    /// Counts the files that are read.
+    #[derive(Default)]
+    struct Reads {
+        n: AtomicU64,
+        n_warnings: AtomicU64,
+    }
+
+    impl Progress for Reads {
+        fn start(&self, _: &str, _: u64) {}
+        fn tick(&self, n: u64) {
+            self.n.fetch_add(n, Ordering::Relaxed);
+        }
+        fn finish(&self) {}
+        fn warn(&self, _: &str) {
+            self.n_warnings.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    struct Fixture {
+        dir: tempfile::TempDir,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            Self {
+                dir: tempfile::tempdir().unwrap(),
+            }
+        }
+
+        fn cache(&self) -> Cache {
+            Cache::open(self.dir.path().join("cache")).unwrap()
+        }
+
+        /// Writes a file that was last modified some seconds before now.
+        fn file(&self, name: impl AsRef<OsStr>, content: &[u8], age_s: u64) -> PathBuf {
+            let path = self.dir.path().join(name.as_ref());
+            fs_err::write(&path, content).unwrap();
+            let file = fs_err::OpenOptions::new().write(true).open(&path).unwrap();
+            let now = file.metadata().unwrap().modified().unwrap();
+            let file = file.into_parts().0;
+            file.set_modified(now - Duration::from_secs(age_s)).unwrap();
+            path
+        }
+
+        /// The digests as a new process finds them, and how many files it reads for that.
+        fn digests(&self, paths: &[PathBuf]) -> (Vec<Result<Digest, io::Error>>, u64) {
+            let cache = self.cache();
+            let reads = Reads::default();
+            let mut memo = DigestMemo::load(&cache, &reads);
+            let digests = memo.digest_files(paths, &reads);
+            memo.save(&cache).unwrap();
+            (digests, reads.n.into_inner())
+        }
+    }
+
+    fn unwrap_all(digests: Vec<Result<Digest, io::Error>>) -> Vec<Digest> {
+        digests.into_iter().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn unchanged_files_are_read_once() {
+        let fixture = Fixture::new();
+        let big = vec![7; 3 << 20];
+        let paths = [
+            fixture.file("a.jpg", b"a", 60),
+            fixture.file("empty", b"", 60),
+            fixture.file("big", &big, 60),
+        ];
+        let expected = [Digest::of(b"a"), Digest::of(b""), Digest::of(&big)];
+        for n_expected in [3, 0, 0] {
+            let (digests, n) = fixture.digests(&paths);
+            assert_eq!(unwrap_all(digests), expected);
+            assert_eq!(n, n_expected);
+        }
+    }
+
+    #[test]
+    fn file_is_known_by_its_absolute_path() {
+        let fixture = Fixture::new();
+        let path = fixture.file("a", b"a", 60);
+        fixture.digests(&[path]);
+        let dotted = fixture.dir.path().join(".").join("a");
+        assert_eq!(fixture.digests(&[dotted]).1, 0);
+    }
+
+    #[test]
+    fn change_of_size_mtime_or_inode_makes_a_file_read_again() {
+        let fixture = Fixture::new();
+        let path = fixture.file("a", b"one", 60);
+        let digest = |expected: &[u8]| {
+            let (digests, n) = fixture.digests(std::slice::from_ref(&path));
+            assert_eq!(unwrap_all(digests), [Digest::of(expected)]);
+            n
+        };
+        assert_eq!(digest(b"one"), 1);
+        fixture.file("a", b"three", 60);
+        assert_eq!(digest(b"three"), 1);
+        fixture.file("a", b"seven", 50);
+        assert_eq!(digest(b"seven"), 1);
+        let modified = fs_err::metadata(&path).unwrap().modified().unwrap();
+        let other = fixture.file("b", b"eight", 50);
+        let file = fs_err::OpenOptions::new().write(true).open(&other).unwrap();
+        file.into_parts().0.set_modified(modified).unwrap();
+        fs_err::rename(&other, &path).unwrap();
+        assert_eq!(digest(b"eight"), 1);
+        assert_eq!(digest(b"eight"), 0);
+    }
+
+    #[test]
+    fn file_modified_just_now_or_in_the_future_is_not_memoised() {
+        let fixture = Fixture::new();
+        let young = fixture.file("young", b"y", 0);
+        let future = fixture.file("future", b"f", 0);
+        let file = fs_err::OpenOptions::new()
+            .write(true)
+            .open(&future)
+            .unwrap();
+        let modified = file.metadata().unwrap().modified().unwrap();
+        file.into_parts()
+            .0
+            .set_modified(modified + Duration::from_hours(1))
+            .unwrap();
+        let old = fixture.file("old", b"o", 3);
+        let paths = [young, future, old];
+        assert_eq!(fixture.digests(&paths).1, 3);
+        assert_eq!(fixture.digests(&paths).1, 2);
+    }
+
+    #[test]
+    fn failure_stands_in_the_place_of_its_file_and_names_it() {
+        let fixture = Fixture::new();
+        let missing = fixture.dir.path().join("missing.jpg");
+        let paths = [
+            fixture.file("a", b"a", 60),
+            missing,
+            fixture.dir.path().to_path_buf(),
+            fixture.file("b", b"b", 60),
+        ];
+        let (digests, _) = fixture.digests(&paths);
+        assert_eq!(digests[0].as_ref().unwrap(), &Digest::of(b"a"));
+        let error = digests[1].as_ref().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("missing.jpg"));
+        let error = digests[2].as_ref().unwrap_err();
+        assert!(error.to_string().ends_with(": not a regular file"));
+        assert_eq!(digests[3].as_ref().unwrap(), &Digest::of(b"b"));
+    }
+
+    #[test]
+    fn save_keeps_what_another_process_wrote_meanwhile() {
+        let fixture = Fixture::new();
+        let (a, b) = (fixture.file("a", b"a", 60), fixture.file("b", b"b", 60));
+        let cache = fixture.cache();
+        let mut memo = DigestMemo::load(&cache, &Silent);
+        memo.digest_files(std::slice::from_ref(&a), &Silent);
+        fixture.digests(std::slice::from_ref(&b));
+        memo.save(&cache).unwrap();
+        assert_eq!(fixture.digests(&[a, b]).1, 0);
+    }
+
+    #[test]
+    fn damaged_memo_is_dropped_with_a_warning() {
+        let fixture = Fixture::new();
+        let path = fixture.file("a", b"a", 60);
+        fixture.digests(std::slice::from_ref(&path));
+        let memo = memo_path(&fixture.cache());
+        let good = fs_err::read(&memo).unwrap();
+        let flipped = |i: usize| {
+            let mut bytes = good.clone();
+            bytes[i] ^= 1;
+            bytes
+        };
+        let damages = [
+            Vec::new(),
+            good[..good.len() / 2].to_vec(),
+            good[..good.len() - 1].to_vec(),
+            flipped(0),
+            flipped(30),
+            flipped(100),
+            flipped(good.len() - 3),
+            b"\xff\xfe".to_vec(),
+        ];
+        for damage in damages {
+            fs_err::write(&memo, damage).unwrap();
+            let reads = Reads::default();
+            let cache = fixture.cache();
+            let mut loaded = DigestMemo::load(&cache, &reads);
+            let digests = loaded.digest_files(std::slice::from_ref(&path), &reads);
+            assert_eq!(unwrap_all(digests), [Digest::of(b"a")]);
+            assert_eq!(
+                (reads.n.into_inner(), reads.n_warnings.into_inner()),
+                (1, 1)
+            );
+            loaded.save(&cache).unwrap();
+            assert_eq!(fs_err::read(&memo).unwrap(), good);
+        }
+    }
+
+    #[test]
+    fn any_path_round_trips() {
+        let fixture = Fixture::new();
+        let names: [&[u8]; 5] = [b"a b", b"a\\nb", b"a\nb\\", b"\xff\xfe", "größe".as_bytes()];
+        let paths = names.map(|name| fixture.file(OsStr::from_bytes(name), name, 60));
+        assert_eq!(fixture.digests(&paths).1, 5);
+        let (digests, n) = fixture.digests(&paths);
+        assert_eq!(n, 0);
+        assert_eq!(unwrap_all(digests), names.map(Digest::of));
+    }
+
+    /// All of NeWT's images, under a long path.
+    fn newt_sized() -> Entries {
+        (0..36_000_u64)
+            .map(|n| {
+                let name = format!(
+                    "/data/shared/benchmarks/newt/newt2021_images/{n:08}-0000-4000-8000-000000000000.jpg"
+                );
+                let stamp = Stamp {
+                    bytes: 50_000 + n,
+                    mtime: (1_700_000_000 - i64::try_from(n).unwrap(), 123_456_789),
+                    inode: 1 << 40 | n,
+                };
+                let digest = Digest::of(&n.to_le_bytes());
+                (name.into_bytes(), Entry { stamp, digest })
+            })
+            .collect()
+    }
+
+    #[test]
+    fn memo_of_all_of_newt_round_trips_and_loads_fast() {
+        let entries = newt_sized();
+        let file = format(&entries);
+        let start = Instant::now();
+        let parsed = parse(&file).unwrap();
+        let seconds = start.elapsed();
+        assert!(parsed == entries);
+        eprintln!(
+            "{} entries, {} bytes: {seconds:?}",
+            entries.len(),
+            file.len()
+        );
+        // Some 20 ms on an idle machine; the bound leaves room for a debug build on a busy one.
+        assert!(seconds < Duration::from_secs(2), "{seconds:?}");
+    }
+}

@@ -1,0 +1,183 @@
+//! What can go wrong in the store, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Digest;
+
+/// Errors of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder was made by a program with another idea of its layout.
+    #[error("cache {}: layout `{found}`, this program reads and writes layout `{expected}`", dir.display())]
+    OtherLayout {
+        /// The cache folder.
+        dir: PathBuf,
+        /// The layout version in the folder.
+        found: u32,
+        /// The only layout version this program knows.
+        expected: u32,
+    },
+
+    /// The folder holds something else.
+    #[error("cache {}: the folder holds `{example}`, expected an empty folder or a newt-pipe cache", dir.display())]
+    NotACache {
+        /// The folder.
+        dir: PathBuf,
+        /// The first entry, by name, that is not ours.
+        example: String,
+    },
+
+    /// The folder cannot be made, or nothing can be written to it.
+    #[error("cache {}: not writable: {source}", dir.display())]
+    Unwritable {
+        /// The cache folder.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// The disk or the quota is full, or the file is larger than the system allows.
+    #[error("{}: not written, {}", path.display(), source.kind())]
+    DiskFull {
+        /// The file that was to be written; nothing of it is left.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// No object has this digest.
+    #[error("cache object {}…: missing at {}", digest.short(), path.display())]
+    Missing {
+        /// The digest that was asked for.
+        digest: Digest,
+        /// Where the object would be.
+        path: PathBuf,
+    },
+
+    /// The bytes of an object or a shard are no longer those that were written.
+    #[error(
+        "cache object {}…: {} bytes with digest {}… at {}, expected digest {}…",
+        digest.short(), thousands(*bytes), found.short(), path.display(), digest.short()
+    )]
+    Damaged {
+        /// The digest that was asked for.
+        digest: Digest,
+        /// The digest of what is there.
+        found: Digest,
+        /// The number of bytes that are there.
+        bytes: u64,
+        /// Where the object is.
+        path: PathBuf,
+    },
+
+    /// Text that should be a digest or a key is not.
+    #[error("`{text}`: {n} bytes of text, expected 64 lower-case hexadecimal digits", n = text.len())]
+    NotHex {
+        /// The text.
+        text: String,
+    },
+
+    /// Any other failure of the file system; the message names the file.
+    #[error(transparent)]
+    Io(io::Error),
+}
+
+impl Error {
+    /// The one thing to do about the error.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::OtherLayout { .. } | Self::NotACache { .. } => {
+                Some("choose another folder with `--cache-dir`".to_owned())
+            }
+            Self::Unwritable { .. } => Some(
+                "set `--cache-dir` or NEWT_PIPE_CACHE to a folder that you can write to".to_owned(),
+            ),
+            Self::DiskFull { .. } => Some(
+                "free space there or move the cache with `--cache-dir`; what was finished is kept"
+                    .to_owned(),
+            ),
+            Self::Missing { .. } | Self::Damaged { .. } => {
+                Some("run again: what was lost is made again".to_owned())
+            }
+            Self::NotHex { .. } | Self::Io(_) => None,
+        }
+    }
+
+    /// Whether the cache lost bytes that it can be given again.
+    pub fn is_loss(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Damaged { .. })
+    }
+
+    /// What failed while `path` in the cache at `root` was being written.
+    pub(super) fn writing(root: &Path, path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::DiskFull {
+                path: path.to_path_buf(),
+                source,
+            },
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::Unwritable {
+                    dir: root.to_path_buf(),
+                    source,
+                }
+            }
+            _ => Self::Io(source),
+        }
+    }
+
+    /// What failed while the tree of the cache at `root` was being made.
+    pub(super) fn unwritable(root: &Path, source: io::Error) -> Self {
+        match Self::writing(root, root, source) {
+            Self::Io(source) => Self::Unwritable {
+                dir: root.to_path_buf(),
+                source,
+            },
+            other => other,
+        }
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let shown = [0, 12, 123, 1234, 123_456, 55_296_136].map(thousands);
+        assert_eq!(shown, ["0", "12", "123", "1,234", "123,456", "55,296,136"]);
+    }
+
+    #[test]
+    fn a_full_disk_and_a_closed_folder_are_told_apart() {
+        let root = Path::new("/c");
+        let path = Path::new("/c/objects/ab/cd");
+        for code in [libc::ENOSPC, libc::EDQUOT, libc::EFBIG] {
+            let error = Error::writing(root, path, io::Error::from_raw_os_error(code));
+            assert!(matches!(&error, Error::DiskFull { path: p, .. } if p == path));
+            let hint = error.hint().unwrap();
+            assert!(hint.contains("--cache-dir") && hint.contains("free space"));
+        }
+        for code in [libc::EACCES, libc::EROFS] {
+            let error = Error::writing(root, path, io::Error::from_raw_os_error(code));
+            assert!(matches!(&error, Error::Unwritable { dir, .. } if dir == root));
+        }
+        let error = Error::writing(root, path, io::Error::from_raw_os_error(libc::EIO));
+        assert!(matches!(error, Error::Io(_)));
+    }
+}

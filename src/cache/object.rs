@@ -1,0 +1,180 @@
+//! Immutable bytes, named by their digest.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Cache, Digest, Error};
+
+impl Cache {
+    /// Stores `bytes` and returns their digest.
+    ///
+    /// An object that is there with the right size is not written again; one of another size is damaged, and
+    /// replaced.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::Unwritable`] or [`Error::Io`]; then nothing of the object is visible.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
+        let digest = Digest::of(bytes);
+        if self.object_bytes(&digest) != Some(bytes.len() as u64) {
+            self.write(&self.object_path(&digest), bytes)?;
+        }
+        Ok(digest)
+    }
+
+    /// The bytes with this digest, checked.
+    ///
+    /// A damaged object is removed: its name promises what it does not hold, and [`put`](Self::put) would take it
+    /// for written. So the next lookup is a miss, and the object is made again.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Damaged`] where the bytes have another digest, [`Error::Io`].
+    pub fn get(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
+        let path = self.object_path(digest);
+        let read = read_checked(path.clone(), digest);
+        if matches!(read, Err(Error::Damaged { .. })) {
+            // The damage is the error to report, whether or not the file can be removed.
+            let _ = self.remove(&path);
+        }
+        read
+    }
+
+    /// The size of an object as the file system tells it, `None` if there is no such object.
+    pub(super) fn object_bytes(&self, digest: &Digest) -> Option<u64> {
+        fs_err::metadata(self.object_path(digest))
+            .ok()
+            .filter(std::fs::Metadata::is_file)
+            .map(|metadata| metadata.len())
+    }
+
+    pub(super) fn object_path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.to_string();
+        // 256 folders keep each of them small without making many.
+        let (folder, name) = hex.split_at(2);
+        self.root.join("objects").join(folder).join(name)
+    }
+
+    /// Removes a file of the cache, if it is there.
+    pub(super) fn remove(&self, path: &Path) -> Result<(), Error> {
+        match fs_err::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::writing(&self.root, path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads the file at `path`, whose bytes must have the digest `digest`.
+pub(super) fn read_checked(path: PathBuf, digest: &Digest) -> Result<Vec<u8>, Error> {
+    let bytes = match fs_err::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::Missing {
+                digest: *digest,
+                path,
+            });
+        }
+        Err(error) => return Err(Error::Io(error)),
+    };
+    let found = Digest::of(&bytes);
+    if found == *digest {
+        Ok(bytes)
+    } else {
+        Err(Error::Damaged {
+            digest: *digest,
+            found,
+            bytes: bytes.len() as u64,
+            path,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache() -> (tempfile::TempDir, Cache) {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path().join("cache")).unwrap();
+        (dir, cache)
+    }
+
+    #[test]
+    fn get_gives_back_what_put_took() {
+        let (_dir, cache) = cache();
+        for bytes in [b"".as_slice(), b"abc", &vec![7; 100_000]] {
+            let digest = cache.put(bytes).unwrap();
+            assert_eq!(digest, Digest::of(bytes));
+            assert_eq!(cache.get(&digest).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn object_lies_under_the_first_two_digits_of_its_digest() {
+        let (dir, cache) = cache();
+        cache.put(b"").unwrap();
+        let path =
+            "cache/objects/af/1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+        assert!(dir.path().join(path).is_file());
+    }
+
+    #[test]
+    fn object_of_the_right_size_is_not_written_again() {
+        let (_dir, cache) = cache();
+        let digest = cache.put(b"abc").unwrap();
+        // Only a file that is left alone keeps the wrong bytes.
+        fs_err::write(cache.object_path(&digest), b"xyz").unwrap();
+        cache.put(b"abc").unwrap();
+        assert_eq!(fs_err::read(cache.object_path(&digest)).unwrap(), b"xyz");
+    }
+
+    #[test]
+    fn object_cut_short_is_written_anew() {
+        let (_dir, cache) = cache();
+        let digest = cache.put(b"abc").unwrap();
+        fs_err::write(cache.object_path(&digest), b"ab").unwrap();
+        cache.put(b"abc").unwrap();
+        assert_eq!(cache.get(&digest).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn damaged_object_is_an_error_with_both_digests_and_then_gone() {
+        let (_dir, cache) = cache();
+        let digest = cache.put(b"abc").unwrap();
+        let path = cache.object_path(&digest);
+        for damage in [b"ab".as_slice(), b"abb", b""] {
+            fs_err::write(&path, damage).unwrap();
+            let error = cache.get(&digest).unwrap_err();
+            let expected = format!(
+                "cache object {}…: {} bytes with digest {}… at {}, expected digest {}…",
+                digest.short(),
+                damage.len(),
+                Digest::of(damage).short(),
+                path.display(),
+                digest.short()
+            );
+            assert_eq!(error.to_string(), expected);
+            assert!(error.is_loss());
+            let error = cache.get(&digest).unwrap_err();
+            assert!(matches!(error, Error::Missing { .. }) && error.is_loss());
+        }
+        cache.put(b"abc").unwrap();
+        assert_eq!(cache.get(&digest).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn threads_that_put_the_same_bytes_all_succeed() {
+        let (_dir, cache) = cache();
+        let bytes = vec![1; 1 << 16];
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for n in 0..50 {
+                        let digest = cache.put(&bytes[n..]).unwrap();
+                        assert_eq!(cache.get(&digest).unwrap(), &bytes[n..]);
+                    }
+                });
+            }
+        });
+    }
+}

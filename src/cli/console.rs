@@ -1,0 +1,202 @@
+//! What the user sees: results on standard output; progress, warnings and errors on standard
+//! error, as a bar on a terminal and as plain lines in a pipe.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use super::settings;
+use newt_pipe::error::Error;
+use newt_pipe::progress::Progress;
+use newt_pipe::render::thousands;
+
+/// In a pipe, a line of progress comes this often, and none for what is shorter.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// How much is said on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verbosity {
+    /// Errors and warnings.
+    Quiet,
+    /// Progress and notes, too.
+    Normal,
+}
+
+/// The terminal, or the pipes in its place.
+pub(super) struct Console {
+    verbosity: Verbosity,
+    has_terminal: bool,
+    has_colour: bool,
+    operation: Mutex<Option<Operation>>,
+}
+
+/// The long operation under way.
+struct Operation {
+    what: String,
+    total: u64,
+    done: u64,
+    started: Instant,
+    last_line: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Console {
+    pub(super) fn new(verbosity: Verbosity) -> Self {
+        let has_terminal = io::stderr().is_terminal();
+        Self {
+            verbosity,
+            has_terminal,
+            has_colour: has_terminal && !settings::wants_plain_text(),
+            operation: Mutex::new(None),
+        }
+    }
+
+    /// Prints part of the result.
+    pub(super) fn result(&self, text: &str) -> Result<(), Error> {
+        let mut stdout = io::stdout().lock();
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+            .map_err(Error::Io)
+    }
+
+    /// Prints the result as one JSON document.
+    pub(super) fn json(&self, value: &Value) -> Result<(), Error> {
+        let mut text = serde_json::to_string_pretty(value).map_err(Error::Json)?;
+        text.push('\n');
+        self.result(&text)
+    }
+
+    /// Says something that is no result, unless the user wants quiet.
+    pub(super) fn note(&self, text: &str) {
+        if self.verbosity == Verbosity::Normal {
+            self.say(text);
+        }
+    }
+
+    /// Prints an error and its hint.
+    pub(super) fn error(&self, error: &Error) {
+        self.say(&format!("{} {error}", self.label("error:", "31")));
+        if let Some(hint) = error.hint() {
+            self.say(&format!("{} {hint}", self.label("hint:", "36")));
+        }
+    }
+
+    fn label(&self, text: &str, colour: &str) -> String {
+        if self.has_colour {
+            format!("\x1b[1;{colour}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// Writes a line to standard error, above the bar where there is one. Nobody is left to be told
+    /// if that fails.
+    fn say(&self, line: &str) {
+        let write = || {
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        };
+        let operation = self
+            .operation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match operation
+            .as_ref()
+            .and_then(|operation| operation.bar.as_ref())
+        {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn bar(&self, what: &str, total: u64) -> Option<ProgressBar> {
+        if self.verbosity == Verbosity::Quiet || !self.has_terminal {
+            return None;
+        }
+        let template = "{msg:<22} {bar:30} {human_pos}/{human_len} {per_sec} {eta} left";
+        let style =
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(total)
+            .with_style(style)
+            .with_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Some(bar)
+    }
+}
+
+impl Progress for Console {
+    fn start(&self, what: &str, total: u64) {
+        let now = Instant::now();
+        let operation = Operation {
+            what: what.to_owned(),
+            total,
+            done: 0,
+            started: now,
+            last_line: now,
+            bar: self.bar(what, total),
+        };
+        *self
+            .operation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(operation);
+    }
+
+    fn tick(&self, n: u64) {
+        let mut guard = self
+            .operation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(operation) = guard.as_mut() else {
+            return;
+        };
+        operation.done += n;
+        if let Some(bar) = &operation.bar {
+            bar.inc(n);
+        } else if operation.last_line.elapsed() >= LINE_EVERY {
+            operation.last_line = Instant::now();
+            let line = operation.line();
+            drop(guard);
+            self.note(&line);
+        }
+    }
+
+    fn finish(&self) {
+        let operation = self
+            .operation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(operation) = operation else { return };
+        if let Some(bar) = &operation.bar {
+            bar.finish_and_clear();
+        } else if operation.started.elapsed() >= LINE_EVERY {
+            self.note(&format!(
+                "{}: {} in {:.1} s",
+                operation.what,
+                thousands(operation.done),
+                operation.started.elapsed().as_secs_f64()
+            ));
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        self.say(&format!("{} {message}", self.label("warning:", "33")));
+    }
+}
+
+impl Operation {
+    /// A line such as `extracting features: 512 of 1,072, 61.2 per second, 9 s left`.
+    fn line(&self) -> String {
+        let rate = self.done as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
+        let left = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
+        format!(
+            "{}: {} of {}, {rate:.1} per second, {left:.0} s left",
+            self.what,
+            thousands(self.done),
+            thousands(self.total)
+        )
+    }
+}

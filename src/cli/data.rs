@@ -1,0 +1,171 @@
+//! `newt-pipe data`: check a copy of the data set, or draw a small one.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::Outcome;
+use super::console::Console;
+use newt_pipe::artifact;
+use newt_pipe::error::Error;
+use newt_pipe::interrupt::Interrupt;
+use newt_pipe::newt::check::{self, Depth, Report};
+use newt_pipe::newt::images::DataRoot;
+use newt_pipe::newt::synth;
+use newt_pipe::render::thousands;
+
+/// Subcommands of `newt-pipe data`.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Look at every row and every image of a data set; exit code 3 says that something is wrong.
+    Check(CheckArgs),
+    /// Draw a small data set in NeWT's layout: the same options draw the same bytes everywhere.
+    Synth(SynthArgs),
+}
+
+/// Arguments of `newt-pipe data check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArgs {
+    /// The folder with newt2021_labels.csv and newt2021_images.
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+
+    /// Look at the images' headers only, and decode none.
+    #[arg(long)]
+    quick: bool,
+
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `newt-pipe data synth`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SynthArgs {
+    /// The folder to make.
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+
+    /// Another seed draws other pictures [default: 17].
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// A multiple of 4, at least 8; half of them train [default: 60].
+    #[arg(long, value_name = "N")]
+    images_per_task: Option<usize>,
+
+    /// A task to draw, by its name; may be repeated [default: all].
+    #[arg(long = "task", value_name = "NAME")]
+    tasks: Vec<String>,
+
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn exec(
+    command: Command,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<Outcome, Error> {
+    match command {
+        Command::Check(args) => check(&args, console, interrupt),
+        Command::Synth(args) => synth(args, console),
+    }
+}
+
+fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+    let root = DataRoot::new(&args.dir);
+    root.require_labels()?;
+    root.require_images()?;
+    let path = root.labels_path();
+    let csv = fs_err::read(&path).map_err(Error::Io)?;
+    let columns = artifact::csv_strings(&path.display().to_string(), &csv)?;
+    let depth = if args.quick {
+        Depth::Headers
+    } else {
+        Depth::Full
+    };
+    let report = check::check(&root, &columns, depth, console, interrupt)?;
+    if args.json {
+        console.json(&json!(report))?;
+    } else {
+        console.result(&show(&report))?;
+    }
+    Ok(if report.is_sound() {
+        Outcome::Done
+    } else {
+        Outcome::BadData
+    })
+}
+
+fn show(report: &Report) -> String {
+    let count = |n: usize| thousands(n as u64);
+    let mut lines = Vec::new();
+    if let Some(counts) = &report.counts {
+        lines.push(format!(
+            "{}: {} images ({} MB), {} tasks, {} train rows, {} test rows",
+            report.root,
+            count(counts.n_rows),
+            thousands(counts.image_bytes / 1_000_000),
+            count(counts.n_tasks),
+            count(counts.n_train_rows),
+            count(counts.n_test_rows)
+        ));
+        for cluster in &counts.clusters {
+            lines.push(format!(
+                "  {}: {} tasks, {} train rows, {} test rows",
+                cluster.name,
+                count(cluster.n_tasks),
+                count(cluster.n_train_rows),
+                count(cluster.n_test_rows)
+            ));
+        }
+    }
+    lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
+    lines.extend(
+        report
+            .problems
+            .iter()
+            .map(|problem| format!("{}: {}", problem.place, problem.message)),
+    );
+    lines.push(match report.problems.len() {
+        0 => "no problem found".to_owned(),
+        1 => "1 problem found".to_owned(),
+        n => format!("{} problems found", count(n)),
+    });
+    lines.join("\n") + "\n"
+}
+
+fn synth(args: SynthArgs, console: &Console) -> Result<Outcome, Error> {
+    let default = synth::Options::default();
+    let options = synth::Options {
+        seed: args.seed.unwrap_or(default.seed),
+        images_per_task: args.images_per_task.unwrap_or(default.images_per_task),
+        tasks: if args.tasks.is_empty() {
+            default.tasks
+        } else {
+            args.tasks
+        },
+    };
+    let outcome = synth::ensure(&args.dir, &options, console)?;
+    let n_tasks = options.tasks.iter().collect::<BTreeSet<_>>().len();
+    let n_images = options.images_per_task * n_tasks;
+    let was_there = outcome == synth::Outcome::AlreadyThere;
+    if args.json {
+        console.json(&json!({ "dir": args.dir, "n_images": n_images, "made": !was_there }))?;
+    } else {
+        let images = thousands(n_images as u64);
+        let state = if was_there {
+            "was there already"
+        } else {
+            "drawn"
+        };
+        console.result(&format!(
+            "{}: {images} images, {n_tasks} tasks, {state}\n",
+            args.dir.display()
+        ))?;
+    }
+    Ok(Outcome::Done)
+}

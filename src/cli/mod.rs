@@ -1,0 +1,110 @@
+//! The command line: the only code that sees argv, the environment and the terminal.
+
+mod cache;
+mod completions;
+mod console;
+mod data;
+mod features;
+mod plan;
+mod run;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::console::{Console, Verbosity};
+use newt_pipe::error::Error;
+use newt_pipe::interrupt::Interrupt;
+
+/// Evaluates vision models on NeWT: frozen features, one SVM per task, everything cached.
+///
+/// Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1
+/// failed, 2 wrong usage or configuration, 3 bad data, 4 `--check` found work to do, 75 stopped by
+/// a scheduler and resumable, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "newt-pipe", version = settings::VERSION, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    /// Print errors and warnings only, besides the result.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Evaluate the models of a pipeline file.
+    Run(run::Args),
+    /// Say which stages are cached, which would run, and why.
+    Plan(plan::Args),
+    /// Get, check or make a data set.
+    #[command(subcommand)]
+    Data(data::Command),
+    /// Work with features.
+    #[command(subcommand)]
+    Features(features::Command),
+    /// Look at the cache.
+    #[command(subcommand)]
+    Cache(cache::Command),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+}
+
+/// How a command that found no error ends.
+enum Outcome {
+    Done,
+    /// `--check` found that something would run.
+    WorkToDo,
+    /// A check found bad data, and said so.
+    BadData,
+}
+
+/// Parses argv, runs the command, prints its error, and gives the exit code.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let console = Console::new(if cli.quiet {
+        Verbosity::Quiet
+    } else {
+        Verbosity::Normal
+    });
+    let outcome =
+        settings::catch_signals().and_then(|interrupt| cli.command.exec(&console, &interrupt));
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::WorkToDo) => ExitCode::from(4),
+        Ok(Outcome::BadData) => ExitCode::from(3),
+        // Whoever read our output has read enough.
+        Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            console.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+impl Command {
+    fn exec(self, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+        match self {
+            Command::Run(args) => run::exec(args, console, interrupt),
+            Command::Plan(args) => plan::exec(&args, console, interrupt),
+            Command::Data(command) => data::exec(command, console, interrupt),
+            Command::Features(command) => features::exec(command, console, interrupt),
+            Command::Cache(command) => cache::exec(&command, console),
+            Command::Completions(args) => completions::exec(&args, console),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,140 @@
+//! `newt-pipe plan`: which stages are cached, which would run, and why.
+
+use serde_json::json;
+
+use super::Outcome;
+use super::console::Console;
+use super::settings::{self, PipelineArgs};
+use newt_pipe::error::Error;
+use newt_pipe::interrupt::Interrupt;
+use newt_pipe::pipeline::config::Pipeline;
+use newt_pipe::pipeline::plan::State;
+use newt_pipe::pipeline::{Options, Runner, results};
+use newt_pipe::render::terminal;
+use newt_pipe::stage::Context;
+
+/// Arguments of `newt-pipe plan`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+
+    /// Print the pipeline with every key and default spelled out, one file per experiment.
+    #[arg(long, conflicts_with_all = ["json", "check"])]
+    full: bool,
+
+    /// Plan only the tasks whose names match.
+    #[arg(long, value_name = "GLOB")]
+    tasks: Option<glob::Pattern>,
+
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+
+    /// Print nothing; exit code 4 says that something would run.
+    #[arg(long)]
+    check: bool,
+}
+
+/// How a plan is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Text,
+    Json,
+    /// By the exit code alone.
+    ExitCode,
+}
+
+impl Format {
+    pub(super) fn new(json: bool, check: bool) -> Self {
+        match (check, json) {
+            (true, _) => Self::ExitCode,
+            (false, true) => Self::Json,
+            (false, false) => Self::Text,
+        }
+    }
+}
+
+pub(super) fn exec(
+    args: &Args,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<Outcome, Error> {
+    let pipeline = args.pipeline.load()?;
+    if args.full {
+        return spell_out(&pipeline, console);
+    }
+    let cache = args.pipeline.open_cache(&pipeline)?;
+    let options = Options {
+        tasks: args.tasks.clone(),
+        provenance: settings::provenance(&pipeline),
+        ..Options::default()
+    };
+    let runner = Runner::new(
+        &pipeline,
+        &cache,
+        Context {
+            progress: console,
+            interrupt,
+        },
+        options,
+    )?;
+    show(
+        &runner,
+        &pipeline,
+        Format::new(args.json, args.check),
+        console,
+    )
+}
+
+fn spell_out(pipeline: &Pipeline, console: &Console) -> Result<Outcome, Error> {
+    let experiments = pipeline.experiments();
+    for (index, experiment) in experiments.iter().enumerate() {
+        if experiments.len() > 1 {
+            console.result(&format!(
+                "# experiment {} of {}\n",
+                index + 1,
+                experiments.len()
+            ))?;
+        }
+        console.result(&pipeline.spell_out(experiment).to_string())?;
+        if index + 1 < experiments.len() {
+            console.result("\n")?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Plans every experiment and shows the plans; `run --dry-run` and `run --check` come here, too.
+pub(super) fn show(
+    runner: &Runner<'_>,
+    pipeline: &Pipeline,
+    format: Format,
+    console: &Console,
+) -> Result<Outcome, Error> {
+    let mut documents = Vec::new();
+    let mut is_all_cached = true;
+    for experiment in pipeline.experiments() {
+        let plans = runner.plan(&experiment)?;
+        is_all_cached &= plans.iter().all(|plan| plan.state == State::Cached);
+        match format {
+            Format::Text => console.result(&terminal::plan(&experiment, &plans))?,
+            Format::Json => documents.push(json!({
+                "model": { "org": experiment.model.org, "ckpt": experiment.model.ckpt },
+                "n_train": experiment.n_train,
+                "seed": experiment.seed,
+                "probe": experiment.probe.name(),
+                "stages": plans.iter().map(results::plan_json).collect::<Vec<_>>(),
+            })),
+            Format::ExitCode => {}
+        }
+    }
+    if format == Format::Json {
+        console.json(&json!({ "experiments": documents }))?;
+    }
+    Ok(if format == Format::ExitCode && !is_all_cached {
+        Outcome::WorkToDo
+    } else {
+        Outcome::Done
+    })
+}

@@ -1,0 +1,143 @@
+//! `newt-pipe run`: evaluate the models of a pipeline file.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::console::Console;
+use super::settings::{self, PipelineArgs};
+use super::{Outcome, plan};
+use newt_pipe::error::Error;
+use newt_pipe::interrupt::Interrupt;
+use newt_pipe::pipeline::results::{self, Results};
+use newt_pipe::pipeline::{Evaluation, Options, Runner};
+use newt_pipe::render::terminal;
+use newt_pipe::stage::{Context, Name};
+
+/// Arguments of `newt-pipe run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+
+    /// Evaluate only the tasks whose names match, with the numbers of the whole run.
+    #[arg(long, value_name = "GLOB")]
+    tasks: Option<glob::Pattern>,
+
+    /// Compute a stage even where the cache has it: labels, sample, features, probes, report or
+    /// bootstrap; may be repeated.
+    #[arg(long, value_name = "STAGE")]
+    force: Vec<Name>,
+
+    /// Say what would run, and run nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print nothing, run nothing; exit code 4 says that something would run.
+    #[arg(long, conflicts_with = "dry_run")]
+    check: bool,
+
+    /// Print one JSON document in place of the table.
+    #[arg(long)]
+    json: bool,
+
+    /// Where the tables go [default: results/<name of the pipeline>].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Threads to compute with [default: one per core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+    settings::limit_threads(args.threads.map(usize::from))?;
+    let pipeline = args.pipeline.load()?;
+    let out = args
+        .out
+        .unwrap_or_else(|| Path::new("results").join(&pipeline.name));
+    let is_plan = args.dry_run || args.check;
+    let results = if is_plan {
+        None
+    } else {
+        Some(Results::prepare(&out)?)
+    };
+    let cache = args.pipeline.open_cache(&pipeline)?;
+    let provenance = settings::provenance(&pipeline);
+    let options = Options {
+        force: args.force.into_iter().collect(),
+        tasks: args.tasks,
+        provenance: provenance.clone(),
+    };
+    let runner = Runner::new(
+        &pipeline,
+        &cache,
+        Context {
+            progress: console,
+            interrupt,
+        },
+        options,
+    )?;
+    let Some(mut results) = results else {
+        return plan::show(
+            &runner,
+            &pipeline,
+            plan::Format::new(args.json, args.check),
+            console,
+        );
+    };
+
+    let mut shown = Shown::default();
+    let experiments = pipeline.experiments();
+    for (index, experiment) in experiments.iter().enumerate() {
+        if experiments.len() > 1 {
+            console.note(&format!(
+                "[{}/{}] {}",
+                index + 1,
+                experiments.len(),
+                terminal::title(experiment)
+            ));
+        }
+        let evaluation = runner.evaluate(experiment)?;
+        for stage in &evaluation.stages {
+            console.note(&terminal::stage_line(stage));
+        }
+        results.push(&pipeline, &evaluation);
+        shown.add(&evaluation);
+    }
+    results.publish(&provenance)?;
+    if args.json {
+        console.json(&json!({ "experiments": shown.documents, "out": out }))?;
+    } else {
+        console.result(&shown.text())?;
+    }
+    console.note(&format!("\ntables and provenance are in {}", out.display()));
+    Ok(Outcome::Done)
+}
+
+/// What is printed once all experiments are done.
+#[derive(Default)]
+struct Shown {
+    documents: Vec<Value>,
+    rows: Vec<terminal::Row>,
+    /// The full table of the first experiment, printed where it stays the only one.
+    table: String,
+}
+
+impl Shown {
+    fn add(&mut self, evaluation: &Evaluation) {
+        if self.rows.is_empty() {
+            self.table = terminal::table(evaluation);
+        }
+        self.documents.push(results::evaluation_json(evaluation));
+        self.rows.push(terminal::Row::new(evaluation));
+    }
+
+    fn text(&self) -> String {
+        if self.rows.len() == 1 {
+            self.table.clone()
+        } else {
+            terminal::sweep(&self.rows)
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Flag > environment > pipeline file > default, resolved once; and what the records say of the
+//! program and the machine.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
+
+use newt_pipe::cache::Cache;
+use newt_pipe::error::Error;
+use newt_pipe::interrupt::Interrupt;
+use newt_pipe::pipeline::config::{Pipeline, Source};
+
+/// The version as `--version` shows it, with the commit where it is known.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The arguments that say which pipeline is meant.
+#[derive(Debug, clap::Args)]
+pub(super) struct PipelineArgs {
+    /// The pipeline file; without it, the built-in quickstart on drawn images.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Override a key of the pipeline file, as in `--set probe.c=0.1`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+
+    #[command(flatten)]
+    cache: CacheArgs,
+}
+
+/// Where the cache is.
+#[derive(Debug, clap::Args)]
+pub(super) struct CacheArgs {
+    /// The cache folder [default: $NEWT_PIPE_CACHE, then `cache.dir` of the pipeline file, then the
+    /// user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+}
+
+impl PipelineArgs {
+    /// Reads the pipeline file and applies the overrides.
+    pub(super) fn load(&self) -> Result<Pipeline, Error> {
+        let source = self
+            .file
+            .as_deref()
+            .map_or(Source::Quickstart, Source::File);
+        Ok(Pipeline::load(source, &self.overrides)?)
+    }
+
+    /// Opens the cache that flag, environment, pipeline and default agree on.
+    pub(super) fn open_cache(&self, pipeline: &Pipeline) -> Result<Cache, Error> {
+        Ok(Cache::open(self.cache.dir(pipeline.cache_dir.as_deref()))?)
+    }
+}
+
+impl CacheArgs {
+    /// The cache folder.
+    pub(super) fn dir(&self, of_pipeline: Option<&Path>) -> PathBuf {
+        self.cache_dir
+            .clone()
+            .or_else(|| environment("NEWT_PIPE_CACHE"))
+            .or_else(|| of_pipeline.map(Path::to_owned))
+            .unwrap_or_else(default_cache_dir)
+    }
+}
+
+/// `$XDG_CACHE_HOME/newt-pipe`, or `~/.cache/newt-pipe`.
+fn default_cache_dir() -> PathBuf {
+    environment("XDG_CACHE_HOME")
+        // The XDG specification: a relative path is to be ignored.
+        .filter(|dir| dir.is_absolute())
+        .or_else(|| environment("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("newt-pipe")
+}
+
+fn environment(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+/// Whether the environment asks for plain text: `NO_COLOR`, or a terminal that can do nothing else.
+pub(super) fn wants_plain_text() -> bool {
+    environment("NO_COLOR").is_some()
+        || environment("TERM").is_some_and(|term| term == Path::new("dumb"))
+}
+
+/// Signals set a flag that long loops look at; a second one ends the program at once.
+pub(super) fn catch_signals() -> Result<Interrupt, Error> {
+    let interrupt = Interrupt::default();
+    let again = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGUSR1] {
+        let number = usize::try_from(signal).unwrap_or_default();
+        // In this order, so that the first signal arms what the second one trips.
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&again))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&again)))
+            .and_then(|_| signal_hook::flag::register_usize(signal, interrupt.flag(), number))
+            .map_err(Error::Io)?;
+    }
+    // A file that outgrows `ulimit -f` is then an error of the write, which is reported, and not
+    // the end of the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(Error::Io)?;
+    Ok(interrupt)
+}
+
+/// Limits the threads of everything that computes.
+pub(super) fn limit_threads(n: Option<usize>) -> Result<(), Error> {
+    let Some(n) = n else { return Ok(()) };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(n)
+        .build_global()
+        .map_err(|error| Error::Io(io::Error::other(error)))
+}
+
+/// What the records say of the program, the machine and the time; none of it enters a key.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the time is provenance and never enters a result"
+)]
+pub(super) fn provenance(pipeline: &Pipeline) -> BTreeMap<String, String> {
+    let mut provenance = BTreeMap::new();
+    let mut add = |name: &str, value: String| {
+        if !value.is_empty() {
+            provenance.insert(name.to_owned(), value);
+        }
+    };
+    add("version", VERSION.to_owned());
+    add("git_commit", env!("NEWT_PIPE_GIT_COMMIT").to_owned());
+    add("libtorch", env!("NEWT_PIPE_LIBTORCH_VERSION").to_owned());
+    let host = fs_err::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    add("host", host.trim().to_owned());
+    add(
+        "device",
+        pipeline
+            .features
+            .device
+            .resolve()
+            .map_or(String::new(), |device| device.to_string()),
+    );
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    add("unix_time", now.as_secs().to_string());
+    provenance
+}

@@ -1,0 +1,480 @@
+//! Every problem of a copy of the data set, found in one go.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use rayon::prelude::*;
+
+use super::images::{DataRoot, IMAGES_DIR, LABELS_FILE};
+use super::labels::{self, Columns, LabelRow, Labels, Task};
+use crate::image;
+use crate::interrupt::{Interrupt, Stopped};
+use crate::progress::Progress;
+
+mod report;
+
+pub use report::{Cluster, Counts, Depth, Kind, Problem, Report};
+
+/// Tasks of the published NeWT.
+const NEWT_TASKS: usize = 164;
+/// Clusters of the published NeWT.
+const NEWT_CLUSTERS: usize = 5;
+/// Test rows of the published NeWT: every published BioBench score is a multiple of 1/18,024.
+const NEWT_TEST_ROWS: usize = 18_024;
+
+/// How many names a note spells out.
+const SHOWN_NAMES: usize = 3;
+
+/// Checks the labels, given as the `columns` of the file, and every image that they name.
+///
+/// Whether the files are there at all is for [`DataRoot::require_labels`] and
+/// [`DataRoot::require_images`] to say.
+///
+/// # Errors
+/// [`Stopped`] if the check was interrupted.
+pub fn check(
+    root: &DataRoot,
+    columns: &Columns,
+    depth: Depth,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Report, Stopped> {
+    let mut report = Report {
+        root: root.path().display().to_string(),
+        depth,
+        counts: None,
+        problems: Vec::new(),
+        notes: Vec::new(),
+    };
+    let labels = match Labels::from_columns(columns, LABELS_FILE) {
+        Ok(labels) => labels,
+        Err(error) => {
+            report.problems = labels_problems(&error);
+            return Ok(report);
+        }
+    };
+    let images = look_at_images(root, &labels.rows, depth, progress, interrupt)?;
+    let counts = count(&labels, images.iter().map(|image| image.n_bytes).sum());
+    report.notes.extend(note_of_extent(&counts));
+    report.notes.extend(notes_of_splits(columns));
+    report
+        .notes
+        .extend(note_of_sizes(columns, &labels.rows, &images));
+    report.notes.extend(note_of_strangers(root, &labels.rows));
+    report.counts = Some(counts);
+    report.problems = images
+        .into_iter()
+        .filter_map(|image| image.problem)
+        .collect();
+    Ok(report)
+}
+
+fn labels_problems(error: &labels::Error) -> Vec<Problem> {
+    let problem = |place, message| Problem {
+        kind: Kind::Labels,
+        place,
+        message,
+    };
+    match error {
+        labels::Error::Problems { problems, .. } => problems
+            .iter()
+            .map(|found| {
+                problem(
+                    format!("{LABELS_FILE}:{}", found.line),
+                    found.flaw.to_string(),
+                )
+            })
+            .collect(),
+        labels::Error::MissingColumn { .. } | labels::Error::NoRows { .. } => {
+            vec![problem(LABELS_FILE.to_owned(), error.to_string())]
+        }
+    }
+}
+
+/// What was seen of an image.
+#[derive(Default)]
+struct Image {
+    n_bytes: u64,
+    /// Width and height in pixels.
+    size: Option<[usize; 2]>,
+    problem: Option<Problem>,
+}
+
+fn look_at_images(
+    root: &DataRoot,
+    rows: &[LabelRow],
+    depth: Depth,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Vec<Image>, Stopped> {
+    progress.start("checking images", rows.len() as u64);
+    let images = rows
+        .par_iter()
+        .map(|row| {
+            interrupt.check()?;
+            let image = look_at_image(root, &row.id, depth);
+            progress.tick(1);
+            Ok(image)
+        })
+        .collect();
+    progress.finish();
+    images
+}
+
+fn look_at_image(root: &DataRoot, id: &str, depth: Depth) -> Image {
+    let problem = |kind, message| {
+        Some(Problem {
+            kind,
+            place: format!("{IMAGES_DIR}/{id}.jpg"),
+            message,
+        })
+    };
+    let bytes = match fs_err::read(root.image_path(id)) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let problem = if error.kind() == io::ErrorKind::NotFound {
+                problem(Kind::Missing, "missing".to_owned())
+            } else {
+                problem(Kind::Unreadable, error.to_string())
+            };
+            return Image {
+                problem,
+                ..Image::default()
+            };
+        }
+    };
+    let size = match depth {
+        Depth::Headers => image::check(&bytes).map(|header| [header.width, header.height]),
+        Depth::Full => image::decode(&bytes).map(|image| [image.width, image.height]),
+    };
+    let n_bytes = bytes.len() as u64;
+    match size {
+        Ok(size) => Image {
+            n_bytes,
+            size: Some(size),
+            problem: None,
+        },
+        Err(error) => Image {
+            n_bytes,
+            size: None,
+            problem: problem(Kind::Damaged, error.to_string()),
+        },
+    }
+}
+
+fn count(labels: &Labels, image_bytes: u64) -> Counts {
+    let tasks = labels.tasks();
+    let mut clusters: Vec<Cluster> = Vec::new();
+    for Task {
+        cluster: name,
+        train_rows,
+        test_rows,
+        ..
+    } in &tasks
+    {
+        let position = clusters.iter().position(|cluster| cluster.name == *name);
+        let position = position.unwrap_or_else(|| {
+            clusters.push(Cluster {
+                name: name.clone(),
+                n_tasks: 0,
+                n_train_rows: 0,
+                n_test_rows: 0,
+            });
+            clusters.len() - 1
+        });
+        let cluster = &mut clusters[position];
+        cluster.n_tasks += 1;
+        cluster.n_train_rows += train_rows.len();
+        cluster.n_test_rows += test_rows.len();
+    }
+    Counts {
+        n_rows: labels.rows.len(),
+        n_train_rows: clusters.iter().map(|cluster| cluster.n_train_rows).sum(),
+        n_test_rows: clusters.iter().map(|cluster| cluster.n_test_rows).sum(),
+        n_tasks: tasks.len(),
+        clusters,
+        image_bytes,
+    }
+}
+
+/// Says so where this is not the data set that published scores are about.
+fn note_of_extent(counts: &Counts) -> Option<String> {
+    let found = (counts.n_tasks, counts.clusters.len(), counts.n_test_rows);
+    (found != (NEWT_TASKS, NEWT_CLUSTERS, NEWT_TEST_ROWS)).then(|| {
+        format!(
+            "this is not the full NeWT: {} of {NEWT_TASKS} tasks, {} of {NEWT_CLUSTERS} clusters, \
+             {} of {NEWT_TEST_ROWS} test rows; published scores do not compare",
+            found.0, found.1, found.2
+        )
+    })
+}
+
+fn notes_of_splits(columns: &Columns) -> Vec<String> {
+    labels::unusual_splits(columns)
+        .into_iter()
+        .map(|(value, n_rows)| {
+            format!(
+                "rows whose `split` is `{}`, which counts as test: {n_rows}",
+                value.escape_debug()
+            )
+        })
+        .collect()
+}
+
+/// Says so where images are not of the size that the labels file gives: a copy that was scaled
+/// has other features.
+fn note_of_sizes(columns: &Columns, rows: &[LabelRow], images: &[Image]) -> Option<String> {
+    let given = |name, row: usize| -> Option<usize> {
+        labels::column(columns, name)?
+            .get(row)?
+            .as_deref()?
+            .parse()
+            .ok()
+    };
+    let differing = images.iter().enumerate().filter_map(|(row, image)| {
+        let (found, expected) = (image.size?, [given("width", row)?, given("height", row)?]);
+        (found != expected).then_some((row, found, expected))
+    });
+    let differing: Vec<(usize, [usize; 2], [usize; 2])> = differing.collect();
+    let &(row, found, expected) = differing.first()?;
+    Some(format!(
+        "images of another `width` or `height` than in {LABELS_FILE}: {}, such as {}, {} × {} for {} × {}",
+        differing.len(),
+        rows[row].id,
+        found[0],
+        found[1],
+        expected[0],
+        expected[1]
+    ))
+}
+
+/// Names files in the images folder that belong to no row.
+fn note_of_strangers(root: &DataRoot, rows: &[LabelRow]) -> Option<String> {
+    let expected: BTreeSet<String> = rows.iter().map(|row| format!("{}.jpg", row.id)).collect();
+    // A folder that cannot be listed is no news: its images have been reported.
+    let entries = fs_err::read_dir(root.images_dir()).ok()?;
+    let strangers: BTreeSet<String> = entries
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .filter(|name| !expected.contains(name))
+        .collect();
+    let mut shown: Vec<&str> = strangers
+        .iter()
+        .take(SHOWN_NAMES)
+        .map(String::as_str)
+        .collect();
+    if strangers.len() > SHOWN_NAMES {
+        shown.push("…");
+    }
+    (!strangers.is_empty()).then(|| {
+        format!(
+            "files in {IMAGES_DIR} that belong to no row: {} ({})",
+            strangers.len(),
+            shown.join(", ")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use tempfile::TempDir;
+
+    use super::super::synth::{self, Options};
+    use super::*;
+    use crate::progress::Silent;
+
+    /// A synthetic data set of one task and eight images, with the columns of its labels file.
+    struct Copy {
+        root: DataRoot,
+        columns: Vec<(String, Vec<Option<String>>)>,
+        _outer: TempDir,
+    }
+
+    impl Copy {
+        fn new() -> Self {
+            let outer = TempDir::new().unwrap();
+            let dir = outer.path().join("set");
+            let tasks = vec![synth::task_names()[4].to_owned()];
+            let options = Options {
+                images_per_task: 8,
+                tasks,
+                ..Options::default()
+            };
+            synth::ensure(&dir, &options, &Silent).unwrap();
+            let root = DataRoot::new(dir);
+            let csv = fs_err::read_to_string(root.labels_path()).unwrap();
+            let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+            let cell = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            let columns = (0..rows[0].len())
+                .map(|at| {
+                    (
+                        rows[0][at].to_owned(),
+                        rows[1..].iter().map(|row| cell(row[at])).collect(),
+                    )
+                })
+                .collect();
+            Self {
+                root,
+                columns,
+                _outer: outer,
+            }
+        }
+
+        fn id(&self, row: usize) -> &str {
+            self.columns[0].1[row].as_deref().unwrap()
+        }
+
+        fn set(&mut self, column: &str, row: usize, value: &str) {
+            let column = self
+                .columns
+                .iter_mut()
+                .find(|(name, _)| name == column)
+                .unwrap();
+            column.1[row] = Some(value.to_owned());
+        }
+
+        fn check(&self, depth: Depth) -> Report {
+            check(
+                &self.root,
+                &self.columns,
+                depth,
+                &Silent,
+                &Interrupt::default(),
+            )
+            .unwrap()
+        }
+    }
+
+    const NOT_NEWT: &str = "this is not the full NeWT: 1 of 164 tasks, 1 of 5 clusters, \
+        4 of 18024 test rows; published scores do not compare";
+
+    #[test]
+    fn a_sound_copy_is_counted() {
+        let copy = Copy::new();
+        for depth in [Depth::Headers, Depth::Full] {
+            let report = copy.check(depth);
+            assert!(report.is_sound());
+            assert_eq!(report.notes, [NOT_NEWT]);
+            let counts = report.counts.unwrap();
+            assert_eq!(
+                (counts.n_rows, counts.n_train_rows, counts.n_test_rows),
+                (8, 4, 4)
+            );
+            let cluster = Cluster {
+                name: "behavior".to_owned(),
+                n_tasks: 1,
+                n_train_rows: 4,
+                n_test_rows: 4,
+            };
+            assert_eq!((counts.n_tasks, counts.clusters), (1, vec![cluster]));
+            let sizes = fs_err::read_dir(copy.root.images_dir())
+                .unwrap()
+                .map(|entry| entry.unwrap().metadata().unwrap().len());
+            assert_eq!(counts.image_bytes, sizes.sum::<u64>());
+        }
+    }
+
+    #[test]
+    fn all_bad_images_are_listed_in_file_order() {
+        let copy = Copy::new();
+        let path = |row| copy.root.image_path(copy.id(row));
+        fs_err::remove_file(path(1)).unwrap();
+        fs_err::write(path(2), "").unwrap();
+        fs_err::write(path(4), "<html>not found</html>").unwrap();
+        let whole = fs_err::read(path(5)).unwrap();
+        fs_err::write(path(5), &whole[..whole.len() / 2]).unwrap();
+        fs_err::remove_file(path(7)).unwrap();
+        fs_err::create_dir(path(7)).unwrap();
+        for depth in [Depth::Headers, Depth::Full] {
+            let report = copy.check(depth);
+            let found: Vec<(Kind, &str)> = report
+                .problems
+                .iter()
+                .map(|problem| (problem.kind, problem.place.as_str()))
+                .collect();
+            let place = |row| format!("newt2021_images/{}.jpg", copy.id(row));
+            assert_eq!(
+                found,
+                [
+                    (Kind::Missing, place(1).as_str()),
+                    (Kind::Damaged, &place(2)),
+                    (Kind::Damaged, &place(4)),
+                    (Kind::Damaged, &place(5)),
+                    (Kind::Unreadable, &place(7)),
+                ]
+            );
+            assert_eq!(report.problems[0].message, "missing");
+            assert_eq!(report.problems[1].message, "empty file");
+        }
+    }
+
+    #[test]
+    fn bad_labels_are_listed_and_images_are_left_alone() {
+        let mut copy = Copy::new();
+        for row in 0..8 {
+            copy.set("label", row, "yes");
+        }
+        let report = copy.check(Depth::Full);
+        assert_eq!(report.counts, None);
+        assert_eq!(report.problems.len(), 8);
+        assert_eq!(
+            report.problems[6],
+            Problem {
+                kind: Kind::Labels,
+                place: "newt2021_labels.csv:8".to_owned(),
+                message: format!(
+                    "label of image `{}` is `yes`, expected `0` or `1`",
+                    copy.id(6)
+                ),
+            }
+        );
+        copy.columns.truncate(1);
+        let report = copy.check(Depth::Full);
+        assert_eq!(report.problems.len(), 1);
+        assert_eq!(
+            report.problems[0].message,
+            "newt2021_labels.csv:1: column `task` is missing, found `id`"
+        );
+    }
+
+    #[test]
+    fn what_is_odd_but_does_no_harm_is_noted() {
+        let mut copy = Copy::new();
+        let test_row = copy.columns[6]
+            .1
+            .iter()
+            .position(|split| split.as_deref() == Some("test"));
+        copy.set("split", test_row.unwrap(), "Train");
+        copy.set("width", 3, "1");
+        for name in ["c.jpg", "a.png", "d.jpg", "b"] {
+            fs_err::write(copy.root.images_dir().join(name), "").unwrap();
+        }
+        let report = copy.check(Depth::Headers);
+        assert!(report.is_sound());
+        assert_eq!(report.notes.len(), 4);
+        assert_eq!(report.notes[0], NOT_NEWT);
+        assert_eq!(
+            report.notes[1],
+            "rows whose `split` is `Train`, which counts as test: 1"
+        );
+        let sizes = format!(
+            "images of another `width` or `height` than in newt2021_labels.csv: 1, such as {}, ",
+            copy.id(3)
+        );
+        assert!(report.notes[2].starts_with(&sizes), "{}", report.notes[2]);
+        assert_eq!(
+            report.notes[3],
+            "files in newt2021_images that belong to no row: 4 (a.png, b, c.jpg, …)"
+        );
+    }
+
+    #[test]
+    fn an_interrupted_check_stops() {
+        let copy = Copy::new();
+        let interrupt = Interrupt::default();
+        interrupt.flag().store(2, Ordering::Relaxed);
+        let stopped = check(&copy.root, &copy.columns, Depth::Full, &Silent, &interrupt);
+        assert_eq!(stopped, Err(Stopped { signal: 2 }));
+    }
+}

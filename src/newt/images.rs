@@ -1,0 +1,277 @@
+//! Where the files of the data set lie below its root.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The labels file, below the data root.
+pub const LABELS_FILE: &str = "newt2021_labels.csv";
+
+/// The folder of the images `<id>.jpg`, below the data root.
+pub const IMAGES_DIR: &str = "newt2021_images";
+
+const LABELS_URL: &str =
+    "https://ml-inat-competition-datasets.s3.amazonaws.com/newt/newt2021_labels.csv.tar.gz";
+const IMAGES_URL: &str =
+    "https://ml-inat-competition-datasets.s3.amazonaws.com/newt/newt2021_images.tar.gz";
+
+/// A folder that holds NeWT, or a data set of the same layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataRoot {
+    root: PathBuf,
+}
+
+/// A data root that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is nothing at the root's path.
+    #[error("data root {}: no such folder, expected `{LABELS_FILE}` and `{IMAGES_DIR}` in it", .root.display())]
+    NoRoot {
+        /// The data root.
+        root: PathBuf,
+    },
+    /// The root's path leads to a file.
+    #[error("data root {}: not a folder, expected the one that holds `{LABELS_FILE}`", .root.display())]
+    RootIsNoFolder {
+        /// The data root.
+        root: PathBuf,
+    },
+    /// The labels file is missing.
+    #[error("data root {}: no file `{LABELS_FILE}`, expected NeWT's labels there", .root.display())]
+    NoLabels {
+        /// The data root.
+        root: PathBuf,
+    },
+    /// The images folder is missing.
+    #[error("data root {}: no folder `{IMAGES_DIR}`, expected NeWT's images there", .root.display())]
+    NoImages {
+        /// The data root.
+        root: PathBuf,
+    },
+    /// The file system refuses to say; its message names the path.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Error {
+    /// One action that helps: the commands that get what is missing.
+    pub fn hint(&self) -> Option<String> {
+        let (root, urls): (_, &[&str]) = match self {
+            Self::NoRoot { root } => (root, &[LABELS_URL, IMAGES_URL]),
+            Self::NoLabels { root } => (root, &[LABELS_URL]),
+            Self::NoImages { root } => (root, &[IMAGES_URL]),
+            Self::RootIsNoFolder { .. } => {
+                return Some("set `data.root` to the folder, not to a file in it".to_owned());
+            }
+            Self::Io(_) => return None,
+        };
+        let root = shell_word(root);
+        let mut lines = vec![
+            "get NeWT (4 GB) as below, or draw a small data set by `newt-pipe data synth DIR`"
+                .to_owned(),
+            format!("  mkdir -p {root}"),
+        ];
+        lines.extend(
+            urls.iter()
+                .map(|url| format!("  curl -fL {url} | tar -xzC {root}")),
+        );
+        Some(lines.join("\n"))
+    }
+}
+
+impl DataRoot {
+    /// The data root at `root`; nothing is looked at.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The root itself.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// `<root>/newt2021_labels.csv`.
+    pub fn labels_path(&self) -> PathBuf {
+        self.root.join(LABELS_FILE)
+    }
+
+    /// `<root>/newt2021_images`.
+    pub fn images_dir(&self) -> PathBuf {
+        self.root.join(IMAGES_DIR)
+    }
+
+    /// `<root>/newt2021_images/<id>.jpg`; `id` is one of a checked labels file, so a plain name.
+    pub fn image_path(&self, id: &str) -> PathBuf {
+        self.images_dir().join(format!("{id}.jpg"))
+    }
+
+    /// Makes sure that the labels file is there.
+    ///
+    /// # Errors
+    /// [`Error::NoRoot`], [`Error::RootIsNoFolder`], [`Error::NoLabels`], or the file system's.
+    pub fn require_labels(&self) -> Result<(), Error> {
+        let root = || self.root.clone();
+        match is_dir(&self.root)? {
+            None => Err(Error::NoRoot { root: root() }),
+            Some(false) => Err(Error::RootIsNoFolder { root: root() }),
+            Some(true) if is_dir(&self.labels_path())? == Some(false) => Ok(()),
+            Some(true) => Err(Error::NoLabels { root: root() }),
+        }
+    }
+
+    /// Makes sure that the images folder is there; the images in it are not looked at.
+    ///
+    /// # Errors
+    /// [`Error::NoRoot`], [`Error::RootIsNoFolder`], [`Error::NoImages`], or the file system's.
+    pub fn require_images(&self) -> Result<(), Error> {
+        let root = || self.root.clone();
+        match is_dir(&self.root)? {
+            None => Err(Error::NoRoot { root: root() }),
+            Some(false) => Err(Error::RootIsNoFolder { root: root() }),
+            Some(true) if is_dir(&self.images_dir())? == Some(true) => Ok(()),
+            Some(true) => Err(Error::NoImages { root: root() }),
+        }
+    }
+}
+
+/// Whether `path`, links followed, is a folder; `None` where there is nothing.
+fn is_dir(path: &Path) -> Result<Option<bool>, io::Error> {
+    match fs_err::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata.is_dir())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// `path` as one word of a POSIX shell.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// What the user reads, with the data root's path shortened.
+    fn said(root: &DataRoot, error: &Error) -> (String, Option<String>) {
+        let short = |text: String| text.replace(&root.path().display().to_string(), "ROOT");
+        (short(error.to_string()), error.hint().map(short))
+    }
+
+    const CURL_LABELS: &str = "\n  curl -fL https://ml-inat-competition-datasets.s3.amazonaws.com\
+        /newt/newt2021_labels.csv.tar.gz | tar -xzC ROOT";
+    const CURL_IMAGES: &str = "\n  curl -fL https://ml-inat-competition-datasets.s3.amazonaws.com\
+        /newt/newt2021_images.tar.gz | tar -xzC ROOT";
+
+    fn how_to_get(commands: &[&str]) -> String {
+        format!(
+            "get NeWT (4 GB) as below, or draw a small data set by `newt-pipe data synth DIR`\
+             \n  mkdir -p ROOT{}",
+            commands.concat()
+        )
+    }
+
+    #[test]
+    fn files_lie_where_newt_has_them() {
+        let root = DataRoot::new("data/newt");
+        assert_eq!(
+            root.labels_path(),
+            Path::new("data/newt/newt2021_labels.csv")
+        );
+        assert_eq!(
+            root.image_path("ab-1"),
+            Path::new("data/newt/newt2021_images/ab-1.jpg")
+        );
+    }
+
+    #[test]
+    fn a_missing_root_comes_with_the_commands_that_get_newt() {
+        let root = DataRoot::new(TempDir::new().unwrap().path().join("newt"));
+        let error = root.require_labels().unwrap_err();
+        assert_eq!(
+            said(&root, &error),
+            (
+                "data root ROOT: no such folder, expected `newt2021_labels.csv` and \
+                 `newt2021_images` in it"
+                    .to_owned(),
+                Some(how_to_get(&[CURL_LABELS, CURL_IMAGES]))
+            )
+        );
+        assert!(matches!(
+            root.require_images().unwrap_err(),
+            Error::NoRoot { .. }
+        ));
+    }
+
+    #[test]
+    fn a_root_without_labels_or_images_comes_with_what_is_missing() {
+        let dir = TempDir::new().unwrap();
+        let root = DataRoot::new(dir.path());
+        assert_eq!(
+            said(&root, &root.require_labels().unwrap_err()),
+            (
+                "data root ROOT: no file `newt2021_labels.csv`, expected NeWT's labels there"
+                    .to_owned(),
+                Some(how_to_get(&[CURL_LABELS]))
+            )
+        );
+        assert_eq!(
+            said(&root, &root.require_images().unwrap_err()),
+            (
+                "data root ROOT: no folder `newt2021_images`, expected NeWT's images there"
+                    .to_owned(),
+                Some(how_to_get(&[CURL_IMAGES]))
+            )
+        );
+        fs_err::write(root.labels_path(), "").unwrap();
+        fs_err::create_dir(root.images_dir()).unwrap();
+        root.require_labels().unwrap();
+        root.require_images().unwrap();
+    }
+
+    #[test]
+    fn a_folder_in_place_of_the_labels_and_a_file_in_place_of_the_images_do_not_count() {
+        let dir = TempDir::new().unwrap();
+        let root = DataRoot::new(dir.path());
+        fs_err::create_dir(root.labels_path()).unwrap();
+        fs_err::write(root.images_dir(), "").unwrap();
+        assert!(matches!(
+            root.require_labels().unwrap_err(),
+            Error::NoLabels { .. }
+        ));
+        assert!(matches!(
+            root.require_images().unwrap_err(),
+            Error::NoImages { .. }
+        ));
+    }
+
+    #[test]
+    fn a_file_in_place_of_the_root_is_named() {
+        let dir = TempDir::new().unwrap();
+        let root = DataRoot::new(dir.path().join("labels.csv"));
+        fs_err::write(root.path(), "").unwrap();
+        assert_eq!(
+            said(&root, &root.require_labels().unwrap_err()),
+            (
+                "data root ROOT: not a folder, expected the one that holds `newt2021_labels.csv`"
+                    .to_owned(),
+                Some("set `data.root` to the folder, not to a file in it".to_owned())
+            )
+        );
+    }
+
+    #[test]
+    fn commands_quote_paths_that_a_shell_would_split() {
+        assert_eq!(shell_word(Path::new("data/newt-2021")), "data/newt-2021");
+        assert_eq!(shell_word(Path::new("my data")), "'my data'");
+        assert_eq!(shell_word(Path::new("it's; $HOME")), r"'it'\''s; $HOME'");
+        assert_eq!(shell_word(Path::new("")), "''");
+    }
+}

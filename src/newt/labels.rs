@@ -1,0 +1,535 @@
+//! The labels file: which image belongs to which task, with which label, in which split.
+//!
+//! | column | meaning | accepted |
+//! | --- | --- | --- |
+//! | `id` | the image is `newt2021_images/<id>.jpg` | a plain file name, once in the file |
+//! | `task` | one of NeWT's 164 binary tasks | not empty |
+//! | `task_cluster` | one of five groups of tasks | not empty, one per task |
+//! | `task_subcluster` | a finer group | may be absent, empty, `nan` or `NaN`; one per task |
+//! | `label` | the class | `0` or `1` |
+//! | `split` | `train`, or anything else for test | not empty |
+//!
+//! Other columns are passed over. Every task needs test rows and train rows of both classes.
+
+use std::collections::BTreeMap;
+
+mod problem;
+
+pub use problem::{Error, Flaw, Problem};
+
+/// The columns of a CSV file, cell by cell: name, then one value per row (`None` where empty).
+pub type Columns = [(String, Vec<Option<String>>)];
+
+/// The columns without which the file is no labels file.
+const REQUIRED_COLUMNS: [&str; 5] = ["id", "task", "task_cluster", "label", "split"];
+
+/// A file system's usual limit for a name, 255 bytes, less those of `.jpg`.
+const MAX_ID_BYTES: usize = 251;
+
+/// What a row is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Split {
+    /// A probe may be fitted on it.
+    Train,
+    /// It is predicted and scored.
+    Test,
+}
+
+impl Split {
+    /// Reads the column `split`: `train` is [`Split::Train`], every other value [`Split::Test`].
+    ///
+    /// Source: `biobench.newt.sample`, which compares with `"train"` and with nothing else.
+    pub fn parse(value: &str) -> Self {
+        if value == "train" {
+            Self::Train
+        } else {
+            Self::Test
+        }
+    }
+
+    /// `train` or `test`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// One image of one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelRow {
+    /// Names the image file; unique in the data set.
+    pub id: String,
+    /// The task that the image belongs to.
+    pub task: String,
+    /// The task's cluster.
+    pub cluster: String,
+    /// The task's subcluster, where it has one.
+    pub subcluster: Option<String>,
+    /// The class, 0 or 1.
+    pub label: u8,
+    /// Whether the row trains or tests.
+    pub split: Split,
+}
+
+/// The rows of a labels file, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    /// One row per image.
+    pub rows: Vec<LabelRow>,
+}
+
+/// A task and its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// The task's name.
+    pub name: String,
+    /// Its cluster.
+    pub cluster: String,
+    /// Its subcluster, where it has one.
+    pub subcluster: Option<String>,
+    /// Indices into [`Labels::rows`] of the train rows, ascending.
+    pub train_rows: Vec<usize>,
+    /// Indices into [`Labels::rows`] of the test rows, ascending.
+    pub test_rows: Vec<usize>,
+}
+
+impl Labels {
+    /// Checks the `columns` of a labels file; `file` stands for it in messages.
+    ///
+    /// Rows keep the file's order. Line numbers count one line per row, and the line breaks inside
+    /// of quoted cells.
+    ///
+    /// # Errors
+    /// [`Error::MissingColumn`], [`Error::NoRows`], or [`Error::Problems`] with every bad row or,
+    /// where all rows are sound, with every bad task.
+    pub fn from_columns(columns: &Columns, file: &str) -> Result<Self, Error> {
+        let cells = Cells::new(columns, file)?;
+        if cells.n_rows == 0 {
+            return Err(Error::NoRows {
+                file: file.to_owned(),
+            });
+        }
+        let lines = lines(columns, cells.n_rows);
+        let failed = |problems| Error::Problems {
+            file: file.to_owned(),
+            problems,
+        };
+
+        let labels = checked_rows(&cells, &lines).map_err(failed)?;
+        let problems = task_problems(&labels, &lines);
+        if problems.is_empty() {
+            Ok(labels)
+        } else {
+            Err(failed(problems))
+        }
+    }
+
+    /// The tasks, in order of first appearance.
+    ///
+    /// The reference's order is undefined (polars' `unique`); ours is the file's, so that a seed
+    /// means the same sample everywhere.
+    pub fn tasks(&self) -> Vec<Task> {
+        let mut tasks: Vec<Task> = Vec::new();
+        let mut positions = BTreeMap::new();
+        for (index, row) in self.rows.iter().enumerate() {
+            let position = *positions.entry(row.task.as_str()).or_insert_with(|| {
+                tasks.push(Task {
+                    name: row.task.clone(),
+                    cluster: row.cluster.clone(),
+                    subcluster: row.subcluster.clone(),
+                    train_rows: Vec::new(),
+                    test_rows: Vec::new(),
+                });
+                tasks.len() - 1
+            });
+            match row.split {
+                Split::Train => tasks[position].train_rows.push(index),
+                Split::Test => tasks[position].test_rows.push(index),
+            }
+        }
+        tasks
+    }
+}
+
+/// Counts the values of the column `split` that are neither `train` nor a usual name of the test
+/// split (`test`, `val`): a misspelt `train` would silently test.
+pub fn unusual_splits(columns: &Columns) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for value in column(columns, "split").into_iter().flatten().flatten() {
+        if !matches!(value.as_str(), "train" | "test" | "val") {
+            *counts.entry(value.clone()).or_insert(0) += 1;
+        }
+    }
+    counts
+}
+
+/// The columns of interest, of which any cell can be asked for.
+struct Cells<'a> {
+    id: &'a [Option<String>],
+    task: &'a [Option<String>],
+    cluster: &'a [Option<String>],
+    subcluster: &'a [Option<String>],
+    label: &'a [Option<String>],
+    split: &'a [Option<String>],
+    n_rows: usize,
+}
+
+impl<'a> Cells<'a> {
+    fn new(columns: &'a Columns, file: &str) -> Result<Self, Error> {
+        let required = |name| {
+            column(columns, name).ok_or_else(|| Error::MissingColumn {
+                file: file.to_owned(),
+                column: name,
+                found: columns.iter().map(|(name, _)| name.clone()).collect(),
+            })
+        };
+        let id = required("id")?;
+        Ok(Self {
+            id,
+            task: required("task")?,
+            cluster: required("task_cluster")?,
+            subcluster: column(columns, "task_subcluster").unwrap_or(&[]),
+            label: required("label")?,
+            split: required("split")?,
+            n_rows: id.len(),
+        })
+    }
+
+    /// A row's cells as what they mean; what they must not be goes to `refuse`.
+    fn row(&self, index: usize, refuse: &mut impl FnMut(Flaw)) -> LabelRow {
+        let mut filled = |column: &'static str, cells| {
+            let value = cell(cells, index);
+            if value.trim().is_empty() {
+                refuse(Flaw::Empty { column });
+            } else if value.trim() != value {
+                refuse(Flaw::Padded {
+                    column,
+                    found: value.to_owned(),
+                });
+            }
+            value.to_owned()
+        };
+        let id = filled("id", self.id);
+        let task = filled("task", self.task);
+        let cluster = filled("task_cluster", self.cluster);
+        let split = Split::parse(&filled("split", self.split));
+        let subcluster = match cell(self.subcluster, index) {
+            "" | "nan" | "NaN" => None,
+            _ => Some(filled("task_subcluster", self.subcluster)),
+        };
+        if let Some(because) = flaw_of_file_name(&id) {
+            refuse(Flaw::NotAFileName {
+                id: id.clone(),
+                because,
+            });
+        }
+        let label = match cell(self.label, index) {
+            "0" => 0,
+            "1" => 1,
+            other => {
+                refuse(if other.is_empty() {
+                    Flaw::Empty { column: "label" }
+                } else {
+                    Flaw::Label {
+                        id: id.clone(),
+                        found: other.to_owned(),
+                    }
+                });
+                0
+            }
+        };
+        LabelRow {
+            id,
+            task,
+            cluster,
+            subcluster,
+            label,
+            split,
+        }
+    }
+}
+
+/// The cells of a column, if it is there.
+pub(super) fn column<'a>(columns: &'a Columns, name: &str) -> Option<&'a [Option<String>]> {
+    columns
+        .iter()
+        .find(|(found, _)| found == name)
+        .map(|(_, cells)| cells.as_slice())
+}
+
+/// The value of a cell; empty where it, or the row, is missing.
+fn cell(column: &[Option<String>], row: usize) -> &str {
+    column.get(row).and_then(Option::as_deref).unwrap_or("")
+}
+
+/// The line on which each row begins: the header's lines, then one line per row and one more per
+/// line break within a cell.
+fn lines(columns: &Columns, n_rows: usize) -> Vec<usize> {
+    let breaks = |text: &str| text.matches('\n').count();
+    let mut line = 2 + columns.iter().map(|(name, _)| breaks(name)).sum::<usize>();
+    (0..n_rows)
+        .map(|row| {
+            let begins = line;
+            line += 1 + columns
+                .iter()
+                .map(|(_, cells)| breaks(cell(cells, row)))
+                .sum::<usize>();
+            begins
+        })
+        .collect()
+}
+
+/// The rows, or every flaw of every row.
+fn checked_rows(cells: &Cells, lines: &[usize]) -> Result<Labels, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut rows: Vec<LabelRow> = Vec::with_capacity(cells.n_rows);
+    let mut lines_of_ids = BTreeMap::new();
+    let mut first_rows_of_tasks = BTreeMap::new();
+
+    for (index, &line) in lines.iter().enumerate() {
+        let mut refuse = |flaw| problems.push(Problem { line, flaw });
+        let row = cells.row(index, &mut refuse);
+
+        let first_line = *lines_of_ids.entry(cell(cells.id, index)).or_insert(line);
+        if first_line != line && !row.id.is_empty() {
+            refuse(Flaw::DuplicateId {
+                id: row.id.clone(),
+                first_line,
+            });
+        }
+        let first = *first_rows_of_tasks
+            .entry(cell(cells.task, index))
+            .or_insert(index);
+        if first != index && !row.task.is_empty() {
+            compare_groups(&row, &rows[first], lines[first], &mut refuse);
+        }
+        rows.push(row);
+    }
+    if problems.is_empty() {
+        Ok(Labels { rows })
+    } else {
+        Err(problems)
+    }
+}
+
+/// Refuses `row` where it is in another cluster or subcluster than the `first` row of its task.
+fn compare_groups(
+    row: &LabelRow,
+    first: &LabelRow,
+    first_line: usize,
+    refuse: &mut impl FnMut(Flaw),
+) {
+    let has_cluster = !row.cluster.is_empty() && !first.cluster.is_empty();
+    if has_cluster && row.cluster != first.cluster {
+        refuse(Flaw::TwoClusters {
+            task: row.task.clone(),
+            found: row.cluster.clone(),
+            expected: first.cluster.clone(),
+            first_line,
+        });
+    }
+    if row.subcluster != first.subcluster {
+        refuse(Flaw::TwoSubclusters {
+            task: row.task.clone(),
+            found: row.subcluster.clone(),
+            expected: first.subcluster.clone(),
+            first_line,
+        });
+    }
+}
+
+/// Every task that cannot be trained or scored.
+fn task_problems(labels: &Labels, lines: &[usize]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for task in labels.tasks() {
+        let (train, test) = (&task.train_rows, &task.test_rows);
+        let n_ones = train
+            .iter()
+            .filter(|&&row| labels.rows[row].label == 1)
+            .count();
+        let flaw = if train.is_empty() {
+            Flaw::NoTrainRows {
+                task: task.name,
+                n_test_rows: test.len(),
+            }
+        } else if test.is_empty() {
+            Flaw::NoTestRows {
+                task: task.name,
+                n_train_rows: train.len(),
+            }
+        } else if n_ones == 0 || n_ones == train.len() {
+            Flaw::OneClass {
+                task: task.name,
+                n_train_rows: train.len(),
+                label: u8::from(n_ones > 0),
+            }
+        } else {
+            continue;
+        };
+        let first = train.iter().chain(test).min().map_or(0, |&row| lines[row]);
+        problems.push(Problem { line: first, flaw });
+    }
+    problems
+}
+
+/// Why `<id>.jpg` would not be a plain file in the images folder, if so.
+fn flaw_of_file_name(id: &str) -> Option<&'static str> {
+    if id.contains(['/', '\\']) {
+        Some("holds a path separator")
+    } else if id.starts_with('.') {
+        Some("begins with a dot")
+    } else if id.contains(char::is_control) {
+        Some("holds a control character")
+    } else if id.len() > MAX_ID_BYTES {
+        Some("is over 251 bytes long")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The first rows that NeWT's own documentation shows, and enough of others to be sound.
+    pub(super) const NEWT: &str = "\
+id,task_cluster,task_subcluster,task,label,text_label,split,height,width
+d80eb625,appearance,age,ml_age_coopers_hawk,0,not_adult,train,425,640
+6c3eddb5,appearance,age,ml_age_coopers_hawk,1,adult,train,430,640
+9a12feb3,context,nan,ml_bio_raptor_utility_pole,0,neg,train,640,540
+2cb20e06,context,NaN,ml_bio_raptor_utility_pole,1,pos,train,426,640
+b1,context,,ml_bio_raptor_utility_pole,1,pos,test,426,640
+b2,appearance,age,ml_age_coopers_hawk,1,adult,val,426,640
+";
+
+    /// The columns of a file without quotes.
+    fn columns(csv: &str) -> Vec<(String, Vec<Option<String>>)> {
+        let mut lines = csv.lines().map(|line| line.split(',').map(str::to_owned));
+        let mut columns: Vec<_> = lines
+            .next()
+            .unwrap()
+            .map(|name| (name, Vec::new()))
+            .collect();
+        for line in lines {
+            for (column, cell) in columns.iter_mut().zip(line) {
+                column.1.push(Some(cell).filter(|cell| !cell.is_empty()));
+            }
+        }
+        columns
+    }
+
+    /// [`Labels::from_columns`] of a file without quotes.
+    pub(super) fn read(csv: &str) -> Result<Labels, Error> {
+        Labels::from_columns(&columns(csv), "labels.csv")
+    }
+
+    #[test]
+    fn rows_are_kept_in_file_order_with_columns_in_any_order() {
+        let labels = read(NEWT).unwrap();
+        let ids: Vec<&str> = labels.rows.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(
+            ids,
+            ["d80eb625", "6c3eddb5", "9a12feb3", "2cb20e06", "b1", "b2"]
+        );
+        assert_eq!(
+            labels.rows[1],
+            LabelRow {
+                id: "6c3eddb5".to_owned(),
+                task: "ml_age_coopers_hawk".to_owned(),
+                cluster: "appearance".to_owned(),
+                subcluster: Some("age".to_owned()),
+                label: 1,
+                split: Split::Train,
+            }
+        );
+    }
+
+    #[test]
+    fn subclusters_that_are_empty_or_nan_or_absent_are_none() {
+        let labels = read(NEWT).unwrap();
+        assert!(labels.rows[2..5].iter().all(|row| row.subcluster.is_none()));
+        let absent = read(&NEWT.replace("task_subcluster", "comment")).unwrap();
+        assert!(absent.rows.iter().all(|row| row.subcluster.is_none()));
+    }
+
+    #[test]
+    fn whatever_is_not_train_tests() {
+        let splits: Vec<Split> = read(NEWT)
+            .unwrap()
+            .rows
+            .iter()
+            .map(|row| row.split)
+            .collect();
+        assert_eq!(splits[3..], [Split::Train, Split::Test, Split::Test]);
+        assert_eq!(Split::parse("Train"), Split::Test);
+    }
+
+    #[test]
+    fn unusual_names_of_the_test_split_are_counted() {
+        let csv = NEWT.replace("val", "trian").replace("test", "trian");
+        assert_eq!(
+            unusual_splits(&columns(&csv)),
+            BTreeMap::from([("trian".to_owned(), 2)])
+        );
+        assert!(unusual_splits(&columns(NEWT)).is_empty());
+    }
+
+    #[test]
+    fn tasks_come_in_order_of_first_appearance_with_their_rows() {
+        let tasks = read(NEWT).unwrap().tasks();
+        let hawk = Task {
+            name: "ml_age_coopers_hawk".to_owned(),
+            cluster: "appearance".to_owned(),
+            subcluster: Some("age".to_owned()),
+            train_rows: vec![0, 1],
+            test_rows: vec![5],
+        };
+        let pole = Task {
+            name: "ml_bio_raptor_utility_pole".to_owned(),
+            cluster: "context".to_owned(),
+            subcluster: None,
+            train_rows: vec![2, 3],
+            test_rows: vec![4],
+        };
+        assert_eq!(tasks, [hawk, pole]);
+    }
+
+    #[test]
+    fn line_breaks_in_cells_are_counted() {
+        let mut columns = columns(&NEWT.replace("pole,1,pos,test", "pole,7,pos,test"));
+        let text_label = columns
+            .iter_mut()
+            .find(|(name, _)| name == "text_label")
+            .unwrap();
+        text_label.1[0] = Some("not\nyet\nadult".to_owned());
+        let error = Labels::from_columns(&columns, "labels.csv").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("labels.csv:8: label of image `b1`"),
+            "{error}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_cells_make_it_panic(
+            cells in proptest::collection::vec(
+                proptest::collection::vec(proptest::option::of("(|a|b|0|1|train|test| |/|é)"), 0..6),
+                0..7,
+            )
+        ) {
+            let names = ["id", "task", "task_cluster", "label", "split", "task_subcluster", "x"];
+            let columns: Vec<_> =
+                names.iter().zip(cells).map(|(name, cells)| ((*name).to_owned(), cells)).collect();
+            if let Err(error) = Labels::from_columns(&columns, "labels.csv") {
+                prop_assert!(!error.to_string().is_empty());
+                prop_assert!(error.hint().is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Which rows of the labels take part: all test rows, and a balanced draw of train rows per task.
+
+use crate::newt::labels::{Labels, Split};
+use crate::random::Generator;
+
+/// Why no sample can be drawn.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// One train row per task cannot hold both classes.
+    #[error("sample: `n_train` is `1`, expected `2` or more, or `0` or less for all rows")]
+    OneTrainRow,
+}
+
+impl Error {
+    /// Says what to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::OneTrainRow => {
+                Some("set `sample.n_train` to `2`, one row of each class".to_owned())
+            }
+        }
+    }
+}
+
+/// Returns the indices into `labels.rows` that a run with this `n_train` and `seed` uses.
+///
+/// `n_train <= 0`: all rows, in file order. Else all test rows in file order; then, task by task in
+/// order of first appearance, `n_train / 2` (floor) train rows of class 0 and the rest of class 1,
+/// each in file order. A class with no more rows than asked for keeps them all and draws nothing.
+///
+/// # Errors
+/// [`Error::OneTrainRow`] if `n_train` is 1.
+///
+/// Source: `biobench.newt.sample` with `np.random.default_rng(seed)`, where the tasks come in no
+/// defined order.
+pub fn sample(labels: &Labels, n_train: i64, seed: u64) -> Result<Vec<usize>, Error> {
+    if n_train <= 0 {
+        return Ok((0..labels.rows.len()).collect());
+    }
+    if n_train == 1 {
+        return Err(Error::OneTrainRow);
+    }
+    let n_train = usize::try_from(n_train).unwrap_or(usize::MAX);
+    let n_class0 = n_train / 2;
+    let n_class1 = n_train - n_class0;
+
+    let mut rng = Generator::new(seed);
+    let mut kept = test_rows(labels);
+    for task in labels.tasks() {
+        let (class0, class1): (Vec<_>, Vec<_>) = task
+            .train_rows
+            .iter()
+            .partition(|&&row| labels.rows[row].label == 0);
+        kept.extend(draw(class0, n_class0, &mut rng));
+        kept.extend(draw(class1, n_class1, &mut rng));
+    }
+    Ok(kept)
+}
+
+fn test_rows(labels: &Labels) -> Vec<usize> {
+    let rows = labels.rows.iter().enumerate();
+    rows.filter(|(_, row)| row.split == Split::Test)
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// Keeps `n` of `rows` in their order, or all of them, without a draw, if there are no more.
+fn draw(rows: Vec<usize>, n: usize, rng: &mut Generator) -> Vec<usize> {
+    if n >= rows.len() {
+        return rows;
+    }
+    let mut places = rng.choice_without_replacement(rows.len(), n);
+    // The reference keeps the rows of a class that are among the drawn: the draw's order is lost.
+    places.sort_unstable();
+    places.into_iter().map(|place| rows[place]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::newt::labels::LabelRow;
+
+    /// Train and test rows of both classes of two tasks, in turn.
+    fn labels() -> Labels {
+        let row = |index: usize| LabelRow {
+            id: format!("{index:03}"),
+            task: if index.is_multiple_of(2) { "b" } else { "a" }.to_owned(),
+            cluster: "context".to_owned(),
+            subcluster: None,
+            label: u8::from(index % 4 < 2),
+            split: if index.is_multiple_of(5) {
+                Split::Test
+            } else {
+                Split::Train
+            },
+        };
+        Labels {
+            rows: (0..100).map(row).collect(),
+        }
+    }
+
+    fn kept(n_train: i64, seed: u64) -> Vec<usize> {
+        sample(&labels(), n_train, seed).unwrap()
+    }
+
+    #[test]
+    fn no_limit_keeps_all_rows_in_file_order() {
+        let all: Vec<usize> = (0..100).collect();
+        assert_eq!(kept(0, 17), all);
+        assert_eq!(kept(-1, 17), all);
+        assert_eq!(kept(i64::MIN, 17), all);
+    }
+
+    #[test]
+    fn sample_keeps_every_row_of_a_class_smaller_than_asked() {
+        let mut rows = kept(i64::MAX, 17);
+        rows.sort_unstable();
+        assert_eq!(rows, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn sample_lists_test_rows_then_each_task_with_class_0_first() {
+        let labels = labels();
+        let rows = kept(5, 17);
+        let (test, train) = rows.split_at(20);
+        assert!(
+            test.iter()
+                .all(|&row| labels.rows[row].split == Split::Test)
+        );
+        let of_train: Vec<(&str, u8)> = train
+            .iter()
+            .map(|&row| (labels.rows[row].task.as_str(), labels.rows[row].label))
+            .collect();
+        let [b0, b1, a0, a1] = [("b", 0), ("b", 1), ("a", 0), ("a", 1)];
+        assert_eq!(of_train, [b0, b0, b1, b1, b1, a0, a0, a1, a1, a1]);
+        assert!(test.is_sorted());
+        assert!(
+            train
+                .chunk_by(|&a, &b| of_class(&labels, a) == of_class(&labels, b))
+                .all(<[_]>::is_sorted)
+        );
+    }
+
+    fn of_class(labels: &Labels, row: usize) -> (&str, u8) {
+        (&labels.rows[row].task, labels.rows[row].label)
+    }
+
+    #[test]
+    fn one_train_row_is_refused() {
+        let error = sample(&labels(), 1, 17).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "sample: `n_train` is `1`, expected `2` or more, or `0` or less for all rows"
+        );
+        assert_eq!(
+            error.hint().unwrap(),
+            "set `sample.n_train` to `2`, one row of each class"
+        );
+    }
+}

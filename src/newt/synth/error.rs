@@ -1,0 +1,112 @@
+//! Why there is no synthetic data set, and how it is said.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::{MAX_IMAGES_PER_TASK, MIN_IMAGES_PER_TASK, RECIPE_FILE, task_names};
+
+/// Why there is no synthetic data set.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name is not one of [`task_names`].
+    #[error("data synth: no task `{name}`, expected one of {}", task_names().join(", "))]
+    UnknownTask {
+        /// The name.
+        name: String,
+    },
+    /// No task is asked for.
+    #[error("data synth: 0 tasks, expected at least 1 of {}", task_names().join(", "))]
+    NoTasks,
+    /// The images cannot be shared out evenly among splits and classes.
+    #[error(
+        "data synth: {found} images per task, expected a multiple of 4 from {MIN_IMAGES_PER_TASK} to {MAX_IMAGES_PER_TASK}"
+    )]
+    ImagesPerTask {
+        /// The number.
+        found: usize,
+    },
+    /// The folder's path ends in no name, as `.` and `/` do.
+    #[error("{}: ends in no name, expected a folder that can be put in place whole", .dir.display())]
+    NoName {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The folder holds something else.
+    #[error("{}: holds files but no `{RECIPE_FILE}`, expected an empty or new folder", .dir.display())]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The folder's recipe cannot be read.
+    #[error("{}: {reason}, expected the recipe of a synthetic data set", .path.display())]
+    BadRecipe {
+        /// The recipe's path.
+        path: PathBuf,
+        /// The parser's words.
+        reason: String,
+    },
+    /// The folder holds a synthetic set that was drawn otherwise.
+    #[error("{}: `{key}` is {found}, expected {expected}", .path.display())]
+    OtherRecipe {
+        /// The recipe's path.
+        path: PathBuf,
+        /// What differs.
+        key: &'static str,
+        /// Its value there.
+        found: String,
+        /// The value asked for.
+        expected: String,
+    },
+    /// Parts of the set have gone.
+    #[error("{}: {found}, expected {expected} as its `{RECIPE_FILE}` says", .dir.display())]
+    Incomplete {
+        /// The folder.
+        dir: PathBuf,
+        /// What it holds.
+        found: String,
+        /// What has been drawn.
+        expected: String,
+    },
+    /// The file system's, which names the path, or the encoder's.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Error {
+    /// One action that helps.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownTask { name } => {
+                nearest_task(name).map(|task| format!("did you mean `{task}`?"))
+            }
+            Self::NoTasks => Some("leave the tasks out to draw all of them".to_owned()),
+            Self::ImagesPerTask { found } => {
+                let found = (*found).clamp(MIN_IMAGES_PER_TASK, MAX_IMAGES_PER_TASK);
+                Some(format!(
+                    "ask for {} images per task",
+                    found.next_multiple_of(4)
+                ))
+            }
+            Self::NoName { .. } => Some("give the folder by its name".to_owned()),
+            Self::NotEmpty { .. } | Self::BadRecipe { .. } => {
+                Some("choose another folder".to_owned())
+            }
+            Self::OtherRecipe { .. } => {
+                Some("choose another folder, or remove this one to have it drawn anew".to_owned())
+            }
+            Self::Incomplete { dir, .. } => {
+                Some(format!("remove {} to have it drawn anew", dir.display()))
+            }
+            Self::Io(_) => None,
+        }
+    }
+}
+
+/// The most similar name of a task, if one is similar enough to be meant.
+fn nearest_task(name: &str) -> Option<&'static str> {
+    let similarity = |task: &str| strsim::jaro_winkler(name, task);
+    task_names()
+        .into_iter()
+        .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))
+        .filter(|task| similarity(task) > 0.75)
+}

@@ -1,0 +1,385 @@
+//! A small drawn data set in NeWT's layout, for trying the program without the 4 GB of NeWT.
+//!
+//! ```text
+//! DIR/
+//!   newt2021_labels.csv       the columns of NeWT's
+//!   newt2021_images/<id>.jpg  colour and grey, baseline and progressive, 96 to 384 pixels a side
+//!   synth.json                the recipe that drew the set
+//! ```
+//!
+//! Twelve tasks over NeWT's five clusters, graded from trivial (the colour of a flower) to near
+//! chance (a butterfly's symmetry) for a network that has learnt nothing. A seed draws the same
+//! bytes on every machine: all is integer arithmetic, or `+ - * /` and square roots, which
+//! IEEE 754 rounds exactly. A picture depends on seed, task and index alone, so a larger set
+//! holds the smaller ones.
+
+mod canvas;
+mod creatures;
+mod dice;
+mod encode;
+mod error;
+mod folder;
+mod picture;
+mod scene;
+mod shapes;
+mod tasks;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use self::picture::Subject;
+use self::tasks::TASKS;
+use crate::progress::Progress;
+
+pub use self::error::Error;
+pub use self::folder::RECIPE_FILE;
+
+/// The recipe's version, raised whenever the same options draw other bytes.
+pub const VERSION: u32 = 1;
+
+/// Two pictures of each class in each split.
+const MIN_IMAGES_PER_TASK: usize = 8;
+/// The whole set is held in memory before it is written.
+const MAX_IMAGES_PER_TASK: usize = 10_000;
+
+/// What to draw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Another seed draws other pictures.
+    pub seed: u64,
+    /// A multiple of 4 from 8 to 10,000: half train, half test, and half of each are of class 1.
+    pub images_per_task: usize,
+    /// Names out of [`task_names`], in any order.
+    pub tasks: Vec<String>,
+}
+
+impl Default for Options {
+    /// All tasks, with 60 images each.
+    fn default() -> Self {
+        let tasks = task_names().into_iter().map(str::to_owned).collect();
+        Self {
+            seed: 17,
+            images_per_task: 60,
+            tasks,
+        }
+    }
+}
+
+/// What [`ensure`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The set has been drawn.
+    Made,
+    /// The folder held this very set already.
+    AlreadyThere,
+}
+
+/// The names of all tasks, in the order of the labels file.
+pub fn task_names() -> Vec<&'static str> {
+    TASKS.iter().map(|task| task.name).collect()
+}
+
+/// Makes sure that `dir` holds the synthetic data set of these `options`.
+///
+/// The set appears whole or not at all: it is drawn into a folder beside `dir` and renamed. Where
+/// `dir` holds it already, nothing is drawn.
+///
+/// # Errors
+/// [`Error`] if the options make no set, if `dir` holds anything else, or where writing fails.
+pub fn ensure(dir: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome, Error> {
+    let recipe = Recipe::new(options)?;
+    folder::ensure(dir, &recipe, progress)
+}
+
+/// The checked options, as `synth.json` holds them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Recipe {
+    made_by: String,
+    version: u32,
+    seed: u64,
+    images_per_task: usize,
+    n_images: usize,
+    tasks: Vec<String>,
+}
+
+impl Recipe {
+    fn new(options: &Options) -> Result<Self, Error> {
+        let known = task_names();
+        if let Some(name) = options
+            .tasks
+            .iter()
+            .find(|name| !known.contains(&name.as_str()))
+        {
+            return Err(Error::UnknownTask { name: name.clone() });
+        }
+        if options.tasks.is_empty() {
+            return Err(Error::NoTasks);
+        }
+        let images_per_task = options.images_per_task;
+        let is_fair = images_per_task.is_multiple_of(4);
+        if !is_fair || !(MIN_IMAGES_PER_TASK..=MAX_IMAGES_PER_TASK).contains(&images_per_task) {
+            return Err(Error::ImagesPerTask {
+                found: images_per_task,
+            });
+        }
+        let is_chosen = |task: &&str| options.tasks.iter().any(|name| name == task);
+        let tasks: Vec<_> = known
+            .into_iter()
+            .filter(is_chosen)
+            .map(str::to_owned)
+            .collect();
+        Ok(Self {
+            made_by: "newt-pipe data synth".to_owned(),
+            version: VERSION,
+            seed: options.seed,
+            images_per_task,
+            n_images: images_per_task * tasks.len(),
+            tasks,
+        })
+    }
+
+    /// Every picture of the set, in the order of the labels file: by task, then by id.
+    fn subjects(&self) -> Vec<Subject> {
+        let mut subjects = Vec::with_capacity(self.n_images);
+        for task in TASKS
+            .iter()
+            .filter(|task| self.tasks.iter().any(|name| name == task.name))
+        {
+            let one = |index| Subject::new(self.seed, task, index);
+            let mut of_task: Vec<Subject> = (0..self.images_per_task).map(one).collect();
+            of_task.sort_by(|a, b| a.id.cmp(&b.id));
+            subjects.extend(of_task);
+        }
+        subjects
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use rayon::ThreadPoolBuilder;
+
+    use super::*;
+    use crate::image;
+    use crate::newt::labels::{Labels, Split};
+    use crate::progress::Silent;
+
+    /// All tasks with eight pictures each: rows of the labels file, and JPEGs.
+    static SMALL: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| draw(&small()));
+
+    fn small() -> Options {
+        Options {
+            images_per_task: 8,
+            ..Options::default()
+        }
+    }
+
+    fn one_task() -> Options {
+        Options {
+            tasks: vec!["synth_flower_blue_vs_red".to_owned()],
+            ..small()
+        }
+    }
+
+    /// Each picture with its row of the labels file.
+    fn draw(options: &Options) -> Vec<(String, Vec<u8>)> {
+        let subjects = Recipe::new(options).unwrap().subjects();
+        let pictures = picture::draw(&subjects, &Silent).unwrap();
+        subjects
+            .iter()
+            .zip(pictures)
+            .map(|(s, p)| (s.csv_row(&p), p.jpeg))
+            .collect()
+    }
+
+    /// The rows in the form in which the labels file is read.
+    fn columns(set: &[(String, Vec<u8>)]) -> Vec<(String, Vec<Option<String>>)> {
+        let names = picture::CSV_HEADER.trim_end().split(',').enumerate();
+        names
+            .map(|(index, name)| {
+                let cell = |row: &str| row.trim_end().split(',').nth(index).unwrap().to_owned();
+                let cells = set
+                    .iter()
+                    .map(|(row, _)| Some(cell(row)).filter(|c| !c.is_empty()));
+                (name.to_owned(), cells.collect())
+            })
+            .collect()
+    }
+
+    /// The same on every machine; where it changes, so does [`VERSION`].
+    #[test]
+    fn the_default_seed_draws_the_pinned_bytes() {
+        let mut hasher = blake3::Hasher::new();
+        for (row, jpeg) in SMALL.iter() {
+            hasher.update(row.as_bytes());
+            hasher.update(jpeg);
+        }
+        assert_eq!(
+            hasher.finalize().to_hex().as_str(),
+            "5276c6d1b82a863451b75452022a304d6645b101620311c77353a5f2e05ee970"
+        );
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let options = one_task();
+        let with = |n_threads| {
+            let pool = ThreadPoolBuilder::new()
+                .num_threads(n_threads)
+                .build()
+                .unwrap();
+            pool.install(|| draw(&options))
+        };
+        assert_eq!(with(1), with(3));
+    }
+
+    #[test]
+    fn another_seed_draws_other_pictures_under_other_ids() {
+        let options = one_task();
+        let other = draw(&Options {
+            seed: 18,
+            ..options.clone()
+        });
+        for ((row, jpeg), (other_row, other_jpeg)) in draw(&options).iter().zip(&other) {
+            assert_ne!(row, other_row);
+            assert_ne!(jpeg, other_jpeg);
+        }
+    }
+
+    #[test]
+    fn the_labels_are_sound_and_balanced_over_five_clusters() {
+        let labels = Labels::from_columns(&columns(&SMALL), "labels").unwrap();
+        let tasks = labels.tasks();
+        assert_eq!(tasks.len(), 12);
+        assert_eq!(
+            tasks
+                .iter()
+                .map(|task| task.name.as_str())
+                .collect::<Vec<_>>(),
+            task_names()
+        );
+        let mut clusters: Vec<&str> = tasks.iter().map(|task| task.cluster.as_str()).collect();
+        clusters.dedup();
+        assert_eq!(
+            clusters,
+            ["appearance", "behavior", "context", "counting", "gestalt"]
+        );
+        for task in &tasks {
+            for (split, label) in [
+                (Split::Train, 0),
+                (Split::Train, 1),
+                (Split::Test, 0),
+                (Split::Test, 1),
+            ] {
+                let is_one = |row: &&crate::newt::labels::LabelRow| {
+                    row.task == task.name && row.split == split && row.label == label
+                };
+                assert_eq!(
+                    labels.rows.iter().filter(is_one).count(),
+                    2,
+                    "{}",
+                    task.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn pictures_decode_to_the_size_in_their_row_and_are_of_many_kinds() {
+        let (mut n_grey, mut n_progressive, mut sizes) = (0, 0, Vec::new());
+        for (row, jpeg) in SMALL.iter() {
+            let header = image::check(jpeg).unwrap();
+            assert!(
+                row.ends_with(&format!(",{},{}\n", header.height, header.width)),
+                "{row}"
+            );
+            let decoded = image::decode(jpeg).unwrap();
+            assert_eq!(
+                [decoded.width, decoded.height],
+                [header.width, header.height]
+            );
+            assert!((96..=384).contains(&header.width) && (96..=384).contains(&header.height));
+            n_grey += usize::from(header.components == 1);
+            n_progressive += usize::from(jpeg.windows(2).any(|pair| pair == [0xff, 0xc2]));
+            sizes.push([header.width, header.height]);
+        }
+        sizes.sort_unstable();
+        sizes.dedup();
+        assert!(
+            n_grey > 0 && n_progressive > 0 && sizes.len() > 50,
+            "{n_grey} {n_progressive}"
+        );
+    }
+
+    #[test]
+    fn a_task_told_by_colour_has_no_grey_pictures() {
+        for (_, jpeg) in draw(&Options {
+            images_per_task: 60,
+            ..one_task()
+        }) {
+            assert_eq!(image::check(&jpeg).unwrap().components, 3);
+        }
+    }
+
+    #[test]
+    fn a_larger_set_holds_the_smaller_one() {
+        let larger = draw(&Options {
+            images_per_task: 16,
+            ..one_task()
+        });
+        for picture in draw(&one_task()) {
+            assert!(larger.contains(&picture));
+        }
+    }
+
+    #[test]
+    fn options_that_make_no_set_are_refused() {
+        let refused = |options: Options| {
+            let error = Recipe::new(&options).unwrap_err();
+            (error.to_string(), error.hint().unwrap())
+        };
+        let tasks = task_names().join(", ");
+        assert_eq!(
+            refused(Options {
+                tasks: vec!["synth_day_vs_night".to_owned()],
+                ..small()
+            }),
+            (
+                format!("data synth: no task `synth_day_vs_night`, expected one of {tasks}"),
+                "did you mean `synth_day_vs_dusk`?".to_owned()
+            )
+        );
+        assert_eq!(
+            refused(Options {
+                tasks: Vec::new(),
+                ..small()
+            }),
+            (
+                format!("data synth: 0 tasks, expected at least 1 of {tasks}"),
+                "leave the tasks out to draw all of them".to_owned()
+            )
+        );
+        for (found, near) in [
+            (0, 8),
+            (4, 8),
+            (30, 32),
+            (10_004, 10_000),
+            (usize::MAX, 10_000),
+        ] {
+            assert_eq!(
+                refused(Options {
+                    images_per_task: found,
+                    ..small()
+                }),
+                (
+                    format!(
+                        "data synth: {found} images per task, expected a multiple of 4 from 8 to 10000"
+                    ),
+                    format!("ask for {near} images per task")
+                )
+            );
+        }
+    }
+}

@@ -1,0 +1,501 @@
+//! The pipeline file: TOML as written → checked [`Pipeline`] → one [`Experiment`] per point of its
+//! sweep.
+//!
+//! Unknown keys and values out of range are refused with file and line. `pipelines/default.toml`
+//! shows every key with its default.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::document::{self, Document, Section};
+use super::probe_config::{self, ProbeConfig};
+use crate::backbone::{Device, Precision};
+use crate::newt::synth;
+use crate::stage::features::BatchSize;
+use crate::stage::{bootstrap, features};
+
+/// What can be wrong with a pipeline file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("{0}")]
+    Read(std::io::Error),
+    /// Its text or one of its values is wrong.
+    #[error(transparent)]
+    Document(#[from] document::Error),
+    /// No model is named.
+    #[error("{place}: no model, expected a table `[model]` with `org` and `ckpt`")]
+    NoModel {
+        /// The file.
+        place: String,
+    },
+    /// Two tables that exclude each other.
+    #[error("{place}: both `{first}` and `{second}`, expected one of them")]
+    Both {
+        /// `file:line`.
+        place: String,
+        /// One key.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// A key that must be written is absent.
+    #[error("{place}: `{key}` is missing")]
+    Missing {
+        /// `file:line`.
+        place: String,
+        /// The dotted key.
+        key: String,
+    },
+    /// Two experiments of the sweep would be the same.
+    #[error("{place}: `{what}` stands twice in the sweep")]
+    Twice {
+        /// The file.
+        place: String,
+        /// The repeated value.
+        what: String,
+    },
+}
+
+impl Error {
+    /// One action that helps.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Read(_) => {
+                Some("name a pipeline file, or none for the built-in quickstart".to_owned())
+            }
+            Error::Document(error) => error.hint(),
+            Error::NoModel { .. } => {
+                Some("start from pipelines/default.toml, which shows every key".to_owned())
+            }
+            Error::Both { .. } => Some("remove one of them".to_owned()),
+            Error::Missing { key, .. } if key == "data.root" => Some(
+                "write `root = \"PATH\"` under [data], or `synth = true` to run on drawn images"
+                    .to_owned(),
+            ),
+            Error::Missing { key, .. } => Some(format!("write `{key}`, or pass `--set {key}=…`")),
+            Error::Twice { .. } => Some("name each value once".to_owned()),
+        }
+    }
+}
+
+/// Where the images come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data {
+    /// A folder in NeWT's layout.
+    Root(PathBuf),
+    /// The synthetic data set, drawn into the cache folder on first use.
+    Synth(synth::Options),
+}
+
+/// A model as the user names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// The library that defines it.
+    pub org: String,
+    /// The checkpoint, in that library's words.
+    pub ckpt: String,
+    /// What a relative path in `ckpt` is relative to.
+    pub base_dir: PathBuf,
+}
+
+/// A checked pipeline file.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// The file's stem, which names the results folder.
+    pub name: String,
+    /// The images.
+    pub data: Data,
+    /// The models, at least one.
+    pub models: Vec<Model>,
+    /// Train rows per task; `<= 0` for all.
+    pub n_train: Vec<i64>,
+    /// Seeds of the train rows' choice.
+    pub seeds: Vec<u64>,
+    /// How features are extracted.
+    pub features: features::Settings,
+    /// The probes, at least one.
+    pub probes: Vec<ProbeConfig>,
+    /// How intervals are made.
+    pub bootstrap: bootstrap::Settings,
+    /// The cache folder that the file asks for.
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// One point of a sweep: what one evaluation needs to know.
+#[derive(Debug, Clone)]
+pub struct Experiment {
+    /// The model.
+    pub model: Model,
+    /// Train rows per task; `<= 0` for all.
+    pub n_train: i64,
+    /// Seed of the train rows' choice.
+    pub seed: u64,
+    /// The probe as written.
+    pub probe: ProbeConfig,
+}
+
+/// Where a pipeline's text comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source<'a> {
+    /// A file.
+    File(&'a Path),
+    /// The quickstart that is built into the program.
+    Quickstart,
+}
+
+/// The built-in quickstart, `pipelines/quickstart.toml`.
+pub const QUICKSTART: &str = include_str!("../../pipelines/quickstart.toml");
+
+impl Pipeline {
+    /// Reads and checks a pipeline file, with `--set` overrides applied in order.
+    ///
+    /// # Errors
+    /// [`Error`], which names file and line, or the override.
+    pub fn load(source: Source<'_>, overrides: &[String]) -> Result<Pipeline, Error> {
+        match source {
+            Source::Quickstart => {
+                Pipeline::parse(QUICKSTART, "quickstart.toml", Path::new(""), overrides)
+            }
+            Source::File(path) => {
+                let text = fs_err::read_to_string(path).map_err(Error::Read)?;
+                let base_dir = path.parent().unwrap_or(Path::new(""));
+                Pipeline::parse(&text, &path.display().to_string(), base_dir, overrides)
+            }
+        }
+    }
+
+    fn parse(
+        text: &str,
+        name: &str,
+        base_dir: &Path,
+        overrides: &[String],
+    ) -> Result<Pipeline, Error> {
+        let mut document = Document::parse(text, name, base_dir)?;
+        for argument in overrides {
+            document.set(argument)?;
+        }
+        let root = document.root();
+
+        let data = root.section("data")?;
+        let sample = root.section("sample")?;
+        let extraction = root.section("features")?;
+        let probe = root.section("probe")?;
+        let resampling = root.section("bootstrap")?;
+        let cache = root.section("cache")?;
+
+        let pipeline = Pipeline {
+            name: Path::new(name).file_stem().map_or_else(
+                || "pipeline".to_owned(),
+                |stem| stem.to_string_lossy().into_owned(),
+            ),
+            data: read_data(&data)?,
+            models: read_models(&root, name)?,
+            n_train: sample
+                .sweep(
+                    "n_train",
+                    "a whole number (0 or below: all train rows)",
+                    Value::as_integer,
+                )?
+                .unwrap_or_else(|| vec![-1]),
+            seeds: sample
+                .sweep("seed", "a whole number from 0", seed)?
+                .unwrap_or_else(|| vec![17]),
+            features: features::Settings {
+                device: extraction
+                    .get(
+                        "device",
+                        "`\"auto\"`, `\"cpu\"`, `\"cuda\"` or `\"cuda:1\"`",
+                        |value| value.as_str()?.parse().ok(),
+                    )?
+                    .unwrap_or(Device::Auto),
+                precision: extraction
+                    .get(
+                        "precision",
+                        "`\"auto\"`, `\"f32\"`, `\"bf16\"` or `\"f16\"`",
+                        |value| value.as_str()?.parse().ok(),
+                    )?
+                    .unwrap_or(Precision::Auto),
+                batch_size: extraction
+                    .get(
+                        "batch_size",
+                        "`\"auto\"` or a whole number from 1 to 65536",
+                        batch_size,
+                    )?
+                    .unwrap_or(BatchSize::Auto),
+            },
+            probes: probe_config::read(&probe)?,
+            bootstrap: bootstrap::Settings {
+                resamples: resampling
+                    .get("resamples", "a whole number from 1 to 1000000", |value| {
+                        probe_config::whole(value, 1, 1_000_000)
+                    })?
+                    .map_or(500, |resamples| resamples as usize),
+                alpha: resampling
+                    .get("alpha", "a number between 0 and 1", |value| {
+                        probe_config::number(value).filter(|alpha| *alpha > 0.0 && *alpha < 1.0)
+                    })?
+                    .unwrap_or(0.05),
+                seed: resampling
+                    .get("seed", "a whole number from 0", seed)?
+                    .unwrap_or(17),
+            },
+            cache_dir: cache
+                .get("dir", "a path", path)?
+                .map(|dir| cache.base_dir("dir").join(dir)),
+        };
+        for section in [data, sample, extraction, probe, resampling, cache, root] {
+            section.finish()?;
+        }
+        pipeline.check_distinct(name)?;
+        Ok(pipeline)
+    }
+
+    /// The sweep: models × `n_train` × seeds × probes, the last varying fastest.
+    ///
+    /// Seeds make no difference where all train rows are taken; such points are listed once, with
+    /// the first seed.
+    pub fn experiments(&self) -> Vec<Experiment> {
+        let mut experiments = Vec::new();
+        for model in &self.models {
+            for &n_train in &self.n_train {
+                let seeds = if n_train <= 0 {
+                    &self.seeds[..1]
+                } else {
+                    &self.seeds
+                };
+                for &seed in seeds {
+                    for probe in &self.probes {
+                        experiments.push(Experiment {
+                            model: model.clone(),
+                            n_train,
+                            seed,
+                            probe: probe.clone(),
+                        });
+                    }
+                }
+            }
+        }
+        experiments
+    }
+
+    /// One experiment as a pipeline file of its own, every key spelled out.
+    pub fn spell_out(&self, experiment: &Experiment) -> Table {
+        let text = |text: String| Value::String(text);
+        let path = |path: &Path| Value::String(path.display().to_string());
+        let integer = |n: usize| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+        let seed = |seed: u64| Value::Integer(i64::try_from(seed).unwrap_or(i64::MAX));
+        let table = |entries: Vec<(&str, Value)>| {
+            Value::Table(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value))
+                    .collect(),
+            )
+        };
+        let data = match &self.data {
+            Data::Root(root) => ("root", path(root)),
+            Data::Synth(options) => (
+                "synth",
+                table(vec![
+                    ("seed", seed(options.seed)),
+                    ("images_per_task", integer(options.images_per_task)),
+                ]),
+            ),
+        };
+        let mut spelled = Table::new();
+        let mut put = |key: &str, value: Value| {
+            spelled.insert(key.to_owned(), value);
+        };
+        put("data", table(vec![data]));
+        let model = &experiment.model;
+        put(
+            "model",
+            table(vec![
+                ("org", text(model.org.clone())),
+                ("ckpt", text(model.ckpt.clone())),
+            ]),
+        );
+        put(
+            "sample",
+            table(vec![
+                ("n_train", Value::Integer(experiment.n_train)),
+                ("seed", seed(experiment.seed)),
+            ]),
+        );
+        put(
+            "features",
+            table(vec![
+                ("device", text(self.features.device.to_string())),
+                ("precision", text(self.features.precision.to_string())),
+                (
+                    "batch_size",
+                    match self.features.batch_size {
+                        BatchSize::Auto => text("auto".to_owned()),
+                        BatchSize::Images(images) => integer(images),
+                    },
+                ),
+            ]),
+        );
+        put(
+            "probe",
+            Value::Table(probe_config::to_toml(
+                &experiment.probe.resolve(experiment.n_train),
+            )),
+        );
+        put(
+            "bootstrap",
+            table(vec![
+                ("resamples", integer(self.bootstrap.resamples)),
+                ("alpha", Value::Float(self.bootstrap.alpha)),
+                ("seed", seed(self.bootstrap.seed)),
+            ]),
+        );
+        if let Some(dir) = &self.cache_dir {
+            put("cache", table(vec![("dir", path(dir))]));
+        }
+        spelled
+    }
+
+    fn check_distinct(&self, place: &str) -> Result<(), Error> {
+        let twice = |names: Vec<String>| {
+            let mut sorted = names.clone();
+            sorted.sort();
+            sorted
+                .windows(2)
+                .find(|pair| pair[0] == pair[1])
+                .map(|pair| Error::Twice {
+                    place: place.to_owned(),
+                    what: pair[0].clone(),
+                })
+                .map_or(Ok(()), Err)
+        };
+        twice(
+            self.models
+                .iter()
+                .map(|model| format!("{}/{}", model.org, model.ckpt))
+                .collect(),
+        )?;
+        twice(
+            self.n_train
+                .iter()
+                .map(|n| format!("n_train = {}", (*n).max(0)))
+                .collect(),
+        )?;
+        twice(
+            self.seeds
+                .iter()
+                .map(|seed| format!("seed = {seed}"))
+                .collect(),
+        )?;
+        twice(self.probes.iter().map(ProbeConfig::name).collect())
+    }
+}
+
+fn read_data(data: &Section<'_>) -> Result<Data, Error> {
+    let root = data.get("root", "a path", path)?;
+    let synth = data.get(
+        "synth",
+        "`true`, or a table such as `{ seed = 0 }`",
+        |value| match value {
+            Value::Boolean(written) => Some(*written),
+            Value::Table(_) => Some(true),
+            _ => None,
+        },
+    )?;
+    match (root, synth.unwrap_or(false)) {
+        (Some(root), false) => Ok(Data::Root(data.base_dir("root").join(root))),
+        (Some(_), true) => Err(Error::Both {
+            place: data.place("synth"),
+            first: "data.root",
+            second: "data.synth",
+        }),
+        (None, false) => Err(Error::Missing {
+            place: data.place("root"),
+            key: "data.root".to_owned(),
+        }),
+        (None, true) => {
+            let default = synth::Options::default();
+            if data.get("synth", "", |value| Some(value.is_bool()))? == Some(true) {
+                return Ok(Data::Synth(default));
+            }
+            let options = data.section("synth")?;
+            let seed = options.get("seed", "a whole number from 0", seed)?;
+            let n_images = options.get(
+                "images_per_task",
+                "a multiple of 4 from 8 to 10000",
+                |value| probe_config::whole(value, 8, 10_000).filter(|n| n % 4 == 0),
+            )?;
+            options.finish()?;
+            Ok(Data::Synth(synth::Options {
+                seed: seed.unwrap_or(default.seed),
+                images_per_task: n_images.map_or(default.images_per_task, |n| n as usize),
+                ..default
+            }))
+        }
+    }
+}
+
+fn read_models(root: &Section<'_>, place: &str) -> Result<Vec<Model>, Error> {
+    let one = root.section("model")?;
+    let mut many = root.sections("models")?;
+    if one.is_written() {
+        if !many.is_empty() {
+            return Err(Error::Both {
+                place: root.place("models"),
+                first: "[model]",
+                second: "[[models]]",
+            });
+        }
+        many.push(one);
+    }
+    if many.is_empty() {
+        return Err(Error::NoModel {
+            place: place.to_owned(),
+        });
+    }
+    many.into_iter()
+        .map(|model| {
+            let read = |key: &'static str| {
+                model
+                    .get(key, "a text", |value| {
+                        value
+                            .as_str()
+                            .filter(|text| !text.is_empty())
+                            .map(str::to_owned)
+                    })?
+                    .ok_or_else(|| Error::Missing {
+                        place: model.place(key),
+                        key: format!("model.{key}"),
+                    })
+            };
+            let (org, ckpt) = (read("org")?, read("ckpt")?);
+            let base_dir = model.base_dir("ckpt");
+            model.finish()?;
+            Ok(Model {
+                org,
+                ckpt,
+                base_dir,
+            })
+        })
+        .collect()
+}
+
+fn seed(value: &Value) -> Option<u64> {
+    u64::try_from(value.as_integer()?).ok()
+}
+
+fn batch_size(value: &Value) -> Option<BatchSize> {
+    if value.as_str() == Some("auto") {
+        return Some(BatchSize::Auto);
+    }
+    probe_config::whole(value, 1, 65536).map(|images| BatchSize::Images(images as usize))
+}
+
+fn path(value: &Value) -> Option<PathBuf> {
+    value
+        .as_str()
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}

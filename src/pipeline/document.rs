@@ -1,0 +1,480 @@
+//! A TOML document whose every value knows where it was written: a line of the file, or a `--set`.
+//!
+//! [`Section`] reads one table of it. Whatever a section was asked for is what it knows; the rest
+//! is refused by [`Section::finish`], with the nearest known key.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
+
+/// What can be wrong with a document as such, and with a value in it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text is not TOML.
+    #[error("{place}: {message}")]
+    Syntax {
+        /// `file:line`.
+        place: String,
+        /// The parser's words.
+        message: String,
+    },
+    /// A key that nothing reads.
+    #[error("{place}: unknown key `{key}`")]
+    UnknownKey {
+        /// `file:line` or `--set`.
+        place: String,
+        /// The dotted key.
+        key: String,
+        /// The known key closest to it.
+        nearest: Option<String>,
+    },
+    /// A value of another type or range than its key takes.
+    #[error("{place}: `{key}` is {found}, expected {expected}")]
+    Invalid {
+        /// `file:line` or `--set`.
+        place: String,
+        /// The dotted key.
+        key: String,
+        /// The value as TOML.
+        found: String,
+        /// What the key takes.
+        expected: String,
+    },
+    /// A `--set` argument without a key or without `=`.
+    #[error("--set {argument}: expected `key=value`, such as `probe.c=0.1`")]
+    Override {
+        /// The argument.
+        argument: String,
+    },
+    /// A `--set` that goes through a value that is no table.
+    #[error("--set {key}: `{parent}` is {found}, not a table")]
+    NoTable {
+        /// The dotted key.
+        key: String,
+        /// The part of it that is no table.
+        parent: String,
+        /// What stands there.
+        found: String,
+    },
+}
+
+impl Error {
+    /// One action that helps.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::UnknownKey {
+                nearest: Some(nearest),
+                ..
+            } => Some(format!("did you mean `{nearest}`?")),
+            Error::UnknownKey { nearest: None, .. } => {
+                Some("`newt-pipe plan --full` shows every key of a pipeline file".to_owned())
+            }
+            Error::NoTable { .. } => Some("edit the pipeline file instead".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Where a value was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Line(usize),
+    Override,
+}
+
+/// A parsed TOML file with `--set` overrides applied.
+#[derive(Debug)]
+pub(super) struct Document {
+    values: Table,
+    origins: BTreeMap<String, Origin>,
+    name: String,
+    base_dir: PathBuf,
+}
+
+impl Document {
+    /// Parses `text`; `name` stands for it in messages, and `base_dir` is what relative paths
+    /// written in it are relative to.
+    pub(super) fn parse(text: &str, name: &str, base_dir: &Path) -> Result<Document, Error> {
+        let syntax = |error: &toml::de::Error| Error::Syntax {
+            place: format!(
+                "{name}:{}",
+                error.span().map_or(1, |span| line_of(text, span.start))
+            ),
+            message: error.message().trim_end().replace('\n', "; "),
+        };
+        let spanned = DeTable::parse(text).map_err(|error| syntax(&error))?;
+        let mut origins = BTreeMap::new();
+        record_lines(text, "", spanned.get_ref(), &mut origins);
+        let values = toml::from_str(text).map_err(|error| syntax(&error))?;
+        Ok(Document {
+            values,
+            origins,
+            name: name.to_owned(),
+            base_dir: base_dir.to_owned(),
+        })
+    }
+
+    /// Applies one `--set key=value`. The value is TOML; what is not TOML is taken as a string, so
+    /// that `probe.kernel=rbf` needs no quotes.
+    pub(super) fn set(&mut self, argument: &str) -> Result<(), Error> {
+        let malformed = || Error::Override {
+            argument: argument.to_owned(),
+        };
+        let (key, text) = argument.split_once('=').ok_or_else(malformed)?;
+        let key = key.trim();
+        let parts: Vec<&str> = key.split('.').map(str::trim).collect();
+        let Some((last, parents)) = parts
+            .split_last()
+            .filter(|_| parts.iter().all(|part| !part.is_empty()))
+        else {
+            return Err(malformed());
+        };
+        let value = toml::from_str::<Table>(&format!("value = {text}"))
+            .ok()
+            .and_then(|mut table| table.remove("value").filter(|_| table.is_empty()))
+            .unwrap_or_else(|| Value::String(text.to_owned()));
+        let mut table = &mut self.values;
+        let mut path = String::new();
+        for part in parents {
+            path = join(&path, part);
+            let next = table
+                .entry((*part).to_owned())
+                .or_insert_with(|| Value::Table(Table::new()));
+            let found = show(next);
+            table = next.as_table_mut().ok_or_else(|| Error::NoTable {
+                key: key.to_owned(),
+                parent: path.clone(),
+                found,
+            })?;
+        }
+        table.insert((*last).to_owned(), value);
+        self.origins.insert(key.to_owned(), Origin::Override);
+        Ok(())
+    }
+
+    /// The document's top level.
+    pub(super) fn root(&self) -> Section<'_> {
+        Section {
+            document: self,
+            path: String::new(),
+            table: Some(&self.values),
+            known: RefCell::default(),
+        }
+    }
+
+    fn origin(&self, path: &str) -> Option<Origin> {
+        let mut path = path;
+        loop {
+            if let Some(origin) = self.origins.get(path) {
+                return Some(*origin);
+            }
+            path = &path[..path.rfind(['.', '['])?];
+        }
+    }
+
+    fn place(&self, path: &str) -> String {
+        match self.origin(path) {
+            Some(Origin::Line(line)) => format!("{}:{line}", self.name),
+            Some(Origin::Override) => "--set".to_owned(),
+            None => self.name.clone(),
+        }
+    }
+
+    /// What a relative path at `path` is relative to: the file's folder, or the working folder for
+    /// what `--set` gives.
+    fn base_dir(&self, path: &str) -> PathBuf {
+        match self.origin(path) {
+            Some(Origin::Override) => PathBuf::new(),
+            _ => self.base_dir.clone(),
+        }
+    }
+}
+
+/// One table of a document.
+pub(super) struct Section<'a> {
+    document: &'a Document,
+    path: String,
+    table: Option<&'a Table>,
+    known: RefCell<BTreeSet<&'static str>>,
+}
+
+impl<'a> Section<'a> {
+    fn lookup(&self, key: &'static str) -> Option<&'a Value> {
+        self.known.borrow_mut().insert(key);
+        self.table?.get(key)
+    }
+
+    /// The table `key`; an absent one reads as empty.
+    pub(super) fn section(&self, key: &'static str) -> Result<Section<'a>, Error> {
+        let table = match self.lookup(key) {
+            None => None,
+            Some(Value::Table(table)) => Some(table),
+            Some(_) => return Err(self.invalid(key, "a table")),
+        };
+        Ok(Section {
+            document: self.document,
+            path: join(&self.path, key),
+            table,
+            known: RefCell::default(),
+        })
+    }
+
+    /// The array of tables `key`; an absent one reads as empty.
+    pub(super) fn sections(&self, key: &'static str) -> Result<Vec<Section<'a>>, Error> {
+        let Some(value) = self.lookup(key) else {
+            return Ok(Vec::new());
+        };
+        let wrong = || self.invalid(key, "an array of tables");
+        value
+            .as_array()
+            .ok_or_else(wrong)?
+            .iter()
+            .enumerate()
+            .map(|(index, item)| {
+                Ok(Section {
+                    document: self.document,
+                    path: format!("{}[{index}]", join(&self.path, key)),
+                    table: Some(item.as_table().ok_or_else(wrong)?),
+                    known: RefCell::default(),
+                })
+            })
+            .collect()
+    }
+
+    /// Whether the table itself was written.
+    pub(super) fn is_written(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// The value of `key` as `read` understands it; `expected` completes "expected …".
+    pub(super) fn get<T>(
+        &self,
+        key: &'static str,
+        expected: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        self.lookup(key)
+            .map(|value| read(value).ok_or_else(|| self.invalid(key, expected)))
+            .transpose()
+    }
+
+    /// The values of `key`: one, or a list of them, which makes a sweep.
+    pub(super) fn sweep<T>(
+        &self,
+        key: &'static str,
+        expected: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, Error> {
+        let Some(value) = self.lookup(key) else {
+            return Ok(None);
+        };
+        let values = match read(value) {
+            Some(one) => Some(vec![one]),
+            None => value
+                .as_array()
+                .filter(|items| !items.is_empty())
+                .and_then(|items| items.iter().map(&read).collect()),
+        };
+        values
+            .map(Some)
+            .ok_or_else(|| self.invalid(key, &format!("{expected}, or a list of such")))
+    }
+
+    /// The error for a value of `key` that does not fit.
+    pub(super) fn invalid(&self, key: &str, expected: &str) -> Error {
+        let path = join(&self.path, key);
+        Error::Invalid {
+            place: self.document.place(&path),
+            found: self
+                .table
+                .and_then(|table| table.get(key))
+                .map_or("absent".to_owned(), show),
+            key: path,
+            expected: expected.to_owned(),
+        }
+    }
+
+    /// Where `key` was written: `file:line`, or `--set`.
+    pub(super) fn place(&self, key: &str) -> String {
+        self.document.place(&join(&self.path, key))
+    }
+
+    /// What a relative path in `key` is relative to.
+    pub(super) fn base_dir(&self, key: &str) -> PathBuf {
+        self.document.base_dir(&join(&self.path, key))
+    }
+
+    /// Refuses keys that were never asked for.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        let known = self.known.borrow();
+        for key in self.table.into_iter().flat_map(Table::keys) {
+            if !known.contains(key.as_str()) {
+                let path = join(&self.path, key);
+                let nearest = known
+                    .iter()
+                    .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate))
+                    .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 2)
+                    .min()
+                    .map(|(_, candidate)| join(&self.path, candidate));
+                return Err(Error::UnknownKey {
+                    place: self.document.place(&path),
+                    key: path,
+                    nearest,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+/// A value as the user would write it, on one line and cut where it is long.
+fn show(value: &Value) -> String {
+    let text = match value {
+        Value::Table(_) => "a table".to_owned(),
+        other => format!("`{other}`"),
+    };
+    if text.chars().count() <= 80 {
+        text
+    } else {
+        format!("{}…`", text.chars().take(78).collect::<String>())
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes()
+        .iter()
+        .take(offset)
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
+}
+
+fn record_lines(
+    text: &str,
+    path: &str,
+    table: &DeTable<'_>,
+    origins: &mut BTreeMap<String, Origin>,
+) {
+    for (key, value) in table {
+        let path = join(path, key.get_ref());
+        origins.insert(path.clone(), Origin::Line(line_of(text, key.span().start)));
+        record_value(text, &path, value, origins);
+    }
+}
+
+fn record_value(
+    text: &str,
+    path: &str,
+    value: &Spanned<DeValue<'_>>,
+    origins: &mut BTreeMap<String, Origin>,
+) {
+    match value.get_ref() {
+        DeValue::Table(table) => record_lines(text, path, table, origins),
+        DeValue::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                record_value(text, &format!("{path}[{index}]"), item, origins);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(text: &str) -> Document {
+        Document::parse(text, "mine.toml", Path::new("/files")).unwrap()
+    }
+
+    fn c_of(document: &Document) -> Result<Option<f64>, Error> {
+        document
+            .root()
+            .section("probe")?
+            .get("c", "a number", Value::as_float)
+    }
+
+    #[test]
+    fn a_wrong_value_is_reported_with_its_line() {
+        let error = c_of(&document("[probe]\n\nc = \"high\"\n")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "mine.toml:3: `probe.c` is `\"high\"`, expected a number"
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_one_asked_for() {
+        let document = document("[probe]\nkernal = \"rbf\"\n");
+        let probe = document.root().section("probe").unwrap();
+        for key in ["kernel", "c", "gamma"] {
+            probe.get(key, "text", |_| Some(())).unwrap();
+        }
+        let error = probe.finish().unwrap_err();
+        assert_eq!(error.to_string(), "mine.toml:2: unknown key `probe.kernal`");
+        assert_eq!(error.hint().unwrap(), "did you mean `probe.kernel`?");
+    }
+
+    #[test]
+    fn an_override_replaces_the_value_and_is_named_as_its_place() {
+        let mut document = document("[probe]\nc = 1.0\n");
+        document.set("probe.c = 0.5").unwrap();
+        assert_eq!(c_of(&document).unwrap(), Some(0.5));
+        document.set("probe.c=low").unwrap();
+        assert_eq!(
+            c_of(&document).unwrap_err().to_string(),
+            "--set: `probe.c` is `\"low\"`, expected a number"
+        );
+    }
+
+    #[test]
+    fn an_override_cannot_smuggle_in_other_keys() {
+        let mut document = document("");
+        document.set("probe.c=1.0\nsolver = 2").unwrap();
+        assert!(c_of(&document).is_err());
+    }
+
+    #[test]
+    fn paths_in_the_file_and_in_overrides_have_their_own_base() {
+        let mut document = document("[data]\nroot = \"x\"\n");
+        assert_eq!(
+            document.root().section("data").unwrap().base_dir("root"),
+            Path::new("/files")
+        );
+        document.set("data.root=y").unwrap();
+        assert_eq!(
+            document.root().section("data").unwrap().base_dir("root"),
+            Path::new("")
+        );
+    }
+
+    #[test]
+    fn syntax_errors_carry_the_line() {
+        let error = Document::parse("[probe]\nc = = 1\n", "mine.toml", Path::new("")).unwrap_err();
+        assert!(error.to_string().starts_with("mine.toml:2: "), "{error}");
+    }
+
+    #[test]
+    fn items_of_an_array_of_tables_know_their_lines() {
+        let document = document("[[models]]\norg = \"a\"\n\n[[models]]\norg = 3\n");
+        let models = document.root().sections("models").unwrap();
+        let error = models[1]
+            .get("org", "text", |v| v.as_str().map(str::to_owned))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "mine.toml:5: `models[1].org` is `3`, expected text"
+        );
+    }
+}

@@ -1,0 +1,395 @@
+//! The whole flow on one page: [`Runner::flow`] has the six stages in their order.
+//!
+//! A stage whose key the cache knows is read; any other is computed and published. The same walk
+//! makes the plan: it stops at the first stage that would cost something.
+
+pub mod config;
+mod document;
+pub mod plan;
+pub mod probe_config;
+pub mod results;
+mod sources;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ndarray::Array2;
+
+use self::config::{Experiment, Model, Pipeline};
+use self::plan::{StagePlan, State};
+use self::sources::Sources;
+use crate::cache::{Action, Cache, Digest, Key, MissReason, Request};
+use crate::error::Error;
+use crate::newt::images::DataRoot;
+use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
+use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
+use crate::stage::probes::{Probes, ProbesStage};
+use crate::stage::report::{Report, ReportStage};
+use crate::stage::sample::SampleStage;
+use crate::stage::{Context, Made, Name, Objects, Stage};
+
+/// What a run does besides what its pipeline says.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Stages to compute even where the cache has them.
+    pub force: BTreeSet<Name>,
+    /// Which tasks to evaluate; all without it.
+    pub tasks: Option<glob::Pattern>,
+    /// Who made what, for the records: program version, host, device …; never part of a key.
+    pub provenance: BTreeMap<String, String>,
+}
+
+/// Evaluates the experiments of a pipeline, one after the other.
+pub struct Runner<'a> {
+    pipeline: &'a Pipeline,
+    cache: &'a Cache,
+    context: Context<'a>,
+    options: Options,
+    data: DataRoot,
+    sources: Sources<'a>,
+    /// What `--force` has made again already: experiments share stages.
+    forced: RefCell<BTreeSet<Key>>,
+}
+
+/// One stage of one evaluation, as it went.
+#[derive(Debug, Clone)]
+pub struct StageRecord {
+    /// The stage.
+    pub stage: Name,
+    /// What was asked for.
+    pub request: Request,
+    /// Whether the cache had it, and why not.
+    pub state: State,
+    /// Seconds spent on it now.
+    pub seconds: f64,
+    /// Its outputs by digest.
+    pub outputs: BTreeMap<String, Digest>,
+    /// Images that went through the network, of stage `features`.
+    pub counts: Option<Counts>,
+}
+
+/// What came of one experiment.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// Its predictions and probes.
+    pub probes: Probes,
+    /// Its accuracies.
+    pub report: Report,
+    /// Its intervals.
+    pub bootstrap: Bootstrap,
+    /// How its stages went.
+    pub stages: Vec<StageRecord>,
+}
+
+/// Why the flow ended before its last stage.
+enum Halt {
+    Failed(Error),
+    /// A plan cannot see beyond a stage that has not run.
+    Unknown,
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Halt::Failed(error)
+    }
+}
+
+impl From<Halt> for Error {
+    /// A run computes whatever it does not find, so its walk halts by failing.
+    #[expect(
+        clippy::unreachable,
+        reason = "`Halt::Unknown` is made under `Mode::Plan` only"
+    )]
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Failed(error) => error,
+            Halt::Unknown => unreachable!("a run does not stop at a stage that it can compute"),
+        }
+    }
+}
+
+/// Whether stages are computed or only looked up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Run,
+    Plan,
+}
+
+/// The records of one walk through the stages.
+struct Walk {
+    mode: Mode,
+    stages: Vec<StageRecord>,
+}
+
+impl<'a> Runner<'a> {
+    /// Prepares to evaluate `pipeline` with what `cache` holds.
+    ///
+    /// # Errors
+    /// Those of the data set: a synthetic one is drawn here where it is missing.
+    pub fn new(
+        pipeline: &'a Pipeline,
+        cache: &'a Cache,
+        context: Context<'a>,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let data = sources::data_root(&pipeline.data, cache, context)?;
+        let sources = Sources::new(pipeline, cache, data.clone(), context);
+        Ok(Self {
+            pipeline,
+            cache,
+            context,
+            options,
+            data,
+            sources,
+            forced: RefCell::default(),
+        })
+    }
+
+    /// Evaluates one experiment.
+    ///
+    /// # Errors
+    /// Whatever a stage reports; what was finished before is in the cache.
+    pub fn evaluate(&self, experiment: &Experiment) -> Result<Evaluation, Error> {
+        let mut walk = Walk {
+            mode: Mode::Run,
+            stages: Vec::new(),
+        };
+        match self.flow(experiment, &mut walk) {
+            Ok((probes, report, bootstrap)) => Ok(Evaluation {
+                experiment: experiment.clone(),
+                probes,
+                report,
+                bootstrap,
+                stages: walk.stages,
+            }),
+            Err(halt) => Err(halt.into()),
+        }
+    }
+
+    /// Says for each stage of one experiment whether it would run, and why.
+    ///
+    /// # Errors
+    /// Those of reading the labels, the images and the cache.
+    pub fn plan(&self, experiment: &Experiment) -> Result<Vec<StagePlan>, Error> {
+        let mut walk = Walk {
+            mode: Mode::Plan,
+            stages: Vec::new(),
+        };
+        match self.flow(experiment, &mut walk) {
+            Ok(_) | Err(Halt::Unknown) => Ok(plan::complete(walk.stages)),
+            Err(Halt::Failed(error)) => Err(error),
+        }
+    }
+
+    /// The ids and features, `[n, d]`, of every image of the data set, extracted where needed.
+    ///
+    /// # Errors
+    /// Those of the stages up to `features`.
+    pub fn features(&self, model: &Model) -> Result<(Vec<String>, Arc<Array2<f32>>), Error> {
+        let mut walk = Walk {
+            mode: Mode::Run,
+            stages: Vec::new(),
+        };
+        let labels = self.make(&sources::labels(&self.data)?, &mut walk)?;
+        let everything = SampleStage {
+            labels: &labels,
+            n_train: -1,
+            seed: 0,
+            tasks: None,
+        };
+        let sample = self.make(&everything, &mut walk)?;
+        let source = self.sources.of(model)?;
+        let images = self
+            .sources
+            .images(&source, &labels.output, &sample.output)?;
+        let stage = FeaturesStage::new(&source, &images, &labels.output);
+        let features = self.make_features(&stage, None, &mut walk)?;
+        let rows = stage.rows(&features.output, self.context)?;
+        Ok((images.ids, rows))
+    }
+
+    /// labels → sample → features → probes → report → bootstrap.
+    fn flow(
+        &self,
+        experiment: &Experiment,
+        walk: &mut Walk,
+    ) -> Result<(Probes, Report, Bootstrap), Halt> {
+        let labels = self.make(&sources::labels(&self.data)?, walk)?;
+
+        let sample = self.make(
+            &SampleStage {
+                labels: &labels,
+                n_train: experiment.n_train,
+                seed: experiment.seed,
+                tasks: self.options.tasks.as_ref(),
+            },
+            walk,
+        )?;
+
+        let source = self.sources.of(&experiment.model)?;
+        let images: Images = self
+            .sources
+            .images(&source, &labels.output, &sample.output)?;
+        let features_stage = FeaturesStage::new(&source, &images, &labels.output);
+        let features = self.make_features(&features_stage, None, walk)?;
+
+        let rows = |table: &FeatureTable, context: Context<'_>| features_stage.rows(table, context);
+        let mut probes_stage = ProbesStage {
+            labels: &labels,
+            sample: &sample,
+            features: &features,
+            rows: &rows,
+            probe: experiment.probe.resolve(experiment.n_train),
+        };
+        // Where probes need rows that have left the store, the features are made again first.
+        let n_missing = features_stage.n_missing()?;
+        let made_again;
+        if n_missing > 0 && self.is_to_run(&probes_stage)? {
+            let reason = MissReason::Unusable(format!(
+                "{n_missing} of its feature rows have left the cache"
+            ));
+            walk.stages.pop();
+            made_again = self.make_features(&features_stage, Some(reason), walk)?;
+            probes_stage.features = &made_again;
+        }
+        let probes = self.make(&probes_stage, walk)?;
+
+        let report = self.make(&ReportStage { probes: &probes }, walk)?;
+
+        let bootstrap = self.make(
+            &BootstrapStage {
+                probes: &probes,
+                settings: self.pipeline.bootstrap,
+            },
+            walk,
+        )?;
+
+        Ok((probes.output, report.output, bootstrap.output))
+    }
+
+    /// A stage's output: from the cache, or computed and published.
+    fn make<S: Stage>(&self, stage: &S, walk: &mut Walk) -> Result<Made<S::Output>, Halt> {
+        self.make_because(stage, None, walk)
+    }
+
+    /// Stage `features`, with its counts recorded.
+    fn make_features(
+        &self,
+        stage: &FeaturesStage<'_>,
+        reason: Option<MissReason>,
+        walk: &mut Walk,
+    ) -> Result<Made<<FeaturesStage<'_> as Stage>::Output>, Halt> {
+        let n_missing = stage.n_missing()?;
+        let made = self.make_because(stage, reason, walk);
+        let counts = match walk.mode {
+            Mode::Run => stage.counts(),
+            Mode::Plan => Counts {
+                extracted: n_missing,
+                reused: stage.counts().reused - n_missing,
+            },
+        };
+        if let Some(record) = walk.stages.last_mut() {
+            record.counts = Some(counts);
+        }
+        made
+    }
+
+    /// As [`Runner::make`]; with a `reason`, the cache is not asked.
+    fn make_because<S: Stage>(
+        &self,
+        stage: &S,
+        reason: Option<MissReason>,
+        walk: &mut Walk,
+    ) -> Result<Made<S::Output>, Halt> {
+        self.context.interrupt.check().map_err(Error::Stopped)?;
+        let started = Instant::now();
+        let request = stage.request();
+        let (state, known) = match reason {
+            Some(reason) => (State::Runs(reason), None),
+            None => self.look_up(S::NAME, &request)?,
+        };
+        let mut record = StageRecord {
+            stage: S::NAME,
+            request,
+            state,
+            seconds: 0.0,
+            outputs: BTreeMap::new(),
+            counts: None,
+        };
+
+        if let Some((action, objects)) = known {
+            let output = S::decode(&objects)?;
+            record.seconds = started.elapsed().as_secs_f64();
+            record.outputs.clone_from(&action.outputs);
+            walk.stages.push(record);
+            return Ok(Made {
+                output,
+                digests: action.outputs,
+            });
+        }
+        if walk.mode == Mode::Plan && !S::IS_CHEAP {
+            walk.stages.push(record);
+            return Err(Halt::Unknown);
+        }
+        let output = stage.run(self.context)?;
+        let objects = S::encode(&output)?;
+        let digests: BTreeMap<String, Digest> = objects
+            .iter()
+            .map(|(name, bytes)| (name.clone(), Digest::of(bytes)))
+            .collect();
+        record.seconds = started.elapsed().as_secs_f64();
+        if walk.mode == Mode::Run {
+            let objects = objects.into_iter().collect();
+            self.cache
+                .publish(
+                    &record.request,
+                    objects,
+                    record.seconds,
+                    self.options.provenance.clone(),
+                )
+                .map_err(Error::Cache)?;
+            self.forced.borrow_mut().insert(record.request.key);
+        }
+        record.outputs.clone_from(&digests);
+        walk.stages.push(record);
+        Ok(Made { output, digests })
+    }
+
+    /// Whether `stage` would be computed, were it asked for now.
+    fn is_to_run<S: Stage>(&self, stage: &S) -> Result<bool, Error> {
+        Ok(self.look_up(S::NAME, &stage.request())?.1.is_none())
+    }
+
+    /// What the cache has under a key, and if nothing that can be used, why.
+    fn look_up(
+        &self,
+        name: Name,
+        request: &Request,
+    ) -> Result<(State, Option<(Action, Objects)>), Error> {
+        if self.options.force.contains(&name) && !self.forced.borrow().contains(&request.key) {
+            return Ok((State::Runs(MissReason::Forced), None));
+        }
+        let Some(action) = self.cache.lookup(request, self.context.progress)? else {
+            return Ok((State::Runs(self.cache.explain(request)), None));
+        };
+        let mut objects = Objects::new();
+        for (part, digest) in &action.outputs {
+            match self.cache.get(digest) {
+                Ok(bytes) => objects.insert(part.clone(), bytes),
+                Err(error) if error.is_loss() => {
+                    self.context
+                        .progress
+                        .warn(&format!("{error}; stage `{name}` makes it again"));
+                    let reason = format!("its output `{part}` was damaged or had left the cache");
+                    return Ok((State::Runs(MissReason::Unusable(reason)), None));
+                }
+                Err(error) => return Err(error.into()),
+            };
+        }
+        Ok((State::Cached, Some((action, objects))))
+    }
+}

@@ -1,0 +1,76 @@
+//! What would run, and why: the same value is printed by `plan`, told by `run` and put into JSON.
+
+use super::StageRecord;
+use crate::cache::{Key, MissReason};
+use crate::stage::Name;
+use crate::stage::features::Counts;
+
+/// Whether a stage's output is there.
+#[derive(Debug, Clone, PartialEq)]
+pub enum State {
+    /// The cache has it.
+    Cached,
+    /// It is computed, for this reason.
+    Runs(MissReason),
+    /// It depends on a stage that has to run first; if that gives the same output as before, this
+    /// one may be cached after all.
+    Waits(Name),
+}
+
+impl State {
+    /// The state as in JSON: `cached`, `ran` (`runs` in a plan) or `waits`.
+    pub fn status(&self, is_plan: bool) -> &'static str {
+        match self {
+            State::Cached => "cached",
+            State::Runs(_) if is_plan => "runs",
+            State::Runs(_) => "ran",
+            State::Waits(_) => "waits",
+        }
+    }
+
+    /// Why the stage is not cached.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            State::Cached => None,
+            State::Runs(reason) => Some(reason.to_string()),
+            State::Waits(stage) => Some(format!("waits for stage `{stage}`")),
+        }
+    }
+}
+
+/// One stage of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StagePlan {
+    /// The stage.
+    pub stage: Name,
+    /// Its key; unknown while it waits for another stage's output.
+    pub key: Option<Key>,
+    /// Whether it would run.
+    pub state: State,
+    /// Images to extract and to reuse, of stage `features`.
+    pub counts: Option<Counts>,
+}
+
+/// The plan that a walk found, with the stages that it did not reach waiting for the last it did.
+pub(super) fn complete(reached: Vec<StageRecord>) -> Vec<StagePlan> {
+    let mut plans: Vec<StagePlan> = reached
+        .into_iter()
+        .map(|record| StagePlan {
+            stage: record.stage,
+            key: Some(record.request.key),
+            state: record.state,
+            counts: record.counts,
+        })
+        .collect();
+    if let Some(last) = plans.last().map(|plan| plan.stage) {
+        for stage in Name::ALL.into_iter().filter(|stage| *stage > last) {
+            plans.push(StagePlan {
+                stage,
+                key: None,
+                state: State::Waits(last),
+                counts: None,
+            });
+        }
+    }
+    plans
+}

@@ -1,0 +1,315 @@
+//! The results folder: tables over all experiments of a run, the headline, and the provenance.
+//!
+//! The folder is put together beside its place and renamed, so it is there whole or not at all.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::config::Pipeline;
+use super::plan::StagePlan;
+use super::{Evaluation, StageRecord};
+use crate::artifact::Table;
+use crate::error::Error;
+use crate::stage::bootstrap::{BOOTSTRAP, resample_columns};
+use crate::stage::features::Counts;
+use crate::stage::probes::{PREDICTIONS, PROBES, prediction_columns, task_columns};
+use crate::stage::report::{Accuracy, Level};
+use crate::stats::bootstrap::Interval;
+
+/// Accuracies with their intervals, of every group of every experiment.
+pub const SCORES: &str = "scores.parquet";
+/// The headline.
+pub const SUMMARY: &str = "summary.json";
+/// The provenance.
+pub const MANIFEST: &str = "manifest.json";
+
+const FILES: [&str; 6] = [PREDICTIONS, PROBES, SCORES, BOOTSTRAP, SUMMARY, MANIFEST];
+
+/// Results as they come, and the folder that they will be in.
+pub struct Results {
+    dir: PathBuf,
+    /// Where they are put together; gone with this value unless [`Results::publish`] renames it.
+    draft: Draft,
+    tables: BTreeMap<&'static str, Vec<Table>>,
+    headlines: Vec<Value>,
+    records: Vec<Value>,
+}
+
+struct Draft(PathBuf);
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Only what an error or an interruption left: `publish` has renamed the folder otherwise.
+        let _ = fs_err::remove_dir_all(&self.0);
+    }
+}
+
+impl Results {
+    /// Makes sure, before anything is computed, that results can be written to `dir`.
+    ///
+    /// # Errors
+    /// [`Error::NotResults`] where `dir` holds other files; [`Error::Io`] where it cannot be made.
+    pub fn prepare(dir: &Path) -> Result<Self, Error> {
+        if let Ok(entries) = fs_err::read_dir(dir) {
+            let mut names: Vec<String> = entries
+                .flatten()
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            if let Some(example) = names
+                .into_iter()
+                .find(|name| !FILES.contains(&name.as_str()))
+            {
+                return Err(Error::NotResults {
+                    dir: dir.to_owned(),
+                    example,
+                });
+            }
+        }
+        let draft = sibling(dir, "draft");
+        fs_err::create_dir_all(&draft).map_err(Error::Io)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            draft: Draft(draft),
+            tables: BTreeMap::new(),
+            headlines: Vec::new(),
+            records: Vec::new(),
+        })
+    }
+
+    /// Adds one experiment's results.
+    pub fn push(&mut self, pipeline: &Pipeline, evaluation: &Evaluation) {
+        let Evaluation {
+            probes,
+            report,
+            bootstrap,
+            stages,
+            experiment,
+        } = evaluation;
+        let columns = |rows: usize| experiment_columns(evaluation, rows);
+        let mut add = |name, table| self.tables.entry(name).or_default().push(table);
+        add(
+            PREDICTIONS,
+            prediction_columns(columns(probes.predictions.len()), &probes.predictions),
+        );
+        add(
+            PROBES,
+            task_columns(columns(probes.tasks.len()), &probes.tasks),
+        );
+        add(
+            SCORES,
+            score_columns(columns(report.groups.len()), evaluation),
+        );
+        add(
+            BOOTSTRAP,
+            resample_columns(columns(bootstrap.scores.len()), &bootstrap.scores),
+        );
+        self.headlines.push(headline(evaluation));
+        let mut record = describe(evaluation);
+        record["pipeline"] = json!(pipeline.spell_out(experiment));
+        record["stages"] = stages.iter().map(|stage| stage_json(stage, true)).collect();
+        self.records.push(record);
+    }
+
+    /// Writes everything and puts the folder in its place.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and those of the tables' writer; the folder is then as it was.
+    pub fn publish(mut self, provenance: &BTreeMap<String, String>) -> Result<(), Error> {
+        for (name, tables) in std::mem::take(&mut self.tables) {
+            let bytes = Table::concat(tables)?.to_parquet()?;
+            self.write(name, &bytes)?;
+        }
+        let headlines = std::mem::take(&mut self.headlines);
+        self.write_json(SUMMARY, &json!({ "experiments": headlines }))?;
+        let records = std::mem::take(&mut self.records);
+        self.write_json(
+            MANIFEST,
+            &json!({ "provenance": provenance, "experiments": records }),
+        )?;
+
+        let old = sibling(&self.dir, "old");
+        let had_old = self.dir.exists();
+        if had_old {
+            fs_err::rename(&self.dir, &old).map_err(Error::Io)?;
+        }
+        if let Err(error) = fs_err::rename(&self.draft.0, &self.dir) {
+            if had_old {
+                fs_err::rename(&old, &self.dir).map_err(Error::Io)?;
+            }
+            return Err(Error::Io(error));
+        }
+        if had_old {
+            fs_err::remove_dir_all(&old).map_err(Error::Io)?;
+        }
+        Ok(())
+    }
+
+    fn write_json(&self, name: &str, value: &Value) -> Result<(), Error> {
+        let mut text = serde_json::to_string_pretty(value).map_err(Error::Json)?;
+        text.push('\n');
+        self.write(name, text.as_bytes())
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the folder it goes to is renamed as a whole"
+    )]
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        fs_err::write(self.draft.0.join(name), bytes).map_err(Error::Io)
+    }
+}
+
+/// A hidden folder beside `dir`, of this process.
+fn sibling(dir: &Path, what: &str) -> PathBuf {
+    let name = dir
+        .file_name()
+        .map_or_else(|| "results".into(), |name| name.to_string_lossy());
+    dir.with_file_name(format!(".{name}.{what}-{}", std::process::id()))
+}
+
+/// The columns that tell the experiments of a run apart.
+fn experiment_columns(evaluation: &Evaluation, rows: usize) -> Table {
+    let experiment = &evaluation.experiment;
+    let probe = experiment.probe.name();
+    // A seed comes from a TOML integer, which is an i64.
+    let seed = i64::try_from(experiment.seed).unwrap_or(i64::MAX);
+    Table::new()
+        .str(
+            "model_org",
+            std::iter::repeat_n(experiment.model.org.as_str(), rows),
+        )
+        .str(
+            "model_ckpt",
+            std::iter::repeat_n(experiment.model.ckpt.as_str(), rows),
+        )
+        .i64("n_train", std::iter::repeat_n(experiment.n_train, rows))
+        .i64("seed", std::iter::repeat_n(seed, rows))
+        .str("probe", std::iter::repeat_n(probe.as_str(), rows))
+}
+
+fn score_columns(table: Table, evaluation: &Evaluation) -> Table {
+    let groups = &evaluation.report.groups;
+    let intervals: Vec<Interval> = groups
+        .iter()
+        .map(|group| evaluation.interval(group))
+        .collect();
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "no more rows than a labels file, which stay below 2^32"
+    )]
+    let n = groups.iter().map(|group| group.n as u32);
+    table
+        .str("level", groups.iter().map(|group| group.level.as_str()))
+        .str("name", groups.iter().map(|group| group.name.as_str()))
+        .u32("n", n)
+        .f64("accuracy", groups.iter().map(|group| group.accuracy))
+        .f64("ci_low", intervals.iter().map(|interval| interval.low))
+        .f64("ci_high", intervals.iter().map(|interval| interval.high))
+}
+
+impl Evaluation {
+    /// The bootstrap interval of one of the report's groups.
+    pub fn interval(&self, group: &Accuracy) -> Interval {
+        self.bootstrap
+            .intervals
+            .iter()
+            .find(|(level, name, _)| *level == group.level && *name == group.name)
+            .map_or(
+                Interval {
+                    low: f64::NAN,
+                    high: f64::NAN,
+                },
+                |(.., interval)| *interval,
+            )
+    }
+}
+
+fn describe(evaluation: &Evaluation) -> Value {
+    let experiment = &evaluation.experiment;
+    json!({
+        "model": { "org": experiment.model.org, "ckpt": experiment.model.ckpt },
+        "n_train": experiment.n_train,
+        "seed": experiment.seed,
+        "probe": experiment.probe.name(),
+    })
+}
+
+fn headline(evaluation: &Evaluation) -> Value {
+    let mut json = describe(evaluation);
+    if let Some(overall) = evaluation.report.level(Level::Overall).next() {
+        let interval = evaluation.interval(overall);
+        json["n_tasks"] = json!(evaluation.probes.tasks.len());
+        json["n_test"] = json!(overall.n);
+        json["accuracy"] = json!(overall.accuracy);
+        json["ci_low"] = json!(interval.low);
+        json["ci_high"] = json!(interval.high);
+        json["mean_task_accuracy"] = json!(overall.mean_task_accuracy);
+    }
+    json["clusters"] = evaluation
+        .report
+        .level(Level::Cluster)
+        .map(|cluster| {
+            let interval = evaluation.interval(cluster);
+            json!({
+                "name": cluster.name,
+                "n_test": cluster.n,
+                "accuracy": cluster.accuracy,
+                "ci_low": interval.low,
+                "ci_high": interval.high,
+                "mean_task_accuracy": cluster.mean_task_accuracy,
+            })
+        })
+        .collect();
+    json
+}
+
+/// What `run --json` prints of one experiment.
+pub fn evaluation_json(evaluation: &Evaluation) -> Value {
+    let mut json = headline(evaluation);
+    json["stages"] = evaluation
+        .stages
+        .iter()
+        .map(|stage| stage_json(stage, false))
+        .collect();
+    json
+}
+
+fn stage_json(record: &StageRecord, with_digests: bool) -> Value {
+    let mut json = json!({
+        "stage": record.stage.as_str(),
+        "key": record.request.key,
+        "status": record.state.status(false),
+        "seconds": record.seconds,
+    });
+    put_counts(&mut json, record.counts);
+    if with_digests {
+        json["inputs"] = json!(record.request.inputs);
+        json["params"] = json!(record.request.params);
+        json["outputs"] = json!(record.outputs);
+    }
+    json
+}
+
+/// What `plan --json` prints of one stage.
+pub fn plan_json(plan: &StagePlan) -> Value {
+    let mut json = json!({
+        "stage": plan.stage.as_str(),
+        "key": plan.key,
+        "status": plan.state.status(true),
+    });
+    if let Some(reason) = plan.state.reason() {
+        json["reason"] = json!(reason);
+    }
+    put_counts(&mut json, plan.counts);
+    json
+}
+
+fn put_counts(json: &mut Value, counts: Option<Counts>) {
+    if let Some(counts) = counts {
+        json["images_extracted"] = json!(counts.extracted);
+        json["images_reused"] = json!(counts.reused);
+    }
+}

@@ -1,0 +1,179 @@
+//! From what a pipeline names to what its stages read: the data set, and the models' features.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::config::{Data, Model, Pipeline};
+use crate::backbone::BackboneSpec;
+use crate::cache::{Cache, Digest, DigestMemo};
+use crate::error::Error;
+use crate::newt::images::DataRoot;
+use crate::newt::labels::Labels;
+use crate::newt::synth;
+use crate::stage::Context;
+use crate::stage::features::network::{BadImage, BadImageProblem, Network};
+use crate::stage::features::precomputed::Precomputed;
+use crate::stage::features::{Images, Source};
+use crate::stage::labels::LabelsStage;
+use crate::stage::sample::Sample;
+
+/// The data set's folder; a synthetic one is drawn into the cache folder where it is missing.
+pub(super) fn data_root(
+    data: &Data,
+    cache: &Cache,
+    context: Context<'_>,
+) -> Result<DataRoot, Error> {
+    match data {
+        Data::Root(root) => Ok(DataRoot::new(root)),
+        Data::Synth(options) => {
+            let name = format!(
+                "v{}-seed{}-{}",
+                synth::VERSION,
+                options.seed,
+                options.images_per_task
+            );
+            let dir = cache.root().join("synth").join(name);
+            synth::ensure(&dir, options, context.progress)?;
+            Ok(DataRoot::new(dir))
+        }
+    }
+}
+
+/// The first stage, with the labels file read.
+pub(super) fn labels(data: &DataRoot) -> Result<LabelsStage, Error> {
+    data.require_labels()?;
+    let path = data.labels_path();
+    let csv = fs_err::read(&path).map_err(Error::Io)?;
+    Ok(LabelsStage::new(csv, path.display().to_string()))
+}
+
+/// The models' features, and the memo of files' digests that finding them takes.
+pub(super) struct Sources<'a> {
+    pipeline: &'a Pipeline,
+    cache: &'a Cache,
+    data: DataRoot,
+    context: Context<'a>,
+    memo: RefCell<DigestMemo>,
+    /// The last model asked for: experiments come model by model, and one network at a time is
+    /// enough for the device's memory.
+    last: RefCell<Option<(Model, Rc<Source>)>>,
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn new(
+        pipeline: &'a Pipeline,
+        cache: &'a Cache,
+        data: DataRoot,
+        context: Context<'a>,
+    ) -> Self {
+        let memo = RefCell::new(DigestMemo::load(cache, context.progress));
+        Self {
+            pipeline,
+            cache,
+            data,
+            context,
+            memo,
+            last: RefCell::default(),
+        }
+    }
+
+    /// Where the features of `model` come from.
+    pub(super) fn of(&self, model: &Model) -> Result<Rc<Source>, Error> {
+        if let Some((last, source)) = &*self.last.borrow()
+            && last == model
+        {
+            return Ok(Rc::clone(source));
+        }
+        self.last.replace(None);
+        let source = Rc::new(self.open(model)?);
+        self.last.replace(Some((model.clone(), Rc::clone(&source))));
+        Ok(source)
+    }
+
+    fn open(&self, model: &Model) -> Result<Source, Error> {
+        if model.org == "precomputed" {
+            let path = model.base_dir.join(&model.ckpt);
+            return Ok(Source::Precomputed(Precomputed::new(
+                &path,
+                self.digest_file(&path)?,
+            )));
+        }
+        let spec = BackboneSpec::resolve(&model.org, &model.ckpt, &model.base_dir)?;
+        let weights = spec
+            .weights_path()
+            .map(|path| self.digest_file(path))
+            .transpose()?;
+        let network = Network::new(
+            self.cache,
+            spec,
+            weights,
+            self.data.clone(),
+            self.pipeline.features,
+            self.context,
+        )?;
+        Ok(Source::Network(Box::new(network)))
+    }
+
+    /// The images of a sample, with digests where `source` reads images.
+    pub(super) fn images(
+        &self,
+        source: &Source,
+        labels: &Labels,
+        sample: &Sample,
+    ) -> Result<Images, Error> {
+        let ids: Vec<String> = sample
+            .rows
+            .iter()
+            .map(|row| labels.rows[*row].id.clone())
+            .collect();
+        if let Source::Precomputed(_) = source {
+            return Ok(Images {
+                ids,
+                digests: Vec::new(),
+            });
+        }
+        self.data.require_images()?;
+        let paths: Vec<PathBuf> = ids.iter().map(|id| self.data.image_path(id)).collect();
+        let mut digests = Vec::with_capacity(paths.len());
+        let mut images = Vec::new();
+        for (path, digest) in paths.iter().zip(self.digest_files(&paths)?) {
+            match digest {
+                Ok(digest) => digests.push(digest),
+                Err(error) => {
+                    images.push(BadImage {
+                        path: path.clone(),
+                        problem: BadImageProblem::from_io(error),
+                    });
+                }
+            }
+        }
+        if images.is_empty() {
+            Ok(Images { ids, digests })
+        } else {
+            Err(Error::BadImages { images })
+        }
+    }
+
+    fn digest_file(&self, path: &Path) -> Result<Digest, Error> {
+        let digests = self.digest_files(&[path.to_owned()])?;
+        digests.into_iter().next().map_or_else(
+            || {
+                Err(Error::ChangedMeanwhile {
+                    path: path.to_owned(),
+                })
+            },
+            |digest| digest.map_err(Error::Io),
+        )
+    }
+
+    fn digest_files(
+        &self,
+        paths: &[PathBuf],
+    ) -> Result<Vec<Result<Digest, std::io::Error>>, Error> {
+        let mut memo = self.memo.borrow_mut();
+        let digests = memo.digest_files(paths, self.context.progress);
+        memo.save(self.cache)?;
+        Ok(digests)
+    }
+}

@@ -1,0 +1,175 @@
+//! What can go wrong in a probe, with place and values.
+
+use super::settings::Kernel;
+
+/// Why a task has no fitted probe.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A setting outside its range, or one that does not go with another.
+    #[error("probe.{key}: {found}, expected {expected}")]
+    Setting {
+        /// The key below `[probe]`.
+        key: &'static str,
+        /// The value, in backticks, with what is wrong about it.
+        found: String,
+        /// What the key takes.
+        expected: &'static str,
+    },
+    /// The caller asked to stop.
+    #[error("probes: stopped before the last task was fitted")]
+    Stopped,
+    /// Arrays of one task that do not fit each other.
+    #[error("task `{task}`: {found}, expected {expected}")]
+    Shape {
+        /// The task's name.
+        task: String,
+        /// The sizes that were given.
+        found: String,
+        /// The sizes that would fit.
+        expected: String,
+    },
+    /// A label that is neither 0 nor 1.
+    #[error("task `{task}`: label of train row {row} is `{label}`, expected `0` or `1`")]
+    Label {
+        /// The task's name.
+        task: String,
+        /// Index among the train rows.
+        row: usize,
+        /// The label.
+        label: u8,
+    },
+    /// A feature that is not a finite number.
+    #[error(
+        "task `{task}`: {split} row {row} holds `{value}` in column {column}, expected finite features"
+    )]
+    NonFinite {
+        /// The task's name.
+        task: String,
+        /// `train` or `test`.
+        split: &'static str,
+        /// Index among the rows of that split.
+        row: usize,
+        /// Index of the feature.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
+    /// Train rows of one class only.
+    #[error("task `{task}`: all {n_rows} train rows have label {label}, an SVM needs both classes")]
+    OneClass {
+        /// The task's name.
+        task: String,
+        /// Number of train rows.
+        n_rows: usize,
+        /// The label that they share.
+        label: u8,
+    },
+    /// No train rows at all.
+    #[error("task `{task}`: 0 train rows, an SVM needs both classes")]
+    NoTrainRows {
+        /// The task's name.
+        task: String,
+    },
+    /// Both classes have fewer members than there are folds.
+    #[error(
+        "task `{task}`: {} and {} train rows of labels 0 and 1, \
+         a search over {folds} folds needs {folds} of at least one label",
+        counts[0], counts[1]
+    )]
+    TooFewForFolds {
+        /// The task's name.
+        task: String,
+        /// Train rows per label.
+        counts: [usize; 2],
+        /// Number of folds.
+        folds: usize,
+    },
+    /// A fit that did not meet its tolerance within the iteration ceiling.
+    #[error(
+        "task `{task}`: no solution after {iterations} iterations with kernel {kernel}, \
+         c = {c}, gamma = {gamma}, tol = {tol}; expected one within the ceiling"
+    )]
+    NoConvergence {
+        /// The task's name.
+        task: String,
+        /// Iterations done.
+        iterations: u64,
+        /// The kernel.
+        kernel: Kernel,
+        /// The penalty C.
+        c: f64,
+        /// The resolved gamma.
+        gamma: f64,
+        /// The tolerance.
+        tol: f64,
+    },
+    /// Kernel values or coefficients that overflowed.
+    #[error(
+        "task `{task}`: kernel {kernel} with c = {c}, gamma = {gamma} gives a solution that is not finite, \
+         expected finite coefficients"
+    )]
+    NonFiniteSolution {
+        /// The task's name.
+        task: String,
+        /// The kernel.
+        kernel: Kernel,
+        /// The penalty C.
+        c: f64,
+        /// The resolved gamma.
+        gamma: f64,
+    },
+    /// A fitted probe whose parts do not fit each other, or the features it is given.
+    #[error("fitted probe: {found}, expected {expected}")]
+    Fitted {
+        /// What was found.
+        found: String,
+        /// What would fit.
+        expected: String,
+    },
+    /// linfa refused the problem.
+    #[error("task `{task}`: linfa: {message}")]
+    Linfa {
+        /// The task's name.
+        task: String,
+        /// linfa's message.
+        message: String,
+    },
+}
+
+impl Error {
+    /// Says what to do about the error, where one action helps.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::OneClass { .. } | Self::NoTrainRows { .. } => {
+                Some("`newt-pipe data check` lists every task without both".to_owned())
+            }
+            Self::TooFewForFolds { counts, .. } => {
+                let most = counts[0].max(counts[1]);
+                Some(if most >= 2 {
+                    format!("raise `sample.n_train`, or set `probe.search.folds` to {most} or less")
+                } else {
+                    "raise `sample.n_train`".to_owned()
+                })
+            }
+            Self::NoConvergence { kernel, .. } => Some(if *kernel == Kernel::Sigmoid {
+                "a sigmoid kernel need not be positive definite; lower `probe.c` or `probe.gamma`"
+                    .to_owned()
+            } else {
+                "lower `probe.c`, or raise `probe.tol`".to_owned()
+            }),
+            Self::NonFiniteSolution { .. } => {
+                Some("set `probe.standardize = true`, or lower `probe.gamma`".to_owned())
+            }
+            Self::NonFinite { .. } => Some(
+                "a backbone in half precision can overflow; set `features.precision = \"f32\"`"
+                    .to_owned(),
+            ),
+            Self::Setting { .. }
+            | Self::Stopped
+            | Self::Shape { .. }
+            | Self::Label { .. }
+            | Self::Fitted { .. }
+            | Self::Linfa { .. } => None,
+        }
+    }
+}

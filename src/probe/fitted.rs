@@ -1,0 +1,139 @@
+//! A fitted probe: everything that prediction needs.
+
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+
+use super::Error;
+use super::normalize::normalize;
+use super::scaler::Scaler;
+use super::settings::Kernel;
+use super::svm::Scratch;
+use super::svm::gram::Gram;
+use super::svm::kernel::KernelFunction;
+use super::svm::simd::Level;
+
+/// A fitted probe, complete: stored and loaded again, it makes the same decisions bit for bit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FittedProbe {
+    /// Mean of the train rows, `[d]`, subtracted first; `None` if the probe does not centre.
+    pub mean: Option<Array1<f32>>,
+    /// Whether rows are divided by their L2 norm.
+    pub l2: bool,
+    /// Mean and scale of each column; `None` if the probe does not standardise.
+    pub scaler: Option<Scaler>,
+    /// Indices of the support vectors among the train rows: those of label 0 first.
+    pub support_rows: Vec<usize>,
+    /// The support vectors as the SVM saw them, `[n_support, d]`.
+    pub support_vectors: Array2<f32>,
+    /// Coefficients of the support vectors with scikit-learn's sign (`dual_coef_`): negative for label 0.
+    pub dual_coef: Vec<f64>,
+    /// Bias with scikit-learn's sign (`intercept_`; libsvm's rho).
+    pub bias: f64,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The kernel's gamma, a number.
+    pub gamma: f64,
+    /// Degree of the polynomial kernel.
+    pub degree: u32,
+    /// Constant of the polynomial and sigmoid kernels.
+    pub coef0: f64,
+}
+
+/// Rows that are multiplied with the support vectors at a time.
+const ROWS_AT_A_TIME: usize = 1024;
+
+impl FittedProbe {
+    /// Returns the decision value of each row of `x` (`[n, d]` f32, features as the backbone gave them).
+    ///
+    /// The sign is scikit-learn's: positive means label 1. Values do not depend on the CPU, on the number of threads or
+    /// on the other rows.
+    ///
+    /// # Errors
+    /// [`Error::Fitted`] if the parts of the probe do not fit each other, or `x` has another number of columns.
+    ///
+    /// Source: `decision_function` of scikit-learn's pipeline; libsvm's sum over the support vectors in their order.
+    pub fn decision(&self, x: ArrayView2<'_, f32>) -> Result<Vec<f64>, Error> {
+        Ok(self.decision_and_zero_rows(x)?.0)
+    }
+
+    /// Returns the predicted label of each row of `x` (`[n, d]` f32).
+    ///
+    /// # Errors
+    /// As [`Self::decision`].
+    pub fn predict(&self, x: ArrayView2<'_, f32>) -> Result<Vec<u8>, Error> {
+        Ok(labels_of(&self.decision(x)?))
+    }
+
+    /// Returns the decision values, and the rows that are zero after centring and cannot be scaled to unit length.
+    pub(super) fn decision_and_zero_rows(
+        &self,
+        x: ArrayView2<'_, f32>,
+    ) -> Result<(Vec<f64>, Vec<usize>), Error> {
+        self.check(x.ncols())?;
+        let level = Level::widest();
+        let support = self.support_vectors.mapv(f64::from);
+        let function = KernelFunction {
+            kernel: self.kernel,
+            gamma: self.gamma,
+            degree: self.degree,
+            coef0: self.coef0,
+        };
+        let mut scratch = Scratch::with_coefficients(&self.dual_coef);
+        let mut decision = Vec::with_capacity(x.nrows());
+        let mut zero_rows = Vec::new();
+        for chunk in x.axis_chunks_iter(Axis(0), ROWS_AT_A_TIME) {
+            let first = decision.len();
+            let (rows, zeros) = normalize(chunk, self.mean.as_ref().map(Array1::view), self.l2);
+            zero_rows.extend(zeros.into_iter().map(|row| first + row));
+            let rows = match &self.scaler {
+                Some(scaler) => scaler.transform(rows),
+                None => rows,
+            };
+            let rows = rows.mapv(f64::from);
+            let gram = Gram::between(level, support.view(), rows.view());
+            let sums = scratch.weighted_sums(level, function, &gram);
+            decision.extend(sums.iter().map(|sum| sum + self.bias));
+        }
+        Ok((decision, zero_rows))
+    }
+
+    /// Checks the parts against each other and against `d` columns.
+    fn check(&self, d: usize) -> Result<(), Error> {
+        let mismatch = |part: &str, found: usize, expected: usize| {
+            if found == expected {
+                return Ok(());
+            }
+            Err(Error::Fitted {
+                found: format!("{found} {part}"),
+                expected: format!("{expected}"),
+            })
+        };
+        let n = self.support_vectors.nrows();
+        mismatch(
+            "columns of support vectors for features of another width",
+            self.support_vectors.ncols(),
+            d,
+        )?;
+        mismatch("support rows", self.support_rows.len(), n)?;
+        mismatch("dual coefficients", self.dual_coef.len(), n)?;
+        if let Some(mean) = &self.mean {
+            mismatch("values of the mean", mean.len(), d)?;
+        }
+        if let Some(scaler) = &self.scaler {
+            mismatch("means of the scaler", scaler.mean.len(), d)?;
+            mismatch("scales of the scaler", scaler.scale.len(), d)?;
+        }
+        Ok(())
+    }
+}
+
+/// Label 0 only where libsvm's decision value is strictly positive; scikit-learn's has the other sign.
+pub(super) fn labels_of(decision: &[f64]) -> Vec<u8> {
+    decision
+        .iter()
+        .map(|&value| u8::from(!is_label_0(value)))
+        .collect()
+}
+
+fn is_label_0(decision: f64) -> bool {
+    decision < 0.0
+}

@@ -1,0 +1,353 @@
+//! One task: features in, predictions out; no I/O.
+//!
+//! [`fit_task`] centres the features on the mean of the train rows, scales each row to unit length, chooses kernel, C
+//! and gamma by cross-validation if the [`Probe`] asks for it, fits a C-SVC and predicts the test rows. Given the same
+//! features, it gives the numbers of NumPy and scikit-learn (see `docs`), on every machine and with any number of
+//! threads.
+//!
+//! | module | what | whose numbers |
+//! | --- | --- | --- |
+//! | `settings` | [`Probe`] and its parts | |
+//! | `normalize`, `summation` | mean, L2 norm | NumPy |
+//! | `scaler` | columns to zero mean and unit variance | scikit-learn's `StandardScaler` |
+//! | `folds`, `candidates`, `search` | cross-validation | scikit-learn's `StratifiedKFold`, `RandomizedSearchCV`, `GridSearchCV` |
+//! | `svm` | the classifier | libsvm, as scikit-learn's `SVC` runs it |
+//! | `fitted` | [`FittedProbe`]: what prediction needs | |
+
+mod candidates;
+mod error;
+mod exact;
+mod fitted;
+mod folds;
+mod normalize;
+mod prepared;
+mod scaler;
+mod search;
+mod settings;
+mod summation;
+mod svm;
+
+use std::fmt;
+
+use ndarray::{Array1, ArrayView2, Axis};
+
+pub use candidates::Candidate;
+pub use error::Error;
+pub use fitted::FittedProbe;
+use prepared::Prepared;
+pub use scaler::Scaler;
+pub use search::ScoredCandidate;
+pub use settings::{ClassWeight, Gamma, Kernel, Probe, Search, Solver, Space, Strategy};
+use svm::Scratch;
+use svm::kernel::KernelFunction;
+use svm::simd::Level;
+
+/// Features and labels of one task.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskData<'a> {
+    /// The task's name, for messages.
+    pub name: &'a str,
+    /// Features of the train rows, `[n_train, d]` f32.
+    pub x_train: ArrayView2<'a, f32>,
+    /// Labels of the train rows, 0 or 1, `[n_train]`.
+    pub y_train: &'a [u8],
+    /// Features of the test rows, `[n_test, d]` f32.
+    pub x_test: ArrayView2<'a, f32>,
+}
+
+/// A fitted task: the predictions, and how they came about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskFit {
+    /// Predicted label of each test row.
+    pub y_pred: Vec<u8>,
+    /// Decision value of each test row; positive means label 1 (scikit-learn's sign).
+    pub decision: Vec<f64>,
+    /// The kernel, chosen or given.
+    pub kernel: Kernel,
+    /// The penalty C, chosen or given.
+    pub c: f64,
+    /// The kernel's gamma, chosen, given or resolved; the linear kernel has no use for it.
+    pub gamma: f64,
+    /// Mean accuracy of the chosen candidate over the folds; `None` without a search, or if a fold could not be fitted.
+    pub cv_accuracy: Option<f64>,
+    /// All candidates of the search, in the order in which scikit-learn tries them; empty without a search.
+    pub candidates: Vec<ScoredCandidate>,
+    /// Number of support vectors.
+    pub n_support: usize,
+    /// Bias with scikit-learn's sign (`intercept_`; libsvm's rho).
+    pub bias: f64,
+    /// Train rows that are zero after centring, and so have no direction.
+    pub zero_train_rows: Vec<usize>,
+    /// Test rows that are zero after centring.
+    pub zero_test_rows: Vec<usize>,
+    /// What the caller should tell the user.
+    pub warnings: Vec<Warning>,
+    /// The fitted probe.
+    pub fitted: FittedProbe,
+}
+
+/// Something about a task that is worth knowing and does not keep it from being fitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// A class has fewer train rows than there are folds, so some folds hold none of it out.
+    SmallClass {
+        /// The task's name.
+        task: String,
+        /// The label of the class.
+        label: u8,
+        /// Its number of train rows.
+        n_rows: usize,
+        /// Number of folds.
+        folds: usize,
+    },
+    /// A fold trains on one class only, so no candidate has a score and the first one is taken.
+    UnscoredSearch {
+        /// The task's name.
+        task: String,
+    },
+    /// A random search over lists that hold fewer combinations than it should try.
+    SmallGrid {
+        /// The task's name.
+        task: String,
+        /// Number of combinations.
+        n_candidates: usize,
+        /// Number of candidates asked for.
+        n_iter: usize,
+    },
+    /// Rows that equal the mean of the train rows cannot be scaled to unit length and stay zero.
+    ZeroRows {
+        /// The task's name.
+        task: String,
+        /// `train` or `test`.
+        split: &'static str,
+        /// Indices among the rows of the split.
+        rows: Vec<usize>,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SmallClass {
+                task,
+                label,
+                n_rows,
+                folds,
+            } => write!(
+                f,
+                "task `{task}`: label {label} has {n_rows} train rows, fewer than the {folds} folds of the search"
+            ),
+            Self::UnscoredSearch { task } => write!(
+                f,
+                "task `{task}`: a fold trains on one label only, so the search has no scores; its first candidate is taken"
+            ),
+            Self::SmallGrid {
+                task,
+                n_candidates,
+                n_iter,
+            } => write!(
+                f,
+                "task `{task}`: the search has {n_candidates} combinations, fewer than n_iter = {n_iter}; all are tried"
+            ),
+            Self::ZeroRows { task, split, rows } => {
+                let list: Vec<String> = rows.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "task `{task}`: {split} rows without a direction (equal to the mean of the train rows): {}",
+                    list.join(", ")
+                )
+            }
+        }
+    }
+}
+
+/// Fits `probe` to the train rows of a task and predicts its test rows.
+///
+/// `stop` is asked between candidates; once it says yes, the fit ends with [`Error::Stopped`]. Within a task, folds and
+/// candidates are spread over rayon's threads; the result is the same for any number of them.
+///
+/// # Errors
+/// [`Error::Setting`] for settings out of range, [`Error::Shape`], [`Error::Label`] and [`Error::NonFinite`] for data
+/// that do not fit, [`Error::NoTrainRows`] and [`Error::OneClass`] without both classes, and the errors of the search.
+///
+/// Source: `biobench.newt.benchmark`.
+pub fn fit_task(
+    probe: &Probe,
+    data: &TaskData<'_>,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<TaskFit, Error> {
+    probe.validate()?;
+    check(data)?;
+    if stop() {
+        return Err(Error::Stopped);
+    }
+    let task = data.name;
+    let mean = probe.center.then(|| normalize::mean_row(data.x_train));
+    let (x, zero_train_rows) =
+        normalize::normalize(data.x_train, mean.as_ref().map(Array1::view), probe.l2);
+    let mut warnings = zero_row_warning(task, "train", &zero_train_rows);
+
+    let level = Level::widest();
+    let mut candidates = Vec::new();
+    if let Some(settings) = &probe.search {
+        warnings.extend(search_warnings(task, settings, data.y_train));
+        candidates = search::search(probe, settings, task, x.view(), data.y_train, stop)?;
+    }
+    let chosen = search::best(&candidates);
+    if let Some(ScoredCandidate {
+        cv_accuracy: None, ..
+    }) = chosen
+    {
+        warnings.push(Warning::UnscoredSearch {
+            task: task.to_owned(),
+        });
+    }
+
+    let prepared = Prepared::new(probe, level, x, data.y_train);
+    let candidate = match chosen {
+        Some(chosen) => chosen.candidate,
+        None => Candidate {
+            c: probe.c,
+            gamma: prepared.gamma(probe.gamma),
+            kernel: probe.kernel,
+        },
+    };
+    let Candidate { c, gamma, kernel } = candidate;
+    let mut scratch = Scratch::default();
+    prepared.evaluate(level, KernelFunction::new(probe, candidate), &mut scratch);
+    let solution = prepared.fit(probe, level, task, candidate, &mut scratch)?;
+    if !scratch.is_finite(solution.rho) {
+        return Err(Error::NonFiniteSolution {
+            task: task.to_owned(),
+            kernel,
+            c,
+            gamma,
+        });
+    }
+
+    let support: Vec<usize> = (0..scratch.coefficients.len())
+        .filter(|&i| scratch.coefficients[i] != 0.0)
+        .collect();
+    let support_rows: Vec<usize> = support.iter().map(|&i| prepared.order[i]).collect();
+    let fitted = FittedProbe {
+        mean,
+        l2: probe.l2,
+        support_vectors: prepared.rows.select(Axis(0), &support_rows),
+        scaler: prepared.scaler,
+        support_rows,
+        dual_coef: support.iter().map(|&i| -scratch.coefficients[i]).collect(),
+        bias: solution.rho,
+        kernel,
+        gamma,
+        degree: probe.degree,
+        coef0: probe.coef0,
+    };
+    let (decision, zero_test_rows) = fitted.decision_and_zero_rows(data.x_test)?;
+    warnings.extend(zero_row_warning(task, "test", &zero_test_rows));
+    Ok(TaskFit {
+        y_pred: fitted::labels_of(&decision),
+        decision,
+        kernel,
+        c,
+        gamma,
+        cv_accuracy: chosen.and_then(|chosen| chosen.cv_accuracy),
+        candidates,
+        n_support: fitted.dual_coef.len(),
+        bias: fitted.bias,
+        zero_train_rows,
+        zero_test_rows,
+        warnings,
+        fitted,
+    })
+}
+
+/// Checks the arrays of a task against each other, and their values.
+fn check(data: &TaskData<'_>) -> Result<(), Error> {
+    let task = || data.name.to_owned();
+    let (n, d) = data.x_train.dim();
+    if data.y_train.len() != n {
+        return Err(Error::Shape {
+            task: task(),
+            found: format!("{} labels", data.y_train.len()),
+            expected: format!("{n}, one per train row"),
+        });
+    }
+    if data.x_test.ncols() != d || d == 0 {
+        return Err(Error::Shape {
+            task: task(),
+            found: format!(
+                "{d} features per train row and {} per test row",
+                data.x_test.ncols()
+            ),
+            expected: "the same number, at least 1".to_owned(),
+        });
+    }
+    if let Some(row) = data.y_train.iter().position(|&label| label > 1) {
+        return Err(Error::Label {
+            task: task(),
+            row,
+            label: data.y_train[row],
+        });
+    }
+    let Some(&label) = data.y_train.first() else {
+        return Err(Error::NoTrainRows { task: task() });
+    };
+    if data.y_train.iter().all(|&other| other == label) {
+        return Err(Error::OneClass {
+            task: task(),
+            n_rows: n,
+            label,
+        });
+    }
+    for (split, x) in [("train", data.x_train), ("test", data.x_test)] {
+        if let Some(((row, column), &value)) =
+            x.indexed_iter().find(|(_, value)| !value.is_finite())
+        {
+            return Err(Error::NonFinite {
+                task: task(),
+                split,
+                row,
+                column,
+                value,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn zero_row_warning(task: &str, split: &'static str, rows: &[usize]) -> Vec<Warning> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    vec![Warning::ZeroRows {
+        task: task.to_owned(),
+        split,
+        rows: rows.to_vec(),
+    }]
+}
+
+fn search_warnings(task: &str, search: &Search, labels: &[u8]) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for label in [0, 1] {
+        let n_rows = folds::count(labels, label);
+        if n_rows < search.folds {
+            warnings.push(Warning::SmallClass {
+                task: task.to_owned(),
+                label,
+                n_rows,
+                folds: search.folds,
+            });
+        }
+    }
+    if let (Strategy::Random { n_iter, .. }, Some(n_candidates)) =
+        (search.strategy, search.n_combinations())
+        && n_candidates < n_iter
+    {
+        warnings.push(Warning::SmallGrid {
+            task: task.to_owned(),
+            n_candidates,
+            n_iter,
+        });
+    }
+    warnings
+}

@@ -1,0 +1,154 @@
+//! The rows of one fit, as the SVM sees them.
+
+use ndarray::{Array2, Axis};
+
+use super::Error;
+use super::candidates::Candidate;
+use super::folds::count;
+use super::scaler::Scaler;
+use super::settings::{ClassWeight, Gamma, Probe};
+use super::summation::pairwise_sum;
+use super::svm::gram::Gram;
+use super::svm::kernel::KernelFunction;
+use super::svm::simd::Level;
+use super::svm::solver::Solution;
+use super::svm::{Scratch, SvcParams, TrainingSet};
+
+/// Rows to train on, scaled and multiplied with each other.
+pub(super) struct Prepared {
+    /// The scaler, if the probe standardises.
+    pub(super) scaler: Option<Scaler>,
+    /// The rows in the order given, scaled, `[n, d]`.
+    pub(super) rows: Array2<f32>,
+    /// Index in `rows` of each row of the training set: label 0 first.
+    pub(super) order: Vec<usize>,
+    set: TrainingSet,
+    /// C of each label is the candidate's times this.
+    weights: [f64; 2],
+}
+
+impl Prepared {
+    /// Scales `x` (`[n, d]`, normalised) as `probe` says and multiplies its rows with each other.
+    pub(super) fn new(probe: &Probe, level: Level, x: Array2<f32>, labels: &[u8]) -> Self {
+        let scaler = probe.standardize.then(|| Scaler::fit(x.view()));
+        let rows = match &scaler {
+            Some(scaler) => scaler.transform(x),
+            None => x,
+        };
+        let with_label = |wanted| (0..labels.len()).filter(move |&i| labels[i] == wanted);
+        let n_zeros = count(labels, 0);
+        let order: Vec<usize> = with_label(0).chain(with_label(1)).collect();
+        let values = rows.select(Axis(0), &order).mapv(f64::from);
+        Self {
+            scaler,
+            rows,
+            order,
+            set: TrainingSet::new(level, values, n_zeros),
+            weights: class_weights(probe.class_weight, [n_zeros, labels.len() - n_zeros]),
+        }
+    }
+
+    /// Multiplies the rows of the training set with `x` (`[m, d]`, normalised), scaled as they are.
+    pub(super) fn products(&self, level: Level, x: Array2<f32>) -> Gram {
+        let columns = match &self.scaler {
+            Some(scaler) => scaler.transform(x),
+            None => x,
+        };
+        let columns = columns.mapv(f64::from);
+        Gram::between(level, self.set.rows(), columns.view())
+    }
+
+    /// Resolves a rule for gamma on the rows.
+    ///
+    /// Source: scikit-learn 1.9, `BaseLibSVM.fit`.
+    pub(super) fn gamma(&self, gamma: Gamma) -> f64 {
+        let d = self.rows.ncols() as f64;
+        match gamma {
+            Gamma::Value(gamma) => gamma,
+            Gamma::Auto => 1.0 / d,
+            Gamma::Scale => {
+                let variance = variance(&self.rows);
+                if variance == 0.0 {
+                    1.0
+                } else {
+                    1.0 / (d * variance)
+                }
+            }
+        }
+    }
+
+    /// Evaluates a kernel for every pair of rows, for the fits that follow.
+    pub(super) fn evaluate(&self, level: Level, function: KernelFunction, scratch: &mut Scratch) {
+        self.set.evaluate(level, function, scratch);
+    }
+
+    /// Fits `candidate` on the kernel values that [`Self::evaluate`] left in `scratch`, and leaves the coefficients
+    /// there. They may be infinite or not a number.
+    ///
+    /// # Errors
+    /// [`Error::NoConvergence`], [`Error::Linfa`].
+    pub(super) fn fit(
+        &self,
+        probe: &Probe,
+        level: Level,
+        task: &str,
+        candidate: Candidate,
+        scratch: &mut Scratch,
+    ) -> Result<Solution, Error> {
+        let params = SvcParams {
+            function: KernelFunction::new(probe, candidate),
+            c: self.upper_bounds(candidate),
+            tol: probe.tol,
+            shrinking: probe.shrinking,
+            solver: probe.solver,
+        };
+        let solution = self
+            .set
+            .fit(level, params, scratch)
+            .map_err(|message| Error::Linfa {
+                task: task.to_owned(),
+                message,
+            })?;
+        if solution.converged {
+            return Ok(solution);
+        }
+        Err(Error::NoConvergence {
+            task: task.to_owned(),
+            iterations: solution.iterations,
+            kernel: candidate.kernel,
+            c: candidate.c,
+            gamma: candidate.gamma,
+            tol: probe.tol,
+        })
+    }
+
+    /// C for label 0 and for label 1.
+    pub(super) fn upper_bounds(&self, candidate: Candidate) -> [f64; 2] {
+        self.weights.map(|weight| candidate.c * weight)
+    }
+}
+
+/// Source: scikit-learn 1.9, `compute_class_weight`.
+fn class_weights(rule: ClassWeight, counts: [usize; 2]) -> [f64; 2] {
+    match rule {
+        ClassWeight::None => [1.0; 2],
+        ClassWeight::Balanced => {
+            let n = (counts[0] + counts[1]) as f64;
+            counts.map(|count| n / (2.0 * count as f64))
+        }
+        ClassWeight::Weights(weights) => weights,
+    }
+}
+
+/// The variance of all values, in f64.
+///
+/// Source: NumPy 2.4, `np.var` of a row-major array: two pairwise sums over all elements.
+fn variance(x: &Array2<f32>) -> f64 {
+    let mut values: Vec<f64> = x.iter().copied().map(f64::from).collect();
+    let n = values.len() as f64;
+    let mean = pairwise_sum(&values) / n;
+    for value in &mut values {
+        *value = (*value - mean) * (*value - mean);
+    }
+    pairwise_sum(&values) / n
+}

@@ -1,0 +1,112 @@
+//! scikit-learn's `StandardScaler` on float32 rows.
+
+use ndarray::{Array2, ArrayView2};
+
+/// Mean and standard deviation per column.
+///
+/// Statistics are float64; the transform works on their float32 values, as scikit-learn's does on float32 rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scaler {
+    /// Mean of each column (`mean_`).
+    pub mean: Vec<f64>,
+    /// Standard deviation of each column, 1 where the column is constant (`scale_`).
+    pub scale: Vec<f64>,
+}
+
+impl Scaler {
+    /// Measures the columns of `x` (`[n, d]` f32, n >= 1).
+    ///
+    /// The variance is that of the corrected two-pass algorithm. Equal to scikit-learn's bit for bit.
+    ///
+    /// Source: scikit-learn 1.9, `StandardScaler.partial_fit` and `_incremental_mean_and_var`; Chan, Golub and `LeVeque`
+    /// (1983), equation 1.7.
+    pub(super) fn fit(x: ArrayView2<'_, f32>) -> Self {
+        let n = x.nrows() as f64;
+        let d = x.ncols();
+        let mut mean = vec![0.0; d];
+        for row in x.rows() {
+            for (sum, &value) in mean.iter_mut().zip(row) {
+                *sum += f64::from(value);
+            }
+        }
+        for sum in &mut mean {
+            *sum /= n;
+        }
+        let mut correction = vec![0.0; d];
+        let mut squares = vec![0.0; d];
+        for row in x.rows() {
+            let sums = correction.iter_mut().zip(&mut squares);
+            for (((correction, square), &mean), &value) in sums.zip(&mean).zip(row) {
+                let deviation = f64::from(value) - mean;
+                *correction += deviation;
+                *square += deviation * deviation;
+            }
+        }
+        let scale = mean
+            .iter()
+            .zip(correction.iter().zip(&squares))
+            .map(|(&mean, (&correction, &square))| {
+                let variance = (square - correction * correction / n) / n;
+                if is_constant(variance, mean, n) {
+                    1.0
+                } else {
+                    variance.sqrt()
+                }
+            })
+            .collect();
+        Self { mean, scale }
+    }
+
+    /// Subtracts the mean from the rows of `x` (`[n, d]` f32) and divides them by the scale.
+    pub(super) fn transform(&self, mut x: Array2<f32>) -> Array2<f32> {
+        let mean: Vec<f32> = self.mean.iter().map(|&mean| round_to_f32(mean)).collect();
+        let scale: Vec<f32> = self
+            .scale
+            .iter()
+            .map(|&scale| round_to_f32(scale))
+            .collect();
+        for mut row in x.rows_mut() {
+            for ((value, &mean), &scale) in row.iter_mut().zip(&mean).zip(&scale) {
+                *value = (*value - mean) / scale;
+            }
+        }
+        x
+    }
+}
+
+/// Says whether a variance cannot be told from zero, given the error bound of the algorithm that measured it.
+///
+/// Source: scikit-learn 1.9, `_is_constant_feature`.
+fn is_constant(variance: f64, mean: f64, n: f64) -> bool {
+    let error_of_mean = n * mean * f64::EPSILON;
+    variance <= n * f64::EPSILON * variance + error_of_mean * error_of_mean
+}
+
+/// Rounds as NumPy's `astype(np.float32)` does.
+#[expect(clippy::cast_possible_truncation, reason = "the rounding is the point")]
+fn round_to_f32(value: f64) -> f32 {
+    value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn constant_columns_get_scale_one() {
+        let x = array![[1.0_f32, 0.1], [3.0, 0.1]];
+        let scaler = Scaler::fit(x.view());
+        assert_eq!(scaler.scale, [1.0, 1.0]);
+        assert_eq!(scaler.transform(x), array![[-1.0, 0.0], [1.0, 0.0]]);
+    }
+
+    #[test]
+    fn columns_get_zero_mean_and_unit_variance() {
+        let x = array![[0.0_f32], [6.0], [0.0], [6.0]];
+        let scaler = Scaler::fit(x.view());
+        assert_eq!((scaler.mean[0], scaler.scale[0]), (3.0, 3.0));
+        assert_eq!(scaler.transform(x), array![[-1.0], [1.0], [-1.0], [1.0]]);
+    }
+}

@@ -1,0 +1,251 @@
+//! Cross-validation of candidates: all fits of a task share one Gram matrix per fold.
+
+use std::sync::{Mutex, PoisonError};
+
+use ndarray::{ArrayView2, Axis};
+use rayon::prelude::*;
+
+use super::Error;
+use super::candidates::Candidate;
+use super::folds::{count, stratified};
+use super::prepared::Prepared;
+use super::settings::{Kernel, Probe, Search};
+use super::summation::pairwise_sum;
+use super::svm::Scratch;
+use super::svm::gram::Gram;
+use super::svm::kernel::KernelFunction;
+use super::svm::simd::Level;
+
+/// A candidate of a search and how well it did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoredCandidate {
+    /// The candidate.
+    pub candidate: Candidate,
+    /// Mean accuracy over the folds; `None` if a fold could not be fitted.
+    pub cv_accuracy: Option<f64>,
+}
+
+/// Returns the candidate with the highest accuracy, the first of equals; one without loses against every other.
+pub(super) fn best(scored: &[ScoredCandidate]) -> Option<ScoredCandidate> {
+    let better = |a: &ScoredCandidate, b: &ScoredCandidate| b.cv_accuracy > a.cv_accuracy;
+    let (&first, rest) = scored.split_first()?;
+    Some(rest.iter().fold(
+        first,
+        |best, next| if better(&best, next) { *next } else { best },
+    ))
+}
+
+/// One fold: what it trains on and what it holds out.
+struct Fold {
+    train: Prepared,
+    /// Dot products of the train rows (in the training set's order) with the held-out rows.
+    held_out: Gram,
+    held_out_labels: Vec<u8>,
+}
+
+impl Fold {
+    /// Splits off the rows that `fold_of` gives to `fold`; `None` if the rest holds one label only.
+    fn new(
+        probe: &Probe,
+        level: Level,
+        x: ArrayView2<'_, f32>,
+        labels: &[u8],
+        fold_of: &[usize],
+        fold: usize,
+    ) -> Option<Self> {
+        let (held_out, train): (Vec<usize>, Vec<usize>) =
+            (0..labels.len()).partition(|&row| fold_of[row] == fold);
+        let labels_of =
+            |rows: &[usize]| -> Vec<u8> { rows.iter().map(|&row| labels[row]).collect() };
+        let train_labels = labels_of(&train);
+        if !(train_labels.contains(&0) && train_labels.contains(&1)) {
+            return None;
+        }
+        let prepared = Prepared::new(probe, level, x.select(Axis(0), &train), &train_labels);
+        Some(Self {
+            held_out: prepared.products(level, x.select(Axis(0), &held_out)),
+            held_out_labels: labels_of(&held_out),
+            train: prepared,
+        })
+    }
+
+    /// Share of the held-out rows that the fit in `scratch` predicts right.
+    fn accuracy(
+        &self,
+        level: Level,
+        function: KernelFunction,
+        rho: f64,
+        scratch: &mut Scratch,
+    ) -> f64 {
+        let sums = scratch.weighted_sums(level, function, &self.held_out);
+        let n_right = sums
+            .iter()
+            .zip(&self.held_out_labels)
+            .filter(|&(sum, &label)| (sum - rho > 0.0) == (label == 0))
+            .count();
+        n_right as f64 / self.held_out_labels.len() as f64
+    }
+}
+
+/// Candidates that share a kernel matrix, on one fold.
+struct Unit<'a> {
+    fold: &'a Fold,
+    /// The candidates, by falling C.
+    candidates: &'a [Candidate],
+    /// Where their accuracies go.
+    scores: &'a mut [f64],
+    outcome: Result<(), Error>,
+}
+
+impl Unit<'_> {
+    fn score(
+        &mut self,
+        probe: &Probe,
+        task: &str,
+        level: Level,
+        stop: &(dyn Fn() -> bool + Sync),
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
+        let function = KernelFunction::new(probe, self.candidates[0]);
+        let train = &self.fold.train;
+        train.evaluate(level, function, scratch);
+        // The last accuracy, with the values of C above which it holds, too.
+        let mut last: Option<(f64, f64)> = None;
+        for (&candidate, score) in self.candidates.iter().zip(&mut *self.scores) {
+            if stop() {
+                return Err(Error::Stopped);
+            }
+            if let Some((peak, accuracy)) = last
+                && train.upper_bounds(candidate).iter().all(|&c| c > peak)
+            {
+                *score = accuracy;
+                continue;
+            }
+            let solution = train.fit(probe, level, task, candidate, scratch)?;
+            if scratch.is_finite(solution.rho) {
+                *score = self.fold.accuracy(level, function, solution.rho, scratch);
+                last = solution.free_peak.map(|peak| (peak, *score));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Candidates with equal keys have the same kernel matrix.
+fn matrix_key(candidate: Candidate) -> (Kernel, u64) {
+    match candidate.kernel {
+        Kernel::Linear => (Kernel::Linear, 0),
+        kernel => (kernel, candidate.gamma.to_bits()),
+    }
+}
+
+/// Buffers that threads share, at most one set per thread at work.
+#[derive(Default)]
+struct Pool(Mutex<Vec<Scratch>>);
+
+impl Pool {
+    fn take(&self) -> Scratch {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        free.pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, scratch: Scratch) {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(scratch);
+    }
+}
+
+/// Tries every candidate on every fold; the result is in the order of the candidates.
+///
+/// `x`: `[n, d]`, normalised. Results do not depend on the number of threads.
+///
+/// # Errors
+/// [`Error::TooFewForFolds`], [`Error::NoConvergence`], [`Error::NonFiniteSolution`] if no candidate has a finite
+/// solution, [`Error::Stopped`].
+///
+/// Source: scikit-learn 1.9, `BaseSearchCV.fit` with accuracy as the score.
+pub(super) fn search(
+    probe: &Probe,
+    search: &Search,
+    task: &str,
+    x: ArrayView2<'_, f32>,
+    labels: &[u8],
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Vec<ScoredCandidate>, Error> {
+    let counts = [count(labels, 0), count(labels, 1)];
+    if counts.iter().all(|&count| count < search.folds) {
+        return Err(Error::TooFewForFolds {
+            task: task.to_owned(),
+            counts,
+            folds: search.folds,
+        });
+    }
+    let level = Level::widest();
+    let candidates = search.candidates();
+    let fold_of = stratified(labels, search.folds);
+    let folds: Vec<Option<Fold>> = (0..search.folds)
+        .into_par_iter()
+        .map(|fold| Fold::new(probe, level, x, labels, &fold_of, fold))
+        .collect();
+
+    // By kernel matrix, then by falling C.
+    let mut by_matrix: Vec<usize> = (0..candidates.len()).collect();
+    by_matrix.sort_by(|&a, &b| {
+        let (a, b) = (candidates[a], candidates[b]);
+        matrix_key(a).cmp(&matrix_key(b)).then(b.c.total_cmp(&a.c))
+    });
+    let sorted: Vec<Candidate> = by_matrix.iter().map(|&i| candidates[i]).collect();
+    let mut sorted_scores = vec![f64::NAN; search.folds * candidates.len()];
+    let mut units = Vec::new();
+    for (fold, mut scores) in folds
+        .iter()
+        .zip(sorted_scores.chunks_exact_mut(candidates.len()))
+    {
+        let Some(fold) = fold else { continue };
+        for candidates in sorted.chunk_by(|&a, &b| matrix_key(a) == matrix_key(b)) {
+            let (own, rest) = scores.split_at_mut(candidates.len());
+            scores = rest;
+            units.push(Unit {
+                fold,
+                candidates,
+                scores: own,
+                outcome: Ok(()),
+            });
+        }
+    }
+    let pool = Pool::default();
+    units.par_iter_mut().for_each(|unit| {
+        let mut scratch = pool.take();
+        unit.outcome = unit.score(probe, task, level, stop, &mut scratch);
+        pool.give_back(scratch);
+    });
+    units.into_iter().try_for_each(|unit| unit.outcome)?;
+    if sorted_scores.iter().all(|score| score.is_nan()) {
+        return Err(Error::NonFiniteSolution {
+            task: task.to_owned(),
+            kernel: candidates[0].kernel,
+            c: candidates[0].c,
+            gamma: candidates[0].gamma,
+        });
+    }
+
+    let mut scores = vec![0.0; search.folds];
+    let mut scored = candidates
+        .into_iter()
+        .map(|candidate| ScoredCandidate {
+            candidate,
+            cv_accuracy: None,
+        })
+        .collect::<Vec<_>>();
+    for (place, &i) in by_matrix.iter().enumerate() {
+        for (score, sorted_scores) in scores
+            .iter_mut()
+            .zip(sorted_scores.chunks_exact(by_matrix.len()))
+        {
+            *score = sorted_scores[place];
+        }
+        let mean = pairwise_sum(&scores) / search.folds as f64;
+        scored[i].cv_accuracy = Some(mean).filter(|mean| !mean.is_nan());
+    }
+    Ok(scored)
+}

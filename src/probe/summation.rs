@@ -1,0 +1,54 @@
+//! NumPy's order of summation.
+
+use std::ops::Add;
+
+/// Up to this many elements are summed by eight accumulators; longer slices are halved.
+const BLOCK: usize = 128;
+
+/// Sums `values` in the order of `np.add.reduce` along a contiguous axis.
+///
+/// Eight interleaved accumulators over blocks of at most 128 elements, joined pairwise, and halving above; so every
+/// machine gives the same bits as NumPy.
+///
+/// Source: pairwise summation of NumPy 2.4 (`numpy/_core/src/umath/loops_utils.h.src`).
+pub(super) fn pairwise_sum<T: Copy + Default + Add<Output = T>>(values: &[T]) -> T {
+    if values.len() < 8 {
+        return values.iter().fold(T::default(), |sum, &value| sum + value);
+    }
+    if values.len() > BLOCK {
+        let half = values.len() / 2;
+        let (left, right) = values.split_at(half - half % 8);
+        return pairwise_sum(left) + pairwise_sum(right);
+    }
+    let (chunks, rest) = values.as_chunks::<8>();
+    let mut sums = [T::default(); 8];
+    for chunk in chunks {
+        for (sum, &value) in sums.iter_mut().zip(chunk) {
+            *sum = *sum + value;
+        }
+    }
+    let [a, b, c, d, e, f, g, h] = sums;
+    let joined = ((a + b) + (c + d)) + ((e + f) + (g + h));
+    rest.iter().fold(joined, |sum, &value| sum + value)
+}
+
+#[cfg(test)]
+#[expect(clippy::float_cmp, reason = "equal bits are the point")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_slices_are_summed_from_left_to_right() {
+        assert_eq!(pairwise_sum(&[1e8_f32, 1.0, -1e8]), 0.0);
+        assert_eq!(pairwise_sum::<f32>(&[]), 0.0);
+    }
+
+    #[test]
+    fn long_slices_lose_less_than_a_plain_sum() {
+        let values = vec![0.1_f32; 100_000];
+        let plain: f32 = values.iter().fold(0.0, |sum, value| sum + value);
+        let pairwise = pairwise_sum(&values);
+        assert!((pairwise - 10_000.0).abs() < 0.01, "{pairwise}");
+        assert!((plain - 10_000.0).abs() > 0.5, "{plain}");
+    }
+}

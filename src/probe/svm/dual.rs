@@ -1,0 +1,93 @@
+//! The quadratic problem behind a C-SVC, and its box.
+
+/// The dual problem of a C-SVC.
+///
+/// ```text
+/// minimise ½ αᵀQα - Σ_t α_t   over 0 <= α_t <= C_t with Σ_t y_t α_t = 0,   Q_st = y_s y_t K_st
+/// ```
+///
+/// Rows of label 0 come first and have y = +1, rows of label 1 follow and have y = -1.
+#[derive(Clone, Copy)]
+pub(crate) struct Dual<'a> {
+    /// Number of rows.
+    pub(crate) n: usize,
+    /// Number of rows with y = +1.
+    pub(crate) n_positive: usize,
+    /// K rounded to f32, `[n, stride]`; `stride` is a multiple of [`LANES`](super::simd::LANES).
+    pub(crate) kernel: &'a [f32],
+    /// Distance between two rows of `kernel`.
+    pub(crate) stride: usize,
+    /// Diagonal of K in f64, `[stride]`.
+    pub(crate) diagonal: &'a [f64],
+    /// C for y = +1 and for y = -1.
+    pub(crate) c: [f64; 2],
+    /// Tolerance of the stopping criterion.
+    pub(crate) tol: f64,
+    /// Leave variables that are likely to stay at a bound out of the selection.
+    pub(crate) shrinking: bool,
+}
+
+impl<'a> Dual<'a> {
+    /// Row `i` of K, `[stride]`.
+    #[inline(always)]
+    pub(crate) fn kernel_row(&self, i: usize) -> &'a [f32] {
+        &self.kernel[i * self.stride..(i + 1) * self.stride]
+    }
+
+    /// +1 or -1.
+    #[inline(always)]
+    pub(crate) fn y(&self, t: usize) -> f64 {
+        if t < self.n_positive { 1.0 } else { -1.0 }
+    }
+
+    /// Upper bound of alpha `t`.
+    #[inline(always)]
+    pub(crate) fn c_of(&self, t: usize) -> f64 {
+        self.c[usize::from(t >= self.n_positive)]
+    }
+}
+
+/// Limits a pair of different classes to its box; the difference of the two is kept.
+#[inline(always)]
+pub(crate) fn clip_to_difference(
+    (mut a, mut b): (f64, f64),
+    difference: f64,
+    c_a: f64,
+    c_b: f64,
+) -> (f64, f64) {
+    if difference > 0.0 {
+        if b < 0.0 {
+            (a, b) = (difference, 0.0);
+        }
+    } else if a < 0.0 {
+        (a, b) = (0.0, -difference);
+    }
+    if difference > c_a - c_b {
+        if a > c_a {
+            (a, b) = (c_a, c_a - difference);
+        }
+    } else if b > c_b {
+        (a, b) = (c_b + difference, c_b);
+    }
+    (a, b)
+}
+
+/// Limits a pair of one class to its box; the sum of the two is kept.
+#[inline(always)]
+pub(crate) fn clip_to_sum((mut a, mut b): (f64, f64), sum: f64, c_a: f64, c_b: f64) -> (f64, f64) {
+    if sum > c_a {
+        if a > c_a {
+            (a, b) = (c_a, sum - c_a);
+        }
+    } else if b < 0.0 {
+        (a, b) = (sum, 0.0);
+    }
+    if sum > c_b {
+        if b > c_b {
+            (a, b) = (sum - c_b, c_b);
+        }
+    } else if a < 0.0 {
+        (a, b) = (0.0, sum);
+    }
+    (a, b)
+}

@@ -1,0 +1,43 @@
+//! The same problem, solved by the `linfa-svm` library.
+//!
+//! It takes rows instead of a Gram matrix, keeps kernel values in f64, selects pairs by rules of its own, and so ends
+//! at another point within the tolerance. After ten million iterations it ends without saying so.
+
+use linfa::Dataset;
+use linfa::prelude::Fit;
+use linfa_svm::Svm;
+use ndarray::{Array1, ArrayView2};
+
+use super::SvcParams;
+use crate::probe::settings::Kernel;
+
+/// Fits on `rows` (`[n, d]`, the first `n_zeros` of label 0); returns y α of each row, and rho.
+///
+/// # Errors
+/// linfa's message. A sigmoid kernel is refused: linfa has none.
+pub(super) fn fit(
+    rows: ArrayView2<'_, f64>,
+    n_zeros: usize,
+    params: SvcParams,
+) -> Result<(Vec<f64>, f64), String> {
+    let function = params.function;
+    let svm = Svm::<f64, bool>::params()
+        .pos_neg_weights(params.c[0], params.c[1])
+        .eps(params.tol)
+        .shrinking(params.shrinking);
+    let (svm, rows) = match function.kernel {
+        Kernel::Linear => (svm.linear_kernel(), rows.to_owned()),
+        Kernel::Rbf => (svm.gaussian_kernel(1.0 / function.gamma), rows.to_owned()),
+        Kernel::Poly => {
+            // gamma u·v is the product of u and v scaled by the root of gamma; linfa's kernel has no gamma.
+            let svm = svm.polynomial_kernel(function.coef0, f64::from(function.degree));
+            (svm, rows.mapv(|value| function.gamma.sqrt() * value))
+        }
+        Kernel::Sigmoid => return Err("no sigmoid kernel".to_owned()),
+    };
+    let is_zero: Array1<bool> = (0..rows.nrows()).map(|i| i < n_zeros).collect();
+    let fitted = svm
+        .fit(&Dataset::new(rows, is_zero))
+        .map_err(|error| error.to_string())?;
+    Ok((fitted.alpha, fitted.rho))
+}

@@ -1,0 +1,173 @@
+//! C-SVC on Gram matrices, with the numbers of libsvm as scikit-learn runs it.
+//!
+//! Every kernel is a function of dot products, so one [`gram::Gram`] matrix per set of rows serves all kernels and
+//! parameters. [`kernel`] makes kernel values of it, [`solver`] solves the [`dual`] problem. Their loops are compiled for
+//! several instruction sets ([`simd`]) with the same bits on all. [`linfa`] has another library solve the same problem.
+//!
+//! Papers: R.-E. Fan, P.-H. Chen, C.-J. Lin, *Working set selection using second order information for training support
+//! vector machines*, JMLR 6 (2005); C.-C. Chang, C.-J. Lin, *LIBSVM: a library for support vector machines*, ACM TIST 2
+//! (2011). Their letters are kept: α, y, C, K, Q = yyᵀK, ρ.
+//!
+//! Signs here are libsvm's: label 0 has y = +1, and a row is of label 0 where Σ y α K(x, ·) - ρ > 0.
+
+#![expect(
+    clippy::inline_always,
+    reason = "a loop is compiled for an instruction set only where it is inlined into a function for that set"
+)]
+
+mod dual;
+mod functions;
+pub(super) mod gram;
+pub(super) mod kernel;
+mod linfa;
+pub(super) mod simd;
+pub(super) mod solver;
+
+use dual::Dual;
+use gram::Gram;
+use kernel::KernelFunction;
+use ndarray::{Array2, ArrayView2};
+use simd::Level;
+use solver::Solution;
+
+use super::settings::Solver;
+
+/// Rows to train on: those of label 0 first, then those of label 1.
+#[derive(Debug)]
+pub(super) struct TrainingSet {
+    /// `[n, d]`
+    rows: Array2<f64>,
+    /// Number of rows of label 0.
+    n_zeros: usize,
+    /// Dot products of all pairs of rows.
+    gram: Gram,
+}
+
+/// What a fit needs besides the rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SvcParams {
+    /// The kernel.
+    pub(super) function: KernelFunction,
+    /// C for label 0 and for label 1.
+    pub(super) c: [f64; 2],
+    /// Tolerance of the stopping criterion.
+    pub(super) tol: f64,
+    /// Whether to leave variables at a bound out of the selection.
+    pub(super) shrinking: bool,
+    /// Who solves the problem.
+    pub(super) solver: Solver,
+}
+
+/// Buffers for fits and predictions, reused from one to the next.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    matrix: Vec<f32>,
+    diagonal: Vec<f64>,
+    workspace: solver::Workspace,
+    /// y α of each row, in the order of the training set; zero where the row is no support vector.
+    pub(super) coefficients: Vec<f64>,
+    sums: Vec<f64>,
+    values: Vec<f64>,
+}
+
+impl TrainingSet {
+    /// Multiplies the rows (`n_zeros` of label 0, then those of label 1) with each other.
+    pub(super) fn new(level: Level, rows: Array2<f64>, n_zeros: usize) -> Self {
+        let gram = Gram::of(level, rows.view());
+        Self {
+            rows,
+            n_zeros,
+            gram,
+        }
+    }
+
+    /// The rows, `[n, d]`.
+    pub(super) fn rows(&self) -> ArrayView2<'_, f64> {
+        self.rows.view()
+    }
+
+    /// Evaluates the kernel for every pair of rows, for the fits that follow.
+    pub(super) fn evaluate(&self, level: Level, function: KernelFunction, scratch: &mut Scratch) {
+        scratch.matrix.resize(self.gram.dots.len(), 0.0);
+        scratch.diagonal.resize(self.gram.stride, 0.0);
+        kernel::kernel_matrix(
+            level,
+            function,
+            &self.gram,
+            &mut scratch.matrix,
+            &mut scratch.diagonal,
+        );
+    }
+
+    /// Fits on the kernel values that [`Self::evaluate`] left in `scratch`, and leaves the coefficients there.
+    ///
+    /// # Errors
+    /// linfa's message, if linfa solves the problem.
+    pub(super) fn fit(
+        &self,
+        level: Level,
+        params: SvcParams,
+        scratch: &mut Scratch,
+    ) -> Result<Solution, String> {
+        if params.solver == Solver::Linfa {
+            let (coefficients, rho) = linfa::fit(self.rows.view(), self.n_zeros, params)?;
+            scratch.coefficients = coefficients;
+            return Ok(Solution::from_elsewhere(rho));
+        }
+        let dual = Dual {
+            n: self.gram.n_rows,
+            n_positive: self.n_zeros,
+            kernel: &scratch.matrix,
+            stride: self.gram.stride,
+            diagonal: &scratch.diagonal,
+            c: params.c,
+            tol: params.tol,
+            shrinking: params.shrinking,
+        };
+        let solution = solver::solve(level, &dual, &mut scratch.workspace);
+        let (zeros, ones) = scratch.workspace.alpha.split_at(self.n_zeros);
+        scratch.coefficients.clear();
+        scratch.coefficients.extend(zeros);
+        scratch.coefficients.extend(ones.iter().map(|alpha| -alpha));
+        Ok(solution)
+    }
+}
+
+impl Scratch {
+    /// Buffers for the predictions of a fit from elsewhere.
+    pub(super) fn with_coefficients(coefficients: &[f64]) -> Self {
+        Self {
+            coefficients: coefficients.to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// Says whether the coefficients and `rho` are finite.
+    pub(super) fn is_finite(&self, rho: f64) -> bool {
+        rho.is_finite()
+            && self
+                .coefficients
+                .iter()
+                .all(|coefficient| coefficient.is_finite())
+    }
+
+    /// Returns, per column of `gram`, the sum of its kernel values with the rows times their coefficients.
+    pub(super) fn weighted_sums(
+        &mut self,
+        level: Level,
+        function: KernelFunction,
+        gram: &Gram,
+    ) -> &[f64] {
+        self.sums.resize(gram.stride, 0.0);
+        self.values.resize(gram.stride, 0.0);
+        kernel::weighted_sums(
+            level,
+            function,
+            gram,
+            &self.coefficients,
+            &mut self.sums,
+            &mut self.values,
+        );
+        &self.sums[..gram.n_columns]
+    }
+}

@@ -1,0 +1,511 @@
+//! Sequential minimal optimisation.
+
+use super::dual::{Dual, clip_to_difference, clip_to_sum};
+use super::simd::{LANES, Simd, multiversion};
+
+/// Curvature that stands in for one that is not positive.
+const TAU: f64 = 1e-12;
+
+/// A fit that needs more iterations than this is given up. libsvm itself sets no limit under scikit-learn; real problems
+/// of this size end after at most some ten thousand.
+pub(crate) const MAX_ITERATIONS: u64 = 10_000_000;
+
+/// What a solved problem tells besides alpha.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Solution {
+    /// libsvm's rho: a row is of label 0 where the sum of y α K over the train rows is larger.
+    pub(crate) rho: f64,
+    /// Number of pairs optimised.
+    pub(crate) iterations: u64,
+    /// Whether the tolerance was met within [`MAX_ITERATIONS`].
+    pub(crate) converged: bool,
+    /// The largest value that an alpha, or the sum of two alphas of one class, took on the way, if no upper bound ever
+    /// limited it. A problem that differs only in larger C, or in smaller C above this value, runs the same way.
+    pub(crate) free_peak: Option<f64>,
+}
+
+impl Solution {
+    /// A solution of which only rho is known.
+    pub(crate) fn from_elsewhere(rho: f64) -> Self {
+        Self {
+            rho,
+            iterations: 0,
+            converged: true,
+            free_peak: None,
+        }
+    }
+}
+
+/// State of the solver; kept between problems, so that solving allocates nothing.
+///
+/// The gradient G of the objective is kept as `v[t] = -y[t] G[t]`, the quantity that the selection compares. Signs commute
+/// with rounding, so v has the bits of libsvm's gradient, and the unsigned K serves for Q.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    /// α, `[n]`.
+    pub(crate) alpha: Vec<f64>,
+    /// v, `[stride]`.
+    v: Vec<f64>,
+    /// What v would be if all variables but those at the upper bound were zero, without the linear term.
+    v_bar: Vec<f64>,
+    /// 0 where t is active and α may change in the direction of y (t is in `I_up`), else -∞; `[stride]`.
+    up: Vec<f64>,
+    /// 0 where t is active and α may change against y (t is in `I_low`), else -∞; `[stride]`.
+    low: Vec<f64>,
+    /// Scratch of the selection: the gain of each candidate for j; `[stride]`.
+    gain: Vec<f64>,
+    /// Rows in the order that libsvm's swaps have given them; the active ones are the first.
+    order: Vec<usize>,
+    /// Place of each row in `order`.
+    place: Vec<usize>,
+}
+
+impl Workspace {
+    fn reset(&mut self, dual: &Dual<'_>) {
+        let fill = |vector: &mut Vec<f64>, length, value| {
+            vector.clear();
+            vector.resize(length, value);
+        };
+        fill(&mut self.alpha, dual.n, 0.0);
+        fill(&mut self.v, dual.stride, 0.0);
+        fill(&mut self.v_bar, dual.stride, 0.0);
+        fill(&mut self.up, dual.stride, f64::NEG_INFINITY);
+        fill(&mut self.low, dual.stride, f64::NEG_INFINITY);
+        fill(&mut self.gain, dual.stride, f64::NEG_INFINITY);
+        self.order.clear();
+        self.order.extend(0..dual.n);
+        self.place.clear();
+        self.place.extend(0..dual.n);
+    }
+}
+
+multiversion! {
+    /// Solves `dual` from α = 0; α is left in `workspace.alpha`.
+    ///
+    /// The same iterations as libsvm's: working sets by second-order information (Fan, Chen and Lin, 2005, WSS 2 with
+    /// the replacement of non-positive curvature), shrinking with one early reconstruction of the gradient (Chang and
+    /// Lin, 2011, section 5.1), rho from the free support vectors. Among equals libsvm takes the last in its present
+    /// order, which shrinking changes; so it is kept here, too.
+    pub(crate) fn solve(dual: &Dual<'_>, workspace: &mut Workspace) -> Solution = solve_body;
+}
+
+#[inline(always)]
+fn solve_body<S: Simd>(s: S, dual: &Dual<'_>, workspace: &mut Workspace) -> Solution {
+    workspace.reset(dual);
+    Smo::new(s, dual, workspace).run()
+}
+
+/// Largest v over `I_up`, and largest -v over `I_low`.
+#[derive(Clone, Copy)]
+struct Violation {
+    up: f64,
+    low: f64,
+}
+
+struct Smo<'a, S> {
+    s: S,
+    dual: &'a Dual<'a>,
+    w: &'a mut Workspace,
+    /// Number of active variables.
+    n_active: usize,
+    /// Whether the one early reconstruction was done.
+    unshrunk: bool,
+    /// Whether `order` is still 0, 1, 2, …
+    in_order: bool,
+    /// See [`Solution::free_peak`]; infinite once an upper bound has played a part.
+    peak: f64,
+}
+
+impl<'a, S: Simd> Smo<'a, S> {
+    #[inline(always)]
+    fn new(s: S, dual: &'a Dual<'a>, w: &'a mut Workspace) -> Self {
+        for t in 0..dual.n {
+            w.v[t] = dual.y(t);
+        }
+        let mut smo = Self {
+            s,
+            dual,
+            w,
+            n_active: dual.n,
+            unshrunk: false,
+            in_order: true,
+            peak: 0.0,
+        };
+        for t in 0..dual.n {
+            smo.open(t);
+        }
+        smo
+    }
+
+    #[inline(always)]
+    fn run(mut self) -> Solution {
+        let period = self.dual.n.min(1000);
+        let mut until_shrinking = period + 1;
+        let mut iterations = 0;
+        let mut violation = self.violation();
+        let converged = loop {
+            until_shrinking -= 1;
+            if until_shrinking == 0 {
+                until_shrinking = period;
+                if self.dual.shrinking {
+                    self.shrink(violation);
+                    violation = self.violation();
+                }
+            }
+            let mut pair = self.select(violation);
+            if pair.is_none() {
+                self.activate_all();
+                violation = self.violation();
+                pair = self.select(violation);
+                // Shrinks again at once, if there is still something to do.
+                until_shrinking = 1;
+            }
+            let Some(pair) = pair else { break true };
+            if iterations == MAX_ITERATIONS {
+                break false;
+            }
+            iterations += 1;
+            violation = self.optimise(pair);
+        };
+        Solution {
+            rho: self.rho(),
+            iterations,
+            converged,
+            free_peak: self.peak.is_finite().then_some(self.peak),
+        }
+    }
+
+    #[inline(always)]
+    fn is_upper(&self, t: usize) -> bool {
+        self.w.alpha[t] >= self.dual.c_of(t)
+    }
+
+    #[inline(always)]
+    fn is_lower(&self, t: usize) -> bool {
+        !self.is_upper(t) && self.w.alpha[t] <= 0.0
+    }
+
+    /// Says whether `t` is in `I_up` and whether it is in `I_low`, by its alpha.
+    #[inline(always)]
+    fn directions(&self, t: usize) -> (bool, bool) {
+        let may_grow = !self.is_upper(t);
+        let may_fall = !self.is_lower(t);
+        if t < self.dual.n_positive {
+            (may_grow, may_fall)
+        } else {
+            (may_fall, may_grow)
+        }
+    }
+
+    /// Opens `t` to the selection in the directions that its alpha allows.
+    #[inline(always)]
+    fn open(&mut self, t: usize) {
+        let gate = |is_open| if is_open { 0.0 } else { f64::NEG_INFINITY };
+        let (up, low) = self.directions(t);
+        self.w.up[t] = gate(up);
+        self.w.low[t] = gate(low);
+    }
+
+    /// Hides `t` from the selection.
+    fn close(&mut self, t: usize) {
+        self.w.up[t] = f64::NEG_INFINITY;
+        self.w.low[t] = f64::NEG_INFINITY;
+    }
+
+    #[inline(always)]
+    fn violation(&self) -> Violation {
+        let mut maxima = Maxima::new(self.s);
+        let chunks = lanes(&self.w.v)
+            .zip(lanes(&self.w.up))
+            .zip(lanes(&self.w.low));
+        for ((v, up), low) in chunks {
+            maxima.take(self.s, self.s.load(v), up, low);
+        }
+        maxima.finish(self.s)
+    }
+
+    /// Chooses the next pair: i violates optimality most, j promises the largest decrease with it. `None` if no pair
+    /// violates optimality by the tolerance.
+    #[inline(always)]
+    fn select(&mut self, violation: Violation) -> Option<(usize, usize)> {
+        let is_empty = violation.up == f64::NEG_INFINITY;
+        if is_empty || violation.up + violation.low < self.dual.tol {
+            return None;
+        }
+        let (s, dual, w) = (self.s, self.dual, &mut *self.w);
+        let i = last_place(s, &w.v, &w.up, violation.up, &w.place, self.in_order)?;
+
+        let kernel = dual.kernel_row(i);
+        let (zero, two, minus_infinity) = (s.splat(0.0), s.splat(2.0), s.splat(f64::NEG_INFINITY));
+        let (largest, diagonal) = (s.splat(violation.up), s.splat(dual.diagonal[i]));
+        let mut best = minus_infinity;
+        let chunks = lanes(&w.v)
+            .zip(lanes(&w.low))
+            .zip(lanes(kernel))
+            .zip(lanes(dual.diagonal))
+            .zip(w.gain.as_chunks_mut::<LANES>().0);
+        for ((((v, low), kernel), diagonals), gain) in chunks {
+            let difference = s.sub(largest, s.load(v));
+            let sum = s.add(diagonal, s.load(diagonals));
+            let curvature = s.sub(sum, s.mul(two, s.load_f32(kernel)));
+            let curvature = s.if_greater(curvature, zero, curvature, s.splat(TAU));
+            let value = s.div(s.mul(difference, difference), curvature);
+            // -∞ keeps what is not in I_low out.
+            let value = s.if_greater(s.add(difference, s.load(low)), zero, value, minus_infinity);
+            s.store(value, gain);
+            best = s.larger(value, best);
+        }
+        let best = s.largest_lane(best);
+        if best == f64::NEG_INFINITY {
+            return None;
+        }
+        let j = last_place(s, &w.gain, &w.low, best, &w.place, self.in_order)?;
+        Some((i, j))
+    }
+
+    /// Minimises over the pair, updates v and returns the new violation.
+    #[inline(always)]
+    fn optimise(&mut self, (i, j): (usize, usize)) -> Violation {
+        let (kernel_i, kernel_j) = (self.dual.kernel_row(i), self.dual.kernel_row(j));
+        let diagonal = self.dual.diagonal;
+        let curvature = diagonal[i] + diagonal[j] - 2.0 * f64::from(kernel_i[j]);
+        let curvature = if curvature > 0.0 { curvature } else { TAU };
+        let step = (self.w.v[i] - self.w.v[j]) / curvature;
+
+        let (y_i, y_j) = (self.dual.y(i), self.dual.y(j));
+        let (c_i, c_j) = (self.dual.c_of(i), self.dual.c_of(j));
+        let old = (self.w.alpha[i], self.w.alpha[j]);
+        let free = (old.0 + y_i * step, old.1 - y_j * step);
+        let are_of_one_class = (i < self.dual.n_positive) == (j < self.dual.n_positive);
+        let new = if are_of_one_class {
+            let sum = old.0 + old.1;
+            self.rise_to(sum, c_i.min(c_j));
+            clip_to_sum(free, sum, c_i, c_j)
+        } else {
+            clip_to_difference(free, old.0 - old.1, c_i, c_j)
+        };
+        self.rise_to(free.0, c_i);
+        self.rise_to(free.1, c_j);
+
+        let was_upper = (self.is_upper(i), self.is_upper(j));
+        (self.w.alpha[i], self.w.alpha[j]) = new;
+        self.open(i);
+        self.open(j);
+
+        let change_i = y_i * (new.0 - old.0);
+        let change_j = y_j * (new.1 - old.1);
+        let (s, w) = (self.s, &mut *self.w);
+        let (change_i, change_j) = (s.splat(change_i), s.splat(change_j));
+        let mut maxima = Maxima::new(s);
+        let chunks =
+            w.v.as_chunks_mut::<LANES>()
+                .0
+                .iter_mut()
+                .zip(lanes(kernel_i))
+                .zip(lanes(kernel_j))
+                .zip(lanes(&w.up))
+                .zip(lanes(&w.low));
+        for ((((v, kernel_i), kernel_j), up), low) in chunks {
+            let by_i = s.mul(s.load_f32(kernel_i), change_i);
+            let by_j = s.mul(s.load_f32(kernel_j), change_j);
+            let new = s.sub(s.load(v), s.add(by_i, by_j));
+            s.store(new, v);
+            maxima.take(s, new, up, low);
+        }
+
+        for (t, was_upper, c) in [(i, was_upper.0, y_i * c_i), (j, was_upper.1, y_j * c_j)] {
+            match (was_upper, self.is_upper(t)) {
+                (false, true) => self.add_to_bar(t, c),
+                (true, false) => self.add_to_bar(t, -c),
+                _ => {}
+            }
+        }
+        maxima.finish(s)
+    }
+
+    /// Notes a value that an alpha took before it was limited to `c`.
+    #[inline(always)]
+    fn rise_to(&mut self, alpha: f64, c: f64) {
+        let peak = if alpha < c { alpha } else { f64::INFINITY };
+        self.peak = larger(peak, self.peak);
+    }
+
+    #[inline(always)]
+    fn add_to_bar(&mut self, t: usize, change: f64) {
+        let (s, change) = (self.s, self.s.splat(change));
+        let chunks = self.w.v_bar.as_chunks_mut::<LANES>().0.iter_mut();
+        for (v, kernel) in chunks.zip(lanes(self.dual.kernel_row(t))) {
+            s.store(s.sub(s.load(v), s.mul(s.load_f32(kernel), change)), v);
+        }
+    }
+
+    /// Computes v of the inactive variables afresh and opens all to the selection.
+    fn activate_all(&mut self) {
+        if self.n_active == self.dual.n {
+            return;
+        }
+        let (dual, w) = (self.dual, &mut *self.w);
+        let (active, inactive) = w.order.split_at(self.n_active);
+        for &t in inactive {
+            w.v[t] = w.v_bar[t] + dual.y(t);
+        }
+        for &s in active {
+            let alpha = w.alpha[s];
+            if alpha <= 0.0 || alpha >= dual.c_of(s) {
+                continue;
+            }
+            let change = dual.y(s) * alpha;
+            let kernel = dual.kernel_row(s);
+            for &t in inactive {
+                w.v[t] -= f64::from(kernel[t]) * change;
+            }
+        }
+        for place in self.n_active..self.dual.n {
+            self.open(self.w.order[place]);
+        }
+        self.n_active = self.dual.n;
+    }
+
+    /// Takes variables at a bound that are likely to stay there out of the selection.
+    fn shrink(&mut self, violation: Violation) {
+        if !self.unshrunk && violation.up + violation.low <= self.dual.tol * 10.0 {
+            self.unshrunk = true;
+            self.activate_all();
+        }
+        let mut place = 0;
+        while place < self.n_active {
+            if self.is_settled(self.w.order[place], violation) {
+                self.n_active -= 1;
+                // The last active variable that is not settled takes the place.
+                while self.n_active > place {
+                    if !self.is_settled(self.w.order[self.n_active], violation) {
+                        self.swap(place, self.n_active);
+                        break;
+                    }
+                    self.n_active -= 1;
+                }
+            }
+            place += 1;
+        }
+        for place in self.n_active..self.dual.n {
+            self.close(self.w.order[place]);
+        }
+    }
+
+    /// Says whether a variable at a bound would not move, however the violation is resolved.
+    fn is_settled(&self, t: usize, violation: Violation) -> bool {
+        match self.directions(t) {
+            (true, false) => -self.w.v[t] > violation.low,
+            (false, true) => self.w.v[t] > violation.up,
+            _ => false,
+        }
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        let w = &mut *self.w;
+        w.order.swap(a, b);
+        w.place[w.order[a]] = a;
+        w.place[w.order[b]] = b;
+        self.in_order = false;
+    }
+
+    /// The mean of y ∇f over the free variables; without any, the middle of the interval that the bounds allow.
+    fn rho(&self) -> f64 {
+        let mut sum = 0.0;
+        let mut n_free = 0_u32;
+        let (mut above, mut below) = (f64::INFINITY, f64::NEG_INFINITY);
+        for &t in &self.w.order {
+            let y_gradient = -self.w.v[t];
+            match self.directions(t) {
+                (true, false) => {
+                    above = if y_gradient < above {
+                        y_gradient
+                    } else {
+                        above
+                    }
+                }
+                (false, true) => below = larger(y_gradient, below),
+                _ => {
+                    sum += y_gradient;
+                    n_free += 1;
+                }
+            }
+        }
+        if n_free > 0 {
+            sum / f64::from(n_free)
+        } else {
+            f64::midpoint(above, below)
+        }
+    }
+}
+
+/// The larger of two numbers; the second if the first is not a number.
+#[inline(always)]
+fn larger(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
+}
+
+#[inline(always)]
+fn lanes<T>(values: &[T]) -> std::slice::Iter<'_, [T; LANES]> {
+    values.as_chunks::<LANES>().0.iter()
+}
+
+/// Lane-wise maxima over `I_up` and `I_low`.
+struct Maxima<S: Simd> {
+    up: S::V,
+    low: S::V,
+}
+
+impl<S: Simd> Maxima<S> {
+    #[inline(always)]
+    fn new(s: S) -> Self {
+        Self {
+            up: s.splat(f64::NEG_INFINITY),
+            low: s.splat(f64::NEG_INFINITY),
+        }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, s: S, v: S::V, up: &[f64; LANES], low: &[f64; LANES]) {
+        self.up = s.larger(s.add(v, s.load(up)), self.up);
+        self.low = s.larger(s.sub(s.load(low), v), self.low);
+    }
+
+    #[inline(always)]
+    fn finish(self, s: S) -> Violation {
+        Violation {
+            up: s.largest_lane(self.up),
+            low: s.largest_lane(self.low),
+        }
+    }
+}
+
+/// The row, among those whose value plus gate is `wanted`, that comes last in libsvm's order.
+#[inline(always)]
+fn last_place<S: Simd>(
+    s: S,
+    values: &[f64],
+    gates: &[f64],
+    wanted: f64,
+    place: &[usize],
+    in_order: bool,
+) -> Option<usize> {
+    let wanted = s.splat(wanted);
+    let mut last = None;
+    for (chunk, (values, gates)) in lanes(values).zip(lanes(gates)).enumerate().rev() {
+        let mut equal = s.equal(s.add(s.load(values), s.load(gates)), wanted);
+        while equal != 0 {
+            let lane = LANES - 1 - equal.leading_zeros() as usize;
+            let t = chunk * LANES + lane;
+            if in_order {
+                return Some(t);
+            }
+            match last {
+                Some(last) if place[t] < place[last] => {}
+                _ => last = Some(t),
+            }
+            equal &= !(1 << lane);
+        }
+    }
+    last
+}

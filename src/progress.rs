@@ -1,0 +1,24 @@
+//! What long operations say while they work. How it looks is `cli::console`'s affair.
+
+/// Receives the progress of a long operation; one operation at a time.
+pub trait Progress: Sync {
+    /// A new operation `what` of `total` units begins.
+    fn start(&self, what: &str, total: u64);
+    /// `n` more units are done.
+    fn tick(&self, n: u64);
+    /// The operation has ended.
+    fn finish(&self);
+    /// Something that the user should know and that stops nothing; one line, lower case, no full stop.
+    fn warn(&self, message: &str);
+}
+
+/// Says nothing: for tests, and for callers that want quiet.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn start(&self, _what: &str, _total: u64) {}
+    fn tick(&self, _n: u64) {}
+    fn finish(&self) {}
+    fn warn(&self, _message: &str) {}
+}

@@ -1,0 +1,5 @@
+//! Results as text; one output format per file.
+
+pub mod terminal;
+
+pub use crate::cache::thousands;

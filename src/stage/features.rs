@@ -1,0 +1,228 @@
+//! Stage `features`: one feature row per image of the sample.
+//!
+//! | reads | |
+//! | --- | --- |
+//! | images | `newt2021_images/<id>.jpg`, by digest; or none, with precomputed features |
+//! | weights | the checkpoint, by digest |
+//!
+//! | writes `features.json` | | |
+//! | --- | --- | --- |
+//! | `n`, `dim` | integer | rows of the sample, features per row |
+//! | `blake3` | string | digest of the rows' little-endian f32 bytes, in the sample's order |
+//!
+//! The rows themselves are kept per image, not per run: [`network`] asks the store for each image
+//! under the backbone's key, and only images never seen with that backbone go through the network.
+
+pub mod network;
+pub mod precomputed;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use self::network::Network;
+use self::precomputed::Precomputed;
+use super::{Context, Name, Objects, Stage, part};
+use crate::backbone::{Device, Precision};
+use crate::cache::{Digest, KeyBuilder, Request};
+use crate::error::Error;
+use crate::newt::labels::Labels;
+
+/// The name of this stage's output.
+pub const FEATURES: &str = "features.json";
+
+/// How many images go through the network at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchSize {
+    /// What suits the device.
+    Auto,
+    /// This many.
+    Images(usize),
+}
+
+/// The table `[features]` of a pipeline file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the network runs.
+    pub device: Device,
+    /// The number format it runs in.
+    pub precision: Precision,
+    /// Images per batch; changes speed and memory, never which features are asked for.
+    pub batch_size: BatchSize,
+}
+
+/// Where a model's features come from.
+pub enum Source {
+    /// A backbone, run on images.
+    Network(Box<Network>),
+    /// A file of features.
+    Precomputed(Precomputed),
+}
+
+/// The images of a sample, in its order.
+#[derive(Debug, Clone)]
+pub struct Images {
+    /// Their ids.
+    pub ids: Vec<String>,
+    /// Digests of their files; empty where no image is read.
+    pub digests: Vec<Digest>,
+}
+
+/// How many images went through the network for a run, and how many did not have to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Images that went through the network.
+    pub extracted: usize,
+    /// Images whose features were there.
+    pub reused: usize,
+}
+
+/// What this stage makes: the proof of which rows a run used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureTable {
+    /// Rows.
+    pub n: usize,
+    /// Features per row.
+    pub dim: usize,
+    /// Digest of the rows' bytes.
+    pub blake3: Digest,
+}
+
+impl FeatureTable {
+    fn of(rows: &Array2<f32>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for row in rows.rows() {
+            let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
+            hasher.update(&bytes);
+        }
+        Self {
+            n: rows.nrows(),
+            dim: rows.ncols(),
+            blake3: hasher.finalize().into(),
+        }
+    }
+}
+
+/// Brings the features of a sample's images together.
+pub struct FeaturesStage<'a> {
+    source: &'a Source,
+    images: &'a Images,
+    labels: &'a Labels,
+    counts: RefCell<Counts>,
+    /// The rows of the last [`Stage::run`], so that fitting need not read them again.
+    rows: RefCell<Option<(Digest, Arc<Array2<f32>>)>>,
+}
+
+impl<'a> FeaturesStage<'a> {
+    /// The features that `source` has of `images`, which are among those of `labels`.
+    pub fn new(source: &'a Source, images: &'a Images, labels: &'a Labels) -> Self {
+        let counts = Counts {
+            extracted: 0,
+            reused: images.ids.len(),
+        };
+        Self {
+            source,
+            images,
+            labels,
+            counts: RefCell::new(counts),
+            rows: RefCell::default(),
+        }
+    }
+
+    /// What has been extracted and reused so far.
+    pub fn counts(&self) -> Counts {
+        *self.counts.borrow()
+    }
+
+    /// How many images have no features yet.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn n_missing(&self) -> Result<usize, Error> {
+        match self.source {
+            Source::Network(network) => network.n_missing(self.images),
+            Source::Precomputed(_) => Ok(0),
+        }
+    }
+
+    /// The rows that `table` stands for, `[n, dim]` in the sample's order.
+    ///
+    /// # Errors
+    /// [`Error::FeaturesChanged`] where rows that had to be made again came out otherwise.
+    pub fn rows(
+        &self,
+        table: &FeatureTable,
+        context: Context<'_>,
+    ) -> Result<Arc<Array2<f32>>, Error> {
+        if let Some((digest, rows)) = &*self.rows.borrow()
+            && *digest == table.blake3
+        {
+            return Ok(Arc::clone(rows));
+        }
+        let (found, rows) = self.load(context)?;
+        if found == *table {
+            Ok(rows)
+        } else {
+            Err(Error::FeaturesChanged {
+                expected: table.blake3,
+                found: found.blake3,
+            })
+        }
+    }
+
+    fn load(&self, context: Context<'_>) -> Result<(FeatureTable, Arc<Array2<f32>>), Error> {
+        let (rows, n_extracted) = match self.source {
+            Source::Network(network) => network.rows(self.images, context)?,
+            Source::Precomputed(file) => (file.rows(&self.images.ids, self.labels, context)?, 0),
+        };
+        let mut counts = self.counts.borrow_mut();
+        counts.extracted += n_extracted;
+        counts.reused = self.images.ids.len().saturating_sub(counts.extracted);
+        let (table, rows) = (FeatureTable::of(&rows), Arc::new(rows));
+        *self.rows.borrow_mut() = Some((table.blake3, Arc::clone(&rows)));
+        Ok((table, rows))
+    }
+}
+
+impl Stage for FeaturesStage<'_> {
+    const NAME: Name = Name::Features;
+    const VERSION: u32 = 1;
+    type Output = FeatureTable;
+
+    fn request(&self) -> Request {
+        let builder = KeyBuilder::new(Self::NAME.as_str(), Self::VERSION);
+        match self.source {
+            Source::Network(network) => {
+                let bytes: Vec<u8> = self
+                    .images
+                    .digests
+                    .iter()
+                    .flat_map(|digest| *digest.as_bytes())
+                    .collect();
+                network
+                    .describe(builder)
+                    .input("images", Digest::of(&bytes))
+            }
+            // An id holds no line break, so the joined text stands for the list.
+            Source::Precomputed(file) => file
+                .describe(builder)
+                .input("ids", Digest::of(self.images.ids.join("\n").as_bytes())),
+        }
+        .finish()
+    }
+
+    fn run(&self, context: Context<'_>) -> Result<FeatureTable, Error> {
+        Ok(self.load(context)?.0)
+    }
+
+    fn encode(table: &FeatureTable) -> Result<Objects, Error> {
+        let json = serde_json::to_vec(table).map_err(Error::Json)?;
+        Ok(Objects::from([(FEATURES.to_owned(), json)]))
+    }
+
+    fn decode(objects: &Objects) -> Result<FeatureTable, Error> {
+        serde_json::from_slice(part(objects, Self::NAME, FEATURES)?).map_err(Error::Json)
+    }
+}

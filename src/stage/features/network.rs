@@ -1,0 +1,415 @@
+//! Features that a backbone extracts: images are decoded ahead of the network, rows are kept in
+//! shards as they come, and only images without a row are touched.
+
+use std::cell::{OnceCell, RefCell};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
+
+use super::{BatchSize, Images, Settings};
+use crate::artifact::{self, FeatureStore};
+use crate::backbone::{Backbone, BackboneSpec, Device, Precision};
+use crate::cache::{Cache, Digest, KeyBuilder};
+use crate::error::Error;
+use crate::image::{self, Preprocessing};
+use crate::newt::images::DataRoot;
+use crate::stage::Context;
+
+/// Raised whenever decoding, preprocessing or a network gives other features for the same weights.
+const VERSION: u32 = 1;
+
+/// A shard is written when it holds this many rows …
+const SHARD_ROWS: usize = 512;
+/// … or when this long has passed since the last: what an interruption can cost.
+const SHARD_TIME: Duration = Duration::from_secs(10);
+
+/// Batches that are decoded and wait for the network.
+const BATCHES_AHEAD: usize = 2;
+
+/// A model whose features are extracted here.
+pub struct Network {
+    spec: BackboneSpec,
+    weights: Option<Digest>,
+    device: Device,
+    precision: Precision,
+    batch_size: usize,
+    data: DataRoot,
+    store: RefCell<FeatureStore>,
+    backbone: OnceCell<Box<dyn Backbone>>,
+}
+
+/// An image that cannot be used.
+#[derive(Debug)]
+pub struct BadImage {
+    /// Its file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: BadImageProblem,
+}
+
+/// What can be wrong with an image's file.
+#[derive(Debug, thiserror::Error)]
+pub enum BadImageProblem {
+    /// There is none.
+    #[error("missing")]
+    Missing,
+    /// It cannot be read.
+    #[error("{0}")]
+    Unreadable(std::io::Error),
+    /// It is no whole JPEG.
+    #[error("{0}")]
+    Undecodable(image::Error),
+    /// It is another file than when it was hashed.
+    #[error("changed while this run was reading it")]
+    Changed,
+}
+
+impl fmt::Display for BadImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.problem)
+    }
+}
+
+impl BadImageProblem {
+    /// Tells a missing file from one that cannot be read.
+    pub fn from_io(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            Self::Missing
+        } else {
+            Self::Unreadable(error)
+        }
+    }
+}
+
+/// An image without a row, and where it lies.
+struct Wanted {
+    digest: Digest,
+    path: PathBuf,
+}
+
+/// One batch as the decoding thread hands it over.
+struct Batch<'a> {
+    images: &'a [Wanted],
+    /// `[b, 3, h, w]`, or the images that cannot be used.
+    pixels: Result<Vec<f32>, Vec<BadImage>>,
+}
+
+impl Network {
+    /// A model's features in `cache`, and how to extract more from the images in `data`.
+    ///
+    /// `weights`: the digest of the checkpoint's file, where it has one.
+    ///
+    /// # Errors
+    /// Those of the store; [`crate::backbone::Error`] where the device is not there.
+    pub fn new(
+        cache: &Cache,
+        spec: BackboneSpec,
+        weights: Option<Digest>,
+        data: DataRoot,
+        settings: Settings,
+        context: Context<'_>,
+    ) -> Result<Self, Error> {
+        let device = settings.device.resolve()?;
+        let precision = settings.precision.resolve(device);
+        let batch_size = match settings.batch_size {
+            BatchSize::Images(images) => images,
+            BatchSize::Auto if device == Device::Cpu => 32,
+            BatchSize::Auto => 256,
+        };
+        let key = describe(
+            &spec,
+            weights,
+            precision,
+            KeyBuilder::new("backbone", VERSION),
+        )
+        .finish()
+        .key;
+        let store = RefCell::new(FeatureStore::open(
+            cache,
+            &key,
+            spec.dim(),
+            context.progress,
+        )?);
+        Ok(Self {
+            spec,
+            weights,
+            device,
+            precision,
+            batch_size,
+            data,
+            store,
+            backbone: OnceCell::new(),
+        })
+    }
+
+    /// Adds what decides the features to a key.
+    pub(super) fn describe(&self, builder: KeyBuilder) -> KeyBuilder {
+        describe(
+            &self.spec,
+            self.weights,
+            self.precision,
+            builder.param("backbone_version", VERSION),
+        )
+    }
+
+    pub(super) fn n_missing(&self, images: &Images) -> Result<usize, Error> {
+        Ok(self.store.borrow().missing(&images.digests).len())
+    }
+
+    /// The rows of `images`, `[n, d]` in their order, and how many had to be extracted.
+    pub(super) fn rows(
+        &self,
+        images: &Images,
+        context: Context<'_>,
+    ) -> Result<(Array2<f32>, usize), Error> {
+        let mut n_extracted = self.extract_missing(images, context)?;
+        let read = self
+            .store
+            .borrow_mut()
+            .read(&images.digests, context.progress);
+        match read {
+            Ok(rows) => Ok((rows, n_extracted)),
+            // Damaged shards have been dropped with a warning: what was in them is missing now.
+            Err(artifact::Error::Lost { .. }) => {
+                n_extracted += self.extract_missing(images, context)?;
+                Ok((
+                    self.store
+                        .borrow_mut()
+                        .read(&images.digests, context.progress)?,
+                    n_extracted,
+                ))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn extract_missing(&self, images: &Images, context: Context<'_>) -> Result<usize, Error> {
+        let missing = self.store.borrow().missing(&images.digests);
+        if missing.is_empty() {
+            return Ok(0);
+        }
+        let wanted: Vec<Wanted> = missing
+            .into_iter()
+            .map(|place| Wanted {
+                digest: images.digests[place],
+                path: self.data.image_path(&images.ids[place]),
+            })
+            .collect();
+        check_images(&wanted, context)?;
+        let backbone = match self.backbone.get() {
+            Some(backbone) => backbone,
+            None => {
+                let loaded = self.spec.load(self.device, self.precision)?;
+                self.backbone.get_or_init(|| loaded)
+            }
+        };
+        context
+            .progress
+            .start("extracting features", wanted.len() as u64);
+        let extracted = self.extract(&wanted, backbone.as_ref(), context);
+        context.progress.finish();
+        extracted?;
+        Ok(wanted.len())
+    }
+
+    /// Sends `wanted` through the network, batch by batch, and stores rows as shards fill up.
+    fn extract(
+        &self,
+        wanted: &[Wanted],
+        backbone: &dyn Backbone,
+        context: Context<'_>,
+    ) -> Result<(), Error> {
+        let (preprocessing, batch_size) = (self.spec.preprocessing(), self.batch_size);
+        std::thread::scope(|scope| {
+            let (sender, batches) = sync_channel::<Batch<'_>>(BATCHES_AHEAD);
+            scope.spawn(move || {
+                for images in wanted.chunks(batch_size) {
+                    if sender.send(decode_batch(images, preprocessing)).is_err() {
+                        return;
+                    }
+                }
+            });
+
+            let mut shard = Shard::new(backbone.dim());
+            let mut bad = Vec::new();
+            for batch in batches {
+                if let Err(stopped) = context.interrupt.check() {
+                    shard.store(&mut self.store.borrow_mut())?;
+                    return Err(stopped.into());
+                }
+                match batch.pixels {
+                    Err(images) => bad.extend(images),
+                    // Once an image is bad the run fails: the rest is only looked through for more.
+                    Ok(_) if !bad.is_empty() => {}
+                    Ok(pixels) => {
+                        let rows = backbone.extract(&pixels, batch.images.len())?;
+                        shard.push(batch.images, rows)?;
+                        if shard.is_due() {
+                            shard.store(&mut self.store.borrow_mut())?;
+                        }
+                    }
+                }
+                context.progress.tick(batch.images.len() as u64);
+            }
+            shard.store(&mut self.store.borrow_mut())?;
+            if bad.is_empty() {
+                Ok(())
+            } else {
+                Err(Error::BadImages { images: bad })
+            }
+        })
+    }
+}
+
+fn describe(
+    spec: &BackboneSpec,
+    weights: Option<Digest>,
+    precision: Precision,
+    builder: KeyBuilder,
+) -> KeyBuilder {
+    let builder = builder
+        .param("backbone", spec.canonical())
+        .param("precision", precision.to_string());
+    match weights {
+        Some(digest) => builder.input("weights", digest),
+        None => builder,
+    }
+}
+
+/// Looks at the header and the end of every image, and fails with all that cannot be used.
+fn check_images(wanted: &[Wanted], context: Context<'_>) -> Result<(), Error> {
+    context
+        .progress
+        .start("checking images", wanted.len() as u64);
+    let checked: Vec<Option<BadImage>> = wanted
+        .par_iter()
+        .map(|image| {
+            let problem = match fs_err::read(&image.path) {
+                Ok(bytes) => image::check(&bytes).err().map(BadImageProblem::Undecodable),
+                Err(error) => Some(BadImageProblem::from_io(error)),
+            };
+            context.progress.tick(1);
+            problem.map(|problem| BadImage {
+                path: image.path.clone(),
+                problem,
+            })
+        })
+        .collect();
+    context.progress.finish();
+    let images: Vec<BadImage> = checked.into_iter().flatten().collect();
+    if images.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::BadImages { images })
+    }
+}
+
+fn decode_batch<'a>(images: &'a [Wanted], preprocessing: &Preprocessing) -> Batch<'a> {
+    let [height, width] = preprocessing.size;
+    let n_pixels = 3 * height * width;
+    let mut pixels = vec![0.0; images.len() * n_pixels];
+    let bad: Vec<Option<BadImage>> = pixels
+        .par_chunks_exact_mut(n_pixels)
+        .zip(images)
+        .map(|(out, image)| decode(image, preprocessing, out).err())
+        .map(|problem| problem.map(|(path, problem)| BadImage { path, problem }))
+        .collect();
+    let bad: Vec<BadImage> = bad.into_iter().flatten().collect();
+    Batch {
+        images,
+        pixels: if bad.is_empty() { Ok(pixels) } else { Err(bad) },
+    }
+}
+
+fn decode(
+    wanted: &Wanted,
+    preprocessing: &Preprocessing,
+    out: &mut [f32],
+) -> Result<(), (PathBuf, BadImageProblem)> {
+    let place = |problem| (wanted.path.clone(), problem);
+    let bytes =
+        fs_err::read(&wanted.path).map_err(|error| place(BadImageProblem::from_io(error)))?;
+    if Digest::of(&bytes) != wanted.digest {
+        return Err(place(BadImageProblem::Changed));
+    }
+    let image =
+        image::decode(&bytes).map_err(|error| place(BadImageProblem::Undecodable(error)))?;
+    preprocessing.apply_into(&image, out);
+    Ok(())
+}
+
+/// Rows that wait to be stored.
+struct Shard {
+    digests: Vec<Digest>,
+    rows: Vec<f32>,
+    dim: usize,
+    since: Instant,
+}
+
+impl Shard {
+    fn new(dim: usize) -> Self {
+        Self {
+            digests: Vec::new(),
+            rows: Vec::new(),
+            dim,
+            since: Instant::now(),
+        }
+    }
+
+    /// Adds rows, each scaled to unit L2 norm as the reference does after the backbone.
+    fn push(&mut self, images: &[Wanted], mut rows: Vec<f32>) -> Result<(), Error> {
+        for (row, image) in rows.chunks_exact_mut(self.dim).zip(images) {
+            if let Some(column) = row.iter().position(|value| !value.is_finite()) {
+                return Err(Error::NonFiniteFeature {
+                    image: image.path.clone(),
+                    column,
+                    value: row[column],
+                });
+            }
+            normalize(row);
+            self.digests.push(image.digest);
+        }
+        self.rows.append(&mut rows);
+        Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        self.digests.len() >= SHARD_ROWS || self.since.elapsed() >= SHARD_TIME
+    }
+
+    fn store(&mut self, store: &mut FeatureStore) -> Result<(), Error> {
+        if !self.digests.is_empty() {
+            let rows = ArrayView2::from_shape((self.digests.len(), self.dim), &self.rows);
+            #[expect(
+                clippy::expect_used,
+                reason = "`push` adds `dim` values with each digest"
+            )]
+            store.append(&self.digests, rows.expect("a full matrix"))?;
+            self.digests.clear();
+            self.rows.clear();
+        }
+        self.since = Instant::now();
+        Ok(())
+    }
+}
+
+/// Scales a row to unit L2 norm; `torch.nn.functional.normalize`: norms below 1e-12 count as that.
+fn normalize(row: &mut [f32]) {
+    let norm = row
+        .iter()
+        .map(|value| f64::from(*value) * f64::from(*value))
+        .sum::<f64>()
+        .sqrt();
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the norm is a float32 in the reference"
+    )]
+    let norm = (norm as f32).max(1e-12);
+    for value in row {
+        *value /= norm;
+    }
+}

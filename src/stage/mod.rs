@@ -1,0 +1,163 @@
+//! The six stages: glue between the cache's bytes and the modules that compute. No mathematics.
+//!
+//! | stage | makes | from |
+//! | --- | --- | --- |
+//! | [`labels`] | the typed labels table | the labels file |
+//! | [`sample`] | the rows that take part | labels, `n_train`, seed |
+//! | [`features`] | one digest per feature row | sample, images, backbone |
+//! | [`probes`] | predictions, one SVM per task | labels, sample, features, probe |
+//! | [`report`] | accuracies by task, subcluster, cluster, overall | predictions |
+//! | [`bootstrap`] | resampled accuracies and intervals | predictions |
+//!
+//! Every stage is a value that holds its checked configuration and the outputs of the stages before
+//! it. A new stage is a file of the same shape and a line in [`Name`].
+
+pub mod bootstrap;
+pub mod features;
+pub mod labels;
+pub mod probes;
+pub mod report;
+pub mod sample;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::cache::{Digest, Request};
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+
+/// A stage's name, as in keys, `--force` and JSON; in the order of the flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Name {
+    /// The labels file, typed.
+    Labels,
+    /// The rows that take part.
+    Sample,
+    /// Image features.
+    Features,
+    /// One SVM per task.
+    Probes,
+    /// Accuracies.
+    Report,
+    /// Intervals.
+    Bootstrap,
+}
+
+impl Name {
+    /// All of them, in the order of the flow.
+    pub const ALL: [Name; 6] = [
+        Name::Labels,
+        Name::Sample,
+        Name::Features,
+        Name::Probes,
+        Name::Report,
+        Name::Bootstrap,
+    ];
+
+    /// The name as text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Name::Labels => "labels",
+            Name::Sample => "sample",
+            Name::Features => "features",
+            Name::Probes => "probes",
+            Name::Report => "report",
+            Name::Bootstrap => "bootstrap",
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Name {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Name::ALL
+            .into_iter()
+            .find(|name| name.as_str() == text)
+            .ok_or_else(|| format!("expected one of {}", Name::ALL.map(Name::as_str).join(", ")))
+    }
+}
+
+/// What a running stage may use besides its inputs; none of it can change its output.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Where progress goes.
+    pub progress: &'a dyn Progress,
+    /// Whether to stop.
+    pub interrupt: &'a Interrupt,
+}
+
+/// The bytes of a stage's outputs, by name.
+pub type Objects = BTreeMap<String, Vec<u8>>;
+
+/// A pure function of inputs and parameters, with outputs that can be kept as bytes.
+pub trait Stage {
+    /// The stage's name.
+    const NAME: Name;
+    /// Raised whenever the same inputs give other bytes or another meaning.
+    const VERSION: u32;
+    /// Whether computing it costs next to nothing, so that `plan` may do so to see further.
+    const IS_CHEAP: bool = false;
+    /// What it makes.
+    type Output;
+
+    /// Everything that can change a byte of the output, by name.
+    fn request(&self) -> Request;
+
+    /// Computes the output.
+    ///
+    /// # Errors
+    /// Whatever the modules that do the work report.
+    fn run(&self, context: Context<'_>) -> Result<Self::Output, Error>;
+
+    /// Writes an output as named bytes, the same bytes for the same output.
+    ///
+    /// # Errors
+    /// Those of the formats' writers.
+    fn encode(output: &Self::Output) -> Result<Objects, Error>;
+
+    /// Reads what [`Stage::encode`] wrote.
+    ///
+    /// # Errors
+    /// Those of the formats' readers.
+    fn decode(objects: &Objects) -> Result<Self::Output, Error>;
+}
+
+/// A stage's output together with the digests of its bytes, which key the stages after it.
+#[derive(Debug, Clone)]
+pub struct Made<T> {
+    /// The output.
+    pub output: T,
+    /// The digest of each of its parts.
+    pub digests: BTreeMap<String, Digest>,
+}
+
+impl<T> Made<T> {
+    /// The digest of the part `name`.
+    #[expect(
+        clippy::expect_used,
+        reason = "`encode` of the stage that made it names the part"
+    )]
+    fn digest(&self, name: &str) -> Digest {
+        *self
+            .digests
+            .get(name)
+            .expect("a part that the stage writes")
+    }
+}
+
+/// The part `name` of a stage's stored output.
+fn part<'a>(objects: &'a Objects, stage: Name, name: &'static str) -> Result<&'a [u8], Error> {
+    objects
+        .get(name)
+        .map(Vec::as_slice)
+        .ok_or(Error::NoPart { stage, name })
+}

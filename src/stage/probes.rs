@@ -1,0 +1,423 @@
+//! Stage `probes`: one SVM per task, and its predictions.
+//!
+//! | reads | |
+//! | --- | --- |
+//! | `labels.parquet` | of stage `labels` |
+//! | `sample.parquet` | of stage `sample` |
+//! | `features.parquet` | of stage `features`, and the rows whose digests it holds |
+//!
+//! | writes `predictions.parquet` | type | |
+//! | --- | --- | --- |
+//! | `img_id`, `task`, `cluster` | string | tasks by first appearance, test rows in file order |
+//! | `subcluster` | string | null where none |
+//! | `y_true`, `y_pred` | u32 | 0 or 1 |
+//! | `score` | f64 | 1 where the prediction is right, else 0 |
+//! | `decision` | f64 | positive means class 1 |
+//!
+//! | writes `probes.parquet` | type | |
+//! | --- | --- | --- |
+//! | `task`, `cluster`, `kernel` | string | one row per task |
+//! | `subcluster` | string | null where none |
+//! | `n_train_rows`, `n_test_rows`, `n_support` | u32 | |
+//! | `c`, `gamma`, `bias`, `accuracy` | f64 | |
+//! | `cv_accuracy` | f64 | null without a search |
+
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView2, Axis};
+use rayon::prelude::*;
+
+use super::features::{FEATURES, FeatureTable};
+use super::labels::LABELS;
+use super::sample::{SAMPLE, Sample};
+use super::{Context, Made, Name, Objects, Stage, part};
+use crate::artifact::Table;
+use crate::cache::{KeyBuilder, Request};
+use crate::error::Error;
+use crate::newt::labels::{LabelRow, Labels};
+use crate::probe::{self, Probe, TaskData, TaskFit, Warning};
+use crate::stats::accuracy;
+
+/// The name of the predictions.
+pub const PREDICTIONS: &str = "predictions.parquet";
+/// The name of the table of fitted probes.
+pub const PROBES: &str = "probes.parquet";
+
+/// Gives the features that a table stands for, `[n, d]`.
+pub type Rows<'a> = dyn Fn(&FeatureTable, Context<'_>) -> Result<Arc<Array2<f32>>, Error> + 'a;
+
+/// Fits one probe per task of the sample.
+pub struct ProbesStage<'a> {
+    /// The labels.
+    pub labels: &'a Made<Labels>,
+    /// The rows that take part.
+    pub sample: &'a Made<Sample>,
+    /// The digests of their features.
+    pub features: &'a Made<FeatureTable>,
+    /// The features themselves, `[n, d]`, in the sample's order; asked for only where probes are fitted.
+    pub rows: &'a Rows<'a>,
+    /// The probe.
+    pub probe: Probe,
+}
+
+/// A test row and what its task's probe says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// The image.
+    pub img_id: String,
+    /// Its task.
+    pub task: String,
+    /// The task's cluster.
+    pub cluster: String,
+    /// The task's subcluster, where it has one.
+    pub subcluster: Option<String>,
+    /// The label.
+    pub y_true: u8,
+    /// The predicted label.
+    pub y_pred: u8,
+    /// The decision value; positive means class 1.
+    pub decision: f64,
+}
+
+impl Prediction {
+    /// 1 where the prediction is right, else 0.
+    pub fn score(&self) -> f64 {
+        if self.y_pred == self.y_true { 1.0 } else { 0.0 }
+    }
+}
+
+/// How one task's probe came out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FittedTask {
+    /// The task.
+    pub task: String,
+    /// Its cluster.
+    pub cluster: String,
+    /// Its subcluster, where it has one.
+    pub subcluster: Option<String>,
+    /// Rows that the probe was fitted on.
+    pub n_train_rows: usize,
+    /// Rows that it predicted.
+    pub n_test_rows: usize,
+    /// The kernel, the best one where there was a search.
+    pub kernel: String,
+    /// C, likewise.
+    pub c: f64,
+    /// Gamma, likewise, as a number.
+    pub gamma: f64,
+    /// Mean accuracy over the folds, where there was a search.
+    pub cv_accuracy: Option<f64>,
+    /// Support vectors.
+    pub n_support: usize,
+    /// The intercept of the decision, with scikit-learn's sign.
+    pub bias: f64,
+    /// Share of right test predictions.
+    pub accuracy: f64,
+}
+
+/// What this stage makes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probes {
+    /// One per test row.
+    pub predictions: Vec<Prediction>,
+    /// One per task.
+    pub tasks: Vec<FittedTask>,
+}
+
+/// The tasks of a sample.
+struct Tasks<'a> {
+    labels: &'a [LabelRow],
+    sample: &'a [usize],
+    tasks: Vec<TaskRows>,
+}
+
+/// The sample's rows of one task: positions in the sample, which are those in the feature matrix.
+struct TaskRows {
+    name: String,
+    train: Vec<usize>,
+    test: Vec<usize>,
+}
+
+impl<'a> Tasks<'a> {
+    /// The tasks that have rows in the sample, in order of first appearance in the labels.
+    fn new(labels: &'a Labels, sample: &'a Sample) -> Self {
+        let mut position = vec![None; labels.rows.len()];
+        for (place, row) in sample.rows.iter().enumerate() {
+            position[*row] = Some(place);
+        }
+        let tasks = labels
+            .tasks()
+            .into_iter()
+            .map(|task| TaskRows {
+                train: task
+                    .train_rows
+                    .iter()
+                    .filter_map(|row| position[*row])
+                    .collect(),
+                test: task
+                    .test_rows
+                    .iter()
+                    .filter_map(|row| position[*row])
+                    .collect(),
+                name: task.name,
+            })
+            .filter(|task| !task.test.is_empty())
+            .collect();
+        Self {
+            labels: &labels.rows,
+            sample: &sample.rows,
+            tasks,
+        }
+    }
+
+    /// The label row at a place of the sample.
+    fn row(&self, place: usize) -> &LabelRow {
+        &self.labels[self.sample[place]]
+    }
+
+    fn fit(
+        &self,
+        task: &TaskRows,
+        probe: &Probe,
+        features: ArrayView2<'_, f32>,
+        context: Context<'_>,
+    ) -> Result<TaskFit, Error> {
+        context.interrupt.check()?;
+        let y_train: Vec<u8> = task
+            .train
+            .iter()
+            .map(|place| self.row(*place).label)
+            .collect();
+        let x_train = features.select(Axis(0), &task.train);
+        let x_test = features.select(Axis(0), &task.test);
+        let data = TaskData {
+            name: &task.name,
+            x_train: x_train.view(),
+            y_train: &y_train,
+            x_test: x_test.view(),
+        };
+        let fit = probe::fit_task(probe, &data, &|| context.interrupt.requested());
+        context.interrupt.check()?;
+        context.progress.tick(1);
+        Ok(fit?)
+    }
+
+    fn warn(&self, task: &TaskRows, fit: &TaskFit, context: Context<'_>) {
+        // Rows of zeros are named below by their images, which the probe does not know.
+        for warning in fit
+            .warnings
+            .iter()
+            .filter(|warning| !matches!(warning, Warning::ZeroRows { .. }))
+        {
+            context.progress.warn(&warning.to_string());
+        }
+        let train = fit.zero_train_rows.iter().map(|row| task.train[*row]);
+        let test = fit.zero_test_rows.iter().map(|row| task.test[*row]);
+        for place in train.chain(test) {
+            context.progress.warn(&format!(
+                "task `{}`: image `{}` equals the train mean, its row of zeros stays as it is",
+                task.name,
+                self.row(place).id
+            ));
+        }
+    }
+}
+
+impl Stage for ProbesStage<'_> {
+    const NAME: Name = Name::Probes;
+    const VERSION: u32 = 1;
+    type Output = Probes;
+
+    fn request(&self) -> Request {
+        KeyBuilder::new(Self::NAME.as_str(), Self::VERSION)
+            .param("probe", &self.probe)
+            .input(LABELS, self.labels.digest(LABELS))
+            .input(SAMPLE, self.sample.digest(SAMPLE))
+            .input(FEATURES, self.features.digest(FEATURES))
+            .finish()
+    }
+
+    fn run(&self, context: Context<'_>) -> Result<Probes, Error> {
+        let tasks = Tasks::new(&self.labels.output, &self.sample.output);
+        let features = (self.rows)(&self.features.output, context)?;
+        let probe = &self.probe;
+        context
+            .progress
+            .start("fitting probes", tasks.tasks.len() as u64);
+        let fits: Vec<Result<TaskFit, Error>> = tasks
+            .tasks
+            .par_iter()
+            .map(|task| tasks.fit(task, probe, features.view(), context))
+            .collect();
+        context.progress.finish();
+
+        let mut probes = Probes {
+            predictions: Vec::new(),
+            tasks: Vec::with_capacity(fits.len()),
+        };
+        for (rows, fit) in tasks.tasks.iter().zip(fits) {
+            let fit = fit?;
+            tasks.warn(rows, &fit, context);
+            let first = probes.predictions.len();
+            for ((place, y_pred), decision) in rows.test.iter().zip(&fit.y_pred).zip(&fit.decision)
+            {
+                let row = tasks.row(*place);
+                probes.predictions.push(Prediction {
+                    img_id: row.id.clone(),
+                    task: row.task.clone(),
+                    cluster: row.cluster.clone(),
+                    subcluster: row.subcluster.clone(),
+                    y_true: row.label,
+                    y_pred: *y_pred,
+                    decision: *decision,
+                });
+            }
+            let of_task = &probes.predictions[first..];
+            let scores: Vec<f64> = of_task.iter().map(Prediction::score).collect();
+            let any = tasks.row(rows.test[0]);
+            probes.tasks.push(FittedTask {
+                task: any.task.clone(),
+                cluster: any.cluster.clone(),
+                subcluster: any.subcluster.clone(),
+                n_train_rows: rows.train.len(),
+                n_test_rows: rows.test.len(),
+                kernel: fit.kernel.to_string(),
+                c: fit.c,
+                gamma: fit.gamma,
+                cv_accuracy: fit.cv_accuracy,
+                n_support: fit.n_support,
+                bias: fit.bias,
+                accuracy: accuracy::micro(&scores).unwrap_or(0.0),
+            });
+        }
+        Ok(probes)
+    }
+
+    fn encode(probes: &Probes) -> Result<Objects, Error> {
+        Ok(Objects::from([
+            (
+                PREDICTIONS.to_owned(),
+                prediction_columns(Table::new(), &probes.predictions).to_parquet()?,
+            ),
+            (
+                PROBES.to_owned(),
+                task_columns(Table::new(), &probes.tasks).to_parquet()?,
+            ),
+        ]))
+    }
+
+    fn decode(objects: &Objects) -> Result<Probes, Error> {
+        let table = Table::from_parquet(part(objects, Self::NAME, PREDICTIONS)?)?;
+        let (ids, tasks, clusters) = (
+            table.get_str("img_id")?,
+            table.get_str("task")?,
+            table.get_str("cluster")?,
+        );
+        let (subclusters, y_true, y_pred, decision) = (
+            table.get_opt_str("subcluster")?,
+            table.get_u8("y_true")?,
+            table.get_u8("y_pred")?,
+            table.get_f64("decision")?,
+        );
+        let predictions = (0..ids.len())
+            .map(|row| Prediction {
+                img_id: ids[row].clone(),
+                task: tasks[row].clone(),
+                cluster: clusters[row].clone(),
+                subcluster: subclusters[row].clone(),
+                y_true: y_true[row],
+                y_pred: y_pred[row],
+                decision: decision[row],
+            })
+            .collect();
+
+        let table = Table::from_parquet(part(objects, Self::NAME, PROBES)?)?;
+        let (tasks, clusters, subclusters) = (
+            table.get_str("task")?,
+            table.get_str("cluster")?,
+            table.get_opt_str("subcluster")?,
+        );
+        let (n_train, n_test, n_support) = (
+            table.get_u32("n_train_rows")?,
+            table.get_u32("n_test_rows")?,
+            table.get_u32("n_support")?,
+        );
+        let (kernel, c, gamma) = (
+            table.get_str("kernel")?,
+            table.get_f64("c")?,
+            table.get_f64("gamma")?,
+        );
+        let (cv_accuracy, bias, accuracy) = (
+            table.get_opt_f64("cv_accuracy")?,
+            table.get_f64("bias")?,
+            table.get_f64("accuracy")?,
+        );
+        let tasks = (0..tasks.len())
+            .map(|row| FittedTask {
+                task: tasks[row].clone(),
+                cluster: clusters[row].clone(),
+                subcluster: subclusters[row].clone(),
+                n_train_rows: n_train[row] as usize,
+                n_test_rows: n_test[row] as usize,
+                kernel: kernel[row].clone(),
+                c: c[row],
+                gamma: gamma[row],
+                cv_accuracy: cv_accuracy[row],
+                n_support: n_support[row] as usize,
+                bias: bias[row],
+                accuracy: accuracy[row],
+            })
+            .collect();
+        Ok(Probes { predictions, tasks })
+    }
+}
+
+/// `table` with the columns of `predictions.parquet` added.
+pub fn prediction_columns(table: Table, predictions: &[Prediction]) -> Table {
+    table
+        .str("img_id", predictions.iter().map(|row| row.img_id.as_str()))
+        .str("task", predictions.iter().map(|row| row.task.as_str()))
+        .str(
+            "cluster",
+            predictions.iter().map(|row| row.cluster.as_str()),
+        )
+        .opt_str(
+            "subcluster",
+            predictions.iter().map(|row| row.subcluster.as_deref()),
+        )
+        .u8("y_true", predictions.iter().map(|row| row.y_true))
+        .u8("y_pred", predictions.iter().map(|row| row.y_pred))
+        .f64("score", predictions.iter().map(Prediction::score))
+        .f64("decision", predictions.iter().map(|row| row.decision))
+}
+
+/// `table` with the columns of `probes.parquet` added.
+pub fn task_columns(table: Table, tasks: &[FittedTask]) -> Table {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "no more rows than a labels file, which stay below 2^32"
+    )]
+    let count = |n: usize| n as u32;
+    table
+        .str("task", tasks.iter().map(|task| task.task.as_str()))
+        .str("cluster", tasks.iter().map(|task| task.cluster.as_str()))
+        .opt_str(
+            "subcluster",
+            tasks.iter().map(|task| task.subcluster.as_deref()),
+        )
+        .u32(
+            "n_train_rows",
+            tasks.iter().map(|task| count(task.n_train_rows)),
+        )
+        .u32(
+            "n_test_rows",
+            tasks.iter().map(|task| count(task.n_test_rows)),
+        )
+        .str("kernel", tasks.iter().map(|task| task.kernel.as_str()))
+        .f64("c", tasks.iter().map(|task| task.c))
+        .f64("gamma", tasks.iter().map(|task| task.gamma))
+        .opt_f64("cv_accuracy", tasks.iter().map(|task| task.cv_accuracy))
+        .u32("n_support", tasks.iter().map(|task| count(task.n_support)))
+        .f64("bias", tasks.iter().map(|task| task.bias))
+        .f64("accuracy", tasks.iter().map(|task| task.accuracy))
+}

@@ -1,0 +1,295 @@
+//! Stage `report`: accuracies.
+//!
+//! | reads | |
+//! | --- | --- |
+//! | `predictions.parquet` | of stage `probes` |
+//!
+//! | writes `report.parquet` | type | |
+//! | --- | --- | --- |
+//! | `level` | string | `overall`, `cluster`, `subcluster` or `task` |
+//! | `name` | string | `all` at the level `overall` |
+//! | `n` | u32 | test rows |
+//! | `accuracy` | f64 | share of right predictions among them |
+//! | `mean_task_accuracy` | f64 | mean of the accuracies of the tasks in it |
+
+use std::fmt;
+
+use super::probes::{PREDICTIONS, Prediction, Probes};
+use super::{Context, Made, Name, Objects, Stage, part};
+use crate::artifact::Table;
+use crate::cache::{KeyBuilder, Request};
+use crate::error::Error;
+use crate::stats::accuracy;
+
+/// The name of this stage's output.
+pub const REPORT: &str = "report.parquet";
+
+/// Scores predictions at every level.
+pub struct ReportStage<'a> {
+    /// The predictions.
+    pub probes: &'a Made<Probes>,
+}
+
+/// How far rows are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// All of them.
+    Overall,
+    /// By cluster.
+    Cluster,
+    /// By subcluster; rows without one are in none.
+    Subcluster,
+    /// By task.
+    Task,
+}
+
+impl Level {
+    /// All levels, the coarsest first.
+    pub const ALL: [Level; 4] = [
+        Level::Overall,
+        Level::Cluster,
+        Level::Subcluster,
+        Level::Task,
+    ];
+
+    /// The level as text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Level::Overall => "overall",
+            Level::Cluster => "cluster",
+            Level::Subcluster => "subcluster",
+            Level::Task => "task",
+        }
+    }
+
+    /// The group of this level that `prediction` belongs to.
+    fn group(self, prediction: &Prediction) -> Option<&str> {
+        match self {
+            Level::Overall => Some("all"),
+            Level::Cluster => Some(&prediction.cluster),
+            Level::Subcluster => prediction.subcluster.as_deref(),
+            Level::Task => Some(&prediction.task),
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The predictions of one group, for whatever is computed group by group.
+#[derive(Debug)]
+pub struct Group<'a> {
+    /// The group's level.
+    pub level: Level,
+    /// Its name.
+    pub name: &'a str,
+    /// Its predictions, in their order.
+    pub predictions: Vec<&'a Prediction>,
+}
+
+/// The groups of every level, the coarsest level first, groups by first appearance.
+pub fn groups(predictions: &[Prediction]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for level in Level::ALL {
+        let first = groups.len();
+        let mut places = std::collections::BTreeMap::new();
+        for prediction in predictions {
+            let Some(name) = level.group(prediction) else {
+                continue;
+            };
+            let place = *places.entry(name).or_insert_with(|| {
+                groups.push(Group {
+                    level,
+                    name,
+                    predictions: Vec::new(),
+                });
+                groups.len() - 1 - first
+            });
+            groups[first + place].predictions.push(prediction);
+        }
+    }
+    groups
+}
+
+/// The accuracy of one group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accuracy {
+    /// The group's level.
+    pub level: String,
+    /// Its name.
+    pub name: String,
+    /// Its test rows.
+    pub n: usize,
+    /// The share of right predictions among them: `BioBench`'s number.
+    pub accuracy: f64,
+    /// The mean over its tasks: the number of NeWT's paper.
+    pub mean_task_accuracy: f64,
+}
+
+/// What this stage makes: every group's accuracy, the overall one first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// One per group.
+    pub groups: Vec<Accuracy>,
+}
+
+impl Report {
+    /// The groups of one level.
+    pub fn level(&self, level: Level) -> impl Iterator<Item = &Accuracy> {
+        self.groups
+            .iter()
+            .filter(move |group| group.level == level.as_str())
+    }
+}
+
+impl Stage for ReportStage<'_> {
+    const NAME: Name = Name::Report;
+    const VERSION: u32 = 1;
+    type Output = Report;
+
+    fn request(&self) -> Request {
+        KeyBuilder::new(Self::NAME.as_str(), Self::VERSION)
+            .input(PREDICTIONS, self.probes.digest(PREDICTIONS))
+            .finish()
+    }
+
+    fn run(&self, _context: Context<'_>) -> Result<Report, Error> {
+        let groups = groups(&self.probes.output.predictions)
+            .into_iter()
+            .map(|group| {
+                let scores: Vec<(&str, f64)> = group
+                    .predictions
+                    .iter()
+                    .map(|row| (row.task.as_str(), row.score()))
+                    .collect();
+                let plain: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
+                Accuracy {
+                    level: group.level.to_string(),
+                    name: group.name.to_owned(),
+                    n: scores.len(),
+                    // A group exists by the predictions in it.
+                    accuracy: accuracy::micro(&plain).unwrap_or(0.0),
+                    mean_task_accuracy: accuracy::mean_over_tasks(&scores).unwrap_or(0.0),
+                }
+            })
+            .collect();
+        Ok(Report { groups })
+    }
+
+    fn encode(report: &Report) -> Result<Objects, Error> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "no more rows than a labels file, which stay below 2^32"
+        )]
+        let n = report.groups.iter().map(|group| group.n as u32);
+        let table = Table::new()
+            .str(
+                "level",
+                report.groups.iter().map(|group| group.level.as_str()),
+            )
+            .str(
+                "name",
+                report.groups.iter().map(|group| group.name.as_str()),
+            )
+            .u32("n", n)
+            .f64("accuracy", report.groups.iter().map(|group| group.accuracy))
+            .f64(
+                "mean_task_accuracy",
+                report.groups.iter().map(|group| group.mean_task_accuracy),
+            );
+        Ok(Objects::from([(REPORT.to_owned(), table.to_parquet()?)]))
+    }
+
+    fn decode(objects: &Objects) -> Result<Report, Error> {
+        let table = Table::from_parquet(part(objects, Self::NAME, REPORT)?)?;
+        let (level, name, n) = (
+            table.get_str("level")?,
+            table.get_str("name")?,
+            table.get_u32("n")?,
+        );
+        let (accuracy, mean_task) = (
+            table.get_f64("accuracy")?,
+            table.get_f64("mean_task_accuracy")?,
+        );
+        let groups = (0..level.len())
+            .map(|row| Accuracy {
+                level: level[row].clone(),
+                name: name[row].clone(),
+                n: n[row] as usize,
+                accuracy: accuracy[row],
+                mean_task_accuracy: mean_task[row],
+            })
+            .collect();
+        Ok(Report { groups })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::interrupt::Interrupt;
+    use crate::progress::Silent;
+
+    fn prediction(task: &str, subcluster: Option<&str>, right: bool) -> Prediction {
+        Prediction {
+            img_id: "i".to_owned(),
+            task: task.to_owned(),
+            cluster: "c".to_owned(),
+            subcluster: subcluster.map(str::to_owned),
+            y_true: 1,
+            y_pred: u8::from(right),
+            decision: 0.0,
+        }
+    }
+
+    #[test]
+    fn the_mean_over_rows_and_the_mean_over_tasks_differ_where_tasks_differ_in_size() {
+        let predictions = vec![
+            prediction("big", None, true),
+            prediction("big", None, true),
+            prediction("big", None, true),
+            prediction("small", Some("s"), false),
+        ];
+        let probes = Made {
+            output: Probes {
+                predictions,
+                tasks: Vec::new(),
+            },
+            digests: BTreeMap::new(),
+        };
+        let context = Context {
+            progress: &Silent,
+            interrupt: &Interrupt::default(),
+        };
+        let report = ReportStage { probes: &probes }.run(context).unwrap();
+        let overall = &report.groups[0];
+        assert_eq!(
+            (overall.n, overall.accuracy, overall.mean_task_accuracy),
+            (4, 0.75, 0.5)
+        );
+        let names: Vec<(&str, &str)> = report
+            .groups
+            .iter()
+            .map(|group| (group.level.as_str(), group.name.as_str()))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("overall", "all"),
+                ("cluster", "c"),
+                ("subcluster", "s"),
+                ("task", "big"),
+                ("task", "small")
+            ]
+        );
+        assert_eq!(
+            ReportStage::decode(&ReportStage::encode(&report).unwrap()).unwrap(),
+            report
+        );
+    }
+}

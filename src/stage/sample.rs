@@ -1,0 +1,194 @@
+//! Stage `sample`: the rows that take part.
+//!
+//! | reads | |
+//! | --- | --- |
+//! | `labels.parquet` | of stage `labels` |
+//!
+//! | writes `sample.parquet` | type | |
+//! | --- | --- | --- |
+//! | `row` | u32 | index into the labels' rows, in the reference's order |
+
+use super::labels::LABELS;
+use super::{Context, Made, Name, Objects, Stage, part};
+use crate::artifact::Table;
+use crate::cache::{KeyBuilder, Request};
+use crate::error::Error;
+use crate::newt::labels::Labels;
+use crate::newt::sampling;
+
+/// The name of this stage's output.
+pub const SAMPLE: &str = "sample.parquet";
+
+/// Draws train rows per task.
+#[derive(Debug)]
+pub struct SampleStage<'a> {
+    /// The labels.
+    pub labels: &'a Made<Labels>,
+    /// Train rows per task; `<= 0` for all.
+    pub n_train: i64,
+    /// Seed of the draw.
+    pub seed: u64,
+    /// Which tasks are kept after the draw, which is always made for all of them.
+    pub tasks: Option<&'a glob::Pattern>,
+}
+
+/// Indices into the labels' rows: all test rows, then the train rows task by task; or, without a
+/// draw, all rows in file order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// The indices.
+    pub rows: Vec<usize>,
+}
+
+impl Stage for SampleStage<'_> {
+    const NAME: Name = Name::Sample;
+    const VERSION: u32 = 1;
+    const IS_CHEAP: bool = true;
+    type Output = Sample;
+
+    fn request(&self) -> Request {
+        // Without a draw the seed has no say.
+        let draw = (self.n_train > 0).then_some((self.n_train, self.seed));
+        KeyBuilder::new(Self::NAME.as_str(), Self::VERSION)
+            .param("n_train", draw.map(|(n_train, _)| n_train))
+            .param("seed", draw.map(|(_, seed)| seed))
+            .param("tasks", self.tasks.map(glob::Pattern::as_str))
+            .input(LABELS, self.labels.digest(LABELS))
+            .finish()
+    }
+
+    fn run(&self, _context: Context<'_>) -> Result<Sample, Error> {
+        let labels = &self.labels.output;
+        let mut rows = sampling::sample(labels, self.n_train, self.seed)?;
+        if let Some(pattern) = self.tasks {
+            rows.retain(|row| pattern.matches(&labels.rows[*row].task));
+            if rows.is_empty() {
+                return Err(Error::NoTaskMatches {
+                    pattern: pattern.as_str().to_owned(),
+                    n_tasks: labels.tasks().len(),
+                });
+            }
+        }
+        Ok(Sample { rows })
+    }
+
+    fn encode(sample: &Sample) -> Result<Objects, Error> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a labels file of 2^32 rows exceeds any CSV reader's memory"
+        )]
+        let rows = sample.rows.iter().map(|row| *row as u32);
+        Ok(Objects::from([(
+            SAMPLE.to_owned(),
+            Table::new().u32("row", rows).to_parquet()?,
+        )]))
+    }
+
+    fn decode(objects: &Objects) -> Result<Sample, Error> {
+        let table = Table::from_parquet(part(objects, Self::NAME, SAMPLE)?)?;
+        Ok(Sample {
+            rows: table
+                .get_u32("row")?
+                .into_iter()
+                .map(|row| row as usize)
+                .collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::cache::Digest;
+    use crate::interrupt::Interrupt;
+    use crate::newt::labels::{LabelRow, Split};
+    use crate::progress::Silent;
+
+    fn labels() -> Made<Labels> {
+        let row = |task: &str, index: usize, split| LabelRow {
+            id: format!("{task}{index}"),
+            task: task.to_owned(),
+            cluster: "c".to_owned(),
+            subcluster: None,
+            label: u8::from(index % 2 == 1),
+            split,
+        };
+        let rows = ["a", "b"]
+            .into_iter()
+            .flat_map(|task| {
+                (0..20).map(move |index| {
+                    row(
+                        task,
+                        index,
+                        if index < 12 {
+                            Split::Train
+                        } else {
+                            Split::Test
+                        },
+                    )
+                })
+            })
+            .collect();
+        Made {
+            output: Labels { rows },
+            digests: BTreeMap::from([(LABELS.to_owned(), Digest::of(b"labels"))]),
+        }
+    }
+
+    fn stage<'a>(
+        labels: &'a Made<Labels>,
+        n_train: i64,
+        seed: u64,
+        tasks: Option<&'a glob::Pattern>,
+    ) -> SampleStage<'a> {
+        SampleStage {
+            labels,
+            n_train,
+            seed,
+            tasks,
+        }
+    }
+
+    #[test]
+    fn a_task_keeps_its_rows_when_others_are_left_out() {
+        let labels = labels();
+        let context = Context {
+            progress: &Silent,
+            interrupt: &Interrupt::default(),
+        };
+        let pattern = glob::Pattern::new("b").unwrap();
+        let all = stage(&labels, 4, 17, None).run(context).unwrap();
+        let some = stage(&labels, 4, 17, Some(&pattern)).run(context).unwrap();
+        let of_b: Vec<usize> = all
+            .rows
+            .into_iter()
+            .filter(|row| labels.output.rows[*row].task == "b")
+            .collect();
+        assert_eq!(some.rows, of_b);
+    }
+
+    #[test]
+    fn the_seed_matters_only_where_rows_are_drawn() {
+        let labels = labels();
+        let key = |n_train, seed| stage(&labels, n_train, seed, None).request().key;
+        assert_eq!(key(-1, 17), key(0, 18));
+        assert_ne!(key(4, 17), key(4, 18));
+        assert_ne!(key(4, 17), key(5, 17));
+    }
+
+    #[test]
+    fn a_pattern_without_a_task_is_an_error() {
+        let labels = labels();
+        let pattern = glob::Pattern::new("z*").unwrap();
+        let context = Context {
+            progress: &Silent,
+            interrupt: &Interrupt::default(),
+        };
+        let error = stage(&labels, -1, 17, Some(&pattern))
+            .run(context)
+            .unwrap_err();
+        assert_eq!(error.to_string(), "--tasks z*: matches none of the 2 tasks");
+    }
+}

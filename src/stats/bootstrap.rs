@@ -1,0 +1,258 @@
+//! Bootstrap means of a model's scores and their percentile interval, as NumPy computes them.
+
+use crate::random::Generator;
+
+/// The most scores whose sums f32 holds exactly, so that the order of summation does not matter.
+const MAX_SCORES: usize = 1 << 24;
+
+/// Why there is no bootstrap.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// Nothing to draw from.
+    #[error("bootstrap: 0 scores, expected at least 1")]
+    NoScores,
+    /// More scores than f32 sums are exact for.
+    #[error("bootstrap: {n} scores, expected at most {MAX_SCORES}")]
+    TooManyScores {
+        /// How many scores there are.
+        n: usize,
+    },
+    /// A score that is not one of a right or a wrong prediction.
+    #[error("bootstrap: score {index} is `{score}`, expected `0` or `1`")]
+    NotBinary {
+        /// Its place in the slice.
+        index: usize,
+        /// Its value.
+        score: f32,
+    },
+    /// Nothing to take percentiles of.
+    #[error("bootstrap: 0 resamples, expected at least 1 for an interval")]
+    NoResamples,
+    /// A mean that no scores have.
+    #[error("bootstrap: mean of resample {index} is `{mean}`, expected a finite number")]
+    NotFinite {
+        /// The resample.
+        index: usize,
+        /// Its mean.
+        mean: f32,
+    },
+    /// An error rate outside of (0, 1).
+    #[error("bootstrap: `alpha` is `{alpha}`, expected more than `0` and less than `1`")]
+    Alpha {
+        /// The rate that was asked for.
+        alpha: f64,
+    },
+}
+
+impl Error {
+    /// Says what to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoResamples => Some("set `bootstrap.resamples` to `1` or more".to_owned()),
+            Self::Alpha { .. } => {
+                Some("set `bootstrap.alpha` to `0.05` for a 95% interval".to_owned())
+            }
+            Self::NoScores
+            | Self::TooManyScores { .. }
+            | Self::NotBinary { .. }
+            | Self::NotFinite { .. } => None,
+        }
+    }
+}
+
+/// A percentile interval: two float32 values of NumPy's, widened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// The quantile at `alpha / 2`.
+    pub low: f64,
+    /// The quantile at `1 - alpha / 2`.
+    pub high: f64,
+}
+
+/// Returns the mean score of each of `resamples` draws with replacement, each as large as `scores`.
+///
+/// `scores`: `[n]` f32, each 0 or 1, sorted by image id. The draws depend on `n` and `seed` only:
+/// models with the same images are resampled alike, and their means can be compared pairwise.
+///
+/// # Errors
+/// [`Error::NoScores`], [`Error::TooManyScores`] or [`Error::NotBinary`].
+///
+/// Source: `biobench.newt.bootstrap_scores` with `np.random.default_rng(seed)`; `mean(axis=1)` of
+/// NumPy 2.4 on float32.
+pub fn bootstrap_means(scores: &[f32], resamples: usize, seed: u64) -> Result<Vec<f32>, Error> {
+    let n = scores.len();
+    if n == 0 {
+        return Err(Error::NoScores);
+    }
+    let Some(high) = i32::try_from(n).ok().filter(|_| n <= MAX_SCORES) else {
+        return Err(Error::TooManyScores { n });
+    };
+    let hits = hits(scores)?;
+
+    let mut rng = Generator::new(seed);
+    let resample_mean = |_| {
+        let drawn = rng.integers_i32(0, high, n);
+        let n_hits: u32 = drawn
+            .into_iter()
+            .map(|index| u32::from(hits[index.unsigned_abs() as usize]))
+            .sum();
+        n_hits as f32 / n as f32
+    };
+    Ok((0..resamples).map(resample_mean).collect())
+}
+
+/// Returns the interval that leaves out a share of `alpha / 2` of the means at each end.
+///
+/// `means`: `[resamples]` f32 in any order. Equals `np.quantile(means, alpha / 2)` and
+/// `np.quantile(means, 1 - alpha / 2)` bit for bit: NumPy finds the place between two means in
+/// float64 and interpolates in float32. Two near relatives are not meant: `np.percentile` may
+/// differ in the last bit, since `100 * q / 100` is not always `q`; and with both quantiles in one
+/// list, either function interpolates in float64.
+///
+/// # Errors
+/// [`Error::Alpha`], [`Error::NoResamples`] or [`Error::NotFinite`].
+///
+/// Source: `numpy/lib/_function_base_impl.py` of NumPy 2.4, method `linear`.
+pub fn interval(means: &[f32], alpha: f64) -> Result<Interval, Error> {
+    if !(alpha > 0.0 && alpha < 1.0) {
+        return Err(Error::Alpha { alpha });
+    }
+    if let Some(index) = means.iter().position(|mean| !mean.is_finite()) {
+        return Err(Error::NotFinite {
+            index,
+            mean: means[index],
+        });
+    }
+    let mut sorted = means.to_vec();
+    sorted.sort_unstable_by(f32::total_cmp);
+    let quantile = |q| quantile(&sorted, q).ok_or(Error::NoResamples);
+    Ok(Interval {
+        low: f64::from(quantile(alpha / 2.0)?),
+        high: f64::from(quantile(1.0 - alpha / 2.0)?),
+    })
+}
+
+/// Checks the scores and packs them, so that more of them stay in the processor's cache.
+fn hits(scores: &[f32]) -> Result<Vec<u8>, Error> {
+    let hit = |(index, &score)| match score {
+        0.0 => Ok(0),
+        1.0 => Ok(1),
+        _ => Err(Error::NotBinary { index, score }),
+    };
+    scores.iter().enumerate().map(hit).collect()
+}
+
+/// NumPy's linear quantile of sorted values, `q` a Python float in [0, 1]; `None` without values.
+fn quantile(sorted: &[f32], q: f64) -> Option<f32> {
+    let last = sorted.len().checked_sub(1)?;
+    let place = last as f64 * q;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 <= place <= last, and the fraction is taken up by `t`"
+    )]
+    let below = place as usize;
+    let t = place - place.floor();
+
+    let a = sorted[below];
+    let b = sorted[last.min(below + 1)];
+    // From the nearer end, so that the result does not leave [a, b].
+    Some(if t < 0.5 {
+        a + (b - a) * weak(t)
+    } else {
+        b - (b - a) * weak(1.0 - t)
+    })
+}
+
+/// Rounds a Python float as NumPy does where it meets a float32.
+#[expect(clippy::cast_possible_truncation, reason = "the rounding is NumPy's")]
+fn weak(value: f64) -> f32 {
+    value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(error: &Error) -> String {
+        match error.hint() {
+            Some(hint) => format!("{error}; hint: {hint}"),
+            None => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn means_depend_on_the_seed_and_on_nothing_that_changes() {
+        let scores: Vec<f32> = (0..50_u8).map(|i| f32::from(i % 2)).collect();
+        let means = bootstrap_means(&scores, 20, 17).unwrap();
+        assert_eq!(means.len(), 20);
+        assert_eq!(means, bootstrap_means(&scores, 20, 17).unwrap());
+        assert_eq!(means[..7], bootstrap_means(&scores, 7, 17).unwrap());
+        assert_ne!(means, bootstrap_means(&scores, 20, 18).unwrap());
+    }
+
+    #[test]
+    fn no_resamples_give_no_means_and_no_interval() {
+        let means = bootstrap_means(&[1.0], 0, 17).unwrap();
+        assert!(means.is_empty());
+        assert_eq!(
+            message(&interval(&means, 0.05).unwrap_err()),
+            "bootstrap: 0 resamples, expected at least 1 for an interval; \
+             hint: set `bootstrap.resamples` to `1` or more"
+        );
+    }
+
+    #[test]
+    fn scores_that_cannot_be_resampled_are_refused() {
+        let refused = |scores: &[f32]| message(&bootstrap_means(scores, 1, 17).unwrap_err());
+        assert_eq!(refused(&[]), "bootstrap: 0 scores, expected at least 1");
+        assert_eq!(
+            refused(&[1.0, 0.0, 0.5]),
+            "bootstrap: score 2 is `0.5`, expected `0` or `1`"
+        );
+        assert_eq!(
+            refused(&[f32::NAN]),
+            "bootstrap: score 0 is `NaN`, expected `0` or `1`"
+        );
+        assert_eq!(
+            refused(&vec![1.0; MAX_SCORES + 1]),
+            "bootstrap: 16777217 scores, expected at most 16777216"
+        );
+    }
+
+    #[test]
+    fn the_most_scores_are_counted_exactly() {
+        assert_eq!(
+            bootstrap_means(&vec![1.0; MAX_SCORES], 1, 17).unwrap(),
+            [1.0]
+        );
+    }
+
+    #[test]
+    fn alpha_outside_of_zero_and_one_is_refused() {
+        for alpha in [0.0, 1.0, -0.05, f64::NAN, f64::INFINITY] {
+            let expected = format!(
+                "bootstrap: `alpha` is `{alpha}`, expected more than `0` and less than `1`; \
+                 hint: set `bootstrap.alpha` to `0.05` for a 95% interval"
+            );
+            assert_eq!(message(&interval(&[0.5], alpha).unwrap_err()), expected);
+        }
+    }
+
+    #[test]
+    fn means_that_are_no_numbers_are_refused() {
+        assert_eq!(
+            message(&interval(&[0.5, f32::NAN], 0.05).unwrap_err()),
+            "bootstrap: mean of resample 1 is `NaN`, expected a finite number"
+        );
+    }
+
+    #[test]
+    fn interval_does_not_depend_on_the_order_of_the_means() {
+        let means = [0.4, 0.1, 0.3, 0.2, 0.5];
+        let interval_of = |means: &[f32]| interval(means, 0.5).unwrap();
+        let Interval { low, high } = interval_of(&means);
+        assert_eq!((low, high), (f64::from(0.2_f32), f64::from(0.4_f32)));
+        assert_eq!(interval_of(&[0.1, 0.2, 0.3, 0.4, 0.5]), interval_of(&means));
+    }
+}

@@ -1,0 +1,4 @@
+//! From scores to the numbers of the report; pure functions, equal for any number of threads.
+
+pub mod accuracy;
+pub mod bootstrap;

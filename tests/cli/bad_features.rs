@@ -1,0 +1,78 @@
+//! Feature files that cannot be used.
+
+use crate::sandbox::{Finished, Sandbox, precomputed, write_features};
+
+const DIM: usize = 4;
+
+/// Runs on a features file made of the good one's ids and rows.
+fn run(change: impl Fn(&mut Vec<String>, &mut Vec<f32>)) -> Finished {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, DIM);
+    let bytes = fs_err::read(sandbox.path("features.safetensors")).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let ids = header.metadata().as_ref().unwrap()["ids"].clone();
+    let mut ids: Vec<String> = serde_json::from_str(&ids).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut values: Vec<f32> = tensors
+        .tensor("features")
+        .unwrap()
+        .data()
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect();
+    change(&mut ids, &mut values);
+    write_features(&sandbox.path("features.safetensors"), &ids, &values, DIM);
+    sandbox.run(&["run", "mine.toml"])
+}
+
+fn run_bytes(change: impl Fn(Vec<u8>) -> Vec<u8>) -> Finished {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, DIM);
+    let bytes = fs_err::read(sandbox.path("features.safetensors")).unwrap();
+    sandbox.write("features.safetensors", change(bytes));
+    sandbox.run(&["run", "mine.toml"])
+}
+
+#[test]
+fn a_missing_file() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, DIM);
+    fs_err::remove_file(sandbox.path("features.safetensors")).unwrap();
+    crate::assert_run!(sandbox.run(&["run", "mine.toml"]), @"");
+}
+
+#[test]
+fn nan_and_zero_rows() {
+    crate::assert_run!(run(|_, values| { values[5] = f32::NAN; values[8..12].fill(0.0); }), @"");
+}
+
+#[test]
+fn missing_ids() {
+    crate::assert_run!(run(|ids, values| { ids.truncate(38); values.truncate(38 * DIM); }), @"");
+}
+
+#[test]
+fn extra_ids() {
+    crate::assert_run!(run(|ids, values| { ids.push("stranger".to_owned()); values.extend([0.5; DIM]); }), @"");
+}
+
+#[test]
+fn duplicate_ids() {
+    crate::assert_run!(run(|ids, _| ids[3] = ids[2].clone()), @"");
+}
+
+#[test]
+fn more_ids_than_rows() {
+    crate::assert_run!(run(|ids, _| ids.push("t9-00".to_owned())), @"");
+}
+
+#[test]
+fn a_file_cut_short() {
+    crate::assert_run!(run_bytes(|bytes| bytes[..bytes.len() - 100].to_vec()), @"");
+    crate::assert_run!(run_bytes(|bytes| bytes[..5].to_vec()), @"");
+}
+
+#[test]
+fn a_header_that_lies_about_its_length() {
+    crate::assert_run!(run_bytes(|mut bytes| { bytes[..8].copy_from_slice(&(1_u64 << 60).to_le_bytes()); bytes }), @"");
+}

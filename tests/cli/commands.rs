@@ -1,0 +1,182 @@
+//! The small commands, and how output behaves.
+
+use crate::sandbox::{Sandbox, precomputed};
+
+#[test]
+fn quiet_and_json_leave_one_document_on_standard_output_and_nothing_on_standard_error() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let finished = sandbox.run(&["run", "mine.toml", "--quiet", "--json"]);
+    assert_eq!(finished.code, Some(0));
+    assert_eq!(finished.stderr, "");
+    let document: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(document["out"], "results/mine");
+    assert_eq!(document["experiments"][0]["model"]["org"], "precomputed");
+    assert_eq!(
+        document["experiments"][0]["stages"][2]["images_extracted"],
+        0
+    );
+}
+
+#[test]
+fn a_run_lists_its_stages_on_standard_error_and_its_table_on_standard_output() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let finished = sandbox.run(&["run", "mine.toml"]);
+    crate::assert_run!(finished, @"");
+}
+
+#[test]
+fn a_sweep_has_a_line_per_experiment() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let finished = sandbox.run(&[
+        "run",
+        "mine.toml",
+        "--quiet",
+        "--set",
+        "sample.n_train=[-1, 4]",
+        "--set",
+        "sample.seed=[1, 2]",
+        "--set",
+        "probe.c=[0.1, 1.0]",
+    ]);
+    crate::assert_run!(finished, @"");
+}
+
+#[test]
+fn a_plan_says_why_each_stage_would_run() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    crate::assert_run!(sandbox.run(&["plan", "mine.toml"]), @"");
+    sandbox.json(&["run", "mine.toml"]);
+    crate::assert_run!(sandbox.run(&["run", "mine.toml", "--dry-run", "--set", "sample.n_train=4"]), @"");
+}
+
+#[test]
+fn the_cache_folder_comes_from_the_flag_then_the_environment_then_the_xdg_folder() {
+    let sandbox = Sandbox::new();
+    let path = |arguments: &[&str], environment: Option<&str>| {
+        let mut command = sandbox.command(&[&["cache", "path"], arguments].concat());
+        command
+            .env_remove("NEWT_PIPE_CACHE")
+            .env("XDG_CACHE_HOME", "/xdg");
+        if let Some(dir) = environment {
+            command.env("NEWT_PIPE_CACHE", dir);
+        }
+        sandbox.finish(command).stdout
+    };
+    assert_eq!(
+        path(&["--cache-dir", "/flag"], Some("/environment")),
+        "/flag\n"
+    );
+    assert_eq!(path(&[], Some("/environment")), "/environment\n");
+    assert_eq!(path(&[], None), "/xdg/newt-pipe\n");
+}
+
+#[test]
+fn completions_name_every_command() {
+    let script = Sandbox::new().run(&["completions", "bash"]).stdout;
+    for command in ["run", "plan", "data", "features", "cache", "completions"] {
+        assert!(
+            script.contains(&format!("newt__pipe__subcmd__{command}")) || script.contains(command)
+        );
+    }
+}
+
+#[test]
+fn a_drawn_data_set_passes_its_own_check_and_is_drawn_once() {
+    let sandbox = Sandbox::new();
+    let draw = [
+        "data",
+        "synth",
+        "drawn",
+        "--images-per-task",
+        "8",
+        "--quiet",
+    ];
+    assert_eq!(
+        sandbox.run(&draw).stdout,
+        "drawn: 96 images, 12 tasks, drawn\n"
+    );
+    assert_eq!(
+        sandbox.run(&draw).stdout,
+        "drawn: 96 images, 12 tasks, was there already\n"
+    );
+    let checked = sandbox.run(&["data", "check", "drawn", "--quiet"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stdout);
+    assert!(
+        checked.stdout.ends_with("no problem found\n"),
+        "{}",
+        checked.stdout
+    );
+}
+
+#[test]
+fn a_check_lists_every_bad_image_and_fails() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&[
+        "data",
+        "synth",
+        "drawn",
+        "--images-per-task",
+        "8",
+        "--task",
+        "flower_blue_or_red",
+    ]);
+    let images = sandbox.path("drawn/newt2021_images");
+    let mut names: Vec<String> = images
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    fs_err::remove_file(images.join(&names[0])).unwrap();
+    sandbox.write(&format!("drawn/newt2021_images/{}", names[1]), b"");
+    let whole = fs_err::read(images.join(&names[2])).unwrap();
+    sandbox.write(
+        &format!("drawn/newt2021_images/{}", names[2]),
+        &whole[..whole.len() / 2],
+    );
+    let finished = sandbox.run(&["data", "check", "drawn"]);
+    assert_eq!(finished.code, Some(3));
+    for (name, problem) in names.iter().zip(["missing", "empty file", "truncated"]) {
+        let line = finished
+            .stdout
+            .lines()
+            .find(|line| line.contains(name.as_str()))
+            .unwrap();
+        assert!(line.contains(problem), "{line}");
+    }
+    assert!(finished.stdout.ends_with("3 problems found\n"));
+}
+
+#[test]
+fn exported_features_give_the_same_predictions_as_the_features_they_were_read_from() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    sandbox.json(&["run", "mine.toml", "--out", "first"]);
+    assert_eq!(
+        sandbox
+            .run(&["features", "export", "mine.toml", "-o", "again.safetensors"])
+            .code,
+        Some(0)
+    );
+    let again = "model.ckpt=again.safetensors";
+    let document = sandbox.json(&["run", "mine.toml", "--set", again, "--out", "second"]);
+    // The rows are the same, so nothing after them is computed again.
+    assert_eq!(document["experiments"][0]["stages"][3]["status"], "cached");
+}
+
+#[test]
+fn a_reader_that_stops_reading_is_no_error() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["completions", "bash"]);
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}

@@ -1,0 +1,106 @@
+//! Pipeline files and flags that are wrong.
+
+use crate::sandbox::{Sandbox, precomputed};
+
+fn run(arguments: &[&str]) -> crate::sandbox::Finished {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    sandbox.run(&[&["run", "mine.toml"], arguments].concat())
+}
+
+#[test]
+fn an_unknown_key_names_file_line_and_the_nearest_key() {
+    let sandbox = Sandbox::new();
+    sandbox.write("bad.toml", "[data]\nroot = \"data\"\n\n[model]\norg = \"random\"\nckpt = \"x\"\n\n[probe]\nkernal = \"rbf\"\n");
+    crate::assert_run!(sandbox.run(&["run", "bad.toml"]), @"");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    crate::assert_run!(Sandbox::new().run(&["run", "none.toml"]), @"");
+}
+
+#[test]
+fn a_value_out_of_range_is_shown_with_what_is_expected() {
+    crate::assert_run!(run(&["--set", "probe.c=-1"]), @"");
+    crate::assert_run!(run(&["--set", "bootstrap.alpha=1.5"]), @"");
+    crate::assert_run!(run(&["--set", "probe.kernel=[\"rbf\", \"cosine\"]"]), @"");
+}
+
+#[test]
+fn one_train_row_is_refused() {
+    crate::assert_run!(run(&["--set", "sample.n_train=1"]), @"");
+}
+
+#[test]
+fn a_pattern_that_no_task_fits_is_refused() {
+    crate::assert_run!(run(&["--tasks", "ml_*"]), @"");
+}
+
+#[test]
+fn a_results_folder_with_other_files_is_left_alone() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    sandbox.write("notes/thesis.tex", "draft");
+    crate::assert_run!(sandbox.run(&["run", "mine.toml", "--out", "notes"]), @"");
+    assert_eq!(
+        fs_err::read_to_string(sandbox.path("notes/thesis.tex")).unwrap(),
+        "draft"
+    );
+}
+
+#[test]
+fn every_key_of_the_default_file_has_the_default_that_it_shows() {
+    let sandbox = Sandbox::new();
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/default.toml");
+    let minimal = "[data]\nroot = \"ROOT\"\n[model]\norg = \"timm\"\nckpt = \"CKPT\"\n";
+    sandbox.write("minimal.toml", minimal);
+    let same = ["--set", "data.root=ROOT", "--set", "model.ckpt=CKPT"];
+    let spelled = |file: &str| sandbox.run(&[&["plan", "--full", file], &same[..]].concat());
+    let (written, left_out) = (spelled(default), spelled("minimal.toml"));
+    assert_eq!(written.code, Some(0), "{}", written.stderr);
+    assert_eq!(written.stdout, left_out.stdout);
+    // The optional lines are comments; uncommented they must be keys that the program knows.
+    let text = fs_err::read_to_string(default).unwrap();
+    let probe = text
+        .split("[probe]")
+        .nth(1)
+        .unwrap()
+        .split("[bootstrap]")
+        .next()
+        .unwrap();
+    let keys: String = probe
+        .lines()
+        .take_while(|line| !line.contains("A search of your own"))
+        .filter_map(|line| {
+            line.strip_prefix("# ")
+                .filter(|rest| rest.contains(" = ") && !rest.contains("C = 1"))
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    sandbox.write("all.toml", format!("{minimal}[probe]\n{keys}"));
+    let all = spelled("all.toml");
+    assert_eq!(all.code, Some(0), "{}", all.stderr);
+    assert_eq!(all.stdout, left_out.stdout);
+}
+
+#[test]
+fn a_spelled_out_pipeline_means_what_it_was_spelled_out_from() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let sets = [
+        "--set",
+        "sample.n_train=12",
+        "--set",
+        "probe.class_weight=balanced",
+        "--set",
+        "probe.tol=1e-4",
+    ];
+    let once = sandbox.run(&[&["plan", "--full", "mine.toml"], &sets[..]].concat());
+    assert_eq!(once.code, Some(0), "{}", once.stderr);
+    sandbox.write("spelled.toml", &once.stdout);
+    assert_eq!(
+        sandbox.run(&["plan", "--full", "spelled.toml"]).stdout,
+        once.stdout
+    );
+}

@@ -1,0 +1,191 @@
+//! Runs that are cut short: by a signal, by a kill, by a full disk.
+#![cfg(feature = "torch")]
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::sandbox::{Sandbox, statuses};
+
+const PIPELINE: &str =
+    "[data]\nroot = \"data\"\n\n[model]\norg = \"random\"\nckpt = \"vit_tiny_patch16_224\"\n";
+
+fn sandbox(images_per_task: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let drawn = sandbox.run(&[
+        "data",
+        "synth",
+        "data",
+        "--images-per-task",
+        images_per_task,
+    ]);
+    assert_eq!(drawn.code, Some(0), "{}", drawn.stderr);
+    sandbox.write("mine.toml", PIPELINE);
+    sandbox
+}
+
+/// Starts a run and waits until the first shard is in the cache.
+fn start_and_wait_for_a_shard(sandbox: &Sandbox) -> Child {
+    let mut command = sandbox.command(&["run", "mine.toml"]);
+    let child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while n_shards(sandbox) == 0 {
+        assert!(
+            started.elapsed() < Duration::from_secs(300),
+            "no shard after five minutes"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child
+}
+
+fn n_shards(sandbox: &Sandbox) -> usize {
+    let Ok(folders) = sandbox.path("cache/features").read_dir() else {
+        return 0;
+    };
+    folders
+        .flatten()
+        .filter_map(|folder| folder.path().read_dir().ok())
+        .flatten()
+        .flatten()
+        .count()
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .args(["-s", name, &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+fn predictions(sandbox: &Sandbox, out: &str) -> Vec<u8> {
+    fs_err::read(sandbox.path(out).join("predictions.parquet")).unwrap()
+}
+
+#[test]
+fn what_was_extracted_before_a_kill_is_not_extracted_again_and_nothing_changes() {
+    let sandbox = sandbox("80");
+    let mut child = start_and_wait_for_a_shard(&sandbox);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!sandbox.path("results/mine").exists());
+
+    let resumed = sandbox.json(&["run", "mine.toml", "--out", "resumed"]);
+    let counts = &resumed["experiments"][0]["stages"][2];
+    assert!(counts["images_reused"].as_u64().unwrap() > 0, "{counts}");
+    assert_eq!(
+        counts["images_extracted"].as_u64().unwrap() + counts["images_reused"].as_u64().unwrap(),
+        960
+    );
+
+    sandbox.json(&[
+        "run",
+        "mine.toml",
+        "--out",
+        "undisturbed",
+        "--cache-dir",
+        "another",
+    ]);
+    assert!(predictions(&sandbox, "resumed") == predictions(&sandbox, "undisturbed"));
+}
+
+#[test]
+fn a_signal_keeps_what_was_extracted_and_says_how_to_go_on() {
+    let sandbox = sandbox("80");
+    for (name, code) in [("INT", 130), ("TERM", 75)] {
+        let before = n_shards(&sandbox);
+        let mut command = sandbox.command(&["run", "mine.toml"]);
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_secs(2));
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(
+            stderr.contains(
+                "hint: what was finished is in the cache; the same command goes on from there"
+            ),
+            "{stderr}"
+        );
+        assert!(n_shards(&sandbox) > before);
+    }
+    assert!(!sandbox.path("results/mine").exists());
+}
+
+#[test]
+fn a_full_disk_fails_the_run_and_leaves_a_cache_that_goes_on() {
+    let sandbox = sandbox("8");
+    // `ulimit -f` counts blocks of 512 bytes: 50 kB, less than a shard of 96 rows of 192 features.
+    let program = env!("CARGO_BIN_EXE_newt-pipe");
+    let mut command = sandbox.command(&[]);
+    let environment: Vec<_> = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect();
+    command = Command::new("sh");
+    command
+        .args([
+            "-c",
+            &format!("ulimit -f 100; exec '{program}' run mine.toml"),
+        ])
+        .current_dir(sandbox.path(""))
+        .env_clear()
+        .envs(environment);
+    let finished = sandbox.finish(command);
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("no space left"),
+        "{}",
+        finished.stderr
+    );
+    assert!(
+        finished.stderr.contains("hint: free space there"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(n_shards(&sandbox), 0);
+
+    let document = sandbox.json(&["run", "mine.toml"]);
+    assert_eq!(
+        statuses(&document)[2..],
+        ["features ran", "probes ran", "report ran", "bootstrap ran"]
+    );
+    let second: Value = sandbox.json(&["run", "mine.toml"]);
+    assert!(
+        statuses(&second)
+            .iter()
+            .all(|status| status.ends_with("cached"))
+    );
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let sandbox = sandbox("8");
+    sandbox.write("file", "");
+    let finished = sandbox.run(&["run", "mine.toml", "--cache-dir", "file/cache"]);
+    assert_eq!(finished.code, Some(1));
+    assert!(
+        finished
+            .stderr
+            .contains("error: cache file/cache: not writable"),
+        "{}",
+        finished.stderr
+    );
+    assert!(
+        finished
+            .stderr
+            .contains("hint: set `--cache-dir` or NEWT_PIPE_CACHE"),
+        "{}",
+        finished.stderr
+    );
+}

@@ -1,0 +1,15 @@
+//! The real program in a sandbox: exit code, standard output, standard error, files.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot set itself up fails"
+)]
+
+mod bad_data;
+mod bad_features;
+mod caching;
+mod commands;
+mod configuration;
+mod interruption;
+mod quickstart;
+mod sandbox;

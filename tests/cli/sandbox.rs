@@ -1,0 +1,183 @@
+//! A temporary folder with a cache of its own, and the program run in it with a cleared
+//! environment.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A folder for one test; removed with it.
+pub(crate) struct Sandbox {
+    dir: tempfile::TempDir,
+}
+
+/// What a finished program left.
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().expect("a temporary folder"),
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs_err::create_dir_all(path.parent().expect("a path in the sandbox")).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a fixture")]
+        fs_err::write(&path, content).unwrap();
+        path
+    }
+
+    /// The program, in this folder, with nothing in its environment but a cache of its own.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_newt-pipe"));
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("NEWT_PIPE_CACHE", self.path("cache"))
+            .env("HOME", self.path("home"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
+        self.finish(self.command(arguments))
+    }
+
+    pub(crate) fn finish(&self, mut command: Command) -> Finished {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = command.output().expect("the program starts");
+        Finished {
+            code: status.code(),
+            stdout: String::from_utf8(stdout).expect("text"),
+            stderr: String::from_utf8(stderr)
+                .expect("text")
+                .replace(&self.dir.path().display().to_string(), "[DIR]"),
+        }
+    }
+
+    /// Runs with `--json` and returns the document; the run must succeed.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let finished = self.run(&[arguments, &["--json"]].concat());
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        serde_json::from_str(&finished.stdout).expect("one JSON document")
+    }
+}
+
+impl Finished {
+    /// Exit code, then both streams, with times, keys and counts of seconds made equal.
+    pub(crate) fn snapshot(&self) -> String {
+        format!(
+            "exit code: {:?}\n--- stdout\n{}--- stderr\n{}",
+            self.code, self.stdout, self.stderr
+        )
+    }
+}
+
+/// What is cut out of snapshots because it differs from run to run.
+pub(crate) const FILTERS: [(&str, &str); 2] = [
+    (r"\d+\.\d\d s", "[TIME]"),
+    (r"\b[0-9a-f]{12}\b…?", "[DIGEST]"),
+];
+
+/// Compares a run with its inline snapshot.
+#[macro_export]
+macro_rules! assert_run {
+    ($finished:expr, @$expected:literal) => {
+        insta::with_settings!({ filters => $crate::sandbox::FILTERS.to_vec() }, {
+            insta::assert_snapshot!($finished.snapshot(), @$expected);
+        });
+    };
+}
+
+/// The status of each stage of the first experiment, as in `labels cached`.
+pub(crate) fn statuses(document: &Value) -> Vec<String> {
+    document["experiments"][0]["stages"]
+        .as_array()
+        .expect("stages")
+        .iter()
+        .map(|stage| {
+            format!(
+                "{} {}",
+                stage["stage"].as_str().unwrap(),
+                stage["status"].as_str().unwrap()
+            )
+        })
+        .collect()
+}
+
+/// A data set of `n_tasks` tasks with 12 train and 8 test rows each, features of `dim` columns in
+/// which the class shows, and a pipeline `mine.toml` that runs on them.
+pub(crate) fn precomputed(sandbox: &Sandbox, n_tasks: usize, dim: usize) {
+    let mut csv = "id,task,task_cluster,task_subcluster,label,split\n".to_owned();
+    let mut ids = Vec::new();
+    let mut values: Vec<f32> = Vec::new();
+    let mut state = 1_u32;
+    for task in 0..n_tasks {
+        for row in 0..20 {
+            let label = row % 2;
+            let split = if row < 12 { "train" } else { "test" };
+            let id = format!("t{task}-{row:02}");
+            csv.push_str(&format!(
+                "{id},task_{task},cluster_{},,{label},{split}\n",
+                task % 2
+            ));
+            ids.push(id);
+            for column in 0..dim {
+                // A linear congruential generator: fixed values without a crate.
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let noise = (state >> 8) as f32 / (1 << 24) as f32 - 0.5;
+                let signal = if column == 0 { label as f32 - 0.5 } else { 0.0 };
+                values.push(signal + noise);
+            }
+        }
+    }
+    sandbox.write("data/newt2021_labels.csv", csv);
+    write_features(
+        &sandbox.path("features.safetensors"),
+        &ids,
+        &normalized(values, dim),
+        dim,
+    );
+    sandbox.write("mine.toml", MINE);
+}
+
+const MINE: &str = "[data]\nroot = \"data\"\n\n[model]\norg = \"precomputed\"\nckpt = \"features.safetensors\"\n\n\
+    [sample]\nn_train = -1\nseed = 17\n";
+
+fn normalized(mut values: Vec<f32>, dim: usize) -> Vec<f32> {
+    for row in values.chunks_exact_mut(dim) {
+        let norm = row.iter().map(|value| value * value).sum::<f32>().sqrt();
+        row.iter_mut().for_each(|value| *value /= norm);
+    }
+    values
+}
+
+/// Writes a features file as a user's Python would.
+pub(crate) fn write_features(path: &Path, ids: &[String], values: &[f32], dim: usize) {
+    let bytes: Vec<u8> = values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    let shape = vec![values.len() / dim, dim];
+    let view =
+        safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, &bytes).unwrap();
+    let metadata = [("ids".to_owned(), serde_json::to_string(ids).unwrap())];
+    let file =
+        safetensors::serialize([("features", view)], Some(metadata.into_iter().collect())).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a fixture")]
+    fs_err::write(path, file).unwrap();
+}
