@@ -6,9 +6,10 @@ use std::process::Command;
 fn main() {
     // `torch-sys` publishes the folder that it linked against (its `links` key is `tch`).
     println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
-    if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
+    if let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB") {
         // A link in the clone would tie the program to the clone; the folder behind it stays.
-        let lib = std::fs::canonicalize(&lib).map_or(lib, |path| path.display().to_string());
+        let lib = std::fs::canonicalize(&lib).unwrap_or_else(|_| lib.into());
+        let lib = lib.display();
         println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
         // Names reached only through libtorch.so's own needs must be found at link time, too.
         println!("cargo:rustc-link-arg=-Wl,-rpath-link,{lib}");

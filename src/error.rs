@@ -105,6 +105,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A file of the model that is not there.
+    #[error("model: no file `{}`", path.display())]
+    NoModelFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// A command that takes one model, and a pipeline that names more.
     #[error("the pipeline names {n} models, expected one")]
     SeveralModels {
@@ -164,6 +170,10 @@ impl Error {
             Error::ChangedMeanwhile { .. } => {
                 Some("run again once nothing writes to it".to_owned())
             }
+            Error::NoModelFile { .. } => Some(
+                "set `model.ckpt`; relative paths in a pipeline file start at its folder"
+                    .to_owned(),
+            ),
             Error::SeveralModels { .. } => {
                 Some("name one model in a pipeline file of its own".to_owned())
             }
@@ -178,8 +188,11 @@ impl Error {
             Error::Config(_)
             | Error::NoTaskMatches { .. }
             | Error::Sampling(_)
+            | Error::NoModelFile { .. }
             | Error::SeveralModels { .. }
             | Error::NotResults { .. } => 2,
+            Error::Backbone(error) => exit_code_of(error),
+            Error::Artifact(artifact::Error::Cache(_) | artifact::Error::Io(_)) => 1,
             Error::Labels(_)
             | Error::Artifact(_)
             | Error::Data(_)
@@ -189,6 +202,35 @@ impl Error {
             Error::Stopped(stopped) => stopped.exit_code(),
             _ => 1,
         }
+    }
+}
+
+/// A backbone that was named wrongly, a checkpoint that is bad, or a failure of the machine.
+fn exit_code_of(error: &backbone::Error) -> u8 {
+    use backbone::Error as E;
+    match error {
+        E::Org { .. }
+        | E::Hub { .. }
+        | E::UnknownArchitecture { .. }
+        | E::SeedTag { .. }
+        | E::NoWeights { .. }
+        | E::ParseDevice { .. }
+        | E::ParsePrecision { .. }
+        | E::NoCuda { .. }
+        | E::NoSuchCudaDevice { .. }
+        | E::NoTorch { .. } => 2,
+        E::Pickle { .. }
+        | E::Json { .. }
+        | E::ConfigValue { .. }
+        | E::UnsupportedArgument { .. }
+        | E::UnknownKey { .. }
+        | E::Damaged { .. }
+        | E::MissingTensor { .. }
+        | E::MisshapenTensor { .. }
+        | E::SurplusTensors { .. }
+        | E::Dtype { .. }
+        | E::NonFinite { .. } => 3,
+        E::Io(_) | E::Pixels { .. } | E::Libtorch { .. } => 1,
     }
 }
 

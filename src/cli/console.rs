@@ -55,6 +55,7 @@ impl Console {
     }
 
     /// Prints part of the result.
+    #[expect(clippy::unused_self, reason = "the console is what prints")]
     pub(super) fn result(&self, text: &str) -> Result<(), Error> {
         let mut stdout = io::stdout().lock();
         stdout

@@ -27,7 +27,7 @@ pub(super) enum Command {
 /// Arguments of `newt-pipe data check`.
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArgs {
-    /// The folder with newt2021_labels.csv and newt2021_images.
+    /// The folder with `newt2021_labels.csv` and `newt2021_images`.
     #[arg(value_name = "DIR")]
     dir: PathBuf,
 

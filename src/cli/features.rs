@@ -84,10 +84,6 @@ pub(super) fn exec(
 }
 
 /// Writes beside `path` and renames, so that a reader never finds half a file.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the file it goes to is renamed when it is whole"
-)]
 fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = path.with_file_name(format!(".{name}.draft-{}", std::process::id()));

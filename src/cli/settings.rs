@@ -36,7 +36,7 @@ pub(super) struct PipelineArgs {
 /// Where the cache is.
 #[derive(Debug, clap::Args)]
 pub(super) struct CacheArgs {
-    /// The cache folder [default: $NEWT_PIPE_CACHE, then `cache.dir` of the pipeline file, then the
+    /// The cache folder [default: `$NEWT_PIPE_CACHE`, then `cache.dir` of the pipeline file, then the
     /// user's cache folder].
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,

@@ -368,7 +368,11 @@ mod tests {
     #[test]
     fn tensor_of_no_values_is_empty() {
         for size in [[0, 8], [8, 0], [0, 0]] {
-            assert_eq!(timm(TimmCrop::Center, size, 1.0).apply(&plain(5, 4)), []);
+            assert!(
+                timm(TimmCrop::Center, size, 1.0)
+                    .apply(&plain(5, 4))
+                    .is_empty()
+            );
         }
     }
 

@@ -49,7 +49,7 @@ pub fn resize(
 
 /// The part `region` of what [`resize`] would give, without making the rest.
 ///
-/// `region` lies within `width` × `height`.
+/// `region` lies within `width` × `height`. An image without pixels gives black ones.
 pub fn resize_region(
     image: &RgbImage,
     width: usize,
@@ -57,6 +57,13 @@ pub fn resize_region(
     region: Region,
     interpolation: Interpolation,
 ) -> RgbImage {
+    if image.pixels.is_empty() || region.width == 0 || region.height == 0 {
+        return RgbImage {
+            width: region.width,
+            height: region.height,
+            pixels: vec![0; region.width * region.height * CHANNELS],
+        };
+    }
     let resample = Resample {
         image,
         size: [width, height],

@@ -246,7 +246,7 @@ impl<'a> Runner<'a> {
             probe: experiment.probe.resolve(experiment.n_train),
         };
         // Where probes need rows that have left the store, the features are made again first.
-        let n_missing = features_stage.n_missing()?;
+        let n_missing = features_stage.n_missing();
         let made_again;
         if n_missing > 0 && self.is_to_run(&probes_stage)? {
             let reason = MissReason::Unusable(format!(
@@ -283,7 +283,7 @@ impl<'a> Runner<'a> {
         reason: Option<MissReason>,
         walk: &mut Walk,
     ) -> Result<Made<<FeaturesStage<'_> as Stage>::Output>, Halt> {
-        let n_missing = stage.n_missing()?;
+        let n_missing = stage.n_missing();
         let made = self.make_because(stage, reason, walk);
         let counts = match walk.mode {
             Mode::Run => stage.counts(),

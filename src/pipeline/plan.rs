@@ -33,7 +33,7 @@ impl State {
         match self {
             State::Cached => None,
             State::Runs(reason) => Some(reason.to_string()),
-            State::Waits(stage) => Some(format!("waits for stage `{stage}`")),
+            State::Waits(stage) => Some(format!("until stage `{stage}` has run")),
         }
     }
 }

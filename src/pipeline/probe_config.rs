@@ -78,7 +78,7 @@ impl ProbeConfig {
             }) => {
                 let default = biobench_search();
                 probe.search = Some(Search {
-                    strategy: strategy.clone(),
+                    strategy: *strategy,
                     folds: *folds,
                     c: c.clone()
                         .or(self.c.map(|c| Space::List(vec![c])))

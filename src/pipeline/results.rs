@@ -153,10 +153,6 @@ impl Results {
         self.write(name, text.as_bytes())
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the folder it goes to is renamed as a whole"
-    )]
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         fs_err::write(self.draft.0.join(name), bytes).map_err(Error::Io)
     }

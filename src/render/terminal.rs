@@ -111,14 +111,14 @@ pub fn table(evaluation: &Evaluation) -> String {
     let line = |group: &Accuracy, name: &str| group_line(evaluation, group, name, name_width);
     if tasks.len() <= LISTED_TASKS {
         text.push_str(&heading("task"));
-        tasks
-            .iter()
-            .for_each(|task| text.push_str(&line(task, &task.name)));
+        for task in &tasks {
+            text.push_str(&line(task, &task.name));
+        }
     }
     text.push_str(&heading("cluster"));
-    clusters
-        .iter()
-        .for_each(|cluster| text.push_str(&line(cluster, &cluster.name)));
+    for cluster in &clusters {
+        text.push_str(&line(cluster, &cluster.name));
+    }
     text.push_str(&heading("overall"));
     for overall in report.level(Level::Overall) {
         text.push_str(&line(overall, "all test rows"));

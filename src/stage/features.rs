@@ -137,13 +137,10 @@ impl<'a> FeaturesStage<'a> {
     }
 
     /// How many images have no features yet.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn n_missing(&self) -> Result<usize, Error> {
+    pub fn n_missing(&self) -> usize {
         match self.source {
             Source::Network(network) => network.n_missing(self.images),
-            Source::Precomputed(_) => Ok(0),
+            Source::Precomputed(_) => 0,
         }
     }
 

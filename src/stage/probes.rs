@@ -128,7 +128,7 @@ pub struct Probes {
 struct Tasks<'a> {
     labels: &'a [LabelRow],
     sample: &'a [usize],
-    tasks: Vec<TaskRows>,
+    each: Vec<TaskRows>,
 }
 
 /// The sample's rows of one task: positions in the sample, which are those in the feature matrix.
@@ -166,7 +166,7 @@ impl<'a> Tasks<'a> {
         Self {
             labels: &labels.rows,
             sample: &sample.rows,
-            tasks,
+            each: tasks,
         }
     }
 
@@ -243,9 +243,9 @@ impl Stage for ProbesStage<'_> {
         let probe = &self.probe;
         context
             .progress
-            .start("fitting probes", tasks.tasks.len() as u64);
+            .start("fitting probes", tasks.each.len() as u64);
         let fits: Vec<Result<TaskFit, Error>> = tasks
-            .tasks
+            .each
             .par_iter()
             .map(|task| tasks.fit(task, probe, features.view(), context))
             .collect();
@@ -255,7 +255,7 @@ impl Stage for ProbesStage<'_> {
             predictions: Vec::new(),
             tasks: Vec::with_capacity(fits.len()),
         };
-        for (rows, fit) in tasks.tasks.iter().zip(fits) {
+        for (rows, fit) in tasks.each.iter().zip(fits) {
             let fit = fit?;
             tasks.warn(rows, &fit, context);
             let first = probes.predictions.len();

@@ -8,6 +8,8 @@
 //! | --- | --- | --- |
 //! | `row` | u32 | index into the labels' rows, in the reference's order |
 
+use serde_json::json;
+
 use super::labels::LABELS;
 use super::{Context, Made, Name, Objects, Stage, part};
 use crate::artifact::Table;
@@ -50,7 +52,10 @@ impl Stage for SampleStage<'_> {
         // Without a draw the seed has no say.
         let draw = (self.n_train > 0).then_some((self.n_train, self.seed));
         KeyBuilder::new(Self::NAME.as_str(), Self::VERSION)
-            .param("n_train", draw.map(|(n_train, _)| n_train))
+            .param(
+                "n_train",
+                draw.map_or_else(|| json!("all"), |(n_train, _)| json!(n_train)),
+            )
             .param("seed", draw.map(|(_, seed)| seed))
             .param("tasks", self.tasks.map(glob::Pattern::as_str))
             .input(LABELS, self.labels.digest(LABELS))

@@ -38,41 +38,94 @@ fn a_missing_file() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 2, DIM);
     fs_err::remove_file(sandbox.path("features.safetensors")).unwrap();
-    crate::assert_run!(sandbox.run(&["run", "mine.toml"]), @"");
+    crate::assert_run!(sandbox.run(&["run", "mine.toml"]), @"
+    exit code: Some(1)
+    --- stdout
+    --- stderr
+    error: failed to query resolved metadata `features.safetensors`: No such file or directory (os error 2)
+    ");
 }
 
 #[test]
 fn nan_and_zero_rows() {
-    crate::assert_run!(run(|_, values| { values[5] = f32::NAN; values[8..12].fill(0.0); }), @"");
+    crate::assert_run!(run(|_, values| { values[5] = f32::NAN; values[8..12].fill(0.0); }), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: features.safetensors: 1 row with a NaN or an infinity: row 1 (`t0-01`); 1 row of zeros: row 2 (`t0-02`)
+    hint: make these rows again, or leave these images out of the labels
+    ");
 }
 
 #[test]
 fn missing_ids() {
-    crate::assert_run!(run(|ids, values| { ids.truncate(38); values.truncate(38 * DIM); }), @"");
+    crate::assert_run!(run(|ids, values| { ids.truncate(38); values.truncate(38 * DIM); }), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: features.safetensors: no features of 2 images: `t1-18`, `t1-19`
+    hint: add a row for each image of the labels
+    ");
 }
 
 #[test]
 fn extra_ids() {
-    crate::assert_run!(run(|ids, values| { ids.push("stranger".to_owned()); values.extend([0.5; DIM]); }), @"");
+    crate::assert_run!(run(|ids, values| { ids.push("stranger".to_owned()); values.extend([0.5; DIM]); }), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: features.safetensors: features of 1 image that the labels do not list: `stranger`
+    hint: use the labels that the features were made for
+    ");
 }
 
 #[test]
 fn duplicate_ids() {
-    crate::assert_run!(run(|ids, _| ids[3] = ids[2].clone()), @"");
+    crate::assert_run!(run(|ids, _| ids[3] = ids[2].clone()), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: features.safetensors: 1 id given more than once: `t0-02`
+    hint: keep one row for each image
+    ");
 }
 
 #[test]
 fn more_ids_than_rows() {
-    crate::assert_run!(run(|ids, _| ids.push("t9-00".to_owned())), @"");
+    crate::assert_run!(run(|ids, _| ids.push("t9-00".to_owned())), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: features.safetensors: 41 ids in `ids`, 40 rows in `features`
+    hint: a features file holds a float tensor `features` [n, d] and the metadata key `ids`, a JSON array of n image ids
+    ");
 }
 
 #[test]
 fn a_file_cut_short() {
-    crate::assert_run!(run_bytes(|bytes| bytes[..bytes.len() - 100].to_vec()), @"");
-    crate::assert_run!(run_bytes(|bytes| bytes[..5].to_vec()), @"");
+    crate::assert_run!(run_bytes(|bytes| bytes[..bytes.len() - 100].to_vec()), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: features.safetensors: cut short: 1,044 bytes, 1,144 by its header
+    hint: write or download the file again
+    ");
+    crate::assert_run!(run_bytes(|bytes| bytes[..5].to_vec()), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: features.safetensors: 5 bytes, a safetensors file begins with 8 bytes of header length
+    hint: write or download the file again
+    ");
 }
 
 #[test]
 fn a_header_that_lies_about_its_length() {
-    crate::assert_run!(run_bytes(|mut bytes| { bytes[..8].copy_from_slice(&(1_u64 << 60).to_le_bytes()); bytes }), @"");
+    crate::assert_run!(run_bytes(|mut bytes| { bytes[..8].copy_from_slice(&(1_u64 << 60).to_le_bytes()); bytes }), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: features.safetensors: a header of 1,152,921,504,606,846,976 bytes, at most 100,000,000 are allowed
+    hint: write or download the file again
+    ");
 }

@@ -23,7 +23,32 @@ fn a_run_lists_its_stages_on_standard_error_and_its_table_on_standard_output() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 2, 4);
     let finished = sandbox.run(&["run", "mine.toml"]);
-    crate::assert_run!(finished, @"");
+    crate::assert_run!(finished, @"
+    exit code: Some(0)
+    --- stdout
+    precomputed/features.safetensors, n_train all, probe biobench
+
+    task                  n  accuracy  interval
+    task_0                8    1.0000  [1.0000, 1.0000]
+    task_1                8    0.8750  [0.6250, 1.0000]
+
+    cluster               n  accuracy  interval
+    cluster_0             8    1.0000  [1.0000, 1.0000]
+    cluster_1             8    0.8750  [0.6250, 1.0000]
+
+    overall               n  accuracy  interval
+    all test rows        16    0.9375  [0.7500, 1.0000]
+    mean over tasks       2    0.9375
+    --- stderr
+      labels     ran        [TIME]  never made before
+      sample     ran        [TIME]  never made before
+      features   ran        [TIME]  never made before; 0 images extracted, 40 reused
+      probes     ran        [TIME]  never made before
+      report     ran        [TIME]  never made before
+      bootstrap  ran        [TIME]  never made before
+
+    tables and provenance are in results/mine
+    ");
 }
 
 #[test]
@@ -41,16 +66,49 @@ fn a_sweep_has_a_line_per_experiment() {
         "--set",
         "probe.c=[0.1, 1.0]",
     ]);
-    crate::assert_run!(finished, @"");
+    crate::assert_run!(finished, @"
+    exit code: Some(0)
+    --- stdout
+    model                             n_train  seed  probe           accuracy  interval          mean over tasks
+    precomputed/features.safetensors  all      -     biobench c=0.1  0.9375    [0.7500, 1.0000]  0.9375
+    precomputed/features.safetensors  all      -     biobench c=1    0.9375    [0.7500, 1.0000]  0.9375
+    precomputed/features.safetensors  4        1     biobench c=0.1  0.9375    [0.7500, 1.0000]  0.9375
+    precomputed/features.safetensors  4        1     biobench c=1    0.9375    [0.7500, 1.0000]  0.9375
+    precomputed/features.safetensors  4        2     biobench c=0.1  1.0000    [1.0000, 1.0000]  1.0000
+    precomputed/features.safetensors  4        2     biobench c=1    1.0000    [1.0000, 1.0000]  1.0000
+    --- stderr
+    ");
 }
 
 #[test]
 fn a_plan_says_why_each_stage_would_run() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 2, 4);
-    crate::assert_run!(sandbox.run(&["plan", "mine.toml"]), @"");
+    crate::assert_run!(sandbox.run(&["plan", "mine.toml"]), @"
+    exit code: Some(0)
+    --- stdout
+    precomputed/features.safetensors, n_train all, probe biobench
+      labels     runs               never made before
+      sample     runs               never made before
+      features   runs               never made before; 0 images to extract, 40 to reuse
+      probes     waits              until stage `features` has run
+      report     waits              until stage `features` has run
+      bootstrap  waits              until stage `features` has run
+    --- stderr
+    ");
     sandbox.json(&["run", "mine.toml"]);
-    crate::assert_run!(sandbox.run(&["run", "mine.toml", "--dry-run", "--set", "sample.n_train=4"]), @"");
+    crate::assert_run!(sandbox.run(&["run", "mine.toml", "--dry-run", "--set", "sample.n_train=4"]), @r#"
+    exit code: Some(0)
+    --- stdout
+    precomputed/features.safetensors, n_train 4, seed 17, probe biobench
+      labels     cached
+      sample     runs               `n_train`: "all" → 4, `seed`: null → 17
+      features   runs               `ids`: [DIGEST] → [DIGEST]; 0 images to extract, 24 to reuse
+      probes     waits              until stage `features` has run
+      report     waits              until stage `features` has run
+      bootstrap  waits              until stage `features` has run
+    --- stderr
+    "#);
 }
 
 #[test]
@@ -122,7 +180,7 @@ fn a_check_lists_every_bad_image_and_fails() {
         "--images-per-task",
         "8",
         "--task",
-        "flower_blue_or_red",
+        "synth_flower_blue_vs_red",
     ]);
     let images = sandbox.path("drawn/newt2021_images");
     let mut names: Vec<String> = images

@@ -32,7 +32,6 @@ impl Sandbox {
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs_err::create_dir_all(path.parent().expect("a path in the sandbox")).unwrap();
-        #[expect(clippy::disallowed_methods, reason = "a fixture")]
         fs_err::write(&path, content).unwrap();
         path
     }
@@ -161,7 +160,9 @@ const MINE: &str = "[data]\nroot = \"data\"\n\n[model]\norg = \"precomputed\"\nc
 fn normalized(mut values: Vec<f32>, dim: usize) -> Vec<f32> {
     for row in values.chunks_exact_mut(dim) {
         let norm = row.iter().map(|value| value * value).sum::<f32>().sqrt();
-        row.iter_mut().for_each(|value| *value /= norm);
+        for value in row.iter_mut() {
+            *value /= norm;
+        }
     }
     values
 }
@@ -178,6 +179,5 @@ pub(crate) fn write_features(path: &Path, ids: &[String], values: &[f32], dim: u
     let metadata = [("ids".to_owned(), serde_json::to_string(ids).unwrap())];
     let file =
         safetensors::serialize([("features", view)], Some(metadata.into_iter().collect())).unwrap();
-    #[expect(clippy::disallowed_methods, reason = "a fixture")]
     fs_err::write(path, file).unwrap();
 }

@@ -20,7 +20,7 @@ pub(super) fn fixture<T: DeserializeOwned>(name: &str) -> T {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Decimals of f64 with a space between: serde_json reads numbers to within one unit only.
+/// Decimals of f64 with a space between: `serde_json` reads numbers to within one unit only.
 #[derive(Debug, Deserialize)]
 #[serde(from = "String")]
 pub(super) struct Numbers(pub(super) Vec<f64>);

@@ -156,8 +156,8 @@ impl Network {
         )
     }
 
-    pub(super) fn n_missing(&self, images: &Images) -> Result<usize, Error> {
-        Ok(self.store.borrow().missing(&images.digests).len())
+    pub(super) fn n_missing(&self, images: &Images) -> usize {
+        self.store.borrow().missing(&images.digests).len()
     }
 
     /// The rows of `images`, `[n, d]` in their order, and how many had to be extracted.
@@ -200,12 +200,11 @@ impl Network {
             })
             .collect();
         check_images(&wanted, context)?;
-        let backbone = match self.backbone.get() {
-            Some(backbone) => backbone,
-            None => {
-                let loaded = self.spec.load(self.device, self.precision)?;
-                self.backbone.get_or_init(|| loaded)
-            }
+        let backbone = if let Some(backbone) = self.backbone.get() {
+            backbone
+        } else {
+            let loaded = self.spec.load(self.device, self.precision)?;
+            self.backbone.get_or_init(|| loaded)
         };
         context
             .progress

@@ -1,0 +1,162 @@
+//! Probes with other settings than the reference's, and the candidates of searches: `fixtures/probe_spelled.json` (made
+//! by `make/probe_spelled.py`).
+
+use newt_pipe::probe::{
+    ClassWeight, Gamma, Kernel, Probe, Search, Solver, Space, Strategy, TaskFit,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::probe_tasks::{Numbers, Outcome, Recipe, fixture};
+
+#[derive(Deserialize)]
+struct Fixture {
+    tasks: Vec<Task>,
+    draws: Vec<Draws>,
+}
+
+#[derive(Deserialize)]
+struct Task {
+    name: String,
+    probe: Value,
+    #[serde(flatten)]
+    recipe: Recipe,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+#[derive(Deserialize)]
+struct Draws {
+    search: Value,
+    c: Numbers,
+    gamma: Numbers,
+    kernels: String,
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap()
+}
+
+fn count(value: &Value) -> usize {
+    usize::try_from(value.as_u64().unwrap()).unwrap()
+}
+
+fn kernel(value: &Value) -> Kernel {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(number).collect()
+}
+
+fn space(value: &Value) -> Space {
+    match value.get("loguniform").map(numbers) {
+        Some(bounds) => Space::LogUniform {
+            low: bounds[0],
+            high: bounds[1],
+        },
+        None => Space::List(numbers(value)),
+    }
+}
+
+fn search(value: &Value) -> Search {
+    Search {
+        strategy: match value["strategy"].as_str().unwrap() {
+            "grid" => Strategy::Grid,
+            _ => Strategy::Random {
+                n_iter: count(&value["n_iter"]),
+                seed: u32::try_from(count(&value["seed"])).unwrap(),
+            },
+        },
+        folds: count(&value["folds"]),
+        c: space(&value["c"]),
+        gamma: space(&value["gamma"]),
+        kernels: value["kernels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(kernel)
+            .collect(),
+    }
+}
+
+fn probe(value: &Value) -> Probe {
+    let flag = |key: &str| value[key].as_bool().unwrap();
+    Probe {
+        center: flag("center"),
+        l2: flag("l2"),
+        standardize: flag("standardize"),
+        kernel: kernel(&value["kernel"]),
+        c: number(&value["c"]),
+        gamma: match value["gamma"].as_str() {
+            None => Gamma::Value(number(&value["gamma"])),
+            Some("scale") => Gamma::Scale,
+            Some(_) => Gamma::Auto,
+        },
+        degree: u32::try_from(count(&value["degree"])).unwrap(),
+        coef0: number(&value["coef0"]),
+        tol: number(&value["tol"]),
+        shrinking: flag("shrinking"),
+        class_weight: match &value["class_weight"] {
+            Value::Null => ClassWeight::None,
+            Value::String(_) => ClassWeight::Balanced,
+            weights => ClassWeight::Weights([number(&weights[0]), number(&weights[1])]),
+        },
+        search: match &value["search"] {
+            Value::Null => None,
+            settings => Some(search(settings)),
+        },
+        solver: Solver::Smo,
+    }
+}
+
+#[test]
+fn probes_are_written_with_these_names() {
+    let fixture: Fixture = fixture("probe_spelled.json");
+    for task in fixture.tasks {
+        assert_eq!(
+            serde_json::to_value(probe(&task.probe)).unwrap(),
+            task.probe,
+            "{}",
+            task.name
+        );
+    }
+}
+
+#[test]
+fn spelled_out_probes_equal_scikit_learns() {
+    let fixture: Fixture = fixture("probe_spelled.json");
+    for task in fixture.tasks {
+        let fit = task
+            .recipe
+            .make()
+            .fit(&task.name, &probe(&task.probe))
+            .unwrap();
+        task.outcome.assert_equal(&task.name, &fit);
+    }
+}
+
+#[test]
+fn candidates_equal_scikit_learns() {
+    let fixture: Fixture = fixture("probe_spelled.json");
+    let made = fixture.tasks[0].recipe.make();
+    for draws in fixture.draws {
+        let probe = Probe {
+            search: Some(search(&draws.search)),
+            ..Probe::biobench(10)
+        };
+        let TaskFit { candidates, .. } = made.fit("draws", &probe).unwrap();
+        let kernels: Vec<&str> = candidates
+            .iter()
+            .map(|scored| scored.candidate.kernel.name())
+            .collect();
+        assert_eq!(kernels.join(" "), draws.kernels, "{}", draws.search);
+        let c: Vec<f64> = candidates.iter().map(|scored| scored.candidate.c).collect();
+        assert_eq!(c, draws.c.0, "{}", draws.search);
+        let gamma: Vec<f64> = candidates
+            .iter()
+            .map(|scored| scored.candidate.gamma)
+            .collect();
+        assert_eq!(gamma, draws.gamma.0, "{}", draws.search);
+    }
+}
