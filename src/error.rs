@@ -111,6 +111,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A file that a flag names and that is not there.
+    #[error("{}: no such file", path.display())]
+    NoInputFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// A command that takes one model, and a pipeline that names more.
     #[error("the pipeline names {n} models, expected one")]
     SeveralModels {
@@ -174,6 +180,9 @@ impl Error {
                 "set `model.ckpt`; relative paths in a pipeline file start at its folder"
                     .to_owned(),
             ),
+            Error::NoInputFile { .. } => {
+                Some("check the path, which starts at the working folder".to_owned())
+            }
             Error::SeveralModels { .. } => {
                 Some("name one model in a pipeline file of its own".to_owned())
             }
@@ -189,6 +198,7 @@ impl Error {
             | Error::NoTaskMatches { .. }
             | Error::Sampling(_)
             | Error::NoModelFile { .. }
+            | Error::NoInputFile { .. }
             | Error::SeveralModels { .. }
             | Error::NotResults { .. } => 2,
             Error::Backbone(error) => exit_code_of(error),

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | [`TensorWriter`], [`Tensors`] | safetensors: arrays by name, with at most one metadata key | stages with numeric outputs |
 //! | [`FeatureFile`] | safetensors: `features` [n, d] and the ids of its rows | the user, and `features export` |
+//! | [`ProbeFile`] | safetensors: support vectors, coefficients and scaling of every task's probe | stage `probes` |
 //! | [`FeatureStore`] | safetensors shards: `features` [n, d] f32 and the digests of its images | feature extraction |
 //! | [`Table`] | parquet: named columns of one type each | stages with tables |
 //! | [`csv_strings`] | CSV, every value as text | the user |
@@ -16,6 +17,7 @@ mod damage;
 mod error;
 mod feature_file;
 mod features;
+mod probe_file;
 mod table;
 mod tensors;
 
@@ -23,5 +25,6 @@ pub use csv::{TextColumns, csv_strings};
 pub use error::{Error, Listing};
 pub use feature_file::FeatureFile;
 pub use features::FeatureStore;
+pub use probe_file::ProbeFile;
 pub use table::Table;
 pub use tensors::{Element, TensorWriter, Tensors};

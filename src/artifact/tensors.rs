@@ -220,6 +220,11 @@ impl<'a> Tensors<'a> {
             .map_err(|_| shape_error())
     }
 
+    /// Whether there is a tensor `name`.
+    pub fn holds(&self, name: &str) -> bool {
+        self.metadata.info(name).is_some()
+    }
+
     /// The element type of the tensor `name`, as it is called in files.
     ///
     /// # Errors

@@ -66,7 +66,14 @@ fn load_cuda() -> Result<(), String> {
             std::mem::forget(library);
             Ok(())
         }
-        Err(error) => Err(format!("no CUDA half: {error}")),
+        Err(error) => {
+            // The linker's own message, which names the file, is the cause of libloading's.
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            Err(format!(
+                "no CUDA half: {}",
+                cause.unwrap_or_else(|| error.to_string())
+            ))
+        }
     }
 }
 

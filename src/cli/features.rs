@@ -84,7 +84,7 @@ pub(super) fn exec(
 }
 
 /// Writes beside `path` and renames, so that a reader never finds half a file.
-fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = path.with_file_name(format!(".{name}.draft-{}", std::process::id()));
     let written = fs_err::write(&draft, bytes).and_then(|()| fs_err::rename(&draft, path));

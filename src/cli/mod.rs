@@ -6,6 +6,7 @@ mod console;
 mod data;
 mod features;
 mod plan;
+mod predict;
 mod run;
 mod settings;
 
@@ -39,6 +40,8 @@ enum Command {
     Run(run::Args),
     /// Say which stages are cached, which would run, and why.
     Plan(plan::Args),
+    /// Use fitted probes on features.
+    Predict(predict::Args),
     /// Get, check or make a data set.
     #[command(subcommand)]
     Data(data::Command),
@@ -91,6 +94,7 @@ impl Command {
         match self {
             Command::Run(args) => run::exec(args, console, interrupt),
             Command::Plan(args) => plan::exec(&args, console, interrupt),
+            Command::Predict(args) => predict::exec(&args, console),
             Command::Data(command) => data::exec(command, console, interrupt),
             Command::Features(command) => features::exec(command, console, interrupt),
             Command::Cache(command) => cache::exec(&command, console),

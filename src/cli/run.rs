@@ -16,6 +16,10 @@ use newt_pipe::stage::{Context, Name};
 
 /// Arguments of `newt-pipe run`.
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
 pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
@@ -45,6 +49,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
+    /// Write the fitted probes, too, as `probes.safetensors` (per experiment of a sweep).
+    #[arg(long)]
+    save_probes: bool,
+
     /// Threads to compute with [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -60,7 +68,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     let results = if is_plan {
         None
     } else {
-        Some(Results::prepare(&out)?)
+        Some(Results::prepare(&out, args.save_probes)?)
     };
     let cache = args.pipeline.open_cache(&pipeline)?;
     let provenance = settings::provenance(&pipeline);
@@ -102,7 +110,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
         for stage in &evaluation.stages {
             console.note(&terminal::stage_line(stage));
         }
-        results.push(&pipeline, &evaluation);
+        results.push(&pipeline, &evaluation)?;
         shown.add(&evaluation);
     }
     results.publish(&provenance)?;

@@ -14,7 +14,7 @@ use crate::artifact::Table;
 use crate::error::Error;
 use crate::stage::bootstrap::{BOOTSTRAP, resample_columns};
 use crate::stage::features::Counts;
-use crate::stage::probes::{PREDICTIONS, PROBES, prediction_columns, task_columns};
+use crate::stage::probes::{FITTED, PREDICTIONS, PROBES, prediction_columns, task_columns};
 use crate::stage::report::{Accuracy, Level};
 use crate::stats::bootstrap::Interval;
 
@@ -35,6 +35,7 @@ pub struct Results {
     tables: BTreeMap<&'static str, Vec<Table>>,
     headlines: Vec<Value>,
     records: Vec<Value>,
+    saves_probes: bool,
 }
 
 struct Draft(PathBuf);
@@ -47,11 +48,12 @@ impl Drop for Draft {
 }
 
 impl Results {
-    /// Makes sure, before anything is computed, that results can be written to `dir`.
+    /// Makes sure, before anything is computed, that results can be written to `dir`; with
+    /// `saves_probes` the fitted probes will be among them.
     ///
     /// # Errors
     /// [`Error::NotResults`] where `dir` holds other files; [`Error::Io`] where it cannot be made.
-    pub fn prepare(dir: &Path) -> Result<Self, Error> {
+    pub fn prepare(dir: &Path, saves_probes: bool) -> Result<Self, Error> {
         if let Ok(entries) = fs_err::read_dir(dir) {
             let mut names: Vec<String> = entries
                 .flatten()
@@ -60,7 +62,7 @@ impl Results {
             names.sort();
             if let Some(example) = names
                 .into_iter()
-                .find(|name| !FILES.contains(&name.as_str()))
+                .find(|name| !FILES.contains(&name.as_str()) && !is_fitted_name(name))
             {
                 return Err(Error::NotResults {
                     dir: dir.to_owned(),
@@ -76,11 +78,15 @@ impl Results {
             tables: BTreeMap::new(),
             headlines: Vec::new(),
             records: Vec::new(),
+            saves_probes,
         })
     }
 
     /// Adds one experiment's results.
-    pub fn push(&mut self, pipeline: &Pipeline, evaluation: &Evaluation) {
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the fitted probes cannot be written.
+    pub fn push(&mut self, pipeline: &Pipeline, evaluation: &Evaluation) -> Result<(), Error> {
         let Evaluation {
             probes,
             report,
@@ -88,6 +94,9 @@ impl Results {
             stages,
             experiment,
         } = evaluation;
+        if self.saves_probes {
+            self.write(&fitted_name(self.records.len()), &probes.fitted)?;
+        }
         let columns = |rows: usize| experiment_columns(evaluation, rows);
         let mut add = |name, table| self.tables.entry(name).or_default().push(table);
         add(
@@ -111,6 +120,7 @@ impl Results {
         record["pipeline"] = json!(pipeline.spell_out(experiment));
         record["stages"] = stages.iter().map(|stage| stage_json(stage, true)).collect();
         self.records.push(record);
+        Ok(())
     }
 
     /// Writes everything and puts the folder in its place.
@@ -156,6 +166,21 @@ impl Results {
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         fs_err::write(self.draft.0.join(name), bytes).map_err(Error::Io)
     }
+}
+
+/// The fitted probes of one experiment: `probes.safetensors`, and `probes-2.safetensors` for the second.
+fn fitted_name(index: usize) -> String {
+    match index {
+        0 => FITTED.to_owned(),
+        index => FITTED.replace('.', &format!("-{}.", index + 1)),
+    }
+}
+
+fn is_fitted_name(name: &str) -> bool {
+    let number = name
+        .strip_prefix("probes-")
+        .and_then(|rest| rest.strip_suffix(".safetensors"));
+    name == FITTED || number.is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
 /// A hidden folder beside `dir`, of this process.

@@ -157,14 +157,14 @@ impl<'a> Sources<'a> {
 
     fn digest_file(&self, path: &Path) -> Result<Digest, Error> {
         let digests = self.digest_files(&[path.to_owned()])?;
-        digests.into_iter().next().map_or_else(
-            || {
-                Err(Error::ChangedMeanwhile {
-                    path: path.to_owned(),
-                })
-            },
-            |digest| digest.map_err(Error::Io),
-        )
+        let missing = || Error::NoModelFile {
+            path: path.to_owned(),
+        };
+        match digests.into_iter().next().ok_or_else(missing)? {
+            Ok(digest) => Ok(digest),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing()),
+            Err(error) => Err(Error::Io(error)),
+        }
     }
 
     fn digest_files(

@@ -21,6 +21,10 @@
 //! | `n_train_rows`, `n_test_rows`, `n_support` | u32 | |
 //! | `c`, `gamma`, `bias`, `accuracy` | f64 | |
 //! | `cv_accuracy` | f64 | null without a search |
+//!
+//! | writes `probes.safetensors` | |
+//! | --- | --- |
+//! | the fitted probes | see [`crate::artifact::ProbeFile`] |
 
 use std::sync::Arc;
 
@@ -31,7 +35,7 @@ use super::features::{FEATURES, FeatureTable};
 use super::labels::LABELS;
 use super::sample::{SAMPLE, Sample};
 use super::{Context, Made, Name, Objects, Stage, part};
-use crate::artifact::Table;
+use crate::artifact::{ProbeFile, Table};
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
 use crate::newt::labels::{LabelRow, Labels};
@@ -42,6 +46,8 @@ use crate::stats::accuracy;
 pub const PREDICTIONS: &str = "predictions.parquet";
 /// The name of the table of fitted probes.
 pub const PROBES: &str = "probes.parquet";
+/// The name of the fitted probes themselves.
+pub const FITTED: &str = "probes.safetensors";
 
 /// Gives the features that a table stands for, `[n, d]`.
 pub type Rows<'a> = dyn Fn(&FeatureTable, Context<'_>) -> Result<Arc<Array2<f32>>, Error> + 'a;
@@ -122,6 +128,8 @@ pub struct Probes {
     pub predictions: Vec<Prediction>,
     /// One per task.
     pub tasks: Vec<FittedTask>,
+    /// The fitted probes, as `probes.safetensors` holds them.
+    pub fitted: Vec<u8>,
 }
 
 /// The tasks of a sample.
@@ -251,12 +259,16 @@ impl Stage for ProbesStage<'_> {
             .collect();
         context.progress.finish();
 
+        drop(features);
+        let fits = fits.into_iter().collect::<Result<Vec<TaskFit>, Error>>()?;
+
+        let names = tasks.each.iter().map(|task| task.name.as_str());
         let mut probes = Probes {
             predictions: Vec::new(),
             tasks: Vec::with_capacity(fits.len()),
+            fitted: ProbeFile::to_bytes(names.zip(fits.iter().map(|fit| &fit.fitted)))?,
         };
         for (rows, fit) in tasks.each.iter().zip(fits) {
-            let fit = fit?;
             tasks.warn(rows, &fit, context);
             let first = probes.predictions.len();
             for ((place, y_pred), decision) in rows.test.iter().zip(&fit.y_pred).zip(&fit.decision)
@@ -303,6 +315,7 @@ impl Stage for ProbesStage<'_> {
                 PROBES.to_owned(),
                 task_columns(Table::new(), &probes.tasks).to_parquet()?,
             ),
+            (FITTED.to_owned(), probes.fitted.clone()),
         ]))
     }
 
@@ -368,7 +381,12 @@ impl Stage for ProbesStage<'_> {
                 accuracy: accuracy[row],
             })
             .collect();
-        Ok(Probes { predictions, tasks })
+        let fitted = part(objects, Self::NAME, FITTED)?.to_vec();
+        Ok(Probes {
+            predictions,
+            tasks,
+            fitted,
+        })
     }
 }
 

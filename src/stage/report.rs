@@ -259,6 +259,7 @@ mod tests {
             output: Probes {
                 predictions,
                 tasks: Vec::new(),
+                fitted: Vec::new(),
             },
             digests: BTreeMap::new(),
         };

@@ -39,10 +39,11 @@ fn a_missing_file() {
     precomputed(&sandbox, 2, DIM);
     fs_err::remove_file(sandbox.path("features.safetensors")).unwrap();
     crate::assert_run!(sandbox.run(&["run", "mine.toml"]), @"
-    exit code: Some(1)
+    exit code: Some(2)
     --- stdout
     --- stderr
-    error: failed to query resolved metadata `features.safetensors`: No such file or directory (os error 2)
+    error: model: no file `features.safetensors`
+    hint: set `model.ckpt`; relative paths in a pipeline file start at its folder
     ");
 }
 

@@ -1,0 +1,126 @@
+//! `newt-pipe predict`: fitted probes on features.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::Outcome;
+use super::console::Console;
+use super::features::replace_file;
+use newt_pipe::artifact::{FeatureFile, ProbeFile, Table};
+use newt_pipe::error::Error;
+use newt_pipe::render::thousands;
+
+/// Arguments of `newt-pipe predict`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Fitted probes, as `run --save-probes` writes them.
+    #[arg(long, value_name = "FILE")]
+    probe: PathBuf,
+
+    /// Features of the same backbone, as `features export` writes them.
+    #[arg(long, value_name = "FILE")]
+    features: PathBuf,
+
+    /// Predict only with the probes of tasks whose names match.
+    #[arg(long, value_name = "GLOB")]
+    tasks: Option<glob::Pattern>,
+
+    /// Write a parquet file (`img_id`, `task`, `y_pred`, `decision`) in place of a table.
+    #[arg(long, short, value_name = "PATH")]
+    output: Option<PathBuf>,
+
+    /// Print one JSON document in place of the table.
+    #[arg(long, conflicts_with = "output")]
+    json: bool,
+}
+
+/// One probe's word on all rows.
+struct Prediction {
+    task: String,
+    y_pred: Vec<u8>,
+    decision: Vec<f64>,
+}
+
+pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
+    let file = ProbeFile::parse(&args.probe.display().to_string(), &read(&args.probe)?)?;
+    let features =
+        FeatureFile::parse(&args.features.display().to_string(), &read(&args.features)?)?;
+    let n_tasks = file.probes.len();
+    let mut predictions = Vec::new();
+    for (task, probe) in file.probes {
+        if args
+            .tasks
+            .as_ref()
+            .is_none_or(|pattern| pattern.matches(&task))
+        {
+            let x = features.features().view();
+            predictions.push(Prediction {
+                y_pred: probe.predict(x)?,
+                decision: probe.decision(x)?,
+                task,
+            });
+        }
+    }
+    if let (Some(pattern), true) = (&args.tasks, predictions.is_empty()) {
+        return Err(Error::NoTaskMatches {
+            pattern: pattern.as_str().to_owned(),
+            n_tasks,
+        });
+    }
+    let ids = features.ids();
+    if let Some(path) = &args.output {
+        replace_file(path, &table(ids, &predictions).to_parquet()?)?;
+        let n_rows = thousands((ids.len() * predictions.len()) as u64);
+        console.note(&format!("{}: {n_rows} predictions", path.display()));
+    } else if args.json {
+        let tasks: Vec<_> = predictions
+            .iter()
+            .map(|of| json!({ "task": of.task, "y_pred": of.y_pred, "decision": of.decision }))
+            .collect();
+        console.json(&json!({ "img_id": ids, "tasks": tasks }))?;
+    } else {
+        console.result("img_id\ttask\ty_pred\tdecision\n")?;
+        for of in &predictions {
+            let mut lines = String::new();
+            for ((id, y_pred), decision) in ids.iter().zip(&of.y_pred).zip(&of.decision) {
+                lines.push_str(&format!("{id}\t{}\t{y_pred}\t{decision}\n", of.task));
+            }
+            console.result(&lines)?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs_err::read(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            Error::NoInputFile {
+                path: path.to_owned(),
+            }
+        } else {
+            Error::Io(error)
+        }
+    })
+}
+
+fn table(ids: &[String], predictions: &[Prediction]) -> Table {
+    let rows = || {
+        predictions
+            .iter()
+            .flat_map(|of| std::iter::repeat_n(of, ids.len()))
+    };
+    Table::new()
+        .str("img_id", predictions.iter().flat_map(|_| ids))
+        .str("task", rows().map(|of| of.task.as_str()))
+        .u8(
+            "y_pred",
+            predictions.iter().flat_map(|of| of.y_pred.iter().copied()),
+        )
+        .f64(
+            "decision",
+            predictions
+                .iter()
+                .flat_map(|of| of.decision.iter().copied()),
+        )
+}
