@@ -21,20 +21,39 @@ fn main() {
         libtorch_version().unwrap_or_default()
     );
 
-    // A path that is not there would make every build start here again.
-    for path in [".git/HEAD", ".git/logs/HEAD", "build.rs"] {
+    // A path that is not there would make every build start here again; `src` is among them so
+    // that the commit says truthfully whether it is all there is.
+    for path in [
+        ".git/HEAD",
+        ".git/logs/HEAD",
+        "build.rs",
+        "Cargo.toml",
+        "src",
+    ] {
         if std::path::Path::new(path).exists() {
             println!("cargo:rerun-if-changed={path}");
         }
     }
-    let commit = Command::new("git")
-        .args(["rev-parse", "HEAD"])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .and_then(|output| String::from_utf8(output.stdout).ok())
-        .unwrap_or_default();
-    println!("cargo:rustc-env=NEWT_PIPE_GIT_COMMIT={}", commit.trim());
+    println!(
+        "cargo:rustc-env=NEWT_PIPE_GIT_COMMIT={}",
+        commit().unwrap_or_default()
+    );
+}
+
+/// The commit that is built, with `-dirty` where the tracked files are not its own.
+fn commit() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "HEAD"])?;
+    let changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    Some(if changes.is_empty() {
+        commit
+    } else {
+        format!("{commit}-dirty")
+    })
 }
 
 /// The version of the libtorch that is linked, from its headers; provenance.

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Provides libtorch for the build and leaves a link `.libtorch` to it in the project's root.
 #
-# Nothing is done where LIBTORCH is set or the link already works. Otherwise the PyTorch wheels
-# pinned below are unpacked (no Python package is installed; Python only fetches and unzips).
+# Nothing is done where LIBTORCH is set or the pinned libtorch is in its place. Otherwise the PyTorch
+# wheels pinned below are unpacked (no Python package is installed; Python only fetches and unzips).
 #
 #   NEWT_PIPE_LIBTORCH_DIR      where to unpack (default: $XDG_DATA_HOME/newt-pipe)
 #   NEWT_PIPE_LIBTORCH_VARIANT  auto | cpu | cuda (auto: cuda where an NVIDIA GPU is found)

@@ -12,6 +12,7 @@ import pathlib
 import sys
 
 import blake3
+import torch
 from open_clip.transform import image_transform
 from PIL import Image
 from timm.data import create_transform
@@ -44,15 +45,17 @@ def digests(path: pathlib.Path, steps: list) -> dict:
     image = Image.open(path).convert("RGB")
     crops, tensors = [], []
     for transform in steps:
+        *resize_and_crop, to_tensor, normalize = transform.transforms
         crop = image
-        for step in transform.transforms[:-2]:  # all but `ToTensor` and `Normalize`
+        for step in resize_and_crop:
             crop = step(crop)
         crops.append(digest(crop.tobytes()))
-        tensors.append(digest(transform(image).numpy().astype("<f4").tobytes()))
+        tensors.append(digest(normalize(to_tensor(crop)).numpy().astype("<f4").tobytes()))
     return {"path": str(path), "pixels": digest(image.tobytes()), "crops": crops, "tensors": tensors}
 
 
 def main():
+    torch.set_num_threads(1)  # the images are small
     folder = pathlib.Path(sys.argv[1]).resolve()
     settings, steps = zip(*transforms())
     images = [digests(path, steps) for path in sorted(folder.glob("*.jpg"))]

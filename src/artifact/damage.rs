@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use crate::cache::thousands;
+use crate::text::thousands;
 
 /// Bytes of the header's length, in front of the header.
 pub(super) const LENGTH_BYTES: usize = 8;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::cache;
+use crate::text::count;
 
 /// How many names a message shows before it counts the rest.
 const MAX_SHOWN: usize = 10;
@@ -108,7 +109,7 @@ pub enum Error {
     },
 
     /// The ids do not fit the rows.
-    #[error("{file}: {} in `ids`, {} in `features`", counted(*n_ids, "id"), counted(*n_rows, "row"))]
+    #[error("{file}: {} in `ids`, {} in `features`", count(*n_ids, "id", "ids"), count(*n_rows, "row", "rows"))]
     IdCount {
         /// The file.
         file: String,
@@ -119,7 +120,7 @@ pub enum Error {
     },
 
     /// Several rows have one id.
-    #[error("{file}: {} given more than once: {ids}", counted(ids.n, "id"))]
+    #[error("{file}: {} given more than once: {ids}", count(ids.n, "id", "ids"))]
     DuplicateIds {
         /// The file.
         file: String,
@@ -139,7 +140,7 @@ pub enum Error {
     },
 
     /// Images without a row.
-    #[error("{file}: no features of {}: {ids}", counted(ids.n, "image"))]
+    #[error("{file}: no features of {}: {ids}", count(ids.n, "image", "images"))]
     MissingIds {
         /// The file.
         file: String,
@@ -148,7 +149,7 @@ pub enum Error {
     },
 
     /// Rows without an image.
-    #[error("{file}: features of {} that the labels do not list: {ids}", counted(ids.n, "image"))]
+    #[error("{file}: features of {} that the labels do not list: {ids}", count(ids.n, "image", "images"))]
     SurplusIds {
         /// The file.
         file: String,
@@ -157,7 +158,7 @@ pub enum Error {
     },
 
     /// Rows that cannot be added to a store of features.
-    #[error("features of {}: shape {found:?}, expected [{n_images}, {dim}]", counted(*n_images, "image"))]
+    #[error("features of {}: shape {found:?}, expected [{n_images}, {dim}]", count(*n_images, "image", "images"))]
     RowShape {
         /// The number of images.
         n_images: usize,
@@ -168,7 +169,7 @@ pub enum Error {
     },
 
     /// Stored features were damaged, or never were there; the store names what is missing now.
-    #[error("the cache lost the features of {}", counted(positions.len(), "image"))]
+    #[error("the cache lost the features of {}", count(positions.len(), "image", "images"))]
     Lost {
         /// Where the images stand among those that were asked for.
         positions: Vec<usize>,
@@ -243,20 +244,14 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
-/// "1 row", "2 rows".
-fn counted(n: usize, noun: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", cache::thousands(n as u64))
-}
-
 fn bad_rows(non_finite: &Listing, zero: &Listing) -> String {
     let mut parts = Vec::new();
     if !non_finite.is_empty() {
-        let rows = counted(non_finite.n, "row");
+        let rows = count(non_finite.n, "row", "rows");
         parts.push(format!("{rows} with a NaN or an infinity: {non_finite}"));
     }
     if !zero.is_empty() {
-        parts.push(format!("{} of zeros: {zero}", counted(zero.n, "row")));
+        parts.push(format!("{} of zeros: {zero}", count(zero.n, "row", "rows")));
     }
     parts.join("; ")
 }

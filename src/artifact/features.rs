@@ -8,7 +8,7 @@
 //! A shard is written once and never changed, see [`ShardStore`]. Two processes that extract the same image leave
 //! two rows of it; the one in the shard with the smallest digest is used, by all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::{Array2, ArrayView2, Ix2};
 use safetensors::Dtype;
@@ -109,6 +109,25 @@ impl FeatureStore {
             .to_bytes()?;
         let shard = self.shards.publish(&bytes)?;
         self.add(shard, images);
+        Ok(())
+    }
+
+    /// Removes every shard that holds a row of these images; other images that were in such a shard
+    /// are missing from then on, too.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] where a file cannot be removed.
+    pub fn forget(&mut self, images: &[Digest]) -> Result<(), Error> {
+        let shards: BTreeSet<Digest> = images
+            .iter()
+            .filter_map(|image| self.places.get(image))
+            .map(|place| place.shard)
+            .collect();
+        for shard in &shards {
+            self.shards.discard(shard)?;
+        }
+        self.places
+            .retain(|_, place| !shards.contains(&place.shard));
         Ok(())
     }
 

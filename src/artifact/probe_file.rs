@@ -12,6 +12,8 @@
 //!
 //! A probe that is written and read again makes the same decisions bit for bit.
 
+use std::path::Path;
+
 use ndarray::{Array1, Array2, Ix1, Ix2, arr1};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +79,14 @@ impl ProbeFile {
             }
         }
         writer.metadata(PROBES, &headers).to_bytes()
+    }
+
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and those of [`parse`](Self::parse).
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::parse(&path.display().to_string(), &fs_err::read(path)?)
     }
 
     /// Reads the bytes of `file`, whose name serves in messages.

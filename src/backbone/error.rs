@@ -263,18 +263,21 @@ impl Error {
                 Some("`features.device = \"auto\"` takes what is there".to_owned())
             }
             Self::NoTorch { .. } => Some("build with `--features torch`, or use `org = \"precomputed\"`".to_owned()),
-            Self::Io(_)
-            | Self::Json { .. }
-            | Self::ConfigValue { .. }
-            | Self::MissingTensor { .. }
-            | Self::MisshapenTensor { .. }
-            | Self::SurplusTensors { .. }
-            | Self::Dtype { .. }
-            | Self::NonFinite { .. }
-            | Self::ParseDevice { .. }
-            | Self::ParsePrecision { .. }
-            | Self::Pixels { .. }
-            | Self::Libtorch { .. } => None,
+            Self::MissingTensor { .. } | Self::MisshapenTensor { .. } | Self::SurplusTensors { .. } => {
+                Some("use weights and `config.json` of one and the same checkpoint".to_owned())
+            }
+            Self::Json { .. } | Self::ConfigValue { .. } => {
+                Some("take `config.json` as the checkpoint's publisher wrote it".to_owned())
+            }
+            Self::Dtype { .. } => Some("convert the tensor to one of these types".to_owned()),
+            Self::NonFinite { .. } => Some("the weights are damaged: copy or download the file again".to_owned()),
+            Self::Libtorch { .. } => {
+                Some("if memory ran out, lower `features.batch_size` or set `features.device = \"cpu\"`".to_owned())
+            }
+            Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some("`local-dir:` names a folder with `config.json` and `model.safetensors`".to_owned())
+            }
+            Self::Io(_) | Self::ParseDevice { .. } | Self::ParsePrecision { .. } | Self::Pixels { .. } => None,
         }
     }
 }

@@ -116,6 +116,10 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Names for what [`Value::as_bool`] and [`as_size`] read.
+pub(super) const FLAG: &str = "`true` or `false`";
+pub(super) const SIZE: &str = "a number from 1 to 65,536";
+
 /// A value as messages show it: strings without their quotation marks.
 pub(super) fn quoted(value: &Value) -> String {
     value

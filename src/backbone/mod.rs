@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `spec.rs` | [`BackboneSpec`]: from the user's `org` and `ckpt` to a network, its preprocessing and its weights |
 //! | `catalog.rs` | one row per known architecture |
-//! | `timm.rs`, `fields.rs` | checkpoints in timm's layout: `config.json` |
+//! | `timm.rs`, `pretrained_cfg.rs`, `fields.rs` | checkpoints in timm's layout: `config.json` |
 //! | `vit_config.rs` | what decides a Vision Transformer's tensors and results |
 //! | `device.rs` | [`Device`], [`Precision`] |
 //! | `weights.rs` | strict loader of safetensors files |
@@ -34,6 +34,7 @@ mod fields;
 mod layers;
 #[cfg(feature = "torch")]
 mod libtorch;
+mod pretrained_cfg;
 #[cfg(feature = "torch")]
 mod random;
 mod spec;

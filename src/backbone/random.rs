@@ -4,10 +4,10 @@
 //! tensor does not depend on the others. A value is an odd integer of at most 24 bits, which f32 holds
 //! exactly, times a factor: one rounding, and no function of the C library.
 //!
-//! The law is ours, not timm's: a matrix is drawn so that a product keeps the scale of its input
-//! (one over the root of its width), where timm's 0.02 makes every branch of a small network a whisper beside the patches;
-//! positions are small and class tokens, registers and biases 0, as timm's. With it a linear SVM on
-//! the class token tells more apart (drawn pictures, 12 tasks: 0.79 of the test images against 0.76).
+//! The law is ours: a matrix is drawn so that a product keeps the scale of its input, whatever the
+//! width. timm draws all matrices with a standard deviation of 0.02, which suits the widest networks.
+//! Positions are as small as timm's; class tokens, registers and biases are 0. A linear SVM on the class
+//! token of a ViT-Tiny gets 0.77 of drawn pictures right (12 tasks, mean of 8 seeds), with timm's 0.76.
 
 use super::error::Error;
 use super::weights::{Init, Source};

@@ -3,8 +3,8 @@
 //! `config.json` names an architecture, arguments that differ from the architecture's (`model_args`) and the
 //! preprocessing (`pretrained_cfg`). Older files have the fields of `pretrained_cfg` at top level.
 //!
-//! Source: `timm.models._hub._parse_model_cfg`, `timm.models._builder._update_default_model_kwargs` and
-//! `timm.data.resolve_data_config`, timm 1.0. Unlike timm, which resizes positions to `img_size`, nothing is
+//! Source: `timm.models._hub._parse_model_cfg`, `timm.models._builder._update_default_model_kwargs` and the
+//! arguments of `VisionTransformer`, timm 1.0. Unlike timm, which resizes positions to `img_size`, nothing is
 //! resized here, and a setting that would change a feature is refused rather than ignored.
 
 use std::path::Path;
@@ -14,11 +14,11 @@ use serde_json::Value;
 use super::catalog;
 use super::error::Error;
 use super::fields::{
-    Fields, as_channels, as_count, as_input_size, as_ratio, as_sides, as_size, as_square,
-    as_string, as_variant, quoted,
+    FLAG, Fields, SIZE, as_count, as_ratio, as_sides, as_size, as_square, as_string, quoted,
 };
-use super::vit_config::{GlobalPool, VitConfig};
-use crate::image::{Interpolation, Preprocessing, TimmCrop};
+use super::pretrained_cfg::{POOLS, PretrainedCfg, as_pool};
+use super::vit_config::VitConfig;
+use crate::image::Preprocessing;
 
 /// What a `config.json` describes.
 #[derive(Debug, PartialEq)]
@@ -27,12 +27,6 @@ pub(super) struct Config {
     pub(super) vit: VitConfig,
     pub(super) preprocessing: Preprocessing,
 }
-
-/// timm's `PretrainedCfg` where the file has no value.
-const DEFAULT_SIZE: [usize; 2] = [224, 224];
-const DEFAULT_CROP_PCT: f64 = 0.875;
-const DEFAULT_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-const DEFAULT_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// Fields beside the architecture, its arguments and the preprocessing: labels and sizes of the classifier.
 const TOP_LEVEL_NOTES: &[&str] = &[
@@ -57,35 +51,6 @@ const ARGS_WITHOUT_EFFECT: &[&str] = &[
     "pool_include_prefix",
 ];
 
-/// Fields of timm's `PretrainedCfg` that say where weights come from or describe classes and training.
-const NOTES: &[&str] = &[
-    "url",
-    "file",
-    "hf_hub_id",
-    "hf_hub_filename",
-    "source",
-    "architecture",
-    "tag",
-    "custom_load",
-    "test_input_size",
-    "min_input_size",
-    "test_crop_pct",
-    "num_classes",
-    "label_offset",
-    "label_names",
-    "label_descriptions",
-    "pool_size",
-    "test_pool_size",
-    "first_conv",
-    "classifier",
-    "license",
-    "description",
-    "origin_url",
-    "paper_name",
-    "paper_ids",
-    "notes",
-];
-
 /// Reads a `config.json`; `path` is for messages.
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
     let json = |source| Error::Json {
@@ -105,9 +70,9 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
     let mut data = match cfg {
         Some(cfg) => {
             top.finish()?;
-            Data::read(cfg)?
+            PretrainedCfg::read(cfg)?
         }
-        None => Data::read(top)?,
+        None => PretrainedCfg::read(top)?,
     };
 
     let architecture = catalog::find(&name).ok_or_else(|| Error::UnknownArchitecture {
@@ -137,7 +102,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
 /// Replaces an architecture's arguments by the checkpoint's.
 fn override_config(
     vit: &mut VitConfig,
-    data: &mut Data,
+    data: &mut PretrainedCfg,
     mut args: Fields<'_>,
 ) -> Result<(), Error> {
     args.set(&mut vit.img_size, "img_size", "a size in pixels", as_sides)?;
@@ -229,7 +194,7 @@ fn refuse_other_networks(args: &mut Fields<'_>) -> Result<(), Error> {
 /// Refuses a file whose settings contradict each other.
 fn check(
     vit: &VitConfig,
-    data: &Data,
+    data: &PretrainedCfg,
     repeated_pool: Option<Value>,
     path: &Path,
 ) -> Result<(), Error> {
@@ -269,105 +234,6 @@ fn check(
     }
 }
 
-/// What decides the preprocessing, and the arguments that timm takes from `pretrained_cfg`.
-struct Data {
-    size: [usize; 2],
-    fixed_input_size: bool,
-    global_pool: Option<GlobalPool>,
-    interpolation: Interpolation,
-    crop_pct: f64,
-    crop: TimmCrop,
-    mean: [f32; 3],
-    std: [f32; 3],
-}
-
-impl Data {
-    fn read(mut cfg: Fields<'_>) -> Result<Self, Error> {
-        cfg.drop_nulls();
-        let mut data = Self {
-            size: DEFAULT_SIZE,
-            fixed_input_size: false,
-            global_pool: None,
-            interpolation: Interpolation::Bicubic,
-            crop_pct: DEFAULT_CROP_PCT,
-            crop: TimmCrop::Center,
-            mean: DEFAULT_MEAN,
-            std: DEFAULT_STD,
-        };
-        cfg.set(
-            &mut data.size,
-            "input_size",
-            "[3, height, width]",
-            as_input_size,
-        )?;
-        cfg.set(
-            &mut data.fixed_input_size,
-            "fixed_input_size",
-            FLAG,
-            Value::as_bool,
-        )?;
-        cfg.set(&mut data.global_pool, "global_pool", POOLS, |value| {
-            as_pool(value).map(Some)
-        })?;
-        let interpolations = "`bicubic`, `bilinear`, `nearest`, `lanczos`, `hamming` or `box`";
-        cfg.set(
-            &mut data.interpolation,
-            "interpolation",
-            interpolations,
-            as_variant,
-        )?;
-        cfg.set(
-            &mut data.crop_pct,
-            "crop_pct",
-            "a positive number",
-            as_ratio,
-        )?;
-        cfg.set(
-            &mut data.crop,
-            "crop_mode",
-            "`center`, `squash` or `border`",
-            as_variant,
-        )?;
-        cfg.set(&mut data.mean, "mean", "three numbers", as_channels)?;
-        cfg.set(
-            &mut data.std,
-            "std",
-            "three numbers other than 0",
-            |value| as_channels(value).filter(|std| !std.contains(&0.0)),
-        )?;
-        cfg.drop_all(NOTES);
-        cfg.finish()?;
-        Ok(data)
-    }
-
-    fn preprocessing(&self) -> Preprocessing {
-        let Self {
-            size,
-            crop_pct,
-            crop,
-            interpolation,
-            mean,
-            std,
-            ..
-        } = *self;
-        Preprocessing::timm(size, crop_pct, crop, interpolation, mean, std)
-    }
-}
-
-/// Names for what [`Value::as_bool`], [`as_size`] and [`as_pool`] read.
-const FLAG: &str = "`true` or `false`";
-const SIZE: &str = "a number from 1 to 65,536";
-const POOLS: &str = "`token`, `avg`, `avgmax`, `max` or ``";
-
-fn as_pool(value: &Value) -> Option<GlobalPool> {
-    match value.as_str()? {
-        "" => Some(GlobalPool::None),
-        "token" => Some(GlobalPool::Token),
-        "avg" | "max" | "avgmax" => Some(GlobalPool::Patches),
-        _ => None,
-    }
-}
-
 /// Whether there is a `LayerScale`; timm makes none for 0.
 fn as_init_values(value: &Value) -> Option<bool> {
     if value.is_null() {
@@ -383,6 +249,7 @@ mod tests {
 
     use super::super::vit_config::{Feature, FinalNorm};
     use super::*;
+    use crate::image::{Interpolation, TimmCrop};
 
     fn read(config: &Value) -> Result<Config, Error> {
         parse(config.to_string().as_bytes(), Path::new("config.json"))
@@ -462,7 +329,7 @@ mod tests {
         config["pretrained_cfg"]["crop_pct"] = json!(1.0);
         let config = read(&config).unwrap();
         assert_eq!(config.vit.img_size, [384, 384]);
-        assert_eq!(config.vit.n_positions(), 24 * 24 + 1);
+        assert_eq!(config.vit.n_patches(), 24 * 24);
         assert_eq!(config.preprocessing.size, [384, 384]);
     }
 
@@ -499,7 +366,8 @@ mod tests {
             (vit.mlp_dim(), vit.qkv_bias, vit.layer_scale),
             (240, false, true)
         );
-        assert_eq!((vit.n_prefix_tokens(), vit.n_positions()), (5, 49));
+        assert_eq!((vit.n_prefix_tokens(), vit.n_patches()), (5, 49));
+        assert!(vit.no_embed_class);
     }
 
     #[test]

@@ -103,16 +103,6 @@ impl VitConfig {
         usize::from(self.class_token) + self.reg_tokens
     }
 
-    /// Tokens that have a position.
-    pub(super) fn n_positions(&self) -> usize {
-        self.n_patches()
-            + if self.no_embed_class {
-                0
-            } else {
-                self.n_prefix_tokens()
-            }
-    }
-
     /// Which norm follows the last block.
     pub(super) fn final_norm(&self) -> FinalNorm {
         let in_classifier = self
@@ -160,6 +150,20 @@ impl VitConfig {
                 Feature::Max => "max",
             },
         })
+    }
+}
+
+/// What a checkpoint's tensors are held against.
+#[cfg(feature = "torch")]
+impl VitConfig {
+    /// Tokens that have a position.
+    pub(super) fn n_positions(&self) -> usize {
+        self.n_patches()
+            + if self.no_embed_class {
+                0
+            } else {
+                self.n_prefix_tokens()
+            }
     }
 
     /// Whether a checkpoint whose tensors have the shapes that `shape` gives can be of this architecture.

@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Cache, Digest, Error, Key, Request, thousands};
+use super::{Cache, Digest, Error, Key, Request};
 use crate::progress::Progress;
+use crate::text::thousands;
 
 /// Version of the record. Records of another version are misses.
 const FORMAT: u32 = 1;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Digest;
+use crate::text::thousands;
 
 /// Errors of the store.
 #[derive(Debug, thiserror::Error)]
@@ -140,28 +141,9 @@ impl Error {
     }
 }
 
-/// `1234567` as `1,234,567`.
-pub fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn thousands_are_set_apart() {
-        let shown = [0, 12, 123, 1234, 123_456, 55_296_136].map(thousands);
-        assert_eq!(shown, ["0", "12", "123", "1,234", "123,456", "55,296,136"]);
-    }
 
     #[test]
     fn a_full_disk_and_a_closed_folder_are_told_apart() {

@@ -24,7 +24,7 @@
 //! | inputs, by digest | yes | labels, images, weights; an input made again with the same bytes dirties nothing |
 //! | paths, cache location | no | the same files elsewhere are the same files |
 //! | mtimes, inodes | no | they only save reading a file again, see [`DigestMemo`] |
-//! | threads, batch size, device | no | results do not depend on them; what runs where is provenance |
+//! | threads, batch size, device | no | a CPU of one kind gives the same bits whatever they are; what CUDA or another CPU rounds differently is the same feature, and the first extraction is kept |
 //! | progress, output and log options | no | they do not reach an output |
 //! | program version, git commit, binary hash | no | every rebuild would be a miss; the stage version says what they cannot: that results changed |
 //! | keys of earlier stages | no | their outputs' digests stand for them, so equal bytes stop a change from spreading |
@@ -50,7 +50,6 @@ use std::path::{Path, PathBuf};
 pub use action::Action;
 pub use digests::DigestMemo;
 pub use error::Error;
-pub use error::thousands;
 pub use key::{Digest, Key, KeyBuilder, Request};
 pub use miss::{Change, MissReason};
 pub use shards::ShardStore;
@@ -66,8 +65,6 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
-    /// Names this run of this host's kernel and process table, see [`atomic`].
-    host: String,
     /// When the cache was opened, by the clock of its own file system: seconds since 1970, and nanoseconds.
     opened: (i64, i64),
 }
@@ -87,7 +84,6 @@ impl Cache {
 
         let mut cache = Self {
             root: root.clone(),
-            host: atomic::host_token(),
             opened: (0, 0),
         };
         fs_err::create_dir_all(cache.tmp_dir()).map_err(unwritable)?;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::settings;
 use newt_pipe::error::Error;
 use newt_pipe::progress::Progress;
-use newt_pipe::render::thousands;
+use newt_pipe::text::thousands;
 
 /// In a pipe, a line of progress comes this often, and none for what is shorter.
 const LINE_EVERY: Duration = Duration::from_secs(10);

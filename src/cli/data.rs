@@ -13,7 +13,7 @@ use newt_pipe::interrupt::Interrupt;
 use newt_pipe::newt::check::{self, Depth, Report};
 use newt_pipe::newt::images::DataRoot;
 use newt_pipe::newt::synth;
-use newt_pipe::render::thousands;
+use newt_pipe::text::{count, thousands};
 
 /// Subcommands of `newt-pipe data`.
 #[derive(Debug, clap::Subcommand)]
@@ -101,25 +101,24 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
 }
 
 fn show(report: &Report) -> String {
-    let count = |n: usize| thousands(n as u64);
     let mut lines = Vec::new();
     if let Some(counts) = &report.counts {
         lines.push(format!(
-            "{}: {} images ({} MB), {} tasks, {} train rows, {} test rows",
+            "{}: {} ({} MB), {}, {}, {}",
             report.root,
-            count(counts.n_rows),
+            count(counts.n_rows, "image", "images"),
             thousands(counts.image_bytes / 1_000_000),
-            count(counts.n_tasks),
-            count(counts.n_train_rows),
-            count(counts.n_test_rows)
+            count(counts.n_tasks, "task", "tasks"),
+            count(counts.n_train_rows, "train row", "train rows"),
+            count(counts.n_test_rows, "test row", "test rows")
         ));
         for cluster in &counts.clusters {
             lines.push(format!(
-                "  {}: {} tasks, {} train rows, {} test rows",
+                "  {}: {}, {}, {}",
                 cluster.name,
-                count(cluster.n_tasks),
-                count(cluster.n_train_rows),
-                count(cluster.n_test_rows)
+                count(cluster.n_tasks, "task", "tasks"),
+                count(cluster.n_train_rows, "train row", "train rows"),
+                count(cluster.n_test_rows, "test row", "test rows")
             ));
         }
     }
@@ -132,8 +131,7 @@ fn show(report: &Report) -> String {
     );
     lines.push(match report.problems.len() {
         0 => "no problem found".to_owned(),
-        1 => "1 problem found".to_owned(),
-        n => format!("{} problems found", count(n)),
+        n => format!("{} found", count(n, "problem", "problems")),
     });
     lines.join("\n") + "\n"
 }
@@ -156,14 +154,15 @@ fn synth(args: SynthArgs, console: &Console) -> Result<Outcome, Error> {
     if args.json {
         console.json(&json!({ "dir": args.dir, "n_images": n_images, "made": !was_there }))?;
     } else {
-        let images = thousands(n_images as u64);
+        let images = count(n_images, "image", "images");
+        let tasks = count(n_tasks, "task", "tasks");
         let state = if was_there {
             "was there already"
         } else {
             "drawn"
         };
         console.result(&format!(
-            "{}: {images} images, {n_tasks} tasks, {state}\n",
+            "{}: {images}, {tasks}, {state}\n",
             args.dir.display()
         ))?;
     }

@@ -1,6 +1,6 @@
 //! `newt-pipe features`: vectors out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Outcome;
@@ -8,10 +8,11 @@ use super::console::Console;
 use super::settings::{self, PipelineArgs};
 use newt_pipe::artifact::FeatureFile;
 use newt_pipe::error::Error;
+use newt_pipe::files;
 use newt_pipe::interrupt::Interrupt;
-use newt_pipe::pipeline::{Options, Runner};
-use newt_pipe::render::thousands;
+use newt_pipe::pipeline::{Options, Runner, config};
 use newt_pipe::stage::Context;
+use newt_pipe::text::count;
 
 /// Subcommands of `newt-pipe features`.
 #[derive(Debug, clap::Subcommand)]
@@ -48,10 +49,10 @@ pub(super) fn exec(
     let Command::Export(args) = command;
     let pipeline = args.pipeline.load()?;
     let [model] = pipeline.models.as_slice() else {
-        return Err(Error::SeveralModels {
-            n: pipeline.models.len(),
-        });
+        let n = pipeline.models.len();
+        return Err(config::Error::SeveralModels { n }.into());
     };
+    files::check_replaceable(&args.output)?;
     let cache = args.pipeline.open_cache(&pipeline)?;
     let options = Options {
         provenance: settings::provenance(&pipeline),
@@ -72,25 +73,13 @@ pub(super) fn exec(
         ids,
         Arc::unwrap_or_clone(rows),
     )?;
-    replace_file(&args.output, &file.to_bytes()?)?;
+    files::replace_file(&args.output, &file.to_bytes()?)?;
     let rows = file.features();
     console.note(&format!(
-        "{}: {} rows of {} features",
+        "{}: {} of {}",
         args.output.display(),
-        thousands(rows.nrows() as u64),
-        thousands(rows.ncols() as u64)
+        count(rows.nrows(), "row", "rows"),
+        count(rows.ncols(), "feature", "features")
     ));
     Ok(Outcome::Done)
-}
-
-/// Writes beside `path` and renames, so that a reader never finds half a file.
-pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = path.with_file_name(format!(".{name}.draft-{}", std::process::id()));
-    let written = fs_err::write(&draft, bytes).and_then(|()| fs_err::rename(&draft, path));
-    if written.is_err() {
-        // What the error is about is already known; a left-over draft would only hide it.
-        let _ = fs_err::remove_file(&draft);
-    }
-    written.map_err(Error::Io)
 }

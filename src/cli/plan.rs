@@ -9,7 +9,7 @@ use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::config::Pipeline;
 use newt_pipe::pipeline::plan::State;
-use newt_pipe::pipeline::{Options, Runner, results};
+use newt_pipe::pipeline::{Options, Runner, results, view};
 use newt_pipe::render::terminal;
 use newt_pipe::stage::Context;
 
@@ -118,7 +118,10 @@ pub(super) fn show(
         let plans = runner.plan(&experiment)?;
         is_all_cached &= plans.iter().all(|plan| plan.state == State::Cached);
         match format {
-            Format::Text => console.result(&terminal::plan(&experiment, &plans))?,
+            Format::Text => {
+                let lines: Vec<_> = plans.iter().map(view::planned).collect();
+                console.result(&terminal::plan(&view::title(&experiment), &lines))?;
+            }
             Format::Json => documents.push(json!({
                 "model": { "org": experiment.model.org, "ckpt": experiment.model.ckpt },
                 "n_train": experiment.n_train,

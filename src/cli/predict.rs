@@ -1,15 +1,16 @@
 //! `newt-pipe predict`: fitted probes on features.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::Outcome;
 use super::console::Console;
-use super::features::replace_file;
 use newt_pipe::artifact::{FeatureFile, ProbeFile, Table};
 use newt_pipe::error::Error;
-use newt_pipe::render::thousands;
+use newt_pipe::files;
+use newt_pipe::stage::StageError;
+use newt_pipe::text::count;
 
 /// Arguments of `newt-pipe predict`.
 #[derive(Debug, clap::Args)]
@@ -43,9 +44,11 @@ struct Prediction {
 }
 
 pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
-    let file = ProbeFile::parse(&args.probe.display().to_string(), &read(&args.probe)?)?;
-    let features =
-        FeatureFile::parse(&args.features.display().to_string(), &read(&args.features)?)?;
+    if let Some(path) = &args.output {
+        files::check_replaceable(path)?;
+    }
+    let file = ProbeFile::open(&args.probe)?;
+    let features = FeatureFile::open(&args.features)?;
     let n_tasks = file.probes.len();
     let mut predictions = Vec::new();
     for (task, probe) in file.probes {
@@ -63,16 +66,17 @@ pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
         }
     }
     if let (Some(pattern), true) = (&args.tasks, predictions.is_empty()) {
-        return Err(Error::NoTaskMatches {
+        return Err(StageError::NoTaskMatches {
             pattern: pattern.as_str().to_owned(),
             n_tasks,
-        });
+        }
+        .into());
     }
     let ids = features.ids();
     if let Some(path) = &args.output {
-        replace_file(path, &table(ids, &predictions).to_parquet()?)?;
-        let n_rows = thousands((ids.len() * predictions.len()) as u64);
-        console.note(&format!("{}: {n_rows} predictions", path.display()));
+        files::replace_file(path, &table(ids, &predictions).to_parquet()?)?;
+        let n_rows = count(ids.len() * predictions.len(), "prediction", "predictions");
+        console.note(&format!("{}: {n_rows}", path.display()));
     } else if args.json {
         let tasks: Vec<_> = predictions
             .iter()
@@ -90,18 +94,6 @@ pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
         }
     }
     Ok(Outcome::Done)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs_err::read(path).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
-            Error::NoInputFile {
-                path: path.to_owned(),
-            }
-        } else {
-            Error::Io(error)
-        }
-    })
 }
 
 fn table(ids: &[String], predictions: &[Prediction]) -> Table {

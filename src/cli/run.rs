@@ -10,8 +10,9 @@ use super::{Outcome, plan};
 use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::results::{self, Results};
+use newt_pipe::pipeline::view;
 use newt_pipe::pipeline::{Evaluation, Options, Runner};
-use newt_pipe::render::terminal;
+use newt_pipe::render::{SweepRow, terminal};
 use newt_pipe::stage::{Context, Name};
 
 /// Arguments of `newt-pipe run`.
@@ -33,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "STAGE")]
     force: Vec<Name>,
 
-    /// Say what would run, and run nothing.
+    /// Say what would run, and run nothing; a synthetic data set is drawn where it is missing.
     #[arg(long)]
     dry_run: bool,
 
@@ -68,7 +69,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     let results = if is_plan {
         None
     } else {
-        Some(Results::prepare(&out, args.save_probes)?)
+        Some(Results::prepare(&out)?)
     };
     let cache = args.pipeline.open_cache(&pipeline)?;
     let provenance = settings::provenance(&pipeline);
@@ -103,14 +104,18 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
                 "[{}/{}] {}",
                 index + 1,
                 experiments.len(),
-                terminal::title(experiment)
+                view::title(experiment)
             ));
         }
         let evaluation = runner.evaluate(experiment)?;
         for stage in &evaluation.stages {
-            console.note(&terminal::stage_line(stage));
+            console.note(&terminal::stage_line(&view::ran(stage)));
         }
-        results.push(&pipeline, &evaluation)?;
+        let fitted = args
+            .save_probes
+            .then(|| runner.fitted(&evaluation))
+            .transpose()?;
+        results.push(&pipeline, &evaluation, fitted.as_deref())?;
         shown.add(&evaluation);
     }
     results.publish(&provenance)?;
@@ -127,7 +132,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
 #[derive(Default)]
 struct Shown {
     documents: Vec<Value>,
-    rows: Vec<terminal::Row>,
+    rows: Vec<SweepRow>,
     /// The full table of the first experiment, printed where it stays the only one.
     table: String,
 }
@@ -135,10 +140,10 @@ struct Shown {
 impl Shown {
     fn add(&mut self, evaluation: &Evaluation) {
         if self.rows.is_empty() {
-            self.table = terminal::table(evaluation);
+            self.table = terminal::card(&view::card(evaluation));
         }
         self.documents.push(results::evaluation_json(evaluation));
-        self.rows.push(terminal::Row::new(evaluation));
+        self.rows.push(view::sweep_row(evaluation));
     }
 
     fn text(&self) -> String {

@@ -15,7 +15,7 @@ use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::config::{Pipeline, Source};
 
-/// The version as `--version` shows it, with the commit where it is known.
+/// The version as `--version` shows it.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The arguments that say which pipeline is meant.

@@ -81,18 +81,19 @@ fn sinc(x: f64) -> f64 {
 /// Not `f64::sin`, which is the C library's and may round differently on another machine. The
 /// error is below 1e-15, where weights are rounded to 2.4e-7.
 fn sin_pi(x: f64) -> f64 {
-    let nearest = x.round_ties_even();
-    let y = (x - nearest) * PI; // |y| ≤ π / 2; the subtraction is exact
+    let nearest = round_half_up(x.abs());
+    let y = (x.abs() - nearest as f64) * PI; // |y| ≤ π / 2; the subtraction is exact
     let square = y * y;
     let mut sum = 0.0;
     for coefficient in SINE.into_iter().rev() {
         sum = sum * square + coefficient;
     }
-    if nearest % 2.0 == 0.0 {
+    let sine = if nearest.is_multiple_of(2) {
         y * sum
     } else {
         -y * sum
-    }
+    };
+    if x < 0.0 { -sine } else { sine }
 }
 
 /// Taylor's series of sin(y) / y in y²: 1, -1/3!, 1/5!, … 1/21!.

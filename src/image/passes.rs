@@ -7,33 +7,36 @@ use super::filter::{Axis, PRECISION_BITS};
 
 pub(super) const CHANNELS: usize = 3;
 
-/// Sums that are added up at a time: as many as stay in vector registers.
+/// Values that are added up side by side: as many as vector registers hold.
 const BLOCK: usize = 32;
 
-/// Rows whose pixels fit into a block.
-const ROWS: usize = BLOCK / CHANNELS;
+/// Rows that the horizontal pass turns at a time: what fills two blocks.
+const ROWS: usize = 2 * BLOCK / CHANNELS;
 
 /// Resizes each row of `source`, `[rows, stride]`, to the outputs of `axis`.
+///
+/// Turns a few rows into columns, so that neighbouring values have the same weight, and resizes
+/// those with the vertical pass.
 #[expect(clippy::inline_always, reason = "see the module documentation")]
 #[inline(always)]
 pub(super) fn horizontal(source: &[u8], stride: usize, axis: &Axis) -> Vec<u8> {
     let out_stride = axis.len() * CHANNELS;
     let mut out = vec![0; source.len() / stride * out_stride];
-    // A few rows side by side, so that a weight meets neighbours: [columns, rows, channels]
-    let mut wide = vec![[0; BLOCK]; stride / CHANNELS];
-    let mut narrow = vec![[0; BLOCK]; axis.len()];
+    let mut turned = Vec::new();
     let groups = source.chunks(stride * ROWS);
-    for (source, out) in groups.zip(out.chunks_mut(out_stride * ROWS)) {
-        for (r, row) in source.chunks_exact(stride).enumerate() {
-            for (column, pixel) in wide.iter_mut().zip(row.as_chunks::<CHANNELS>().0) {
+    for (rows, out) in groups.zip(out.chunks_mut(out_stride * ROWS)) {
+        turned.resize(rows.len(), 0); // [columns, rows of the group, channels]
+        let turned_stride = rows.len() / stride * CHANNELS;
+        for (r, row) in rows.chunks_exact(stride).enumerate() {
+            let columns = turned.chunks_exact_mut(turned_stride);
+            for (column, pixel) in columns.zip(row.as_chunks::<CHANNELS>().0) {
                 column[r * CHANNELS..][..CHANNELS].copy_from_slice(pixel);
             }
         }
-        for (column, (first, weights)) in narrow.iter_mut().zip(axis.taps()) {
-            *column = weighted_sum(wide[first..].iter(), weights);
-        }
+        let resized = vertical(&turned, turned_stride, 0, axis);
         for (r, row) in out.chunks_exact_mut(out_stride).enumerate() {
-            for (column, pixel) in narrow.iter().zip(row.as_chunks_mut::<CHANNELS>().0) {
+            let columns = resized.chunks_exact(turned_stride);
+            for (column, pixel) in columns.zip(row.as_chunks_mut::<CHANNELS>().0) {
                 pixel.copy_from_slice(&column[r * CHANNELS..][..CHANNELS]);
             }
         }
@@ -50,9 +53,9 @@ pub(super) fn vertical(source: &[u8], stride: usize, first_row: usize, axis: &Ax
     for (out, (first, weights)) in out.chunks_exact_mut(stride).zip(axis.taps()) {
         let rows = &source[(first - first_row) * stride..][..weights.len() * stride];
         if stride < BLOCK {
-            vertical_block::<CHANNELS>(rows, stride, weights, out);
+            vertical_blocks::<CHANNELS>(rows, stride, weights, out);
         } else {
-            vertical_block::<BLOCK>(rows, stride, weights, out);
+            vertical_blocks::<BLOCK>(rows, stride, weights, out);
         }
     }
     out
@@ -61,13 +64,13 @@ pub(super) fn vertical(source: &[u8], stride: usize, first_row: usize, axis: &Ax
 /// Makes one row, `N` values at a time; the last `N` overlap the ones before if they must.
 #[expect(clippy::inline_always, reason = "see the module documentation")]
 #[inline(always)]
-fn vertical_block<const N: usize>(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]) {
+fn vertical_blocks<const N: usize>(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]) {
     for at in (0..stride).step_by(N) {
         let at = at.min(stride - N);
         let blocks = rows
             .chunks_exact(stride)
             .filter_map(|row| row[at..].first_chunk::<N>());
-        out[at..][..N].copy_from_slice(&weighted_sum(blocks, weights));
+        out[at..][..N].copy_from_slice(&weighted_sums(blocks, weights));
     }
 }
 
@@ -76,7 +79,7 @@ fn vertical_block<const N: usize>(rows: &[u8], stride: usize, weights: &[i32], o
 /// Source: the inner loops and `clip8` of Pillow's `Resample.c`.
 #[expect(clippy::inline_always, reason = "see the module documentation")]
 #[inline(always)]
-fn weighted_sum<'a, const N: usize>(
+fn weighted_sums<'a, const N: usize>(
     rows: impl Iterator<Item = &'a [u8; N]>,
     weights: &[i32],
 ) -> [u8; N] {

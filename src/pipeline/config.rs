@@ -48,6 +48,18 @@ pub enum Error {
         /// The dotted key.
         key: String,
     },
+    /// A file of the model that is not there.
+    #[error("`model.ckpt`: no file `{}`", path.display())]
+    NoModelFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A command that takes one model, and a pipeline that names more.
+    #[error("the pipeline names {n} models, expected one")]
+    SeveralModels {
+        /// How many it names.
+        n: usize,
+    },
     /// Two experiments of the sweep would be the same.
     #[error("{place}: `{what}` stands twice in the sweep")]
     Twice {
@@ -65,7 +77,7 @@ impl Error {
             Error::Read(_) => {
                 Some("name a pipeline file, or none for the built-in quickstart".to_owned())
             }
-            Error::Document(error) => error.hint(),
+            Error::Document(error) => Some(error.hint()),
             Error::NoModel { .. } => {
                 Some("start from pipelines/default.toml, which shows every key".to_owned())
             }
@@ -75,6 +87,13 @@ impl Error {
                     .to_owned(),
             ),
             Error::Missing { key, .. } => Some(format!("write `{key}`, or pass `--set {key}=…`")),
+            Error::NoModelFile { .. } => Some(
+                "set `model.ckpt`; relative paths in a pipeline file start at its folder"
+                    .to_owned(),
+            ),
+            Error::SeveralModels { .. } => {
+                Some("name one model in a pipeline file of its own".to_owned())
+            }
             Error::Twice { .. } => Some("name each value once".to_owned()),
         }
     }
@@ -98,6 +117,26 @@ pub struct Model {
     pub ckpt: String,
     /// What a relative path in `ckpt` is relative to.
     pub base_dir: PathBuf,
+}
+
+impl Model {
+    /// `ckpt` with its path, where it is one, made absolute: it means the same in any folder.
+    fn absolute_ckpt(&self) -> String {
+        let absolute = |relative: &str| absolute(&self.base_dir.join(relative));
+        match self.ckpt.strip_prefix("local-dir:") {
+            Some(dir) => format!("local-dir:{}", absolute(dir)),
+            None if self.org == "precomputed" => absolute(&self.ckpt),
+            None => self.ckpt.clone(),
+        }
+    }
+}
+
+/// A path from the root; as it is where the working folder is gone.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
 }
 
 /// A checked pipeline file.
@@ -283,7 +322,7 @@ impl Pipeline {
     /// One experiment as a pipeline file of its own, every key spelled out.
     pub fn spell_out(&self, experiment: &Experiment) -> Table {
         let text = |text: String| Value::String(text);
-        let path = |path: &Path| Value::String(path.display().to_string());
+        let path = |path: &Path| Value::String(absolute(path));
         let integer = |n: usize| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         let seed = |seed: u64| Value::Integer(i64::try_from(seed).unwrap_or(i64::MAX));
         let table = |entries: Vec<(&str, Value)>| {
@@ -314,7 +353,7 @@ impl Pipeline {
             "model",
             table(vec![
                 ("org", text(model.org.clone())),
-                ("ckpt", text(model.ckpt.clone())),
+                ("ckpt", text(model.absolute_ckpt())),
             ]),
         );
         put(

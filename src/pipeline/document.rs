@@ -63,17 +63,25 @@ pub enum Error {
 
 impl Error {
     /// One action that helps.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> String {
         match self {
             Error::UnknownKey {
                 nearest: Some(nearest),
                 ..
-            } => Some(format!("did you mean `{nearest}`?")),
+            } => format!("did you mean `{nearest}`?"),
             Error::UnknownKey { nearest: None, .. } => {
-                Some("`newt-pipe plan --full` shows every key of a pipeline file".to_owned())
+                "`newt-pipe plan --full` shows every key of a pipeline file".to_owned()
             }
-            Error::NoTable { .. } => Some("edit the pipeline file instead".to_owned()),
-            _ => None,
+            Error::NoTable { .. } => "edit the pipeline file instead".to_owned(),
+            Error::Syntax { .. } => {
+                "a pipeline file is TOML: texts and paths stand in quotes".to_owned()
+            }
+            Error::Invalid { .. } => {
+                "pipelines/default.toml shows every key with its default".to_owned()
+            }
+            Error::Override { .. } => {
+                "quote the argument where the shell would split it".to_owned()
+            }
         }
     }
 }
@@ -140,6 +148,9 @@ impl Document {
         let mut path = String::new();
         for part in parents {
             path = join(&path, part);
+            if !table.contains_key(*part) {
+                self.origins.insert(path.clone(), Origin::Override);
+            }
             let next = table
                 .entry((*part).to_owned())
                 .or_insert_with(|| Value::Table(Table::new()));
@@ -151,7 +162,14 @@ impl Document {
             })?;
         }
         table.insert((*last).to_owned(), value);
-        self.origins.insert(key.to_owned(), Origin::Override);
+        // What stood below the key in the file is gone, and its lines with it.
+        let key = parts.join(".");
+        self.origins.retain(|path, _| {
+            !path
+                .strip_prefix(&key)
+                .is_some_and(|rest| rest.starts_with(['.', '[']))
+        });
+        self.origins.insert(key, Origin::Override);
         Ok(())
     }
 
@@ -423,7 +441,7 @@ mod tests {
         }
         let error = probe.finish().unwrap_err();
         assert_eq!(error.to_string(), "mine.toml:2: unknown key `probe.kernal`");
-        assert_eq!(error.hint().unwrap(), "did you mean `probe.kernel`?");
+        assert_eq!(error.hint(), "did you mean `probe.kernel`?");
     }
 
     #[test]
@@ -457,6 +475,23 @@ mod tests {
             document.root().section("data").unwrap().base_dir("root"),
             Path::new("")
         );
+    }
+
+    #[test]
+    fn an_override_of_a_whole_table_takes_the_place_of_its_keys() {
+        let mut document = document("[data]\nroot = \"x\"\n");
+        document.set("data={ root = \"y\" }").unwrap();
+        assert_eq!(
+            document.root().section("data").unwrap().base_dir("root"),
+            Path::new("")
+        );
+        document.set("probe.q.r=1").unwrap();
+        let error = document.root().finish().unwrap_err();
+        assert!(
+            error.to_string().starts_with("--set: unknown key `data`"),
+            "{error}"
+        );
+        assert_eq!(document.root().place("probe"), "--set");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod plan;
 pub mod probe_config;
 pub mod results;
 mod sources;
+pub mod view;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,10 +26,10 @@ use crate::error::Error;
 use crate::newt::images::DataRoot;
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
 use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
-use crate::stage::probes::{Probes, ProbesStage};
+use crate::stage::probes::{FITTED, Probes, ProbesStage};
 use crate::stage::report::{Report, ReportStage};
 use crate::stage::sample::SampleStage;
-use crate::stage::{Context, Made, Name, Objects, Stage};
+use crate::stage::{Context, Made, Name, Objects, Stage, StageError};
 
 /// What a run does besides what its pipeline says.
 #[derive(Debug, Clone, Default)]
@@ -212,6 +213,27 @@ impl<'a> Runner<'a> {
         Ok((images.ids, rows))
     }
 
+    /// The fitted probes of an evaluation, as `probes.safetensors` holds them.
+    ///
+    /// # Errors
+    /// Those of the cache, where they were fitted by an earlier run.
+    pub fn fitted(&self, evaluation: &Evaluation) -> Result<Vec<u8>, Error> {
+        if let Some(bytes) = &evaluation.probes.fitted {
+            return Ok(bytes.clone());
+        }
+        let of_probes = |record: &&StageRecord| record.stage == Name::Probes;
+        let digest = evaluation
+            .stages
+            .iter()
+            .find(of_probes)
+            .and_then(|record| record.outputs.get(FITTED));
+        let digest = digest.ok_or(StageError::NoPart {
+            stage: Name::Probes,
+            name: FITTED,
+        })?;
+        Ok(self.cache.get(digest)?)
+    }
+
     /// labels → sample → features → probes → report → bootstrap.
     fn flow(
         &self,
@@ -283,17 +305,20 @@ impl<'a> Runner<'a> {
         reason: Option<MissReason>,
         walk: &mut Walk,
     ) -> Result<Made<<FeaturesStage<'_> as Stage>::Output>, Halt> {
+        let is_forced = walk.mode == Mode::Run && self.is_forced(Name::Features, &stage.request());
+        if is_forced {
+            stage.forget()?;
+        }
         let n_missing = stage.n_missing();
         let made = self.make_because(stage, reason, walk);
-        let counts = match walk.mode {
-            Mode::Run => stage.counts(),
-            Mode::Plan => Counts {
-                extracted: n_missing,
-                reused: stage.counts().reused - n_missing,
-            },
-        };
         if let Some(record) = walk.stages.last_mut() {
-            record.counts = Some(counts);
+            record.counts = Some(match (walk.mode, &record.state) {
+                (Mode::Plan, State::Runs(_)) => Counts {
+                    extracted: n_missing,
+                    reused: stage.counts().reused - n_missing,
+                },
+                _ => stage.counts(),
+            });
         }
         made
     }
@@ -310,7 +335,7 @@ impl<'a> Runner<'a> {
         let request = stage.request();
         let (state, known) = match reason {
             Some(reason) => (State::Runs(reason), None),
-            None => self.look_up(S::NAME, &request)?,
+            None => self.look_up::<S>(&request)?,
         };
         let mut record = StageRecord {
             stage: S::NAME,
@@ -322,14 +347,21 @@ impl<'a> Runner<'a> {
         };
 
         if let Some((action, objects)) = known {
-            let output = S::decode(&objects)?;
-            record.seconds = started.elapsed().as_secs_f64();
-            record.outputs.clone_from(&action.outputs);
-            walk.stages.push(record);
-            return Ok(Made {
-                output,
-                digests: action.outputs,
-            });
+            match S::decode(&objects) {
+                Ok(output) => {
+                    record.seconds = started.elapsed().as_secs_f64();
+                    record.outputs.clone_from(&action.outputs);
+                    walk.stages.push(record);
+                    return Ok(Made {
+                        output,
+                        digests: action.outputs,
+                    });
+                }
+                // The bytes are those that were written, so another program wrote them otherwise.
+                Err(error) => {
+                    record.state = State::Runs(MissReason::Unusable(error.to_string()));
+                }
+            }
         }
         if walk.mode == Mode::Plan && !S::IS_CHEAP {
             walk.stages.push(record);
@@ -361,23 +393,32 @@ impl<'a> Runner<'a> {
 
     /// Whether `stage` would be computed, were it asked for now.
     fn is_to_run<S: Stage>(&self, stage: &S) -> Result<bool, Error> {
-        Ok(self.look_up(S::NAME, &stage.request())?.1.is_none())
+        Ok(self.look_up::<S>(&stage.request())?.1.is_none())
+    }
+
+    /// Whether `--force` asks for a stage that it has not made again yet.
+    fn is_forced(&self, name: Name, request: &Request) -> bool {
+        self.options.force.contains(&name) && !self.forced.borrow().contains(&request.key)
     }
 
     /// What the cache has under a key, and if nothing that can be used, why.
-    fn look_up(
+    fn look_up<S: Stage>(
         &self,
-        name: Name,
         request: &Request,
     ) -> Result<(State, Option<(Action, Objects)>), Error> {
-        if self.options.force.contains(&name) && !self.forced.borrow().contains(&request.key) {
+        let name = S::NAME;
+        if self.is_forced(name, request) {
             return Ok((State::Runs(MissReason::Forced), None));
         }
         let Some(action) = self.cache.lookup(request, self.context.progress)? else {
             return Ok((State::Runs(self.cache.explain(request)), None));
         };
         let mut objects = Objects::new();
-        for (part, digest) in &action.outputs {
+        let read = action
+            .outputs
+            .iter()
+            .filter(|(part, _)| S::UNREAD != Some(part.as_str()));
+        for (part, digest) in read {
             match self.cache.get(digest) {
                 Ok(bytes) => objects.insert(part.clone(), bytes),
                 Err(error) if error.is_loss() => {

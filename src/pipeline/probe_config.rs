@@ -121,10 +121,11 @@ impl ProbeConfig {
             }
         };
         let flag = |value: Option<bool>| value.map(|value| value.to_string());
-        add("c", self.c.map(|c| c.to_string()));
+        let number = |value: Option<f64>| value.map(|value| format!("{value:?}"));
+        add("c", number(self.c));
         add("center", flag(self.center));
         add("class_weight", self.class_weight.map(show_class_weight));
-        add("coef0", self.coef0.map(|coef0| coef0.to_string()));
+        add("coef0", number(self.coef0));
         add("degree", self.degree.map(|degree| degree.to_string()));
         add("gamma", self.gamma.map(show_gamma));
         add("kernel", self.kernel.map(|kernel| kernel.to_string()));
@@ -136,14 +137,14 @@ impl ProbeConfig {
             self.solver.map(|solver| show_solver(solver).to_owned()),
         );
         add("standardize", flag(self.standardize));
-        add("tol", self.tol.map(|tol| tol.to_string()));
+        add("tol", number(self.tol));
         name
     }
 }
 
 fn show_gamma(gamma: Gamma) -> String {
     match gamma {
-        Gamma::Value(value) => value.to_string(),
+        Gamma::Value(value) => format!("{value:?}"),
         Gamma::Scale => "scale".to_owned(),
         Gamma::Auto => "auto".to_owned(),
     }
@@ -153,7 +154,7 @@ fn show_class_weight(weight: ClassWeight) -> String {
     match weight {
         ClassWeight::None => "none".to_owned(),
         ClassWeight::Balanced => "balanced".to_owned(),
-        ClassWeight::Weights([class_0, class_1]) => format!("[{class_0},{class_1}]"),
+        ClassWeight::Weights([class_0, class_1]) => format!("[{class_0:?},{class_1:?}]"),
     }
 }
 

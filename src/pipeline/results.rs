@@ -1,8 +1,9 @@
 //! The results folder: tables over all experiments of a run, the headline, and the provenance.
 //!
-//! The folder is put together beside its place and renamed, so it is there whole or not at all.
+//! The folder is put together beside its place and renamed, so it is there whole or not at all, see [`files`](crate::files).
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use super::plan::StagePlan;
 use super::{Evaluation, StageRecord};
 use crate::artifact::Table;
 use crate::error::Error;
+use crate::files::StagedDir;
 use crate::stage::bootstrap::{BOOTSTRAP, resample_columns};
 use crate::stage::features::Counts;
 use crate::stage::probes::{FITTED, PREDICTIONS, PROBES, prediction_columns, task_columns};
@@ -27,66 +29,63 @@ pub const MANIFEST: &str = "manifest.json";
 
 const FILES: [&str; 6] = [PREDICTIONS, PROBES, SCORES, BOOTSTRAP, SUMMARY, MANIFEST];
 
+/// A folder that holds something else than results.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: holds `{example}`, expected an empty folder or the results of a run", dir.display())]
+pub struct NotResults {
+    /// The folder.
+    pub dir: PathBuf,
+    /// A file in it.
+    pub example: String,
+}
+
+impl NotResults {
+    /// One action that helps.
+    pub fn hint(&self) -> String {
+        "choose another folder with `--out`".to_owned()
+    }
+}
+
 /// Results as they come, and the folder that they will be in.
 pub struct Results {
-    dir: PathBuf,
-    /// Where they are put together; gone with this value unless [`Results::publish`] renames it.
-    draft: Draft,
+    draft: StagedDir,
     tables: BTreeMap<&'static str, Vec<Table>>,
     headlines: Vec<Value>,
     records: Vec<Value>,
-    saves_probes: bool,
-}
-
-struct Draft(PathBuf);
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // Only what an error or an interruption left: `publish` has renamed the folder otherwise.
-        let _ = fs_err::remove_dir_all(&self.0);
-    }
 }
 
 impl Results {
-    /// Makes sure, before anything is computed, that results can be written to `dir`; with
-    /// `saves_probes` the fitted probes will be among them.
+    /// Makes sure, before anything is computed, that results can be written to `dir`.
     ///
     /// # Errors
-    /// [`Error::NotResults`] where `dir` holds other files; [`Error::Io`] where it cannot be made.
-    pub fn prepare(dir: &Path, saves_probes: bool) -> Result<Self, Error> {
-        if let Ok(entries) = fs_err::read_dir(dir) {
-            let mut names: Vec<String> = entries
-                .flatten()
-                .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                .collect();
-            names.sort();
-            if let Some(example) = names
-                .into_iter()
-                .find(|name| !FILES.contains(&name.as_str()) && !is_fitted_name(name))
-            {
-                return Err(Error::NotResults {
-                    dir: dir.to_owned(),
-                    example,
-                });
+    /// [`Error::Output`] where it cannot be made or replaced, [`NotResults`] where it holds other files.
+    pub fn prepare(dir: &Path) -> Result<Self, Error> {
+        let draft = StagedDir::beside(dir)?;
+        if let Some(example) = foreign_name(draft.destination()).map_err(Error::Io)? {
+            return Err(NotResults {
+                dir: dir.to_owned(),
+                example,
             }
+            .into());
         }
-        let draft = sibling(dir, "draft");
-        fs_err::create_dir_all(&draft).map_err(Error::Io)?;
         Ok(Self {
-            dir: dir.to_owned(),
-            draft: Draft(draft),
+            draft,
             tables: BTreeMap::new(),
             headlines: Vec::new(),
             records: Vec::new(),
-            saves_probes,
         })
     }
 
-    /// Adds one experiment's results.
+    /// Adds one experiment's results; with `fitted`, its probes' bytes.
     ///
     /// # Errors
     /// [`Error::Io`] where the fitted probes cannot be written.
-    pub fn push(&mut self, pipeline: &Pipeline, evaluation: &Evaluation) -> Result<(), Error> {
+    pub fn push(
+        &mut self,
+        pipeline: &Pipeline,
+        evaluation: &Evaluation,
+        fitted: Option<&[u8]>,
+    ) -> Result<(), Error> {
         let Evaluation {
             probes,
             report,
@@ -94,8 +93,8 @@ impl Results {
             stages,
             experiment,
         } = evaluation;
-        if self.saves_probes {
-            self.write(&fitted_name(self.records.len()), &probes.fitted)?;
+        if let Some(fitted) = fitted {
+            self.write(&fitted_name(self.records.len()), fitted)?;
         }
         let columns = |rows: usize| experiment_columns(evaluation, rows);
         let mut add = |name, table| self.tables.entry(name).or_default().push(table);
@@ -126,7 +125,7 @@ impl Results {
     /// Writes everything and puts the folder in its place.
     ///
     /// # Errors
-    /// [`Error::Io`] and those of the tables' writer; the folder is then as it was.
+    /// [`Error::Output`], [`Error::Io`] and those of the tables' writer; the folder is then as it was.
     pub fn publish(mut self, provenance: &BTreeMap<String, String>) -> Result<(), Error> {
         for (name, tables) in std::mem::take(&mut self.tables) {
             let bytes = Table::concat(tables)?.to_parquet()?;
@@ -140,21 +139,7 @@ impl Results {
             &json!({ "provenance": provenance, "experiments": records }),
         )?;
 
-        let old = sibling(&self.dir, "old");
-        let had_old = self.dir.exists();
-        if had_old {
-            fs_err::rename(&self.dir, &old).map_err(Error::Io)?;
-        }
-        if let Err(error) = fs_err::rename(&self.draft.0, &self.dir) {
-            if had_old {
-                fs_err::rename(&old, &self.dir).map_err(Error::Io)?;
-            }
-            return Err(Error::Io(error));
-        }
-        if had_old {
-            fs_err::remove_dir_all(&old).map_err(Error::Io)?;
-        }
-        Ok(())
+        Ok(self.draft.publish()?)
     }
 
     fn write_json(&self, name: &str, value: &Value) -> Result<(), Error> {
@@ -164,8 +149,26 @@ impl Results {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        fs_err::write(self.draft.0.join(name), bytes).map_err(Error::Io)
+        fs_err::write(self.draft.path().join(name), bytes).map_err(Error::Io)
     }
+}
+
+/// The first entry of `dir`, by name, that no run has put there; `None` also where there is no `dir`.
+fn foreign_name(dir: &Path) -> io::Result<Option<String>> {
+    let entries = match fs_err::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut first = None;
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let is_foreign = !FILES.contains(&name.as_str()) && !is_fitted_name(&name);
+        if is_foreign && first.as_ref().is_none_or(|first| name < *first) {
+            first = Some(name);
+        }
+    }
+    Ok(first)
 }
 
 /// The fitted probes of one experiment: `probes.safetensors`, and `probes-2.safetensors` for the second.
@@ -181,14 +184,6 @@ fn is_fitted_name(name: &str) -> bool {
         .strip_prefix("probes-")
         .and_then(|rest| rest.strip_suffix(".safetensors"));
     name == FITTED || number.is_some_and(|number| number.parse::<usize>().is_ok())
-}
-
-/// A hidden folder beside `dir`, of this process.
-fn sibling(dir: &Path, what: &str) -> PathBuf {
-    let name = dir
-        .file_name()
-        .map_or_else(|| "results".into(), |name| name.to_string_lossy());
-    dir.with_file_name(format!(".{name}.{what}-{}", std::process::id()))
 }
 
 /// The columns that tell the experiments of a run apart.

@@ -4,19 +4,19 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::config::{Data, Model, Pipeline};
+use super::config::{self, Data, Model, Pipeline};
 use crate::backbone::BackboneSpec;
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::error::Error;
 use crate::newt::images::DataRoot;
 use crate::newt::labels::Labels;
 use crate::newt::synth;
-use crate::stage::Context;
-use crate::stage::features::network::{BadImage, BadImageProblem, Network};
+use crate::stage::features::network::{self, BadImage, BadImageProblem, Network};
 use crate::stage::features::precomputed::Precomputed;
 use crate::stage::features::{Images, Source};
 use crate::stage::labels::LabelsStage;
 use crate::stage::sample::Sample;
+use crate::stage::{Context, StageError};
 
 /// The data set's folder; a synthetic one is drawn into the cache folder where it is missing.
 pub(super) fn data_root(
@@ -135,34 +135,51 @@ impl<'a> Sources<'a> {
         }
         self.data.require_images()?;
         let paths: Vec<PathBuf> = ids.iter().map(|id| self.data.image_path(id)).collect();
-        let mut digests = Vec::with_capacity(paths.len());
-        let mut images = Vec::new();
-        for (path, digest) in paths.iter().zip(self.digest_files(&paths)?) {
-            match digest {
-                Ok(digest) => digests.push(digest),
-                Err(error) => {
-                    images.push(BadImage {
-                        path: path.clone(),
-                        problem: BadImageProblem::from_io(error),
-                    });
-                }
-            }
+        let found = self.digest_files(&paths)?;
+        if found.iter().any(Result::is_err) {
+            return Err(self.bad_images(&paths, found)?);
         }
-        if images.is_empty() {
-            Ok(Images { ids, digests })
-        } else {
-            Err(Error::BadImages { images })
-        }
+        let digests = found.into_iter().flatten().collect();
+        Ok(Images { ids, digests })
+    }
+
+    /// All images that cannot be used, those that could be read among them.
+    fn bad_images(
+        &self,
+        paths: &[PathBuf],
+        found: Vec<Result<Digest, std::io::Error>>,
+    ) -> Result<Error, Error> {
+        let readable: Vec<&Path> = paths
+            .iter()
+            .zip(&found)
+            .filter_map(|(path, digest)| digest.is_ok().then_some(path.as_path()))
+            .collect();
+        let mut images = network::bad_images(&readable, self.context)?;
+        images.extend(paths.iter().zip(found).filter_map(|(path, digest)| {
+            Some(BadImage {
+                path: path.clone(),
+                problem: BadImageProblem::from_io(&digest.err()?),
+            })
+        }));
+        images.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(StageError::BadImages { images }.into())
     }
 
     fn digest_file(&self, path: &Path) -> Result<Digest, Error> {
         let digests = self.digest_files(&[path.to_owned()])?;
-        let missing = || Error::NoModelFile {
+        let missing = || config::Error::NoModelFile {
             path: path.to_owned(),
         };
         match digests.into_iter().next().ok_or_else(missing)? {
             Ok(digest) => Ok(digest),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing()),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidInput
+                ) =>
+            {
+                Err(missing().into())
+            }
             Err(error) => Err(Error::Io(error)),
         }
     }
@@ -172,7 +189,7 @@ impl<'a> Sources<'a> {
         paths: &[PathBuf],
     ) -> Result<Vec<Result<Digest, std::io::Error>>, Error> {
         let mut memo = self.memo.borrow_mut();
-        let digests = memo.digest_files(paths, self.context.progress);
+        let digests = memo.digest_files(paths, self.context.progress, self.context.interrupt)?;
         memo.save(self.cache)?;
         Ok(digests)
     }

@@ -121,15 +121,7 @@ impl Unit<'_> {
                 *score = accuracy;
                 continue;
             }
-            let t0 = std::time::Instant::now();
             let solution = train.fit(probe, level, task, candidate, scratch)?;
-            eprintln!(
-                "ITER {} {} {} {:.1} us",
-                candidate.kernel,
-                candidate.c,
-                solution.iterations,
-                t0.elapsed().as_secs_f64() * 1e6
-            );
             if scratch.is_finite(solution.rho) {
                 *score = self.fold.accuracy(level, function, solution.rho, scratch);
                 last = solution.free_peak.map(|peak| (peak, *score));

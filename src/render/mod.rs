@@ -1,5 +1,64 @@
-//! Results as text; one output format per file.
+//! Results as text; one output format per file. What is shown comes as the plain values below, so
+//! that a format knows neither stages nor the pipeline.
 
 pub mod terminal;
 
-pub use crate::cache::thousands;
+/// The accuracy of one group, with its interval.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// The group.
+    pub name: String,
+    /// Its test rows.
+    pub n: usize,
+    /// The share of right predictions among them.
+    pub accuracy: f64,
+    /// The interval's lower end.
+    pub ci_low: f64,
+    /// The interval's upper end.
+    pub ci_high: f64,
+}
+
+/// The result of one experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// The experiment in one line.
+    pub title: String,
+    /// One per task.
+    pub tasks: Vec<Line>,
+    /// One per cluster.
+    pub clusters: Vec<Line>,
+    /// All test rows together.
+    pub overall: Vec<Line>,
+    /// The mean of the tasks' accuracies.
+    pub mean_task_accuracy: f64,
+}
+
+/// One experiment of a sweep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepRow {
+    /// The model.
+    pub model: String,
+    /// Train rows per task, or `all`.
+    pub n_train: String,
+    /// The seed of the draw, or `-`.
+    pub seed: String,
+    /// The probe.
+    pub probe: String,
+    /// All test rows together.
+    pub overall: Line,
+    /// The mean of the tasks' accuracies.
+    pub mean_task_accuracy: f64,
+}
+
+/// How a stage went, or would go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageLine {
+    /// The stage.
+    pub stage: &'static str,
+    /// `cached`, `ran`, `runs` or `waits`.
+    pub status: &'static str,
+    /// How long it took, where it ran.
+    pub seconds: Option<f64>,
+    /// Why it is not cached, what it did.
+    pub notes: Vec<String>,
+}

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use self::network::Network;
 use self::precomputed::Precomputed;
-use super::{Context, Name, Objects, Stage, part};
+use super::{Context, Name, Objects, Stage, StageError, part};
 use crate::backbone::{Device, Precision};
 use crate::cache::{Digest, KeyBuilder, Request};
 use crate::error::Error;
@@ -49,7 +49,8 @@ pub struct Settings {
     pub device: Device,
     /// The number format it runs in.
     pub precision: Precision,
-    /// Images per batch; changes speed and memory, never which features are asked for.
+    /// Images per batch: speed and memory. On a CPU it changes no bit; on CUDA, where libtorch
+    /// decides the last bits, what was extracted first is kept.
     pub batch_size: BatchSize,
 }
 
@@ -91,7 +92,7 @@ pub struct FeatureTable {
 }
 
 impl FeatureTable {
-    fn of(rows: &Array2<f32>) -> Self {
+    pub(super) fn of(rows: &Array2<f32>) -> Self {
         let mut hasher = blake3::Hasher::new();
         for row in rows.rows() {
             let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -144,10 +145,22 @@ impl<'a> FeaturesStage<'a> {
         }
     }
 
+    /// Forgets what has been extracted of these images, so that the next [`Stage::run`] extracts
+    /// all of it again.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn forget(&self) -> Result<(), Error> {
+        match self.source {
+            Source::Network(network) => network.forget(self.images),
+            Source::Precomputed(_) => Ok(()),
+        }
+    }
+
     /// The rows that `table` stands for, `[n, dim]` in the sample's order.
     ///
     /// # Errors
-    /// [`Error::FeaturesChanged`] where rows that had to be made again came out otherwise.
+    /// [`StageError::FeaturesChanged`] where rows that had to be made again came out otherwise.
     pub fn rows(
         &self,
         table: &FeatureTable,
@@ -162,10 +175,11 @@ impl<'a> FeaturesStage<'a> {
         if found == *table {
             Ok(rows)
         } else {
-            Err(Error::FeaturesChanged {
+            Err(StageError::FeaturesChanged {
                 expected: table.blake3,
                 found: found.blake3,
-            })
+            }
+            .into())
         }
     }
 

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | [`labels`] | the typed labels table | the labels file |
 //! | [`sample`] | the rows that take part | labels, `n_train`, seed |
-//! | [`features`] | one digest per feature row | sample, images, backbone |
+//! | [`features`] | the digest of the feature rows, which are kept per image | sample, images, backbone |
 //! | [`probes`] | predictions, one SVM per task | labels, sample, features, probe |
 //! | [`report`] | accuracies by task, subcluster, cluster, overall | predictions |
 //! | [`bootstrap`] | resampled accuracies and intervals | predictions |
@@ -13,8 +13,11 @@
 //! it. A new stage is a file of the same shape and a line in [`Name`].
 
 pub mod bootstrap;
+mod error;
 pub mod features;
 pub mod labels;
+#[cfg(test)]
+mod pins;
 pub mod probes;
 pub mod report;
 pub mod sample;
@@ -23,6 +26,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+pub use self::error::StageError;
 use crate::cache::{Digest, Request};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
@@ -86,7 +90,7 @@ impl FromStr for Name {
     }
 }
 
-/// What a running stage may use besides its inputs; none of it can change its output.
+/// What a running stage may use besides its inputs; none of it changes its output.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// Where progress goes.
@@ -106,6 +110,8 @@ pub trait Stage {
     const VERSION: u32;
     /// Whether computing it costs next to nothing, so that `plan` may do so to see further.
     const IS_CHEAP: bool = false;
+    /// An output that no later stage reads, and that stays in the store on a hit.
+    const UNREAD: Option<&'static str> = None;
     /// What it makes.
     type Output;
 
@@ -159,5 +165,5 @@ fn part<'a>(objects: &'a Objects, stage: Name, name: &'static str) -> Result<&'a
     objects
         .get(name)
         .map(Vec::as_slice)
-        .ok_or(Error::NoPart { stage, name })
+        .ok_or_else(|| StageError::NoPart { stage, name }.into())
 }

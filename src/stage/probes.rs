@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `labels.parquet` | of stage `labels` |
 //! | `sample.parquet` | of stage `sample` |
-//! | `features.parquet` | of stage `features`, and the rows whose digests it holds |
+//! | `features.json` | of stage `features`, and the rows whose digest it holds |
 //!
 //! | writes `predictions.parquet` | type | |
 //! | --- | --- | --- |
@@ -58,7 +58,7 @@ pub struct ProbesStage<'a> {
     pub labels: &'a Made<Labels>,
     /// The rows that take part.
     pub sample: &'a Made<Sample>,
-    /// The digests of their features.
+    /// The digest of their features.
     pub features: &'a Made<FeatureTable>,
     /// The features themselves, `[n, d]`, in the sample's order; asked for only where probes are fitted.
     pub rows: &'a Rows<'a>,
@@ -128,8 +128,8 @@ pub struct Probes {
     pub predictions: Vec<Prediction>,
     /// One per task.
     pub tasks: Vec<FittedTask>,
-    /// The fitted probes, as `probes.safetensors` holds them.
-    pub fitted: Vec<u8>,
+    /// The fitted probes, as `probes.safetensors` holds them; `None` where they stayed in the store.
+    pub fitted: Option<Vec<u8>>,
 }
 
 /// The tasks of a sample.
@@ -233,7 +233,8 @@ impl<'a> Tasks<'a> {
 
 impl Stage for ProbesStage<'_> {
     const NAME: Name = Name::Probes;
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
+    const UNREAD: Option<&'static str> = Some(FITTED);
     type Output = Probes;
 
     fn request(&self) -> Request {
@@ -266,7 +267,9 @@ impl Stage for ProbesStage<'_> {
         let mut probes = Probes {
             predictions: Vec::new(),
             tasks: Vec::with_capacity(fits.len()),
-            fitted: ProbeFile::to_bytes(names.zip(fits.iter().map(|fit| &fit.fitted)))?,
+            fitted: Some(ProbeFile::to_bytes(
+                names.zip(fits.iter().map(|fit| &fit.fitted)),
+            )?),
         };
         for (rows, fit) in tasks.each.iter().zip(fits) {
             tasks.warn(rows, &fit, context);
@@ -315,7 +318,7 @@ impl Stage for ProbesStage<'_> {
                 PROBES.to_owned(),
                 task_columns(Table::new(), &probes.tasks).to_parquet()?,
             ),
-            (FITTED.to_owned(), probes.fitted.clone()),
+            (FITTED.to_owned(), probes.fitted.clone().unwrap_or_default()),
         ]))
     }
 
@@ -381,11 +384,10 @@ impl Stage for ProbesStage<'_> {
                 accuracy: accuracy[row],
             })
             .collect();
-        let fitted = part(objects, Self::NAME, FITTED)?.to_vec();
         Ok(Probes {
             predictions,
             tasks,
-            fitted,
+            fitted: None,
         })
     }
 }

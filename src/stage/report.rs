@@ -129,7 +129,8 @@ pub struct Accuracy {
     pub mean_task_accuracy: f64,
 }
 
-/// What this stage makes: every group's accuracy, the overall one first.
+/// What this stage makes: every group's accuracy, the overall one first. It is never empty, as a
+/// sample without test rows is refused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// One per group.
@@ -137,6 +138,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// All test rows together: the group that every report begins with.
+    pub fn overall(&self) -> &Accuracy {
+        &self.groups[0]
+    }
+
     /// The groups of one level.
     pub fn level(&self, level: Level) -> impl Iterator<Item = &Accuracy> {
         self.groups
@@ -259,7 +265,7 @@ mod tests {
             output: Probes {
                 predictions,
                 tasks: Vec::new(),
-                fitted: Vec::new(),
+                fitted: None,
             },
             digests: BTreeMap::new(),
         };

@@ -11,7 +11,7 @@
 use serde_json::json;
 
 use super::labels::LABELS;
-use super::{Context, Made, Name, Objects, Stage, part};
+use super::{Context, Made, Name, Objects, Stage, StageError, part};
 use crate::artifact::Table;
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
@@ -68,10 +68,11 @@ impl Stage for SampleStage<'_> {
         if let Some(pattern) = self.tasks {
             rows.retain(|row| pattern.matches(&labels.rows[*row].task));
             if rows.is_empty() {
-                return Err(Error::NoTaskMatches {
+                return Err(StageError::NoTaskMatches {
                     pattern: pattern.as_str().to_owned(),
                     n_tasks: labels.tasks().len(),
-                });
+                }
+                .into());
             }
         }
         Ok(Sample { rows })
@@ -194,6 +195,6 @@ mod tests {
         let error = stage(&labels, -1, 17, Some(&pattern))
             .run(context)
             .unwrap_err();
-        assert_eq!(error.to_string(), "--tasks z*: matches none of the 2 tasks");
+        assert_eq!(error.to_string(), "--tasks z*: matches none of 2 tasks");
     }
 }

@@ -42,7 +42,7 @@ fn a_missing_file() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: model: no file `features.safetensors`
+    error: `model.ckpt`: no file `features.safetensors`
     hint: set `model.ckpt`; relative paths in a pipeline file start at its folder
     ");
 }

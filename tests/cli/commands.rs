@@ -10,7 +10,14 @@ use crate::sandbox::{Sandbox, precomputed, write_features};
 fn quiet_and_json_leave_one_document_on_standard_output_and_nothing_on_standard_error() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 2, 4);
-    let finished = sandbox.run(&["run", "mine.toml", "--quiet", "--json"]);
+    let finished = sandbox.run(&[
+        "run",
+        "mine.toml",
+        "--quiet",
+        "--json",
+        "--set",
+        "sample.n_train=10",
+    ]);
     assert_eq!(finished.code, Some(0));
     assert_eq!(finished.stderr, "");
     let document: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
@@ -75,11 +82,11 @@ fn a_sweep_has_a_line_per_experiment() {
     --- stdout
     model                             n_train  seed  probe           accuracy  interval          mean over tasks
     precomputed/features.safetensors  all      -     biobench c=0.1  0.9375    [0.7500, 1.0000]  0.9375
-    precomputed/features.safetensors  all      -     biobench c=1    0.9375    [0.7500, 1.0000]  0.9375
+    precomputed/features.safetensors  all      -     biobench c=1.0  0.9375    [0.7500, 1.0000]  0.9375
     precomputed/features.safetensors  4        1     biobench c=0.1  0.9375    [0.7500, 1.0000]  0.9375
-    precomputed/features.safetensors  4        1     biobench c=1    0.9375    [0.7500, 1.0000]  0.9375
+    precomputed/features.safetensors  4        1     biobench c=1.0  0.9375    [0.7500, 1.0000]  0.9375
     precomputed/features.safetensors  4        2     biobench c=0.1  1.0000    [1.0000, 1.0000]  1.0000
-    precomputed/features.safetensors  4        2     biobench c=1    1.0000    [1.0000, 1.0000]  1.0000
+    precomputed/features.safetensors  4        2     biobench c=1.0  1.0000    [1.0000, 1.0000]  1.0000
     --- stderr
     ");
 }
@@ -139,10 +146,59 @@ fn the_cache_folder_comes_from_the_flag_then_the_environment_then_the_xdg_folder
 #[test]
 fn completions_name_every_command() {
     let script = Sandbox::new().run(&["completions", "bash"]).stdout;
-    for command in ["run", "plan", "data", "features", "cache", "completions"] {
+    for command in [
+        "run",
+        "plan",
+        "predict",
+        "data",
+        "features",
+        "cache",
+        "completions",
+    ] {
         assert!(
-            script.contains(&format!("newt__pipe__subcmd__{command}")) || script.contains(command)
+            script.contains(&format!("newt__pipe__subcmd__{command}")),
+            "{command}"
         );
+    }
+}
+
+#[test]
+fn two_runs_may_share_a_cache() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let start = |out: &str| {
+        let mut command = sandbox.command(&["run", "mine.toml", "--out", out]);
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let children = ["a", "b", "c", "d"].map(start);
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let predictions =
+        |out: &str| fs_err::read(sandbox.path(out).join("predictions.parquet")).unwrap();
+    assert!(
+        ["b", "c", "d"]
+            .iter()
+            .all(|out| predictions(out) == predictions("a"))
+    );
+}
+
+#[test]
+fn nothing_is_coloured_in_a_pipe_or_under_no_color() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["run", "none.toml"]);
+    command.env("NO_COLOR", "1").env("CLICOLOR_FORCE", "1");
+    for finished in [sandbox.finish(command), sandbox.run(&["run", "none.toml"])] {
+        assert_eq!(finished.code, Some(2));
+        assert!(!finished.stderr.contains('\u{1b}'), "{}", finished.stderr);
     }
 }
 
@@ -318,7 +374,7 @@ fn predict_refuses_a_pattern_without_a_task_and_features_of_another_width() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: --tasks x*: matches none of the 1 tasks
+    error: --tasks x*: matches none of 1 task
     hint: the pattern is matched against whole task names, as in `--tasks 'ml_*'`
     ");
     write_features(
@@ -337,7 +393,7 @@ fn predict_refuses_a_pattern_without_a_task_and_features_of_another_width() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: none.safetensors: no such file
-    hint: check the path, which starts at the working folder
+    error: failed to open file `none.safetensors`: No such file or directory (os error 2)
+    hint: check the path; it starts at the working folder, in a pipeline file at the file's
     ");
 }

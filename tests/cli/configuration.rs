@@ -39,18 +39,21 @@ fn a_value_out_of_range_is_shown_with_what_is_expected() {
     --- stdout
     --- stderr
     error: --set: `probe.c` is `-1`, expected a number above 0, or a list of such
+    hint: pipelines/default.toml shows every key with its default
     ");
     crate::assert_run!(run(&["--set", "bootstrap.alpha=1.5"]), @"
     exit code: Some(2)
     --- stdout
     --- stderr
     error: --set: `bootstrap.alpha` is `1.5`, expected a number between 0 and 1
+    hint: pipelines/default.toml shows every key with its default
     ");
     crate::assert_run!(run(&["--set", "probe.kernel=[\"rbf\", \"cosine\"]"]), @r#"
     exit code: Some(2)
     --- stdout
     --- stderr
     error: --set: `probe.kernel` is `["rbf", "cosine"]`, expected `"linear"`, `"rbf"`, `"poly"` or `"sigmoid"`, or a list of such
+    hint: pipelines/default.toml shows every key with its default
     "#);
 }
 
@@ -71,7 +74,7 @@ fn a_pattern_that_no_task_fits_is_refused() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: --tasks ml_*: matches none of the 2 tasks
+    error: --tasks ml_*: matches none of 2 tasks
     hint: the pattern is matched against whole task names, as in `--tasks 'ml_*'`
     ");
 }
@@ -136,6 +139,11 @@ fn every_key_of_the_default_file_has_the_default_that_it_shows() {
 fn a_spelled_out_pipeline_means_what_it_was_spelled_out_from() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 2, 4);
+    let mine = fs_err::read_to_string(sandbox.path("mine.toml")).unwrap();
+    let mine = mine
+        .replace("\"data\"", "\"../data\"")
+        .replace("\"features", "\"../features");
+    sandbox.write("files/mine.toml", mine);
     let sets = [
         "--set",
         "sample.n_train=12",
@@ -144,11 +152,19 @@ fn a_spelled_out_pipeline_means_what_it_was_spelled_out_from() {
         "--set",
         "probe.tol=1e-4",
     ];
-    let once = sandbox.run(&[&["plan", "--full", "mine.toml"], &sets[..]].concat());
+    let once = sandbox.run(&[&["plan", "--full", "files/mine.toml"], &sets[..]].concat());
     assert_eq!(once.code, Some(0), "{}", once.stderr);
-    sandbox.write("spelled.toml", &once.stdout);
-    assert_eq!(
-        sandbox.run(&["plan", "--full", "spelled.toml"]).stdout,
+    sandbox.write(
+        "elsewhere/spelled.toml",
         once.stdout
+            .replace("[DIR]", &sandbox.path("").display().to_string()),
+    );
+    let twice = sandbox.run(&["plan", "--full", "elsewhere/spelled.toml"]);
+    assert_eq!(twice.stdout, once.stdout);
+    let document = sandbox.json(&["run", "elsewhere/spelled.toml"]);
+    let original = sandbox.json(&[&["run", "files/mine.toml"], &sets[..]].concat());
+    assert_eq!(
+        document["experiments"][0]["stages"][5]["key"],
+        original["experiments"][0]["stages"][5]["key"]
     );
 }

@@ -11,5 +11,7 @@ mod caching;
 mod commands;
 mod configuration;
 mod interruption;
+mod output_folders;
 mod quickstart;
 mod sandbox;
+mod weights;

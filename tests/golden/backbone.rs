@@ -369,7 +369,10 @@ mod tampered {
             "model.safetensors: tensor `blocks.0.attn.qkv.weight` has shape [32, 96], backbone \
              `vit_tiny_patch16_224` needs [96, 32]"
         );
-        assert_eq!(hint, None);
+        assert_eq!(
+            hint,
+            Some("use weights and `config.json` of one and the same checkpoint")
+        );
     }
 
     #[test]

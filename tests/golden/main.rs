@@ -17,6 +17,7 @@ mod backbone;
 mod bootstrap;
 mod image;
 mod probe;
+mod probe_spelled;
 mod probe_tasks;
 mod random;
 mod sampling;

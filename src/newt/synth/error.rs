@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::{MAX_IMAGES_PER_TASK, MIN_IMAGES_PER_TASK, RECIPE_FILE, task_names};
+use crate::files;
 
 /// Why there is no synthetic data set.
 #[derive(Debug, thiserror::Error)]
@@ -25,12 +26,9 @@ pub enum Error {
         /// The number.
         found: usize,
     },
-    /// The folder's path ends in no name, as `.` and `/` do.
-    #[error("{}: ends in no name, expected a folder that can be put in place whole", .dir.display())]
-    NoName {
-        /// The folder.
-        dir: PathBuf,
-    },
+    /// The folder cannot be put in its place.
+    #[error(transparent)]
+    Folder(#[from] files::Error),
     /// The folder holds something else.
     #[error("{}: holds files but no `{RECIPE_FILE}`, expected an empty or new folder", .dir.display())]
     NotEmpty {
@@ -87,7 +85,7 @@ impl Error {
                     found.next_multiple_of(4)
                 ))
             }
-            Self::NoName { .. } => Some("give the folder by its name".to_owned()),
+            Self::Folder(error) => error.hint(),
             Self::NotEmpty { .. } | Self::BadRecipe { .. } => {
                 Some("choose another folder".to_owned())
             }

@@ -1,10 +1,11 @@
 //! The data set as a folder: found whole, or drawn beside its place and renamed into it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::picture::{CSV_HEADER, draw};
 use super::{Error, Outcome, Recipe};
+use crate::files::StagedDir;
 use crate::newt::images::{DataRoot, IMAGES_DIR, LABELS_FILE};
 use crate::progress::Progress;
 
@@ -19,9 +20,9 @@ pub(super) fn ensure(
     if holds(dir, recipe)? {
         return Ok(Outcome::AlreadyThere);
     }
-    let staging = Staging::beside(dir)?;
-    write(&staging.path, recipe, progress)?;
-    match fs_err::rename(&staging.path, dir) {
+    let staged = StagedDir::beside(dir)?;
+    write(staged.path(), recipe, progress)?;
+    match staged.publish_new() {
         Ok(()) => Ok(Outcome::Made),
         // Another process may have put its own in place meanwhile; if it is the same, all is well.
         Err(error) => match holds(dir, recipe) {
@@ -132,54 +133,15 @@ fn write(dir: &Path, recipe: &Recipe, progress: &dyn Progress) -> Result<(), Err
     Ok(())
 }
 
-/// A new folder, removed with what is in it unless it has been renamed.
-struct Staging {
-    path: PathBuf,
-}
-
-impl Staging {
-    /// Makes the folder beside `dir`, hence on the same file system, under a name of its own.
-    fn beside(dir: &Path) -> Result<Self, Error> {
-        let (Some(name), Some(parent)) = (dir.file_name(), dir.parent()) else {
-            return Err(Error::NoName {
-                dir: dir.to_owned(),
-            });
-        };
-        // The parent of a bare name is the empty path, which no file system knows.
-        let parent = if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        };
-        fs_err::create_dir_all(parent)?;
-        let mut attempt = 0_u32;
-        loop {
-            let mut staged = std::ffi::OsString::from(".");
-            staged.push(name);
-            staged.push(format!(".partial-{}-{attempt}", std::process::id()));
-            let path = parent.join(staged);
-            match fs_err::create_dir(&path) {
-                Ok(()) => return Ok(Self { path }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => attempt += 1,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // After the rename there is nothing to remove; a failure leaves a hidden folder, no harm.
-        let _ = fs_err::remove_dir_all(&self.path);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use tempfile::TempDir;
 
     use super::super::{Options, ensure, task_names};
     use super::*;
+    use crate::files;
     use crate::progress::Silent;
 
     fn small() -> Options {
@@ -360,7 +322,10 @@ mod tests {
             let error = ensure(Path::new(dir), &small(), &Silent).unwrap_err();
             // `/` and `..` hold files, which is found first.
             assert!(
-                matches!(error, Error::NoName { .. } | Error::NotEmpty { .. }),
+                matches!(
+                    error,
+                    Error::Folder(files::Error::NoName { .. }) | Error::NotEmpty { .. }
+                ),
                 "{error}"
             );
         }

@@ -1,5 +1,8 @@
 //! The quadratic problem behind a C-SVC, and its box.
 
+/// Curvature that stands in for one that is not positive.
+pub(crate) const TAU: f64 = 1e-12;
+
 /// The dual problem of a C-SVC.
 ///
 /// ```text
@@ -25,6 +28,8 @@ pub(crate) struct Dual<'a> {
     pub(crate) tol: f64,
     /// Leave variables that are likely to stay at a bound out of the selection.
     pub(crate) shrinking: bool,
+    /// Give up after this many iterations.
+    pub(crate) max_iterations: u64,
 }
 
 impl<'a> Dual<'a> {
@@ -32,6 +37,14 @@ impl<'a> Dual<'a> {
     #[inline(always)]
     pub(crate) fn kernel_row(&self, i: usize) -> &'a [f32] {
         &self.kernel[i * self.stride..(i + 1) * self.stride]
+    }
+
+    /// Curvature of the objective along the direction that changes `i` and `j`; [`TAU`] where it is not positive.
+    #[inline(always)]
+    pub(crate) fn curvature(&self, i: usize, j: usize) -> f64 {
+        let kernel = f64::from(self.kernel[i * self.stride + j]);
+        let curvature = self.diagonal[i] + self.diagonal[j] - 2.0 * kernel;
+        if curvature > 0.0 { curvature } else { TAU }
     }
 
     /// +1 or -1.

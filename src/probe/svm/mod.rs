@@ -32,6 +32,10 @@ use solver::Solution;
 
 use super::settings::Solver;
 
+/// A fit that takes more iterations than this is given up. Under scikit-learn libsvm sets no limit; the hardest problems
+/// of this size that we have seen end after a million.
+const MAX_ITERATIONS: u64 = 10_000_000;
+
 /// Rows to train on: those of label 0 first, then those of label 1.
 #[derive(Debug)]
 pub(super) struct TrainingSet {
@@ -123,6 +127,7 @@ impl TrainingSet {
             c: params.c,
             tol: params.tol,
             shrinking: params.shrinking,
+            max_iterations: MAX_ITERATIONS,
         };
         let solution = solver::solve(level, &dual, &mut scratch.workspace);
         let (zeros, ones) = scratch.workspace.alpha.split_at(self.n_zeros);
@@ -169,5 +174,115 @@ impl Scratch {
             &mut self.values,
         );
         &self.sums[..gram.n_columns]
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "features of f32")]
+mod tests {
+    use super::*;
+    use crate::probe::settings::Kernel;
+    use crate::random::RandomState;
+
+    fn rows(n: usize, d: usize, seed: u32) -> Array2<f64> {
+        let mut rng = RandomState::new(seed);
+        // Values of f32, as the engine gets them, so that products are exact.
+        Array2::from_shape_simple_fn((n, d), || f64::from((rng.uniform() - 0.45) as f32))
+    }
+
+    fn function(kernel: Kernel) -> KernelFunction {
+        KernelFunction {
+            kernel,
+            gamma: 0.3,
+            degree: 3,
+            coef0: 0.1,
+        }
+    }
+
+    fn params(kernel: Kernel, c: f64) -> SvcParams {
+        SvcParams {
+            function: function(kernel),
+            c: [c, c],
+            tol: 1e-3,
+            shrinking: true,
+            solver: Solver::Smo,
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        for (n, d) in [(2, 1), (7, 15), (33, 16), (40, 31), (64, 70), (81, 200)] {
+            let (train, test) = (rows(n, d, 1), rows(n / 2 + 1, d, 2));
+            let outcomes: Vec<_> = Level::available()
+                .into_iter()
+                .map(|level| {
+                    let set = TrainingSet::new(level, train.clone(), n / 2);
+                    let held_out = Gram::between(level, set.rows(), test.view());
+                    let mut outcome = [&set.gram.dots[..], &held_out.dots].concat();
+                    let mut scratch = Scratch::default();
+                    for kernel in Kernel::ALL {
+                        set.evaluate(level, function(kernel), &mut scratch);
+                        for c in [1e-2, 1.0, 1e3] {
+                            let solution = set.fit(level, params(kernel, c), &mut scratch).unwrap();
+                            outcome.push(solution.rho);
+                            outcome.push(solution.iterations as f64);
+                            outcome.extend(&scratch.coefficients);
+                            outcome.extend(scratch.weighted_sums(
+                                level,
+                                function(kernel),
+                                &held_out,
+                            ));
+                        }
+                    }
+                    outcome.into_iter().map(f64::to_bits).collect::<Vec<_>>()
+                })
+                .collect();
+            for outcome in &outcomes {
+                assert!(outcome == &outcomes[0], "{n} rows of {d} features");
+            }
+        }
+    }
+
+    #[test]
+    fn a_smaller_c_above_the_peak_gives_the_same_solution() {
+        let level = Level::widest();
+        let set = TrainingSet::new(level, rows(40, 100, 3), 20);
+        let mut scratch = Scratch::default();
+        set.evaluate(level, function(Kernel::Linear), &mut scratch);
+        let wide = set
+            .fit(level, params(Kernel::Linear, 1e6), &mut scratch)
+            .unwrap();
+        let coefficients = scratch.coefficients.clone();
+        let peak = wide.free_peak.unwrap();
+        let c = peak * (1.0 + 1e-9);
+        let narrow = set
+            .fit(level, params(Kernel::Linear, c), &mut scratch)
+            .unwrap();
+        assert_eq!(wide, narrow);
+        assert_eq!(coefficients, scratch.coefficients);
+        let limited = set
+            .fit(level, params(Kernel::Linear, peak / 4.0), &mut scratch)
+            .unwrap();
+        assert_eq!(limited.free_peak, None);
+    }
+
+    #[test]
+    fn a_fit_without_end_is_given_up() {
+        let set = TrainingSet::new(Level::widest(), rows(60, 3, 4), 30);
+        let mut scratch = Scratch::default();
+        set.evaluate(Level::widest(), function(Kernel::Linear), &mut scratch);
+        let dual = Dual {
+            n: 60,
+            n_positive: 30,
+            kernel: &scratch.matrix,
+            stride: set.gram.stride,
+            diagonal: &scratch.diagonal,
+            c: [1e3; 2],
+            tol: 1e-12,
+            shrinking: true,
+            max_iterations: 5,
+        };
+        let solution = solver::solve(Level::widest(), &dual, &mut scratch.workspace);
+        assert_eq!((solution.converged, solution.iterations), (false, 5));
     }
 }

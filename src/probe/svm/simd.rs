@@ -49,8 +49,8 @@ pub(crate) trait Simd: Copy {
     fn larger(self, a: Self::V, b: Self::V) -> Self::V;
     /// `if a > b { yes } else { no }`
     fn if_greater(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
-    /// The lanes where a = b, the first in the lowest bit.
-    fn equal(self, a: Self::V, b: Self::V) -> u8;
+    /// The lanes where a >= b, the first in the lowest bit.
+    fn at_least(self, a: Self::V, b: Self::V) -> u8;
     /// |magnitude| with the sign of `sign`.
     fn copysign(self, magnitude: Self::V, sign: Self::V) -> Self::V;
     /// 2^k, k being the number in the low bits of x, for -1022 <= k <= 1023.
@@ -64,16 +64,18 @@ pub(crate) trait Simd: Copy {
         array
     }
 
-    /// The largest lane, -∞ at least.
+    /// The largest lane of numbers.
     #[inline(always)]
     fn largest_lane(self, v: Self::V) -> f64 {
-        let mut largest = f64::NEG_INFINITY;
-        for lane in self.to_array(v) {
-            if lane > largest {
-                largest = lane;
+        let mut lanes = self.to_array(v);
+        for half in [4, 2, 1] {
+            for lane in 0..half {
+                if lanes[lane + half] > lanes[lane] {
+                    lanes[lane] = lanes[lane + half];
+                }
             }
         }
-        largest
+        lanes[0]
     }
 }
 
@@ -161,9 +163,8 @@ impl Simd for Base {
     }
 
     #[inline(always)]
-    #[expect(clippy::float_cmp, reason = "finds the lane that a value came from")]
-    fn equal(self, a: Self::V, b: Self::V) -> u8 {
-        (0..LANES).fold(0, |bits, lane| bits | u8::from(a[lane] == b[lane]) << lane)
+    fn at_least(self, a: Self::V, b: Self::V) -> u8 {
+        (0..LANES).fold(0, |bits, lane| bits | u8::from(a[lane] >= b[lane]) << lane)
     }
 
     #[inline(always)]
@@ -218,7 +219,7 @@ simd_by_intrinsics!(Avx512, __m512d, true, {
     larger(a: __m512d, b: __m512d) -> __m512d = _mm512_max_pd(a, b);
     if_greater(a: __m512d, b: __m512d, yes: __m512d, no: __m512d) -> __m512d =
         _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(a, b), no, yes);
-    equal(a: __m512d, b: __m512d) -> u8 = _mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b);
+    at_least(a: __m512d, b: __m512d) -> u8 = _mm512_cmp_pd_mask::<_CMP_GE_OQ>(a, b);
     copysign(magnitude: __m512d, sign: __m512d) -> __m512d = {
         let mask = _mm512_set1_pd(-0.0);
         _mm512_or_pd(_mm512_andnot_pd(mask, magnitude), _mm512_and_pd(mask, sign))
@@ -266,9 +267,9 @@ simd_by_intrinsics!(Avx2, Pair, false, {
         _mm256_blendv_pd(no[0], yes[0], _mm256_cmp_pd::<_CMP_GT_OQ>(a[0], b[0])),
         _mm256_blendv_pd(no[1], yes[1], _mm256_cmp_pd::<_CMP_GT_OQ>(a[1], b[1])),
     ];
-    equal(a: Pair, b: Pair) -> u8 = {
-        let low = _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_EQ_OQ>(a[0], b[0]));
-        let high = _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_EQ_OQ>(a[1], b[1]));
+    at_least(a: Pair, b: Pair) -> u8 = {
+        let low = _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_GE_OQ>(a[0], b[0]));
+        let high = _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_GE_OQ>(a[1], b[1]));
         u8::try_from(low | high << 4).unwrap_or(u8::MAX)
     };
     copysign(magnitude: Pair, sign: Pair) -> Pair = {

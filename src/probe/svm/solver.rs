@@ -1,14 +1,7 @@
 //! Sequential minimal optimisation.
 
-use super::dual::{Dual, clip_to_difference, clip_to_sum};
+use super::dual::{Dual, TAU, clip_to_difference, clip_to_sum};
 use super::simd::{LANES, Simd, multiversion};
-
-/// Curvature that stands in for one that is not positive.
-const TAU: f64 = 1e-12;
-
-/// A fit that needs more iterations than this is given up. libsvm itself sets no limit under scikit-learn; real problems
-/// of this size end after at most some ten thousand.
-pub(crate) const MAX_ITERATIONS: u64 = 10_000_000;
 
 /// What a solved problem tells besides alpha.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,7 +10,7 @@ pub(crate) struct Solution {
     pub(crate) rho: f64,
     /// Number of pairs optimised.
     pub(crate) iterations: u64,
-    /// Whether the tolerance was met within [`MAX_ITERATIONS`].
+    /// Whether the tolerance was met before the iterations ran out.
     pub(crate) converged: bool,
     /// The largest value that an alpha, or the sum of two alphas of one class, took on the way, if no upper bound ever
     /// limited it. A problem that differs only in larger C, or in smaller C above this value, runs the same way.
@@ -110,8 +103,6 @@ struct Smo<'a, S> {
     n_active: usize,
     /// Whether the one early reconstruction was done.
     unshrunk: bool,
-    /// Whether `order` is still 0, 1, 2, …
-    in_order: bool,
     /// See [`Solution::free_peak`]; infinite once an upper bound has played a part.
     peak: f64,
 }
@@ -128,7 +119,6 @@ impl<'a, S: Simd> Smo<'a, S> {
             w,
             n_active: dual.n,
             unshrunk: false,
-            in_order: true,
             peak: 0.0,
         };
         for t in 0..dual.n {
@@ -161,7 +151,7 @@ impl<'a, S: Simd> Smo<'a, S> {
                 until_shrinking = 1;
             }
             let Some(pair) = pair else { break true };
-            if iterations == MAX_ITERATIONS {
+            if iterations == self.dual.max_iterations {
                 break false;
             }
             iterations += 1;
@@ -232,45 +222,68 @@ impl<'a, S: Simd> Smo<'a, S> {
         if is_empty || violation.up + violation.low < self.dual.tol {
             return None;
         }
-        let (s, dual, w) = (self.s, self.dual, &mut *self.w);
-        let i = last_place(s, &w.v, &w.up, violation.up, &w.place, self.in_order)?;
+        let i = self.last_at_least(&self.w.v, &self.w.up, violation.up)?;
+        let best = self.measure_gains(i, violation.up);
+        if best == f64::NEG_INFINITY {
+            return None;
+        }
+        let j = self.last_at_least(&self.w.gain, &self.w.low, best)?;
+        Some((i, j))
+    }
 
-        let kernel = dual.kernel_row(i);
-        let (zero, two, minus_infinity) = (s.splat(0.0), s.splat(2.0), s.splat(f64::NEG_INFINITY));
-        let (largest, diagonal) = (s.splat(violation.up), s.splat(dual.diagonal[i]));
+    /// Measures the decrease that each candidate for j promises, doubled; -∞ for what is no candidate. Returns the
+    /// largest.
+    #[inline(always)]
+    fn measure_gains(&mut self, i: usize, largest_v: f64) -> f64 {
+        let (s, dual, w) = (self.s, self.dual, &mut *self.w);
+        let (zero, tau) = (s.splat(0.0), s.splat(TAU));
+        let minus_infinity = s.splat(f64::NEG_INFINITY);
+        let (largest_v, diagonal) = (s.splat(largest_v), s.splat(dual.diagonal[i]));
         let mut best = minus_infinity;
         let chunks = lanes(&w.v)
             .zip(lanes(&w.low))
-            .zip(lanes(kernel))
+            .zip(lanes(dual.kernel_row(i)))
             .zip(lanes(dual.diagonal))
             .zip(w.gain.as_chunks_mut::<LANES>().0);
         for ((((v, low), kernel), diagonals), gain) in chunks {
-            let difference = s.sub(largest, s.load(v));
-            let sum = s.add(diagonal, s.load(diagonals));
-            let curvature = s.sub(sum, s.mul(two, s.load_f32(kernel)));
-            let curvature = s.if_greater(curvature, zero, curvature, s.splat(TAU));
+            let difference = s.sub(largest_v, s.load(v));
+            let kernel = s.load_f32(kernel);
+            let curvature = s.sub(s.add(diagonal, s.load(diagonals)), s.add(kernel, kernel));
+            let curvature = s.if_greater(curvature, zero, curvature, tau);
             let value = s.div(s.mul(difference, difference), curvature);
-            // -∞ keeps what is not in I_low out.
+            // -∞ keeps what is not in `I_low` out.
             let value = s.if_greater(s.add(difference, s.load(low)), zero, value, minus_infinity);
             s.store(value, gain);
             best = s.larger(value, best);
         }
-        let best = s.largest_lane(best);
-        if best == f64::NEG_INFINITY {
-            return None;
+        s.largest_lane(best)
+    }
+
+    /// Of the rows whose value plus gate reaches `threshold`, the one that comes last in libsvm's order.
+    #[inline(always)]
+    fn last_at_least(&self, values: &[f64], gates: &[f64], threshold: f64) -> Option<usize> {
+        let threshold = self.s.splat(threshold);
+        let mut last = None;
+        for (chunk, (values, gates)) in lanes(values).zip(lanes(gates)).enumerate() {
+            let value = self.s.add(self.s.load(values), self.s.load(gates));
+            let mut reaching = self.s.at_least(value, threshold);
+            while reaching != 0 {
+                let t = chunk * LANES + reaching.trailing_zeros() as usize;
+                reaching &= reaching - 1;
+                last = match last {
+                    Some(last) if self.w.place[t] < self.w.place[last] => Some(last),
+                    _ => Some(t),
+                };
+            }
         }
-        let j = last_place(s, &w.gain, &w.low, best, &w.place, self.in_order)?;
-        Some((i, j))
+        last
     }
 
     /// Minimises over the pair, updates v and returns the new violation.
     #[inline(always)]
     fn optimise(&mut self, (i, j): (usize, usize)) -> Violation {
         let (kernel_i, kernel_j) = (self.dual.kernel_row(i), self.dual.kernel_row(j));
-        let diagonal = self.dual.diagonal;
-        let curvature = diagonal[i] + diagonal[j] - 2.0 * f64::from(kernel_i[j]);
-        let curvature = if curvature > 0.0 { curvature } else { TAU };
-        let step = (self.w.v[i] - self.w.v[j]) / curvature;
+        let step = (self.w.v[i] - self.w.v[j]) / self.dual.curvature(i, j);
 
         let (y_i, y_j) = (self.dual.y(i), self.dual.y(j));
         let (c_i, c_j) = (self.dual.c_of(i), self.dual.c_of(j));
@@ -406,7 +419,6 @@ impl<'a, S: Simd> Smo<'a, S> {
         w.order.swap(a, b);
         w.place[w.order[a]] = a;
         w.place[w.order[b]] = b;
-        self.in_order = false;
     }
 
     /// The mean of y ∇f over the free variables; without any, the middle of the interval that the bounds allow.
@@ -478,34 +490,4 @@ impl<S: Simd> Maxima<S> {
             low: s.largest_lane(self.low),
         }
     }
-}
-
-/// The row, among those whose value plus gate is `wanted`, that comes last in libsvm's order.
-#[inline(always)]
-fn last_place<S: Simd>(
-    s: S,
-    values: &[f64],
-    gates: &[f64],
-    wanted: f64,
-    place: &[usize],
-    in_order: bool,
-) -> Option<usize> {
-    let wanted = s.splat(wanted);
-    let mut last = None;
-    for (chunk, (values, gates)) in lanes(values).zip(lanes(gates)).enumerate().rev() {
-        let mut equal = s.equal(s.add(s.load(values), s.load(gates)), wanted);
-        while equal != 0 {
-            let lane = LANES - 1 - equal.leading_zeros() as usize;
-            let t = chunk * LANES + lane;
-            if in_order {
-                return Some(t);
-            }
-            match last {
-                Some(last) if place[t] < place[last] => {}
-                _ => last = Some(t),
-            }
-            equal &= !(1 << lane);
-        }
-    }
-    last
 }

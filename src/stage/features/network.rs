@@ -3,7 +3,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
@@ -17,13 +17,13 @@ use crate::cache::{Cache, Digest, KeyBuilder};
 use crate::error::Error;
 use crate::image::{self, Preprocessing};
 use crate::newt::images::DataRoot;
-use crate::stage::Context;
+use crate::stage::{Context, StageError};
 
 /// Raised whenever decoding, preprocessing or a network gives other features for the same weights.
 const VERSION: u32 = 1;
 
 /// A shard is written when it holds this many rows …
-const SHARD_ROWS: usize = 512;
+const SHARD_ROWS: usize = 256;
 /// … or when this long has passed since the last: what an interruption can cost.
 const SHARD_TIME: Duration = Duration::from_secs(10);
 
@@ -59,7 +59,7 @@ pub enum BadImageProblem {
     Missing,
     /// It cannot be read.
     #[error("{0}")]
-    Unreadable(std::io::Error),
+    Unreadable(std::io::ErrorKind),
     /// It is no whole JPEG.
     #[error("{0}")]
     Undecodable(image::Error),
@@ -76,11 +76,11 @@ impl fmt::Display for BadImage {
 
 impl BadImageProblem {
     /// Tells a missing file from one that cannot be read.
-    pub fn from_io(error: std::io::Error) -> Self {
+    pub fn from_io(error: &std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::NotFound {
             Self::Missing
         } else {
-            Self::Unreadable(error)
+            Self::Unreadable(error.kind())
         }
     }
 }
@@ -117,7 +117,8 @@ impl Network {
         let precision = settings.precision.resolve(device);
         let batch_size = match settings.batch_size {
             BatchSize::Images(images) => images,
-            BatchSize::Auto if device == Device::Cpu => 32,
+            // Four images for each thread: what a backbone sends through its network at once.
+            BatchSize::Auto if device == Device::Cpu => 32.max(4 * rayon::current_num_threads()),
             BatchSize::Auto => 256,
         };
         let key = describe(
@@ -199,11 +200,15 @@ impl Network {
                 path: self.data.image_path(&images.ids[place]),
             })
             .collect();
-        check_images(&wanted, context)?;
+        let paths: Vec<&Path> = wanted.iter().map(|image| image.path.as_path()).collect();
+        let images = bad_images(&paths, context)?;
+        if !images.is_empty() {
+            return Err(StageError::BadImages { images }.into());
+        }
         let backbone = if let Some(backbone) = self.backbone.get() {
             backbone
         } else {
-            let loaded = self.spec.load(self.device, self.precision)?;
+            let loaded = self.load()?;
             self.backbone.get_or_init(|| loaded)
         };
         context
@@ -213,6 +218,31 @@ impl Network {
         context.progress.finish();
         extracted?;
         Ok(wanted.len())
+    }
+
+    /// The network, with the weights that the key names.
+    fn load(&self) -> Result<Box<dyn Backbone>, Error> {
+        let backbone = self.spec.load(self.device, self.precision)?;
+        if let (Some(path), Some(expected)) = (self.spec.weights_path(), self.weights) {
+            // The file was hashed before it was read: had it changed in between, rows of other
+            // weights would be kept under this key.
+            let mut hasher = blake3::Hasher::new();
+            hasher
+                .update_reader(fs_err::File::open(path).map_err(Error::Io)?)
+                .map_err(Error::Io)?;
+            if Digest::from(hasher.finalize()) != expected {
+                return Err(StageError::ChangedMeanwhile {
+                    path: path.to_owned(),
+                }
+                .into());
+            }
+        }
+        Ok(backbone)
+    }
+
+    /// Forgets the rows of `images`, so that they are extracted again.
+    pub(super) fn forget(&self, images: &Images) -> Result<(), Error> {
+        Ok(self.store.borrow_mut().forget(&images.digests)?)
     }
 
     /// Sends `wanted` through the network, batch by batch, and stores rows as shards fill up.
@@ -258,7 +288,7 @@ impl Network {
             if bad.is_empty() {
                 Ok(())
             } else {
-                Err(Error::BadImages { images: bad })
+                Err(StageError::BadImages { images: bad }.into())
             }
         })
     }
@@ -279,32 +309,34 @@ fn describe(
     }
 }
 
-/// Looks at the header and the end of every image, and fails with all that cannot be used.
-fn check_images(wanted: &[Wanted], context: Context<'_>) -> Result<(), Error> {
+/// The images that cannot be used, by a look at the header and the end of each.
+///
+/// # Errors
+/// [`crate::interrupt::Stopped`] if the look was interrupted.
+pub fn bad_images(paths: &[&Path], context: Context<'_>) -> Result<Vec<BadImage>, Error> {
     context
         .progress
-        .start("checking images", wanted.len() as u64);
-    let checked: Vec<Option<BadImage>> = wanted
+        .start("checking images", paths.len() as u64);
+    let checked: Vec<Option<BadImage>> = paths
         .par_iter()
-        .map(|image| {
-            let problem = match fs_err::read(&image.path) {
+        .map(|path| {
+            if context.interrupt.requested() {
+                return None;
+            }
+            let problem = match fs_err::read(path) {
                 Ok(bytes) => image::check(&bytes).err().map(BadImageProblem::Undecodable),
-                Err(error) => Some(BadImageProblem::from_io(error)),
+                Err(error) => Some(BadImageProblem::from_io(&error)),
             };
             context.progress.tick(1);
             problem.map(|problem| BadImage {
-                path: image.path.clone(),
+                path: path.to_path_buf(),
                 problem,
             })
         })
         .collect();
     context.progress.finish();
-    let images: Vec<BadImage> = checked.into_iter().flatten().collect();
-    if images.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::BadImages { images })
-    }
+    context.interrupt.check()?;
+    Ok(checked.into_iter().flatten().collect())
 }
 
 fn decode_batch<'a>(images: &'a [Wanted], preprocessing: &Preprocessing) -> Batch<'a> {
@@ -331,7 +363,7 @@ fn decode(
 ) -> Result<(), (PathBuf, BadImageProblem)> {
     let place = |problem| (wanted.path.clone(), problem);
     let bytes =
-        fs_err::read(&wanted.path).map_err(|error| place(BadImageProblem::from_io(error)))?;
+        fs_err::read(&wanted.path).map_err(|error| place(BadImageProblem::from_io(&error)))?;
     if Digest::of(&bytes) != wanted.digest {
         return Err(place(BadImageProblem::Changed));
     }
@@ -363,11 +395,12 @@ impl Shard {
     fn push(&mut self, images: &[Wanted], mut rows: Vec<f32>) -> Result<(), Error> {
         for (row, image) in rows.chunks_exact_mut(self.dim).zip(images) {
             if let Some(column) = row.iter().position(|value| !value.is_finite()) {
-                return Err(Error::NonFiniteFeature {
+                return Err(StageError::NonFiniteFeature {
                     image: image.path.clone(),
                     column,
                     value: row[column],
-                });
+                }
+                .into());
             }
             normalize(row);
             self.digests.push(image.digest);

@@ -8,7 +8,7 @@ use crate::artifact::FeatureFile;
 use crate::cache::{Digest, KeyBuilder};
 use crate::error::Error;
 use crate::newt::labels::Labels;
-use crate::stage::Context;
+use crate::stage::{Context, StageError};
 
 /// A file with a tensor `features` [n, d] and the n ids of its rows.
 ///
@@ -51,9 +51,10 @@ impl Precomputed {
     ) -> Result<Array2<f32>, Error> {
         let bytes = fs_err::read(&self.path).map_err(Error::Io)?;
         if Digest::of(&bytes) != self.digest {
-            return Err(Error::ChangedMeanwhile {
+            return Err(StageError::ChangedMeanwhile {
                 path: self.path.clone(),
-            });
+            }
+            .into());
         }
         let file = FeatureFile::parse(&self.path.display().to_string(), &bytes)?;
         let known: Vec<&str> = labels.rows.iter().map(|row| row.id.as_str()).collect();

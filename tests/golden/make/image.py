@@ -100,6 +100,7 @@ def jpegs() -> dict[str, bytes]:
     exif[0x0112] = 6  # orientation: rotate by 90 degrees
     thumbnail = b"Exif\0\0" + jpeg(8, 8)
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    icc = icc[:24] + bytes(12) + icc[36:]  # without its date
     cmyk = jpeg(20, 17, 4)
     plain = jpeg(33, 21)
     progressive = jpeg(48, 40, progressive=True)

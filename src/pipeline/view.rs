@@ -1,0 +1,116 @@
+//! Evaluations and plans as the plain values that `render` shows.
+
+use super::config::Experiment;
+use super::plan::{StagePlan, State};
+use super::{Evaluation, StageRecord};
+use crate::render::{Card, Line, StageLine, SweepRow};
+use crate::stage::features::Counts;
+use crate::stage::report::{Accuracy, Level};
+use crate::text::thousands;
+
+/// An experiment in one line: `timm/vit_base_patch16_224, n_train 20, seed 17, probe biobench`.
+pub fn title(experiment: &Experiment) -> String {
+    let (model, probe) = (model(experiment), experiment.probe.name());
+    if experiment.n_train <= 0 {
+        format!("{model}, n_train all, probe {probe}")
+    } else {
+        format!(
+            "{model}, n_train {}, seed {}, probe {probe}",
+            experiment.n_train, experiment.seed
+        )
+    }
+}
+
+fn model(experiment: &Experiment) -> String {
+    format!("{}/{}", experiment.model.org, experiment.model.ckpt)
+}
+
+/// The result of one experiment.
+pub fn card(evaluation: &Evaluation) -> Card {
+    let lines = |level| {
+        evaluation
+            .report
+            .level(level)
+            .map(|group| line(evaluation, group))
+            .collect()
+    };
+    let mut overall: Vec<Line> = lines(Level::Overall);
+    for line in &mut overall {
+        "all test rows".clone_into(&mut line.name);
+    }
+    Card {
+        title: title(&evaluation.experiment),
+        tasks: lines(Level::Task),
+        clusters: lines(Level::Cluster),
+        overall,
+        mean_task_accuracy: evaluation.report.overall().mean_task_accuracy,
+    }
+}
+
+/// One line of a sweep's table.
+pub fn sweep_row(evaluation: &Evaluation) -> SweepRow {
+    let experiment = &evaluation.experiment;
+    let is_drawn = experiment.n_train > 0;
+    let overall = evaluation.report.overall();
+    SweepRow {
+        model: model(experiment),
+        n_train: if is_drawn {
+            experiment.n_train.to_string()
+        } else {
+            "all".to_owned()
+        },
+        seed: if is_drawn {
+            experiment.seed.to_string()
+        } else {
+            "-".to_owned()
+        },
+        probe: experiment.probe.name(),
+        overall: line(evaluation, overall),
+        mean_task_accuracy: overall.mean_task_accuracy,
+    }
+}
+
+fn line(evaluation: &Evaluation, group: &Accuracy) -> Line {
+    let interval = evaluation.interval(group);
+    Line {
+        name: group.name.clone(),
+        n: group.n,
+        accuracy: group.accuracy,
+        ci_low: interval.low,
+        ci_high: interval.high,
+    }
+}
+
+/// How a stage went.
+pub fn ran(record: &StageRecord) -> StageLine {
+    let counts = record.counts.map(|Counts { extracted, reused }| {
+        format!(
+            "{} images extracted, {} reused",
+            thousands(extracted as u64),
+            thousands(reused as u64)
+        )
+    });
+    StageLine {
+        stage: record.stage.as_str(),
+        status: record.state.status(false),
+        seconds: (record.state != State::Cached).then_some(record.seconds),
+        notes: record.state.reason().into_iter().chain(counts).collect(),
+    }
+}
+
+/// How a stage would go.
+pub fn planned(plan: &StagePlan) -> StageLine {
+    let counts = plan.counts.map(|Counts { extracted, reused }| {
+        format!(
+            "{} images to extract, {} to reuse",
+            thousands(extracted as u64),
+            thousands(reused as u64)
+        )
+    });
+    StageLine {
+        stage: plan.stage.as_str(),
+        status: plan.state.status(true),
+        seconds: None,
+        notes: plan.state.reason().into_iter().chain(counts).collect(),
+    }
+}

@@ -1,0 +1,118 @@
+//! What can keep a stage from its output, besides the errors of the modules that do its work.
+
+use std::path::PathBuf;
+
+use super::Name;
+use super::features::network::{BadImage, BadImageProblem};
+use crate::cache::Digest;
+use crate::text::{count, thousands};
+
+/// How many bad images a message spells out.
+const SHOWN_IMAGES: usize = 20;
+
+/// Errors of the stages.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// Images that cannot be used.
+    #[error("{}", list(.images))]
+    BadImages {
+        /// All of them.
+        images: Vec<BadImage>,
+    },
+    /// No task has a name that fits.
+    #[error("--tasks {pattern}: matches none of {}", count(*n_tasks, "task", "tasks"))]
+    NoTaskMatches {
+        /// The pattern.
+        pattern: String,
+        /// The tasks that there are.
+        n_tasks: usize,
+    },
+    /// A stored output lacks a part.
+    #[error("stage `{stage}`: the stored output has no part `{name}`")]
+    NoPart {
+        /// The stage.
+        stage: Name,
+        /// The part.
+        name: &'static str,
+    },
+    /// Features that were extracted again differ from those that the cache vouches for.
+    #[error("features: extracted again, the rows have digest {}…, expected {}…", found.short(), expected.short())]
+    FeaturesChanged {
+        /// The digest on record.
+        expected: Digest,
+        /// The digest now.
+        found: Digest,
+    },
+    /// A feature that is NaN or infinite.
+    #[error("{}: the backbone gives {value} as feature {column}, expected a finite number", image.display())]
+    NonFiniteFeature {
+        /// The image.
+        image: PathBuf,
+        /// Which feature.
+        column: usize,
+        /// Its value.
+        value: f32,
+    },
+    /// A file that changed between two readings of one run.
+    #[error("{}: changed while this run was reading it", path.display())]
+    ChangedMeanwhile {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl StageError {
+    /// One action that helps.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::BadImages { images } if images.iter().all(is_missing) => {
+                "unpack the images again; `newt-pipe data check DIR` lists what is missing"
+                    .to_owned()
+            }
+            Self::BadImages { .. } => {
+                "get these files again; `newt-pipe data check DIR` looks at every image".to_owned()
+            }
+            Self::NoTaskMatches { .. } => {
+                "the pattern is matched against whole task names, as in `--tasks 'ml_*'`".to_owned()
+            }
+            Self::NoPart { stage, .. } => format!("`--force {stage}` makes it again"),
+            Self::FeaturesChanged { .. } => {
+                "the device or libtorch is another; `--force features` takes the new rows"
+                    .to_owned()
+            }
+            Self::NonFiniteFeature { .. } => {
+                "try `--set features.precision=f32`; if that fails, too, the weights are unsound"
+                    .to_owned()
+            }
+            Self::ChangedMeanwhile { .. } => "run again once nothing writes to it".to_owned(),
+        }
+    }
+
+    /// 2 for what the user asked for, 3 for bad data, 1 for the rest.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoTaskMatches { .. } => 2,
+            Self::BadImages { .. } | Self::NonFiniteFeature { .. } => 3,
+            Self::NoPart { .. } | Self::FeaturesChanged { .. } | Self::ChangedMeanwhile { .. } => 1,
+        }
+    }
+}
+
+fn is_missing(image: &BadImage) -> bool {
+    matches!(image.problem, BadImageProblem::Missing)
+}
+
+fn list(images: &[BadImage]) -> String {
+    if let [image] = images {
+        return image.to_string();
+    }
+    let mut text = format!("{} cannot be used", count(images.len(), "image", "images"));
+    for image in images.iter().take(SHOWN_IMAGES) {
+        text.push_str(&format!("\n  {image}"));
+    }
+    if images.len() > SHOWN_IMAGES {
+        let rest = thousands((images.len() - SHOWN_IMAGES) as u64);
+        text.push_str(&format!("\n  and {rest} more"));
+    }
+    text
+}

@@ -1,0 +1,142 @@
+//! Pins the key and the output digests of one fixed configuration per stage.
+//!
+//! A digest that changes under the same version would hand users the results of another program:
+//! raise the stage's `VERSION` with it. A key that changes makes every user compute again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ndarray::Array2;
+
+use super::bootstrap::{self, BootstrapStage};
+use super::features::{FeatureTable, FeaturesStage};
+use super::labels::LabelsStage;
+use super::probes::ProbesStage;
+use super::report::ReportStage;
+use super::sample::SampleStage;
+use super::{Context, Made, Stage};
+use crate::cache::Digest;
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::probe::Probe;
+use crate::progress::Silent;
+
+/// Runs a stage and adds its line to `pins`.
+fn make<S: Stage>(stage: &S, pins: &mut String) -> Made<S::Output> {
+    let interrupt = Interrupt::default();
+    let context = Context {
+        progress: &Silent,
+        interrupt: &interrupt,
+    };
+    let output = stage.run(context).unwrap();
+    let objects = S::encode(&output).unwrap();
+    let digests: BTreeMap<String, Digest> = objects
+        .iter()
+        .map(|(name, bytes)| (name.clone(), Digest::of(bytes)))
+        .collect();
+    pins.push_str(&format!(
+        "{} v{} {}\n",
+        S::NAME,
+        S::VERSION,
+        stage.request().key.short()
+    ));
+    for (name, digest) in &digests {
+        pins.push_str(&format!("  {name} {}\n", digest.short()));
+    }
+    Made { output, digests }
+}
+
+/// Two tasks with 20 train and 8 test rows each.
+fn csv() -> String {
+    let rows = (0..56).map(|row| {
+        let (task, label) = (row / 28, row % 2);
+        let split = if row % 28 < 20 { "train" } else { "test" };
+        format!("i{row},task{task},cluster{task},,{label},{split}\n")
+    });
+    ["id,task,task_cluster,task_subcluster,label,split\n".to_owned()]
+        .into_iter()
+        .chain(rows)
+        .collect()
+}
+
+/// `[n, 6]` values that are exact in f32 and differ between the classes.
+fn rows(n: usize) -> Array2<f32> {
+    Array2::from_shape_fn((n, 6), |(row, column)| {
+        let noise = (row * 7 + column * 13) % 17;
+        noise as f32 / 32.0 + if row % 2 == column % 2 { 0.25 } else { 0.0 }
+    })
+}
+
+#[test]
+fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
+    let mut pins = String::new();
+    let labels = make(
+        &LabelsStage::new(csv().into_bytes(), "labels.csv".to_owned()),
+        &mut pins,
+    );
+    let sample = make(
+        &SampleStage {
+            labels: &labels,
+            n_train: 12,
+            seed: 17,
+            tasks: None,
+        },
+        &mut pins,
+    );
+    let matrix = rows(sample.output.rows.len());
+    let table = FeatureTable::of(&matrix);
+    let objects = FeaturesStage::encode(&table).unwrap();
+    let digests = objects
+        .iter()
+        .map(|(name, bytes)| (name.clone(), Digest::of(bytes)))
+        .collect();
+    pins.push_str(&format!(
+        "features.json {}\n",
+        Digest::of(&objects["features.json"]).short()
+    ));
+    let features = Made {
+        output: table,
+        digests,
+    };
+    let matrix = Arc::new(matrix);
+    let rows = |_: &FeatureTable, _: Context<'_>| Ok::<_, Error>(Arc::clone(&matrix));
+    let probes = make(
+        &ProbesStage {
+            labels: &labels,
+            sample: &sample,
+            features: &features,
+            rows: &rows,
+            probe: Probe::biobench(12),
+        },
+        &mut pins,
+    );
+    make(&ReportStage { probes: &probes }, &mut pins);
+    let settings = bootstrap::Settings {
+        resamples: 50,
+        alpha: 0.05,
+        seed: 17,
+    };
+    make(
+        &BootstrapStage {
+            probes: &probes,
+            settings,
+        },
+        &mut pins,
+    );
+    insta::assert_snapshot!(pins, @"
+    labels v1 e8deb5fe54f3
+      labels.parquet d6418693d17e
+    sample v1 bfc2c22e53d7
+      sample.parquet 212820bf17f0
+    features.json 3213702ed6a1
+    probes v2 7d411b318914
+      predictions.parquet b3f42688b0eb
+      probes.parquet 46a901b301f3
+      probes.safetensors 1ea4cfb49bd2
+    report v1 3fd079c84234
+      report.parquet b26c54658ed8
+    bootstrap v1 c2edcaf7d74c
+      bootstrap.parquet 32ede39367c8
+      intervals.parquet ce5c4da10e95
+    ");
+}

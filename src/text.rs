@@ -1,0 +1,37 @@
+//! Numbers in messages and tables.
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How many there are, with their name: `1 task`, `2,048 tasks`.
+pub fn count(n: usize, one: &str, many: &str) -> String {
+    let name = if n == 1 { one } else { many };
+    format!("{} {name}", thousands(n as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let shown = [0, 12, 123, 1234, 123_456, 55_296_136].map(thousands);
+        assert_eq!(shown, ["0", "12", "123", "1,234", "123,456", "55,296,136"]);
+    }
+
+    #[test]
+    fn one_of_a_kind_is_singular() {
+        let shown = [0, 1, 2, 2048].map(|n| count(n, "task", "tasks"));
+        assert_eq!(shown, ["0 tasks", "1 task", "2 tasks", "2,048 tasks"]);
+    }
+}
