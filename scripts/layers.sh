@@ -15,7 +15,10 @@ forbid() {
 }
 
 forbid 'the modules that compute name none of cli, pipeline, stage, cache, artifact' \
-    'crate::(cli|pipeline|stage|cache|artifact)\b' src/newt src/image src/backbone src/probe src/random src/stats
+    'crate::(cli|pipeline|stage|cache|artifact)\b' \
+    src/newt src/image src/backbone src/probe src/random src/stats src/render \
+    src/files.rs src/text.rs src/interrupt.rs src/progress.rs
+forbid 'imports from this crate stand one module to a line, where the rules above see them' 'use crate::\{' src
 forbid 'cache and artifact name neither stages nor the pipeline' \
     'crate::(cli|pipeline|stage)\b' src/cache src/artifact
 forbid 'stages name neither the pipeline nor the command line' 'crate::(cli|pipeline)\b' src/stage

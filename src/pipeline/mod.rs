@@ -1,4 +1,4 @@
-//! The whole flow on one page: [`Runner::flow`] has the six stages in their order.
+//! The whole flow on one page: `Runner::flow` has the six stages in their order.
 //!
 //! A stage whose key the cache knows is read; any other is computed and published. The same walk
 //! makes the plan: it stops at the first stage that would cost something.

@@ -371,7 +371,7 @@ mod tampered {
         );
         assert_eq!(
             hint,
-            Some("use weights and `config.json` of one and the same checkpoint")
+            Some("use weights and `config.json` of one and the same checkpoint".to_owned())
         );
     }
 
