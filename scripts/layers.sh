@@ -22,6 +22,7 @@ forbid 'imports from this crate stand one module to a line, where the rules abov
 forbid 'cache and artifact name neither stages nor the pipeline' \
     'crate::(cli|pipeline|stage)\b' src/cache src/artifact
 forbid 'stages name neither the pipeline nor the command line' 'crate::(cli|pipeline)\b' src/stage
+forbid 'files and text name no other module' 'crate::' src/files.rs src/files src/text.rs
 forbid 'only cli names clap and indicatif' '\b(clap|indicatif)::' \
     src/artifact src/backbone src/cache src/image src/newt src/pipeline src/probe src/random src/render src/stage src/stats
 forbid 'only backbone names tch' '\btch::' \

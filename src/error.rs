@@ -100,7 +100,9 @@ impl Error {
     /// What the shell gets to see.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Stopped(stopped) => stopped.exit_code(),
+            Error::Stopped(stopped) | Error::Synth(synth::Error::Stopped(stopped)) => {
+                stopped.exit_code()
+            }
             Error::Stage(error) => error.exit_code(),
             Error::Backbone(error) => exit_code_of(error),
             Error::Artifact(artifact::Error::Io(error))

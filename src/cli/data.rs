@@ -71,7 +71,7 @@ pub(super) fn exec(
 ) -> Result<Outcome, Error> {
     match command {
         Command::Check(args) => check(&args, console, interrupt),
-        Command::Synth(args) => synth(args, console),
+        Command::Synth(args) => synth(args, console, interrupt),
     }
 }
 
@@ -136,7 +136,7 @@ fn show(report: &Report) -> String {
     lines.join("\n") + "\n"
 }
 
-fn synth(args: SynthArgs, console: &Console) -> Result<Outcome, Error> {
+fn synth(args: SynthArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
     let default = synth::Options::default();
     let options = synth::Options {
         seed: args.seed.unwrap_or(default.seed),
@@ -147,7 +147,7 @@ fn synth(args: SynthArgs, console: &Console) -> Result<Outcome, Error> {
             args.tasks
         },
     };
-    let outcome = synth::ensure(&args.dir, &options, console)?;
+    let outcome = synth::ensure(&args.dir, &options, console, interrupt)?;
     let n_tasks = options.tasks.iter().collect::<BTreeSet<_>>().len();
     let n_images = options.images_per_task * n_tasks;
     let was_there = outcome == synth::Outcome::AlreadyThere;

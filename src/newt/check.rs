@@ -301,7 +301,7 @@ mod tests {
                 tasks,
                 ..Options::default()
             };
-            synth::ensure(&dir, &options, &Silent).unwrap();
+            synth::ensure(&dir, &options, &Silent, &Interrupt::default()).unwrap();
             let root = DataRoot::new(dir);
             let csv = fs_err::read_to_string(root.labels_path()).unwrap();
             let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();

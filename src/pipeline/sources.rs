@@ -34,7 +34,7 @@ pub(super) fn data_root(
                 options.images_per_task
             );
             let dir = cache.root().join("synth").join(name);
-            synth::ensure(&dir, options, context.progress)?;
+            synth::ensure(&dir, options, context.progress, context.interrupt)?;
             Ok(DataRoot::new(dir))
         }
     }

@@ -6,7 +6,7 @@ use super::{Evaluation, StageRecord};
 use crate::render::{Card, Line, StageLine, SweepRow};
 use crate::stage::features::Counts;
 use crate::stage::report::{Accuracy, Level};
-use crate::text::thousands;
+use crate::text::{count, thousands};
 
 /// An experiment in one line: `timm/vit_base_patch16_224, n_train 20, seed 17, probe biobench`.
 pub fn title(experiment: &Experiment) -> String {
@@ -85,8 +85,8 @@ fn line(evaluation: &Evaluation, group: &Accuracy) -> Line {
 pub fn ran(record: &StageRecord) -> StageLine {
     let counts = record.counts.map(|Counts { extracted, reused }| {
         format!(
-            "{} images extracted, {} reused",
-            thousands(extracted as u64),
+            "{} extracted, {} reused",
+            count(extracted, "image", "images"),
             thousands(reused as u64)
         )
     });
@@ -102,8 +102,8 @@ pub fn ran(record: &StageRecord) -> StageLine {
 pub fn planned(plan: &StagePlan) -> StageLine {
     let counts = plan.counts.map(|Counts { extracted, reused }| {
         format!(
-            "{} images to extract, {} to reuse",
-            thousands(extracted as u64),
+            "{} to extract, {} to reuse",
+            count(extracted, "image", "images"),
             thousands(reused as u64)
         )
     });

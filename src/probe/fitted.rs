@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use super::Error;
 use super::normalize::normalize;
+use super::prepared::scaled;
 use super::scaler::Scaler;
 use super::settings::Kernel;
 use super::svm::Scratch;
@@ -84,11 +85,7 @@ impl FittedProbe {
             let first = decision.len();
             let (rows, zeros) = normalize(chunk, self.mean.as_ref().map(Array1::view), self.l2);
             zero_rows.extend(zeros.into_iter().map(|row| first + row));
-            let rows = match &self.scaler {
-                Some(scaler) => scaler.transform(rows),
-                None => rows,
-            };
-            let rows = rows.mapv(f64::from);
+            let rows = scaled(self.scaler.as_ref(), rows).mapv(f64::from);
             let gram = Gram::between(level, support.view(), rows.view());
             let sums = scratch.weighted_sums(level, function, &gram);
             decision.extend(sums.iter().map(|sum| sum + self.bias));
@@ -96,44 +93,49 @@ impl FittedProbe {
         Ok((decision, zero_rows))
     }
 
-    /// Checks the parts against each other and against `d` columns.
+    /// Checks the parts against each other and against features of `d` columns.
     fn check(&self, d: usize) -> Result<(), Error> {
-        let mismatch = |part: &str, found: usize, expected: usize| {
-            if found == expected {
-                return Ok(());
-            }
-            Err(Error::Fitted {
+        let (n, width) = self.support_vectors.dim();
+        if d != width {
+            return Err(Error::Fitted {
+                found: format!("features of {d} columns"),
+                expected: format!("{width}, as its support vectors have"),
+            });
+        }
+        let scaler = self.scaler.as_ref();
+        let parts = [
+            ("support rows", self.support_rows.len(), n),
+            ("dual coefficients", self.dual_coef.len(), n),
+            ("means", self.mean.as_ref().map_or(d, Array1::len), d),
+            (
+                "column means",
+                scaler.map_or(d, |scaler| scaler.mean.len()),
+                d,
+            ),
+            (
+                "column scales",
+                scaler.map_or(d, |scaler| scaler.scale.len()),
+                d,
+            ),
+        ];
+        match parts
+            .into_iter()
+            .find(|(_, found, expected)| found != expected)
+        {
+            None => Ok(()),
+            Some((part, found, expected)) => Err(Error::Fitted {
                 found: format!("{found} {part}"),
-                expected: format!("{expected}"),
-            })
-        };
-        let n = self.support_vectors.nrows();
-        mismatch(
-            "columns of support vectors for features of another width",
-            self.support_vectors.ncols(),
-            d,
-        )?;
-        mismatch("support rows", self.support_rows.len(), n)?;
-        mismatch("dual coefficients", self.dual_coef.len(), n)?;
-        if let Some(mean) = &self.mean {
-            mismatch("values of the mean", mean.len(), d)?;
+                expected: expected.to_string(),
+            }),
         }
-        if let Some(scaler) = &self.scaler {
-            mismatch("means of the scaler", scaler.mean.len(), d)?;
-            mismatch("scales of the scaler", scaler.scale.len(), d)?;
-        }
-        Ok(())
     }
 }
 
 /// Label 0 only where libsvm's decision value is strictly positive; scikit-learn's has the other sign.
 pub(super) fn labels_of(decision: &[f64]) -> Vec<u8> {
+    let is_label_0 = |&value: &f64| value < 0.0;
     decision
         .iter()
-        .map(|&value| u8::from(!is_label_0(value)))
+        .map(|value| u8::from(!is_label_0(value)))
         .collect()
-}
-
-fn is_label_0(decision: f64) -> bool {
-    decision < 0.0
 }

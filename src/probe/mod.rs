@@ -2,8 +2,7 @@
 //!
 //! [`fit_task`] centres the features on the mean of the train rows, scales each row to unit length, chooses kernel, C
 //! and gamma by cross-validation if the [`Probe`] asks for it, fits a C-SVC and predicts the test rows. Given the same
-//! features, it gives the numbers of NumPy and scikit-learn (see `docs`), on every machine and with any number of
-//! threads.
+//! features, it gives the numbers of NumPy and scikit-learn, on every machine and with any number of threads.
 //!
 //! | module | what | whose numbers |
 //! | --- | --- | --- |
@@ -11,6 +10,8 @@
 //! | `normalize`, `summation` | mean, L2 norm | NumPy |
 //! | `scaler` | columns to zero mean and unit variance | scikit-learn's `StandardScaler` |
 //! | `folds`, `candidates`, `search` | cross-validation | scikit-learn's `StratifiedKFold`, `RandomizedSearchCV`, `GridSearchCV` |
+//! | `exact` | exp and ln, for the candidates | rounded once |
+//! | `prepared` | the rows of one fit | |
 //! | `svm` | the classifier | libsvm, as scikit-learn's `SVC` runs it |
 //! | `fitted` | [`FittedProbe`]: what prediction needs | |
 
@@ -26,21 +27,21 @@ mod search;
 mod settings;
 mod summation;
 mod svm;
-
-use std::fmt;
+mod warning;
 
 use ndarray::{Array1, ArrayView2, Axis};
 
 pub use candidates::Candidate;
 pub use error::Error;
 pub use fitted::FittedProbe;
-use prepared::Prepared;
+use prepared::{Prepared, Run};
 pub use scaler::Scaler;
 pub use search::ScoredCandidate;
 pub use settings::{ClassWeight, Gamma, Kernel, Probe, Search, Solver, Space, Strategy};
 use svm::Scratch;
 use svm::kernel::KernelFunction;
 use svm::simd::Level;
+pub use warning::Warning;
 
 /// Features and labels of one task.
 #[derive(Clone, Copy, Debug)]
@@ -86,81 +87,6 @@ pub struct TaskFit {
     pub fitted: FittedProbe,
 }
 
-/// Something about a task that is worth knowing and does not keep it from being fitted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Warning {
-    /// A class has fewer train rows than there are folds, so some folds hold none of it out.
-    SmallClass {
-        /// The task's name.
-        task: String,
-        /// The label of the class.
-        label: u8,
-        /// Its number of train rows.
-        n_rows: usize,
-        /// Number of folds.
-        folds: usize,
-    },
-    /// A fold trains on one class only, so no candidate has a score and the first one is taken.
-    UnscoredSearch {
-        /// The task's name.
-        task: String,
-    },
-    /// A random search over lists that hold fewer combinations than it should try.
-    SmallGrid {
-        /// The task's name.
-        task: String,
-        /// Number of combinations.
-        n_candidates: usize,
-        /// Number of candidates asked for.
-        n_iter: usize,
-    },
-    /// Rows that equal the mean of the train rows cannot be scaled to unit length and stay zero.
-    ZeroRows {
-        /// The task's name.
-        task: String,
-        /// `train` or `test`.
-        split: &'static str,
-        /// Indices among the rows of the split.
-        rows: Vec<usize>,
-    },
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SmallClass {
-                task,
-                label,
-                n_rows,
-                folds,
-            } => write!(
-                f,
-                "task `{task}`: label {label} has {n_rows} train rows, fewer than the {folds} folds of the search"
-            ),
-            Self::UnscoredSearch { task } => write!(
-                f,
-                "task `{task}`: a fold trains on one label only, so the search has no scores; its first candidate is taken"
-            ),
-            Self::SmallGrid {
-                task,
-                n_candidates,
-                n_iter,
-            } => write!(
-                f,
-                "task `{task}`: the search has {n_candidates} combinations, fewer than n_iter = {n_iter}; all are tried"
-            ),
-            Self::ZeroRows { task, split, rows } => {
-                let list: Vec<String> = rows.iter().map(ToString::to_string).collect();
-                write!(
-                    f,
-                    "task `{task}`: {split} rows without a direction (equal to the mean of the train rows): {}",
-                    list.join(", ")
-                )
-            }
-        }
-    }
-}
-
 /// Fits `probe` to the train rows of a task and predicts its test rows.
 ///
 /// `stop` is asked between candidates; once it says yes, the fit ends with [`Error::Stopped`]. Within a task, folds and
@@ -181,76 +107,48 @@ pub fn fit_task(
     if stop() {
         return Err(Error::Stopped);
     }
-    let task = data.name;
+    let run = Run {
+        probe,
+        task: data.name,
+        level: Level::widest(),
+        stop,
+    };
     let mean = probe.center.then(|| normalize::mean_row(data.x_train));
     let (x, zero_train_rows) =
         normalize::normalize(data.x_train, mean.as_ref().map(Array1::view), probe.l2);
-    let mut warnings = zero_row_warning(task, "train", &zero_train_rows);
+    let mut warnings = warning::of_zero_rows(run.task, "train", &zero_train_rows);
 
-    let level = Level::widest();
     let mut candidates = Vec::new();
     if let Some(settings) = &probe.search {
-        warnings.extend(search_warnings(task, settings, data.y_train));
-        candidates = search::search(probe, settings, task, x.view(), data.y_train, stop)?;
+        warnings.extend(warning::of_search(run.task, settings, data.y_train));
+        candidates = search::search(run, settings, x.view(), data.y_train)?;
     }
-    let chosen = search::best(&candidates);
-    if let Some(ScoredCandidate {
-        cv_accuracy: None, ..
-    }) = chosen
-    {
+    let best = search::best(&candidates);
+    if best.is_some_and(|best| best.cv_accuracy.is_none()) {
         warnings.push(Warning::UnscoredSearch {
-            task: task.to_owned(),
+            task: run.task.to_owned(),
         });
     }
 
-    let prepared = Prepared::new(probe, level, x, data.y_train);
-    let candidate = match chosen {
-        Some(chosen) => chosen.candidate,
+    let prepared = Prepared::new(run, x, data.y_train);
+    let candidate = match best {
+        Some(best) => best.candidate,
         None => Candidate {
             c: probe.c,
             gamma: prepared.gamma(probe.gamma),
             kernel: probe.kernel,
         },
     };
-    let Candidate { c, gamma, kernel } = candidate;
-    let mut scratch = Scratch::default();
-    prepared.evaluate(level, KernelFunction::new(probe, candidate), &mut scratch);
-    let solution = prepared.fit(probe, level, task, candidate, &mut scratch)?;
-    if !scratch.is_finite(solution.rho) {
-        return Err(Error::NonFiniteSolution {
-            task: task.to_owned(),
-            kernel,
-            c,
-            gamma,
-        });
-    }
-
-    let support: Vec<usize> = (0..scratch.coefficients.len())
-        .filter(|&i| scratch.coefficients[i] != 0.0)
-        .collect();
-    let support_rows: Vec<usize> = support.iter().map(|&i| prepared.order[i]).collect();
-    let fitted = FittedProbe {
-        mean,
-        l2: probe.l2,
-        support_vectors: prepared.rows.select(Axis(0), &support_rows),
-        scaler: prepared.scaler,
-        support_rows,
-        dual_coef: support.iter().map(|&i| -scratch.coefficients[i]).collect(),
-        bias: solution.rho,
-        kernel,
-        gamma,
-        degree: probe.degree,
-        coef0: probe.coef0,
-    };
+    let fitted = fit_on_all(run, prepared, candidate, mean)?;
     let (decision, zero_test_rows) = fitted.decision_and_zero_rows(data.x_test)?;
-    warnings.extend(zero_row_warning(task, "test", &zero_test_rows));
+    warnings.extend(warning::of_zero_rows(run.task, "test", &zero_test_rows));
     Ok(TaskFit {
         y_pred: fitted::labels_of(&decision),
         decision,
-        kernel,
-        c,
-        gamma,
-        cv_accuracy: chosen.and_then(|chosen| chosen.cv_accuracy),
+        kernel: candidate.kernel,
+        c: candidate.c,
+        gamma: candidate.gamma,
+        cv_accuracy: best.and_then(|best| best.cv_accuracy),
         candidates,
         n_support: fitted.dual_coef.len(),
         bias: fitted.bias,
@@ -258,6 +156,45 @@ pub fn fit_task(
         zero_test_rows,
         warnings,
         fitted,
+    })
+}
+
+/// Fits the chosen candidate on all train rows.
+fn fit_on_all(
+    run: Run<'_>,
+    prepared: Prepared,
+    candidate: Candidate,
+    mean: Option<Array1<f32>>,
+) -> Result<FittedProbe, Error> {
+    let Candidate { c, gamma, kernel } = candidate;
+    let mut scratch = Scratch::default();
+    prepared.evaluate(run, KernelFunction::new(run.probe, candidate), &mut scratch);
+    let solution = prepared.fit(run, candidate, &mut scratch)?;
+    if !scratch.is_finite(solution.rho) {
+        return Err(Error::NonFiniteSolution {
+            task: run.task.to_owned(),
+            kernel,
+            c,
+            gamma,
+        });
+    }
+    let coefficients = scratch.coefficients;
+    let support: Vec<usize> = (0..coefficients.len())
+        .filter(|&i| coefficients[i] != 0.0)
+        .collect();
+    let support_rows: Vec<usize> = support.iter().map(|&i| prepared.order[i]).collect();
+    Ok(FittedProbe {
+        mean,
+        l2: run.probe.l2,
+        support_vectors: prepared.rows.select(Axis(0), &support_rows),
+        scaler: prepared.scaler,
+        support_rows,
+        dual_coef: support.iter().map(|&i| -coefficients[i]).collect(),
+        bias: solution.rho,
+        kernel,
+        gamma,
+        degree: run.probe.degree,
+        coef0: run.probe.coef0,
     })
 }
 
@@ -313,43 +250,6 @@ fn check(data: &TaskData<'_>) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn zero_row_warning(task: &str, split: &'static str, rows: &[usize]) -> Vec<Warning> {
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    vec![Warning::ZeroRows {
-        task: task.to_owned(),
-        split,
-        rows: rows.to_vec(),
-    }]
-}
-
-fn search_warnings(task: &str, search: &Search, labels: &[u8]) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    for label in [0, 1] {
-        let n_rows = folds::count(labels, label);
-        if n_rows < search.folds {
-            warnings.push(Warning::SmallClass {
-                task: task.to_owned(),
-                label,
-                n_rows,
-                folds: search.folds,
-            });
-        }
-    }
-    if let (Strategy::Random { n_iter, .. }, Some(n_candidates)) =
-        (search.strategy, search.n_combinations())
-        && n_candidates < n_iter
-    {
-        warnings.push(Warning::SmallGrid {
-            task: task.to_owned(),
-            n_candidates,
-            n_iter,
-        });
-    }
-    warnings
 }
 
 #[cfg(test)]

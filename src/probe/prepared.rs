@@ -14,6 +14,19 @@ use super::svm::simd::Level;
 use super::svm::solver::Solution;
 use super::svm::{Scratch, SvcParams, TrainingSet};
 
+/// What all fits of one task share.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    /// The probe.
+    pub(super) probe: &'a Probe,
+    /// The task's name, for messages.
+    pub(super) task: &'a str,
+    /// The instruction set that loops run on.
+    pub(super) level: Level,
+    /// Asked between fits; the task ends once it says yes.
+    pub(super) stop: &'a (dyn Fn() -> bool + Sync),
+}
+
 /// Rows to train on, scaled and multiplied with each other.
 pub(super) struct Prepared {
     /// The scaler, if the probe standardises.
@@ -28,34 +41,27 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Scales `x` (`[n, d]`, normalised) as `probe` says and multiplies its rows with each other.
-    pub(super) fn new(probe: &Probe, level: Level, x: Array2<f32>, labels: &[u8]) -> Self {
-        let scaler = probe.standardize.then(|| Scaler::fit(x.view()));
-        let rows = match &scaler {
-            Some(scaler) => scaler.transform(x),
-            None => x,
-        };
+    /// Scales `x` (`[n, d]`, normalised) as the probe says and multiplies its rows with each other.
+    pub(super) fn new(run: Run<'_>, x: Array2<f32>, labels: &[u8]) -> Self {
+        let scaler = run.probe.standardize.then(|| Scaler::fit(x.view()));
+        let rows = scaled(scaler.as_ref(), x);
         let with_label = |wanted| (0..labels.len()).filter(move |&i| labels[i] == wanted);
-        let n_zeros = count(labels, 0);
+        let counts = [count(labels, 0), count(labels, 1)];
         let order: Vec<usize> = with_label(0).chain(with_label(1)).collect();
         let values = rows.select(Axis(0), &order).mapv(f64::from);
         Self {
             scaler,
             rows,
             order,
-            set: TrainingSet::new(level, values, n_zeros),
-            weights: class_weights(probe.class_weight, [n_zeros, labels.len() - n_zeros]),
+            set: TrainingSet::new(run.level, values, counts[0]),
+            weights: class_weights(run.probe.class_weight, counts),
         }
     }
 
     /// Multiplies the rows of the training set with `x` (`[m, d]`, normalised), scaled as they are.
-    pub(super) fn products(&self, level: Level, x: Array2<f32>) -> Gram {
-        let columns = match &self.scaler {
-            Some(scaler) => scaler.transform(x),
-            None => x,
-        };
-        let columns = columns.mapv(f64::from);
-        Gram::between(level, self.set.rows(), columns.view())
+    pub(super) fn products(&self, run: Run<'_>, x: Array2<f32>) -> Gram {
+        let columns = scaled(self.scaler.as_ref(), x).mapv(f64::from);
+        Gram::between(run.level, self.set.rows(), columns.view())
     }
 
     /// Resolves a rule for gamma on the rows.
@@ -78,53 +84,62 @@ impl Prepared {
     }
 
     /// Evaluates a kernel for every pair of rows, for the fits that follow.
-    pub(super) fn evaluate(&self, level: Level, function: KernelFunction, scratch: &mut Scratch) {
-        self.set.evaluate(level, function, scratch);
+    pub(super) fn evaluate(&self, run: Run<'_>, function: KernelFunction, scratch: &mut Scratch) {
+        self.set.evaluate(run.level, function, scratch);
     }
 
     /// Fits `candidate` on the kernel values that [`Self::evaluate`] left in `scratch`, and leaves the coefficients
     /// there. They may be infinite or not a number.
     ///
     /// # Errors
-    /// [`Error::NoConvergence`], [`Error::Linfa`].
+    /// [`Error::Stopped`], [`Error::NoConvergence`], [`Error::Linfa`].
     pub(super) fn fit(
         &self,
-        probe: &Probe,
-        level: Level,
-        task: &str,
+        run: Run<'_>,
         candidate: Candidate,
         scratch: &mut Scratch,
     ) -> Result<Solution, Error> {
+        if (run.stop)() {
+            return Err(Error::Stopped);
+        }
         let params = SvcParams {
-            function: KernelFunction::new(probe, candidate),
+            function: KernelFunction::new(run.probe, candidate),
             c: self.upper_bounds(candidate),
-            tol: probe.tol,
-            shrinking: probe.shrinking,
-            solver: probe.solver,
+            tol: run.probe.tol,
+            shrinking: run.probe.shrinking,
+            solver: run.probe.solver,
         };
         let solution = self
             .set
-            .fit(level, params, scratch)
+            .fit(run.level, params, scratch)
             .map_err(|message| Error::Linfa {
-                task: task.to_owned(),
+                task: run.task.to_owned(),
                 message,
             })?;
         if solution.converged {
             return Ok(solution);
         }
         Err(Error::NoConvergence {
-            task: task.to_owned(),
+            task: run.task.to_owned(),
             iterations: solution.iterations,
             kernel: candidate.kernel,
             c: candidate.c,
             gamma: candidate.gamma,
-            tol: probe.tol,
+            tol: run.probe.tol,
         })
     }
 
     /// C for label 0 and for label 1.
     pub(super) fn upper_bounds(&self, candidate: Candidate) -> [f64; 2] {
         self.weights.map(|weight| candidate.c * weight)
+    }
+}
+
+/// The rows of `x`, transformed if there is a scaler.
+pub(super) fn scaled(scaler: Option<&Scaler>, x: Array2<f32>) -> Array2<f32> {
+    match scaler {
+        Some(scaler) => scaler.transform(x),
+        None => x,
     }
 }
 

@@ -8,13 +8,12 @@ use rayon::prelude::*;
 use super::Error;
 use super::candidates::Candidate;
 use super::folds::{count, stratified};
-use super::prepared::Prepared;
-use super::settings::{Kernel, Probe, Search};
+use super::prepared::{Prepared, Run};
+use super::settings::{Kernel, Search};
 use super::summation::pairwise_sum;
 use super::svm::Scratch;
 use super::svm::gram::Gram;
 use super::svm::kernel::KernelFunction;
-use super::svm::simd::Level;
 
 /// A candidate of a search and how well it did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,8 +45,7 @@ struct Fold {
 impl Fold {
     /// Splits off the rows that `fold_of` gives to `fold`; `None` if the rest holds one label only.
     fn new(
-        probe: &Probe,
-        level: Level,
+        run: Run<'_>,
         x: ArrayView2<'_, f32>,
         labels: &[u8],
         fold_of: &[usize],
@@ -61,9 +59,9 @@ impl Fold {
         if !(train_labels.contains(&0) && train_labels.contains(&1)) {
             return None;
         }
-        let prepared = Prepared::new(probe, level, x.select(Axis(0), &train), &train_labels);
+        let prepared = Prepared::new(run, x.select(Axis(0), &train), &train_labels);
         Some(Self {
-            held_out: prepared.products(level, x.select(Axis(0), &held_out)),
+            held_out: prepared.products(run, x.select(Axis(0), &held_out)),
             held_out_labels: labels_of(&held_out),
             train: prepared,
         })
@@ -72,12 +70,12 @@ impl Fold {
     /// Share of the held-out rows that the fit in `scratch` predicts right.
     fn accuracy(
         &self,
-        level: Level,
+        run: Run<'_>,
         function: KernelFunction,
         rho: f64,
         scratch: &mut Scratch,
     ) -> f64 {
-        let sums = scratch.weighted_sums(level, function, &self.held_out);
+        let sums = scratch.weighted_sums(run.level, function, &self.held_out);
         let n_right = sums
             .iter()
             .zip(&self.held_out_labels)
@@ -98,32 +96,22 @@ struct Unit<'a> {
 }
 
 impl Unit<'_> {
-    fn score(
-        &mut self,
-        probe: &Probe,
-        task: &str,
-        level: Level,
-        stop: &(dyn Fn() -> bool + Sync),
-        scratch: &mut Scratch,
-    ) -> Result<(), Error> {
-        let function = KernelFunction::new(probe, self.candidates[0]);
+    fn score(&mut self, run: Run<'_>, scratch: &mut Scratch) -> Result<(), Error> {
+        let function = KernelFunction::new(run.probe, self.candidates[0]);
         let train = &self.fold.train;
-        train.evaluate(level, function, scratch);
-        // The last accuracy, with the values of C above which it holds, too.
+        train.evaluate(run, function, scratch);
+        // The last accuracy, with the value of C above which it holds, too.
         let mut last: Option<(f64, f64)> = None;
         for (&candidate, score) in self.candidates.iter().zip(&mut *self.scores) {
-            if stop() {
-                return Err(Error::Stopped);
-            }
             if let Some((peak, accuracy)) = last
                 && train.upper_bounds(candidate).iter().all(|&c| c > peak)
             {
                 *score = accuracy;
                 continue;
             }
-            let solution = train.fit(probe, level, task, candidate, scratch)?;
+            let solution = train.fit(run, candidate, scratch)?;
             if scratch.is_finite(solution.rho) {
-                *score = self.fold.accuracy(level, function, solution.rho, scratch);
+                *score = self.fold.accuracy(run, function, solution.rho, scratch);
                 last = solution.free_peak.map(|peak| (peak, *score));
             }
         }
@@ -160,55 +148,89 @@ impl Pool {
 /// `x`: `[n, d]`, normalised. Results do not depend on the number of threads.
 ///
 /// # Errors
-/// [`Error::TooFewForFolds`], [`Error::NoConvergence`], [`Error::NonFiniteSolution`] if no candidate has a finite
-/// solution, [`Error::Stopped`].
+/// [`Error::TooFewForFolds`], [`Error::NonFiniteSolution`] if no candidate has a finite solution on any fold, and the
+/// errors of the fits.
 ///
 /// Source: scikit-learn 1.9, `BaseSearchCV.fit` with accuracy as the score.
 pub(super) fn search(
-    probe: &Probe,
+    run: Run<'_>,
     search: &Search,
-    task: &str,
     x: ArrayView2<'_, f32>,
     labels: &[u8],
-    stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<ScoredCandidate>, Error> {
     let counts = [count(labels, 0), count(labels, 1)];
     if counts.iter().all(|&count| count < search.folds) {
         return Err(Error::TooFewForFolds {
-            task: task.to_owned(),
+            task: run.task.to_owned(),
             counts,
             folds: search.folds,
         });
     }
-    let level = Level::widest();
-    let candidates = search.candidates();
     let fold_of = stratified(labels, search.folds);
     let folds: Vec<Option<Fold>> = (0..search.folds)
         .into_par_iter()
-        .map(|fold| Fold::new(probe, level, x, labels, &fold_of, fold))
+        .map(|fold| Fold::new(run, x, labels, &fold_of, fold))
         .collect();
 
-    // By kernel matrix, then by falling C.
+    let candidates = search.candidates();
     let mut by_matrix: Vec<usize> = (0..candidates.len()).collect();
     by_matrix.sort_by(|&a, &b| {
         let (a, b) = (candidates[a], candidates[b]);
         matrix_key(a).cmp(&matrix_key(b)).then(b.c.total_cmp(&a.c))
     });
     let sorted: Vec<Candidate> = by_matrix.iter().map(|&i| candidates[i]).collect();
-    let mut sorted_scores = vec![f64::NAN; search.folds * candidates.len()];
+    let scores = scores(run, &folds, &sorted)?;
+    if scores.iter().all(|score| score.is_nan()) {
+        let Candidate { c, gamma, kernel } = candidates[0];
+        return Err(Error::NonFiniteSolution {
+            task: run.task.to_owned(),
+            kernel,
+            c,
+            gamma,
+        });
+    }
+
+    let mut scored: Vec<ScoredCandidate> = candidates
+        .into_iter()
+        .map(|candidate| ScoredCandidate {
+            candidate,
+            cv_accuracy: None,
+        })
+        .collect();
+    for (place, i) in by_matrix.into_iter().enumerate() {
+        let of_candidate: Vec<f64> = scores
+            .iter()
+            .skip(place)
+            .step_by(sorted.len())
+            .copied()
+            .collect();
+        let mean = pairwise_sum(&of_candidate) / search.folds as f64;
+        scored[i].cv_accuracy = Some(mean).filter(|mean| !mean.is_nan());
+    }
+    Ok(scored)
+}
+
+/// Accuracies of `candidates` (those with the same kernel matrix next to each other, by falling C), fold by fold; not a
+/// number where there is no fit.
+///
+/// # Errors
+/// Those of the fits, the first in this order.
+fn scores(
+    run: Run<'_>,
+    folds: &[Option<Fold>],
+    candidates: &[Candidate],
+) -> Result<Vec<f64>, Error> {
+    let mut scores = vec![f64::NAN; folds.len() * candidates.len()];
     let mut units = Vec::new();
-    for (fold, mut scores) in folds
-        .iter()
-        .zip(sorted_scores.chunks_exact_mut(candidates.len()))
-    {
+    for (fold, mut rest) in folds.iter().zip(scores.chunks_exact_mut(candidates.len())) {
         let Some(fold) = fold else { continue };
-        for candidates in sorted.chunk_by(|&a, &b| matrix_key(a) == matrix_key(b)) {
-            let (own, rest) = scores.split_at_mut(candidates.len());
-            scores = rest;
+        for candidates in candidates.chunk_by(|&a, &b| matrix_key(a) == matrix_key(b)) {
+            let (scores, others) = rest.split_at_mut(candidates.len());
+            rest = others;
             units.push(Unit {
                 fold,
                 candidates,
-                scores: own,
+                scores,
                 outcome: Ok(()),
             });
         }
@@ -216,36 +238,9 @@ pub(super) fn search(
     let pool = Pool::default();
     units.par_iter_mut().for_each(|unit| {
         let mut scratch = pool.take();
-        unit.outcome = unit.score(probe, task, level, stop, &mut scratch);
+        unit.outcome = unit.score(run, &mut scratch);
         pool.give_back(scratch);
     });
     units.into_iter().try_for_each(|unit| unit.outcome)?;
-    if sorted_scores.iter().all(|score| score.is_nan()) {
-        return Err(Error::NonFiniteSolution {
-            task: task.to_owned(),
-            kernel: candidates[0].kernel,
-            c: candidates[0].c,
-            gamma: candidates[0].gamma,
-        });
-    }
-
-    let mut scores = vec![0.0; search.folds];
-    let mut scored = candidates
-        .into_iter()
-        .map(|candidate| ScoredCandidate {
-            candidate,
-            cv_accuracy: None,
-        })
-        .collect::<Vec<_>>();
-    for (place, &i) in by_matrix.iter().enumerate() {
-        for (score, sorted_scores) in scores
-            .iter_mut()
-            .zip(sorted_scores.chunks_exact(by_matrix.len()))
-        {
-            *score = sorted_scores[place];
-        }
-        let mean = pairwise_sum(&scores) / search.folds as f64;
-        scored[i].cv_accuracy = Some(mean).filter(|mean| !mean.is_nan());
-    }
-    Ok(scored)
+    Ok(scores)
 }

@@ -129,10 +129,10 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
     sample v1 bfc2c22e53d7
       sample.parquet 212820bf17f0
     features.json 3213702ed6a1
-    probes v2 7d411b318914
+    probes v3 b02f94c91b2c
       predictions.parquet b3f42688b0eb
       probes.parquet 46a901b301f3
-      probes.safetensors 1ea4cfb49bd2
+      probes.safetensors 0e725426f196
     report v1 3fd079c84234
       report.parquet b26c54658ed8
     bootstrap v1 c2edcaf7d74c

@@ -153,20 +153,19 @@ impl<'a> Tasks<'a> {
         for (place, row) in sample.rows.iter().enumerate() {
             position[*row] = Some(place);
         }
+        // The sample's order is the reference's: with a draw, class 0 comes before class 1. It decides
+        // the folds and the order of every sum.
+        let places = |rows: Vec<usize>| {
+            let mut places: Vec<usize> = rows.into_iter().filter_map(|row| position[row]).collect();
+            places.sort_unstable();
+            places
+        };
         let tasks = labels
             .tasks()
             .into_iter()
             .map(|task| TaskRows {
-                train: task
-                    .train_rows
-                    .iter()
-                    .filter_map(|row| position[*row])
-                    .collect(),
-                test: task
-                    .test_rows
-                    .iter()
-                    .filter_map(|row| position[*row])
-                    .collect(),
+                train: places(task.train_rows),
+                test: places(task.test_rows),
                 name: task.name,
             })
             .filter(|task| !task.test.is_empty())
@@ -233,7 +232,7 @@ impl<'a> Tasks<'a> {
 
 impl Stage for ProbesStage<'_> {
     const NAME: Name = Name::Probes;
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const UNREAD: Option<&'static str> = Some(FITTED);
     type Output = Probes;
 
@@ -440,4 +439,49 @@ pub fn task_columns(table: Table, tasks: &[FittedTask]) -> Table {
         .u32("n_support", tasks.iter().map(|task| count(task.n_support)))
         .f64("bias", tasks.iter().map(|task| task.bias))
         .f64("accuracy", tasks.iter().map(|task| task.accuracy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::newt::labels::Split;
+
+    #[test]
+    fn a_probe_sees_its_rows_in_the_order_of_the_sample() {
+        let row = |id: usize, split| LabelRow {
+            id: id.to_string(),
+            task: "t".to_owned(),
+            cluster: "c".to_owned(),
+            subcluster: None,
+            label: u8::from(id.is_multiple_of(2)),
+            split,
+        };
+        let splits = [
+            Split::Train,
+            Split::Train,
+            Split::Test,
+            Split::Train,
+            Split::Test,
+        ];
+        let labels = Labels {
+            rows: splits
+                .into_iter()
+                .enumerate()
+                .map(|(id, split)| row(id, split))
+                .collect(),
+        };
+        // As the reference's draw leaves them: test rows, then class 0, then class 1.
+        let sample = Sample {
+            rows: vec![2, 4, 1, 3, 0],
+        };
+        let tasks = Tasks::new(&labels, &sample);
+        let ids = |places: &[usize]| -> Vec<&str> {
+            places
+                .iter()
+                .map(|place| tasks.row(*place).id.as_str())
+                .collect()
+        };
+        assert_eq!(ids(&tasks.each[0].train), ["1", "3", "0"]);
+        assert_eq!(ids(&tasks.each[0].test), ["2", "4"]);
+    }
 }

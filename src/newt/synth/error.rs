@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{MAX_IMAGES_PER_TASK, MIN_IMAGES_PER_TASK, RECIPE_FILE, task_names};
 use crate::files;
+use crate::interrupt::Stopped;
 
 /// Why there is no synthetic data set.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,9 @@ pub enum Error {
         /// What has been drawn.
         expected: String,
     },
+    /// The drawing was interrupted; nothing is left of it.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// The file system's, which names the path, or the encoder's.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -95,6 +99,7 @@ impl Error {
             Self::Incomplete { dir, .. } => {
                 Some(format!("remove {} to have it drawn anew", dir.display()))
             }
+            Self::Stopped(_) => Some("the same command draws it from the start".to_owned()),
             Self::Io(_) => None,
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::picture::{CSV_HEADER, draw};
 use super::{Error, Outcome, Recipe};
 use crate::files::StagedDir;
+use crate::interrupt::Interrupt;
 use crate::newt::images::{DataRoot, IMAGES_DIR, LABELS_FILE};
 use crate::progress::Progress;
 
@@ -16,12 +17,13 @@ pub(super) fn ensure(
     dir: &Path,
     recipe: &Recipe,
     progress: &dyn Progress,
+    interrupt: &Interrupt,
 ) -> Result<Outcome, Error> {
     if holds(dir, recipe)? {
         return Ok(Outcome::AlreadyThere);
     }
     let staged = StagedDir::beside(dir)?;
-    write(staged.path(), recipe, progress)?;
+    write(staged.path(), recipe, progress, interrupt)?;
     match staged.publish_new() {
         Ok(()) => Ok(Outcome::Made),
         // Another process may have put its own in place meanwhile; if it is the same, all is well.
@@ -117,9 +119,14 @@ fn difference(found: &Recipe, expected: &Recipe) -> Option<(&'static str, String
 }
 
 /// Draws the set into `dir`, an empty folder.
-fn write(dir: &Path, recipe: &Recipe, progress: &dyn Progress) -> Result<(), Error> {
+fn write(
+    dir: &Path,
+    recipe: &Recipe,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<(), Error> {
     let subjects = recipe.subjects();
-    let pictures = draw(&subjects, progress)?;
+    let pictures = draw(&subjects, progress, interrupt)?;
     let root = DataRoot::new(dir);
     fs_err::create_dir(root.images_dir())?;
     let mut labels = CSV_HEADER.to_owned();
@@ -157,13 +164,16 @@ mod tests {
     fn drawn() -> (TempDir, PathBuf) {
         let outer = TempDir::new().unwrap();
         let dir = outer.path().join("a/set");
-        assert_eq!(ensure(&dir, &small(), &Silent).unwrap(), Outcome::Made);
+        assert_eq!(
+            ensure(&dir, &small(), &Silent, &Interrupt::default()).unwrap(),
+            Outcome::Made
+        );
         (outer, dir)
     }
 
     /// The error of a second `ensure`, as the user reads it, with the folder's path shortened.
     fn refused(dir: &Path, options: &Options) -> (String, Option<String>) {
-        let error = ensure(dir, options, &Silent).unwrap_err();
+        let error = ensure(dir, options, &Silent, &Interrupt::default()).unwrap_err();
         let short = |text: String| text.replace(&dir.display().to_string(), "DIR");
         (short(error.to_string()), error.hint().map(short))
     }
@@ -187,7 +197,7 @@ mod tests {
             .modified()
             .unwrap();
         assert_eq!(
-            ensure(&dir, &small(), &Silent).unwrap(),
+            ensure(&dir, &small(), &Silent, &Interrupt::default()).unwrap(),
             Outcome::AlreadyThere
         );
         assert_eq!(
@@ -216,7 +226,7 @@ mod tests {
     fn an_empty_folder_is_filled() {
         let outer = TempDir::new().unwrap();
         assert_eq!(
-            ensure(outer.path(), &small(), &Silent).unwrap(),
+            ensure(outer.path(), &small(), &Silent, &Interrupt::default()).unwrap(),
             Outcome::Made
         );
     }
@@ -319,7 +329,8 @@ mod tests {
     #[test]
     fn a_path_without_a_name_is_refused() {
         for dir in ["/", "..", "no/such/.."] {
-            let error = ensure(Path::new(dir), &small(), &Silent).unwrap_err();
+            let error =
+                ensure(Path::new(dir), &small(), &Silent, &Interrupt::default()).unwrap_err();
             // `/` and `..` hold files, which is found first.
             assert!(
                 matches!(
@@ -336,7 +347,8 @@ mod tests {
         let outer = TempDir::new().unwrap();
         let file = outer.path().join("file");
         fs_err::write(&file, "").unwrap();
-        let error = ensure(&file.join("set"), &small(), &Silent).unwrap_err();
+        let error =
+            ensure(&file.join("set"), &small(), &Silent, &Interrupt::default()).unwrap_err();
         assert!(
             error.to_string().contains(&file.display().to_string()),
             "{error}"
@@ -347,7 +359,7 @@ mod tests {
     fn two_at_once_leave_one_set_and_nothing_else() {
         let outer = TempDir::new().unwrap();
         let dir = outer.path().join("set");
-        let run = || ensure(&dir, &small(), &Silent).unwrap();
+        let run = || ensure(&dir, &small(), &Silent, &Interrupt::default()).unwrap();
         let outcomes = std::thread::scope(|scope| {
             let threads = [scope.spawn(run), scope.spawn(run)];
             threads.map(|thread| thread.join().unwrap())

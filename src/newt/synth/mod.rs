@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use self::picture::Subject;
 use self::tasks::TASKS;
+use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
 pub use self::error::Error;
@@ -86,10 +87,16 @@ pub fn task_names() -> Vec<&'static str> {
 /// `dir` holds it already, nothing is drawn.
 ///
 /// # Errors
-/// [`Error`] if the options make no set, if `dir` holds anything else, or where writing fails.
-pub fn ensure(dir: &Path, options: &Options, progress: &dyn Progress) -> Result<Outcome, Error> {
+/// [`Error`] if the options make no set, if `dir` holds anything else, where writing fails, or if
+/// the drawing is interrupted.
+pub fn ensure(
+    dir: &Path,
+    options: &Options,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Outcome, Error> {
     let recipe = Recipe::new(options)?;
-    folder::ensure(dir, &recipe, progress)
+    folder::ensure(dir, &recipe, progress, interrupt)
 }
 
 /// The checked options, as `synth.json` holds them.
@@ -186,7 +193,7 @@ mod tests {
     /// Each picture with its row of the labels file.
     fn draw(options: &Options) -> Vec<(String, Vec<u8>)> {
         let subjects = Recipe::new(options).unwrap().subjects();
-        let pictures = picture::draw(&subjects, &Silent).unwrap();
+        let pictures = picture::draw(&subjects, &Silent, &Interrupt::default()).unwrap();
         subjects
             .iter()
             .zip(pictures)

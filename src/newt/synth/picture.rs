@@ -4,10 +4,12 @@ use std::io;
 
 use rayon::prelude::*;
 
+use super::Error;
 use super::canvas::Canvas;
 use super::dice::Dice;
 use super::encode::Format;
 use super::tasks::Task;
+use crate::interrupt::Interrupt;
 use crate::newt::labels::Split;
 use crate::progress::Progress;
 
@@ -88,14 +90,19 @@ pub(super) const CSV_HEADER: &str =
     "id,task,task_cluster,task_subcluster,label,text_label,split,height,width\n";
 
 /// Draws all pictures, in parallel; they come in the order of `subjects`.
-pub(super) fn draw(subjects: &[Subject], progress: &dyn Progress) -> io::Result<Vec<Picture>> {
+pub(super) fn draw(
+    subjects: &[Subject],
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Vec<Picture>, Error> {
     progress.start("drawing the synthetic data set", subjects.len() as u64);
     let pictures = subjects
         .par_iter()
         .map(|subject| {
-            let picture = subject.picture();
+            interrupt.check()?;
+            let picture = subject.picture()?;
             progress.tick(1);
-            picture
+            Ok(picture)
         })
         .collect();
     progress.finish();

@@ -70,11 +70,10 @@ impl Gram {
             column_squares: vec![0.0; stride],
         };
         let (rows, columns) = (rows.as_standard_layout(), columns.as_standard_layout());
-        if let (Some(rows), Some(columns)) = (as_rows(&rows), as_rows(&columns)) {
-            products(level, rows, columns, is_symmetric, &mut gram.dots, stride);
-            squares(level, rows, &mut gram.row_squares);
-            squares(level, columns, &mut gram.column_squares);
-        }
+        let (rows, columns) = (as_rows(&rows), as_rows(&columns));
+        products(level, rows, columns, is_symmetric, &mut gram.dots, stride);
+        squares(level, rows, &mut gram.row_squares);
+        squares(level, columns, &mut gram.column_squares);
         gram
     }
 
@@ -85,10 +84,12 @@ impl Gram {
     }
 }
 
-/// The rows of an array, if they lie one after the other.
-fn as_rows<'a>(x: &'a CowArray<'_, f64, Ix2>) -> Option<Rows<'a>> {
+/// The rows of an array in standard layout.
+#[expect(clippy::expect_used, reason = "arrays in standard layout are slices")]
+fn as_rows<'a>(x: &'a CowArray<'_, f64, Ix2>) -> Rows<'a> {
+    let values = x.as_slice().expect("the array is in standard layout");
     let (n, d) = x.dim();
-    x.as_slice().map(|values| Rows { values, n, d })
+    Rows { values, n, d }
 }
 
 multiversion! {

@@ -1,0 +1,120 @@
+//! What a user should know about a task that was fitted nevertheless.
+
+use std::fmt;
+
+use super::folds::count;
+use super::settings::{Search, Strategy};
+
+/// Something about a task that is worth knowing and does not keep it from being fitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// A class has fewer train rows than there are folds, so some folds hold none of it out.
+    SmallClass {
+        /// The task's name.
+        task: String,
+        /// The label of the class.
+        label: u8,
+        /// Its number of train rows.
+        n_rows: usize,
+        /// Number of folds.
+        folds: usize,
+    },
+    /// A fold trains on one class only, so no candidate has a score and the first one is taken.
+    UnscoredSearch {
+        /// The task's name.
+        task: String,
+    },
+    /// A random search over lists that hold fewer combinations than it should try.
+    SmallGrid {
+        /// The task's name.
+        task: String,
+        /// Number of combinations.
+        n_candidates: usize,
+        /// Number of candidates asked for.
+        n_iter: usize,
+    },
+    /// Rows that equal the mean of the train rows cannot be scaled to unit length and stay zero.
+    ZeroRows {
+        /// The task's name.
+        task: String,
+        /// `train` or `test`.
+        split: &'static str,
+        /// Indices among the rows of the split.
+        rows: Vec<usize>,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SmallClass {
+                task,
+                label,
+                n_rows,
+                folds,
+            } => write!(
+                f,
+                "task `{task}`: label {label} has {n_rows} train rows, fewer than the {folds} folds of the search"
+            ),
+            Self::UnscoredSearch { task } => write!(
+                f,
+                "task `{task}`: a fold trains on one label only, so the search has no scores; its first candidate is taken"
+            ),
+            Self::SmallGrid {
+                task,
+                n_candidates,
+                n_iter,
+            } => write!(
+                f,
+                "task `{task}`: the search has {n_candidates} combinations, fewer than n_iter = {n_iter}; all are tried"
+            ),
+            Self::ZeroRows { task, split, rows } => {
+                let list: Vec<String> = rows.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "task `{task}`: {split} rows without a direction (equal to the mean of the train rows): {}",
+                    list.join(", ")
+                )
+            }
+        }
+    }
+}
+
+/// Warns of rows without a direction.
+pub(super) fn of_zero_rows(task: &str, split: &'static str, rows: &[usize]) -> Vec<Warning> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    vec![Warning::ZeroRows {
+        task: task.to_owned(),
+        split,
+        rows: rows.to_vec(),
+    }]
+}
+
+/// Warns of what a search over these labels cannot do in full.
+pub(super) fn of_search(task: &str, search: &Search, labels: &[u8]) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for label in [0, 1] {
+        let n_rows = count(labels, label);
+        if n_rows < search.folds {
+            warnings.push(Warning::SmallClass {
+                task: task.to_owned(),
+                label,
+                n_rows,
+                folds: search.folds,
+            });
+        }
+    }
+    if let (Strategy::Random { n_iter, .. }, Some(n_candidates)) =
+        (search.strategy, search.n_combinations())
+        && n_candidates < n_iter
+    {
+        warnings.push(Warning::SmallGrid {
+            task: task.to_owned(),
+            n_candidates,
+            n_iter,
+        });
+    }
+    warnings
+}
