@@ -1,20 +1,40 @@
 //! `newt-pipe cache`: look at the store.
 
+use std::path::PathBuf;
+
 use super::Outcome;
 use super::console::Console;
 use super::settings::CacheArgs;
 use newt_pipe::error::Error;
+use newt_pipe::pipeline::config::{Pipeline, Source};
 
 /// Subcommands of `newt-pipe cache`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Print the cache folder.
-    Path(CacheArgs),
+    Path(PathArgs),
+}
+
+/// Arguments of `newt-pipe cache path`.
+#[derive(Debug, clap::Args)]
+pub(super) struct PathArgs {
+    /// The pipeline file whose `cache.dir` counts; without it, none does.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 pub(super) fn exec(command: &Command, console: &Console) -> Result<Outcome, Error> {
-    match command {
-        Command::Path(args) => console.result(&format!("{}\n", args.dir(None).display()))?,
-    }
+    let Command::Path(args) = command;
+    let pipeline = args
+        .file
+        .as_deref()
+        .map(|file| Pipeline::load(Source::File(file), &[]))
+        .transpose()?;
+    let of_pipeline = pipeline.and_then(|pipeline| pipeline.cache_dir);
+    let dir = args.cache.dir(of_pipeline.as_deref());
+    console.result(&format!("{}\n", dir.display()))?;
     Ok(Outcome::Done)
 }

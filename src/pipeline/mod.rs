@@ -84,6 +84,8 @@ pub struct Evaluation {
     pub bootstrap: Bootstrap,
     /// How its stages went.
     pub stages: Vec<StageRecord>,
+    /// The pattern that chose its tasks; all of them without it.
+    pub tasks: Option<String>,
 }
 
 /// Why the flow ended before its last stage.
@@ -166,6 +168,11 @@ impl<'a> Runner<'a> {
                 report,
                 bootstrap,
                 stages: walk.stages,
+                tasks: self
+                    .options
+                    .tasks
+                    .as_ref()
+                    .map(|pattern| pattern.as_str().to_owned()),
             }),
             Err(halt) => Err(halt.into()),
         }

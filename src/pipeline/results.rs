@@ -92,6 +92,7 @@ impl Results {
             bootstrap,
             stages,
             experiment,
+            tasks,
         } = evaluation;
         if let Some(fitted) = fitted {
             self.write(&fitted_name(self.records.len()), fitted)?;
@@ -116,6 +117,7 @@ impl Results {
         );
         self.headlines.push(headline(evaluation));
         let mut record = describe(evaluation);
+        record["tasks"] = json!(tasks);
         record["pipeline"] = json!(pipeline.spell_out(experiment));
         record["stages"] = stages.iter().map(|stage| stage_json(stage, true)).collect();
         self.records.push(record);

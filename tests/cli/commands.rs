@@ -141,6 +141,12 @@ fn the_cache_folder_comes_from_the_flag_then_the_environment_then_the_xdg_folder
     );
     assert_eq!(path(&[], Some("/environment")), "/environment\n");
     assert_eq!(path(&[], None), "/xdg/newt-pipe\n");
+    sandbox.write("files/mine.toml", "[data]\nsynth = true\n[model]\norg = \"random\"\nckpt = \"vit_tiny_patch16_224\"\n[cache]\ndir = \"/file\"\n");
+    assert_eq!(path(&["files/mine.toml"], None), "/file\n");
+    assert_eq!(
+        path(&["files/mine.toml"], Some("/environment")),
+        "/environment\n"
+    );
 }
 
 #[test]
