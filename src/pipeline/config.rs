@@ -12,6 +12,7 @@ use super::document::{self, Document, Section};
 use super::probe_config::{self, ProbeConfig};
 use crate::backbone::{Device, Precision};
 use crate::newt::synth;
+use crate::probe;
 use crate::stage::features::BatchSize;
 use crate::stage::{bootstrap, features};
 
@@ -24,6 +25,14 @@ pub enum Error {
     /// Its text or one of its values is wrong.
     #[error(transparent)]
     Document(#[from] document::Error),
+    /// Settings of a probe that do not go together.
+    #[error("{place}: {source}")]
+    Probe {
+        /// The file.
+        place: String,
+        /// What is wrong.
+        source: probe::Error,
+    },
     /// No model is named.
     #[error("{place}: no model, expected a table `[model]` with `org` and `ckpt`")]
     NoModel {
@@ -78,6 +87,9 @@ impl Error {
                 Some("name a pipeline file, or none for the built-in quickstart".to_owned())
             }
             Error::Document(error) => Some(error.hint()),
+            Error::Probe { source, .. } => source
+                .hint()
+                .or_else(|| Some("change one of the settings that the message names".to_owned())),
             Error::NoModel { .. } => {
                 Some("start from pipelines/default.toml, which shows every key".to_owned())
             }
@@ -288,6 +300,13 @@ impl Pipeline {
             section.finish()?;
         }
         pipeline.check_distinct(name)?;
+        for experiment in pipeline.experiments() {
+            let probe = experiment.probe.resolve(experiment.n_train);
+            probe.validate().map_err(|source| Error::Probe {
+                place: name.to_owned(),
+                source,
+            })?;
+        }
         Ok(pipeline)
     }
 

@@ -58,6 +58,25 @@ fn a_value_out_of_range_is_shown_with_what_is_expected() {
 }
 
 #[test]
+fn a_kernel_that_the_solver_does_not_have_is_refused_before_anything_runs() {
+    let linfa = ["--set", "probe.solver=linfa", "--set"];
+    crate::assert_run!(run(&[&linfa[..], &["probe.kernel=sigmoid"]].concat()), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: mine.toml: probe.solver: `linfa` has no sigmoid kernel, expected `smo`, or kernels among `linear`, `rbf` and `poly`
+    hint: change one of the settings that the message names
+    ");
+    crate::assert_run!(run(&[&linfa[..], &["sample.n_train=10"]].concat()), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: mine.toml: probe.solver: `linfa` has no sigmoid kernel, expected `smo`, or kernels among `linear`, `rbf` and `poly`
+    hint: change one of the settings that the message names
+    ");
+}
+
+#[test]
 fn one_train_row_is_refused() {
     crate::assert_run!(run(&["--set", "sample.n_train=1"]), @"
     exit code: Some(2)
