@@ -164,11 +164,13 @@ impl Error {
                 "a backbone in half precision can overflow; set `features.precision = \"f32\"`"
                     .to_owned(),
             ),
+            Self::Fitted { .. } => {
+                Some("use features of the backbone that the probe was fitted on".to_owned())
+            }
             Self::Setting { .. }
             | Self::Stopped
             | Self::Shape { .. }
             | Self::Label { .. }
-            | Self::Fitted { .. }
             | Self::Linfa { .. } => None,
         }
     }

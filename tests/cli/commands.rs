@@ -393,7 +393,8 @@ fn predict_refuses_a_pattern_without_a_task_and_features_of_another_width() {
     exit code: Some(3)
     --- stdout
     --- stderr
-    error: fitted probe: 4 columns of support vectors for features of another width, expected 5
+    error: fitted probe: features of 5 columns, expected 4, as its support vectors have
+    hint: use features of the backbone that the probe was fitted on
     ");
     crate::assert_run!(predict("none.safetensors", &[]), @"
     exit code: Some(2)
