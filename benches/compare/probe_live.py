@@ -41,7 +41,8 @@ def by_recipe(kind: str):
     """The generators of the golden tests, with other seeds."""
 
     def make(rng: np.random.Generator, labels: np.ndarray, d: int, strength: float) -> np.ndarray:
-        return probe_tasks.reference.features(kind, int(rng.integers(2**48)), labels, d, int(256 * strength))
+        # Off the origin: a row of zeros, as `grid` can make, has no unit vector.
+        return probe_tasks.reference.features(kind, int(rng.integers(2**48)), labels, d, int(256 * strength)) + 0.5
 
     return make
 

@@ -28,7 +28,8 @@ mod private {
     pub trait Sealed {
         const DTYPE: Dtype;
 
-        fn push_to(self, bytes: &mut Vec<u8>);
+        /// Writes the value to `DTYPE`'s size bytes.
+        fn write_to(self, bytes: &mut [u8]);
 
         /// The value of `DTYPE`'s size bytes.
         fn of(bytes: &[u8]) -> Self;
@@ -44,8 +45,8 @@ macro_rules! element {
         impl private::Sealed for $type {
             const DTYPE: Dtype = Dtype::$dtype;
 
-            fn push_to(self, bytes: &mut Vec<u8>) {
-                bytes.extend_from_slice(&self.to_le_bytes());
+            fn write_to(self, bytes: &mut [u8]) {
+                bytes.copy_from_slice(&self.to_le_bytes());
             }
 
             fn of(bytes: &[u8]) -> Self {
@@ -116,9 +117,17 @@ impl TensorWriter {
         S: Data<Elem = T>,
         D: Dimension,
     {
-        let mut bytes = Vec::with_capacity(array.len() * size_of::<T>());
-        for &value in array {
-            value.push_to(&mut bytes);
+        let mut bytes = vec![0; array.len() * size_of::<T>()];
+        let places = bytes.chunks_exact_mut(size_of::<T>());
+        if let Some(values) = array.as_slice() {
+            // A plain loop over a slice is a copy; over an array of any layout it is not.
+            places
+                .zip(values)
+                .for_each(|(place, value)| value.write_to(place));
+        } else {
+            places
+                .zip(array)
+                .for_each(|(place, value)| value.write_to(place));
         }
         let tensor = Tensor {
             dtype: T::DTYPE,

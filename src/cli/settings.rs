@@ -125,27 +125,22 @@ pub(super) fn limit_threads(n: Option<usize>) -> Result<(), Error> {
 )]
 pub(super) fn provenance(pipeline: &Pipeline) -> BTreeMap<String, String> {
     let mut provenance = BTreeMap::new();
-    let mut add = |name: &str, value: String| {
+    let mut add = |name: &str, value: &str| {
         if !value.is_empty() {
-            provenance.insert(name.to_owned(), value);
+            provenance.insert(name.to_owned(), value.to_owned());
         }
     };
-    add("version", VERSION.to_owned());
-    add("git_commit", env!("NEWT_PIPE_GIT_COMMIT").to_owned());
-    add("libtorch", env!("NEWT_PIPE_LIBTORCH_VERSION").to_owned());
+    add("version", VERSION);
+    add("git_commit", env!("NEWT_PIPE_GIT_COMMIT"));
+    add("libtorch", env!("NEWT_PIPE_LIBTORCH_VERSION"));
     let host = fs_err::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    add("host", host.trim().to_owned());
-    add(
-        "device",
-        pipeline
-            .features
-            .device
-            .resolve()
-            .map_or(String::new(), |device| device.to_string()),
-    );
+    add("host", host.trim());
+    if let Ok(device) = pipeline.features.device.resolve() {
+        add("device", &device.to_string());
+    }
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    add("unix_time", now.as_secs().to_string());
+    add("unix_time", &now.as_secs().to_string());
     provenance
 }

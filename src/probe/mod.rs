@@ -237,9 +237,11 @@ fn check(data: &TaskData<'_>) -> Result<(), Error> {
         });
     }
     for (split, x) in [("train", data.x_train), ("test", data.x_test)] {
-        if let Some(((row, column), &value)) =
-            x.indexed_iter().find(|(_, value)| !value.is_finite())
-        {
+        if x.iter().all(|value| value.is_finite()) {
+            continue;
+        }
+        let mut values = x.indexed_iter();
+        if let Some(((row, column), &value)) = values.find(|(_, value)| !value.is_finite()) {
             return Err(Error::NonFinite {
                 task: task(),
                 split,

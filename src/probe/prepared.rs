@@ -1,6 +1,6 @@
 //! The rows of one fit, as the SVM sees them.
 
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 
 use super::Error;
 use super::candidates::Candidate;
@@ -48,7 +48,10 @@ impl Prepared {
         let with_label = |wanted| (0..labels.len()).filter(move |&i| labels[i] == wanted);
         let counts = [count(labels, 0), count(labels, 1)];
         let order: Vec<usize> = with_label(0).chain(with_label(1)).collect();
-        let values = rows.select(Axis(0), &order).mapv(f64::from);
+        let mut values = Array2::zeros(rows.dim());
+        for (mut values, &i) in values.rows_mut().into_iter().zip(&order) {
+            values.zip_mut_with(&rows.row(i), |value, &feature| *value = f64::from(feature));
+        }
         Self {
             scaler,
             rows,

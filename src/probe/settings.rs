@@ -35,7 +35,7 @@ pub struct Probe {
     pub coef0: f64,
     /// Tolerance of the stopping criterion.
     pub tol: f64,
-    /// Leave variables that are likely to stay at a bound out of the selection.
+    /// Leave variables that are likely to stay at a bound out of the selection; `linfa` never does.
     pub shrinking: bool,
     /// Factors of C per class.
     pub class_weight: ClassWeight,

@@ -91,12 +91,20 @@ pub struct FeatureTable {
     pub blake3: Digest,
 }
 
+/// Values that are hashed at a time.
+const CHUNK_VALUES: usize = 1 << 15;
+
 impl FeatureTable {
     pub(super) fn of(rows: &Array2<f32>) -> Self {
+        let rows = rows.as_standard_layout();
         let mut hasher = blake3::Hasher::new();
-        for row in rows.rows() {
-            let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
-            hasher.update(&bytes);
+        let mut bytes = vec![[0; 4]; CHUNK_VALUES];
+        for values in rows.as_slice().unwrap_or_default().chunks(CHUNK_VALUES) {
+            let bytes = &mut bytes[..values.len()];
+            for (bytes, value) in bytes.iter_mut().zip(values) {
+                *bytes = value.to_le_bytes();
+            }
+            hasher.update(bytes.as_flattened());
         }
         Self {
             n: rows.nrows(),

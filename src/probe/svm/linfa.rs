@@ -1,7 +1,8 @@
 //! The same problem, solved by the `linfa-svm` library.
 //!
-//! It takes rows instead of a Gram matrix, keeps kernel values in f64, selects pairs by rules of its own, and so ends
-//! at another point within the tolerance. After ten million iterations it ends without saying so.
+//! It takes rows instead of a Gram matrix and keeps kernel values in f64, so it ends at another point within the
+//! tolerance. After ten million iterations it ends without saying so. It always runs without shrinking: that of linfa-svm
+//! 0.8.1 takes variables out of the problem until it indexes before the first, and panics.
 
 use linfa::Dataset;
 use linfa::prelude::Fit;
@@ -24,7 +25,7 @@ pub(super) fn fit(
     let svm = Svm::<f64, bool>::params()
         .pos_neg_weights(params.c[0], params.c[1])
         .eps(params.tol)
-        .shrinking(params.shrinking);
+        .shrinking(false);
     let (svm, rows) = match function.kernel {
         Kernel::Linear => (svm.linear_kernel(), rows.to_owned()),
         Kernel::Rbf => (svm.gaussian_kernel(1.0 / function.gamma), rows.to_owned()),
