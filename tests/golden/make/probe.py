@@ -23,6 +23,7 @@ import sklearn.model_selection
 import sklearn.pipeline
 import sklearn.preprocessing
 import sklearn.svm
+import threadpoolctl
 
 SCRIPT_VERSION = 1
 OUT = pathlib.Path(__file__).parent.parent / "fixtures" / "probe.json"
@@ -174,6 +175,17 @@ def case(name: str, kind: str, seed: int, d: int, n_train: int, counts, strength
     return {"name": name, "n_train": n_train, **task, **outcome(init_svc(n_train), x_train, y_train, x_test)}
 
 
+def versions() -> dict:
+    """Of the libraries, and the kernels that OpenBLAS has chosen for this CPU: they decide how `ddot` sums."""
+    blas = {library["architecture"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"}
+    return {
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "sklearn": sklearn.__version__,
+        "openblas_kernels": " ".join(sorted(blas)),
+    }
+
+
 def main() -> None:
     cases = []
     for number, (kind, d, n_train, counts, strength) in enumerate(plan()):
@@ -182,9 +194,7 @@ def main() -> None:
         print(name, cases[-1]["kernel"], cases[-1]["cv_accuracy"], file=sys.stderr)
     fixture = {
         "script": f"probe.py, version {SCRIPT_VERSION}",
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "sklearn": sklearn.__version__,
+        **versions(),
         "tasks": cases,
     }
     OUT.write_text(json.dumps(fixture, separators=(",", ":")).replace('{"name"', '\n{"name"') + "\n")

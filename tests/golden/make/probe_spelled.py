@@ -11,9 +11,7 @@ import sys
 import probe as tasks
 
 import numpy as np
-import scipy
 import scipy.stats
-import sklearn
 from sklearn.model_selection import GridSearchCV, ParameterGrid, ParameterSampler, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -196,9 +194,7 @@ def drawn(search: dict) -> dict:
 if __name__ == "__main__":
     fixture = {
         "script": f"probe_spelled.py, version {SCRIPT_VERSION}; tasks of probe.py, version {tasks.SCRIPT_VERSION}",
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "sklearn": sklearn.__version__,
+        **tasks.versions(),
         "tasks": [case(number, *arguments) for number, arguments in enumerate(plan())],
         "draws": [drawn(search) for search in draws()],
     }
