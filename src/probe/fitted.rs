@@ -8,7 +8,7 @@ use super::prepared::scaled;
 use super::scaler::Scaler;
 use super::settings::Kernel;
 use super::svm::Scratch;
-use super::svm::gram::Gram;
+use super::svm::gram::{Gram, Rows};
 use super::svm::kernel::KernelFunction;
 use super::svm::simd::Level;
 
@@ -71,7 +71,7 @@ impl FittedProbe {
     ) -> Result<(Vec<f64>, Vec<usize>), Error> {
         self.check(x.ncols())?;
         let level = Level::widest();
-        let support = self.support_vectors.mapv(f64::from);
+        let support = Rows::new(self.support_vectors.view());
         let function = KernelFunction {
             kernel: self.kernel,
             gamma: self.gamma,
@@ -85,8 +85,8 @@ impl FittedProbe {
             let first = decision.len();
             let (rows, zeros) = normalize(chunk, self.mean.as_ref().map(Array1::view), self.l2);
             zero_rows.extend(zeros.into_iter().map(|row| first + row));
-            let rows = scaled(self.scaler.as_ref(), rows).mapv(f64::from);
-            let gram = Gram::between(level, support.view(), rows.view());
+            let rows = scaled(self.scaler.as_ref(), rows);
+            let gram = Gram::between(level, &support, &Rows::new(rows.view()));
             let sums = scratch.weighted_sums(level, function, &gram);
             decision.extend(sums.iter().map(|sum| sum + self.bias));
         }

@@ -6,13 +6,12 @@ use super::Error;
 use super::candidates::Candidate;
 use super::folds::count;
 use super::scaler::Scaler;
-use super::settings::{ClassWeight, Gamma, Probe};
+use super::settings::{ClassWeight, Gamma, Probe, Solver};
 use super::summation::pairwise_sum;
-use super::svm::gram::Gram;
+use super::svm::gram::{Gram, Rows};
 use super::svm::kernel::KernelFunction;
 use super::svm::simd::Level;
-use super::svm::solver::Solution;
-use super::svm::{Scratch, SvcParams, TrainingSet};
+use super::svm::{Scratch, Solution, SvcParams, TrainingSet};
 
 /// What all fits of one task share.
 #[derive(Clone, Copy)]
@@ -48,23 +47,28 @@ impl Prepared {
         let with_label = |wanted| (0..labels.len()).filter(move |&i| labels[i] == wanted);
         let counts = [count(labels, 0), count(labels, 1)];
         let order: Vec<usize> = with_label(0).chain(with_label(1)).collect();
-        let mut values = Array2::zeros(rows.dim());
-        for (mut values, &i) in values.rows_mut().into_iter().zip(&order) {
-            values.zip_mut_with(&rows.row(i), |value, &feature| *value = f64::from(feature));
-        }
         Self {
+            set: TrainingSet::new(run.level, Rows::select(rows.view(), &order), counts[0]),
             scaler,
             rows,
             order,
-            set: TrainingSet::new(run.level, values, counts[0]),
             weights: class_weights(run.probe.class_weight, counts),
         }
     }
 
     /// Multiplies the rows of the training set with `x` (`[m, d]`, normalised), scaled as they are.
     pub(super) fn products(&self, run: Run<'_>, x: Array2<f32>) -> Gram {
-        let columns = scaled(self.scaler.as_ref(), x).mapv(f64::from);
-        Gram::between(run.level, self.set.rows(), columns.view())
+        let others = scaled(self.scaler.as_ref(), x);
+        self.set.products(run.level, &Rows::new(others.view()))
+    }
+
+    /// Gives the memory of what only products were needed of back.
+    pub(super) fn forget_rows(&mut self, run: Run<'_>) {
+        self.rows = Array2::default((0, 0));
+        // linfa works on rows.
+        if run.probe.solver == Solver::Smo {
+            self.set.forget_rows();
+        }
     }
 
     /// Resolves a rule for gamma on the rows.

@@ -59,11 +59,13 @@ impl Fold {
         if !(train_labels.contains(&0) && train_labels.contains(&1)) {
             return None;
         }
-        let prepared = Prepared::new(run, x.select(Axis(0), &train), &train_labels);
+        let mut prepared = Prepared::new(run, x.select(Axis(0), &train), &train_labels);
+        let products = prepared.products(run, x.select(Axis(0), &held_out));
+        prepared.forget_rows(run);
         Some(Self {
-            held_out: prepared.products(run, x.select(Axis(0), &held_out)),
-            held_out_labels: labels_of(&held_out),
             train: prepared,
+            held_out: products,
+            held_out_labels: labels_of(&held_out),
         })
     }
 

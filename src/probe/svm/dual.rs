@@ -1,4 +1,4 @@
-//! The quadratic problem behind a C-SVC, and its box.
+//! The quadratic problem behind a C-SVC, its box and its solution.
 
 /// Curvature that stands in for one that is not positive.
 pub(crate) const TAU: f64 = 1e-12;
@@ -30,6 +30,32 @@ pub(crate) struct Dual<'a> {
     pub(crate) shrinking: bool,
     /// Give up after this many iterations.
     pub(crate) max_iterations: u64,
+}
+
+/// What a solved problem tells besides alpha.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Solution {
+    /// libsvm's rho: a row is of label 0 where the sum of y α K over the train rows is larger.
+    pub(crate) rho: f64,
+    /// Number of pairs optimised.
+    pub(crate) iterations: u64,
+    /// Whether the tolerance was met before the iterations ran out.
+    pub(crate) converged: bool,
+    /// The largest value that an alpha, or the sum of two alphas of one class, took on the way, if no upper bound ever
+    /// limited it. A problem that differs only in larger C, or in smaller C above this value, runs the same way.
+    pub(crate) free_peak: Option<f64>,
+}
+
+impl Solution {
+    /// A solution of which only rho is known.
+    pub(crate) fn from_elsewhere(rho: f64) -> Self {
+        Self {
+            rho,
+            iterations: 0,
+            converged: true,
+            free_peak: None,
+        }
+    }
 }
 
 impl<'a> Dual<'a> {

@@ -1,20 +1,54 @@
 //! Dot products of rows: the one expensive thing that all kernels share.
 
-use ndarray::{ArrayView2, CowArray, Ix2};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, Zip};
 
+use super::aligned::Aligned;
 use super::simd::{LANES, Level, Simd, multiversion};
 
-/// Rows of features: row-major, `d` values each.
-#[derive(Clone, Copy)]
-struct Rows<'a> {
-    values: &'a [f64],
+/// Rows of features, widened to f64: row-major, `d` values each.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    values: Aligned<f64>,
     n: usize,
     d: usize,
 }
 
-impl<'a> Rows<'a> {
+impl Rows {
+    /// The rows of `x` (`[n, d]`, d >= 1).
+    pub(crate) fn new(x: ArrayView2<'_, f32>) -> Self {
+        Self::collect(x.rows().into_iter(), x.dim())
+    }
+
+    /// Those of the rows of `x` (`[n, d]`, d >= 1) that `order` names, in its order.
+    pub(crate) fn select(x: ArrayView2<'_, f32>, order: &[usize]) -> Self {
+        Self::collect(order.iter().map(|&i| x.row(i)), (order.len(), x.ncols()))
+    }
+
+    fn collect<'a>(
+        rows: impl Iterator<Item = ArrayView1<'a, f32>>,
+        (n, d): (usize, usize),
+    ) -> Self {
+        let mut values = Aligned::new(n * d);
+        for (values, row) in values.chunks_exact_mut(d).zip(rows) {
+            Zip::from(ArrayViewMut1::from(values))
+                .and(row)
+                .for_each(|value, &feature| *value = f64::from(feature));
+        }
+        Self { values, n, d }
+    }
+
+    /// `[n, d]`
+    pub(crate) fn dim(&self) -> (usize, usize) {
+        (self.n, self.d)
+    }
+
+    /// All values, row after row.
+    pub(crate) fn values(&self) -> &[f64] {
+        &self.values
+    }
+
     #[inline(always)]
-    fn row(self, i: usize) -> &'a [f64] {
+    fn row(&self, i: usize) -> &[f64] {
         &self.values[i * self.d..(i + 1) * self.d]
     }
 }
@@ -22,7 +56,7 @@ impl<'a> Rows<'a> {
 /// The dot products of one set of rows with another, and those of each row with itself.
 ///
 /// Each sum runs in one fixed order ([`dot_tile`]), whatever the CPU and the number of threads.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Gram {
     /// Number of rows of the matrix.
     pub(crate) n_rows: usize,
@@ -31,46 +65,34 @@ pub(crate) struct Gram {
     /// Distance between two rows in `dots`: `n_columns`, rounded up to a multiple of [`LANES`].
     pub(crate) stride: usize,
     /// `[n_rows, stride]`; what lies between `n_columns` and `stride` is zero.
-    pub(crate) dots: Vec<f64>,
+    pub(crate) dots: Aligned<f64>,
     /// Squared norms of the rows, `[n_rows]`.
-    pub(crate) row_squares: Vec<f64>,
+    pub(crate) row_squares: Aligned<f64>,
     /// Squared norms of the columns, `[stride]`, zero from `n_columns` on.
-    pub(crate) column_squares: Vec<f64>,
+    pub(crate) column_squares: Aligned<f64>,
 }
 
 impl Gram {
-    /// Multiplies each row of `rows` (`[n, d]`) with each row of `columns` (`[m, d]`).
-    pub(crate) fn between(
-        level: Level,
-        rows: ArrayView2<'_, f64>,
-        columns: ArrayView2<'_, f64>,
-    ) -> Self {
+    /// Multiplies each of `rows` with each of `columns`, which have as many values each.
+    pub(crate) fn between(level: Level, rows: &Rows, columns: &Rows) -> Self {
         Self::new(level, rows, columns, false)
     }
 
-    /// Multiplies each row of `rows` (`[n, d]`) with each other: a symmetric matrix.
-    pub(crate) fn of(level: Level, rows: ArrayView2<'_, f64>) -> Self {
+    /// Multiplies each of `rows` with each other: a symmetric matrix.
+    pub(crate) fn of(level: Level, rows: &Rows) -> Self {
         Self::new(level, rows, rows, true)
     }
 
-    fn new(
-        level: Level,
-        rows: ArrayView2<'_, f64>,
-        columns: ArrayView2<'_, f64>,
-        is_symmetric: bool,
-    ) -> Self {
-        let (n_rows, n_columns) = (rows.nrows(), columns.nrows());
-        let stride = n_columns.next_multiple_of(LANES);
+    fn new(level: Level, rows: &Rows, columns: &Rows, is_symmetric: bool) -> Self {
+        let stride = columns.n.next_multiple_of(LANES);
         let mut gram = Self {
-            n_rows,
-            n_columns,
+            n_rows: rows.n,
+            n_columns: columns.n,
             stride,
-            dots: vec![0.0; n_rows * stride],
-            row_squares: vec![0.0; n_rows],
-            column_squares: vec![0.0; stride],
+            dots: Aligned::new(rows.n * stride),
+            row_squares: Aligned::new(rows.n),
+            column_squares: Aligned::new(stride),
         };
-        let (rows, columns) = (rows.as_standard_layout(), columns.as_standard_layout());
-        let (rows, columns) = (as_rows(&rows), as_rows(&columns));
         products(level, rows, columns, is_symmetric, &mut gram.dots, stride);
         squares(level, rows, &mut gram.row_squares);
         squares(level, columns, &mut gram.column_squares);
@@ -84,21 +106,13 @@ impl Gram {
     }
 }
 
-/// The rows of an array in standard layout.
-#[expect(clippy::expect_used, reason = "arrays in standard layout are slices")]
-fn as_rows<'a>(x: &'a CowArray<'_, f64, Ix2>) -> Rows<'a> {
-    let values = x.as_slice().expect("the array is in standard layout");
-    let (n, d) = x.dim();
-    Rows { values, n, d }
-}
-
 multiversion! {
     /// Squared norms of rows.
-    fn squares(rows: Rows<'_>, out: &mut [f64]) = squares_body;
+    fn squares(rows: &Rows, out: &mut [f64]) = squares_body;
 }
 
 #[inline(always)]
-fn squares_body<S: Simd>(s: S, rows: Rows<'_>, out: &mut [f64]) {
+fn squares_body<S: Simd>(s: S, rows: &Rows, out: &mut [f64]) {
     for (i, out) in out.iter_mut().enumerate().take(rows.n) {
         let [[square]] = dot_tile(s, [rows.row(i)], [rows.row(i)]);
         *out = square;
@@ -108,14 +122,14 @@ fn squares_body<S: Simd>(s: S, rows: Rows<'_>, out: &mut [f64]) {
 multiversion! {
     /// Dot products of the rows with the columns: row i in `out[i * stride..]`. If `is_symmetric`, the columns are the
     /// rows, and only one half is multiplied.
-    fn products(rows: Rows<'_>, columns: Rows<'_>, is_symmetric: bool, out: &mut [f64], stride: usize) = products_body;
+    fn products(rows: &Rows, columns: &Rows, is_symmetric: bool, out: &mut [f64], stride: usize) = products_body;
 }
 
 #[inline(always)]
 fn products_body<S: Simd>(
     s: S,
-    rows: Rows<'_>,
-    columns: Rows<'_>,
+    rows: &Rows,
+    columns: &Rows,
     is_symmetric: bool,
     out: &mut [f64],
     stride: usize,
@@ -134,8 +148,8 @@ const ROW_BLOCK: usize = 4;
 #[inline(always)]
 fn products_in_tiles<S: Simd, const T: usize>(
     s: S,
-    rows: Rows<'_>,
-    columns: Rows<'_>,
+    rows: &Rows,
+    columns: &Rows,
     is_symmetric: bool,
     out: &mut [f64],
     stride: usize,

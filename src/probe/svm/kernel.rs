@@ -128,17 +128,17 @@ fn kernel_matrix_body<S: Simd>(
     diagonal: &mut [f64],
 ) {
     let stride = gram.stride;
-    // A block of eight rows from the diagonal on; what lies before it mirrors the blocks above.
-    for first in (0..gram.n_rows).step_by(LANES) {
-        for i in first..(first + LANES).min(gram.n_rows) {
-            let (above, row) = matrix.split_at_mut(i * stride);
-            let (mirrored, computed) = row[..stride].split_at_mut(first);
-            for (j, value) in mirrored.iter_mut().enumerate() {
-                *value = above[j * stride + i];
-            }
-            let (dots, column_squares) = (&gram.row(i)[first..], &gram.column_squares[first..]);
-            function.of_row(s, dots, gram.row_squares[i], column_squares, computed);
+    let is_dear = matches!(function.kernel, Kernel::Rbf | Kernel::Sigmoid);
+    for i in 0..gram.n_rows {
+        // Where a value costs more than a copy, what lies before the diagonal's block of columns mirrors rows above.
+        let first = if is_dear { i / LANES * LANES } else { 0 };
+        let (above, row) = matrix.split_at_mut(i * stride);
+        let (mirrored, computed) = row[..stride].split_at_mut(first);
+        for (j, value) in mirrored.iter_mut().enumerate() {
+            *value = above[j * stride + i];
         }
+        let (dots, column_squares) = (&gram.row(i)[first..], &gram.column_squares[first..]);
+        function.of_row(s, dots, gram.row_squares[i], column_squares, computed);
     }
     if function.kernel == Kernel::Rbf {
         // exp(0): a row is at no distance from itself.

@@ -7,28 +7,31 @@
 use linfa::Dataset;
 use linfa::prelude::Fit;
 use linfa_svm::Svm;
-use ndarray::{Array1, ArrayView2};
+use ndarray::{Array1, Array2};
 
 use super::SvcParams;
+use super::gram::Rows;
 use crate::probe::settings::Kernel;
 
-/// Fits on `rows` (`[n, d]`, the first `n_zeros` of label 0); returns y α of each row, and rho.
+/// Fits on `rows` (the first `n_zeros` of label 0); returns y α of each row, and rho.
 ///
 /// # Errors
 /// linfa's message. A sigmoid kernel is refused: linfa has none.
 pub(super) fn fit(
-    rows: ArrayView2<'_, f64>,
+    rows: &Rows,
     n_zeros: usize,
     params: SvcParams,
 ) -> Result<(Vec<f64>, f64), String> {
     let function = params.function;
+    let rows = Array2::from_shape_vec(rows.dim(), rows.values().to_vec())
+        .map_err(|error| error.to_string())?;
     let svm = Svm::<f64, bool>::params()
         .pos_neg_weights(params.c[0], params.c[1])
         .eps(params.tol)
         .shrinking(false);
     let (svm, rows) = match function.kernel {
-        Kernel::Linear => (svm.linear_kernel(), rows.to_owned()),
-        Kernel::Rbf => (svm.gaussian_kernel(1.0 / function.gamma), rows.to_owned()),
+        Kernel::Linear => (svm.linear_kernel(), rows),
+        Kernel::Rbf => (svm.gaussian_kernel(1.0 / function.gamma), rows),
         Kernel::Poly => {
             // gamma u·v is the product of u and v scaled by the root of gamma; linfa's kernel has no gamma.
             let svm = svm.polynomial_kernel(function.coef0, f64::from(function.degree));

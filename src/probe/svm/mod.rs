@@ -15,20 +15,21 @@
     reason = "a loop is compiled for an instruction set only where it is inlined into a function for that set"
 )]
 
+mod aligned;
 mod dual;
 mod functions;
 pub(super) mod gram;
 pub(super) mod kernel;
 mod linfa;
 pub(super) mod simd;
-pub(super) mod solver;
+mod solver;
 
+use aligned::Aligned;
 use dual::Dual;
-use gram::Gram;
+pub(super) use dual::Solution;
+use gram::{Gram, Rows};
 use kernel::KernelFunction;
-use ndarray::{Array2, ArrayView2};
 use simd::Level;
-use solver::Solution;
 
 use super::settings::Solver;
 
@@ -39,8 +40,7 @@ const MAX_ITERATIONS: u64 = 10_000_000;
 /// Rows to train on: those of label 0 first, then those of label 1.
 #[derive(Debug)]
 pub(super) struct TrainingSet {
-    /// `[n, d]`
-    rows: Array2<f64>,
+    rows: Rows,
     /// Number of rows of label 0.
     n_zeros: usize,
     /// Dot products of all pairs of rows.
@@ -65,19 +65,19 @@ pub(super) struct SvcParams {
 /// Buffers for fits and predictions, reused from one to the next.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    matrix: Vec<f32>,
-    diagonal: Vec<f64>,
+    matrix: Aligned<f32>,
+    diagonal: Aligned<f64>,
     workspace: solver::Workspace,
     /// y α of each row, in the order of the training set; zero where the row is no support vector.
     pub(super) coefficients: Vec<f64>,
-    sums: Vec<f64>,
-    values: Vec<f64>,
+    sums: Aligned<f64>,
+    values: Aligned<f64>,
 }
 
 impl TrainingSet {
     /// Multiplies the rows (`n_zeros` of label 0, then those of label 1) with each other.
-    pub(super) fn new(level: Level, rows: Array2<f64>, n_zeros: usize) -> Self {
-        let gram = Gram::of(level, rows.view());
+    pub(super) fn new(level: Level, rows: Rows, n_zeros: usize) -> Self {
+        let gram = Gram::of(level, &rows);
         Self {
             rows,
             n_zeros,
@@ -85,15 +85,20 @@ impl TrainingSet {
         }
     }
 
-    /// The rows, `[n, d]`.
-    pub(super) fn rows(&self) -> ArrayView2<'_, f64> {
-        self.rows.view()
+    /// Multiplies the rows with others.
+    pub(super) fn products(&self, level: Level, others: &Rows) -> Gram {
+        Gram::between(level, &self.rows, others)
+    }
+
+    /// Gives the rows' memory back; what follows works on the products alone.
+    pub(super) fn forget_rows(&mut self) {
+        self.rows = Rows::default();
     }
 
     /// Evaluates the kernel for every pair of rows, for the fits that follow.
     pub(super) fn evaluate(&self, level: Level, function: KernelFunction, scratch: &mut Scratch) {
-        scratch.matrix.resize(self.gram.dots.len(), 0.0);
-        scratch.diagonal.resize(self.gram.stride, 0.0);
+        scratch.matrix.resize(self.gram.dots.len());
+        scratch.diagonal.resize(self.gram.stride);
         kernel::kernel_matrix(
             level,
             function,
@@ -114,7 +119,7 @@ impl TrainingSet {
         scratch: &mut Scratch,
     ) -> Result<Solution, String> {
         if params.solver == Solver::Linfa {
-            let (coefficients, rho) = linfa::fit(self.rows.view(), self.n_zeros, params)?;
+            let (coefficients, rho) = linfa::fit(&self.rows, self.n_zeros, params)?;
             scratch.coefficients = coefficients;
             return Ok(Solution::from_elsewhere(rho));
         }
@@ -163,8 +168,8 @@ impl Scratch {
         function: KernelFunction,
         gram: &Gram,
     ) -> &[f64] {
-        self.sums.resize(gram.stride, 0.0);
-        self.values.resize(gram.stride, 0.0);
+        self.sums.resize(gram.stride);
+        self.values.resize(gram.stride);
         kernel::weighted_sums(
             level,
             function,
@@ -183,11 +188,12 @@ mod tests {
     use super::*;
     use crate::probe::settings::Kernel;
     use crate::random::RandomState;
+    use ndarray::Array2;
 
-    fn rows(n: usize, d: usize, seed: u32) -> Array2<f64> {
+    fn rows(n: usize, d: usize, seed: u32) -> Rows {
         let mut rng = RandomState::new(seed);
-        // Values of f32, as the engine gets them, so that products are exact.
-        Array2::from_shape_simple_fn((n, d), || f64::from((rng.uniform() - 0.45) as f32))
+        let x = Array2::from_shape_simple_fn((n, d), || (rng.uniform() - 0.45) as f32);
+        Rows::new(x.view())
     }
 
     fn function(kernel: Kernel) -> KernelFunction {
@@ -212,12 +218,12 @@ mod tests {
     #[test]
     fn every_instruction_set_gives_the_same_bits() {
         for (n, d) in [(2, 1), (7, 15), (33, 16), (40, 31), (64, 70), (81, 200)] {
-            let (train, test) = (rows(n, d, 1), rows(n / 2 + 1, d, 2));
+            let test = rows(n / 2 + 1, d, 2);
             let outcomes: Vec<_> = Level::available()
                 .into_iter()
                 .map(|level| {
-                    let set = TrainingSet::new(level, train.clone(), n / 2);
-                    let held_out = Gram::between(level, set.rows(), test.view());
+                    let set = TrainingSet::new(level, rows(n, d, 1), n / 2);
+                    let held_out = set.products(level, &test);
                     let mut outcome = [&set.gram.dots[..], &held_out.dots].concat();
                     let mut scratch = Scratch::default();
                     for kernel in Kernel::ALL {

@@ -1,9 +1,9 @@
 //! Eight f64 lanes on several instruction sets, chosen at run time, with the same bits on all of them.
 //!
-//! Loops are written once over [`Simd`]. Every operation is one IEEE operation per lane, none is fused and none
-//! depends on the vector width, so results are equal by construction. `multiversion!` compiles a loop for each
-//! instruction set; [`Level`] says which copy runs. On `AArch64`, NEON belongs to the base set, so the compiler builds
-//! [`Base`] of it.
+//! Loops are written once over [`Simd`]. Every operation but one is a single IEEE operation per lane, and none depends
+//! on the vector width; the one, [`Simd::estimate_div`], only chooses what is looked at closely. So results are equal by
+//! construction. `multiversion!` compiles a loop for each instruction set; [`Level`] says which copy runs. On `AArch64`,
+//! NEON belongs to the base set, so the compiler builds [`Base`] of it.
 //!
 //! A loop is compiled for an instruction set only where it is inlined into the function that `multiversion!` makes for
 //! it. So everything between that function and a [`Simd`] operation is `#[inline(always)]`, and none of it is a closure.
@@ -47,10 +47,15 @@ pub(crate) trait Simd: Copy {
     fn add_exact_product(self, sum: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// `if a > b { a } else { b }`
     fn larger(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `if a < b { a } else { b }`
+    fn smaller(self, a: Self::V, b: Self::V) -> Self::V;
     /// `if a > b { yes } else { no }`
     fn if_greater(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
     /// The lanes where a >= b, the first in the lowest bit.
     fn at_least(self, a: Self::V, b: Self::V) -> u8;
+    /// About a / b, within one part in 2^13, for normal numbers. The one operation whose bits depend on the instruction
+    /// set: only for what an exact operation confirms.
+    fn estimate_div(self, a: Self::V, b: Self::V) -> Self::V;
     /// |magnitude| with the sign of `sign`.
     fn copysign(self, magnitude: Self::V, sign: Self::V) -> Self::V;
     /// 2^k, k being the number in the low bits of x, for -1022 <= k <= 1023.
@@ -152,6 +157,11 @@ impl Simd for Base {
     }
 
     #[inline(always)]
+    fn smaller(self, a: Self::V, b: Self::V) -> Self::V {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+
+    #[inline(always)]
     fn if_greater(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V {
         std::array::from_fn(|lane| {
             if a[lane] > b[lane] {
@@ -165,6 +175,11 @@ impl Simd for Base {
     #[inline(always)]
     fn at_least(self, a: Self::V, b: Self::V) -> u8 {
         (0..LANES).fold(0, |bits, lane| bits | u8::from(a[lane] >= b[lane]) << lane)
+    }
+
+    #[inline(always)]
+    fn estimate_div(self, a: Self::V, b: Self::V) -> Self::V {
+        self.div(a, b)
     }
 
     #[inline(always)]
@@ -217,9 +232,11 @@ simd_by_intrinsics!(Avx512, __m512d, true, {
     div(a: __m512d, b: __m512d) -> __m512d = _mm512_div_pd(a, b);
     add_exact_product(sum: __m512d, a: __m512d, b: __m512d) -> __m512d = _mm512_fmadd_pd(a, b, sum);
     larger(a: __m512d, b: __m512d) -> __m512d = _mm512_max_pd(a, b);
+    smaller(a: __m512d, b: __m512d) -> __m512d = _mm512_min_pd(a, b);
     if_greater(a: __m512d, b: __m512d, yes: __m512d, no: __m512d) -> __m512d =
         _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(a, b), no, yes);
     at_least(a: __m512d, b: __m512d) -> u8 = _mm512_cmp_pd_mask::<_CMP_GE_OQ>(a, b);
+    estimate_div(a: __m512d, b: __m512d) -> __m512d = _mm512_mul_pd(a, _mm512_rcp14_pd(b));
     copysign(magnitude: __m512d, sign: __m512d) -> __m512d = {
         let mask = _mm512_set1_pd(-0.0);
         _mm512_or_pd(_mm512_andnot_pd(mask, magnitude), _mm512_and_pd(mask, sign))
@@ -263,6 +280,7 @@ simd_by_intrinsics!(Avx2, Pair, false, {
     add_exact_product(sum: Pair, a: Pair, b: Pair) -> Pair =
         [_mm256_fmadd_pd(a[0], b[0], sum[0]), _mm256_fmadd_pd(a[1], b[1], sum[1])];
     larger(a: Pair, b: Pair) -> Pair = [_mm256_max_pd(a[0], b[0]), _mm256_max_pd(a[1], b[1])];
+    smaller(a: Pair, b: Pair) -> Pair = [_mm256_min_pd(a[0], b[0]), _mm256_min_pd(a[1], b[1])];
     if_greater(a: Pair, b: Pair, yes: Pair, no: Pair) -> Pair = [
         _mm256_blendv_pd(no[0], yes[0], _mm256_cmp_pd::<_CMP_GT_OQ>(a[0], b[0])),
         _mm256_blendv_pd(no[1], yes[1], _mm256_cmp_pd::<_CMP_GT_OQ>(a[1], b[1])),
@@ -272,6 +290,7 @@ simd_by_intrinsics!(Avx2, Pair, false, {
         let high = _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_GE_OQ>(a[1], b[1]));
         u8::try_from(low | high << 4).unwrap_or(u8::MAX)
     };
+    estimate_div(a: Pair, b: Pair) -> Pair = [_mm256_div_pd(a[0], b[0]), _mm256_div_pd(a[1], b[1])];
     copysign(magnitude: Pair, sign: Pair) -> Pair = {
         let mask = _mm256_set1_pd(-0.0);
         [

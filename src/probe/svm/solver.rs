@@ -1,33 +1,8 @@
 //! Sequential minimal optimisation.
 
-use super::dual::{Dual, TAU, clip_to_difference, clip_to_sum};
+use super::aligned::Aligned;
+use super::dual::{Dual, Solution, TAU, clip_to_difference, clip_to_sum};
 use super::simd::{LANES, Simd, multiversion};
-
-/// What a solved problem tells besides alpha.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Solution {
-    /// libsvm's rho: a row is of label 0 where the sum of y α K over the train rows is larger.
-    pub(crate) rho: f64,
-    /// Number of pairs optimised.
-    pub(crate) iterations: u64,
-    /// Whether the tolerance was met before the iterations ran out.
-    pub(crate) converged: bool,
-    /// The largest value that an alpha, or the sum of two alphas of one class, took on the way, if no upper bound ever
-    /// limited it. A problem that differs only in larger C, or in smaller C above this value, runs the same way.
-    pub(crate) free_peak: Option<f64>,
-}
-
-impl Solution {
-    /// A solution of which only rho is known.
-    pub(crate) fn from_elsewhere(rho: f64) -> Self {
-        Self {
-            rho,
-            iterations: 0,
-            converged: true,
-            free_peak: None,
-        }
-    }
-}
 
 /// State of the solver; kept between problems, so that solving allocates nothing.
 ///
@@ -38,15 +13,15 @@ pub(crate) struct Workspace {
     /// α, `[n]`.
     pub(crate) alpha: Vec<f64>,
     /// v, `[stride]`.
-    v: Vec<f64>,
+    v: Aligned<f64>,
     /// What v would be if all variables but those at the upper bound were zero, without the linear term.
-    v_bar: Vec<f64>,
+    v_bar: Aligned<f64>,
     /// 0 where t is active and α may change in the direction of y (t is in `I_up`), else -∞; `[stride]`.
-    up: Vec<f64>,
+    up: Aligned<f64>,
     /// 0 where t is active and α may change against y (t is in `I_low`), else -∞; `[stride]`.
-    low: Vec<f64>,
-    /// Scratch of the selection: the gain of each candidate for j; `[stride]`.
-    gain: Vec<f64>,
+    low: Aligned<f64>,
+    /// Scratch of the selection: the gain of each candidate for j, by estimate; `[stride]`.
+    gain: Aligned<f64>,
     /// Rows in the order that libsvm's swaps have given them; the active ones are the first.
     order: Vec<usize>,
     /// Place of each row in `order`.
@@ -55,16 +30,13 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     fn reset(&mut self, dual: &Dual<'_>) {
-        let fill = |vector: &mut Vec<f64>, length, value| {
-            vector.clear();
-            vector.resize(length, value);
-        };
-        fill(&mut self.alpha, dual.n, 0.0);
-        fill(&mut self.v, dual.stride, 0.0);
-        fill(&mut self.v_bar, dual.stride, 0.0);
-        fill(&mut self.up, dual.stride, f64::NEG_INFINITY);
-        fill(&mut self.low, dual.stride, f64::NEG_INFINITY);
-        fill(&mut self.gain, dual.stride, f64::NEG_INFINITY);
+        self.alpha.clear();
+        self.alpha.resize(dual.n, 0.0);
+        self.v.fill_to(dual.stride, 0.0);
+        self.v_bar.fill_to(dual.stride, 0.0);
+        self.up.fill_to(dual.stride, f64::NEG_INFINITY);
+        self.low.fill_to(dual.stride, f64::NEG_INFINITY);
+        self.gain.fill_to(dual.stride, f64::NEG_INFINITY);
         self.order.clear();
         self.order.extend(0..dual.n);
         self.place.clear();
@@ -88,6 +60,9 @@ fn solve_body<S: Simd>(s: S, dual: &Dual<'_>, workspace: &mut Workspace) -> Solu
     Smo::new(s, dual, workspace).run()
 }
 
+/// A gain of at least this share of the largest, by estimate, may be the largest.
+const NEARLY_ONE: f64 = 1.0 - 1.0 / 2048.0;
+
 /// Largest v over `I_up`, and largest -v over `I_low`.
 #[derive(Clone, Copy)]
 struct Violation {
@@ -98,7 +73,15 @@ struct Violation {
 struct Smo<'a, S> {
     s: S,
     dual: &'a Dual<'a>,
-    w: &'a mut Workspace,
+    // The parts of the workspace.
+    alpha: &'a mut [f64],
+    v: &'a mut [f64],
+    v_bar: &'a mut [f64],
+    up: &'a mut [f64],
+    low: &'a mut [f64],
+    gain: &'a mut [f64],
+    order: &'a mut [usize],
+    place: &'a mut [usize],
     /// Number of active variables.
     n_active: usize,
     /// Whether the one early reconstruction was done.
@@ -109,19 +92,24 @@ struct Smo<'a, S> {
 
 impl<'a, S: Simd> Smo<'a, S> {
     #[inline(always)]
-    fn new(s: S, dual: &'a Dual<'a>, w: &'a mut Workspace) -> Self {
-        for t in 0..dual.n {
-            w.v[t] = dual.y(t);
-        }
+    fn new(s: S, dual: &'a Dual<'a>, workspace: &'a mut Workspace) -> Self {
         let mut smo = Self {
             s,
             dual,
-            w,
+            alpha: &mut workspace.alpha,
+            v: &mut workspace.v,
+            v_bar: &mut workspace.v_bar,
+            up: &mut workspace.up,
+            low: &mut workspace.low,
+            gain: &mut workspace.gain,
+            order: &mut workspace.order,
+            place: &mut workspace.place,
             n_active: dual.n,
             unshrunk: false,
             peak: 0.0,
         };
         for t in 0..dual.n {
+            smo.v[t] = dual.y(t);
             smo.open(t);
         }
         smo
@@ -167,12 +155,12 @@ impl<'a, S: Simd> Smo<'a, S> {
 
     #[inline(always)]
     fn is_upper(&self, t: usize) -> bool {
-        self.w.alpha[t] >= self.dual.c_of(t)
+        self.alpha[t] >= self.dual.c_of(t)
     }
 
     #[inline(always)]
     fn is_lower(&self, t: usize) -> bool {
-        !self.is_upper(t) && self.w.alpha[t] <= 0.0
+        !self.is_upper(t) && self.alpha[t] <= 0.0
     }
 
     /// Says whether `t` is in `I_up` and whether it is in `I_low`, by its alpha.
@@ -192,22 +180,20 @@ impl<'a, S: Simd> Smo<'a, S> {
     fn open(&mut self, t: usize) {
         let gate = |is_open| if is_open { 0.0 } else { f64::NEG_INFINITY };
         let (up, low) = self.directions(t);
-        self.w.up[t] = gate(up);
-        self.w.low[t] = gate(low);
+        self.up[t] = gate(up);
+        self.low[t] = gate(low);
     }
 
     /// Hides `t` from the selection.
     fn close(&mut self, t: usize) {
-        self.w.up[t] = f64::NEG_INFINITY;
-        self.w.low[t] = f64::NEG_INFINITY;
+        self.up[t] = f64::NEG_INFINITY;
+        self.low[t] = f64::NEG_INFINITY;
     }
 
     #[inline(always)]
     fn violation(&self) -> Violation {
         let mut maxima = Maxima::new(self.s);
-        let chunks = lanes(&self.w.v)
-            .zip(lanes(&self.w.up))
-            .zip(lanes(&self.w.low));
+        let chunks = lanes(self.v).zip(lanes(self.up)).zip(lanes(self.low));
         for ((v, up), low) in chunks {
             maxima.take(self.s, self.s.load(v), up, low);
         }
@@ -222,35 +208,81 @@ impl<'a, S: Simd> Smo<'a, S> {
         if is_empty || violation.up + violation.low < self.dual.tol {
             return None;
         }
-        let i = self.last_at_least(&self.w.v, &self.w.up, violation.up)?;
-        let best = self.measure_gains(i, violation.up);
+        let i = self.last_violating(violation.up)?;
+        let best = self.estimate_gains(i, violation.up);
         if best == f64::NEG_INFINITY {
             return None;
         }
-        let j = self.last_at_least(&self.w.gain, &self.w.low, best)?;
+        let j = self.best_of(i, violation.up, best * NEARLY_ONE)?;
         Some((i, j))
     }
 
-    /// Measures the decrease that each candidate for j promises, doubled; -∞ for what is no candidate. Returns the
-    /// largest.
+    /// Of the rows in `I_up` with the largest v, the one that comes last in libsvm's order.
     #[inline(always)]
-    fn measure_gains(&mut self, i: usize, largest_v: f64) -> f64 {
-        let (s, dual, w) = (self.s, self.dual, &mut *self.w);
+    fn last_violating(&self, largest_v: f64) -> Option<usize> {
+        let s = self.s;
+        let largest_v = s.splat(largest_v);
+        let mut last: Option<usize> = None;
+        for (chunk, (v, up)) in lanes(self.v).zip(lanes(self.up)).enumerate() {
+            let mut equal = s.at_least(s.add(s.load(v), s.load(up)), largest_v);
+            while equal != 0 {
+                let t = chunk * LANES + equal.trailing_zeros() as usize;
+                equal &= equal - 1;
+                if last.is_none_or(|last| self.place[t] > self.place[last]) {
+                    last = Some(t);
+                }
+            }
+        }
+        last
+    }
+
+    /// Of the candidates for j whose gain reaches `threshold` by estimate, the one with the largest gain; of equals,
+    /// the one that comes last in libsvm's order.
+    #[inline(always)]
+    fn best_of(&self, i: usize, largest_v: f64, threshold: f64) -> Option<usize> {
+        let threshold = self.s.splat(threshold);
+        let mut best: Option<(f64, usize)> = None;
+        for (chunk, gains) in lanes(self.gain).enumerate() {
+            let mut reaching = self.s.at_least(self.s.load(gains), threshold);
+            while reaching != 0 {
+                let j = chunk * LANES + reaching.trailing_zeros() as usize;
+                reaching &= reaching - 1;
+                let difference = largest_v - self.v[j];
+                let gain = difference * difference / self.dual.curvature(i, j);
+                let is_better = best.is_none_or(|(largest, last)| {
+                    gain > largest || (gain >= largest && self.place[j] > self.place[last])
+                });
+                if is_better {
+                    best = Some((gain, j));
+                }
+            }
+        }
+        best.map(|(_, j)| j)
+    }
+
+    /// Estimates the gain of each candidate for j: the decrease, doubled, that changing i and j promises. What is no
+    /// candidate gets -∞. Returns the largest.
+    ///
+    /// Dividing would take as long as all the rest of an iteration; so only gains that may be the largest are computed,
+    /// by [`Self::best_of`].
+    #[inline(always)]
+    fn estimate_gains(&mut self, i: usize, largest_v: f64) -> f64 {
+        let (s, dual) = (self.s, self.dual);
         let (zero, tau) = (s.splat(0.0), s.splat(TAU));
         let minus_infinity = s.splat(f64::NEG_INFINITY);
         let (largest_v, diagonal) = (s.splat(largest_v), s.splat(dual.diagonal[i]));
         let mut best = minus_infinity;
-        let chunks = lanes(&w.v)
-            .zip(lanes(&w.low))
+        let chunks = lanes(self.v)
+            .zip(lanes(self.low))
             .zip(lanes(dual.kernel_row(i)))
             .zip(lanes(dual.diagonal))
-            .zip(w.gain.as_chunks_mut::<LANES>().0);
+            .zip(self.gain.as_chunks_mut::<LANES>().0);
         for ((((v, low), kernel), diagonals), gain) in chunks {
             let difference = s.sub(largest_v, s.load(v));
             let kernel = s.load_f32(kernel);
             let curvature = s.sub(s.add(diagonal, s.load(diagonals)), s.add(kernel, kernel));
             let curvature = s.if_greater(curvature, zero, curvature, tau);
-            let value = s.div(s.mul(difference, difference), curvature);
+            let value = s.estimate_div(s.mul(difference, difference), curvature);
             // -∞ keeps what is not in `I_low` out.
             let value = s.if_greater(s.add(difference, s.load(low)), zero, value, minus_infinity);
             s.store(value, gain);
@@ -259,35 +291,15 @@ impl<'a, S: Simd> Smo<'a, S> {
         s.largest_lane(best)
     }
 
-    /// Of the rows whose value plus gate reaches `threshold`, the one that comes last in libsvm's order.
-    #[inline(always)]
-    fn last_at_least(&self, values: &[f64], gates: &[f64], threshold: f64) -> Option<usize> {
-        let threshold = self.s.splat(threshold);
-        let mut last = None;
-        for (chunk, (values, gates)) in lanes(values).zip(lanes(gates)).enumerate() {
-            let value = self.s.add(self.s.load(values), self.s.load(gates));
-            let mut reaching = self.s.at_least(value, threshold);
-            while reaching != 0 {
-                let t = chunk * LANES + reaching.trailing_zeros() as usize;
-                reaching &= reaching - 1;
-                last = match last {
-                    Some(last) if self.w.place[t] < self.w.place[last] => Some(last),
-                    _ => Some(t),
-                };
-            }
-        }
-        last
-    }
-
     /// Minimises over the pair, updates v and returns the new violation.
     #[inline(always)]
     fn optimise(&mut self, (i, j): (usize, usize)) -> Violation {
         let (kernel_i, kernel_j) = (self.dual.kernel_row(i), self.dual.kernel_row(j));
-        let step = (self.w.v[i] - self.w.v[j]) / self.dual.curvature(i, j);
+        let step = (self.v[i] - self.v[j]) / self.dual.curvature(i, j);
 
         let (y_i, y_j) = (self.dual.y(i), self.dual.y(j));
         let (c_i, c_j) = (self.dual.c_of(i), self.dual.c_of(j));
-        let old = (self.w.alpha[i], self.w.alpha[j]);
+        let old = (self.alpha[i], self.alpha[j]);
         let free = (old.0 + y_i * step, old.1 - y_j * step);
         let are_of_one_class = (i < self.dual.n_positive) == (j < self.dual.n_positive);
         let new = if are_of_one_class {
@@ -301,23 +313,24 @@ impl<'a, S: Simd> Smo<'a, S> {
         self.rise_to(free.1, c_j);
 
         let was_upper = (self.is_upper(i), self.is_upper(j));
-        (self.w.alpha[i], self.w.alpha[j]) = new;
+        (self.alpha[i], self.alpha[j]) = new;
         self.open(i);
         self.open(j);
 
         let change_i = y_i * (new.0 - old.0);
         let change_j = y_j * (new.1 - old.1);
-        let (s, w) = (self.s, &mut *self.w);
+        let s = self.s;
         let (change_i, change_j) = (s.splat(change_i), s.splat(change_j));
         let mut maxima = Maxima::new(s);
-        let chunks =
-            w.v.as_chunks_mut::<LANES>()
-                .0
-                .iter_mut()
-                .zip(lanes(kernel_i))
-                .zip(lanes(kernel_j))
-                .zip(lanes(&w.up))
-                .zip(lanes(&w.low));
+        let chunks = self
+            .v
+            .as_chunks_mut::<LANES>()
+            .0
+            .iter_mut()
+            .zip(lanes(kernel_i))
+            .zip(lanes(kernel_j))
+            .zip(lanes(self.up))
+            .zip(lanes(self.low));
         for ((((v, kernel_i), kernel_j), up), low) in chunks {
             let by_i = s.mul(s.load_f32(kernel_i), change_i);
             let by_j = s.mul(s.load_f32(kernel_j), change_j);
@@ -346,7 +359,7 @@ impl<'a, S: Simd> Smo<'a, S> {
     #[inline(always)]
     fn add_to_bar(&mut self, t: usize, change: f64) {
         let (s, change) = (self.s, self.s.splat(change));
-        let chunks = self.w.v_bar.as_chunks_mut::<LANES>().0.iter_mut();
+        let chunks = self.v_bar.as_chunks_mut::<LANES>().0.iter_mut();
         for (v, kernel) in chunks.zip(lanes(self.dual.kernel_row(t))) {
             s.store(s.sub(s.load(v), s.mul(s.load_f32(kernel), change)), v);
         }
@@ -357,24 +370,24 @@ impl<'a, S: Simd> Smo<'a, S> {
         if self.n_active == self.dual.n {
             return;
         }
-        let (dual, w) = (self.dual, &mut *self.w);
-        let (active, inactive) = w.order.split_at(self.n_active);
+        let dual = self.dual;
+        let (active, inactive) = self.order.split_at(self.n_active);
         for &t in inactive {
-            w.v[t] = w.v_bar[t] + dual.y(t);
+            self.v[t] = self.v_bar[t] + dual.y(t);
         }
         for &s in active {
-            let alpha = w.alpha[s];
+            let alpha = self.alpha[s];
             if alpha <= 0.0 || alpha >= dual.c_of(s) {
                 continue;
             }
             let change = dual.y(s) * alpha;
             let kernel = dual.kernel_row(s);
             for &t in inactive {
-                w.v[t] -= f64::from(kernel[t]) * change;
+                self.v[t] -= f64::from(kernel[t]) * change;
             }
         }
         for place in self.n_active..self.dual.n {
-            self.open(self.w.order[place]);
+            self.open(self.order[place]);
         }
         self.n_active = self.dual.n;
     }
@@ -387,11 +400,11 @@ impl<'a, S: Simd> Smo<'a, S> {
         }
         let mut place = 0;
         while place < self.n_active {
-            if self.is_settled(self.w.order[place], violation) {
+            if self.is_settled(self.order[place], violation) {
                 self.n_active -= 1;
                 // The last active variable that is not settled takes the place.
                 while self.n_active > place {
-                    if !self.is_settled(self.w.order[self.n_active], violation) {
+                    if !self.is_settled(self.order[self.n_active], violation) {
                         self.swap(place, self.n_active);
                         break;
                     }
@@ -401,24 +414,23 @@ impl<'a, S: Simd> Smo<'a, S> {
             place += 1;
         }
         for place in self.n_active..self.dual.n {
-            self.close(self.w.order[place]);
+            self.close(self.order[place]);
         }
     }
 
     /// Says whether a variable at a bound would not move, however the violation is resolved.
     fn is_settled(&self, t: usize, violation: Violation) -> bool {
         match self.directions(t) {
-            (true, false) => -self.w.v[t] > violation.low,
-            (false, true) => self.w.v[t] > violation.up,
+            (true, false) => -self.v[t] > violation.low,
+            (false, true) => self.v[t] > violation.up,
             _ => false,
         }
     }
 
     fn swap(&mut self, a: usize, b: usize) {
-        let w = &mut *self.w;
-        w.order.swap(a, b);
-        w.place[w.order[a]] = a;
-        w.place[w.order[b]] = b;
+        self.order.swap(a, b);
+        self.place[self.order[a]] = a;
+        self.place[self.order[b]] = b;
     }
 
     /// The mean of y ∇f over the free variables; without any, the middle of the interval that the bounds allow.
@@ -426,8 +438,8 @@ impl<'a, S: Simd> Smo<'a, S> {
         let mut sum = 0.0;
         let mut n_free = 0_u32;
         let (mut above, mut below) = (f64::INFINITY, f64::NEG_INFINITY);
-        for &t in &self.w.order {
-            let y_gradient = -self.w.v[t];
+        for &t in self.order.iter() {
+            let y_gradient = -self.v[t];
             match self.directions(t) {
                 (true, false) => {
                     above = if y_gradient < above {
