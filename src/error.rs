@@ -138,11 +138,15 @@ const CHECK_PATH: &str =
 fn exit_code_of(error: &backbone::Error) -> u8 {
     use backbone::Error as E;
     match error {
+        E::Hub(error) => error.exit_code(),
         E::Org { .. }
-        | E::Hub { .. }
+        | E::UnknownCheckpoint { .. }
         | E::UnknownArchitecture { .. }
         | E::SeedTag { .. }
         | E::NoWeights { .. }
+        | E::NoScript { .. }
+        | E::CodeNotAllowed { .. }
+        | E::ScriptPrecision { .. }
         | E::ParseDevice { .. }
         | E::ParsePrecision { .. }
         | E::NoCuda { .. }
@@ -150,6 +154,10 @@ fn exit_code_of(error: &backbone::Error) -> u8 {
         | E::NoTorch { .. } => 2,
         E::Pickle { .. }
         | E::Json { .. }
+        | E::Toml { .. }
+        | E::NoShard { .. }
+        | E::Index { .. }
+        | E::ImageSize { .. }
         | E::ConfigValue { .. }
         | E::UnsupportedArgument { .. }
         | E::UnknownKey { .. }

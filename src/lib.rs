@@ -38,6 +38,7 @@ pub mod backbone;
 pub mod cache;
 pub mod error;
 pub mod files;
+pub mod hub;
 pub mod image;
 pub mod interrupt;
 pub mod newt;

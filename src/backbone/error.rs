@@ -7,18 +7,26 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The library that the user names is not known.
-    #[error("`model.org` is `{org}`, expected `timm` or `random`")]
+    #[error(
+        "`model.org` is `{org}`, expected `timm`, `open-clip`, `dinov2`, `dinov3`, `aimv2`, `sam2`, `transformers`, \
+         `torchscript`, `random` or `precomputed`"
+    )]
     Org {
         /// As written.
         org: String,
     },
-    /// A checkpoint that would have to be downloaded.
-    #[error(
-        "`model.ckpt` is `{ckpt}`, a checkpoint of the Hugging Face hub, expected `local-dir:PATH`"
-    )]
-    Hub {
+    /// What the hub and its cache say.
+    #[error(transparent)]
+    Hub(#[from] crate::hub::Error),
+    /// A library has no checkpoint of that name.
+    #[error("`model.ckpt`: {library} has no checkpoint `{ckpt}`")]
+    UnknownCheckpoint {
         /// As written.
         ckpt: String,
+        /// The library's name.
+        library: &'static str,
+        /// Known names that are like it.
+        nearest: Vec<String>,
     },
     /// No architecture has that name.
     #[error("{place}: unknown architecture `{name}`")]
@@ -41,11 +49,70 @@ pub enum Error {
     /// A file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A folder without `model.safetensors`.
-    #[error("{}: no `model.safetensors` in this folder", dir.display())]
+    /// A folder without weights.
+    #[error("{place}: no `{file}` here")]
     NoWeights {
-        /// The checkpoint's folder.
-        dir: PathBuf,
+        /// The checkpoint's folder or repository.
+        place: String,
+        /// What should be there.
+        file: String,
+    },
+    /// A file that an index lists is not there.
+    #[error("{}: lists `{shard}`, which is not there", index.display())]
+    NoShard {
+        /// The index.
+        index: PathBuf,
+        /// The file's name.
+        shard: String,
+    },
+    /// An index that lists no files, or something else.
+    #[error("{}: lists `{found}`, expected names of safetensors files in `weight_map`", index.display())]
+    Index {
+        /// The index.
+        index: PathBuf,
+        /// A name in it.
+        found: String,
+    },
+    /// A preprocessing that does not go with the network.
+    #[error(
+        "backbone `{architecture}` takes images of {} × {} pixels, its preprocessing gives {} × {}",
+        takes[0], takes[1], given[0], given[1]
+    )]
+    ImageSize {
+        /// The network's name.
+        architecture: String,
+        /// `[h, w]`
+        takes: [usize; 2],
+        /// `[h, w]`
+        given: [usize; 2],
+    },
+    /// A checkpoint that is code, where none may run.
+    #[error("{}: a TorchScript module is code of its author's, which nothing allows to run", path.display())]
+    CodeNotAllowed {
+        /// The module.
+        path: PathBuf,
+    },
+    /// A module that is not there.
+    #[error("{}: no such file", path.display())]
+    NoScript {
+        /// The module.
+        path: PathBuf,
+    },
+    /// A precision that a module cannot be run in.
+    #[error("{}: a TorchScript module runs in f32, or in f16 on CUDA", path.display())]
+    ScriptPrecision {
+        /// The module.
+        path: PathBuf,
+    },
+    /// A TOML file that is none.
+    #[error("{}{}: {problem}", path.display(), line.map_or(String::new(), |line| format!(":{line}")))]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+        /// Where.
+        line: Option<usize>,
     },
     /// A folder whose weights are pickled.
     #[error("{}: a pickle, which can run any code when it is loaded, expected `model.safetensors`", path.display())]
@@ -109,7 +176,7 @@ pub enum Error {
         /// Dotted name.
         tensor: String,
         /// The network's name.
-        architecture: &'static str,
+        architecture: String,
         /// In the network.
         expected: Box<[usize]>,
         /// An architecture that the file's shapes fit.
@@ -125,7 +192,7 @@ pub enum Error {
         /// In the file.
         found: Box<[usize]>,
         /// The network's name.
-        architecture: &'static str,
+        architecture: String,
         /// In the network.
         expected: Box<[usize]>,
         /// An architecture that the file's shapes fit.
@@ -139,7 +206,7 @@ pub enum Error {
         /// Dotted names, sorted; not empty.
         tensors: Vec<String>,
         /// The network's name.
-        architecture: &'static str,
+        architecture: String,
         /// An architecture that the file's shapes fit.
         fits: Option<&'static str>,
     },
@@ -213,7 +280,7 @@ pub enum Error {
     #[error("backbone `{architecture}`: this program was built without libtorch")]
     NoTorch {
         /// The network's name.
-        architecture: &'static str,
+        architecture: String,
     },
 }
 
@@ -234,23 +301,29 @@ impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Hub { .. } => Some(
-                "this version does not download; put the checkpoint's `config.json` and `model.safetensors` \
-                 into a folder and name it with `local-dir:`"
+            Self::Hub(error) => error.hint(),
+            Self::UnknownCheckpoint { nearest, .. } => suggestion(nearest),
+            Self::UnknownArchitecture { nearest, .. } => suggestion(nearest),
+            Self::SeedTag { architecture, .. } => Some(format!("for example `{architecture}.seed17`")),
+            Self::NoWeights { .. } => Some(
+                "a checkpoint's folder has the files that its library publishes, weights as safetensors".to_owned(),
+            ),
+            Self::NoShard { .. } | Self::Index { .. } => {
+                Some("copy or download all files of the checkpoint again".to_owned())
+            }
+            Self::ImageSize { .. } => {
+                Some("take the files of the checkpoint as its publisher wrote them".to_owned())
+            }
+            Self::CodeNotAllowed { .. } => Some(
+                "if you trust it, write `allow_code = true` beside `ckpt` in the pipeline file".to_owned(),
+            ),
+            Self::NoScript { .. } => Some(
+                "`model.ckpt` is the path of a module that `torch.jit.save` wrote; it starts at the pipeline file's \
+                 folder"
                     .to_owned(),
             ),
-            Self::UnknownArchitecture { nearest, .. } => match nearest.as_slice() {
-                [] => None,
-                [one] => Some(format!("did you mean `{one}`?")),
-                [others @ .., last] => {
-                    let others: Vec<_> = others.iter().map(|name| format!("`{name}`")).collect();
-                    Some(format!("did you mean {} or `{last}`?", others.join(", ")))
-                }
-            },
-            Self::SeedTag { architecture, .. } => Some(format!("for example `{architecture}.seed17`")),
-            Self::NoWeights { .. } => {
-                Some("the folder needs `config.json` and `model.safetensors` as timm publishes them".to_owned())
-            }
+            Self::ScriptPrecision { .. } => Some("set `features.precision = \"f32\"`".to_owned()),
+            Self::Toml { .. } => Some("the README shows the file that describes a module".to_owned()),
             Self::Pickle { path } => Some(conversion(path)),
             Self::Org { .. } | Self::UnsupportedArgument { .. } | Self::UnknownKey { .. } => Some(PRECOMPUTED.to_owned()),
             Self::Damaged { .. } => Some("copy or download the file again".to_owned()),
@@ -275,15 +348,29 @@ impl Error {
                 Some("if memory ran out, lower `features.batch_size` or set `features.device = \"cpu\"`".to_owned())
             }
             Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-                Some("`local-dir:` names a folder with `config.json` and `model.safetensors`".to_owned())
+                Some("`model.ckpt` names a folder or file that is not there, or lacks this one".to_owned())
             }
             Self::Io(_) | Self::ParseDevice { .. } | Self::ParsePrecision { .. } | Self::Pixels { .. } => None,
         }
     }
 }
 
+/// The names that may have been meant.
+fn suggestion(nearest: &[impl AsRef<str>]) -> Option<String> {
+    let names: Vec<_> = nearest
+        .iter()
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect();
+    match names.as_slice() {
+        [] => None,
+        [one] => Some(format!("did you mean {one}?")),
+        [others @ .., last] => Some(format!("did you mean {} or {last}?", others.join(", "))),
+    }
+}
+
 /// The way out for networks that are not written here.
-const PRECOMPUTED: &str = "extract the features in Python and use `org = \"precomputed\"`";
+const PRECOMPUTED: &str = "extract the features in Python and use `org = \"precomputed\"`, or trace the network and use \
+                           `org = \"torchscript\"`";
 
 /// The command that turns a pickle into the file that is wanted.
 fn conversion(pickle: &std::path::Path) -> String {

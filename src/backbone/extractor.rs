@@ -5,12 +5,12 @@ use tch::{Kind, TchError, Tensor};
 
 use super::error::Error;
 use super::layers::{Loader, as_i64};
+use super::layout::Published;
+use super::network::NetworkConfig;
 use super::random::RandomWeights;
 use super::spec::{BackboneSpec, Weights};
-use super::vit::VisionTransformer;
-use super::vit_config::{FinalNorm, VitConfig};
-use super::weights::{CLASSIFIER, Checkpoint, Source};
-use super::{Backbone, Device, Precision, libtorch};
+use super::weights::{Checkpoint, MappedFiles, Source};
+use super::{Backbone, Device, Precision, libtorch, script};
 
 /// A network on libtorch.
 pub(super) trait Network: Send + Sync {
@@ -31,6 +31,7 @@ struct Extractor {
     /// `[h, w]` of an image.
     size: [usize; 2],
     dim: usize,
+    n_parameters: Option<u64>,
 }
 
 /// Reads or draws a backbone's weights.
@@ -51,46 +52,57 @@ pub(super) fn load(
         Device::Cpu | Device::Auto => tch::Device::Cpu,
     };
     let build = |source: &mut dyn Source| {
-        VisionTransformer::load(
-            &mut Loader {
-                source,
-                device,
-                precision,
-            },
-            &spec.network,
-        )
+        let mut loader = Loader {
+            source,
+            device,
+            precision,
+            n_parameters: 0,
+        };
+        let network = spec.network.load(&mut loader).transpose()?;
+        let n_parameters = loader.n_parameters - loader.source.n_filled_in();
+        Ok::<_, Error>(network.map(|network| (network, n_parameters)))
     };
-    let network = match &spec.weights {
+    let built = match &spec.weights {
         Weights::Random { seed } => build(&mut RandomWeights { seed: *seed })?,
-        Weights::File(path) => {
-            let bytes = fs_err::read(path)?;
-            let mut checkpoint = Checkpoint::parse(&bytes, path, spec.architecture)?;
-            let network = build(&mut checkpoint)?;
-            checkpoint.finish(&passed_over(&spec.network))?;
-            network
+        Weights::Files { paths, layout } => {
+            let files = MappedFiles::open(paths)?;
+            let checkpoint = Checkpoint::parse(files.iter(), &spec.architecture)?;
+            let mut published = Published::new(checkpoint, layout);
+            let built = build(&mut published)?;
+            published.finish(|name| spec.network.is_passed_over(name))?;
+            built
+        }
+        Weights::Script(_) => None,
+    };
+    let (network, n_parameters) = match (built, &spec.weights, &spec.network) {
+        (Some((network, n)), ..) => (network, Some(n)),
+        (None, Weights::Script(path), NetworkConfig::Script(config)) => {
+            (script::load(path, *config, device, precision)?, None)
+        }
+        // A module has its own weights, all other networks ask for theirs.
+        (None, ..) => {
+            return Err(Error::NoWeights {
+                place: spec.architecture.clone(),
+                file: "model.safetensors".to_owned(),
+            });
         }
     };
-    let size = spec.preprocessing.size;
     Ok(Box::new(Extractor {
-        network: Box::new(network),
+        network,
         device,
-        size,
+        size: spec.preprocessing.size,
         dim: spec.dim(),
+        n_parameters,
     }))
-}
-
-/// Tensors of the classifier, which no feature passes through.
-fn passed_over(config: &VitConfig) -> Vec<&'static str> {
-    let mut names = CLASSIFIER.to_vec();
-    if config.final_norm() == FinalNorm::Classifier {
-        names.extend(["fc_norm.weight", "fc_norm.bias"]);
-    }
-    names
 }
 
 impl Backbone for Extractor {
     fn dim(&self) -> usize {
         self.dim
+    }
+
+    fn n_parameters(&self) -> Option<u64> {
+        self.n_parameters
     }
 
     fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, Error> {

@@ -77,13 +77,31 @@ impl<'a> Fields<'a> {
         accept: impl Fn(&Value) -> bool,
     ) -> Result<(), Error> {
         match self.take(key) {
-            Some(value) if !accept(&value) => Err(Error::UnsupportedArgument {
-                path: self.path.to_owned(),
-                key: format!("{}{key}", self.prefix),
-                found: quoted(&value),
-                expected: expected.to_owned(),
-            }),
+            Some(value) if !accept(&value) => Err(self.unsupported(key, &value, expected)),
             _ => Ok(()),
+        }
+    }
+
+    /// Overwrites `target` if the field is there, and refuses values that would need another network.
+    pub(super) fn set_supported<T>(
+        &mut self,
+        target: &mut T,
+        key: &str,
+        expected: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<(), Error> {
+        if let Some(value) = self.take(key) {
+            *target = read(&value).ok_or_else(|| self.unsupported(key, &value, expected))?;
+        }
+        Ok(())
+    }
+
+    fn unsupported(&self, key: &str, found: &Value, expected: &str) -> Error {
+        Error::UnsupportedArgument {
+            path: self.path.to_owned(),
+            key: format!("{}{key}", self.prefix),
+            found: quoted(found),
+            expected: expected.to_owned(),
         }
     }
 
@@ -119,6 +137,10 @@ impl<'a> Fields<'a> {
 /// Names for what [`Value::as_bool`] and [`as_size`] read.
 pub(super) const FLAG: &str = "`true` or `false`";
 pub(super) const SIZE: &str = "a number from 1 to 65,536";
+pub(super) const STAGES: &str = "4 numbers from 1 to 65,536";
+/// Names of Pillow's filters, as timm and `open_clip` write them.
+pub(super) const INTERPOLATIONS: &str =
+    "`bicubic`, `bilinear`, `nearest`, `lanczos`, `hamming` or `box`";
 
 /// A value as messages show it: strings without their quotation marks.
 pub(super) fn quoted(value: &Value) -> String {
@@ -154,6 +176,16 @@ pub(super) fn as_count(value: &Value) -> Option<usize> {
     }
 }
 
+/// A size for each of `N` stages.
+pub(super) fn as_sizes<const N: usize>(value: &Value) -> Option<[usize; N]> {
+    let sizes: Vec<usize> = value
+        .as_array()?
+        .iter()
+        .map(as_size)
+        .collect::<Option<_>>()?;
+    sizes.try_into().ok()
+}
+
 /// One side of a square, given as a number or as two equal ones.
 pub(super) fn as_square(value: &Value) -> Option<usize> {
     as_sides(value)
@@ -184,6 +216,10 @@ pub(super) fn as_ratio(value: &Value) -> Option<f64> {
     value
         .as_f64()
         .filter(|ratio| *ratio > 0.0 && *ratio <= 1024.0)
+}
+
+pub(super) fn as_number(value: &Value) -> Option<f64> {
+    value.as_f64()
 }
 
 pub(super) fn as_channels(value: &Value) -> Option<[f32; 3]> {

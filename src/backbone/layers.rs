@@ -19,11 +19,33 @@ pub(super) struct Loader<'a> {
     pub(super) device: Device,
     /// Of matrix products.
     pub(super) precision: Kind,
+    /// Number of values in the parameters so far.
+    pub(super) n_parameters: u64,
 }
 
 impl Loader<'_> {
-    /// A tensor that stays in f32.
+    /// A parameter that stays in f32.
     pub(super) fn f32(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        init: Init,
+    ) -> Result<Parameter, Error> {
+        self.parameter(name, shape, init, Kind::Float)
+    }
+
+    /// A parameter of a matrix product.
+    pub(super) fn product(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        init: Init,
+    ) -> Result<Parameter, Error> {
+        self.parameter(name, shape, init, self.precision)
+    }
+
+    /// A tensor in f32 that was not learned, which PyTorch calls a buffer.
+    pub(super) fn buffer(
         &mut self,
         name: &str,
         shape: &[usize],
@@ -32,9 +54,16 @@ impl Loader<'_> {
         self.load(name, shape, init, Kind::Float)
     }
 
-    /// A tensor of a matrix product.
-    fn product(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Parameter, Error> {
-        self.load(name, shape, init, self.precision)
+    fn parameter(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        init: Init,
+        kind: Kind,
+    ) -> Result<Parameter, Error> {
+        let parameter = self.load(name, shape, init, kind)?;
+        self.n_parameters += shape.iter().product::<usize>() as u64;
+        Ok(parameter)
     }
 
     fn load(
@@ -64,7 +93,7 @@ pub(super) fn as_i64(size: usize) -> i64 {
 }
 
 /// The standard deviation that keeps the scale of a product over `n_in` values.
-fn keeping_scale(n_in: usize) -> Init {
+pub(super) fn keeping_scale(n_in: usize) -> Init {
     Init::Uniform {
         std: 1.0 / (n_in as f64).sqrt(),
     }
@@ -139,6 +168,33 @@ impl LayerNorm {
     }
 }
 
+/// Scales the last axis to a mean square of 1.
+pub(super) struct RmsNorm {
+    weight: Parameter,
+    eps: f64,
+}
+
+impl RmsNorm {
+    pub(super) fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        dim: usize,
+        eps: f64,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            weight: loader.f32(&format!("{prefix}.weight"), &[dim], Init::Ones)?,
+            eps,
+        })
+    }
+
+    /// `x`: `[.., d]`.
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let dim = self.weight.size();
+        x.f_to_kind(Kind::Float)?
+            .f_rms_norm(dim, Some(&*self.weight), self.eps)
+    }
+}
+
 /// A learned factor per channel.
 pub(super) struct LayerScale {
     gamma: Parameter,
@@ -154,134 +210,5 @@ impl LayerScale {
     /// `x`: `[.., d]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
         x.f_mul(&self.gamma)
-    }
-}
-
-/// Cuts an image into patches and projects each to a token.
-pub(super) struct PatchEmbed {
-    proj: Convolution,
-}
-
-/// A convolution whose windows lie side by side.
-struct Convolution {
-    weight: Parameter,
-    bias: Option<Parameter>,
-    stride: i64,
-}
-
-impl PatchEmbed {
-    pub(super) fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
-        patch_size: usize,
-        dim: usize,
-        bias: bool,
-    ) -> Result<Self, Error> {
-        let shape = [dim, 3, patch_size, patch_size];
-        let init = keeping_scale(3 * patch_size * patch_size);
-        let weight = loader.product(&format!("{prefix}.proj.weight"), &shape, init)?;
-        let bias = if bias {
-            Some(loader.product(&format!("{prefix}.proj.bias"), &[dim], Init::Zeros)?)
-        } else {
-            None
-        };
-        Ok(Self {
-            proj: Convolution {
-                weight,
-                bias,
-                stride: as_i64(patch_size),
-            },
-        })
-    }
-
-    /// `x`: `[b, 3, h, w]`.
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let Convolution {
-            weight,
-            bias,
-            stride,
-        } = &self.proj;
-        x.f_to_kind(weight.f_kind()?)?
-            .f_conv2d(weight, bias.as_deref(), [*stride; 2], [0, 0], [1, 1], 1)? // [b, d, h/p, w/p]
-            .f_flatten(2, 3)? // [b, d, t]
-            .f_transpose(1, 2) // [b, t, d]
-    }
-}
-
-/// Multi-head self-attention.
-pub(super) struct Attention {
-    qkv: Linear,
-    proj: Linear,
-    num_heads: usize,
-}
-
-impl Attention {
-    pub(super) fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
-        dim: usize,
-        num_heads: usize,
-        qkv_bias: bool,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            qkv: Linear::load(loader, &format!("{prefix}.qkv"), dim, 3 * dim, qkv_bias)?,
-            proj: Linear::load(loader, &format!("{prefix}.proj"), dim, dim, true)?,
-            num_heads,
-        })
-    }
-
-    /// `x`: `[b, t, d]`.
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let (b, t, d) = x.size3()?;
-        let heads = as_i64(self.num_heads);
-        let qkv = self
-            .qkv
-            .forward(x)? // [b, t, 3·d]
-            .f_reshape([b, t, 3, heads, d / heads])?
-            .f_permute([2, 0, 3, 1, 4])?; // [3, b, heads, t, d/heads]
-        let [q, k, v] = [
-            qkv.f_select(0, 0)?,
-            qkv.f_select(0, 1)?,
-            qkv.f_select(0, 2)?,
-        ]; // [b, heads, t, d/heads]
-        let mixed = Tensor::f_scaled_dot_product_attention(
-            &q,
-            &k,
-            &v,
-            None::<&Tensor>,
-            0.0,
-            false,
-            None,
-            false,
-        )?
-        .f_transpose(1, 2)? // [b, t, heads, d/heads]
-        .f_reshape([b, t, d])?;
-        self.proj.forward(&mixed) // [b, t, d]
-    }
-}
-
-/// Two linear layers with GELU between.
-pub(super) struct Mlp {
-    fc1: Linear,
-    fc2: Linear,
-}
-
-impl Mlp {
-    pub(super) fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
-        dim: usize,
-        hidden: usize,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            fc1: Linear::load(loader, &format!("{prefix}.fc1"), dim, hidden, true)?,
-            fc2: Linear::load(loader, &format!("{prefix}.fc2"), hidden, dim, true)?,
-        })
-    }
-
-    /// `x`: `[.., d]`.
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let hidden = self.fc1.forward(x)?.f_gelu("none")?; // [.., hidden]
-        self.fc2.forward(&hidden) // [.., d]
     }
 }

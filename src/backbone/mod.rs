@@ -3,13 +3,18 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `spec.rs` | [`BackboneSpec`]: from the user's `org` and `ckpt` to a network, its preprocessing and its weights |
+//! | `folder.rs` | a checkpoint's files, here or on the hub |
+//! | `timm.rs`, `open_clip.rs`, `transformers.rs`, `fields.rs` | what the libraries' configuration files say |
+//! | `published.rs` | the checkpoints with a published NeWT score |
+//! | `biobench.rs` | the checkpoints that `BioBench` loads and preprocesses by itself |
 //! | `catalog.rs` | one row per known architecture |
-//! | `timm.rs`, `pretrained_cfg.rs`, `fields.rs` | checkpoints in timm's layout: `config.json` |
-//! | `vit_config.rs` | what decides a Vision Transformer's tensors and results |
-//! | `device.rs` | [`Device`], [`Precision`] |
+//! | `layout.rs` | what published files call their tensors |
 //! | `weights.rs` | strict loader of safetensors files |
 //! | `random.rs` | weights drawn from a seed |
-//! | `layers.rs`, `vit.rs` | the networks, on libtorch |
+//! | `network.rs`, `vit.rs`, … | the families: configuration, and in the folder of the same name the network on libtorch |
+//! | `script.rs` | `TorchScript` modules |
+//! | `layers.rs`, `conv.rs` | what the families share |
+//! | `device.rs` | [`Device`], [`Precision`] |
 //! | `extractor.rs` | batches, threads, precision: what makes a network a [`Backbone`] |
 //! | `libtorch.rs` | the unsafe code: CUDA's half of libtorch, TF32 |
 //!
@@ -24,36 +29,48 @@
 //!
 //! On CUDA the caller's batch goes through the network as it is.
 
+mod biobench;
 mod catalog;
+#[cfg(feature = "torch")]
+mod conv;
 mod device;
 mod error;
 #[cfg(feature = "torch")]
 mod extractor;
 mod fields;
+mod folder;
 #[cfg(feature = "torch")]
 mod layers;
+mod layout;
 #[cfg(feature = "torch")]
 mod libtorch;
-mod pretrained_cfg;
+mod network;
+mod open_clip;
+mod published;
 #[cfg(feature = "torch")]
 mod random;
+mod resnet;
+mod script;
 mod spec;
 mod timm;
-#[cfg(feature = "torch")]
+mod transformers;
 mod vit;
-mod vit_config;
 #[cfg(feature = "torch")]
 mod weights;
 
 pub use catalog::architectures;
 pub use device::{Device, Precision};
 pub use error::Error;
-pub use spec::BackboneSpec;
+pub use published::{Availability, Published, published};
+pub use spec::{BackboneSpec, Places};
 
 /// A frozen network with its weights, ready to turn images into features.
 pub trait Backbone: Send + Sync {
     /// Number of features per image.
     fn dim(&self) -> usize;
+
+    /// Number of values in the network's tensors; `None` where it is not known.
+    fn n_parameters(&self) -> Option<u64>;
 
     /// The features of `n` images, `[n, d]` f32, as the network gives them (not L2-normalised).
     ///

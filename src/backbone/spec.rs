@@ -4,28 +4,44 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::biobench::{self, Family};
 use super::error::Error;
-use super::vit_config::VitConfig;
-use super::{Backbone, Device, Precision, catalog, timm};
+use super::folder::Folder;
+use super::layout::{self, Layout};
+use super::network::NetworkConfig;
+use super::timm::Output;
+use super::{Backbone, Device, Precision, catalog, open_clip, script, timm, transformers};
+use crate::hub::{Hub, Repo};
 use crate::image::Preprocessing;
+use crate::progress::Progress;
 
 /// The prefix of checkpoints that lie in a folder.
 const LOCAL_DIR: &str = "local-dir:";
+/// The prefix of repositories on the hub.
+const HF_HUB: &str = "hf-hub:";
 
 /// A backbone that is known but not loaded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackboneSpec {
-    pub(super) architecture: &'static str,
-    pub(super) network: VitConfig,
+    pub(super) architecture: String,
+    pub(super) network: NetworkConfig,
     pub(super) preprocessing: Preprocessing,
     pub(super) weights: Weights,
+    pub(super) revision: Option<String>,
 }
 
 /// Where the numbers come from.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Weights {
-    /// A safetensors file.
-    File(PathBuf),
+    /// Safetensors files.
+    Files {
+        /// Not empty.
+        paths: Vec<PathBuf>,
+        /// How they name tensors.
+        layout: &'static Layout,
+    },
+    /// A TorchScript module.
+    Script(PathBuf),
     /// Our own generator.
     Random {
         /// Decides every tensor.
@@ -33,85 +49,71 @@ pub(super) enum Weights {
     },
 }
 
+/// What names of checkpoints are looked up in.
+#[derive(Clone, Copy)]
+pub struct Places<'a> {
+    /// What relative paths start at.
+    pub base_dir: &'a Path,
+    /// The Hugging Face hub.
+    pub hub: &'a Hub,
+    /// Hears of downloads, and of what is odd.
+    pub progress: &'a dyn Progress,
+    /// Whether a checkpoint may bring its own code.
+    pub allow_code: bool,
+    /// Whether the hub is asked for the newest revision, even where its cache holds one.
+    pub update: bool,
+}
+
 impl BackboneSpec {
-    /// Finds the backbone that `org` and `ckpt` name; relative paths start at `base_dir`.
+    /// Finds the backbone that `org` and `ckpt` name, and fetches its files unless they are here.
     ///
-    /// `org = "timm"`: `ckpt` is `local-dir:PATH`, a folder with `config.json` and `model.safetensors` as timm
-    /// publishes them. `org = "random"`: `ckpt` is an architecture of [`super::architectures`], followed by
-    /// `.seed17` for another seed than 0. Reads `config.json` at most.
+    /// `ckpt` is a plain name, `hf-hub:OWNER/NAME` with `@REVISION` for another revision than `main`, or
+    /// `local-dir:PATH`.
+    ///
+    /// | `org` | plain names | files |
+    /// | --- | --- | --- |
+    /// | `timm`, `sam2` | timm's | `config.json`, `model.safetensors` |
+    /// | `open-clip` | `ARCHITECTURE/TAG` of `open_clip` | `open_clip_config.json`, `open_clip_model.safetensors` |
+    /// | `dinov2`, `dinov3`, `aimv2` | those of `BioBench` | as of `transformers`; preprocessed as `BioBench` does |
+    /// | `transformers` | `OWNER/NAME` on the hub | `config.json`, `model.safetensors`, `preprocessor_config.json` |
+    /// | `torchscript` | a path | the module, and a `.toml` of the same name |
+    /// | `random` | an architecture of [`super::architectures`], then `.seed17` for another seed than 0 | none |
     ///
     /// # Errors
-    /// Names what is unknown, unsupported or missing.
-    pub fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<Self, Error> {
+    /// Names what is unknown, unsupported or missing; those of the hub.
+    pub fn resolve(org: &str, ckpt: &str, places: Places<'_>) -> Result<Self, Error> {
         match org {
-            "timm" => match ckpt.strip_prefix(LOCAL_DIR) {
-                Some(dir) => Self::in_dir(&base_dir.join(dir)),
-                None => Err(Error::Hub {
-                    ckpt: ckpt.to_owned(),
+            "timm" | "sam2" => {
+                let owned = |name: &str| Ok(format!("timm/{name}"));
+                in_timm_folder(&folder(ckpt, places, owned)?)
+            }
+            "open-clip" => open_clip_checkpoint(ckpt, places),
+            "transformers" => {
+                let owned = |name: &str| Ok(name.to_owned());
+                in_transformers_folder(&folder(ckpt, places, owned)?, None)
+            }
+            "torchscript" => script::resolve(ckpt, places),
+            "random" => random(ckpt),
+            _ => match Family::of(org) {
+                Some(family) => {
+                    let repo = |name: &str| known_repo(family, org, name);
+                    in_transformers_folder(&folder(ckpt, places, repo)?, Some(family))
+                }
+                None => Err(Error::Org {
+                    org: org.to_owned(),
                 }),
             },
-            "random" => Self::random(ckpt),
-            _ => Err(Error::Org {
-                org: org.to_owned(),
-            }),
         }
-    }
-
-    fn in_dir(dir: &Path) -> Result<Self, Error> {
-        if is_pickle(dir) {
-            return Err(Error::Pickle {
-                path: dir.to_owned(),
-            });
-        }
-        let config_path = dir.join("config.json");
-        let config = timm::parse(&fs_err::read(&config_path)?, &config_path)?;
-        let weights = dir.join("model.safetensors");
-        if !weights.is_file() {
-            return Err(match first_pickle(dir)? {
-                Some(path) => Error::Pickle { path },
-                None => Error::NoWeights {
-                    dir: dir.to_owned(),
-                },
-            });
-        }
-        Ok(Self {
-            architecture: config.architecture,
-            network: config.vit,
-            preprocessing: config.preprocessing,
-            weights: Weights::File(weights),
-        })
-    }
-
-    fn random(ckpt: &str) -> Result<Self, Error> {
-        let (name, tag) = ckpt
-            .split_once('.')
-            .map_or((ckpt, None), |(name, tag)| (name, Some(tag)));
-        let architecture = catalog::find(name).ok_or_else(|| Error::UnknownArchitecture {
-            place: "`model.ckpt`".to_owned(),
-            name: name.to_owned(),
-            nearest: catalog::nearest(name),
-        })?;
-        let seed = match tag {
-            None => 0,
-            Some(tag) => tag
-                .strip_prefix("seed")
-                .and_then(|seed| seed.parse().ok())
-                .ok_or_else(|| Error::SeedTag {
-                    architecture: name.to_owned(),
-                    tag: tag.to_owned(),
-                })?,
-        };
-        Ok(Self {
-            architecture: architecture.name,
-            network: architecture.vit,
-            preprocessing: architecture.preprocessing(),
-            weights: Weights::Random { seed },
-        })
     }
 
     /// Number of features per image.
     pub fn dim(&self) -> usize {
-        self.network.embed_dim
+        self.network.dim()
+    }
+
+    /// The network's name in messages.
+    pub fn architecture(&self) -> &str {
+        &self.architecture
     }
 
     /// How images become this backbone's input.
@@ -119,15 +121,21 @@ impl BackboneSpec {
         &self.preprocessing
     }
 
-    /// The file that holds the weights; `None` where they are drawn from a seed.
-    pub fn weights_path(&self) -> Option<&Path> {
+    /// The files that hold the weights; none where they are drawn from a seed.
+    pub fn weights_paths(&self) -> &[PathBuf] {
         match &self.weights {
-            Weights::File(path) => Some(path),
-            Weights::Random { .. } => None,
+            Weights::Files { paths, .. } => paths,
+            Weights::Script(path) => std::slice::from_ref(path),
+            Weights::Random { .. } => &[],
         }
     }
 
-    /// All that decides a feature besides the bytes of the weights' file, the precision and the image.
+    /// The commit of the hub's repository that the files are of.
+    pub fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
+    }
+
+    /// All that decides a feature besides the bytes of the weights' files, the precision and the image.
     pub fn canonical(&self) -> Value {
         let mut value = json!({
             "network": self.network.canonical(),
@@ -142,7 +150,7 @@ impl BackboneSpec {
     /// Reads or draws the weights and puts them where the network is to run.
     ///
     /// # Errors
-    /// Those of [`Device::resolve`]; whatever is wrong with the weights' file, by tensor;
+    /// Those of [`Device::resolve`]; whatever is wrong with the weights' files, by tensor;
     /// [`Error::NoTorch`] without the feature `torch`.
     #[cfg(feature = "torch")]
     pub fn load(&self, device: Device, precision: Precision) -> Result<Box<dyn Backbone>, Error> {
@@ -156,7 +164,7 @@ impl BackboneSpec {
     #[cfg(not(feature = "torch"))]
     pub fn load(&self, _device: Device, _precision: Precision) -> Result<Box<dyn Backbone>, Error> {
         Err(Error::NoTorch {
-            architecture: self.architecture,
+            architecture: self.architecture.clone(),
         })
     }
 }
@@ -164,29 +172,192 @@ impl BackboneSpec {
 /// Rises when the same seed gives other weights.
 const RANDOM_VERSION: u32 = 1;
 
-/// Whether a file's name is one that PyTorch's pickles go by.
-fn is_pickle(path: &Path) -> bool {
-    let is_named = path
-        .extension()
-        .is_some_and(|extension| ["bin", "pth", "pt"].iter().any(|known| extension == *known));
-    is_named && path.is_file()
+/// The folder or the repository that `ckpt` names; `repo` gives that of a plain name.
+fn folder<'a>(
+    ckpt: &str,
+    places: Places<'a>,
+    repo: impl Fn(&str) -> Result<String, Error>,
+) -> Result<Folder<'a>, Error> {
+    if let Some(dir) = ckpt.strip_prefix(LOCAL_DIR) {
+        return Folder::local(places.base_dir.join(dir), places.progress);
+    }
+    let name = match ckpt.strip_prefix(HF_HUB) {
+        Some(name) => name.to_owned(),
+        None => repo(ckpt)?,
+    };
+    Folder::hub(name.parse::<Repo>()?, places)
 }
 
-/// The first pickle in a folder, by name.
-fn first_pickle(dir: &Path) -> Result<Option<PathBuf>, Error> {
-    let mut paths = fs_err::read_dir(dir)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()?;
-    paths.sort();
-    Ok(paths.into_iter().find(|path| is_pickle(path)))
+fn in_timm_folder(folder: &Folder<'_>) -> Result<BackboneSpec, Error> {
+    let path = folder.require("config.json")?;
+    let config = timm::parse(&fs_err::read(&path)?, &path)?;
+    Ok(BackboneSpec {
+        architecture: config.architecture.to_owned(),
+        network: config.network,
+        preprocessing: config.preprocessing,
+        weights: Weights::Files {
+            paths: folder.weights("model.safetensors")?,
+            layout: &layout::TIMM,
+        },
+        revision: folder.revision(),
+    })
+}
+
+fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Error> {
+    let is_plain = !ckpt.starts_with(LOCAL_DIR) && !ckpt.starts_with(HF_HUB);
+    let (architecture, folder, config, file) = if is_plain {
+        let named = open_clip::named(ckpt)?;
+        if named.is_other_activation {
+            places.progress.warn(&format!(
+                "`{ckpt}` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` \
+                 architecture has the other"
+            ));
+        }
+        let folder = Folder::hub(named.repo.parse()?, places)?;
+        let architecture = ckpt.split('/').next().unwrap_or_default().to_owned();
+        (architecture, folder, named.config, named.file)
+    } else {
+        let folder = folder(ckpt, places, |name| Ok(name.to_owned()))?;
+        let (value, path) = folder.json(open_clip::CONFIG)?;
+        let config = open_clip::parse(value, &path)?;
+        (ckpt.to_owned(), folder, config, open_clip::WEIGHTS.to_owned())
+    };
+    let spec = BackboneSpec {
+        architecture,
+        network: config.network,
+        preprocessing: config.preprocessing,
+        weights: Weights::Files {
+            paths: folder.weights(&file)?,
+            layout: config.layout,
+        },
+        revision: folder.revision(),
+    };
+    check_size(&spec)?;
+    Ok(spec)
+}
+
+/// The repository with the weights of a checkpoint that `BioBench` knows by name.
+fn known_repo(family: Family, org: &str, name: &str) -> Result<String, Error> {
+    let known = || biobench::CHECKPOINTS.iter().filter(|row| row.0 == family);
+    if let Some((_, _, repo)) = known().find(|row| row.1 == name) {
+        return Ok((*repo).to_owned());
+    }
+    // AIMv2's checkpoints are named by their repositories.
+    if family == Family::Aimv2 && name.contains('/') {
+        return Ok(name.to_owned());
+    }
+    let nearest = catalog::nearest(name, known().map(|row| row.1));
+    Err(Error::UnknownCheckpoint {
+        ckpt: name.to_owned(),
+        library: match org {
+            "dinov2" => "DINOv2",
+            "dinov3" => "DINOv3",
+            _ => "AIMv2",
+        },
+        nearest: nearest.into_iter().map(str::to_owned).collect(),
+    })
+}
+
+fn in_transformers_folder(
+    folder: &Folder<'_>,
+    family: Option<Family>,
+) -> Result<BackboneSpec, Error> {
+    let (value, path) = folder.json(transformers::CONFIG)?;
+    let mut config = transformers::parse(value, &path)?;
+    let preprocessing = match family {
+        Some(family) if !family.model_types().contains(&config.model_type.as_str()) => {
+            return Err(Error::ConfigValue {
+                path,
+                key: "model_type".to_owned(),
+                found: config.model_type,
+                expected: format!("`{}`", family.model_types().join("` or `")),
+            });
+        }
+        Some(family) => {
+            family.adapt(&mut config.network);
+            family.preprocessing(config.network.img_size)
+        }
+        None => {
+            let (value, path) = folder.json(transformers::PREPROCESSOR)?;
+            transformers::preprocessing(value, &config, &path)?
+        }
+    };
+    transformers::for_images_of(&mut config, preprocessing.size);
+    let spec = BackboneSpec {
+        architecture: format!("{} of {folder}", config.model_type),
+        network: NetworkConfig::Vit(config.network),
+        preprocessing,
+        weights: Weights::Files {
+            paths: folder.weights(transformers::WEIGHTS)?,
+            layout: config.layout,
+        },
+        revision: folder.revision(),
+    };
+    check_size(&spec)?;
+    Ok(spec)
+}
+
+/// Refuses a preprocessing that gives the network images of another size than it takes.
+fn check_size(spec: &BackboneSpec) -> Result<(), Error> {
+    match spec.network.img_size() {
+        Some(takes) if takes != spec.preprocessing.size => Err(Error::ImageSize {
+            architecture: spec.architecture.clone(),
+            takes,
+            given: spec.preprocessing.size,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn random(ckpt: &str) -> Result<BackboneSpec, Error> {
+    let (name, tag) = ckpt
+        .split_once('.')
+        .map_or((ckpt, None), |(name, tag)| (name, Some(tag)));
+    let architecture = catalog::find(name).ok_or_else(|| Error::UnknownArchitecture {
+        place: "`model.ckpt`".to_owned(),
+        name: name.to_owned(),
+        nearest: catalog::nearest(name, catalog::architectures()),
+    })?;
+    let seed = match tag {
+        None => 0,
+        Some(tag) => tag
+            .strip_prefix("seed")
+            .and_then(|seed| seed.parse().ok())
+            .ok_or_else(|| Error::SeedTag {
+                architecture: name.to_owned(),
+                tag: tag.to_owned(),
+            })?,
+    };
+    let preprocessing = architecture.data.preprocessing();
+    Ok(BackboneSpec {
+        architecture: architecture.name.to_owned(),
+        network: architecture
+            .model
+            .network(preprocessing.size, Output::Tokens),
+        preprocessing,
+        weights: Weights::Random { seed },
+        revision: None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn find(org: &str, ckpt: &str, base_dir: &Path) -> Result<BackboneSpec, Error> {
+        let hub = Hub::new(crate::hub::Settings::default());
+        let places = Places {
+            base_dir,
+            hub: &hub,
+            progress: &crate::progress::Silent,
+            allow_code: false,
+            update: false,
+        };
+        BackboneSpec::resolve(org, ckpt, places)
+    }
+
     fn refused(org: &str, ckpt: &str, base_dir: &Path) -> (String, Option<String>) {
-        let error = BackboneSpec::resolve(org, ckpt, base_dir).unwrap_err();
+        let error = find(org, ckpt, base_dir).unwrap_err();
         (error.to_string(), error.hint())
     }
 
@@ -206,9 +377,9 @@ mod tests {
 
     #[test]
     fn random_backbone_is_known_by_name_and_seed() {
-        let resolve = |ckpt: &str| BackboneSpec::resolve("random", ckpt, Path::new("")).unwrap();
+        let resolve = |ckpt: &str| find("random", ckpt, Path::new("")).unwrap();
         let spec = resolve("vit_tiny_patch16_224");
-        assert_eq!((spec.dim(), spec.weights_path()), (192, None));
+        assert_eq!((spec.dim(), spec.weights_paths().len()), (192, 0));
         assert_eq!(spec.preprocessing().size, [224, 224]);
         assert_eq!(spec, resolve("vit_tiny_patch16_224.seed0"));
         let other = resolve("vit_tiny_patch16_224.seed17");
@@ -228,28 +399,20 @@ mod tests {
 
     #[test]
     fn unknown_names_are_refused_with_what_would_do() {
-        let (message, hint) = refused("open-clip", "ViT-B-16/openai", Path::new(""));
-        assert_eq!(
-            message,
-            "`model.org` is `open-clip`, expected `timm` or `random`"
-        );
+        let (message, hint) = refused("openclip", "ViT-B-16/openai", Path::new(""));
+        assert!(message.starts_with("`model.org` is `openclip`, expected `timm`, `open-clip`, "));
         assert!(hint.unwrap().contains("precomputed"));
-        let (message, hint) = refused(
-            "timm",
-            "vit_base_patch16_224.augreg2_in21k_ft_in1k",
-            Path::new(""),
-        );
+        let (message, hint) = refused("open-clip", "ViT-B-16/opnai", Path::new(""));
         assert_eq!(
             message,
-            "`model.ckpt` is `vit_base_patch16_224.augreg2_in21k_ft_in1k`, a checkpoint of the Hugging Face hub, \
-             expected `local-dir:PATH`"
+            "`model.ckpt`: open_clip has no checkpoint `ViT-B-16/opnai`"
         );
-        assert!(
-            hint.unwrap()
-                .starts_with("this version does not download; ")
-        );
-        let (message, _) = refused("random", "resnet50", Path::new(""));
-        assert_eq!(message, "`model.ckpt`: unknown architecture `resnet50`");
+        assert!(hint.unwrap().starts_with("did you mean `ViT-B-16/openai`"));
+        let (message, hint) = refused("dinov2", "dinov2_vitb15", Path::new(""));
+        assert_eq!(message, "`model.ckpt`: DINOv2 has no checkpoint `dinov2_vitb15`");
+        assert!(hint.unwrap().starts_with("did you mean `dinov2_vitb14`"));
+        let (message, _) = refused("random", "resnet51", Path::new(""));
+        assert_eq!(message, "`model.ckpt`: unknown architecture `resnet51`");
     }
 
     #[test]
@@ -260,9 +423,9 @@ mod tests {
             dir.path().file_name().unwrap(),
         );
         let ckpt = format!("local-dir:{}", name.to_str().unwrap());
-        let spec = BackboneSpec::resolve("timm", &ckpt, base).unwrap();
+        let spec = find("timm", &ckpt, base).unwrap();
         assert_eq!(
-            spec.weights_path().unwrap(),
+            spec.weights_paths()[0],
             dir.path().join("model.safetensors")
         );
         assert!(!spec.canonical().to_string().contains("safetensors"));
@@ -275,10 +438,7 @@ mod tests {
         let (message, hint) = refused("timm", "local-dir:", dir.path());
         assert_eq!(
             message,
-            format!(
-                "{}/: no `model.safetensors` in this folder",
-                dir.path().display()
-            )
+            format!("{}/: no `model.safetensors` here", dir.path().display())
         );
         assert!(hint.is_some());
         let (message, _) = refused("timm", "local-dir:nowhere", dir.path());

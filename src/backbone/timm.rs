@@ -7,25 +7,71 @@
 //! arguments of `VisionTransformer`, timm 1.0. Unlike timm, which resizes positions to `img_size`, nothing is
 //! resized here, and a setting that would change a feature is refused rather than ignored.
 
+pub(super) mod eva;
+mod pretrained_cfg;
+pub(super) mod vit;
+pub(super) mod vit_rows;
+
 use std::path::Path;
 
 use serde_json::Value;
 
+use self::pretrained_cfg::{PretrainedCfg, as_pool};
+pub(super) use self::vit::GlobalPool;
 use super::catalog;
 use super::error::Error;
-use super::fields::{
-    FLAG, Fields, SIZE, as_count, as_ratio, as_sides, as_size, as_square, as_string, quoted,
-};
-use super::pretrained_cfg::{POOLS, PretrainedCfg, as_pool};
-use super::vit_config::VitConfig;
+use super::fields::{Fields, as_string, quoted};
+use super::network::NetworkConfig;
+use super::vit::{Mlp, Pool, Projection};
 use crate::image::Preprocessing;
 
 /// What a `config.json` describes.
 #[derive(Debug, PartialEq)]
 pub(super) struct Config {
     pub(super) architecture: &'static str,
-    pub(super) vit: VitConfig,
+    pub(super) network: NetworkConfig,
     pub(super) preprocessing: Preprocessing,
+}
+
+/// What is wanted of a model of timm's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// `forward_features`, and of it what BioBench takes: the first token if there are any before the patches, else
+    /// the maximum.
+    ///
+    /// Source: `biobench.third_party_models.Timm.img_encode`.
+    Tokens,
+    /// `forward`: pooled as the model says, then the classifier's linear layer, if it has one.
+    Classifier {
+        /// Outputs of the linear layer.
+        dim: Option<usize>,
+    },
+}
+
+impl Output {
+    /// What becomes of tokens, the first `n_prefix` of which are no patches.
+    fn pool(self, pool: GlobalPool, n_prefix: usize, num_heads: usize, mlp: Mlp) -> Pool {
+        match (self, pool) {
+            (Self::Classifier { .. }, GlobalPool::Map) => Pool::Map { num_heads, mlp },
+            (Self::Classifier { .. }, GlobalPool::Avg) => Pool::Mean,
+            (Self::Classifier { .. }, GlobalPool::Token) => Pool::First,
+            // Others are refused before they come here.
+            (Self::Tokens, _) | (Self::Classifier { .. }, GlobalPool::None | GlobalPool::Other) => {
+                if n_prefix > 0 {
+                    Pool::First
+                } else {
+                    Pool::Max
+                }
+            }
+        }
+    }
+
+    fn projection(self) -> Option<Projection> {
+        match self {
+            Self::Tokens => None,
+            Self::Classifier { dim } => dim.map(|dim| Projection { dim, bias: true }),
+        }
+    }
 }
 
 /// Fields beside the architecture, its arguments and the preprocessing: labels and sizes of the classifier.
@@ -49,6 +95,10 @@ const ARGS_WITHOUT_EFFECT: &[&str] = &[
     "weight_init",
     "fix_init",
     "pool_include_prefix",
+    "head_init_scale",
+    "rope_shift_coords",
+    "rope_jitter_coords",
+    "rope_rescale_coords",
 ];
 
 /// Reads a `config.json`; `path` is for messages.
@@ -77,123 +127,37 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
 
     let architecture = catalog::find(&name).ok_or_else(|| Error::UnknownArchitecture {
         place: path.display().to_string(),
-        nearest: catalog::nearest(&name),
+        nearest: catalog::nearest(&name, catalog::architectures()),
         name,
     })?;
-    let mut vit = architecture.vit;
-    vit.global_pool = data.global_pool.unwrap_or(vit.global_pool);
-    if data.fixed_input_size {
-        vit.img_size = data.size;
-    }
-    if let Some(args) = args {
-        override_config(&mut vit, &mut data, args)?;
+    let mut model = architecture.model;
+    if let (Some(pool), Some(given)) = (model.global_pool(), data.global_pool) {
+        *pool = given;
     }
     if data.fixed_input_size {
-        data.size = vit.img_size;
+        model.set_img_size(data.size);
     }
-    check(&vit, &data, repeated_pool, path)?;
+    if let Some(mut args) = args {
+        model.override_args(&mut args)?;
+        args.drop_all(ARGS_WITHOUT_EFFECT);
+        args.finish()?;
+    }
+    if let Some(size) = model.img_size()
+        && data.fixed_input_size
+    {
+        data.size = size;
+    }
+    check(&mut model, &data, repeated_pool, path)?;
     Ok(Config {
         architecture: architecture.name,
-        vit,
+        network: model.network(data.size, Output::Tokens),
         preprocessing: data.preprocessing(),
     })
 }
 
-/// Replaces an architecture's arguments by the checkpoint's.
-fn override_config(
-    vit: &mut VitConfig,
-    data: &mut PretrainedCfg,
-    mut args: Fields<'_>,
-) -> Result<(), Error> {
-    args.set(&mut vit.img_size, "img_size", "a size in pixels", as_sides)?;
-    args.set(
-        &mut vit.patch_size,
-        "patch_size",
-        "a size in pixels",
-        as_square,
-    )?;
-    args.set(&mut vit.embed_dim, "embed_dim", SIZE, as_size)?;
-    args.set(&mut vit.depth, "depth", SIZE, as_size)?;
-    args.set(&mut vit.num_heads, "num_heads", SIZE, as_size)?;
-    args.set(
-        &mut vit.mlp_ratio,
-        "mlp_ratio",
-        "a positive number",
-        as_ratio,
-    )?;
-    args.set(&mut vit.qkv_bias, "qkv_bias", FLAG, Value::as_bool)?;
-    args.set(
-        &mut vit.layer_scale,
-        "init_values",
-        "a number or `null`",
-        as_init_values,
-    )?;
-    args.set(&mut vit.class_token, "class_token", FLAG, Value::as_bool)?;
-    args.set(&mut vit.reg_tokens, "reg_tokens", "a number", as_count)?;
-    args.set(
-        &mut vit.no_embed_class,
-        "no_embed_class",
-        FLAG,
-        Value::as_bool,
-    )?;
-    args.set(&mut vit.pre_norm, "pre_norm", FLAG, Value::as_bool)?;
-    args.set(&mut vit.final_norm, "final_norm", FLAG, Value::as_bool)?;
-    args.set(
-        &mut vit.fc_norm,
-        "fc_norm",
-        "`true`, `false` or `null`",
-        |value| {
-            if value.is_null() {
-                Some(None)
-            } else {
-                value.as_bool().map(Some)
-            }
-        },
-    )?;
-    args.set(&mut vit.global_pool, "global_pool", POOLS, as_pool)?;
-    let mut is_dynamic = false;
-    args.set(&mut is_dynamic, "dynamic_img_size", FLAG, Value::as_bool)?;
-    data.fixed_input_size &= !is_dynamic;
-    refuse_other_networks(&mut args)?;
-    args.drop_all(ARGS_WITHOUT_EFFECT);
-    args.finish()
-}
-
-/// Refuses arguments that ask for anything but the network that is written in `vit.rs`.
-fn refuse_other_networks(args: &mut Fields<'_>) -> Result<(), Error> {
-    args.only("in_chans", "`3`", |value| value.as_u64() == Some(3))?;
-    args.only("pos_embed", "`learn`", |value| value == "learn")?;
-    args.only("proj_bias", "`true`", |value| value.as_bool() == Some(true))?;
-    for key in [
-        "qk_norm",
-        "scale_attn_norm",
-        "scale_mlp_norm",
-        "dynamic_img_pad",
-        "use_naflex",
-    ] {
-        args.only(key, "`false`", |value| {
-            value.is_null() || value.as_bool() == Some(false)
-        })?;
-    }
-    args.only("act_layer", "`gelu`", |value| {
-        value.is_null() || value == "gelu"
-    })?;
-    for key in [
-        "norm_layer",
-        "embed_norm_layer",
-        "mlp_layer",
-        "attn_layer",
-        "embed_layer",
-        "block_fn",
-    ] {
-        args.only(key, "timm's default", Value::is_null)?;
-    }
-    Ok(())
-}
-
 /// Refuses a file whose settings contradict each other.
 fn check(
-    vit: &VitConfig,
+    model: &mut catalog::Model,
     data: &PretrainedCfg,
     repeated_pool: Option<Value>,
     path: &Path,
@@ -206,16 +170,12 @@ fn check(
             expected,
         })
     };
-    let [height, width] = vit.img_size;
-    if !vit.embed_dim.is_multiple_of(vit.num_heads) {
-        let expected = format!("a divisor of the width, {}", vit.embed_dim);
-        return wrong("num_heads", vit.num_heads.to_string(), expected);
+    if let Some((key, found, expected)) = model.contradiction() {
+        return wrong(key, found, expected);
     }
-    if vit.n_patches() == 0 {
-        let expected = format!("no more than the image's {height} × {width}");
-        return wrong("patch_size", vit.patch_size.to_string(), expected);
-    }
-    if data.size != vit.img_size {
+    if let Some(size @ [height, width]) = model.img_size()
+        && data.size != size
+    {
         let found = format!("[3, {}, {}]", data.size[0], data.size[1]);
         return wrong(
             "input_size",
@@ -223,9 +183,9 @@ fn check(
             format!("[3, {height}, {width}], what the network takes"),
         );
     }
-    match repeated_pool {
+    match (repeated_pool, model.global_pool()) {
         // Written by timm beside the arguments, which decide.
-        Some(value) if as_pool(&value) != Some(vit.global_pool) => wrong(
+        (Some(value), Some(pool)) if as_pool(&value) != Some(*pool) => wrong(
             "global_pool",
             quoted(&value),
             "what `model_args` and the architecture say".to_owned(),
@@ -234,20 +194,11 @@ fn check(
     }
 }
 
-/// Whether there is a `LayerScale`; timm makes none for 0.
-fn as_init_values(value: &Value) -> Option<bool> {
-    if value.is_null() {
-        Some(false)
-    } else {
-        value.as_f64().map(|value| value != 0.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::vit_config::{Feature, FinalNorm};
+    use super::super::vit::{FinalNorm, Positions, PrefixPositions, VitConfig};
     use super::*;
     use crate::image::{Interpolation, TimmCrop};
 
@@ -257,6 +208,13 @@ mod tests {
 
     fn message(config: &Value) -> String {
         read(config).unwrap_err().to_string()
+    }
+
+    fn vit(config: &Config) -> &VitConfig {
+        match &config.network {
+            NetworkConfig::Vit(vit) => vit,
+            network => panic!("{network:?}"),
+        }
     }
 
     /// As timm writes it for one of its own checkpoints.
@@ -294,8 +252,8 @@ mod tests {
     fn published_config_is_the_catalog_s_row() {
         let config = read(&published()).unwrap();
         let row = catalog::find("vit_base_patch16_224").unwrap();
-        assert_eq!(config.vit, row.vit);
-        assert_eq!(config.preprocessing, row.preprocessing());
+        assert_eq!(config.network, row.model.network([224, 224], Output::Tokens));
+        assert_eq!(config.preprocessing, row.data.preprocessing());
     }
 
     #[test]
@@ -328,15 +286,15 @@ mod tests {
         config["pretrained_cfg"]["input_size"] = json!([3, 384, 384]);
         config["pretrained_cfg"]["crop_pct"] = json!(1.0);
         let config = read(&config).unwrap();
-        assert_eq!(config.vit.img_size, [384, 384]);
-        assert_eq!(config.vit.n_patches(), 24 * 24);
+        assert_eq!(vit(&config).img_size, [384, 384]);
+        assert_eq!(vit(&config).grid(), [24, 24]);
         assert_eq!(config.preprocessing.size, [384, 384]);
     }
 
     #[test]
     fn img_size_overrules_input_size() {
         let config = read(&with_args(json!({ "img_size": [192, 256] }))).unwrap();
-        assert_eq!(config.vit.n_patches(), 12 * 16);
+        assert_eq!(vit(&config).grid(), [12, 16]);
         assert_eq!(config.preprocessing.size, [192, 256]);
     }
 
@@ -357,49 +315,43 @@ mod tests {
             "norm_layer": null,
         })))
         .unwrap();
-        let vit = config.vit;
+        let vit = vit(&config);
         assert_eq!(
             (vit.patch_size, vit.embed_dim, vit.depth, vit.num_heads),
             (32, 96, 3, 4)
         );
         assert_eq!(
-            (vit.mlp_dim(), vit.qkv_bias, vit.layer_scale),
+            (vit.mlp.hidden, vit.qkv_bias, vit.layer_scale),
             (240, false, true)
         );
-        assert_eq!((vit.n_prefix_tokens(), vit.n_patches()), (5, 49));
-        assert!(vit.no_embed_class);
+        assert_eq!((vit.n_prefix_tokens(), vit.grid()), (5, [7, 7]));
+        assert!(matches!(
+            vit.positions,
+            Some(Positions::Learned {
+                prefix: PrefixPositions::None,
+                ..
+            })
+        ));
     }
 
     #[test]
     fn pooling_decides_norm_and_feature() {
-        let vit = |args: Value, pool: &str| {
+        let pooled = |args: Value, pool: &str| {
             let mut config = with_args(args);
             config["global_pool"] = json!(pool);
-            read(&config).unwrap().vit
+            let vit = *vit(&read(&config).unwrap());
+            (vit.final_norm, vit.pool)
         };
-        let pooled = vit(json!({ "global_pool": "avg" }), "avg");
         assert_eq!(
-            (pooled.final_norm(), pooled.feature()),
-            (FinalNorm::Classifier, Feature::First)
+            pooled(json!({ "global_pool": "avg" }), "avg"),
+            (FinalNorm::None, Pool::First)
         );
-        let normed = vit(
-            json!({ "global_pool": "avg", "fc_norm": false, "class_token": false }),
-            "avg",
-        );
-        assert_eq!(
-            (normed.final_norm(), normed.feature()),
-            (FinalNorm::Tokens, Feature::Max)
-        );
-        let registers = vit(
-            json!({ "global_pool": "max", "class_token": false, "reg_tokens": 1 }),
-            "max",
-        );
-        assert_eq!(
-            (registers.final_norm(), registers.feature()),
-            (FinalNorm::Classifier, Feature::First)
-        );
-        let none = vit(json!({ "final_norm": false }), "token");
-        assert_eq!(none.final_norm(), FinalNorm::None);
+        let args = json!({ "global_pool": "avg", "fc_norm": false, "class_token": false });
+        assert_eq!(pooled(args, "avg"), (FinalNorm::Tokens, Pool::Max));
+        let args = json!({ "global_pool": "max", "class_token": false, "reg_tokens": 1 });
+        assert_eq!(pooled(args, "max"), (FinalNorm::None, Pool::First));
+        let args = json!({ "final_norm": false });
+        assert_eq!(pooled(args, "token").0, FinalNorm::None);
     }
 
     #[test]
@@ -420,12 +372,12 @@ mod tests {
     fn other_networks_are_refused_by_argument() {
         let cases = [
             (
-                json!({ "qk_norm": true }),
-                "`model_args.qk_norm` is `true`, only `false` is supported",
+                json!({ "scale_attn_norm": true }),
+                "`model_args.scale_attn_norm` is `true`, only `false` is supported",
             ),
             (
-                json!({ "act_layer": "quick_gelu" }),
-                "`model_args.act_layer` is `quick_gelu`, only `gelu` is supported",
+                json!({ "act_layer": "relu" }),
+                "`model_args.act_layer` is `relu`, only `gelu`, `gelu_tanh` or `quick_gelu` is supported",
             ),
             (
                 json!({ "in_chans": 1 }),
@@ -489,8 +441,8 @@ mod tests {
                 "`model_args.mlp_ratio` is `-1`, expected a positive number",
             ),
             (
-                json!({ "global_pool": "map" }),
-                "`model_args.global_pool` is `map`, expected `token`, `avg`, `avgmax`, `max` or ``",
+                json!({ "global_pool": "prr" }),
+                "`model_args.global_pool` is `prr`, expected `token`, `avg`, `avgmax`, `max`, `map` or ``",
             ),
             (json!([1]), "`model_args` is `[1]`, expected an object"),
         ];

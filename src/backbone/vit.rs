@@ -1,164 +1,298 @@
-//! The Vision Transformer.
+//! What decides which tensors a Vision Transformer has and what it computes: one core for all families.
+//!
+//! The published files of timm, `open_clip`, transformers and Apple are read into this core by their
+//! [`super::layout::Layout`]s; tensors have the names of timm's `VisionTransformer` here.
 //!
 //! Dosovitskiy et al., "An Image is Worth 16x16 Words", 2021, <https://arxiv.org/abs/2010.11929>; LayerScale:
 //! Touvron et al., 2021, <https://arxiv.org/abs/2103.17239>; registers: Darcet et al., 2024,
-//! <https://arxiv.org/abs/2309.16588>.
-//!
-//! Source: `timm.models.vision_transformer`, timm 1.0.
+//! <https://arxiv.org/abs/2309.16588>; SwiGLU: Shazeer, 2020, <https://arxiv.org/abs/2002.05202>; rotary
+//! positions: Su et al., 2021, <https://arxiv.org/abs/2104.09864>.
 
-use tch::{TchError, Tensor};
+#[cfg(feature = "torch")]
+mod attention;
+#[cfg(feature = "torch")]
+mod network;
+#[cfg(feature = "torch")]
+mod pool;
+#[cfg(feature = "torch")]
+mod positions;
 
-use super::error::Error;
-use super::extractor::Network;
-use super::layers::{Attention, LayerNorm, LayerScale, Loader, Mlp, PatchEmbed};
-use super::libtorch::Parameter;
-use super::vit_config::{Feature, FinalNorm, VitConfig};
-use super::weights::Init;
+use serde::Serialize;
+use serde_json::{Value, json};
 
-/// One layer: tokens exchange what they hold, then each is transformed by itself.
-struct Block {
-    norm1: LayerNorm,
-    attn: Attention,
-    ls1: Option<LayerScale>,
-    norm2: LayerNorm,
-    mlp: Mlp,
-    ls2: Option<LayerScale>,
+/// A Vision Transformer whose blocks normalise first.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says whether a tensor is there"
+)]
+pub(super) struct VitConfig {
+    /// `[h, w]` in pixels.
+    pub(super) img_size: [usize; 2],
+    /// Side of a patch in pixels.
+    pub(super) patch_size: usize,
+    /// Width of a token.
+    pub(super) embed_dim: usize,
+    /// Number of blocks.
+    pub(super) depth: usize,
+    /// Number of attention heads.
+    pub(super) num_heads: usize,
+    /// A block's second half.
+    pub(super) mlp: Mlp,
+    /// Every norm but those of heads.
+    pub(super) norm: Norm,
+    /// Whether the projection to queries, keys and values has a bias.
+    pub(super) qkv_bias: bool,
+    /// Whether the projection behind the attention has a bias.
+    pub(super) proj_bias: bool,
+    /// Whether queries and keys are normalised, head by head.
+    pub(super) qk_norm: bool,
+    /// Whether both branches of a block are scaled by a learned vector.
+    pub(super) layer_scale: bool,
+    /// Whether the first token is a class token.
+    pub(super) class_token: bool,
+    /// Number of register tokens, behind the class token.
+    pub(super) reg_tokens: usize,
+    /// What is added to tokens to say where they are.
+    pub(super) positions: Option<Positions>,
+    /// How queries and keys are turned to say where they are.
+    pub(super) rope: Option<Rope>,
+    /// Whether the projection of patches has a bias.
+    pub(super) patch_bias: bool,
+    /// Whether patches are normalised before positions are added.
+    pub(super) patch_norm: bool,
+    /// Whether tokens are normalised before the first block, as in CLIP.
+    pub(super) pre_norm: bool,
+    /// Which norm follows the last block.
+    pub(super) final_norm: FinalNorm,
+    /// What becomes of the tokens.
+    pub(super) pool: Pool,
+    /// The last linear layer.
+    pub(super) projection: Option<Projection>,
 }
 
-impl Block {
-    fn load(loader: &mut Loader<'_>, prefix: &str, config: &VitConfig) -> Result<Self, Error> {
-        let (dim, eps) = (config.embed_dim, config.norm_eps);
-        let layer_scale = |loader: &mut Loader<'_>, name: &str| {
-            config
-                .layer_scale
-                .then(|| LayerScale::load(loader, &format!("{prefix}.{name}"), dim))
-                .transpose()
+/// A block's second half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Mlp {
+    /// Width between its two layers.
+    pub(super) hidden: usize,
+    /// What happens between them.
+    pub(super) activation: Activation,
+    /// Whether both have biases.
+    pub(super) bias: bool,
+}
+
+/// What happens between the two layers of an MLP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Activation {
+    /// x Φ(x).
+    Gelu,
+    /// The approximation of GELU by tanh.
+    GeluTanh,
+    /// x σ(1.702 x).
+    QuickGelu,
+    /// The first layer is twice as wide: silu of its first half times its second half.
+    SwiGlu,
+}
+
+/// A norm over a token.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(super) struct Norm {
+    pub(super) kind: NormKind,
+    /// Added to the variance, or to the mean of squares.
+    pub(super) eps: f64,
+}
+
+/// How a token is normalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum NormKind {
+    /// To mean 0 and variance 1, then scaled and shifted.
+    Layer,
+    /// To a mean square of 1, then scaled.
+    Rms,
+}
+
+/// What is added to tokens to say where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Positions {
+    /// Learned vectors.
+    Learned {
+        /// Which tokens before the patches have one.
+        prefix: PrefixPositions,
+        /// `[h, w]` of the stored grid in patches.
+        grid: [usize; 2],
+        /// How they are made to fit another grid.
+        resample: Resample,
+    },
+    /// Sines and cosines of a patch's column, then those of its row: a quarter of the width each.
+    ///
+    /// Source: `transformers.models.aimv2.modeling_aimv2.Aimv2VisionEmbeddings`, native resolution.
+    SinCos,
+}
+
+/// Which tokens before the patches have a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PrefixPositions {
+    None,
+    /// The class token, not the registers.
+    Class,
+    All,
+}
+
+/// How learned positions are made to fit another grid than theirs; on their own grid they stay as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Resample {
+    /// Not at all: there is no other grid.
+    Exact,
+    /// By bicubic interpolation to the size of the grid.
+    Bicubic { antialias: bool },
+    /// By bicubic interpolation, scaled by (new + `offset`) / old, as DINOv2 does.
+    BicubicScaled { offset: f64 },
+}
+
+/// How queries and keys are turned, by the row and the column of their patch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Rope {
+    /// Coordinates of patches' centres from -1 to 1; the first half of a head is paired with the second.
+    ///
+    /// Source: DINOv3's `RopePositionEmbedding`, with periods in f32.
+    Centered {
+        /// The longest period is nearly this.
+        base: f64,
+    },
+    /// Rows and columns counted from `offset`, scaled to a reference grid; neighbours are paired.
+    ///
+    /// Source: `timm.layers.RotaryEmbeddingCat`.
+    Counted {
+        temperature: f64,
+        /// Of the first row and column.
+        offset: f64,
+        /// `[h, w]` of the grid that the model was trained on.
+        reference: Option<[usize; 2]>,
+        /// Whether columns come before rows (`grid_indexing = "xy"`).
+        columns_first: bool,
+    },
+}
+
+/// Which norm follows the last block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FinalNorm {
+    None,
+    /// `norm`, over every token.
+    Tokens,
+    /// `fc_norm`, over what the pooling gives.
+    Pooled,
+}
+
+/// What becomes of the tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Pool {
+    /// The first token.
+    First,
+    /// The maximum over tokens, per channel.
+    Max,
+    /// The mean over patches.
+    Mean,
+    /// Attention of a learned query to all tokens, then a norm and an MLP.
+    ///
+    /// Source: `timm.layers.AttentionPoolLatent`; Zhai et al., 2022, <https://arxiv.org/abs/2106.04560>.
+    Map {
+        num_heads: usize,
+        mlp: Mlp,
+    },
+    /// Attention of a learned query to all tokens, without an MLP.
+    ///
+    /// Source: `transformers.models.aimv2.modeling_aimv2.Aimv2AttentionPoolingHead`.
+    Aim { num_heads: usize },
+}
+
+/// The last linear layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Projection {
+    pub(super) dim: usize,
+    pub(super) bias: bool,
+}
+
+impl VitConfig {
+    /// Number of features per image.
+    pub(super) fn dim(&self) -> usize {
+        self.projection
+            .map_or(self.embed_dim, |projection| projection.dim)
+    }
+
+    /// `[h, w]` in patches: an incomplete one at the right or lower border is left out.
+    pub(super) fn grid(&self) -> [usize; 2] {
+        self.img_size.map(|side| side / self.patch_size)
+    }
+
+    /// Tokens before the patches.
+    pub(super) fn n_prefix_tokens(&self) -> usize {
+        usize::from(self.class_token) + self.reg_tokens
+    }
+
+    /// All that decides a feature besides the weights.
+    pub(super) fn canonical(&self) -> Value {
+        json!({ "family": "vit", "vit": self })
+    }
+}
+
+#[cfg(feature = "torch")]
+pub(super) fn load(
+    loader: &mut super::layers::Loader<'_>,
+    config: &VitConfig,
+) -> Result<Box<dyn super::extractor::Network>, super::error::Error> {
+    Ok(Box::new(network::VisionTransformer::load(loader, config)?))
+}
+
+/// What a checkpoint's tensors are held against.
+#[cfg(feature = "torch")]
+impl VitConfig {
+    /// Tokens before the patches that have a position.
+    pub(super) fn n_prefix_positions(&self, prefix: PrefixPositions) -> usize {
+        match prefix {
+            PrefixPositions::None => 0,
+            PrefixPositions::Class => usize::from(self.class_token),
+            PrefixPositions::All => self.n_prefix_tokens(),
+        }
+    }
+
+    /// Whether a checkpoint whose tensors have the shapes that `shape` gives can be of this architecture.
+    ///
+    /// Looks at the tensors in which timm's architectures differ; the number of heads leaves no trace.
+    pub(super) fn fits<'a>(&self, shape: impl Fn(&str) -> Option<&'a [usize]>) -> bool {
+        let has = |name: &str, expected: &[usize]| shape(name) == Some(expected);
+        let is_there = |name: &str, expected: bool| shape(name).is_some() == expected;
+        let (width, patch) = (self.embed_dim, self.patch_size);
+        let last = self.depth.saturating_sub(1);
+        let has_positions = match self.positions {
+            Some(Positions::Learned { prefix, grid, .. }) => {
+                let n = self.n_prefix_positions(prefix) + grid.iter().product::<usize>();
+                has("pos_embed", &[1, n, width])
+            }
+            Some(Positions::SinCos) | None => is_there("pos_embed", false),
         };
-        Ok(Self {
-            norm1: LayerNorm::load(loader, &format!("{prefix}.norm1"), dim, eps)?,
-            attn: Attention::load(
-                loader,
-                &format!("{prefix}.attn"),
-                dim,
-                config.num_heads,
-                config.qkv_bias,
-            )?,
-            ls1: layer_scale(loader, "ls1")?,
-            norm2: LayerNorm::load(loader, &format!("{prefix}.norm2"), dim, eps)?,
-            mlp: Mlp::load(loader, &format!("{prefix}.mlp"), dim, config.mlp_dim())?,
-            ls2: layer_scale(loader, "ls2")?,
-        })
-    }
-
-    /// `x`: `[b, t, d]`.
-    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let attended = self.attn.forward(&self.norm1.forward(x)?)?;
-        let x = x.f_add(&scaled(attended, self.ls1.as_ref())?)?;
-        let transformed = self.mlp.forward(&self.norm2.forward(&x)?)?;
-        x.f_add(&scaled(transformed, self.ls2.as_ref())?) // [b, t, d]
-    }
-}
-
-fn scaled(x: Tensor, scale: Option<&LayerScale>) -> Result<Tensor, TchError> {
-    match scale {
-        Some(scale) => scale.forward(&x),
-        None => Ok(x),
-    }
-}
-
-/// A Vision Transformer without its classifier.
-pub(super) struct VisionTransformer {
-    patch_embed: PatchEmbed,
-    cls_token: Option<Parameter>,
-    reg_token: Option<Parameter>,
-    pos_embed: Parameter,
-    norm_pre: Option<LayerNorm>,
-    blocks: Vec<Block>,
-    norm: Option<LayerNorm>,
-    no_embed_class: bool,
-    feature: Feature,
-}
-
-impl VisionTransformer {
-    pub(super) fn load(loader: &mut Loader<'_>, config: &VitConfig) -> Result<Self, Error> {
-        let (dim, eps) = (config.embed_dim, config.norm_eps);
-        let token = Init::Zeros;
-        let positions = Init::Uniform { std: 0.02 };
-        Ok(Self {
-            patch_embed: PatchEmbed::load(
-                loader,
-                "patch_embed",
-                config.patch_size,
-                dim,
-                !config.pre_norm,
-            )?,
-            cls_token: config
-                .class_token
-                .then(|| loader.f32("cls_token", &[1, 1, dim], token))
-                .transpose()?,
-            reg_token: (config.reg_tokens > 0)
-                .then(|| loader.f32("reg_token", &[1, config.reg_tokens, dim], token))
-                .transpose()?,
-            pos_embed: loader.f32("pos_embed", &[1, config.n_positions(), dim], positions)?,
-            norm_pre: config
-                .pre_norm
-                .then(|| LayerNorm::load(loader, "norm_pre", dim, eps))
-                .transpose()?,
-            blocks: (0..config.depth)
-                .map(|depth| Block::load(loader, &format!("blocks.{depth}"), config))
-                .collect::<Result<_, _>>()?,
-            norm: (config.final_norm() == FinalNorm::Tokens)
-                .then(|| LayerNorm::load(loader, "norm", dim, eps))
-                .transpose()?,
-            no_embed_class: config.no_embed_class,
-            feature: config.feature(),
-        })
-    }
-
-    /// `images`: `[b, 3, h, w]`.
-    fn embed(&self, images: &Tensor) -> Result<Tensor, TchError> {
-        let patches = self.patch_embed.forward(images)?; // [b, h/p·w/p, d]
-        let x = if self.no_embed_class {
-            self.with_prefix(patches.f_add(&self.pos_embed)?)?
-        } else {
-            self.with_prefix(patches)?.f_add(&self.pos_embed)?
-        }; // [b, t, d]
-        match &self.norm_pre {
-            Some(norm) => norm.forward(&x),
-            None => Ok(x),
-        }
-    }
-
-    /// Puts class and register tokens before `patches`, `[b, h/p·w/p, d]`.
-    fn with_prefix(&self, patches: Tensor) -> Result<Tensor, TchError> {
-        let (b, _, d) = patches.size3()?;
-        let mut parts = Vec::new();
-        for prefix in [&self.cls_token, &self.reg_token].into_iter().flatten() {
-            parts.push(prefix.f_expand([b, -1, d], false)?);
-        }
-        parts.push(patches);
-        Tensor::f_cat(&parts, 1) // [b, t, d]
-    }
-
-    /// `images`: `[b, 3, h, w]`. Every token after the last norm.
-    fn tokens(&self, images: &Tensor) -> Result<Tensor, TchError> {
-        let mut x = self.embed(images)?; // [b, t, d]
-        for block in &self.blocks {
-            x = block.forward(&x)?;
-        }
-        match &self.norm {
-            Some(norm) => norm.forward(&x),
-            None => Ok(x),
-        }
-    }
-}
-
-impl Network for VisionTransformer {
-    fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
-        let tokens = self.tokens(images)?; // [b, t, d]
-        match self.feature {
-            Feature::First => tokens.f_select(1, 0),   // [b, d]
-            Feature::Max => tokens.f_amax([1], false), // [b, d]
-        }
+        let rows = match self.mlp.activation {
+            Activation::SwiGlu => 2 * self.mlp.hidden,
+            _ => self.mlp.hidden,
+        };
+        has_positions
+            && has("patch_embed.proj.weight", &[width, 3, patch, patch])
+            && has(&format!("blocks.{last}.mlp.fc1.weight"), &[rows, width])
+            && is_there(&format!("blocks.{}.norm1.weight", self.depth), false)
+            && is_there("blocks.0.attn.qkv.bias", self.qkv_bias)
+            && is_there("blocks.0.attn.q_norm.weight", self.qk_norm)
+            && is_there("blocks.0.ls1.gamma", self.layer_scale)
+            && is_there("cls_token", self.class_token)
+            && is_there("reg_token", self.reg_tokens > 0)
+            && is_there("norm_pre.weight", self.pre_norm)
+            && is_there("norm.weight", self.final_norm == FinalNorm::Tokens)
     }
 }

@@ -1,15 +1,19 @@
 //! Strict loader of safetensors files: every tensor of the network, and no other.
 //!
-//! A network asks for its tensors one by one, by name and shape; what is left in the end is surplus.
+//! A network asks for its tensors one by one, by name and shape; what is left in the end is surplus. Files are mapped
+//! into memory: a tensor is read when it is asked for, and no more than one is held twice.
+
+mod mapping;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorView};
 
 use super::catalog;
 use super::error::Error;
+pub(super) use mapping::MappedFiles;
 
 /// Where a network's tensors come from.
 pub(super) trait Source {
@@ -17,6 +21,11 @@ pub(super) trait Source {
     ///
     /// `init` is how it is drawn where it is drawn.
     fn tensor(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>, Error>;
+
+    /// Number of values given so far that are in no file.
+    fn n_filled_in(&self) -> u64 {
+        0
+    }
 }
 
 /// How a tensor of a random network is drawn.
@@ -33,103 +42,95 @@ pub(super) enum Init {
     },
 }
 
-/// Tensors that belong to a checkpoint's classifier, which no feature passes through.
-pub(super) const CLASSIFIER: &[&str] = &["head.weight", "head.bias"];
-
-/// A checkpoint's file, and which of its tensors have not been asked for.
+/// A checkpoint's files, and which of their tensors have not been asked for.
 #[derive(Debug)]
 pub(super) struct Checkpoint<'a> {
-    path: &'a Path,
-    architecture: &'static str,
-    tensors: SafeTensors<'a>,
+    architecture: &'a str,
+    files: Vec<(&'a Path, SafeTensors<'a>)>,
+    /// Which file holds each tensor.
+    holders: BTreeMap<String, usize>,
     unused: BTreeSet<String>,
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Checks a file's header; `path` and `architecture` are for messages.
+    /// Checks the headers of files; `architecture` is for messages.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if the header does not describe the file, to the byte.
+    /// [`Error::Damaged`] if a header does not describe its file, to the byte, or a tensor is in two files.
     pub(super) fn parse(
-        bytes: &'a [u8],
-        path: &'a Path,
-        architecture: &'static str,
+        files: impl IntoIterator<Item = (&'a Path, &'a [u8])>,
+        architecture: &'a str,
     ) -> Result<Self, Error> {
-        let tensors = SafeTensors::deserialize(bytes).map_err(|error| Error::Damaged {
-            path: path.to_owned(),
-            problem: describe(&error, bytes),
-        })?;
-        let unused = tensors.names().into_iter().map(str::to_owned).collect();
-        Ok(Self {
-            path,
+        let mut checkpoint = Self {
             architecture,
-            tensors,
-            unused,
-        })
+            files: Vec::new(),
+            holders: BTreeMap::new(),
+            unused: BTreeSet::new(),
+        };
+        for (path, bytes) in files {
+            let damaged = |problem| Error::Damaged {
+                path: path.to_owned(),
+                problem,
+            };
+            let tensors = SafeTensors::deserialize(bytes)
+                .map_err(|error| damaged(describe(&error, bytes)))?;
+            let place = checkpoint.files.len();
+            for name in tensors.names() {
+                if let Some(other) = checkpoint.holders.insert(name.to_owned(), place) {
+                    let (other, _) = &checkpoint.files[other];
+                    return Err(damaged(format!(
+                        "tensor `{name}` is in `{}`, too",
+                        other.display()
+                    )));
+                }
+            }
+            checkpoint.files.push((path, tensors));
+        }
+        checkpoint.unused = checkpoint.holders.keys().cloned().collect();
+        Ok(checkpoint)
     }
 
-    /// Ends the loading.
+    /// Whether a file has a tensor of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.holders.contains_key(name)
+    }
+
+    /// The values of one tensor, row-major, in f32.
     ///
     /// # Errors
-    /// [`Error::SurplusTensors`] if there are tensors that were not asked for and are not in `passed_over`.
-    pub(super) fn finish(self, passed_over: &[&str]) -> Result<(), Error> {
-        let tensors: Vec<String> = self
-            .unused
-            .iter()
-            .filter(|name| !passed_over.contains(&name.as_str()))
-            .cloned()
-            .collect();
-        if tensors.is_empty() {
-            return Ok(());
-        }
-        let fits = self.fits();
-        let (path, architecture) = (self.path.to_owned(), self.architecture);
-        Err(Error::SurplusTensors {
-            path,
-            tensors,
-            architecture,
-            fits,
-        })
-    }
-
-    /// Another architecture that the file's shapes fit.
-    fn fits(&self) -> Option<&'static str> {
-        let views: BTreeMap<&str, TensorView<'_>> = self.tensors.iter().collect();
-        catalog::fitting(|name| views.get(name).map(TensorView::shape))
-            .filter(|name| *name != self.architecture)
-    }
-}
-
-impl Source for Checkpoint<'_> {
-    fn tensor(&mut self, name: &str, shape: &[usize], _init: Init) -> Result<Vec<f32>, Error> {
-        let path = || self.path.to_owned();
-        let Ok(view) = self.tensors.tensor(name) else {
+    /// Says what is wrong with the tensor: missing, misshapen, of another dtype, not finite.
+    pub(super) fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let view = self.holders.get(name).and_then(|&place| {
+            let (path, tensors) = &self.files[place];
+            Some((*path, tensors.tensor(name).ok()?))
+        });
+        let Some((path, view)) = view else {
             return Err(Error::MissingTensor {
-                path: path(),
+                path: self.path(),
                 tensor: name.to_owned(),
-                architecture: self.architecture,
+                architecture: self.architecture.to_owned(),
                 expected: shape.into(),
                 fits: self.fits(),
             });
         };
         if view.shape() != shape {
             return Err(Error::MisshapenTensor {
-                path: path(),
+                path: path.to_owned(),
                 tensor: name.to_owned(),
                 found: view.shape().into(),
-                architecture: self.architecture,
+                architecture: self.architecture.to_owned(),
                 expected: shape.into(),
                 fits: self.fits(),
             });
         }
         let values = widen(&view).ok_or_else(|| Error::Dtype {
-            path: path(),
+            path: path.to_owned(),
             tensor: name.to_owned(),
             found: view.dtype().to_string(),
         })?;
         if let Some(place) = values.iter().position(|value| !value.is_finite()) {
             return Err(Error::NonFinite {
-                path: path(),
+                path: path.to_owned(),
                 tensor: name.to_owned(),
                 value: values[place],
                 index: unravel(place, shape),
@@ -137,6 +138,45 @@ impl Source for Checkpoint<'_> {
         }
         self.unused.remove(name);
         Ok(values)
+    }
+
+    /// Ends the loading.
+    ///
+    /// # Errors
+    /// [`Error::SurplusTensors`] if there are tensors that were not asked for and are not passed over.
+    pub(super) fn finish(self, is_passed_over: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let tensors: Vec<String> = self
+            .unused
+            .iter()
+            .filter(|name| !is_passed_over(name))
+            .cloned()
+            .collect();
+        if tensors.is_empty() {
+            return Ok(());
+        }
+        Err(Error::SurplusTensors {
+            path: self.path(),
+            tensors,
+            architecture: self.architecture.to_owned(),
+            fits: self.fits(),
+        })
+    }
+
+    /// The file for messages about what is in none, or in any.
+    fn path(&self) -> PathBuf {
+        let first = self.files.first();
+        first.map_or_else(PathBuf::new, |(path, _)| path.to_path_buf())
+    }
+
+    /// Another of timm's architectures that the shapes fit.
+    fn fits(&self) -> Option<&'static str> {
+        let views: BTreeMap<&str, TensorView<'_>> = self
+            .files
+            .iter()
+            .flat_map(|(_, tensors)| tensors.iter())
+            .collect();
+        catalog::fitting(|name| views.get(name).map(TensorView::shape))
+            .filter(|name| *name != self.architecture)
     }
 }
 
@@ -242,7 +282,7 @@ mod tests {
     }
 
     fn parse(bytes: &[u8]) -> Result<Checkpoint<'_>, Error> {
-        Checkpoint::parse(bytes, Path::new("m.safetensors"), "vit")
+        Checkpoint::parse([(Path::new("m.safetensors"), bytes)], "vit")
     }
 
     fn message(bytes: &[u8]) -> String {
@@ -277,14 +317,14 @@ mod tests {
         );
         let bytes = file(&header, &data);
         let mut checkpoint = parse(&bytes).unwrap();
-        let mut read = |name: &str| checkpoint.tensor(name, &[2], Init::Zeros).unwrap();
+        let mut read = |name: &str| checkpoint.read(name, &[2]).unwrap();
         assert_eq!(read("a"), [1.5, -2.0]);
         assert_eq!(read("b"), [f16::from_f32(0.1).to_f32(), -65504.0]);
         assert_eq!(
             read("c"),
             [bf16::from_f32(0.1).to_f32(), bf16::from_f32(-3e38).to_f32()]
         );
-        checkpoint.finish(&[]).unwrap();
+        checkpoint.finish(|_| false).unwrap();
     }
 
     #[test]
@@ -292,7 +332,7 @@ mod tests {
         let bytes = file(&format!("{{{}}}", entry("a", "I64", &[1], [0, 8])), &[0; 8]);
         let error = parse(&bytes)
             .unwrap()
-            .tensor("a", &[1], Init::Zeros)
+            .read("a", &[1])
             .unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -307,7 +347,7 @@ mod tests {
             let bytes = file(&header, &floats(&[0.0, 1.0, 2.0, 3.0, 4.0, value]));
             let error = parse(&bytes)
                 .unwrap()
-                .tensor("a", &[2, 3], Init::Zeros)
+                .read("a", &[2, 3])
                 .unwrap_err();
             let expected = format!(
                 "m.safetensors: tensor `a` holds {name} at [1, 2], expected finite numbers"
@@ -328,10 +368,10 @@ mod tests {
         let message = |used: &[&str]| {
             let mut checkpoint = parse(&bytes).unwrap();
             for name in used {
-                checkpoint.tensor(name, &[1], Init::Zeros).unwrap();
+                checkpoint.read(name, &[1]).unwrap();
             }
             checkpoint
-                .finish(CLASSIFIER)
+                .finish(|name| name.starts_with("head."))
                 .map_err(|error| error.to_string())
         };
         assert_eq!(message(&["a", "b", "c", "d"]), Ok(()));
@@ -409,6 +449,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn tensors_are_found_in_whichever_file_they_are() {
+        let one = file(&format!("{{{}}}", entry("a", "F32", &[1], [0, 4])), &floats(&[1.0]));
+        let two = file(&format!("{{{}}}", entry("b", "F32", &[1], [0, 4])), &floats(&[2.0]));
+        let files = |second| [(Path::new("1.safetensors"), &one[..]), (Path::new("2.safetensors"), second)];
+        let mut checkpoint = Checkpoint::parse(files(&two), "vit").unwrap();
+        assert_eq!(checkpoint.read("b", &[1]).unwrap(), [2.0]);
+        assert_eq!(checkpoint.read("a", &[1]).unwrap(), [1.0]);
+        checkpoint.finish(|_| false).unwrap();
+        let error = Checkpoint::parse(files(&one), "vit").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "2.safetensors: tensor `a` is in `1.safetensors`, too"
+        );
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
@@ -422,7 +478,7 @@ mod tests {
             let place = place % bytes.len();
             bytes[place] = value;
             if let Ok(mut checkpoint) = parse(&bytes) {
-                let _ = checkpoint.tensor("a", &[2, 3], Init::Zeros);
+                let _ = checkpoint.read("a", &[2, 3]);
             }
         }
     }

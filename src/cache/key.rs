@@ -96,6 +96,18 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         blake3::hash(bytes).into()
     }
+
+    /// The digest of several files in their order: that of a single file is its own. `None` for no files.
+    pub fn of_all(files: &[Self]) -> Option<Self> {
+        match files {
+            [] => None,
+            [one] => Some(*one),
+            several => {
+                let joined: Vec<String> = several.iter().map(Self::to_string).collect();
+                Some(Self::of(joined.join("\n").as_bytes()))
+            }
+        }
+    }
 }
 
 /// What a stage is asked to do: everything that decides its output, by name, and the key made of it.

@@ -56,6 +56,7 @@ pub(super) fn exec(
     let cache = args.pipeline.open_cache(&pipeline)?;
     let options = Options {
         provenance: settings::provenance(&pipeline),
+        hub: args.pipeline.hub(),
         ..Options::default()
     };
     let runner = Runner::new(

@@ -5,6 +5,7 @@ mod completions;
 mod console;
 mod data;
 mod features;
+mod models;
 mod plan;
 mod predict;
 mod run;
@@ -45,6 +46,9 @@ enum Command {
     /// Get, check or make a data set.
     #[command(subcommand)]
     Data(data::Command),
+    /// Find, fetch and check the checkpoints of models.
+    #[command(subcommand)]
+    Models(models::Command),
     /// Work with features.
     #[command(subcommand)]
     Features(features::Command),
@@ -96,6 +100,7 @@ impl Command {
             Command::Plan(args) => plan::exec(&args, console, interrupt),
             Command::Predict(args) => predict::exec(&args, console),
             Command::Data(command) => data::exec(command, console, interrupt),
+            Command::Models(command) => models::exec(&command, console),
             Command::Features(command) => features::exec(command, console, interrupt),
             Command::Cache(command) => cache::exec(&command, console),
             Command::Completions(args) => completions::exec(&args, console),

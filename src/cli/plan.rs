@@ -6,6 +6,7 @@ use super::Outcome;
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
 use newt_pipe::error::Error;
+use newt_pipe::hub;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::config::Pipeline;
 use newt_pipe::pipeline::plan::State;
@@ -68,6 +69,10 @@ pub(super) fn exec(
     let options = Options {
         tasks: args.tasks.clone(),
         provenance: settings::provenance(&pipeline),
+        hub: hub::Settings {
+            offline: true,
+            ..args.pipeline.hub()
+        },
         ..Options::default()
     };
     let runner = Runner::new(

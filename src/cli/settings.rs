@@ -12,6 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 
 use newt_pipe::cache::Cache;
 use newt_pipe::error::Error;
+use newt_pipe::hub;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::config::{Pipeline, Source};
 
@@ -31,6 +32,18 @@ pub(super) struct PipelineArgs {
 
     #[command(flatten)]
     cache: CacheArgs,
+
+    #[command(flatten)]
+    hub: HubArgs,
+}
+
+/// Whether the network is used.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct HubArgs {
+    /// Make no network request: take checkpoints from the cache of the Hugging Face hub only
+    /// [default: as `$HF_HUB_OFFLINE` says].
+    #[arg(long)]
+    offline: bool,
 }
 
 /// Where the cache is.
@@ -52,6 +65,11 @@ impl PipelineArgs {
         Ok(Pipeline::load(source, &self.overrides)?)
     }
 
+    /// How the hub is reached.
+    pub(super) fn hub(&self) -> hub::Settings {
+        self.hub.settings()
+    }
+
     /// Opens the cache that flag, environment, pipeline and default agree on.
     pub(super) fn open_cache(&self, pipeline: &Pipeline) -> Result<Cache, Error> {
         Ok(Cache::open(self.cache.dir(pipeline.cache_dir.as_deref()))?)
@@ -69,14 +87,42 @@ impl CacheArgs {
     }
 }
 
+impl HubArgs {
+    /// How the hub is reached: by the variables that its Python library reads.
+    pub(super) fn settings(&self) -> hub::Settings {
+        let home = environment("HF_HOME").unwrap_or_else(|| user_cache_dir().join("huggingface"));
+        let text = |name: &str| environment(name)?.into_os_string().into_string().ok();
+        let is_set = |name: &str| {
+            let value = text(name).unwrap_or_default().to_uppercase();
+            ["1", "ON", "YES", "TRUE"].contains(&value.as_str())
+        };
+        let token_path = environment("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"));
+        let token = text("HF_TOKEN")
+            .or_else(|| text("HUGGING_FACE_HUB_TOKEN"))
+            .or_else(|| fs_err::read_to_string(token_path).ok())
+            .map(|token| token.trim().to_owned())
+            .filter(|token| !token.is_empty());
+        hub::Settings {
+            cache_dir: environment("HF_HUB_CACHE").unwrap_or_else(|| home.join("hub")),
+            endpoint: text("HF_ENDPOINT").unwrap_or_else(|| hub::ENDPOINT.to_owned()),
+            token,
+            offline: self.offline || is_set("HF_HUB_OFFLINE"),
+        }
+    }
+}
+
 /// `$XDG_CACHE_HOME/newt-pipe`, or `~/.cache/newt-pipe`.
 fn default_cache_dir() -> PathBuf {
+    user_cache_dir().join("newt-pipe")
+}
+
+/// `$XDG_CACHE_HOME`, or `~/.cache`.
+fn user_cache_dir() -> PathBuf {
     environment("XDG_CACHE_HOME")
         // The XDG specification: a relative path is to be ignored.
         .filter(|dir| dir.is_absolute())
         .or_else(|| environment("HOME").map(|home| home.join(".cache")))
         .unwrap_or_else(std::env::temp_dir)
-        .join("newt-pipe")
 }
 
 fn environment(name: &str) -> Option<PathBuf> {

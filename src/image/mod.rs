@@ -35,7 +35,7 @@ pub use decode::decode;
 pub use error::Error;
 pub use filter::Interpolation;
 pub use header::{Header, MAX_PIXELS, check};
-pub use preprocess::{OpenClipResize, Preprocessing, ResizeMode, TimmCrop};
+pub use preprocess::{CropRounding, OpenClipResize, Preprocessing, ResizeMode, TimmCrop};
 pub use resize::{Region, resize, resize_region};
 
 /// An 8-bit RGB image.

@@ -15,6 +15,8 @@ pub struct Preprocessing {
     pub resize: ResizeMode,
     /// How the resized pixels are made.
     pub interpolation: Interpolation,
+    /// Where the centre is cut out when it cannot lie in the middle.
+    pub crop: CropRounding,
     /// Per channel, subtracted.
     pub mean: [f32; 3],
     /// Per channel, divided by, after the subtraction.
@@ -56,6 +58,20 @@ pub enum ResizeMode {
         /// `[h, w]` in pixels.
         size: [usize; 2],
     },
+}
+
+/// Where a centre is cut out when an odd number of pixels is left over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CropRounding {
+    /// Half of the rest, rounded to the nearest even number of pixels, as Python's `round`.
+    ///
+    /// Source: `center_crop` of torchvision, `center_crop_or_pad` of timm and `open_clip`.
+    HalfToEven,
+    /// Half of the rest, rounded down.
+    ///
+    /// Source: `transformers.image_transforms.center_crop`.
+    Down,
 }
 
 /// timm's `crop_mode`.
@@ -112,6 +128,7 @@ impl Preprocessing {
             size,
             resize,
             interpolation,
+            crop: CropRounding::HalfToEven,
             mean,
             std,
         }
@@ -147,6 +164,7 @@ impl Preprocessing {
             size,
             resize,
             interpolation,
+            crop: CropRounding::HalfToEven,
             mean,
             std,
         }
@@ -195,8 +213,8 @@ impl Preprocessing {
             };
         }
         let [height, width] = self.resize.resized(image);
-        let vertical = CenterCrop::new(height, out_height);
-        let horizontal = CenterCrop::new(width, out_width);
+        let vertical = CenterCrop::new(height, out_height, self.crop);
+        let horizontal = CenterCrop::new(width, out_width, self.crop);
         let region = Region {
             left: horizontal.skip,
             top: vertical.skip,
@@ -272,9 +290,7 @@ struct CenterCrop {
 }
 
 impl CenterCrop {
-    /// Source: `center_crop` of torchvision, `center_crop_or_pad` of timm and `open_clip`; Python's
-    /// `round` takes halves to even.
-    fn new(from: usize, to: usize) -> Self {
+    fn new(from: usize, to: usize, rounding: CropRounding) -> Self {
         if to > from {
             return Self {
                 skip: 0,
@@ -283,7 +299,10 @@ impl CenterCrop {
             };
         }
         Self {
-            skip: whole(((from - to) as f64 / 2.0).round_ties_even()),
+            skip: match rounding {
+                CropRounding::HalfToEven => whole(((from - to) as f64 / 2.0).round_ties_even()),
+                CropRounding::Down => (from - to) / 2,
+            },
             take: to,
             pad: 0,
         }
@@ -338,14 +357,16 @@ mod tests {
     }
 
     #[test]
-    fn center_crop_takes_halves_to_even() {
-        let skips =
-            [(224, 224), (225, 224), (226, 224), (227, 224), (229, 224)].map(|(from, to)| {
-                let crop = CenterCrop::new(from, to);
+    fn center_crop_takes_halves_to_even_or_down() {
+        let skips = |rounding| {
+            [224, 225, 226, 227, 229].map(|from| {
+                let crop = CenterCrop::new(from, 224, rounding);
                 assert_eq!((crop.take, crop.pad), (224, 0));
                 crop.skip
-            });
-        assert_eq!(skips, [0, 0, 1, 2, 2]);
+            })
+        };
+        assert_eq!(skips(CropRounding::HalfToEven), [0, 0, 1, 2, 2]);
+        assert_eq!(skips(CropRounding::Down), [0, 0, 1, 1, 2]);
     }
 
     #[test]
@@ -381,7 +402,7 @@ mod tests {
         let json = serde_json::to_string(&timm(TimmCrop::Center, [224, 224], 0.875)).unwrap();
         assert_eq!(
             json,
-            r#"{"size":[224,224],"resize":{"shortest":{"side":256}},"interpolation":"bicubic","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5]}"#
+            r#"{"size":[224,224],"resize":{"shortest":{"side":256}},"interpolation":"bicubic","crop":"half_to_even","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5]}"#
         );
     }
 }

@@ -129,6 +129,8 @@ pub struct Model {
     pub ckpt: String,
     /// What a relative path in `ckpt` is relative to.
     pub base_dir: PathBuf,
+    /// Whether the checkpoint may bring its own code.
+    pub allow_code: bool,
 }
 
 impl Model {
@@ -137,7 +139,7 @@ impl Model {
         let absolute = |relative: &str| absolute(&self.base_dir.join(relative));
         match self.ckpt.strip_prefix("local-dir:") {
             Some(dir) => format!("local-dir:{}", absolute(dir)),
-            None if self.org == "precomputed" => absolute(&self.ckpt),
+            None if self.org == "precomputed" || self.org == "torchscript" => absolute(&self.ckpt),
             None => self.ckpt.clone(),
         }
     }
@@ -373,6 +375,7 @@ impl Pipeline {
             table(vec![
                 ("org", text(model.org.clone())),
                 ("ckpt", text(model.absolute_ckpt())),
+                ("allow_code", Value::Boolean(model.allow_code)),
             ]),
         );
         put(
@@ -530,11 +533,15 @@ fn read_models(root: &Section<'_>, place: &str) -> Result<Vec<Model>, Error> {
             };
             let (org, ckpt) = (read("org")?, read("ckpt")?);
             let base_dir = model.base_dir("ckpt");
+            let allow_code = model
+                .get("allow_code", "`true` or `false`", Value::as_bool)?
+                .unwrap_or(false);
             model.finish()?;
             Ok(Model {
                 org,
                 ckpt,
                 base_dir,
+                allow_code,
             })
         })
         .collect()

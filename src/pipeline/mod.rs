@@ -23,6 +23,7 @@ use self::plan::{StagePlan, State};
 use self::sources::Sources;
 use crate::cache::{Action, Cache, Digest, Key, MissReason, Request};
 use crate::error::Error;
+use crate::hub::{self, Hub};
 use crate::newt::images::DataRoot;
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
 use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
@@ -40,6 +41,8 @@ pub struct Options {
     pub tasks: Option<glob::Pattern>,
     /// Who made what, for the records: program version, host, device …; never part of a key.
     pub provenance: BTreeMap<String, String>,
+    /// Where checkpoints come from that are not on this machine.
+    pub hub: hub::Settings,
 }
 
 /// Evaluates the experiments of a pipeline, one after the other.
@@ -86,6 +89,8 @@ pub struct Evaluation {
     pub stages: Vec<StageRecord>,
     /// The pattern that chose its tasks; all of them without it.
     pub tasks: Option<String>,
+    /// The commit of the hub's repository that the model's files are of.
+    pub revision: Option<String>,
 }
 
 /// Why the flow ended before its last stage.
@@ -140,7 +145,8 @@ impl<'a> Runner<'a> {
         options: Options,
     ) -> Result<Self, Error> {
         let data = sources::data_root(&pipeline.data, cache, context)?;
-        let sources = Sources::new(pipeline, cache, data.clone(), context);
+        let hub = Hub::new(options.hub.clone());
+        let sources = Sources::new(pipeline, cache, data.clone(), hub, context);
         Ok(Self {
             pipeline,
             cache,
@@ -173,6 +179,7 @@ impl<'a> Runner<'a> {
                     .tasks
                     .as_ref()
                     .map(|pattern| pattern.as_str().to_owned()),
+                revision: self.sources.revision(&experiment.model)?,
             }),
             Err(halt) => Err(halt.into()),
         }

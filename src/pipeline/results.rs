@@ -93,6 +93,7 @@ impl Results {
             stages,
             experiment,
             tasks,
+            revision: _,
         } = evaluation;
         if let Some(fitted) = fitted {
             self.write(&fitted_name(self.records.len()), fitted)?;
@@ -247,8 +248,12 @@ impl Evaluation {
 
 fn describe(evaluation: &Evaluation) -> Value {
     let experiment = &evaluation.experiment;
+    let mut model = json!({ "org": experiment.model.org, "ckpt": experiment.model.ckpt });
+    if let Some(revision) = &evaluation.revision {
+        model["revision"] = json!(revision);
+    }
     json!({
-        "model": { "org": experiment.model.org, "ckpt": experiment.model.ckpt },
+        "model": model,
         "n_train": experiment.n_train,
         "seed": experiment.seed,
         "probe": experiment.probe.name(),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::config::{self, Data, Model, Pipeline};
-use crate::backbone::BackboneSpec;
+use crate::backbone::{BackboneSpec, Places};
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::error::Error;
+use crate::hub::Hub;
 use crate::newt::images::DataRoot;
 use crate::newt::labels::Labels;
 use crate::newt::synth;
@@ -55,6 +56,7 @@ pub(super) struct Sources<'a> {
     data: DataRoot,
     context: Context<'a>,
     memo: RefCell<DigestMemo>,
+    hub: Hub,
     /// The last model asked for: experiments come model by model, and one network at a time is
     /// enough for the device's memory.
     last: RefCell<Option<(Model, Rc<Source>)>>,
@@ -65,6 +67,7 @@ impl<'a> Sources<'a> {
         pipeline: &'a Pipeline,
         cache: &'a Cache,
         data: DataRoot,
+        hub: Hub,
         context: Context<'a>,
     ) -> Self {
         let memo = RefCell::new(DigestMemo::load(cache, context.progress));
@@ -74,6 +77,7 @@ impl<'a> Sources<'a> {
             data,
             context,
             memo,
+            hub,
             last: RefCell::default(),
         }
     }
@@ -91,6 +95,14 @@ impl<'a> Sources<'a> {
         Ok(source)
     }
 
+    /// The commit of the hub's repository that the files of `model` are of.
+    pub(super) fn revision(&self, model: &Model) -> Result<Option<String>, Error> {
+        Ok(match &*self.of(model)? {
+            Source::Network(network) => network.revision().map(str::to_owned),
+            Source::Precomputed(_) => None,
+        })
+    }
+
     fn open(&self, model: &Model) -> Result<Source, Error> {
         if model.org == "precomputed" {
             let path = model.base_dir.join(&model.ckpt);
@@ -99,11 +111,20 @@ impl<'a> Sources<'a> {
                 self.digest_file(&path)?,
             )));
         }
-        let spec = BackboneSpec::resolve(&model.org, &model.ckpt, &model.base_dir)?;
-        let weights = spec
-            .weights_path()
+        let places = Places {
+            base_dir: &model.base_dir,
+            hub: &self.hub,
+            progress: self.context.progress,
+            allow_code: model.allow_code,
+            update: false,
+        };
+        let spec = BackboneSpec::resolve(&model.org, &model.ckpt, places)?;
+        let digests = spec
+            .weights_paths()
+            .iter()
             .map(|path| self.digest_file(path))
-            .transpose()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let weights = Digest::of_all(&digests);
         let network = Network::new(
             self.cache,
             spec,

@@ -4,11 +4,9 @@ use newt_pipe::backbone::{BackboneSpec, architectures};
 use serde_json::Value;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/fixtures")
-}
+use crate::features::{fixtures, resolve};
 
 /// Rounded to what torchvision computes with.
 #[expect(clippy::cast_possible_truncation, reason = "the rounding is meant")]
@@ -29,7 +27,7 @@ fn catalog_equals_timm_s_models() {
     let names: BTreeSet<&str> = expected.keys().map(String::as_str).collect();
     assert_eq!(architectures().collect::<BTreeSet<_>>(), names);
     for (name, expected) in expected {
-        let spec = BackboneSpec::resolve("random", name, Path::new("")).unwrap();
+        let spec = resolve("random", name, Path::new("")).unwrap();
         let canonical = spec.canonical();
         assert_eq!(canonical["network"], expected["network"], "{name}");
         let (ours, theirs) = (&canonical["preprocessing"], &expected["preprocessing"]);
@@ -54,81 +52,21 @@ fn catalog_equals_timm_s_models() {
 #[cfg(feature = "torch")]
 mod networks {
     use newt_pipe::backbone::{Backbone, Device, Error, Precision};
-    use safetensors::SafeTensors;
 
     use super::*;
-
-    const N_IMAGES: usize = 5;
-
-    /// Same library, other machine: another order of summation is all that may differ, 1e-6 in practice.
-    const MIN_COSINE: f64 = 0.99999;
-    const MAX_RELATIVE: f64 = 1e-4;
-
-    /// A checkpoint of the fixtures.
-    fn resolve(dir: &Path) -> Result<BackboneSpec, Error> {
-        BackboneSpec::resolve(
-            "timm",
-            &format!("local-dir:{}", dir.display()),
-            Path::new("/elsewhere"),
-        )
-    }
+    use crate::features::{MAX_RELATIVE, MIN_COSINE, N_IMAGES, compare, expected, pixels};
 
     fn load(dir: &Path, precision: Precision) -> Result<(BackboneSpec, Box<dyn Backbone>), Error> {
-        let spec = resolve(dir)?;
+        let ckpt = format!("local-dir:{}", dir.display());
+        let spec = resolve("timm", &ckpt, Path::new("/elsewhere"))?;
         let backbone = spec.load(Device::Cpu, precision)?;
         Ok((spec, backbone))
-    }
-
-    /// `[n, 3, h, w]` from -1 to 1, the same as in `make/backbone.py`.
-    fn pixels(n_values: usize) -> Vec<f32> {
-        (0..u32::try_from(n_values).unwrap())
-            .map(|i| {
-                let x = i.wrapping_mul(2_654_435_761);
-                let x = (x ^ (x >> 15)).wrapping_mul(2_246_822_519);
-                (x >> 16) as f32 / 32768.0 - 1.0
-            })
-            .collect()
-    }
-
-    /// The features that timm gives, `[n, d]`.
-    fn expected(key: &str) -> Vec<f32> {
-        let bytes = fs_err::read(fixtures().join("backbone.safetensors")).unwrap();
-        let tensors = SafeTensors::deserialize(&bytes).unwrap();
-        let (values, _) = tensors.tensor(key).unwrap().data().as_chunks::<4>();
-        values
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes))
-            .collect()
     }
 
     fn extract(variant: &str, precision: Precision) -> (Vec<f32>, usize) {
         let (spec, backbone) = load(&fixtures().join("backbone").join(variant), precision).unwrap();
         let pixels = pixels(N_IMAGES * spec.preprocessing().n_values());
         (backbone.extract(&pixels, N_IMAGES).unwrap(), backbone.dim())
-    }
-
-    /// Smallest cosine of two rows, and largest difference relative to the largest value.
-    fn compare(rows: &[f32], expected: &[f32], dim: usize) -> (f64, f64) {
-        assert_eq!(rows.len(), expected.len());
-        let dot = |a: &[f32], b: &[f32]| {
-            a.iter()
-                .zip(b)
-                .map(|(a, b)| f64::from(*a) * f64::from(*b))
-                .sum::<f64>()
-        };
-        let cosine = rows
-            .chunks_exact(dim)
-            .zip(expected.chunks_exact(dim))
-            .map(|(a, b)| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt())
-            .fold(1.0, f64::min);
-        let largest = expected
-            .iter()
-            .fold(0.0, |max, value| f64::from(value.abs()).max(max));
-        let difference = rows
-            .iter()
-            .zip(expected)
-            .fold(0.0, |max, (a, b)| f64::from((a - b).abs()).max(max));
-        (cosine, difference / largest)
     }
 
     #[test]
@@ -149,7 +87,7 @@ mod networks {
             "bf16_file",
         ] {
             let (rows, dim) = extract(variant, Precision::F32);
-            let (cosine, relative) = compare(&rows, &expected(variant), dim);
+            let (cosine, relative) = compare(&rows, &expected("backbone", variant), dim);
             println!("{variant}: cosine {cosine:.9}, relative error {relative:.2e}");
             assert!(
                 cosine >= MIN_COSINE && relative < MAX_RELATIVE,
@@ -165,7 +103,7 @@ mod networks {
             (Precision::Bf16, "plain.bfloat16"),
         ] {
             let (rows, dim) = extract("plain", precision);
-            let (cosine, relative) = compare(&rows, &expected(key), dim);
+            let (cosine, relative) = compare(&rows, &expected("backbone", key), dim);
             println!("{key}: cosine {cosine:.9}, relative error {relative:.2e}");
             // The formats themselves are 5e-4 and 4e-3 coarse, so another order of summation may show.
             let coarse = if precision == Precision::F16 {
@@ -177,7 +115,7 @@ mod networks {
                 cosine >= MIN_COSINE && relative < 2.0 * coarse,
                 "{key}: {cosine}, {relative}"
             );
-            let single = compare(&rows, &expected("plain"), dim).1;
+            let single = compare(&rows, &expected("backbone", "plain"), dim).1;
             assert!(single > relative, "{key} does not differ from f32");
         }
     }
@@ -223,7 +161,7 @@ mod networks {
     #[test]
     fn random_backbone_runs_and_tells_images_apart() {
         let rows = |ckpt: &str| {
-            let spec = BackboneSpec::resolve("random", ckpt, Path::new("")).unwrap();
+            let spec = resolve("random", ckpt, Path::new("")).unwrap();
             let backbone = spec.load(Device::Cpu, Precision::Auto).unwrap();
             backbone
                 .extract(&pixels(2 * spec.preprocessing().n_values()), 2)
@@ -269,9 +207,9 @@ mod tampered {
         fs_err::copy(plain.join("config.json"), dir.path().join("config.json")).unwrap();
         let weights = dir.path().join("model.safetensors");
         fs_err::write(&weights, bytes).unwrap();
-        let spec = BackboneSpec::resolve("timm", "local-dir:.", dir.path()).unwrap();
+        let spec = resolve("timm", "local-dir:.", dir.path()).unwrap();
         let error: Error = spec.load(Device::Cpu, Precision::F32).err().unwrap();
-        let path = spec.weights_path().unwrap().display().to_string();
+        let path = spec.weights_paths()[0].display().to_string();
         (
             error.to_string().replace(&path, "model.safetensors"),
             error.hint(),
@@ -345,18 +283,6 @@ mod tampered {
         assert_eq!(
             message,
             "model.safetensors: tensor `reg_token` is no part of backbone `vit_tiny_patch16_224`"
-        );
-    }
-
-    #[test]
-    fn classifier_s_norm_is_surplus_where_there_is_none() {
-        let (message, _) = load_changed(|tensors| {
-            let surplus = find(tensors, "norm.bias").clone();
-            tensors.push(("fc_norm.bias".to_owned(), surplus));
-        });
-        assert_eq!(
-            message,
-            "model.safetensors: tensor `fc_norm.bias` is no part of backbone `vit_tiny_patch16_224`"
         );
     }
 

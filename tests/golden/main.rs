@@ -15,6 +15,10 @@
 #[cfg(feature = "torch")]
 mod backbone;
 mod bootstrap;
+#[cfg(feature = "torch")]
+mod families;
+#[cfg(feature = "torch")]
+mod features;
 mod image;
 mod probe;
 mod probe_spelled;

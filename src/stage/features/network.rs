@@ -101,7 +101,7 @@ struct Batch<'a> {
 impl Network {
     /// A model's features in `cache`, and how to extract more from the images in `data`.
     ///
-    /// `weights`: the digest of the checkpoint's file, where it has one.
+    /// `weights`: the digest of the checkpoint's files, where it has some.
     ///
     /// # Errors
     /// Those of the store; [`crate::backbone::Error`] where the device is not there.
@@ -145,6 +145,11 @@ impl Network {
             store,
             backbone: OnceCell::new(),
         })
+    }
+
+    /// The commit of the hub's repository that the checkpoint's files are of.
+    pub fn revision(&self) -> Option<&str> {
+        self.spec.revision()
     }
 
     /// Adds what decides the features to a key.
@@ -223,19 +228,25 @@ impl Network {
     /// The network, with the weights that the key names.
     fn load(&self) -> Result<Box<dyn Backbone>, Error> {
         let backbone = self.spec.load(self.device, self.precision)?;
-        if let (Some(path), Some(expected)) = (self.spec.weights_path(), self.weights) {
-            // The file was hashed before it was read: had it changed in between, rows of other
-            // weights would be kept under this key.
-            let mut hasher = blake3::Hasher::new();
-            hasher
-                .update_reader(fs_err::File::open(path).map_err(Error::Io)?)
-                .map_err(Error::Io)?;
-            if Digest::from(hasher.finalize()) != expected {
-                return Err(StageError::ChangedMeanwhile {
-                    path: path.to_owned(),
-                }
-                .into());
+        // The files were hashed before they were read: had one changed in between, rows of other weights would be
+        // kept under this key.
+        let digests = self
+            .spec
+            .weights_paths()
+            .iter()
+            .map(|path| {
+                let file = fs_err::File::open(path)?;
+                Ok(Digest::from(
+                    blake3::Hasher::new().update_reader(file)?.finalize(),
+                ))
+            })
+            .collect::<std::io::Result<Vec<_>>>()
+            .map_err(Error::Io)?;
+        if Digest::of_all(&digests) != self.weights {
+            return Err(StageError::ChangedMeanwhile {
+                path: self.spec.weights_paths()[0].clone(),
             }
+            .into());
         }
         Ok(backbone)
     }

@@ -4,9 +4,12 @@
 
 use serde_json::Value;
 
-use super::error::Error;
-use super::fields::{FLAG, Fields, as_channels, as_input_size, as_ratio, as_variant};
-use super::vit_config::GlobalPool;
+use super::vit::GlobalPool;
+use crate::backbone::error::Error;
+use crate::backbone::fields::{
+    FLAG, Fields, as_channels, as_input_size, as_ratio, as_variant,
+    INTERPOLATIONS,
+};
 use crate::image::{Interpolation, Preprocessing, TimmCrop};
 
 /// timm's `PretrainedCfg` where the file has no value.
@@ -84,11 +87,10 @@ impl PretrainedCfg {
         cfg.set(&mut data.global_pool, "global_pool", POOLS, |value| {
             as_pool(value).map(Some)
         })?;
-        let interpolations = "`bicubic`, `bilinear`, `nearest`, `lanczos`, `hamming` or `box`";
         cfg.set(
             &mut data.interpolation,
             "interpolation",
-            interpolations,
+            INTERPOLATIONS,
             as_variant,
         )?;
         cfg.set(
@@ -130,13 +132,15 @@ impl PretrainedCfg {
 }
 
 /// Names for what [`as_pool`] reads.
-pub(super) const POOLS: &str = "`token`, `avg`, `avgmax`, `max` or ``";
+pub(super) const POOLS: &str = "`token`, `avg`, `avgmax`, `max`, `map` or ``";
 
 pub(super) fn as_pool(value: &Value) -> Option<GlobalPool> {
     match value.as_str()? {
         "" => Some(GlobalPool::None),
         "token" => Some(GlobalPool::Token),
-        "avg" | "max" | "avgmax" => Some(GlobalPool::Patches),
+        "avg" => Some(GlobalPool::Avg),
+        "max" | "avgmax" => Some(GlobalPool::Other),
+        "map" => Some(GlobalPool::Map),
         _ => None,
     }
 }

@@ -1,0 +1,197 @@
+//! The files of a checkpoint, on this machine or on the hub.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::error::Error;
+use super::spec::Places;
+use crate::hub::{Repo, Snapshot};
+use crate::progress::Progress;
+
+/// A folder or a repository that holds one checkpoint.
+pub(super) struct Folder<'a> {
+    place: Place<'a>,
+    progress: &'a dyn Progress,
+}
+
+enum Place<'a> {
+    Local(PathBuf),
+    Hub {
+        repo: Repo,
+        snapshot: Snapshot<'a>,
+    },
+}
+
+impl fmt::Display for Folder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Local(dir) => write!(f, "{}", dir.display()),
+            Place::Hub { repo, .. } => write!(f, "hf-hub:{repo}"),
+        }
+    }
+}
+
+impl<'a> Folder<'a> {
+    /// A folder of this machine.
+    ///
+    /// # Errors
+    /// [`Error::Pickle`] if the path is that of a pickle.
+    pub(super) fn local(dir: PathBuf, progress: &'a dyn Progress) -> Result<Self, Error> {
+        if is_pickle(&dir) && dir.is_file() {
+            return Err(Error::Pickle { path: dir });
+        }
+        Ok(Self {
+            place: Place::Local(dir),
+            progress,
+        })
+    }
+
+    /// A repository of the hub.
+    pub(super) fn hub(repo: Repo, places: Places<'a>) -> Result<Self, Error> {
+        let Places { hub, progress, .. } = places;
+        let snapshot = if places.update {
+            hub.latest(&repo, progress)?
+        } else {
+            hub.snapshot(&repo, progress)?
+        };
+        Ok(Self {
+            place: Place::Hub { repo, snapshot },
+            progress,
+        })
+    }
+
+    /// The commit of a repository.
+    pub(super) fn revision(&self) -> Option<String> {
+        match &self.place {
+            Place::Local(_) => None,
+            Place::Hub { snapshot, .. } => Some(snapshot.commit().to_owned()),
+        }
+    }
+
+    /// The path of a file, downloaded unless it is here; `None` where there is none.
+    pub(super) fn find(&self, name: &str) -> Result<Option<PathBuf>, Error> {
+        match &self.place {
+            Place::Local(dir) => {
+                let path = dir.join(name);
+                Ok(path.is_file().then_some(path))
+            }
+            Place::Hub { snapshot, .. } if snapshot.has(name) => {
+                Ok(Some(snapshot.file(name, self.progress)?))
+            }
+            Place::Hub { .. } => Ok(None),
+        }
+    }
+
+    /// The path of a file that must be there.
+    pub(super) fn require(&self, name: &str) -> Result<PathBuf, Error> {
+        match &self.place {
+            // The error of reading it says what is wrong.
+            Place::Local(dir) => Ok(dir.join(name)),
+            Place::Hub { snapshot, .. } => Ok(snapshot.file(name, self.progress)?),
+        }
+    }
+
+    /// The values of a JSON file that must be there, and its path for messages.
+    pub(super) fn json(&self, name: &str) -> Result<(Value, PathBuf), Error> {
+        let path = self.require(name)?;
+        Ok((parse_json(&fs_err::read(&path)?, &path)?, path))
+    }
+
+    /// The safetensors files that hold the weights: one of `names`, else those that an index beside it lists.
+    ///
+    /// # Errors
+    /// [`Error::Pickle`] where there are pickles only, [`Error::NoWeights`] where there is nothing;
+    /// [`Error::Index`] if the index names files outside the folder, or none.
+    pub(super) fn weights(&self, name: &str) -> Result<Vec<PathBuf>, Error> {
+        if let Some(path) = self.find(name)? {
+            return Ok(vec![path]);
+        }
+        if let Some(path) = self.find(&format!("{name}.index.json"))? {
+            return shards(&path)?
+                .iter()
+                .map(|shard| {
+                    self.find(shard)?.ok_or_else(|| Error::NoShard {
+                        index: path.clone(),
+                        shard: shard.clone(),
+                    })
+                })
+                .collect();
+        }
+        Err(match self.first_pickle(name)? {
+            Some(path) => Error::Pickle { path },
+            None => Error::NoWeights {
+                place: self.to_string(),
+                file: name.to_owned(),
+            },
+        })
+    }
+
+    /// A pickle that holds the weights instead.
+    fn first_pickle(&self, name: &str) -> Result<Option<PathBuf>, Error> {
+        match &self.place {
+            Place::Local(dir) => {
+                let mut paths = fs_err::read_dir(dir)?
+                    .map(|entry| entry.map(|entry| entry.path()))
+                    .collect::<Result<Vec<_>, _>>()?;
+                paths.sort();
+                Ok(paths.into_iter().find(|path| is_pickle(path)))
+            }
+            Place::Hub { snapshot, .. } => {
+                let stem = name.trim_end_matches("model.safetensors");
+                let names = [
+                    format!("{stem}pytorch_model.bin"),
+                    "pytorch_model.bin".to_owned(),
+                ];
+                let found = names.into_iter().find(|name| snapshot.has(name));
+                Ok(found.map(|name| PathBuf::from(format!("{self}/{name}"))))
+            }
+        }
+    }
+}
+
+/// Reads JSON; `path` is for messages.
+pub(super) fn parse_json(bytes: &[u8], path: &Path) -> Result<Value, Error> {
+    serde_json::from_slice(bytes).map_err(|source| Error::Json {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The files that an index of a checkpoint in parts lists, sorted.
+fn shards(index: &Path) -> Result<Vec<String>, Error> {
+    let value = parse_json(&fs_err::read(index)?, index)?;
+    let mut shards: Vec<String> = value["weight_map"]
+        .as_object()
+        .into_iter()
+        .flat_map(|map| map.values())
+        .map(|shard| shard.as_str().unwrap_or_default().to_owned())
+        .collect();
+    shards.sort();
+    shards.dedup();
+    let is_plain = |name: &String| {
+        let mut parts = Path::new(name).components();
+        matches!(
+            (parts.next(), parts.next()),
+            (Some(std::path::Component::Normal(_)), None)
+        ) && name.ends_with(".safetensors")
+    };
+    match shards.iter().find(|shard| !is_plain(shard)) {
+        Some(shard) => Err(Error::Index {
+            index: index.to_owned(),
+            found: shard.clone(),
+        }),
+        None if shards.is_empty() => Err(Error::Index {
+            index: index.to_owned(),
+            found: String::new(),
+        }),
+        None => Ok(shards),
+    }
+}
+
+/// Whether a file's name is one that PyTorch's pickles go by.
+fn is_pickle(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| ["bin", "pth", "pt"].iter().any(|known| extension == *known))
+}

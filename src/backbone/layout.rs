@@ -1,0 +1,64 @@
+//! How published files name the tensors of a network.
+//!
+//! Networks ask for tensors by timm's names. A [`Layout`] says where such a tensor is in a file: under another
+//! name, in parts, transposed or without its leading axes.
+
+mod open_clip;
+mod timm;
+mod transformers;
+
+pub(super) use open_clip::{OPEN_CLIP, OPEN_CLIP_TIMM};
+pub(super) use timm::TIMM;
+pub(super) use transformers::{
+    APPLE_AIMV2, TRANSFORMERS_AIMV2, TRANSFORMERS_CLIP, TRANSFORMERS_DINOV3, TRANSFORMERS_VIT,
+};
+
+/// The names in one kind of file.
+#[derive(Debug, PartialEq)]
+pub(super) struct Layout {
+    /// What may stand before the names of the network's tensors; the first that fits the file counts.
+    pub(super) prefixes: &'static [&'static str],
+    /// In order; of several rules for a tensor the first whose parts are in the file counts. A tensor without a
+    /// rule has timm's name, behind the prefix.
+    pub(super) rules: &'static [Rule],
+    /// Beginnings of names that no feature passes through, behind the prefix.
+    pub(super) passed_over: &'static [&'static str],
+    /// Whether names without the prefix belong to another network, such as a text tower.
+    pub(super) is_part: bool,
+}
+
+/// Where a tensor is: timm's name, and the file's. `*` stands for a block's number. Both may end with a dot or an
+/// underscore, and stand for all names that begin so. A file's name that begins with `/` has no prefix.
+#[derive(Debug, PartialEq)]
+pub(super) struct Rule(pub(super) &'static str, pub(super) Place);
+
+/// How the file has a tensor.
+#[derive(Debug, PartialEq)]
+pub(super) enum Place {
+    /// As it is.
+    At(&'static str),
+    /// Without leading axes of length 1.
+    Flat(&'static str),
+    /// With rows and columns swapped.
+    Transposed(&'static str),
+    /// The first third of the rows.
+    Third(&'static str),
+    /// The other two thirds of the rows.
+    TwoThirds(&'static str),
+    /// Along the first axis, in parts of equal length.
+    Parts(&'static [Part]),
+}
+
+/// One of several parts.
+#[derive(Debug, PartialEq)]
+pub(super) enum Part {
+    At(&'static str),
+    /// Not in the file, all 0.
+    Zeros,
+}
+
+#[cfg(feature = "torch")]
+pub(super) use reading::Published;
+
+#[cfg(feature = "torch")]
+mod reading;

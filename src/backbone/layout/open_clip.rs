@@ -1,0 +1,45 @@
+//! Names in the files of `open_clip`: a whole CLIP, of which the visual tower is taken.
+
+use super::{Layout, Place, Rule, TIMM};
+
+/// timm's names behind `visual.trunk.`, in checkpoints of `open_clip`.
+pub(crate) const OPEN_CLIP_TIMM: Layout = Layout {
+    prefixes: &["visual.trunk."],
+    rules: TIMM.rules,
+    passed_over: &[],
+    is_part: true,
+};
+
+/// The `VisionTransformer` of `open_clip`.
+pub(crate) const OPEN_CLIP: Layout = Layout {
+    prefixes: &["visual."],
+    rules: &[
+        Rule("patch_embed.proj.weight", Place::At("conv1.weight")),
+        Rule("cls_token", Place::Flat("class_embedding")),
+        Rule("pos_embed", Place::Flat("positional_embedding")),
+        Rule("norm_pre.", Place::At("ln_pre.")),
+        Rule("blocks.*.norm1.", Place::At("transformer.resblocks.*.ln_1.")),
+        Rule("blocks.*.norm2.", Place::At("transformer.resblocks.*.ln_2.")),
+        Rule(
+            "blocks.*.attn.qkv.weight",
+            Place::At("transformer.resblocks.*.attn.in_proj_weight"),
+        ),
+        Rule(
+            "blocks.*.attn.qkv.bias",
+            Place::At("transformer.resblocks.*.attn.in_proj_bias"),
+        ),
+        Rule(
+            "blocks.*.attn.proj.",
+            Place::At("transformer.resblocks.*.attn.out_proj."),
+        ),
+        Rule("blocks.*.mlp.fc1.", Place::At("transformer.resblocks.*.mlp.c_fc.")),
+        Rule("blocks.*.mlp.fc2.", Place::At("transformer.resblocks.*.mlp.c_proj.")),
+        Rule("blocks.*.ls1.", Place::At("transformer.resblocks.*.ls_1.")),
+        Rule("blocks.*.ls2.", Place::At("transformer.resblocks.*.ls_2.")),
+        Rule("norm.", Place::At("ln_post.")),
+        Rule("fc_norm.", Place::At("ln_post.")),
+        Rule("head.weight", Place::Transposed("proj")),
+    ],
+    passed_over: &[],
+    is_part: true,
+};

@@ -1,0 +1,35 @@
+//! Names in timm's files.
+
+use super::{Layout, Part, Place, Rule};
+
+/// Tensors of timm's own files: `VisionTransformer`, `VisionTransformerDistilled` and `Eva` differ in few names.
+pub(crate) const TIMM: Layout = Layout {
+    prefixes: &[""],
+    rules: &[
+        Rule("reg_token", Place::At("reg_token")),
+        Rule("reg_token", Place::At("dist_token")),
+        Rule("blocks.*.ls1.gamma", Place::At("blocks.*.ls1.gamma")),
+        Rule("blocks.*.ls1.gamma", Place::At("blocks.*.gamma_1")),
+        Rule("blocks.*.ls2.gamma", Place::At("blocks.*.ls2.gamma")),
+        Rule("blocks.*.ls2.gamma", Place::At("blocks.*.gamma_2")),
+        Rule("blocks.*.attn.qkv.", Place::At("blocks.*.attn.qkv.")),
+        Rule(
+            "blocks.*.attn.qkv.bias",
+            Place::Parts(&[
+                Part::At("blocks.*.attn.q_bias"),
+                Part::Zeros,
+                Part::At("blocks.*.attn.v_bias"),
+            ]),
+        ),
+        Rule("blocks.*.mlp.fc1.", Place::At("blocks.*.mlp.fc1.")),
+        Rule(
+            "blocks.*.mlp.fc1.",
+            Place::Parts(&[
+                Part::At("blocks.*.mlp.fc1_g."),
+                Part::At("blocks.*.mlp.fc1_x."),
+            ]),
+        ),
+    ],
+    passed_over: &["head.", "head_dist.", "fc_norm.", "attn_pool."],
+    is_part: false,
+};

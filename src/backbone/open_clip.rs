@@ -1,0 +1,361 @@
+//! Checkpoints of `open_clip`: `open_clip_config.json` and `open_clip_model.safetensors`, of which the visual tower is
+//! taken, and the names of its own checkpoints.
+//!
+//! Source: `open_clip.model._build_vision_tower`, `open_clip.timm_model.TimmModel`,
+//! `open_clip.transformer.VisionTransformer` and `open_clip.pretrained`, `open_clip` 3.3.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::catalog::{self, OPENAI_CLIP};
+use super::error::Error;
+use super::fields::{
+    FLAG, Fields, INTERPOLATIONS, SIZE, as_channels, as_ratio, as_sides, as_size, as_square,
+    as_string, as_variant,
+};
+use super::layout::{self, Layout};
+use super::network::NetworkConfig;
+use super::timm::{GlobalPool, Output};
+use super::vit::{
+    Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
+    Resample, VitConfig,
+};
+use crate::image::{Interpolation, OpenClipResize, Preprocessing};
+
+/// The file that describes a checkpoint.
+pub(super) const CONFIG: &str = "open_clip_config.json";
+/// The file that holds its weights.
+pub(super) const WEIGHTS: &str = "open_clip_model.safetensors";
+
+/// What a checkpoint's visual tower is.
+#[derive(Debug, PartialEq)]
+pub(super) struct Config {
+    pub(super) network: NetworkConfig,
+    pub(super) preprocessing: Preprocessing,
+    pub(super) layout: &'static Layout,
+}
+
+/// Reads an `open_clip_config.json`; `path` is for messages.
+pub(super) fn parse(value: Value, path: &Path) -> Result<Config, Error> {
+    let mut top = Fields::new(path, "", value)?;
+    let preprocess = top.nested("preprocess_cfg", "preprocess_cfg.")?;
+    match top.nested("model_cfg", "model_cfg.")? {
+        Some(model) => read(model, preprocess, path),
+        None => Err(top.wrong("model_cfg", "null".to_owned(), "an object".to_owned())),
+    }
+}
+
+/// One of the checkpoints that `open_clip` knows by name.
+#[derive(Debug)]
+pub(super) struct Named {
+    /// Its repository on the hub.
+    pub(super) repo: String,
+    /// The file with its weights.
+    pub(super) file: String,
+    pub(super) config: Config,
+    /// Whether the weights were trained with OpenAI's activation, and the architecture has another.
+    pub(super) is_other_activation: bool,
+}
+
+/// Finds the checkpoint that `open_clip` calls `architecture/tag`.
+pub(super) fn named(ckpt: &str) -> Result<Named, Error> {
+    let place = Path::new("open_clip");
+    let names: Value = serde_json::from_str(NAMES).map_err(|source| Error::Json {
+        path: place.to_owned(),
+        source,
+    })?;
+    let unknown = |nearest: Vec<&str>| Error::UnknownCheckpoint {
+        ckpt: ckpt.to_owned(),
+        library: "open_clip",
+        nearest: nearest.into_iter().map(str::to_owned).collect(),
+    };
+    let checkpoints = names["checkpoints"].as_array().map_or(&[][..], Vec::as_slice);
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    let known: Vec<String> = checkpoints
+        .iter()
+        .map(|row| format!("{}/{}", text(row, "model"), text(row, "tag")))
+        .collect();
+    // `open_clip` takes tags in any case and with dashes.
+    let wanted = ckpt.split_once('/').map_or(ckpt.to_owned(), |(model, tag)| {
+        format!("{model}/{}", tag.to_lowercase().replace('-', "_"))
+    });
+    let Some(place_of_row) = known.iter().position(|name| *name == wanted) else {
+        return Err(unknown(catalog::nearest(
+            ckpt,
+            known.iter().map(String::as_str),
+        )));
+    };
+    let row = &checkpoints[place_of_row];
+    let model = names["models"][text(row, "model")].clone();
+    let is_quick = |value: &Value| value["quick_gelu"].as_bool() == Some(true);
+    let is_other_activation = is_quick(row) && !is_quick(&model);
+    let preprocess = names["preprocessing"][text(row, "preprocessing")].clone();
+    let config = read(
+        Fields::new(place, "", model)?,
+        Some(Fields::new(place, "", preprocess)?),
+        place,
+    )?;
+    let file = text(row, "file");
+    Ok(Named {
+        repo: text(row, "repo"),
+        file: if file.is_empty() {
+            WEIGHTS.to_owned()
+        } else {
+            file
+        },
+        config,
+        is_other_activation,
+    })
+}
+
+/// Made by `tests/golden/make/open_clip_names.py`.
+const NAMES: &str = include_str!("open_clip/names.json");
+
+/// Settings of `vision_cfg` for training, or for what is not taken of the tower.
+const WITHOUT_EFFECT: &[&str] = &[
+    "patch_dropout",
+    "timm_model_pretrained",
+    "timm_drop",
+    "timm_drop_path",
+    "output_tokens",
+    "attn_pooler_queries",
+    "attn_pooler_heads",
+    "block_type",
+];
+
+fn read(
+    mut model: Fields<'_>,
+    preprocess: Option<Fields<'_>>,
+    path: &Path,
+) -> Result<Config, Error> {
+    let output_dim = model.required("embed_dim", SIZE, as_size)?;
+    let mut quick_gelu = false;
+    model.set(&mut quick_gelu, "quick_gelu", FLAG, Value::as_bool)?;
+    let Some(mut vision) = model.nested("vision_cfg", "vision_cfg.")? else {
+        return Err(model.wrong("vision_cfg", "null".to_owned(), "an object".to_owned()));
+    };
+    vision.drop_nulls();
+    let mut size = [224; 2];
+    vision.set(&mut size, "image_size", "a size in pixels", as_sides)?;
+    let mut timm_name = None;
+    vision.set(&mut timm_name, "timm_model_name", "a name", |value| {
+        as_string(value).map(Some)
+    })?;
+    let (network, layout) = match timm_name {
+        Some(name) => (
+            timm_tower(&mut vision, name, output_dim, path)?,
+            &layout::OPEN_CLIP_TIMM,
+        ),
+        None => (
+            NetworkConfig::Vit(own_tower(&mut vision, size, output_dim, quick_gelu)?),
+            &layout::OPEN_CLIP,
+        ),
+    };
+    vision.drop_all(WITHOUT_EFFECT);
+    vision.finish()?;
+    Ok(Config {
+        network,
+        preprocessing: preprocessing(preprocess, size)?,
+        layout,
+    })
+}
+
+/// A tower that timm builds. Its images have the size that timm's name stands for.
+fn timm_tower(
+    vision: &mut Fields<'_>,
+    name: String,
+    output_dim: usize,
+    path: &Path,
+) -> Result<NetworkConfig, Error> {
+    let architecture = catalog::find(&name).ok_or_else(|| Error::UnknownArchitecture {
+        place: path.display().to_string(),
+        nearest: catalog::nearest(&name, catalog::architectures()),
+        name,
+    })?;
+    let mut pool = GlobalPool::Avg;
+    let pools = "`map`, `avg` or `token`";
+    vision.set_supported(&mut pool, "timm_pool", pools, |value| match value.as_str()? {
+        "map" => Some(GlobalPool::Map),
+        "avg" => Some(GlobalPool::Avg),
+        "token" => Some(GlobalPool::Token),
+        _ => None,
+    })?;
+    let mut has_classifier = true;
+    let projections = "`none` or ``";
+    vision.set_supported(&mut has_classifier, "timm_proj", projections, |value| {
+        match value.as_str()? {
+            "none" => Some(false),
+            "" => Some(true),
+            _ => None,
+        }
+    })?;
+    vision.only("timm_proj_bias", "`false`", |value| value.as_bool() == Some(false))?;
+    // Of its own, the tower has no use for these.
+    vision.drop_all(&["layers", "width", "head_width", "patch_size", "mlp_ratio"]);
+    let mut model = architecture.model;
+    let Some(global_pool) = model.global_pool() else {
+        return Err(Error::UnsupportedArgument {
+            path: path.to_owned(),
+            key: "vision_cfg.timm_model_name".to_owned(),
+            found: architecture.name.to_owned(),
+            expected: "a Vision Transformer".to_owned(),
+        });
+    };
+    *global_pool = pool;
+    let size = model.img_size().unwrap_or([architecture.data.size; 2]);
+    let dim = has_classifier.then_some(output_dim);
+    Ok(model.network(size, Output::Classifier { dim }))
+}
+
+/// A tower that `open_clip` builds itself.
+fn own_tower(
+    vision: &mut Fields<'_>,
+    img_size: [usize; 2],
+    output_dim: usize,
+    quick_gelu: bool,
+) -> Result<VitConfig, Error> {
+    let (mut layers, mut width, mut head_width, mut patch_size) = (12, 768, 64, 16);
+    vision.set_supported(&mut layers, "layers", "a number of blocks", as_size)?;
+    vision.set(&mut width, "width", SIZE, as_size)?;
+    vision.set(&mut head_width, "head_width", SIZE, as_size)?;
+    vision.set(&mut patch_size, "patch_size", "a size in pixels", as_square)?;
+    let mut mlp_ratio = 4.0;
+    vision.set(&mut mlp_ratio, "mlp_ratio", "a positive number", as_ratio)?;
+    let mut layer_scale = false;
+    vision.set(&mut layer_scale, "ls_init_value", "a number", |value| {
+        value.as_f64().map(|_| true)
+    })?;
+    let (mut no_ln_pre, mut norm_after_pool) = (false, false);
+    vision.set(&mut no_ln_pre, "no_ln_pre", FLAG, Value::as_bool)?;
+    vision.set(&mut norm_after_pool, "final_ln_after_pool", FLAG, Value::as_bool)?;
+    let mut pool = Pool::First;
+    vision.set_supported(&mut pool, "pool_type", "`tok` or `avg`", |value| {
+        match value.as_str()? {
+            "tok" => Some(Pool::First),
+            "avg" => Some(Pool::Mean),
+            _ => None,
+        }
+    })?;
+    // Positions are in the file, however they were made.
+    vision.only("pos_embed_type", "`learnable` or `sin_cos_2d`", |value| {
+        value == "learnable" || value == "sin_cos_2d"
+    })?;
+    for key in [
+        "attentional_pool",
+        "qk_norm",
+        "scaled_cosine_attn",
+        "scale_heads",
+        "scale_attn_inner",
+        "scale_attn",
+        "scale_fc",
+    ] {
+        vision.only(key, "`false`", |value| value.as_bool() == Some(false))?;
+    }
+    let mut eps = 1e-5;
+    if let Some(mut norm) = vision.nested("norm_kwargs", "vision_cfg.norm_kwargs.")? {
+        norm.set(&mut eps, "eps", "a positive number", as_ratio)?;
+        norm.finish()?;
+    }
+    let mut activation = if quick_gelu {
+        Activation::QuickGelu
+    } else {
+        Activation::Gelu
+    };
+    if let Some(mut act) = vision.nested("act_kwargs", "vision_cfg.act_kwargs.")? {
+        act.set_supported(&mut activation, "approximate", "`none` or `tanh`", |value| {
+            match value.as_str()? {
+                "none" => Some(Activation::Gelu),
+                "tanh" => Some(Activation::GeluTanh),
+                _ => None,
+            }
+        })?;
+        act.finish()?;
+    }
+    let wrong = |key: &str, found: usize, expected: String| {
+        Err(vision.wrong(key, found.to_string(), expected))
+    };
+    let num_heads = width / head_width;
+    if num_heads == 0 || !width.is_multiple_of(num_heads) {
+        return wrong("head_width", head_width, format!("a divisor of the width, {width}"));
+    }
+    let [height, image_width] = img_size;
+    if height < patch_size || image_width < patch_size {
+        let expected = format!("no more than the image's {height} × {image_width}");
+        return wrong("patch_size", patch_size, expected);
+    }
+    Ok(VitConfig {
+        img_size,
+        patch_size,
+        embed_dim: width,
+        depth: layers,
+        num_heads,
+        mlp: Mlp {
+            hidden: super::timm::vit::scaled(width, mlp_ratio),
+            activation,
+            bias: true,
+        },
+        norm: Norm {
+            kind: NormKind::Layer,
+            eps,
+        },
+        qkv_bias: true,
+        proj_bias: true,
+        qk_norm: false,
+        layer_scale,
+        class_token: true,
+        reg_tokens: 0,
+        positions: Some(Positions::Learned {
+            prefix: PrefixPositions::All,
+            grid: img_size.map(|side| side / patch_size),
+            resample: Resample::Exact,
+        }),
+        rope: None,
+        patch_bias: false,
+        patch_norm: false,
+        pre_norm: !no_ln_pre,
+        final_norm: if norm_after_pool {
+            FinalNorm::Pooled
+        } else {
+            FinalNorm::Tokens
+        },
+        pool,
+        projection: Some(Projection {
+            dim: output_dim,
+            bias: false,
+        }),
+    })
+}
+
+/// The transform for evaluation; what `preprocess_cfg` has no value for is as OpenAI's CLIP has it.
+///
+/// Source: `open_clip.transform.PreprocessCfg` and `merge_preprocess_dict`, which ignores unknown keys.
+fn preprocessing(cfg: Option<Fields<'_>>, mut size: [usize; 2]) -> Result<Preprocessing, Error> {
+    let (mut mean, mut std) = OPENAI_CLIP;
+    let mut interpolation = Interpolation::Bicubic;
+    let mut resize = OpenClipResize::Shortest;
+    let mut fill = 0_u8;
+    if let Some(mut cfg) = cfg {
+        cfg.drop_nulls();
+        cfg.set(&mut size, "size", "a size in pixels", as_sides)?;
+        cfg.only("mode", "`RGB`", |value| value == "RGB")?;
+        cfg.set(&mut mean, "mean", "three numbers", as_channels)?;
+        cfg.set(&mut std, "std", "three numbers other than 0", |value| {
+            as_channels(value).filter(|std| !std.contains(&0.0))
+        })?;
+        cfg.set(&mut interpolation, "interpolation", INTERPOLATIONS, as_variant)?;
+        let modes = "`shortest`, `longest` or `squash`";
+        cfg.set(&mut resize, "resize_mode", modes, as_variant)?;
+        cfg.set(&mut fill, "fill_color", "a number from 0 to 255", |value| {
+            u8::try_from(value.as_u64()?).ok()
+        })?;
+    }
+    Ok(Preprocessing::open_clip(
+        size,
+        resize,
+        interpolation,
+        fill,
+        mean,
+        std,
+    ))
+}

@@ -1,0 +1,596 @@
+//! Checkpoints of transformers: `config.json`, `model.safetensors` (or parts of it with an index) and
+//! `preprocessor_config.json`.
+//!
+//! Source: `transformers.models.{clip, siglip, vit, dinov2, dinov2_with_registers, dinov3_vit, aimv2}`, transformers
+//! 5.24; AIMv2 also as Apple published it.
+//!
+//! Files hold what differs from the classes' defaults, so these are here; fields that do not concern features are many
+//! and are passed over.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::catalog::{IMAGENET, INCEPTION, Moments, OPENAI_CLIP};
+use super::error::Error;
+use super::fields::{
+    FLAG, Fields, SIZE, as_channels, as_count, as_number, as_ratio, as_sides, as_size, as_square,
+    as_string,
+};
+use super::layout::{self, Layout};
+use super::vit::{
+    Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
+    Resample, Rope, VitConfig,
+};
+use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
+
+/// The file that describes a checkpoint.
+pub(super) const CONFIG: &str = "config.json";
+/// The file that describes its preprocessing.
+pub(super) const PREPROCESSOR: &str = "preprocessor_config.json";
+/// The file that holds its weights.
+pub(super) const WEIGHTS: &str = "model.safetensors";
+
+/// What a checkpoint is.
+#[derive(Debug, PartialEq)]
+pub(super) struct Config {
+    /// The class that the file names.
+    pub(super) model_type: String,
+    pub(super) network: VitConfig,
+    pub(super) layout: &'static Layout,
+    /// The preprocessing of the model's image processor, where a file leaves it out.
+    defaults: Defaults,
+}
+
+/// What an image processor does unless its file says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Defaults {
+    interpolation: Interpolation,
+    /// Whether the centre is cut out, of an image whose shorter side has this length.
+    shorter_side: Option<usize>,
+    moments: Moments,
+}
+
+/// Reads a `config.json`; `path` is for messages.
+pub(super) fn parse(value: Value, path: &Path) -> Result<Config, Error> {
+    let mut top = Fields::new(path, "", value)?;
+    let model_type = top.required("model_type", "a model of transformers", as_string)?;
+    let architectures = top.take("architectures").unwrap_or_default();
+    // A model of two towers nests the one that is taken here.
+    let projection_dim = top.take("projection_dim");
+    let mut nested = top.nested("vision_config", "vision_config.")?;
+    let is_nested = nested.is_some();
+    let fields = nested.as_mut().unwrap_or(&mut top);
+    fields.drop_nulls();
+    let projection = |fields: &mut Fields<'_>, default: usize| {
+        let has_one = is_nested
+            || architectures
+                .as_array()
+                .is_some_and(|names| names.iter().any(|name| name == "CLIPVisionModelWithProjection"));
+        let mut dim = default;
+        fields.set(&mut dim, "projection_dim", SIZE, as_size)?;
+        if let Some(value) = &projection_dim {
+            dim = as_size(value).ok_or_else(|| {
+                fields.wrong("projection_dim", value.to_string(), SIZE.to_owned())
+            })?;
+        }
+        Ok::<_, Error>(has_one.then_some(Projection { dim, bias: false }))
+    };
+    let (network, layout, defaults) = match (model_type.as_str(), is_nested) {
+        ("clip", true) | ("clip_vision_model", false) => {
+            let projection = projection(fields, 512)?;
+            (
+                clip(fields, projection)?,
+                &layout::TRANSFORMERS_CLIP,
+                CLIP_PROCESSOR,
+            )
+        }
+        ("siglip", true) | ("siglip_vision_model", false) => {
+            (siglip(fields)?, &layout::TRANSFORMERS_CLIP, SIGLIP_PROCESSOR)
+        }
+        ("vit", false) => (vit(fields)?, &layout::TRANSFORMERS_VIT, VIT_PROCESSOR),
+        ("dinov2", false) => (
+            dinov2(fields, false)?,
+            &layout::TRANSFORMERS_VIT,
+            DINO_PROCESSOR,
+        ),
+        ("dinov2_with_registers", false) => (
+            dinov2(fields, true)?,
+            &layout::TRANSFORMERS_VIT,
+            DINO_PROCESSOR,
+        ),
+        ("dinov3_vit", false) => (
+            dinov3(fields)?,
+            &layout::TRANSFORMERS_DINOV3,
+            VIT_PROCESSOR,
+        ),
+        ("aimv2_vision_model", false) => (
+            aimv2(fields, None)?,
+            &layout::TRANSFORMERS_AIMV2,
+            CLIP_PROCESSOR,
+        ),
+        ("aimv2", true) => {
+            let projection = projection(fields, 512)?;
+            (
+                aimv2(fields, projection)?,
+                &layout::TRANSFORMERS_AIMV2,
+                CLIP_PROCESSOR,
+            )
+        }
+        ("aimv2", false) => (apple_aimv2(fields)?, &layout::APPLE_AIMV2, CLIP_PROCESSOR),
+        _ => {
+            return Err(Error::UnsupportedArgument {
+                path: path.to_owned(),
+                key: "model_type".to_owned(),
+                found: model_type,
+                expected: "`clip`, `siglip`, `vit`, `dinov2`, `dinov2_with_registers`, `dinov3_vit` or `aimv2`"
+                    .to_owned(),
+            });
+        }
+    };
+    check(&network, fields)?;
+    Ok(Config {
+        model_type,
+        network,
+        layout,
+        defaults,
+    })
+}
+
+/// Refuses sizes that do not go together.
+fn check(network: &VitConfig, fields: &Fields<'_>) -> Result<(), Error> {
+    let (width, heads) = (network.embed_dim, network.num_heads);
+    let of_head = if network.rope.is_some() { 4 } else { 1 };
+    if !width.is_multiple_of(of_head * heads) {
+        return Err(fields.wrong(
+            "num_attention_heads",
+            heads.to_string(),
+            format!("a divisor of the width, {width}"),
+        ));
+    }
+    let [height, image_width] = network.img_size;
+    if height < network.patch_size || image_width < network.patch_size {
+        return Err(fields.wrong(
+            "patch_size",
+            network.patch_size.to_string(),
+            format!("no more than the image's {height} × {image_width}"),
+        ));
+    }
+    Ok(())
+}
+
+/// What nearly all of these models have in common, with the defaults of a ViT-Base.
+struct Common {
+    img_size: [usize; 2],
+    patch_size: usize,
+    width: usize,
+    depth: usize,
+    heads: usize,
+    hidden: usize,
+    eps: f64,
+    activation: Activation,
+    qkv_bias: bool,
+}
+
+impl Common {
+    /// Reads what is there over defaults.
+    fn read(mut self, fields: &mut Fields<'_>) -> Result<Self, Error> {
+        fields.set(&mut self.img_size, "image_size", "a size in pixels", as_sides)?;
+        fields.set(&mut self.patch_size, "patch_size", "a size in pixels", as_square)?;
+        fields.set(&mut self.width, "hidden_size", SIZE, as_size)?;
+        fields.set(&mut self.depth, "num_hidden_layers", SIZE, as_size)?;
+        fields.set(&mut self.heads, "num_attention_heads", SIZE, as_size)?;
+        fields.set(&mut self.hidden, "intermediate_size", SIZE, as_size)?;
+        let positive = "a positive number";
+        fields.set(&mut self.eps, "layer_norm_eps", positive, as_ratio)?;
+        fields.set(&mut self.eps, "rms_norm_eps", positive, as_ratio)?;
+        fields.set(&mut self.qkv_bias, "qkv_bias", FLAG, Value::as_bool)?;
+        let activations = "`gelu`, `quick_gelu`, `gelu_pytorch_tanh` or `silu`";
+        fields.set_supported(&mut self.activation, "hidden_act", activations, |value| {
+            match value.as_str()? {
+                "gelu" => Some(Activation::Gelu),
+                "quick_gelu" => Some(Activation::QuickGelu),
+                "gelu_pytorch_tanh" => Some(Activation::GeluTanh),
+                "silu" => Some(Activation::SwiGlu),
+                _ => None,
+            }
+        })?;
+        fields.only("num_channels", "`3`", |value| value.as_u64() == Some(3))?;
+        Ok(self)
+    }
+
+    /// A network with learned positions of all tokens, a class token and its norm.
+    fn network(&self) -> VitConfig {
+        VitConfig {
+            img_size: self.img_size,
+            patch_size: self.patch_size,
+            embed_dim: self.width,
+            depth: self.depth,
+            num_heads: self.heads,
+            mlp: Mlp {
+                hidden: self.hidden,
+                activation: self.activation,
+                bias: true,
+            },
+            norm: Norm {
+                kind: NormKind::Layer,
+                eps: self.eps,
+            },
+            qkv_bias: self.qkv_bias,
+            proj_bias: true,
+            qk_norm: false,
+            layer_scale: false,
+            class_token: true,
+            reg_tokens: 0,
+            positions: Some(Positions::Learned {
+                prefix: PrefixPositions::All,
+                grid: self.img_size.map(|side| side / self.patch_size),
+                resample: Resample::Exact,
+            }),
+            rope: None,
+            patch_bias: true,
+            patch_norm: false,
+            pre_norm: false,
+            final_norm: FinalNorm::Tokens,
+            pool: Pool::First,
+            projection: None,
+        }
+    }
+}
+
+const BASE: Common = Common {
+    img_size: [224; 2],
+    patch_size: 16,
+    width: 768,
+    depth: 12,
+    heads: 12,
+    hidden: 3072,
+    eps: 1e-6,
+    activation: Activation::Gelu,
+    qkv_bias: true,
+};
+
+/// An activation between two layers; a gated one is another network.
+fn ungated(fields: &Fields<'_>, activation: Activation) -> Result<(), Error> {
+    if activation == Activation::SwiGlu {
+        let expected = "`gelu`, `quick_gelu` or `gelu_pytorch_tanh`".to_owned();
+        return Err(fields.wrong("hidden_act", "silu".to_owned(), expected));
+    }
+    Ok(())
+}
+
+fn clip(fields: &mut Fields<'_>, projection: Option<Projection>) -> Result<VitConfig, Error> {
+    let common = Common {
+        patch_size: 32,
+        eps: 1e-5,
+        activation: Activation::QuickGelu,
+        ..BASE
+    }
+    .read(fields)?;
+    ungated(fields, common.activation)?;
+    Ok(VitConfig {
+        patch_bias: false,
+        pre_norm: true,
+        final_norm: FinalNorm::Pooled,
+        projection,
+        ..common.network()
+    })
+}
+
+fn siglip(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
+    let common = Common {
+        activation: Activation::GeluTanh,
+        ..BASE
+    }
+    .read(fields)?;
+    ungated(fields, common.activation)?;
+    fields.only("vision_use_head", "`true`", |value| value.as_bool() == Some(true))?;
+    let network = common.network();
+    Ok(VitConfig {
+        class_token: false,
+        positions: without_prefix(network.positions),
+        pool: Pool::Map {
+            num_heads: common.heads,
+            mlp: network.mlp,
+        },
+        ..network
+    })
+}
+
+/// The same positions, of patches only.
+fn without_prefix(positions: Option<Positions>) -> Option<Positions> {
+    match positions {
+        Some(Positions::Learned { grid, resample, .. }) => Some(Positions::Learned {
+            prefix: PrefixPositions::None,
+            grid,
+            resample,
+        }),
+        positions => positions,
+    }
+}
+
+fn vit(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
+    let common = Common { eps: 1e-12, ..BASE }.read(fields)?;
+    ungated(fields, common.activation)?;
+    Ok(common.network())
+}
+
+fn dinov2(fields: &mut Fields<'_>, has_registers: bool) -> Result<VitConfig, Error> {
+    let common = BASE.read(fields)?;
+    ungated(fields, common.activation)?;
+    let mut mlp_ratio = 4.0;
+    fields.set(&mut mlp_ratio, "mlp_ratio", "a positive number", as_ratio)?;
+    let mut is_gated = false;
+    fields.set(&mut is_gated, "use_swiglu_ffn", FLAG, Value::as_bool)?;
+    let mut reg_tokens = if has_registers { 4 } else { 0 };
+    if has_registers {
+        fields.set(&mut reg_tokens, "num_register_tokens", "a number", as_count)?;
+    }
+    let network = common.network();
+    let hidden = super::timm::vit::scaled(common.width, mlp_ratio);
+    Ok(VitConfig {
+        mlp: if is_gated {
+            Mlp {
+                hidden: (hidden * 2 / 3).next_multiple_of(8),
+                activation: Activation::SwiGlu,
+                bias: true,
+            }
+        } else {
+            Mlp {
+                hidden,
+                ..network.mlp
+            }
+        },
+        layer_scale: true,
+        reg_tokens,
+        positions: match network.positions {
+            Some(Positions::Learned { grid, .. }) => Some(Positions::Learned {
+                prefix: PrefixPositions::Class,
+                grid,
+                resample: Resample::Bicubic {
+                    antialias: has_registers,
+                },
+            }),
+            positions => positions,
+        },
+        ..network
+    })
+}
+
+fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
+    let mut is_gated = false;
+    fields.set(&mut is_gated, "use_gated_mlp", FLAG, Value::as_bool)?;
+    let common = Common {
+        width: 384,
+        heads: 6,
+        hidden: 1536,
+        eps: 1e-5,
+        ..BASE
+    }
+    .read(fields)?;
+    if !is_gated {
+        ungated(fields, common.activation)?;
+    } else if common.activation != Activation::SwiGlu {
+        let expected = "`silu` where `use_gated_mlp` is `true`".to_owned();
+        return Err(fields.wrong("hidden_act", "another".to_owned(), expected));
+    }
+    let mut bias = [true, false, true, true, true];
+    let keys = ["query_bias", "key_bias", "value_bias", "proj_bias", "mlp_bias"];
+    for (flag, key) in bias.iter_mut().zip(keys) {
+        fields.set(flag, key, FLAG, Value::as_bool)?;
+    }
+    let [query_bias, key_bias, value_bias, proj_bias, mlp_bias] = bias;
+    if key_bias || query_bias != value_bias {
+        let expected = "`false`, and `query_bias` equal to `value_bias`".to_owned();
+        return Err(fields.wrong("key_bias", key_bias.to_string(), expected));
+    }
+    let mut base = 100.0;
+    fields.set(&mut base, "rope_theta", "a number", as_number)?;
+    if let Some(mut rope) = fields.nested("rope_parameters", "rope_parameters.")? {
+        rope.set(&mut base, "rope_theta", "a number", as_number)?;
+    }
+    let mut reg_tokens = 0;
+    fields.set(&mut reg_tokens, "num_register_tokens", "a number", as_count)?;
+    let network = common.network();
+    Ok(VitConfig {
+        mlp: Mlp {
+            bias: mlp_bias,
+            ..network.mlp
+        },
+        qkv_bias: query_bias,
+        proj_bias,
+        layer_scale: true,
+        reg_tokens,
+        positions: None,
+        rope: Some(Rope::Centered { base }),
+        ..network
+    })
+}
+
+/// What AIMv2 is in both its layouts: features are the maximum over tokens.
+fn aimv2_base(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
+    let common = Common {
+        patch_size: 14,
+        width: 1024,
+        depth: 24,
+        heads: 8,
+        hidden: 2816,
+        eps: 1e-5,
+        activation: Activation::SwiGlu,
+        qkv_bias: false,
+        ..BASE
+    }
+    .read(fields)?;
+    if common.activation != Activation::SwiGlu {
+        let expected = "`silu`".to_owned();
+        return Err(fields.wrong("hidden_act", "another".to_owned(), expected));
+    }
+    let network = common.network();
+    Ok(VitConfig {
+        norm: Norm {
+            kind: NormKind::Rms,
+            ..network.norm
+        },
+        class_token: false,
+        positions: without_prefix(network.positions),
+        patch_norm: true,
+        pool: Pool::Max,
+        ..network
+    })
+}
+
+fn aimv2(fields: &mut Fields<'_>, projection: Option<Projection>) -> Result<VitConfig, Error> {
+    let network = aimv2_base(fields)?;
+    let (mut mlp_bias, mut has_head, mut is_native) = (false, true, false);
+    fields.set(&mut mlp_bias, "mlp_bias", FLAG, Value::as_bool)?;
+    fields.set(&mut has_head, "use_head", FLAG, Value::as_bool)?;
+    fields.set(&mut is_native, "is_native", FLAG, Value::as_bool)?;
+    Ok(VitConfig {
+        mlp: Mlp {
+            bias: mlp_bias,
+            ..network.mlp
+        },
+        proj_bias: network.qkv_bias,
+        positions: if is_native {
+            Some(Positions::SinCos)
+        } else {
+            network.positions
+        },
+        pool: if has_head {
+            Pool::Aim {
+                num_heads: network.num_heads,
+            }
+        } else {
+            Pool::Max
+        },
+        projection,
+        ..network
+    })
+}
+
+fn apple_aimv2(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
+    let network = aimv2_base(fields)?;
+    let mut bias = false;
+    fields.set(&mut bias, "use_bias", FLAG, Value::as_bool)?;
+    Ok(VitConfig {
+        mlp: Mlp {
+            bias,
+            ..network.mlp
+        },
+        proj_bias: bias,
+        ..network
+    })
+}
+
+const CLIP_PROCESSOR: Defaults = Defaults {
+    interpolation: Interpolation::Bicubic,
+    shorter_side: Some(224),
+    moments: OPENAI_CLIP,
+};
+const DINO_PROCESSOR: Defaults = Defaults {
+    interpolation: Interpolation::Bicubic,
+    shorter_side: Some(256),
+    moments: IMAGENET,
+};
+const SIGLIP_PROCESSOR: Defaults = Defaults {
+    interpolation: Interpolation::Bicubic,
+    shorter_side: None,
+    moments: INCEPTION,
+};
+const VIT_PROCESSOR: Defaults = Defaults {
+    interpolation: Interpolation::Bilinear,
+    shorter_side: None,
+    moments: INCEPTION,
+};
+
+/// Reads a `preprocessor_config.json`; `path` is for messages.
+///
+/// Source: the image processors of transformers that work with Pillow.
+pub(super) fn preprocessing(
+    value: Value,
+    config: &Config,
+    path: &Path,
+) -> Result<Preprocessing, Error> {
+    let mut cfg = Fields::new(path, "", value)?;
+    cfg.drop_nulls();
+    let Defaults {
+        mut interpolation,
+        shorter_side,
+        moments: (mut mean, mut std),
+    } = config.defaults;
+    let mut out = config.network.img_size;
+    let mut crops = shorter_side.is_some();
+    for key in ["do_resize", "do_rescale", "do_normalize"] {
+        cfg.only(key, "`true`", |value| value.as_bool() == Some(true))?;
+    }
+    cfg.only("rescale_factor", "1/255", |value| {
+        value.as_f64().is_some_and(|factor| (factor * 255.0 - 1.0).abs() < 1e-6)
+    })?;
+    cfg.set(&mut crops, "do_center_crop", FLAG, Value::as_bool)?;
+    cfg.set_supported(&mut interpolation, "resample", "a filter of Pillow", |value| {
+        Some(match value.as_u64()? {
+            0 => Interpolation::Nearest,
+            1 => Interpolation::Lanczos,
+            2 => Interpolation::Bilinear,
+            3 => Interpolation::Bicubic,
+            4 => Interpolation::Box,
+            5 => Interpolation::Hamming,
+            _ => return None,
+        })
+    })?;
+    let mut resize = match shorter_side {
+        Some(side) => ResizeMode::Shortest { side },
+        None => ResizeMode::Squash { size: out },
+    };
+    let sizes = "`shortest_edge`, or `height` and `width`";
+    cfg.set_supported(&mut resize, "size", sizes, |value| {
+        if let Some(side) = as_size(&value["shortest_edge"]).or_else(|| {
+            // A number alone is the shorter side where the centre is cut out.
+            as_size(value).filter(|_| crops)
+        }) {
+            return Some(ResizeMode::Shortest { side });
+        }
+        let size = as_size(value).map(|side| [side; 2]);
+        size.or_else(|| Some([as_size(&value["height"])?, as_size(&value["width"])?]))
+            .map(|size| ResizeMode::Squash { size })
+    })?;
+    if let (false, ResizeMode::Squash { size }) = (crops, resize) {
+        out = size;
+    }
+    let crop_size = cfg.take("crop_size");
+    if let (true, Some(value)) = (crops, crop_size) {
+        let size = as_sides(&value)
+            .or_else(|| Some([as_size(&value["height"])?, as_size(&value["width"])?]));
+        out = size.ok_or_else(|| {
+            cfg.wrong("crop_size", value.to_string(), "a size in pixels".to_owned())
+        })?;
+    }
+    cfg.set(&mut mean, "image_mean", "three numbers", as_channels)?;
+    cfg.set(&mut std, "image_std", "three numbers other than 0", |value| {
+        as_channels(value).filter(|std| !std.contains(&0.0))
+    })?;
+    if !crops && matches!(resize, ResizeMode::Shortest { .. }) {
+        let expected = "`true`: other images than square ones give a network images of several sizes".to_owned();
+        return Err(cfg.wrong("do_center_crop", "false".to_owned(), expected));
+    }
+    Ok(Preprocessing {
+        size: out,
+        resize,
+        interpolation,
+        crop: CropRounding::Down,
+        mean,
+        std,
+    })
+}
+
+/// The network for images of another size, where it takes such.
+pub(super) fn for_images_of(config: &mut Config, size: [usize; 2]) {
+    let network = &mut config.network;
+    let takes_any = match network.positions {
+        None | Some(Positions::SinCos) => true,
+        Some(Positions::Learned { resample, .. }) => resample != Resample::Exact,
+    };
+    if takes_any {
+        network.img_size = size;
+    }
+}

@@ -1,0 +1,164 @@
+//! The two halves of a block: attention and MLP.
+
+use tch::{TchError, Tensor};
+
+use super::positions::Rotation;
+use super::{Activation, Mlp as MlpConfig, Norm as NormConfig, NormKind, VitConfig};
+use crate::backbone::error::Error;
+use crate::backbone::layers::{LayerNorm, Linear, Loader, RmsNorm, as_i64};
+
+/// A norm over the last axis, of either kind.
+pub(super) enum Norm {
+    Layer(LayerNorm),
+    Rms(RmsNorm),
+}
+
+impl Norm {
+    pub(super) fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        dim: usize,
+        NormConfig { kind, eps }: NormConfig,
+    ) -> Result<Self, Error> {
+        Ok(match kind {
+            NormKind::Layer => Self::Layer(LayerNorm::load(loader, prefix, dim, eps)?),
+            NormKind::Rms => Self::Rms(RmsNorm::load(loader, prefix, dim, eps)?),
+        })
+    }
+
+    /// `x`: `[.., d]`.
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Layer(norm) => norm.forward(x),
+            Self::Rms(norm) => norm.forward(x),
+        }
+    }
+}
+
+/// Multi-head self-attention.
+pub(super) struct Attention {
+    qkv: Linear,
+    qk_norm: Option<[Norm; 2]>,
+    proj: Linear,
+    num_heads: i64,
+}
+
+impl Attention {
+    pub(super) fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        config: &VitConfig,
+    ) -> Result<Self, Error> {
+        let dim = config.embed_dim;
+        let qk_norm = if config.qk_norm {
+            let head_dim = dim / config.num_heads;
+            let mut norm = |name: &str| {
+                Norm::load(loader, &format!("{prefix}.{name}"), head_dim, config.norm)
+            };
+            Some([norm("q_norm")?, norm("k_norm")?])
+        } else {
+            None
+        };
+        Ok(Self {
+            qkv: Linear::load(
+                loader,
+                &format!("{prefix}.qkv"),
+                dim,
+                3 * dim,
+                config.qkv_bias,
+            )?,
+            qk_norm,
+            proj: Linear::load(
+                loader,
+                &format!("{prefix}.proj"),
+                dim,
+                dim,
+                config.proj_bias,
+            )?,
+            num_heads: as_i64(config.num_heads),
+        })
+    }
+
+    /// `x`: `[b, t, d]`.
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        rotation: Option<&Rotation>,
+    ) -> Result<Tensor, TchError> {
+        let (b, t, d) = x.size3()?;
+        let heads = self.num_heads;
+        let qkv = self
+            .qkv
+            .forward(x)? // [b, t, 3·d]
+            .f_reshape([b, t, 3, heads, d / heads])?
+            .f_permute([2, 0, 3, 1, 4])?; // [3, b, heads, t, d/heads]
+        let [mut q, mut k, v] = [
+            qkv.f_select(0, 0)?,
+            qkv.f_select(0, 1)?,
+            qkv.f_select(0, 2)?,
+        ]; // [b, heads, t, d/heads]
+        if let Some([q_norm, k_norm]) = &self.qk_norm {
+            q = q_norm.forward(&q)?;
+            k = k_norm.forward(&k)?;
+        }
+        if let Some(rotation) = rotation {
+            q = rotation.apply(&q)?;
+            k = rotation.apply(&k)?;
+        }
+        let kind = v.f_kind()?;
+        let mixed = attend(&q.f_to_kind(kind)?, &k.f_to_kind(kind)?, &v)?;
+        self.proj.forward(&mixed) // [b, t, d]
+    }
+}
+
+/// Attention of `q` (`[b, heads, m, d/heads]`) to `k` and `v` (`[b, heads, t, d/heads]`); gives `[b, m, d]`.
+pub(super) fn attend(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor, TchError> {
+    Tensor::f_scaled_dot_product_attention(q, k, v, None::<&Tensor>, 0.0, false, None, false)?
+        .f_transpose(1, 2)? // [b, m, heads, d/heads]
+        .f_flatten(2, 3) // [b, m, d]
+}
+
+/// Two linear layers with an activation between.
+pub(super) struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+    activation: Activation,
+}
+
+impl Mlp {
+    pub(super) fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        dim: usize,
+        MlpConfig {
+            hidden,
+            activation,
+            bias,
+        }: MlpConfig,
+    ) -> Result<Self, Error> {
+        let width = match activation {
+            Activation::SwiGlu => 2 * hidden,
+            Activation::Gelu | Activation::GeluTanh | Activation::QuickGelu => hidden,
+        };
+        Ok(Self {
+            fc1: Linear::load(loader, &format!("{prefix}.fc1"), dim, width, bias)?,
+            fc2: Linear::load(loader, &format!("{prefix}.fc2"), hidden, dim, bias)?,
+            activation,
+        })
+    }
+
+    /// `x`: `[.., d]`.
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let x = self.fc1.forward(x)?;
+        let hidden = match self.activation {
+            Activation::Gelu => x.f_gelu("none")?,
+            Activation::GeluTanh => x.f_gelu("tanh")?,
+            Activation::QuickGelu => (&x).f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?,
+            Activation::SwiGlu => {
+                let halves = x.f_chunk(2, -1)?;
+                halves[0].f_silu()?.f_mul(&halves[1])?
+            }
+        }; // [.., hidden]
+        self.fc2.forward(&hidden) // [.., d]
+    }
+}

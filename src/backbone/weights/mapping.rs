@@ -1,0 +1,40 @@
+//! The unsafe code of reading weights: files mapped into memory.
+#![expect(unsafe_code, reason = "mapping a file; the block says why it is sound")]
+
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+
+use crate::backbone::error::Error;
+
+/// Files that can be read as if they were in memory.
+pub(in crate::backbone) struct MappedFiles {
+    files: Vec<(PathBuf, Mmap)>,
+}
+
+impl MappedFiles {
+    /// Maps every file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] with the path of the first that cannot be read.
+    pub(in crate::backbone) fn open(paths: &[PathBuf]) -> Result<Self, Error> {
+        let map = |path: &PathBuf| {
+            let file = fs_err::File::open(path)?;
+            // SAFETY: the bytes are only read, and only as numbers, for which any bytes will do. A program that
+            // changes the file meanwhile changes these numbers: whoever loads a checkpoint hashes its files afterwards
+            // and compares. One that truncates the file ends this process, as it ends every program that maps files.
+            let bytes = unsafe { Mmap::map(file.file()) }?;
+            Ok((path.clone(), bytes))
+        };
+        Ok(Self {
+            files: paths.iter().map(map).collect::<Result<_, Error>>()?,
+        })
+    }
+
+    /// Each file's path and bytes.
+    pub(in crate::backbone) fn iter(&self) -> impl Iterator<Item = (&Path, &[u8])> {
+        self.files
+            .iter()
+            .map(|(path, bytes)| (path.as_path(), &**bytes))
+    }
+}

@@ -1,0 +1,288 @@
+//! `newt-pipe models`: known checkpoints and their weights.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::console::Console;
+use super::settings::HubArgs;
+use newt_pipe::backbone::{self, BackboneSpec, Device, Places, Precision, published};
+use newt_pipe::error::Error;
+use newt_pipe::hub::{self, Hub};
+use newt_pipe::text::{count, thousands};
+
+/// Subcommands of `newt-pipe models`.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List the checkpoints with a published NeWT score, and whether they are on this machine.
+    Ls(LsArgs),
+    /// Download a checkpoint, or a newer revision of it, into the cache of the Hugging Face hub.
+    Fetch(FetchArgs),
+    /// Load a checkpoint, send two images through it, and say what it is.
+    Check(CheckArgs),
+}
+
+/// Arguments of `newt-pipe models ls`.
+#[derive(Debug, clap::Args)]
+pub(super) struct LsArgs {
+    /// List the architectures of timm that can be loaded, instead.
+    #[arg(long)]
+    architectures: bool,
+
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The arguments that name a checkpoint.
+#[derive(Debug, clap::Args)]
+struct ModelArgs {
+    /// The library, as `model.org` of a pipeline file.
+    #[arg(value_name = "ORG")]
+    org: String,
+
+    /// The checkpoint, as `model.ckpt`: a plain name, `hf-hub:OWNER/NAME` or `local-dir:PATH`.
+    #[arg(value_name = "CKPT")]
+    ckpt: String,
+}
+
+/// Arguments of `newt-pipe models fetch`.
+#[derive(Debug, clap::Args)]
+pub(super) struct FetchArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// Arguments of `newt-pipe models check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+
+    /// Where to run it: `auto`, `cpu`, `cuda` or `cuda:1`.
+    #[arg(long, default_value = "auto")]
+    device: Device,
+
+    /// The number format of its products: `auto`, `f32`, `f16` or `bf16`.
+    #[arg(long, default_value = "auto")]
+    precision: Precision,
+
+    /// Let a `TorchScript` module run its author's code.
+    #[arg(long)]
+    allow_code: bool,
+
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    hub: HubArgs,
+}
+
+pub(super) fn exec(command: &Command, console: &Console) -> Result<Outcome, Error> {
+    match command {
+        Command::Ls(args) if args.architectures => list_architectures(args.json, console),
+        Command::Ls(args) => list_published(args.json, console),
+        Command::Fetch(args) => fetch(&args.model, console),
+        Command::Check(args) => check(args, console),
+    }
+}
+
+/// The checkpoint, found from the working folder.
+fn resolve(
+    model: &ModelArgs,
+    hub: &Hub,
+    console: &Console,
+    allow_code: bool,
+    update: bool,
+) -> Result<BackboneSpec, Error> {
+    let places = Places {
+        base_dir: Path::new(""),
+        hub,
+        progress: console,
+        allow_code,
+        update,
+    };
+    Ok(BackboneSpec::resolve(&model.org, &model.ckpt, places)?)
+}
+
+fn list_architectures(as_json: bool, console: &Console) -> Result<Outcome, Error> {
+    let names: Vec<&str> = backbone::architectures().collect();
+    if as_json {
+        console.json(&json!({ "architectures": names }))?;
+    } else {
+        console.result(&(names.join("\n") + "\n"))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn list_published(as_json: bool, console: &Console) -> Result<Outcome, Error> {
+    let settings = HubArgs::default().settings();
+    let hub = Hub::new(hub::Settings {
+        offline: true,
+        ..settings
+    });
+    let places = Places {
+        base_dir: Path::new(""),
+        hub: &hub,
+        progress: &newt_pipe::progress::Silent,
+        allow_code: false,
+        update: false,
+    };
+    let status = |row: &backbone::Published| match row.availability(places) {
+        Ok(availability) => availability.as_str().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    if as_json {
+        let rows: Vec<Value> = published()
+            .map(|row| {
+                json!({
+                    "org": row.org,
+                    "ckpt": row.ckpt,
+                    "family": row.family,
+                    "resolution": row.resolution,
+                    "parameters": row.n_parameters,
+                    "published_accuracy": row.accuracy,
+                    "status": status(&row),
+                })
+            })
+            .collect();
+        console.json(&json!({ "models": rows }))?;
+        return Ok(Outcome::Done);
+    }
+    let width = published().map(|row| row.ckpt.len()).max().unwrap_or(0);
+    let mut text = format!(
+        "{:<10} {:<width$}  {:>4}  {:>13}  {:>8}  status\n",
+        "org", "ckpt", "px", "parameters", "accuracy"
+    );
+    for row in published() {
+        text.push_str(&format!(
+            "{:<10} {:<width$}  {:>4}  {:>13}  {:>8.4}  {}\n",
+            row.org,
+            row.ckpt,
+            row.resolution,
+            thousands(row.n_parameters),
+            row.accuracy,
+            status(&row)
+        ));
+    }
+    console.result(&text)?;
+    Ok(Outcome::Done)
+}
+
+fn fetch(model: &ModelArgs, console: &Console) -> Result<Outcome, Error> {
+    let hub = Hub::new(HubArgs::default().settings());
+    let spec = resolve(model, &hub, console, false, true)?;
+    for path in spec.weights_paths() {
+        console.result(&format!("{}\n", path.display()))?;
+    }
+    if let Some(revision) = spec.revision() {
+        console.note(&format!("revision {revision}"));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Images that a check sends through the network.
+const N_IMAGES: usize = 2;
+
+fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
+    let hub = Hub::new(args.hub.settings());
+    let spec = resolve(&args.model, &hub, console, args.allow_code, false)?;
+    let device = args.device.resolve()?;
+    let precision = args.precision.resolve(device);
+    let started = Instant::now();
+    let loaded = spec.load(device, precision)?;
+    let load_seconds = started.elapsed().as_secs_f64();
+
+    let n_values = N_IMAGES * spec.preprocessing().n_values();
+    let started = Instant::now();
+    let rows = loaded.extract(&waves(n_values), N_IMAGES)?;
+    let forward_seconds = started.elapsed().as_secs_f64();
+    let (first, second) = rows.split_at(loaded.dim());
+    let problem = if rows.iter().any(|value| !value.is_finite()) {
+        Some("its features are not finite")
+    } else if first == second {
+        Some("it gives different images the same features")
+    } else {
+        None
+    };
+    let files: Vec<String> = spec
+        .weights_paths()
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    if args.json {
+        console.json(&json!({
+            "org": args.model.org,
+            "ckpt": args.model.ckpt,
+            "architecture": spec.architecture(),
+            "dim": loaded.dim(),
+            "parameters": loaded.n_parameters(),
+            "preprocessing": spec.preprocessing(),
+            "files": files,
+            "revision": spec.revision(),
+            "device": device.to_string(),
+            "precision": precision.to_string(),
+            "load_seconds": load_seconds,
+            "forward_seconds": forward_seconds,
+            "problem": problem,
+        }))?;
+    } else {
+        let mut text = String::new();
+        let mut add = |name: &str, value: &str| text.push_str(&format!("{name:<14} {value}\n"));
+        add("model", &format!("{}/{}", args.model.org, args.model.ckpt));
+        add("architecture", spec.architecture());
+        add("features", &thousands(loaded.dim() as u64));
+        if let Some(n) = loaded.n_parameters() {
+            add("parameters", &thousands(n));
+        }
+        add("images", &describe(spec.preprocessing()));
+        for file in &files {
+            add("weights", file);
+        }
+        if let Some(revision) = spec.revision() {
+            add("revision", revision);
+        }
+        add("device", &format!("{device}, {precision}"));
+        add("load", &format!("{load_seconds:.2} s"));
+        let images = count(N_IMAGES, "image", "images");
+        add("forward", &format!("{forward_seconds:.2} s for {images}"));
+        console.result(&text)?;
+    }
+    match problem {
+        Some(problem) => {
+            console.note(&format!("this checkpoint is of no use: {problem}"));
+            Ok(Outcome::BadData)
+        }
+        None => Ok(Outcome::Done),
+    }
+}
+
+/// How images are prepared, in a line.
+fn describe(preprocessing: &newt_pipe::image::Preprocessing) -> String {
+    use newt_pipe::image::ResizeMode;
+    let [height, width] = preprocessing.size;
+    let resize = match preprocessing.resize {
+        ResizeMode::Shortest { side } => format!("shorter side to {side}"),
+        ResizeMode::Cover { size: [h, w] } => format!("to cover {h} × {w}"),
+        ResizeMode::Contain { size: [h, w], .. } => format!("into {h} × {w}"),
+        ResizeMode::Squash { size: [h, w] } => format!("to {h} × {w} whatever the ratio"),
+    };
+    let interpolation = format!("{:?}", preprocessing.interpolation).to_lowercase();
+    format!(
+        "{height} × {width}: resized {resize} ({interpolation}), the centre cut out, mean {:?}, std {:?}",
+        preprocessing.mean, preprocessing.std
+    )
+}
+
+/// Values from -1 to 1 that differ from image to image.
+fn waves(n: usize) -> Vec<f32> {
+    (0..n)
+        .map(|i| {
+            let word = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+            word as f32 / 8_388_608.0 - 1.0
+        })
+        .collect()
+}

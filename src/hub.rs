@@ -1,0 +1,272 @@
+//! Models from the Hugging Face hub, through the cache that its Python library uses.
+//!
+//! What the cache holds of a repository is used as it is: the hub is asked only for what is missing, and then
+//! for files of the very commit that the cache holds. So a run does not change by itself, and needs the
+//! network once. [`Hub::latest`] moves on to what the revision stands for now.
+//!
+//! | in | is |
+//! | --- | --- |
+//! | `repo.rs` | names, checked before they become paths or addresses |
+//! | `api.rs` | what the hub says about repositories and files |
+//! | `http.rs`, `retry.rs` | requests: token, redirects; what is tried again |
+//! | `download.rs` | the bytes of one file, continued and checked |
+//! | `store.rs` | the cache on disk |
+//!
+//! Source: `huggingface_hub` 2.4.
+
+mod api;
+mod download;
+mod error;
+mod http;
+mod repo;
+mod retry;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use ureq::Proxy;
+
+use crate::progress::{Progress, Silent};
+use api::Listing;
+use download::Download;
+use http::Client;
+use repo::check_path;
+use retry::Pace;
+use store::Store;
+
+pub use error::Error;
+pub use repo::Repo;
+
+/// Where and how the hub is reached.
+#[derive(Clone)]
+pub struct Settings {
+    /// The cache: `hub` below `HF_HOME`, or `HF_HUB_CACHE`.
+    pub cache_dir: PathBuf,
+    /// The hub's address, `https://huggingface.co` or that of a mirror.
+    pub endpoint: String,
+    /// What the hub knows the user by.
+    pub token: Option<String>,
+    /// Whether the cache alone is used.
+    pub offline: bool,
+}
+
+/// The hub that everybody uses.
+pub const ENDPOINT: &str = "https://huggingface.co";
+
+/// No hub at all: no cache and no network.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            cache_dir: PathBuf::new(),
+            endpoint: ENDPOINT.to_owned(),
+            token: None,
+            offline: true,
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("cache_dir", &self.cache_dir)
+            .field("endpoint", &self.endpoint)
+            .field("token", &self.token.as_ref().map(|_| "(not shown)"))
+            .field("offline", &self.offline)
+            .finish()
+    }
+}
+
+/// The hub and its cache on disk.
+pub struct Hub {
+    cache_dir: PathBuf,
+    offline: bool,
+    client: Client,
+}
+
+impl Hub {
+    /// The hub as `settings` say; nothing is asked yet.
+    ///
+    /// Requests go through the proxy that `HTTPS_PROXY` and its kin name, as in every program.
+    pub fn new(settings: Settings) -> Self {
+        Self::with(settings, Pace::default(), Proxy::try_from_env())
+    }
+
+    fn with(settings: Settings, pace: Pace, proxy: Option<Proxy>) -> Self {
+        Self {
+            cache_dir: settings.cache_dir,
+            offline: settings.offline,
+            client: Client::new(&settings.endpoint, settings.token, pace, proxy),
+        }
+    }
+
+    /// The snapshot of `repo` that the cache holds, else that of the hub now.
+    ///
+    /// # Errors
+    /// [`Error::Name`]; where the cache holds none, those of [`latest`](Self::latest).
+    pub fn snapshot(&self, repo: &Repo, progress: &dyn Progress) -> Result<Snapshot<'_>, Error> {
+        repo.check()?;
+        let store = Store::new(&self.cache_dir, repo);
+        match store.held(&repo.revision) {
+            Some(commit) => Ok(Snapshot {
+                hub: self,
+                repo: repo.clone(),
+                store,
+                commit,
+                listing: OnceLock::new(),
+            }),
+            None => self.latest(repo, progress),
+        }
+    }
+
+    /// The snapshot that the revision of `repo` stands for now, as the hub says.
+    ///
+    /// The cache takes it over with the first file that is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Name`], [`Error::Offline`], and those of the hub.
+    pub fn latest(&self, repo: &Repo, progress: &dyn Progress) -> Result<Snapshot<'_>, Error> {
+        repo.check()?;
+        if self.offline {
+            return Err(self.offline_error(repo.to_string()));
+        }
+        let listing = self.client.listing(repo, &repo.revision, progress)?;
+        Ok(Snapshot {
+            hub: self,
+            repo: repo.clone(),
+            store: Store::new(&self.cache_dir, repo),
+            commit: listing.commit.clone(),
+            listing: OnceLock::from(listing),
+        })
+    }
+
+    fn offline_error(&self, what: String) -> Error {
+        Error::Offline {
+            what,
+            cache_dir: self.cache_dir.clone(),
+        }
+    }
+}
+
+/// The files of one commit of a repository.
+pub struct Snapshot<'a> {
+    hub: &'a Hub,
+    repo: Repo,
+    store: Store,
+    commit: String,
+    /// Asked for when something is missing from the cache.
+    listing: OnceLock<Listing>,
+}
+
+impl Snapshot<'_> {
+    /// The commit, 40 hex digits.
+    pub fn commit(&self) -> &str {
+        &self.commit
+    }
+
+    /// Whether the commit has the file, by what the cache knows; where it knows nothing of it, by the hub's list.
+    ///
+    /// Offline, what the cache lacks is not there. Where the hub should be asked and cannot, the answer is yes:
+    /// then [`file`](Self::file) says why, and no other file is taken in its place.
+    pub fn has(&self, file: &str) -> bool {
+        if check_path(file).is_err() {
+            return false;
+        }
+        if self.store.file_path(&self.commit, file).is_file() {
+            return true;
+        }
+        if self.hub.offline || self.store.is_absent(&self.commit, file) {
+            return false;
+        }
+        let Ok(listing) = self.listing(&Silent) else {
+            return true;
+        };
+        let has = listing.files.contains(file);
+        if !has {
+            // A cache that cannot be written to makes the next run ask again, no more.
+            let _ = self.store.mark_absent(&self.commit, file);
+        }
+        has
+    }
+
+    /// The path of the file in the cache, fetched unless it is there.
+    ///
+    /// # Errors
+    /// [`Error::FileName`], [`Error::NoFile`], [`Error::Offline`] where the cache lacks it, [`Error::Size`] and
+    /// [`Error::Digest`] where the wrong bytes came, and those of the hub and of the file system. What has
+    /// arrived by then is not fetched again.
+    pub fn file(&self, file: &str, progress: &dyn Progress) -> Result<PathBuf, Error> {
+        check_path(file).map_err(|what| Error::FileName {
+            repo: self.repo.clone(),
+            file: file.to_owned(),
+            what,
+        })?;
+        let path = self.store.file_path(&self.commit, file);
+        let pinned = if path.is_file() {
+            self.pin().or_else(|error| match error.kind() {
+                // A cache for reading is as good.
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Ok(()),
+                _ => Err(error),
+            })
+        } else {
+            self.fetch(file, progress)?;
+            self.pin()
+        };
+        pinned?;
+        Ok(path)
+    }
+
+    /// Makes this the snapshot that the cache holds of the revision.
+    fn pin(&self) -> io::Result<()> {
+        self.store.write_ref(&self.repo.revision, &self.commit)
+    }
+
+    fn fetch(&self, file: &str, progress: &dyn Progress) -> Result<(), Error> {
+        let what = format!("{} {file}", self.repo);
+        if self.hub.offline {
+            return Err(self.hub.offline_error(what));
+        }
+        let listing = self.listing(progress)?;
+        if !listing.files.contains(file) {
+            return Err(Error::NoFile {
+                repo: self.repo.clone(),
+                file: file.to_owned(),
+                held: listing.files.iter().cloned().collect(),
+            });
+        }
+        let client = &self.hub.client;
+        let info = client.file_info(&self.repo, &self.commit, file, progress)?;
+        let _lock = self.store.lock(&info.etag, &what, progress);
+        let content = self.store.content_path(&info.etag);
+        // Content of another size is damaged.
+        let is_held = fs_err::metadata(&content)
+            .is_ok_and(|held| info.size.is_none_or(|size| held.len() == size));
+        if !is_held {
+            Download {
+                client,
+                repo: &self.repo,
+                commit: &self.commit,
+                file,
+                info: &info,
+                progress,
+            }
+            .run(&content)?;
+        }
+        self.store.place(&self.commit, file, &info.etag, !is_held)?;
+        Ok(())
+    }
+
+    /// The hub's list of this commit's files.
+    fn listing(&self, progress: &dyn Progress) -> Result<&Listing, Error> {
+        if let Some(listing) = self.listing.get() {
+            return Ok(listing);
+        }
+        let client = &self.hub.client;
+        let listing = client.listing(&self.repo, &self.commit, progress)?;
+        Ok(self.listing.get_or_init(|| listing))
+    }
+}

@@ -1,0 +1,377 @@
+//! Requests: who gets the token, which redirects are followed, which failures may pass.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use ureq::http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, RANGE, RETRY_AFTER,
+};
+use ureq::http::{Method, Request, Response, StatusCode, Uri, uri};
+use ureq::{Agent, Body, Proxy};
+
+use super::Error;
+use super::retry::{Failure, Pace};
+use crate::text::thousands;
+
+const USER_AGENT: &str = concat!("newt-pipe/", env!("CARGO_PKG_VERSION"));
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_REDIRECTS: usize = 10;
+
+/// Makes requests to the hub, and to where it redirects them.
+pub(super) struct Client {
+    agent: Agent,
+    endpoint: String,
+    token: Option<String>,
+    pub(super) pace: Pace,
+}
+
+impl Client {
+    pub(super) fn new(
+        endpoint: &str,
+        token: Option<String>,
+        pace: Pace,
+        proxy: Option<Proxy>,
+    ) -> Self {
+        let agent = Agent::config_builder()
+            .proxy(proxy)
+            .user_agent(USER_AGENT)
+            // Redirects are followed here, since each host gets other headers.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_per_read(Some(pace.silence))
+            .timeout_per_write(Some(pace.silence))
+            .build()
+            .into();
+        Self {
+            agent,
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            token: token.filter(|token| !token.is_empty()),
+            pace,
+        }
+    }
+
+    pub(super) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// The address of a page of the hub, for messages.
+    pub(super) fn page(&self, path: &str) -> String {
+        format!("{}/{path}", self.endpoint)
+    }
+
+    /// The address below the hub's own.
+    pub(super) fn address(&self, path: &str) -> Result<Uri, Error> {
+        let wrong = |what| Error::Endpoint {
+            endpoint: self.endpoint.clone(),
+            what,
+        };
+        let address: Uri = self
+            .page(path)
+            .parse()
+            .map_err(|_| wrong("is no web address"))?;
+        match (address.scheme_str(), address.authority()) {
+            (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
+                // Nor may the password in it be shown.
+                Err(Error::Endpoint {
+                    endpoint: authority.host().to_owned(),
+                    what: "a user name stands before the host",
+                })
+            }
+            (Some("http" | "https"), Some(_)) => Ok(address),
+            _ => Err(wrong("is no web address")),
+        }
+    }
+
+    /// Asks for the headers of `address`; only redirects within the hub are followed.
+    pub(super) fn head(&self, address: &Uri) -> Result<Answer, Failure> {
+        self.send(&Method::HEAD, address, None)
+    }
+
+    /// Asks for `address`, from byte `from` on; all redirects are followed.
+    pub(super) fn get(&self, address: &Uri, from: u64) -> Result<Answer, Failure> {
+        self.send(&Method::GET, address, (from > 0).then_some(from))
+    }
+
+    fn send(&self, method: &Method, address: &Uri, from: Option<u64>) -> Result<Answer, Failure> {
+        let hub = origin(address);
+        let mut address = address.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let is_hub = origin(&address) == hub;
+            let request = self.request(method, &address, is_hub, from)?;
+            let response = self
+                .agent
+                .run(request)
+                .map_err(|error| broken(&address, error))?;
+            let answer = Answer {
+                address,
+                is_hub,
+                response,
+            };
+            match answer.redirect()? {
+                Some(target) if *method == Method::GET || origin(&target) == hub => {
+                    address = target;
+                }
+                _ => return answer.settled(),
+            }
+        }
+        Err(Failure::Lasting(Error::Answer {
+            url: shown(&address),
+            what: format!("more than {MAX_REDIRECTS} redirects, expected an answer"),
+        }))
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        address: &Uri,
+        is_hub: bool,
+        from: Option<u64>,
+    ) -> Result<Request<()>, Error> {
+        // Sizes and ranges count the bytes of the file itself.
+        let mut request = Request::builder()
+            .method(method)
+            .uri(address)
+            .header(ACCEPT_ENCODING, "identity");
+        if let Some(token) = self.token.as_ref().filter(|_| is_hub) {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(from) = from {
+            request = request.header(RANGE, format!("bytes={from}-"));
+        }
+        // Of all these only the token can be wrong.
+        request.body(()).map_err(|_| Error::Token)
+    }
+}
+
+/// What a server answered.
+pub(super) struct Answer {
+    address: Uri,
+    /// Whether it comes from the hub's own host.
+    pub(super) is_hub: bool,
+    response: Response<Body>,
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// Where it comes from, for messages: without the signature that such an address may hold.
+    pub(super) fn url(&self) -> String {
+        shown(&self.address)
+    }
+
+    /// A header, if it is text.
+    pub(super) fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
+        self.response.headers().get(name.into())?.to_str().ok()
+    }
+
+    pub(super) fn content_type(&self) -> &str {
+        self.header(CONTENT_TYPE).unwrap_or("bytes of no type")
+    }
+
+    /// Reads on; returns how many bytes there were, 0 at the end.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        let mut reader = self.response.body_mut().as_reader();
+        reader
+            .read(buffer)
+            .map_err(|error| broken(&self.address, error.into()))
+    }
+
+    /// All of the answer, which must not be longer than `max` bytes.
+    pub(super) fn read_all(&mut self, max: u64) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        let mut reader = self.response.body_mut().as_reader().take(max + 1);
+        reader
+            .read_to_end(&mut bytes)
+            .map_err(|error| broken(&self.address, error.into()))?;
+        if bytes.len() as u64 > max {
+            return Err(Failure::Lasting(Error::Answer {
+                url: self.url(),
+                what: format!(
+                    "more than {} bytes, expected a list of files",
+                    thousands(max)
+                ),
+            }));
+        }
+        Ok(bytes)
+    }
+
+    /// An answer that ends early, though nothing failed.
+    pub(super) fn cut_short(&self, n_bytes: u64, size: u64) -> Failure {
+        let what = format!(
+            "the transfer ended after {} of {} bytes",
+            thousands(n_bytes),
+            thousands(size)
+        );
+        broken(&self.address, io::Error::other(what).into())
+    }
+
+    /// An answer of another status than it should have.
+    pub(super) fn unexpected(&self, expected: &'static str) -> Error {
+        Error::Status {
+            url: self.url(),
+            status: self.status(),
+            expected,
+        }
+    }
+
+    pub(super) fn is_redirect(&self) -> bool {
+        matches!(
+            self.response.status(),
+            StatusCode::MOVED_PERMANENTLY
+                | StatusCode::FOUND
+                | StatusCode::SEE_OTHER
+                | StatusCode::TEMPORARY_REDIRECT
+                | StatusCode::PERMANENT_REDIRECT
+        )
+    }
+
+    /// Where the answer redirects to.
+    fn redirect(&self) -> Result<Option<Uri>, Error> {
+        if !self.is_redirect() {
+            return Ok(None);
+        }
+        let target = self
+            .header(LOCATION)
+            .and_then(|location| join(&self.address, location));
+        match target {
+            Some(target) => Ok(Some(target)),
+            None => Err(Error::Answer {
+                url: self.url(),
+                what: format!(
+                    "answered {} with no address that can be followed",
+                    self.status()
+                ),
+            }),
+        }
+    }
+
+    /// The answer, unless the server says that it may answer otherwise later.
+    fn settled(self) -> Result<Self, Failure> {
+        let status = self.response.status();
+        let is_busy =
+            [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+        if !is_busy && !status.is_server_error() {
+            return Ok(self);
+        }
+        Err(Failure::Passing {
+            error: self.unexpected("200"),
+            wait: self
+                .header(RETRY_AFTER)
+                .and_then(|seconds| seconds.trim().parse().ok())
+                .map(Duration::from_secs),
+        })
+    }
+}
+
+/// Scheme, host and port: what has to be equal for two addresses to be of one server.
+fn origin(address: &Uri) -> (String, String, u16) {
+    let scheme = address
+        .scheme_str()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let host = address.host().unwrap_or_default().to_ascii_lowercase();
+    let default = if scheme == "https" { 443 } else { 80 };
+    (scheme, host, address.port_u16().unwrap_or(default))
+}
+
+/// The address that `location` means in an answer of `base`; never one that gives up its encryption.
+fn join(base: &Uri, location: &str) -> Option<Uri> {
+    let scheme = base.scheme_str()?;
+    let authority = base.authority()?;
+    let target: Uri = if let Some(rest) = location.strip_prefix("//") {
+        format!("{scheme}://{rest}").parse()
+    } else if location.starts_with('/') {
+        format!("{scheme}://{authority}{location}").parse()
+    } else if location.starts_with("http://") || location.starts_with("https://") {
+        location.parse()
+    } else {
+        let folder = base
+            .path()
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| folder);
+        format!("{scheme}://{authority}{folder}/{location}").parse()
+    }
+    .ok()?;
+    let is_safe = scheme == "http" || target.scheme_str() == Some("https");
+    (target.host().is_some() && is_safe).then_some(target)
+}
+
+fn shown(address: &Uri) -> String {
+    let (scheme, authority) = (address.scheme_str(), address.authority());
+    format!(
+        "{}://{}{}",
+        scheme.unwrap_or_default(),
+        authority.map_or("", uri::Authority::as_str),
+        address.path()
+    )
+}
+
+/// What it means that there is no answer, or no whole one.
+fn broken(address: &Uri, error: ureq::Error) -> Failure {
+    let is_passing = match &error {
+        // What TLS has against a certificate stays.
+        ureq::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+        ureq::Error::Timeout(_)
+        | ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::ConnectProxyFailed(_)
+        | ureq::Error::Protocol(_) => true,
+        _ => false,
+    };
+    let what = match error {
+        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
+        error => error.to_string(),
+    };
+    let error = Error::Unreachable {
+        host: address.host().unwrap_or_default().to_owned(),
+        what,
+    };
+    if is_passing {
+        Failure::Passing { error, wait: None }
+    } else {
+        Failure::Lasting(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_lead_where_they_say() {
+        let joined = |location: &str| {
+            let base = "https://hub:8443/org/name/resolve/a/b?x=1".parse().unwrap();
+            join(&base, location).map(|target| target.to_string())
+        };
+        for (location, expected) in [
+            ("https://cdn/b?sig=1", "https://cdn/b?sig=1"),
+            ("//cdn/b", "https://cdn/b"),
+            ("/api/b", "https://hub:8443/api/b"),
+            ("c?x=2", "https://hub:8443/org/name/resolve/a/c?x=2"),
+        ] {
+            assert_eq!(joined(location).as_deref(), Some(expected));
+        }
+        for location in ["http://cdn/b", "https://", "https:///b", "//", "/a b"] {
+            assert_eq!(joined(location), None, "{location}");
+        }
+    }
+
+    #[test]
+    fn server_is_scheme_host_and_port() {
+        let of = |address: &str| origin(&address.parse().unwrap());
+        assert_eq!(of("https://hub/a"), of("https://HUB:443/b"));
+        for other in [
+            "http://hub",
+            "https://hub:8443",
+            "https://hub.x",
+            "https://x.hub",
+        ] {
+            assert_ne!(of("https://hub"), of(other));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What is tried again, when, and how often.
+
+use std::io;
+use std::time::Duration;
+
+use super::Error;
+use crate::progress::Progress;
+
+/// How long a request may take, and how often it is made.
+#[derive(Debug, Clone)]
+pub(super) struct Pace {
+    /// How often something is tried in all while nothing new arrives.
+    pub(super) n_tries: u32,
+    /// The wait before the second try; each later one is twice as long.
+    pub(super) first_wait: Duration,
+    /// No wait is longer, whatever the server asks for.
+    pub(super) longest_wait: Duration,
+    /// A server that sends nothing for so long is given up.
+    pub(super) silence: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            n_tries: 5,
+            first_wait: Duration::from_secs(1),
+            longest_wait: Duration::from_mins(1),
+            silence: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why a request failed.
+pub(super) enum Failure {
+    /// Another try would end the same way.
+    Lasting(Error),
+    /// Another try may do better.
+    Passing {
+        error: Error,
+        /// How long the server asks to wait.
+        wait: Option<Duration>,
+    },
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Lasting(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Lasting(Error::Io(error))
+    }
+}
+
+/// Decides after each failure whether there is another try, and waits for it.
+pub(super) struct Patience<'a> {
+    pace: &'a Pace,
+    progress: &'a dyn Progress,
+    n_failures: u32,
+}
+
+impl<'a> Patience<'a> {
+    pub(super) fn new(pace: &'a Pace, progress: &'a dyn Progress) -> Self {
+        Self {
+            pace,
+            progress,
+            n_failures: 0,
+        }
+    }
+
+    /// The last try brought something: count from the beginning.
+    pub(super) fn renew(&mut self) {
+        self.n_failures = 0;
+    }
+
+    /// Returns when it is time for the next try.
+    ///
+    /// # Errors
+    /// That of the failure, where there is no next try.
+    pub(super) fn wait(&mut self, failure: Failure) -> Result<(), Error> {
+        let (error, asked) = match failure {
+            Failure::Lasting(error) => return Err(error),
+            Failure::Passing { error, wait } => (error, wait),
+        };
+        let doubled = 2u32.saturating_pow(self.n_failures);
+        self.n_failures += 1;
+        if self.n_failures >= self.pace.n_tries {
+            return Err(error);
+        }
+        let wait = asked
+            .unwrap_or(self.pace.first_wait.saturating_mul(doubled))
+            .min(self.pace.longest_wait);
+        self.progress
+            .warn(&format!("{error}; next try in {} s", wait.as_secs()));
+        std::thread::sleep(wait);
+        Ok(())
+    }
+
+    /// Tries until there is a result or no next try.
+    pub(super) fn run<T>(mut self, attempt: impl Fn() -> Result<T, Failure>) -> Result<T, Error> {
+        loop {
+            match attempt() {
+                Ok(result) => return Ok(result),
+                Err(failure) => self.wait(failure)?,
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The cache on disk, shared with the Python library.
+//!
+//! ```text
+//! <cache>/
+//!   models--<org>--<name>/
+//!     refs/<revision>                  the commit that the revision stood for when a file of it was last fetched
+//!     blobs/<etag>                     content, once for all commits that hold it
+//!     blobs/<etag>.incomplete          content that is being fetched, or whose fetching was cut short
+//!     snapshots/<commit>/<file>        link to `../../blobs/<etag>`, or a plain file where there are no links
+//!     .no_exist/<commit>/<file>        empty: the commit is known not to hold the file
+//!   .locks/models--<org>--<name>/<etag>.lock
+//! ```
+//!
+//! Source: `huggingface_hub` 2.4, `file_download.py`.
+
+use std::fs::TryLockError;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::Repo;
+use super::repo::is_commit;
+use crate::files::TempFile;
+use crate::progress::Progress;
+
+/// What the cache holds of one repository, whose name has been checked.
+pub(super) struct Store {
+    folder: PathBuf,
+    locks: PathBuf,
+}
+
+impl Store {
+    pub(super) fn new(cache_dir: &Path, repo: &Repo) -> Self {
+        let name = format!("models--{}", repo.name.replace('/', "--"));
+        Self {
+            folder: cache_dir.join(&name),
+            locks: cache_dir.join(".locks").join(name),
+        }
+    }
+
+    /// The commit that `revision` stands for, if there is a snapshot of it.
+    pub(super) fn held(&self, revision: &str) -> Option<String> {
+        let commit = if is_commit(revision) {
+            revision.to_owned()
+        } else {
+            let text = fs_err::read_to_string(self.ref_path(revision)).ok()?;
+            let commit = text.trim();
+            is_commit(commit).then(|| commit.to_owned())?
+        };
+        let snapshot = self.folder.join("snapshots").join(&commit);
+        snapshot.is_dir().then_some(commit)
+    }
+
+    fn ref_path(&self, revision: &str) -> PathBuf {
+        self.folder.join("refs").join(revision)
+    }
+
+    /// Where a file is or will be; its path has been checked.
+    pub(super) fn file_path(&self, commit: &str, file: &str) -> PathBuf {
+        self.folder.join("snapshots").join(commit).join(file)
+    }
+
+    pub(super) fn content_path(&self, etag: &str) -> PathBuf {
+        self.folder.join("blobs").join(etag)
+    }
+
+    /// Whether the commit is known not to hold the file.
+    pub(super) fn is_absent(&self, commit: &str, file: &str) -> bool {
+        self.absent_path(commit, file).is_file()
+    }
+
+    /// Remembers that the commit does not hold the file.
+    pub(super) fn mark_absent(&self, commit: &str, file: &str) -> io::Result<()> {
+        let path = self.absent_path(commit, file);
+        make_parent(&path)?;
+        fs_err::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)
+            .map(drop)
+    }
+
+    fn absent_path(&self, commit: &str, file: &str) -> PathBuf {
+        self.folder.join(".no_exist").join(commit).join(file)
+    }
+
+    /// Waits until no other process fetches this content, and keeps others waiting until the file is dropped.
+    ///
+    /// A lock saves work and is not relied on: some file systems have none, and some grant it to everyone.
+    pub(super) fn lock(
+        &self,
+        etag: &str,
+        what: &str,
+        progress: &dyn Progress,
+    ) -> Option<fs_err::File> {
+        let path = self.locks.join(format!("{etag}.lock"));
+        let locked = || -> io::Result<fs_err::File> {
+            make_parent(&path)?;
+            let file = fs_err::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    progress.warn(&format!(
+                        "{what}: waiting for another process that fetches it"
+                    ));
+                    file.lock()?;
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            Ok(file)
+        };
+        locked().ok()
+    }
+
+    /// Makes the content appear as `file` of the snapshot.
+    ///
+    /// Where there are no links, content that is `new` is moved there, and any other copied.
+    pub(super) fn place(&self, commit: &str, file: &str, etag: &str, new: bool) -> io::Result<()> {
+        self.place_by(link, commit, file, etag, new)
+    }
+
+    fn place_by(
+        &self,
+        link: impl Fn(&Path, &Path) -> io::Result<()>,
+        commit: &str,
+        file: &str,
+        etag: &str,
+        new: bool,
+    ) -> io::Result<()> {
+        let place = self.file_path(commit, file);
+        make_parent(&place)?;
+        // An error may mean that another process was faster.
+        if link(&relative_content(file, etag), &place).is_ok() || place.is_file() {
+            return Ok(());
+        }
+        let content = self.content_path(etag);
+        if new {
+            fs_err::rename(content, place)
+        } else {
+            copy(&content, &place)
+        }
+    }
+
+    /// Remembers which commit `revision` stands for.
+    pub(super) fn write_ref(&self, revision: &str, commit: &str) -> io::Result<()> {
+        let path = self.ref_path(revision);
+        let is_known = || fs_err::read_to_string(&path).is_ok_and(|held| held == commit);
+        if revision == commit || is_known() {
+            return Ok(());
+        }
+        make_parent(&path)?;
+        replace(&path, |draft| draft.write_all(commit.as_bytes()))
+    }
+}
+
+/// The content as seen from the folder of `file` in its snapshot.
+fn relative_content(file: &str, etag: &str) -> PathBuf {
+    let n_up = file.split('/').count() + 1;
+    let mut target: PathBuf = std::iter::repeat_n("..", n_up).collect();
+    target.extend(["blobs", etag]);
+    target
+}
+
+/// Makes a link at `place`, also where a link is that leads nowhere.
+fn link(target: &Path, place: &Path) -> io::Result<()> {
+    match fs_err::os::unix::fs::symlink(target, place) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !place.is_file() => {
+            remove(place)?;
+            fs_err::os::unix::fs::symlink(target, place)
+        }
+        result => result,
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut from = fs_err::File::open(from)?;
+    replace(to, |draft| io::copy(&mut from, draft).map(drop))
+}
+
+fn replace(path: &Path, write: impl FnOnce(&mut fs_err::File) -> io::Result<()>) -> io::Result<()> {
+    let mut draft = TempFile::create_in(path.parent().unwrap_or(Path::new(".")))?;
+    write(draft.file())?;
+    draft.publish(path)
+}
+
+/// Makes the folder that `path` is in.
+pub(super) fn make_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs_err::create_dir_all)
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    #[test]
+    fn without_links_new_content_is_moved_and_other_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path(), &"org/name".parse().unwrap());
+        let content = store.content_path("abc");
+        make_parent(&content).unwrap();
+        let no_links = |_: &Path, _: &Path| Err(io::Error::from(io::ErrorKind::Unsupported));
+        for new in [true, false] {
+            fs_err::write(&content, "content").unwrap();
+            let file = format!("sub/{new}");
+            store.place_by(no_links, COMMIT, &file, "abc", new).unwrap();
+            let place = store.file_path(COMMIT, &file);
+            assert!(fs_err::symlink_metadata(&place).unwrap().is_file());
+            assert_eq!(fs_err::read_to_string(place).unwrap(), "content");
+            assert_eq!(content.exists(), !new);
+        }
+    }
+
+    #[test]
+    fn revision_is_held_where_its_commit_has_a_snapshot() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path(), &"org/name".parse().unwrap());
+        assert_eq!(store.held("main"), None);
+        store.write_ref("refs/pr/1", COMMIT).unwrap();
+        assert_eq!(store.held("refs/pr/1"), None);
+        make_parent(&store.file_path(COMMIT, "file")).unwrap();
+        assert_eq!(store.held("refs/pr/1").as_deref(), Some(COMMIT));
+        assert_eq!(store.held(COMMIT).as_deref(), Some(COMMIT));
+        store.write_ref("main", "../../elsewhere").unwrap();
+        assert_eq!(store.held("main"), None);
+        assert_eq!(store.held("v1"), None);
+    }
+}

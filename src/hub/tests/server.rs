@@ -1,0 +1,338 @@
+//! A hub on loopback: as much of HTTP/1.1 and of the hub as the client meets.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// A request.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) method: String,
+    pub(super) target: String,
+    /// By lower-case name.
+    pub(super) headers: BTreeMap<String, String>,
+}
+
+impl Seen {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    pub(super) fn line(&self) -> String {
+        format!("{} {}", self.method, self.target)
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Vec<u8>,
+    /// Only so many bytes of the body are sent, then the connection ends.
+    pub(super) cut: Option<usize>,
+    /// How long it stays open before it ends.
+    pub(super) silence: Duration,
+}
+
+impl Reply {
+    pub(super) fn new(status: u16) -> Self {
+        Self {
+            status,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub(super) fn cut(mut self, n_bytes: usize) -> Self {
+        self.cut = Some(n_bytes);
+        self
+    }
+
+    /// The hub's way to say what is not there.
+    pub(super) fn refusal(status: u16, code: &'static str) -> Self {
+        Self::new(status).with("X-Error-Code", code)
+    }
+}
+
+/// Answers requests until the test process ends.
+pub(super) struct Server {
+    pub(super) url: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Server {
+    pub(super) fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (log, answer) = (Arc::clone(&seen), Arc::new(answer));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
+                // A client that hangs up early is no concern of the server.
+                std::thread::spawn(move || serve(&stream.ok()?, &log, &*answer));
+            }
+        });
+        Self { url, seen }
+    }
+
+    /// All requests so far.
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Method and target of all requests so far.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.seen().iter().map(Seen::line).collect()
+    }
+}
+
+fn serve(
+    stream: &TcpStream,
+    log: &Mutex<Vec<Seen>>,
+    answer: &dyn Fn(&Seen) -> Reply,
+) -> Option<()> {
+    let mut lines = BufReader::new(stream);
+    loop {
+        let request = read_request(&mut lines)?;
+        log.lock().unwrap().push(request.clone());
+        if request.method == "CONNECT" {
+            // What comes through the tunnel is answered here.
+            (&*stream).write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+            continue;
+        }
+        let reply = answer(&request);
+        let mut head = format!("HTTP/1.1 {} -\r\n", reply.status);
+        let is_chunked = reply
+            .headers
+            .iter()
+            .any(|(name, _)| *name == "Transfer-Encoding");
+        if !is_chunked {
+            head.push_str(&format!("Content-Length: {}\r\n", reply.body.len()));
+        }
+        for (name, value) in &reply.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        (&*stream).write_all(head.as_bytes()).ok()?;
+        if request.method != "HEAD" {
+            let n_bytes = reply.cut.unwrap_or(reply.body.len()).min(reply.body.len());
+            (&*stream).write_all(&reply.body[..n_bytes]).ok()?;
+        }
+        if reply.cut.is_some() {
+            std::thread::sleep(reply.silence);
+            return None;
+        }
+    }
+}
+
+fn read_request(lines: &mut impl BufRead) -> Option<Seen> {
+    let mut line = || -> Option<String> {
+        let mut line = String::new();
+        (lines.read_line(&mut line).ok()? > 0).then(|| line.trim_end().to_owned())
+    };
+    let first = line()?;
+    let mut parts = first.split(' ');
+    let (method, target) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    let mut headers = BTreeMap::new();
+    loop {
+        let header = line()?;
+        let Some((name, value)) = header.split_once(':') else {
+            break;
+        };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    Some(Seen {
+        method,
+        target,
+        headers,
+    })
+}
+
+/// A repository `org/name` of one commit, whose revision is `main`.
+#[derive(Clone)]
+pub(super) struct Site {
+    pub(super) files: BTreeMap<&'static str, Vec<u8>>,
+    /// Whoever lacks it is sent away.
+    pub(super) token: Option<&'static str>,
+    /// Where large files are.
+    pub(super) cdn: Option<String>,
+}
+
+impl Site {
+    pub(super) fn new() -> Self {
+        let weights: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
+        Self {
+            files: BTreeMap::from([
+                ("config.json", b"{\"architecture\": \"vit\"}".to_vec()),
+                ("model.safetensors", weights),
+                ("sub dir/notes.txt", b"notes".to_vec()),
+            ]),
+            token: None,
+            cdn: None,
+        }
+    }
+
+    pub(super) fn start(self) -> Server {
+        Server::start(move |request| self.answer(request))
+    }
+
+    pub(super) fn weights(&self) -> &[u8] {
+        &self.files["model.safetensors"]
+    }
+
+    /// Answers as the hub does.
+    pub(super) fn answer(&self, request: &Seen) -> Reply {
+        let token = self.token.map(|token| format!("Bearer {token}"));
+        let target = request.target.as_str();
+        if token.is_some() && request.header("authorization") != token.as_deref() {
+            return Reply::refusal(401, "GatedRepo");
+        }
+        if let Some(revision) = target.strip_prefix("/api/models/org/name/revision/") {
+            return match revision {
+                "main" | COMMIT => Reply::new(200).body(self.listing()),
+                _ => Reply::refusal(404, "RevisionNotFound"),
+            };
+        }
+        let resolve = format!("/org/name/resolve/{COMMIT}/");
+        let cached = format!("/api/resolve-cache/models/org/name/{COMMIT}/");
+        if let Some(file) = target.strip_prefix(&resolve) {
+            return self.resolve(file);
+        }
+        if let Some(file) = target.strip_prefix(&cached) {
+            let bytes = &self.files[file.replace("%20", " ").as_str()];
+            return part(bytes, request)
+                .with("X-Repo-Commit", COMMIT)
+                .with("ETag", format!("\"{}\"", etag(file, bytes)));
+        }
+        Reply::refusal(404, "RepoNotFound")
+    }
+
+    /// Answers as the host of large files does.
+    pub(super) fn answer_as_cdn(&self, request: &Seen) -> Reply {
+        assert_eq!(request.target, "/model.safetensors?signature=secret");
+        part(self.weights(), request)
+    }
+
+    fn resolve(&self, file: &str) -> Reply {
+        let Some(bytes) = self.files.get(file.replace("%20", " ").as_str()) else {
+            return Reply::refusal(404, "EntryNotFound");
+        };
+        let reply = match &self.cdn {
+            Some(cdn) if is_large(file) => Reply::new(302)
+                .with("Location", format!("{cdn}/{file}?signature=secret"))
+                .with("X-Linked-Etag", format!("\"{}\"", etag(file, bytes)))
+                .with("X-Linked-Size", bytes.len().to_string())
+                .with("ETag", "\"of-the-pointer\""),
+            _ => Reply::new(307).with(
+                "Location",
+                format!("/api/resolve-cache/models/org/name/{COMMIT}/{file}"),
+            ),
+        };
+        reply.with("X-Repo-Commit", COMMIT).body("Redirecting")
+    }
+
+    pub(super) fn listing(&self) -> String {
+        let files: Vec<_> = self
+            .files
+            .keys()
+            .map(|file| serde_json::json!({"rfilename": file}))
+            .collect();
+        serde_json::json!({"id": "org/name", "sha": COMMIT, "siblings": files}).to_string()
+    }
+}
+
+/// The part of `bytes` that the request asks for.
+pub(super) fn part(bytes: &[u8], request: &Seen) -> Reply {
+    let Some(range) = request.header("range") else {
+        return Reply::new(200).body(bytes);
+    };
+    let from: usize = range
+        .strip_prefix("bytes=")
+        .unwrap()
+        .strip_suffix('-')
+        .unwrap()
+        .parse()
+        .unwrap();
+    if from >= bytes.len() {
+        return Reply::new(416);
+    }
+    let range = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
+    Reply::new(206)
+        .with("Content-Range", range)
+        .body(&bytes[from..])
+}
+
+fn is_large(file: &str) -> bool {
+    file == "model.safetensors"
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// SHA-256 of large files, 40 digits for the others.
+pub(super) fn etag(file: &str, bytes: &[u8]) -> String {
+    let digest = sha256(bytes);
+    if is_large(file) {
+        digest
+    } else {
+        digest[..40].to_owned()
+    }
+}
+
+/// The hub whose large files are on a second server, which answers by `answer`.
+pub(super) fn with_cdn(
+    site: &Site,
+    answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+) -> (Server, Server) {
+    let cdn = Server::start(answer);
+    let site = Site {
+        cdn: Some(cdn.url.clone()),
+        ..site.clone()
+    };
+    (site.start(), cdn)
+}
+
+/// Answers the first `n` requests by `first`, the others by `then`.
+pub(super) fn at_first(
+    n: usize,
+    first: impl Fn(&Seen) -> Reply + Send + Sync,
+    then: impl Fn(&Seen) -> Reply + Send + Sync,
+) -> impl Fn(&Seen) -> Reply + Send + Sync {
+    let n_left = Mutex::new(n);
+    move |request| {
+        let mut n_left = n_left.lock().unwrap();
+        if *n_left == 0 {
+            return then(request);
+        }
+        *n_left -= 1;
+        first(request)
+    }
+}
+
+/// An answer that does not say how long it is.
+pub(super) fn chunked(bytes: &[u8]) -> Reply {
+    let mut body = format!("{:x}\r\n", bytes.len()).into_bytes();
+    body.extend_from_slice(bytes);
+    body.extend_from_slice(b"\r\n0\r\n\r\n");
+    Reply::new(200)
+        .with("Transfer-Encoding", "chunked")
+        .body(body)
+}

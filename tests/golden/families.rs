@@ -1,0 +1,73 @@
+//! One small network of each family and variation, in its published layout: `make/families_*.py`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use newt_pipe::backbone::{Device, Precision};
+use serde::Deserialize;
+
+use crate::features::{
+    MAX_RELATIVE, MIN_COSINE, N_IMAGES, compare, expected, fixtures, pixels, resolve,
+};
+
+#[derive(Deserialize)]
+struct Fixture {
+    variants: BTreeMap<String, Variant>,
+}
+
+#[derive(Deserialize)]
+struct Variant {
+    org: String,
+    /// `[h, w]` of an image.
+    size: [usize; 2],
+    dim: usize,
+    /// Values in the tensors that a feature passes through.
+    parameters: u64,
+}
+
+fn variants() -> BTreeMap<String, Variant> {
+    let json = fs_err::read(fixtures().join("families.json")).unwrap();
+    serde_json::from_slice::<Fixture>(&json).unwrap().variants
+}
+
+/// What is wrong with a variant, by its cosine and relative error.
+fn examine(name: &str, variant: &Variant) -> Result<(f64, f64), String> {
+    let dir = fixtures().join("families").join(name);
+    let ckpt = format!("local-dir:{}", dir.display());
+    let spec = resolve(&variant.org, &ckpt, Path::new("/elsewhere"))
+        .map_err(|error| error.to_string())?;
+    if spec.dim() != variant.dim {
+        return Err(format!("dim {}, expected {}", spec.dim(), variant.dim));
+    }
+    let backbone = spec
+        .load(Device::Cpu, Precision::F32)
+        .map_err(|error| error.to_string())?;
+    if backbone.n_parameters() != Some(variant.parameters) {
+        let found = backbone.n_parameters();
+        return Err(format!("{found:?} parameters, expected {}", variant.parameters));
+    }
+    let n_pixels = 3 * variant.size[0] * variant.size[1];
+    let rows = backbone
+        .extract(&pixels(N_IMAGES * n_pixels), N_IMAGES)
+        .map_err(|error| error.to_string())?;
+    let (cosine, relative) = compare(&rows, &expected("families", name), variant.dim);
+    if cosine >= MIN_COSINE && relative < MAX_RELATIVE {
+        Ok((cosine, relative))
+    } else {
+        Err(format!("cosine {cosine:.9}, relative error {relative:.2e}"))
+    }
+}
+
+#[test]
+fn features_equal_those_of_the_libraries() {
+    let mut wrong = Vec::new();
+    for (name, variant) in variants() {
+        match examine(&name, &variant) {
+            Ok((cosine, relative)) => {
+                println!("{name}: cosine {cosine:.9}, relative error {relative:.2e}");
+            }
+            Err(problem) => wrong.push(format!("{name}: {problem}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
