@@ -21,16 +21,56 @@ pub(super) const CHECKPOINTS: &[(Family, &str, &str)] = &[
     (Family::DinoV2, "dinov2_vitb14", "facebook/dinov2-base"),
     (Family::DinoV2, "dinov2_vitl14", "facebook/dinov2-large"),
     (Family::DinoV2, "dinov2_vitg14", "facebook/dinov2-giant"),
-    (Family::DinoV2, "dinov2_vits14_reg", "facebook/dinov2-with-registers-small"),
-    (Family::DinoV2, "dinov2_vitb14_reg", "facebook/dinov2-with-registers-base"),
-    (Family::DinoV2, "dinov2_vitl14_reg", "facebook/dinov2-with-registers-large"),
-    (Family::DinoV2, "dinov2_vitg14_reg", "facebook/dinov2-with-registers-giant"),
-    (Family::DinoV3, "dinov3_vits16", "facebook/dinov3-vits16-pretrain-lvd1689m"),
-    (Family::DinoV3, "dinov3_vits16plus", "facebook/dinov3-vits16plus-pretrain-lvd1689m"),
-    (Family::DinoV3, "dinov3_vitb16", "facebook/dinov3-vitb16-pretrain-lvd1689m"),
-    (Family::DinoV3, "dinov3_vitl16", "facebook/dinov3-vitl16-pretrain-lvd1689m"),
-    (Family::DinoV3, "dinov3_vith16plus", "facebook/dinov3-vith16plus-pretrain-lvd1689m"),
-    (Family::DinoV3, "dinov3_vit7b16", "facebook/dinov3-vit7b16-pretrain-lvd1689m"),
+    (
+        Family::DinoV2,
+        "dinov2_vits14_reg",
+        "facebook/dinov2-with-registers-small",
+    ),
+    (
+        Family::DinoV2,
+        "dinov2_vitb14_reg",
+        "facebook/dinov2-with-registers-base",
+    ),
+    (
+        Family::DinoV2,
+        "dinov2_vitl14_reg",
+        "facebook/dinov2-with-registers-large",
+    ),
+    (
+        Family::DinoV2,
+        "dinov2_vitg14_reg",
+        "facebook/dinov2-with-registers-giant",
+    ),
+    (
+        Family::DinoV3,
+        "dinov3_vits16",
+        "facebook/dinov3-vits16-pretrain-lvd1689m",
+    ),
+    (
+        Family::DinoV3,
+        "dinov3_vits16plus",
+        "facebook/dinov3-vits16plus-pretrain-lvd1689m",
+    ),
+    (
+        Family::DinoV3,
+        "dinov3_vitb16",
+        "facebook/dinov3-vitb16-pretrain-lvd1689m",
+    ),
+    (
+        Family::DinoV3,
+        "dinov3_vitl16",
+        "facebook/dinov3-vitl16-pretrain-lvd1689m",
+    ),
+    (
+        Family::DinoV3,
+        "dinov3_vith16plus",
+        "facebook/dinov3-vith16plus-pretrain-lvd1689m",
+    ),
+    (
+        Family::DinoV3,
+        "dinov3_vit7b16",
+        "facebook/dinov3-vit7b16-pretrain-lvd1689m",
+    ),
 ];
 
 /// Sides of the image and of the centre that is cut out of it.

@@ -2,10 +2,14 @@
 //!
 //! Every row is compared with timm's own model in `tests/golden/backbone.rs`.
 
+use super::convnext::{self, ConvNextConfig};
+use super::efficientnet::{self, EfficientNetConfig};
 use super::error::Error;
 use super::fields::Fields;
+use super::hiera::{self, HieraConfig};
 use super::network::NetworkConfig;
 use super::resnet::{self, ResNetConfig};
+use super::swin::{self, SwinConfig};
 use super::timm::eva::EvaArgs;
 use super::timm::vit::VitArgs;
 use super::timm::{self, GlobalPool, Output};
@@ -25,6 +29,10 @@ pub(super) enum Model {
     Vit(VitArgs),
     Eva(EvaArgs),
     ResNet(ResNetConfig),
+    ConvNext(ConvNextConfig),
+    EfficientNet(EfficientNetConfig),
+    Swin(SwinConfig),
+    Hiera(HieraConfig),
 }
 
 /// timm's `default_cfgs` of an architecture.
@@ -64,11 +72,7 @@ impl Data {
     }
 
     /// Normalised by ImageNet's moments.
-    pub(super) const fn imagenet(
-        size: usize,
-        crop_pct: f64,
-        interpolation: Interpolation,
-    ) -> Self {
+    pub(super) const fn imagenet(size: usize, crop_pct: f64, interpolation: Interpolation) -> Self {
         let mut data = Self::new(size, crop_pct, IMAGENET);
         data.interpolation = interpolation;
         data
@@ -93,7 +97,8 @@ impl Model {
         match self {
             Self::Vit(args) => (!args.is_dynamic()).then_some(args.img_size),
             Self::Eva(args) => (!args.is_dynamic()).then_some(args.img_size),
-            Self::ResNet(_) => None,
+            Self::Swin(config) => Some(config.img_size),
+            Self::Hiera(_) | Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) => None,
         }
     }
 
@@ -102,7 +107,8 @@ impl Model {
         match self {
             Self::Vit(args) => args.img_size = size,
             Self::Eva(args) => args.img_size = size,
-            Self::ResNet(_) => {}
+            Self::Swin(config) => config.img_size = size,
+            Self::Hiera(_) | Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) => {}
         }
     }
 
@@ -111,7 +117,11 @@ impl Model {
         match self {
             Self::Vit(args) => Some(&mut args.global_pool),
             Self::Eva(args) => Some(&mut args.global_pool),
-            Self::ResNet(_) => None,
+            Self::ResNet(_)
+            | Self::ConvNext(_)
+            | Self::EfficientNet(_)
+            | Self::Swin(_)
+            | Self::Hiera(_) => None,
         }
     }
 
@@ -121,15 +131,23 @@ impl Model {
             Self::Vit(vit) => vit.override_args(args),
             Self::Eva(eva) => eva.override_args(args),
             Self::ResNet(resnet) => resnet.override_args(args),
+            Self::ConvNext(convnext) => convnext.override_args(args),
+            Self::EfficientNet(efficientnet) => efficientnet.override_args(args),
+            Self::Swin(swin) => swin.override_args(args),
+            Self::Hiera(hiera) => hiera.override_args(args),
         }
     }
 
-    /// A key whose value does not go with the others', the value, and what would.
-    pub(super) fn contradiction(&self) -> Option<(&'static str, String, String)> {
+    /// A key whose value does not go with the others' or with images of `[h, w]` pixels, the value, and what would.
+    pub(super) fn contradiction(
+        &self,
+        input: [usize; 2],
+    ) -> Option<(&'static str, String, String)> {
         match self {
             Self::Vit(args) => args.contradiction(),
             Self::Eva(args) => args.contradiction(),
-            Self::ResNet(_) => None,
+            Self::Hiera(config) => config.with_input(input).contradiction(),
+            Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) | Self::Swin(_) => None,
         }
     }
 
@@ -139,6 +157,10 @@ impl Model {
             Self::Vit(args) => NetworkConfig::Vit(args.network(input, output)),
             Self::Eva(args) => NetworkConfig::Vit(args.network(input, output)),
             Self::ResNet(config) => NetworkConfig::ResNet(*config),
+            Self::ConvNext(config) => NetworkConfig::ConvNext(*config),
+            Self::EfficientNet(config) => NetworkConfig::EfficientNet(*config),
+            Self::Swin(config) => NetworkConfig::Swin(*config),
+            Self::Hiera(config) => NetworkConfig::Hiera(config.with_input(input)),
         }
     }
 }
@@ -151,12 +173,27 @@ pub(super) fn all() -> impl Iterator<Item = Architecture> {
     let evas = timm::eva::ARCHITECTURES
         .iter()
         .map(|row| (row.name, Model::Eva(row.args), row.data));
-    let resnets = resnet::ARCHITECTURES
-        .iter()
-        .map(|&(name, config, data)| (name, Model::ResNet(config), data));
+    let resnets = rows(resnet::ARCHITECTURES, Model::ResNet);
+    let convnexts = rows(convnext::ARCHITECTURES, Model::ConvNext);
+    let efficientnets = rows(efficientnet::ARCHITECTURES, Model::EfficientNet);
+    let swins = rows(swin::ARCHITECTURES, Model::Swin);
+    let hieras = rows(hiera::ARCHITECTURES, Model::Hiera);
     vits.chain(evas)
         .chain(resnets)
+        .chain(convnexts)
+        .chain(efficientnets)
+        .chain(swins)
+        .chain(hieras)
         .map(|(name, model, data)| Architecture { name, model, data })
+}
+
+/// A family's rows, as models.
+fn rows<C: Copy>(
+    rows: &'static [(&'static str, C, Data)],
+    model: fn(C) -> Model,
+) -> impl Iterator<Item = (&'static str, Model, Data)> {
+    rows.iter()
+        .map(move |&(name, config, data)| (name, model(config), data))
 }
 
 /// Names of the architectures that can be loaded, in the catalog's order.
@@ -187,7 +224,7 @@ pub(super) fn fitting<'a>(shape: impl Fn(&str) -> Option<&'a [usize]>) -> Option
             let input = architecture.model.img_size().unwrap_or([224; 2]);
             match architecture.model.network(input, Output::Tokens) {
                 NetworkConfig::Vit(config) => config.fits(&shape),
-                NetworkConfig::ResNet(_) | NetworkConfig::Script(_) => false,
+                _ => false,
             }
         })
         .map(|architecture| architecture.name)

@@ -172,13 +172,21 @@ impl ConvNorm {
     }
 }
 
-/// Lays the channels of a pixel side by side in memory, which convolutions read fastest.
+/// `[b, c, h, w]` to `[b, h, w, c]`, without moving a value.
+pub(super) fn channels_last(x: &Tensor) -> Result<Tensor, TchError> {
+    x.f_permute([0, 2, 3, 1])
+}
+
+/// `[b, h, w, c]` to `[b, c, h, w]`, without moving a value.
+pub(super) fn channels_first(x: &Tensor) -> Result<Tensor, TchError> {
+    x.f_permute([0, 3, 1, 2])
+}
+
+/// Lays the channels of a pixel side by side in memory, where convolutions read them fastest.
 ///
 /// `x`: `[b, c, h, w]`, whose shape stays.
-pub(super) fn channels_last(x: &Tensor) -> Result<Tensor, TchError> {
-    x.f_permute([0, 2, 3, 1])?
-        .f_contiguous()?
-        .f_permute([0, 3, 1, 2])
+pub(super) fn interleaved(x: &Tensor) -> Result<Tensor, TchError> {
+    channels_first(&channels_last(x)?.f_contiguous()?)
 }
 
 /// The largest value of each channel; `x`: `[b, c, h, w]`, gives `[b, c]`.

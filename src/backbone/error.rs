@@ -298,6 +298,11 @@ impl Error {
         }
     }
 
+    /// Whether the checkpoint is on the hub, which was not to be asked.
+    pub fn is_to_fetch(&self) -> bool {
+        matches!(self, Self::Hub(crate::hub::Error::Offline { .. }))
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

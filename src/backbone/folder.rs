@@ -18,10 +18,7 @@ pub(super) struct Folder<'a> {
 
 enum Place<'a> {
     Local(PathBuf),
-    Hub {
-        repo: Repo,
-        snapshot: Snapshot<'a>,
-    },
+    Hub { repo: Repo, snapshot: Snapshot<'a> },
 }
 
 impl fmt::Display for Folder<'_> {
@@ -119,12 +116,14 @@ impl<'a> Folder<'a> {
                 })
                 .collect();
         }
-        Err(match self.first_pickle(name)? {
-            Some(path) => Error::Pickle { path },
-            None => Error::NoWeights {
-                place: self.to_string(),
-                file: name.to_owned(),
-            },
+        if let Some(path) = self.first_pickle(name)? {
+            return Err(Error::Pickle { path });
+        }
+        // The hub's own error, where it has one, says more: it may be that it was not asked.
+        self.require(name)?;
+        Err(Error::NoWeights {
+            place: self.to_string(),
+            file: name.to_owned(),
         })
     }
 

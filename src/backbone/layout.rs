@@ -25,6 +25,8 @@ pub(super) struct Layout {
     pub(super) passed_over: &'static [&'static str],
     /// Whether names without the prefix belong to another network, such as a text tower.
     pub(super) is_part: bool,
+    /// A tensor that only files in another layout have, and that layout.
+    pub(super) other: Option<(&'static str, &'static Layout)>,
 }
 
 /// Where a tensor is: timm's name, and the file's. `*` stands for a block's number. Both may end with a dot or an

@@ -13,7 +13,7 @@
 //! | `random.rs` | weights drawn from a seed |
 //! | `network.rs`, `vit.rs`, … | the families: configuration, and in the folder of the same name the network on libtorch |
 //! | `script.rs` | `TorchScript` modules |
-//! | `layers.rs`, `conv.rs` | what the families share |
+//! | `layers.rs`, `conv.rs`, `windows.rs` | what the families share |
 //! | `device.rs` | [`Device`], [`Precision`] |
 //! | `extractor.rs` | batches, threads, precision: what makes a network a [`Backbone`] |
 //! | `libtorch.rs` | the unsafe code: CUDA's half of libtorch, TF32 |
@@ -33,12 +33,15 @@ mod biobench;
 mod catalog;
 #[cfg(feature = "torch")]
 mod conv;
+mod convnext;
 mod device;
+mod efficientnet;
 mod error;
 #[cfg(feature = "torch")]
 mod extractor;
 mod fields;
 mod folder;
+mod hiera;
 #[cfg(feature = "torch")]
 mod layers;
 mod layout;
@@ -52,11 +55,14 @@ mod random;
 mod resnet;
 mod script;
 mod spec;
+mod swin;
 mod timm;
 mod transformers;
 mod vit;
 #[cfg(feature = "torch")]
 mod weights;
+#[cfg(feature = "torch")]
+mod windows;
 
 pub use catalog::architectures;
 pub use device::{Device, Precision};

@@ -2,8 +2,12 @@
 
 use serde_json::Value;
 
+use super::convnext::ConvNextConfig;
+use super::efficientnet::EfficientNetConfig;
+use super::hiera::HieraConfig;
 use super::resnet::ResNetConfig;
 use super::script::ScriptConfig;
+use super::swin::SwinConfig;
 use super::vit::VitConfig;
 #[cfg(feature = "torch")]
 use super::{error::Error, extractor::Network, layers::Loader, vit};
@@ -13,6 +17,10 @@ use super::{error::Error, extractor::Network, layers::Loader, vit};
 pub(super) enum NetworkConfig {
     Vit(VitConfig),
     ResNet(ResNetConfig),
+    ConvNext(ConvNextConfig),
+    EfficientNet(EfficientNetConfig),
+    Swin(SwinConfig),
+    Hiera(HieraConfig),
     Script(ScriptConfig),
 }
 
@@ -22,15 +30,21 @@ impl NetworkConfig {
         match self {
             Self::Vit(config) => config.dim(),
             Self::ResNet(config) => config.dim(),
+            Self::ConvNext(config) => config.dim(),
+            Self::EfficientNet(config) => config.dim(),
+            Self::Swin(config) => config.dim(),
+            Self::Hiera(config) => config.dim(),
             Self::Script(config) => config.dim,
         }
     }
 
-    /// `[h, w]` of the images that it takes; `None` where it says nothing of that.
+    /// `[h, w]` of the images that it takes; `None` where it takes any, or says nothing of that.
     pub(super) fn img_size(&self) -> Option<[usize; 2]> {
         match self {
             Self::Vit(config) => Some(config.img_size),
-            Self::ResNet(_) | Self::Script(_) => None,
+            Self::Swin(config) => Some(config.img_size),
+            Self::Hiera(config) => Some(config.img_size),
+            Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) | Self::Script(_) => None,
         }
     }
 
@@ -39,25 +53,39 @@ impl NetworkConfig {
         match self {
             Self::Vit(config) => config.canonical(),
             Self::ResNet(config) => config.canonical(),
+            Self::ConvNext(config) => config.canonical(),
+            Self::EfficientNet(config) => config.canonical(),
+            Self::Swin(config) => config.canonical(),
+            Self::Hiera(config) => config.canonical(),
             Self::Script(config) => config.canonical(),
         }
     }
+}
 
+#[cfg(feature = "torch")]
+impl NetworkConfig {
     /// Whether a tensor of a published file is one that no feature passes through.
     pub(super) fn is_passed_over(&self, tensor: &str) -> bool {
         match self {
             Self::Vit(_) | Self::Script(_) => false,
             Self::ResNet(_) => ResNetConfig::is_passed_over(tensor),
+            Self::ConvNext(_) => ConvNextConfig::is_passed_over(tensor),
+            Self::EfficientNet(config) => config.is_passed_over(tensor),
+            Self::Swin(_) => SwinConfig::is_passed_over(tensor),
+            Self::Hiera(_) => HieraConfig::is_passed_over(tensor),
         }
     }
 
     /// Asks for the network's tensors; `None` for a module, which has its own.
-    #[cfg(feature = "torch")]
     pub(super) fn load(&self, loader: &mut Loader<'_>) -> Option<Result<Box<dyn Network>, Error>> {
-        match self {
-            Self::Vit(config) => Some(vit::load(loader, config)),
-            Self::ResNet(config) => Some(config.load(loader)),
-            Self::Script(_) => None,
-        }
+        Some(match self {
+            Self::Vit(config) => vit::load(loader, config),
+            Self::ResNet(config) => config.load(loader),
+            Self::ConvNext(config) => config.load(loader),
+            Self::EfficientNet(config) => config.load(loader),
+            Self::Swin(config) => config.load(loader),
+            Self::Hiera(config) => config.load(loader),
+            Self::Script(_) => return None,
+        })
     }
 }

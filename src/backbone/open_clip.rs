@@ -70,16 +70,20 @@ pub(super) fn named(ckpt: &str) -> Result<Named, Error> {
         library: "open_clip",
         nearest: nearest.into_iter().map(str::to_owned).collect(),
     };
-    let checkpoints = names["checkpoints"].as_array().map_or(&[][..], Vec::as_slice);
+    let checkpoints = names["checkpoints"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
     let known: Vec<String> = checkpoints
         .iter()
         .map(|row| format!("{}/{}", text(row, "model"), text(row, "tag")))
         .collect();
     // `open_clip` takes tags in any case and with dashes.
-    let wanted = ckpt.split_once('/').map_or(ckpt.to_owned(), |(model, tag)| {
-        format!("{model}/{}", tag.to_lowercase().replace('-', "_"))
-    });
+    let wanted = ckpt
+        .split_once('/')
+        .map_or(ckpt.to_owned(), |(model, tag)| {
+            format!("{model}/{}", tag.to_lowercase().replace('-', "_"))
+        });
     let Some(place_of_row) = known.iter().position(|name| *name == wanted) else {
         return Err(unknown(catalog::nearest(
             ckpt,
@@ -175,22 +179,29 @@ fn timm_tower(
     })?;
     let mut pool = GlobalPool::Avg;
     let pools = "`map`, `avg` or `token`";
-    vision.set_supported(&mut pool, "timm_pool", pools, |value| match value.as_str()? {
-        "map" => Some(GlobalPool::Map),
-        "avg" => Some(GlobalPool::Avg),
-        "token" => Some(GlobalPool::Token),
-        _ => None,
-    })?;
-    let mut has_classifier = true;
-    let projections = "`none` or ``";
-    vision.set_supported(&mut has_classifier, "timm_proj", projections, |value| {
+    vision.set_supported(&mut pool, "timm_pool", pools, |value| {
         match value.as_str()? {
-            "none" => Some(false),
-            "" => Some(true),
+            "map" => Some(GlobalPool::Map),
+            "avg" => Some(GlobalPool::Avg),
+            "token" => Some(GlobalPool::Token),
             _ => None,
         }
     })?;
-    vision.only("timm_proj_bias", "`false`", |value| value.as_bool() == Some(false))?;
+    let mut has_classifier = true;
+    let projections = "`none` or ``";
+    vision.set_supported(
+        &mut has_classifier,
+        "timm_proj",
+        projections,
+        |value| match value.as_str()? {
+            "none" => Some(false),
+            "" => Some(true),
+            _ => None,
+        },
+    )?;
+    vision.only("timm_proj_bias", "`false`", |value| {
+        value.as_bool() == Some(false)
+    })?;
     // Of its own, the tower has no use for these.
     vision.drop_all(&["layers", "width", "head_width", "patch_size", "mlp_ratio"]);
     let mut model = architecture.model;
@@ -228,15 +239,23 @@ fn own_tower(
     })?;
     let (mut no_ln_pre, mut norm_after_pool) = (false, false);
     vision.set(&mut no_ln_pre, "no_ln_pre", FLAG, Value::as_bool)?;
-    vision.set(&mut norm_after_pool, "final_ln_after_pool", FLAG, Value::as_bool)?;
+    vision.set(
+        &mut norm_after_pool,
+        "final_ln_after_pool",
+        FLAG,
+        Value::as_bool,
+    )?;
     let mut pool = Pool::First;
-    vision.set_supported(&mut pool, "pool_type", "`tok` or `avg`", |value| {
-        match value.as_str()? {
+    vision.set_supported(
+        &mut pool,
+        "pool_type",
+        "`tok` or `avg`",
+        |value| match value.as_str()? {
             "tok" => Some(Pool::First),
             "avg" => Some(Pool::Mean),
             _ => None,
-        }
-    })?;
+        },
+    )?;
     // Positions are in the file, however they were made.
     vision.only("pos_embed_type", "`learnable` or `sin_cos_2d`", |value| {
         value == "learnable" || value == "sin_cos_2d"
@@ -263,13 +282,16 @@ fn own_tower(
         Activation::Gelu
     };
     if let Some(mut act) = vision.nested("act_kwargs", "vision_cfg.act_kwargs.")? {
-        act.set_supported(&mut activation, "approximate", "`none` or `tanh`", |value| {
-            match value.as_str()? {
+        act.set_supported(
+            &mut activation,
+            "approximate",
+            "`none` or `tanh`",
+            |value| match value.as_str()? {
                 "none" => Some(Activation::Gelu),
                 "tanh" => Some(Activation::GeluTanh),
                 _ => None,
-            }
-        })?;
+            },
+        )?;
         act.finish()?;
     }
     let wrong = |key: &str, found: usize, expected: String| {
@@ -277,7 +299,11 @@ fn own_tower(
     };
     let num_heads = width / head_width;
     if num_heads == 0 || !width.is_multiple_of(num_heads) {
-        return wrong("head_width", head_width, format!("a divisor of the width, {width}"));
+        return wrong(
+            "head_width",
+            head_width,
+            format!("a divisor of the width, {width}"),
+        );
     }
     let [height, image_width] = img_size;
     if height < patch_size || image_width < patch_size {
@@ -343,7 +369,12 @@ fn preprocessing(cfg: Option<Fields<'_>>, mut size: [usize; 2]) -> Result<Prepro
         cfg.set(&mut std, "std", "three numbers other than 0", |value| {
             as_channels(value).filter(|std| !std.contains(&0.0))
         })?;
-        cfg.set(&mut interpolation, "interpolation", INTERPOLATIONS, as_variant)?;
+        cfg.set(
+            &mut interpolation,
+            "interpolation",
+            INTERPOLATIONS,
+            as_variant,
+        )?;
         let modes = "`shortest`, `longest` or `squash`";
         cfg.set(&mut resize, "resize_mode", modes, as_variant)?;
         cfg.set(&mut fill, "fill_color", "a number from 0 to 255", |value| {

@@ -84,7 +84,7 @@ impl ResNetConfig {
         args.set(&mut self.layers, "layers", STAGES, as_sizes)?;
         args.set(&mut self.channels, "channels", STAGES, as_sizes)?;
         let stem_types = "an empty string, `deep` or `deep_tiered`";
-        args.set(&mut self.stem_type, "stem_type", stem_types, as_variant)?;
+        args.set_supported(&mut self.stem_type, "stem_type", stem_types, as_variant)?;
         args.set(&mut self.stem_width, "stem_width", SIZE, as_size)?;
         args.set(&mut self.avg_down, "avg_down", FLAG, Value::as_bool)?;
         if self.block == Block::Bottleneck {
@@ -111,7 +111,6 @@ impl ResNetConfig {
     }
 
     /// Whether no feature passes through a tensor of the checkpoint's file.
-    #[cfg(feature = "torch")]
     pub(super) fn is_passed_over(tensor: &str) -> bool {
         tensor.starts_with("fc.") || tensor.ends_with(".num_batches_tracked")
     }

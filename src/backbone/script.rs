@@ -21,9 +21,7 @@ mod network;
 use serde_json::{Value, json};
 
 use super::error::Error;
-use super::fields::{
-    Fields, INTERPOLATIONS, SIZE, as_channels, as_sides, as_size, as_variant,
-};
+use super::fields::{Fields, INTERPOLATIONS, SIZE, as_channels, as_sides, as_size, as_variant};
 use super::network::NetworkConfig;
 use super::spec::{BackboneSpec, Places, Weights};
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
@@ -68,17 +66,30 @@ pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Er
         as_channels(value).filter(|std| !std.contains(&0.0))
     })?;
     let mut resized = size;
-    fields.set(&mut resized, "resize", "a side or [height, width]", as_sides)?;
+    fields.set(
+        &mut resized,
+        "resize",
+        "a side or [height, width]",
+        as_sides,
+    )?;
     let mut interpolation = Interpolation::Bicubic;
-    fields.set(&mut interpolation, "interpolation", INTERPOLATIONS, as_variant)?;
+    fields.set(
+        &mut interpolation,
+        "interpolation",
+        INTERPOLATIONS,
+        as_variant,
+    )?;
     let mut squashes = false;
-    fields.set(&mut squashes, "mode", "`shortest` or `squash`", |value| {
-        match value.as_str()? {
+    fields.set(
+        &mut squashes,
+        "mode",
+        "`shortest` or `squash`",
+        |value| match value.as_str()? {
             "shortest" => Some(false),
             "squash" => Some(true),
             _ => None,
-        }
-    })?;
+        },
+    )?;
     fields.finish()?;
     let resize = match (squashes, resized) {
         (true, size) => ResizeMode::Squash { size },

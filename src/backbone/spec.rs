@@ -220,7 +220,12 @@ fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, 
         let folder = folder(ckpt, places, |name| Ok(name.to_owned()))?;
         let (value, path) = folder.json(open_clip::CONFIG)?;
         let config = open_clip::parse(value, &path)?;
-        (ckpt.to_owned(), folder, config, open_clip::WEIGHTS.to_owned())
+        (
+            ckpt.to_owned(),
+            folder,
+            config,
+            open_clip::WEIGHTS.to_owned(),
+        )
     };
     let spec = BackboneSpec {
         architecture,
@@ -409,7 +414,10 @@ mod tests {
         );
         assert!(hint.unwrap().starts_with("did you mean `ViT-B-16/openai`"));
         let (message, hint) = refused("dinov2", "dinov2_vitb15", Path::new(""));
-        assert_eq!(message, "`model.ckpt`: DINOv2 has no checkpoint `dinov2_vitb15`");
+        assert_eq!(
+            message,
+            "`model.ckpt`: DINOv2 has no checkpoint `dinov2_vitb15`"
+        );
         assert!(hint.unwrap().starts_with("did you mean `dinov2_vitb14`"));
         let (message, _) = refused("random", "resnet51", Path::new(""));
         assert_eq!(message, "`model.ckpt`: unknown architecture `resnet51`");

@@ -170,7 +170,7 @@ fn check(
             expected,
         })
     };
-    if let Some((key, found, expected)) = model.contradiction() {
+    if let Some((key, found, expected)) = model.contradiction(data.size) {
         return wrong(key, found, expected);
     }
     if let Some(size @ [height, width]) = model.img_size()
@@ -252,7 +252,10 @@ mod tests {
     fn published_config_is_the_catalog_s_row() {
         let config = read(&published()).unwrap();
         let row = catalog::find("vit_base_patch16_224").unwrap();
-        assert_eq!(config.network, row.model.network([224, 224], Output::Tokens));
+        assert_eq!(
+            config.network,
+            row.model.network([224, 224], Output::Tokens)
+        );
         assert_eq!(config.preprocessing, row.data.preprocessing());
     }
 

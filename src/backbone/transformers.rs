@@ -64,9 +64,11 @@ pub(super) fn parse(value: Value, path: &Path) -> Result<Config, Error> {
     fields.drop_nulls();
     let projection = |fields: &mut Fields<'_>, default: usize| {
         let has_one = is_nested
-            || architectures
-                .as_array()
-                .is_some_and(|names| names.iter().any(|name| name == "CLIPVisionModelWithProjection"));
+            || architectures.as_array().is_some_and(|names| {
+                names
+                    .iter()
+                    .any(|name| name == "CLIPVisionModelWithProjection")
+            });
         let mut dim = default;
         fields.set(&mut dim, "projection_dim", SIZE, as_size)?;
         if let Some(value) = &projection_dim {
@@ -85,9 +87,11 @@ pub(super) fn parse(value: Value, path: &Path) -> Result<Config, Error> {
                 CLIP_PROCESSOR,
             )
         }
-        ("siglip", true) | ("siglip_vision_model", false) => {
-            (siglip(fields)?, &layout::TRANSFORMERS_CLIP, SIGLIP_PROCESSOR)
-        }
+        ("siglip", true) | ("siglip_vision_model", false) => (
+            siglip(fields)?,
+            &layout::TRANSFORMERS_CLIP,
+            SIGLIP_PROCESSOR,
+        ),
         ("vit", false) => (vit(fields)?, &layout::TRANSFORMERS_VIT, VIT_PROCESSOR),
         ("dinov2", false) => (
             dinov2(fields, false)?,
@@ -99,11 +103,7 @@ pub(super) fn parse(value: Value, path: &Path) -> Result<Config, Error> {
             &layout::TRANSFORMERS_VIT,
             DINO_PROCESSOR,
         ),
-        ("dinov3_vit", false) => (
-            dinov3(fields)?,
-            &layout::TRANSFORMERS_DINOV3,
-            VIT_PROCESSOR,
-        ),
+        ("dinov3_vit", false) => (dinov3(fields)?, &layout::TRANSFORMERS_DINOV3, VIT_PROCESSOR),
         ("aimv2_vision_model", false) => (
             aimv2(fields, None)?,
             &layout::TRANSFORMERS_AIMV2,
@@ -175,8 +175,18 @@ struct Common {
 impl Common {
     /// Reads what is there over defaults.
     fn read(mut self, fields: &mut Fields<'_>) -> Result<Self, Error> {
-        fields.set(&mut self.img_size, "image_size", "a size in pixels", as_sides)?;
-        fields.set(&mut self.patch_size, "patch_size", "a size in pixels", as_square)?;
+        fields.set(
+            &mut self.img_size,
+            "image_size",
+            "a size in pixels",
+            as_sides,
+        )?;
+        fields.set(
+            &mut self.patch_size,
+            "patch_size",
+            "a size in pixels",
+            as_square,
+        )?;
         fields.set(&mut self.width, "hidden_size", SIZE, as_size)?;
         fields.set(&mut self.depth, "num_hidden_layers", SIZE, as_size)?;
         fields.set(&mut self.heads, "num_attention_heads", SIZE, as_size)?;
@@ -186,15 +196,18 @@ impl Common {
         fields.set(&mut self.eps, "rms_norm_eps", positive, as_ratio)?;
         fields.set(&mut self.qkv_bias, "qkv_bias", FLAG, Value::as_bool)?;
         let activations = "`gelu`, `quick_gelu`, `gelu_pytorch_tanh` or `silu`";
-        fields.set_supported(&mut self.activation, "hidden_act", activations, |value| {
-            match value.as_str()? {
+        fields.set_supported(
+            &mut self.activation,
+            "hidden_act",
+            activations,
+            |value| match value.as_str()? {
                 "gelu" => Some(Activation::Gelu),
                 "quick_gelu" => Some(Activation::QuickGelu),
                 "gelu_pytorch_tanh" => Some(Activation::GeluTanh),
                 "silu" => Some(Activation::SwiGlu),
                 _ => None,
-            }
-        })?;
+            },
+        )?;
         fields.only("num_channels", "`3`", |value| value.as_u64() == Some(3))?;
         Ok(self)
     }
@@ -284,7 +297,9 @@ fn siglip(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
     }
     .read(fields)?;
     ungated(fields, common.activation)?;
-    fields.only("vision_use_head", "`true`", |value| value.as_bool() == Some(true))?;
+    fields.only("vision_use_head", "`true`", |value| {
+        value.as_bool() == Some(true)
+    })?;
     let network = common.network();
     Ok(VitConfig {
         class_token: false,
@@ -375,7 +390,13 @@ fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
         return Err(fields.wrong("hidden_act", "another".to_owned(), expected));
     }
     let mut bias = [true, false, true, true, true];
-    let keys = ["query_bias", "key_bias", "value_bias", "proj_bias", "mlp_bias"];
+    let keys = [
+        "query_bias",
+        "key_bias",
+        "value_bias",
+        "proj_bias",
+        "mlp_bias",
+    ];
     for (flag, key) in bias.iter_mut().zip(keys) {
         fields.set(flag, key, FLAG, Value::as_bool)?;
     }
@@ -524,20 +545,27 @@ pub(super) fn preprocessing(
         cfg.only(key, "`true`", |value| value.as_bool() == Some(true))?;
     }
     cfg.only("rescale_factor", "1/255", |value| {
-        value.as_f64().is_some_and(|factor| (factor * 255.0 - 1.0).abs() < 1e-6)
+        value
+            .as_f64()
+            .is_some_and(|factor| (factor * 255.0 - 1.0).abs() < 1e-6)
     })?;
     cfg.set(&mut crops, "do_center_crop", FLAG, Value::as_bool)?;
-    cfg.set_supported(&mut interpolation, "resample", "a filter of Pillow", |value| {
-        Some(match value.as_u64()? {
-            0 => Interpolation::Nearest,
-            1 => Interpolation::Lanczos,
-            2 => Interpolation::Bilinear,
-            3 => Interpolation::Bicubic,
-            4 => Interpolation::Box,
-            5 => Interpolation::Hamming,
-            _ => return None,
-        })
-    })?;
+    cfg.set_supported(
+        &mut interpolation,
+        "resample",
+        "a filter of Pillow",
+        |value| {
+            Some(match value.as_u64()? {
+                0 => Interpolation::Nearest,
+                1 => Interpolation::Lanczos,
+                2 => Interpolation::Bilinear,
+                3 => Interpolation::Bicubic,
+                4 => Interpolation::Box,
+                5 => Interpolation::Hamming,
+                _ => return None,
+            })
+        },
+    )?;
     let mut resize = match shorter_side {
         Some(side) => ResizeMode::Shortest { side },
         None => ResizeMode::Squash { size: out },
@@ -562,15 +590,24 @@ pub(super) fn preprocessing(
         let size = as_sides(&value)
             .or_else(|| Some([as_size(&value["height"])?, as_size(&value["width"])?]));
         out = size.ok_or_else(|| {
-            cfg.wrong("crop_size", value.to_string(), "a size in pixels".to_owned())
+            cfg.wrong(
+                "crop_size",
+                value.to_string(),
+                "a size in pixels".to_owned(),
+            )
         })?;
     }
     cfg.set(&mut mean, "image_mean", "three numbers", as_channels)?;
-    cfg.set(&mut std, "image_std", "three numbers other than 0", |value| {
-        as_channels(value).filter(|std| !std.contains(&0.0))
-    })?;
+    cfg.set(
+        &mut std,
+        "image_std",
+        "three numbers other than 0",
+        |value| as_channels(value).filter(|std| !std.contains(&0.0)),
+    )?;
     if !crops && matches!(resize, ResizeMode::Shortest { .. }) {
-        let expected = "`true`: other images than square ones give a network images of several sizes".to_owned();
+        let expected =
+            "`true`: other images than square ones give a network images of several sizes"
+                .to_owned();
         return Err(cfg.wrong("do_center_crop", "false".to_owned(), expected));
     }
     Ok(Preprocessing {

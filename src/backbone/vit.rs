@@ -204,10 +204,7 @@ pub(super) enum Pool {
     /// Attention of a learned query to all tokens, then a norm and an MLP.
     ///
     /// Source: `timm.layers.AttentionPoolLatent`; Zhai et al., 2022, <https://arxiv.org/abs/2106.04560>.
-    Map {
-        num_heads: usize,
-        mlp: Mlp,
-    },
+    Map { num_heads: usize, mlp: Mlp },
     /// Attention of a learned query to all tokens, without an MLP.
     ///
     /// Source: `transformers.models.aimv2.modeling_aimv2.Aimv2AttentionPoolingHead`.

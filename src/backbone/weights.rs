@@ -330,10 +330,7 @@ mod tests {
     #[test]
     fn integers_are_no_weights() {
         let bytes = file(&format!("{{{}}}", entry("a", "I64", &[1], [0, 8])), &[0; 8]);
-        let error = parse(&bytes)
-            .unwrap()
-            .read("a", &[1])
-            .unwrap_err();
+        let error = parse(&bytes).unwrap().read("a", &[1]).unwrap_err();
         assert_eq!(
             error.to_string(),
             "m.safetensors: tensor `a` has dtype I64, expected F32, F16 or BF16"
@@ -345,10 +342,7 @@ mod tests {
         let header = format!("{{{}}}", entry("a", "F32", &[2, 3], [0, 24]));
         for (value, name) in [(f32::NAN, "NaN"), (f32::NEG_INFINITY, "-inf")] {
             let bytes = file(&header, &floats(&[0.0, 1.0, 2.0, 3.0, 4.0, value]));
-            let error = parse(&bytes)
-                .unwrap()
-                .read("a", &[2, 3])
-                .unwrap_err();
+            let error = parse(&bytes).unwrap().read("a", &[2, 3]).unwrap_err();
             let expected = format!(
                 "m.safetensors: tensor `a` holds {name} at [1, 2], expected finite numbers"
             );
@@ -451,9 +445,20 @@ mod tests {
 
     #[test]
     fn tensors_are_found_in_whichever_file_they_are() {
-        let one = file(&format!("{{{}}}", entry("a", "F32", &[1], [0, 4])), &floats(&[1.0]));
-        let two = file(&format!("{{{}}}", entry("b", "F32", &[1], [0, 4])), &floats(&[2.0]));
-        let files = |second| [(Path::new("1.safetensors"), &one[..]), (Path::new("2.safetensors"), second)];
+        let one = file(
+            &format!("{{{}}}", entry("a", "F32", &[1], [0, 4])),
+            &floats(&[1.0]),
+        );
+        let two = file(
+            &format!("{{{}}}", entry("b", "F32", &[1], [0, 4])),
+            &floats(&[2.0]),
+        );
+        let files = |second| {
+            [
+                (Path::new("1.safetensors"), &one[..]),
+                (Path::new("2.safetensors"), second),
+            ]
+        };
         let mut checkpoint = Checkpoint::parse(files(&two), "vit").unwrap();
         assert_eq!(checkpoint.read("b", &[1]).unwrap(), [2.0]);
         assert_eq!(checkpoint.read("a", &[1]).unwrap(), [1.0]);

@@ -196,6 +196,9 @@ impl<'a> Runner<'a> {
         };
         match self.flow(experiment, &mut walk) {
             Ok(_) | Err(Halt::Unknown) => Ok(plan::complete(walk.stages)),
+            Err(Halt::Failed(Error::Backbone(error))) if error.is_to_fetch() => {
+                Ok(plan::complete_by_fetching(walk.stages))
+            }
             Err(Halt::Failed(error)) => Err(error),
         }
     }

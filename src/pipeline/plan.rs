@@ -12,6 +12,8 @@ pub enum State {
     Cached,
     /// It is computed, for this reason.
     Runs(MissReason),
+    /// It is computed or looked up once the model's checkpoint has been fetched.
+    Fetches,
     /// It depends on a stage that has to run first; if that gives the same output as before, this
     /// one may be cached after all.
     Waits(Name),
@@ -22,8 +24,8 @@ impl State {
     pub fn status(&self, is_plan: bool) -> &'static str {
         match self {
             State::Cached => "cached",
-            State::Runs(_) if is_plan => "runs",
-            State::Runs(_) => "ran",
+            State::Runs(_) | State::Fetches if is_plan => "runs",
+            State::Runs(_) | State::Fetches => "ran",
             State::Waits(_) => "waits",
         }
     }
@@ -33,6 +35,7 @@ impl State {
         match self {
             State::Cached => None,
             State::Runs(reason) => Some(reason.to_string()),
+            State::Fetches => Some("its checkpoint is to be fetched first".to_owned()),
             State::Waits(stage) => Some(format!("until stage `{stage}` has run")),
         }
     }
@@ -51,9 +54,25 @@ pub struct StagePlan {
     pub counts: Option<Counts>,
 }
 
+/// The plan of a walk that ended where a checkpoint is to be fetched.
+pub(super) fn complete_by_fetching(reached: Vec<StageRecord>) -> Vec<StagePlan> {
+    let mut plans = plans(reached);
+    plans.push(StagePlan {
+        stage: Name::Features,
+        key: None,
+        state: State::Fetches,
+        counts: None,
+    });
+    with_the_rest(plans)
+}
+
 /// The plan that a walk found, with the stages that it did not reach waiting for the last it did.
 pub(super) fn complete(reached: Vec<StageRecord>) -> Vec<StagePlan> {
-    let mut plans: Vec<StagePlan> = reached
+    with_the_rest(plans(reached))
+}
+
+fn plans(reached: Vec<StageRecord>) -> Vec<StagePlan> {
+    reached
         .into_iter()
         .map(|record| StagePlan {
             stage: record.stage,
@@ -61,7 +80,10 @@ pub(super) fn complete(reached: Vec<StageRecord>) -> Vec<StagePlan> {
             state: record.state,
             counts: record.counts,
         })
-        .collect();
+        .collect()
+}
+
+fn with_the_rest(mut plans: Vec<StagePlan>) -> Vec<StagePlan> {
     if let Some(last) = plans.last().map(|plan| plan.stage) {
         for stage in Name::ALL.into_iter().filter(|stage| *stage > last) {
             plans.push(StagePlan {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use newt_pipe::backbone::{Device, Precision};
+use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 
 use crate::features::{
-    MAX_RELATIVE, MIN_COSINE, N_IMAGES, compare, expected, fixtures, pixels, resolve,
+    MAX_RELATIVE, MIN_COSINE, N_IMAGES, compare, expected, fixtures, pixels, resolve, value,
 };
 
 #[derive(Deserialize)]
@@ -30,12 +31,53 @@ fn variants() -> BTreeMap<String, Variant> {
     serde_json::from_slice::<Fixture>(&json).unwrap().variants
 }
 
+/// A tensor that is made here, as it is too large for a file: shape, centre and scale of the values.
+type Drawn = (Vec<usize>, f32, f32);
+
+/// Puts a checkpoint together whose weights are described by `weights.json`: see `draw` in `make/families_shared.py`.
+fn put_together(dir: &Path, rules: &Path) -> tempfile::TempDir {
+    let whole = tempfile::tempdir().unwrap();
+    for entry in fs_err::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        fs_err::copy(&path, whole.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let json = fs_err::read(rules).unwrap();
+    let files: BTreeMap<String, BTreeMap<String, Drawn>> = serde_json::from_slice(&json).unwrap();
+    for (file, tensors) in files {
+        let mut place = 0;
+        let mut bytes = Vec::new();
+        for (shape, centre, scale) in tensors.values() {
+            let n = u32::try_from(shape.iter().product::<usize>()).unwrap();
+            let values = (place..place + n).map(|i| value(i) * scale + centre);
+            bytes.push(values.flat_map(f32::to_le_bytes).collect::<Vec<u8>>());
+            place += n;
+        }
+        let views = tensors
+            .iter()
+            .zip(&bytes)
+            .map(|((name, (shape, ..)), bytes)| {
+                (
+                    name,
+                    TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap(),
+                )
+            });
+        let file = whole.path().join(file);
+        safetensors::serialize_to_file(views, None, &file).unwrap();
+    }
+    whole
+}
+
 /// What is wrong with a variant, by its cosine and relative error.
 fn examine(name: &str, variant: &Variant) -> Result<(f64, f64), String> {
     let dir = fixtures().join("families").join(name);
+    let rules = dir.join("weights.json");
+    let whole = rules.is_file().then(|| put_together(&dir, &rules));
+    let dir = whole
+        .as_ref()
+        .map_or(dir.as_path(), tempfile::TempDir::path);
     let ckpt = format!("local-dir:{}", dir.display());
-    let spec = resolve(&variant.org, &ckpt, Path::new("/elsewhere"))
-        .map_err(|error| error.to_string())?;
+    let spec =
+        resolve(&variant.org, &ckpt, Path::new("/elsewhere")).map_err(|error| error.to_string())?;
     if spec.dim() != variant.dim {
         return Err(format!("dim {}, expected {}", spec.dim(), variant.dim));
     }
@@ -44,7 +86,10 @@ fn examine(name: &str, variant: &Variant) -> Result<(f64, f64), String> {
         .map_err(|error| error.to_string())?;
     if backbone.n_parameters() != Some(variant.parameters) {
         let found = backbone.n_parameters();
-        return Err(format!("{found:?} parameters, expected {}", variant.parameters));
+        return Err(format!(
+            "{found:?} parameters, expected {}",
+            variant.parameters
+        ));
     }
     let n_pixels = 3 * variant.size[0] * variant.size[1];
     let rows = backbone

@@ -33,13 +33,14 @@ pub(crate) fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<Backbone
 
 /// `[n, 3, h, w]` from -1 to 1, the same as in `make/backbone.py`.
 pub(crate) fn pixels(n_values: usize) -> Vec<f32> {
-    (0..u32::try_from(n_values).unwrap())
-        .map(|i| {
-            let x = i.wrapping_mul(2_654_435_761);
-            let x = (x ^ (x >> 15)).wrapping_mul(2_246_822_519);
-            (x >> 16) as f32 / 32768.0 - 1.0
-        })
-        .collect()
+    (0..u32::try_from(n_values).unwrap()).map(value).collect()
+}
+
+/// The i-th of an endless sequence of values from -1 to 1.
+pub(crate) fn value(i: u32) -> f32 {
+    let x = i.wrapping_mul(2_654_435_761);
+    let x = (x ^ (x >> 15)).wrapping_mul(2_246_822_519);
+    (x >> 16) as f32 / 32768.0 - 1.0
 }
 
 /// The features that the reference library gives, `[n, d]`.

@@ -8,6 +8,7 @@ pub(crate) const OPEN_CLIP_TIMM: Layout = Layout {
     rules: TIMM.rules,
     passed_over: &[],
     is_part: true,
+    other: None,
 };
 
 /// The `VisionTransformer` of `open_clip`.
@@ -18,8 +19,14 @@ pub(crate) const OPEN_CLIP: Layout = Layout {
         Rule("cls_token", Place::Flat("class_embedding")),
         Rule("pos_embed", Place::Flat("positional_embedding")),
         Rule("norm_pre.", Place::At("ln_pre.")),
-        Rule("blocks.*.norm1.", Place::At("transformer.resblocks.*.ln_1.")),
-        Rule("blocks.*.norm2.", Place::At("transformer.resblocks.*.ln_2.")),
+        Rule(
+            "blocks.*.norm1.",
+            Place::At("transformer.resblocks.*.ln_1."),
+        ),
+        Rule(
+            "blocks.*.norm2.",
+            Place::At("transformer.resblocks.*.ln_2."),
+        ),
         Rule(
             "blocks.*.attn.qkv.weight",
             Place::At("transformer.resblocks.*.attn.in_proj_weight"),
@@ -32,8 +39,14 @@ pub(crate) const OPEN_CLIP: Layout = Layout {
             "blocks.*.attn.proj.",
             Place::At("transformer.resblocks.*.attn.out_proj."),
         ),
-        Rule("blocks.*.mlp.fc1.", Place::At("transformer.resblocks.*.mlp.c_fc.")),
-        Rule("blocks.*.mlp.fc2.", Place::At("transformer.resblocks.*.mlp.c_proj.")),
+        Rule(
+            "blocks.*.mlp.fc1.",
+            Place::At("transformer.resblocks.*.mlp.c_fc."),
+        ),
+        Rule(
+            "blocks.*.mlp.fc2.",
+            Place::At("transformer.resblocks.*.mlp.c_proj."),
+        ),
         Rule("blocks.*.ls1.", Place::At("transformer.resblocks.*.ls_1.")),
         Rule("blocks.*.ls2.", Place::At("transformer.resblocks.*.ls_2.")),
         Rule("norm.", Place::At("ln_post.")),
@@ -42,4 +55,5 @@ pub(crate) const OPEN_CLIP: Layout = Layout {
     ],
     passed_over: &[],
     is_part: true,
+    other: None,
 };

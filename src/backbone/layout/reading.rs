@@ -14,7 +14,11 @@ pub(crate) struct Published<'a> {
 
 impl<'a> Published<'a> {
     pub(crate) fn new(checkpoint: Checkpoint<'a>, layout: &'static Layout) -> Self {
-        // Every network begins with the projection of patches.
+        let layout = match layout.other {
+            Some((tensor, other)) if checkpoint.has(tensor) => other,
+            _ => layout,
+        };
+        // What has prefixes begins with the projection of patches.
         let fits = |prefix: &&str| {
             let mut places = layout.places("patch_embed.proj.weight", prefix);
             places.any(|place| place.is_in(&checkpoint))
@@ -57,7 +61,7 @@ impl Source for Published<'_> {
     fn tensor(&mut self, name: &str, shape: &[usize], _init: Init) -> Result<Vec<f32>, Error> {
         let places: Vec<Found> = self.layout.places(name, self.prefix).collect();
         let found = places.iter().find(|place| place.is_in(&self.checkpoint));
-        // What is nowhere is reported under the first name.
+        // What is nowhere, or not wholly, is reported under the first name.
         match found.or(places.first()) {
             Some(found) => {
                 self.n_filled_in += found.n_filled_in(shape);
@@ -141,6 +145,7 @@ fn matched<'a>(pattern: &str, name: &'a str) -> Option<(&'a str, &'a str)> {
 }
 
 impl Found {
+    /// Whether the file has it, all parts of it.
     fn is_in(&self, checkpoint: &Checkpoint<'_>) -> bool {
         match self {
             Self::At(name)
@@ -148,7 +153,7 @@ impl Found {
             | Self::Transposed(name)
             | Self::Third(name)
             | Self::TwoThirds(name) => checkpoint.has(name),
-            Self::Parts(parts) => parts.iter().flatten().any(|name| checkpoint.has(name)),
+            Self::Parts(parts) => parts.iter().flatten().all(|name| checkpoint.has(name)),
         }
     }
 
@@ -191,7 +196,9 @@ impl Found {
                 for part in parts {
                     match part {
                         Some(name) => values.append(&mut checkpoint.read(name, &of_part)?),
-                        None => values.resize(values.len() + of_part.iter().product::<usize>(), 0.0),
+                        None => {
+                            values.resize(values.len() + of_part.iter().product::<usize>(), 0.0)
+                        }
                     }
                 }
                 Ok(values)

@@ -32,4 +32,23 @@ pub(crate) const TIMM: Layout = Layout {
     ],
     passed_over: &["head.", "head_dist.", "fc_norm.", "attn_pool."],
     is_part: false,
+    other: Some((
+        "layers.0.downsample.reduction.weight",
+        &SWIN_BEFORE_TIMM_0_9,
+    )),
+};
+
+/// Swin Transformers that were saved before timm 0.9: the halving between two stages counts to the first of them.
+///
+/// Source: `timm.models.swin_transformer.checkpoint_filter_fn`.
+const SWIN_BEFORE_TIMM_0_9: Layout = Layout {
+    prefixes: &[""],
+    rules: &[
+        Rule("layers.1.downsample.", Place::At("layers.0.downsample.")),
+        Rule("layers.2.downsample.", Place::At("layers.1.downsample.")),
+        Rule("layers.3.downsample.", Place::At("layers.2.downsample.")),
+    ],
+    passed_over: &["head."],
+    is_part: false,
+    other: None,
 };

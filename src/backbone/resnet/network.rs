@@ -3,7 +3,7 @@
 use tch::{TchError, Tensor};
 
 use super::{Block as BlockType, NORM_EPS, ResNetConfig, StemType};
-use crate::backbone::conv::{ConvNorm, Convolution, channels_last, max_over_positions};
+use crate::backbone::conv::{ConvNorm, Convolution, interleaved, max_over_positions};
 use crate::backbone::error::Error;
 use crate::backbone::extractor::Network;
 use crate::backbone::layers::Loader;
@@ -36,7 +36,7 @@ impl ResNet {
 
 impl Network for ResNet {
     fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
-        let mut x = channels_last(images)?;
+        let mut x = interleaved(images)?;
         for conv in &self.stem {
             x = conv.forward(&x)?.f_relu_()?;
         }

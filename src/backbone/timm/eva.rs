@@ -177,13 +177,26 @@ impl EvaArgs {
     }
 
     /// Replaces arguments by those of a checkpoint.
-    pub(in crate::backbone) fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
+    pub(in crate::backbone) fn override_args(
+        &mut self,
+        args: &mut Fields<'_>,
+    ) -> Result<(), Error> {
         args.set(&mut self.img_size, "img_size", "a size in pixels", as_sides)?;
-        args.set(&mut self.patch_size, "patch_size", "a size in pixels", as_square)?;
+        args.set(
+            &mut self.patch_size,
+            "patch_size",
+            "a size in pixels",
+            as_square,
+        )?;
         args.set(&mut self.embed_dim, "embed_dim", SIZE, as_size)?;
         args.set(&mut self.depth, "depth", SIZE, as_size)?;
         args.set(&mut self.num_heads, "num_heads", SIZE, as_size)?;
-        args.set(&mut self.mlp_ratio, "mlp_ratio", "a positive number", as_ratio)?;
+        args.set(
+            &mut self.mlp_ratio,
+            "mlp_ratio",
+            "a positive number",
+            as_ratio,
+        )?;
         for (flag, key) in [
             (&mut self.qkv_bias, "qkv_bias"),
             (&mut self.qk_norm, "qk_norm"),
@@ -191,24 +204,48 @@ impl EvaArgs {
             (&mut self.class_token, "class_token"),
             (&mut self.no_embed_class, "no_embed_class"),
             (&mut self.use_abs_pos_emb, "use_abs_pos_emb"),
-            (&mut self.use_pre_transformer_norm, "use_pre_transformer_norm"),
+            (
+                &mut self.use_pre_transformer_norm,
+                "use_pre_transformer_norm",
+            ),
             (&mut self.dynamic_img_size, "dynamic_img_size"),
         ] {
             args.set(flag, key, FLAG, Value::as_bool)?;
         }
-        args.set(&mut self.swiglu_align_to, "swiglu_align_to", "a number", as_count)?;
-        args.set(&mut self.init_values, "init_values", "a number or `null`", as_init_values)?;
-        args.set(&mut self.num_reg_tokens, "num_reg_tokens", "a number", as_count)?;
+        args.set(
+            &mut self.swiglu_align_to,
+            "swiglu_align_to",
+            "a number",
+            as_count,
+        )?;
+        args.set(
+            &mut self.init_values,
+            "init_values",
+            "a number or `null`",
+            as_init_values,
+        )?;
+        args.set(
+            &mut self.num_reg_tokens,
+            "num_reg_tokens",
+            "a number",
+            as_count,
+        )?;
         for (flag, key) in [
-            (&mut self.use_post_transformer_norm, "use_post_transformer_norm"),
+            (
+                &mut self.use_post_transformer_norm,
+                "use_post_transformer_norm",
+            ),
             (&mut self.use_fc_norm, "use_fc_norm"),
         ] {
             args.set(flag, key, OPTIONAL_FLAG, as_optional_flag)?;
         }
         args.set(&mut self.global_pool, "global_pool", POOLS, as_pool)?;
-        args.set(&mut self.attn_pool_num_heads, "attn_pool_num_heads", SIZE, |value| {
-            as_size(value).map(Some)
-        })?;
+        args.set(
+            &mut self.attn_pool_num_heads,
+            "attn_pool_num_heads",
+            SIZE,
+            |value| as_size(value).map(Some),
+        )?;
         args.set(
             &mut self.attn_pool_mlp_ratio,
             "attn_pool_mlp_ratio",
@@ -217,8 +254,12 @@ impl EvaArgs {
         )?;
         self.override_rope(args)?;
         args.only("in_chans", "`3`", |value| value.as_u64() == Some(3))?;
-        args.only("qkv_fused", "timm's default", |value| value.as_bool() == Some(true))?;
-        args.only("attn_type", "timm's default", |value| value == "rope" || value == "eva")?;
+        args.only("qkv_fused", "timm's default", |value| {
+            value.as_bool() == Some(true)
+        })?;
+        args.only("attn_type", "timm's default", |value| {
+            value == "rope" || value == "eva"
+        })?;
         args.only("norm_layer", "timm's default", Value::is_null)?;
         for key in [
             "scale_mlp",
@@ -237,29 +278,50 @@ impl EvaArgs {
         let mut is_used = self.rope.is_some();
         args.set(&mut is_used, "use_rot_pos_emb", FLAG, Value::as_bool)?;
         let mut rope = self.rope.unwrap_or(COUNTED);
-        args.set_supported(&mut rope.kind, "rope_type", "`cat` or `dinov3`", |value| {
-            match value.as_str()? {
+        args.set_supported(
+            &mut rope.kind,
+            "rope_type",
+            "`cat` or `dinov3`",
+            |value| match value.as_str()? {
                 "cat" => Some(RopeKind::Cat),
                 "dinov3" => Some(RopeKind::DinoV3),
                 _ => None,
-            }
-        })?;
-        args.set(&mut rope.temperature, "rope_temperature", "a number", as_number)?;
-        args.set(&mut rope.grid_offset, "rope_grid_offset", "a number", as_number)?;
-        args.set(&mut rope.columns_first, "rope_grid_indexing", "`ij` or `xy`", |value| {
-            match value.as_str()? {
+            },
+        )?;
+        args.set(
+            &mut rope.temperature,
+            "rope_temperature",
+            "a number",
+            as_number,
+        )?;
+        args.set(
+            &mut rope.grid_offset,
+            "rope_grid_offset",
+            "a number",
+            as_number,
+        )?;
+        args.set(
+            &mut rope.columns_first,
+            "rope_grid_indexing",
+            "`ij` or `xy`",
+            |value| match value.as_str()? {
                 "ij" => Some(false),
                 "xy" => Some(true),
                 _ => None,
-            }
-        })?;
-        args.set(&mut rope.ref_feat_shape, "ref_feat_shape", "a size in patches", |value| {
-            if value.is_null() {
-                Some(None)
-            } else {
-                as_sides(value).map(Some)
-            }
-        })?;
+            },
+        )?;
+        args.set(
+            &mut rope.ref_feat_shape,
+            "ref_feat_shape",
+            "a size in patches",
+            |value| {
+                if value.is_null() {
+                    Some(None)
+                } else {
+                    as_sides(value).map(Some)
+                }
+            },
+        )?;
         let turns_halves = rope.kind == RopeKind::DinoV3;
         args.only("rope_rotate_half", "what goes with `rope_type`", |value| {
             value.as_bool() == Some(turns_halves)

@@ -7,8 +7,7 @@ use serde_json::Value;
 use super::vit::GlobalPool;
 use crate::backbone::error::Error;
 use crate::backbone::fields::{
-    FLAG, Fields, as_channels, as_input_size, as_ratio, as_variant,
-    INTERPOLATIONS,
+    FLAG, Fields, INTERPOLATIONS, as_channels, as_input_size, as_ratio, as_variant,
 };
 use crate::image::{Interpolation, Preprocessing, TimmCrop};
 

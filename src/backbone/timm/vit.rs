@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::Output;
 use super::pretrained_cfg::{POOLS, as_pool};
 use crate::backbone::error::Error;
-use crate::backbone::fields::{FLAG, Fields, SIZE, as_count, as_ratio, as_sides, as_size, as_square};
+use crate::backbone::fields::{
+    FLAG, Fields, SIZE, as_count, as_ratio, as_sides, as_size, as_square,
+};
 use crate::backbone::vit::{
     Activation, FinalNorm, Mlp, Norm, Positions, PrefixPositions, Resample, VitConfig,
 };
@@ -99,7 +101,11 @@ impl VitArgs {
             (true, true, Output::Classifier { .. }) => FinalNorm::Pooled,
             (false, ..) | (true, true, Output::Tokens) => FinalNorm::None,
         };
-        let of_pool = Mlp { hidden, bias: true, ..mlp };
+        let of_pool = Mlp {
+            hidden,
+            bias: true,
+            ..mlp
+        };
         let grid = self.img_size.map(|side| side / self.patch_size);
         VitConfig {
             img_size: input,
@@ -141,17 +147,35 @@ impl VitArgs {
 
     /// What contradicts itself in these arguments.
     pub(in crate::backbone) fn contradiction(&self) -> Option<(&'static str, String, String)> {
-        contradiction(self.img_size, self.patch_size, self.embed_dim, self.num_heads)
+        contradiction(
+            self.img_size,
+            self.patch_size,
+            self.embed_dim,
+            self.num_heads,
+        )
     }
 
     /// Replaces arguments by those of a checkpoint.
-    pub(in crate::backbone) fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
+    pub(in crate::backbone) fn override_args(
+        &mut self,
+        args: &mut Fields<'_>,
+    ) -> Result<(), Error> {
         args.set(&mut self.img_size, "img_size", "a size in pixels", as_sides)?;
-        args.set(&mut self.patch_size, "patch_size", "a size in pixels", as_square)?;
+        args.set(
+            &mut self.patch_size,
+            "patch_size",
+            "a size in pixels",
+            as_square,
+        )?;
         args.set(&mut self.embed_dim, "embed_dim", SIZE, as_size)?;
         args.set(&mut self.depth, "depth", SIZE, as_size)?;
         args.set(&mut self.num_heads, "num_heads", SIZE, as_size)?;
-        args.set(&mut self.mlp_ratio, "mlp_ratio", "a positive number", as_ratio)?;
+        args.set(
+            &mut self.mlp_ratio,
+            "mlp_ratio",
+            "a positive number",
+            as_ratio,
+        )?;
         for (flag, key) in [
             (&mut self.qkv_bias, "qkv_bias"),
             (&mut self.proj_bias, "proj_bias"),
@@ -164,20 +188,47 @@ impl VitArgs {
         ] {
             args.set(flag, key, FLAG, Value::as_bool)?;
         }
-        args.set(&mut self.init_values, "init_values", "a number or `null`", as_init_values)?;
+        args.set(
+            &mut self.init_values,
+            "init_values",
+            "a number or `null`",
+            as_init_values,
+        )?;
         args.set(&mut self.reg_tokens, "reg_tokens", "a number", as_count)?;
-        args.set(&mut self.fc_norm, "fc_norm", OPTIONAL_FLAG, as_optional_flag)?;
+        args.set(
+            &mut self.fc_norm,
+            "fc_norm",
+            OPTIONAL_FLAG,
+            as_optional_flag,
+        )?;
         args.set(&mut self.global_pool, "global_pool", POOLS, as_pool)?;
         if self.activation != Activation::SwiGlu {
             let activations = "`gelu`, `gelu_tanh` or `quick_gelu`";
-            args.set_supported(&mut self.activation, "act_layer", activations, as_activation)?;
+            args.set_supported(
+                &mut self.activation,
+                "act_layer",
+                activations,
+                as_activation,
+            )?;
         }
         args.only("in_chans", "`3`", |value| value.as_u64() == Some(3))?;
         args.only("pos_embed", "`learn`", |value| value == "learn")?;
-        for key in ["scale_attn_norm", "scale_mlp_norm", "dynamic_img_pad", "use_naflex"] {
+        for key in [
+            "scale_attn_norm",
+            "scale_mlp_norm",
+            "dynamic_img_pad",
+            "use_naflex",
+        ] {
             args.only(key, "`false`", is_off)?;
         }
-        for key in ["norm_layer", "embed_norm_layer", "mlp_layer", "attn_layer", "embed_layer", "block_fn"] {
+        for key in [
+            "norm_layer",
+            "embed_norm_layer",
+            "mlp_layer",
+            "attn_layer",
+            "embed_layer",
+            "block_fn",
+        ] {
             args.only(key, "timm's default", Value::is_null)?;
         }
         Ok(())

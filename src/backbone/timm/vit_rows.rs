@@ -214,12 +214,7 @@ const fn clip(
 }
 
 /// A DINOv2.
-const fn dinov2(
-    name: &'static str,
-    embed_dim: usize,
-    depth: usize,
-    num_heads: usize,
-) -> Row {
+const fn dinov2(name: &'static str, embed_dim: usize, depth: usize, num_heads: usize) -> Row {
     vit(name, 518, 14, embed_dim, depth, num_heads)
         .layer_scale()
         .normalized_as(IMAGENET)
@@ -323,7 +318,9 @@ const fn deit3(
 
 /// An AIMv2.
 const fn aimv2(name: &'static str, img_size: usize, embed_dim: usize, num_heads: usize) -> Row {
-    let mut aimv2 = vit(name, img_size, 14, embed_dim, 24, num_heads).mean_pooled().no_qkv_bias();
+    let mut aimv2 = vit(name, img_size, 14, embed_dim, 24, num_heads)
+        .mean_pooled()
+        .no_qkv_bias();
     aimv2.args.fc_norm = Some(false);
     aimv2.args.proj_bias = false;
     aimv2.args.activation = Activation::SwiGlu;

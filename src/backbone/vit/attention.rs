@@ -52,9 +52,8 @@ impl Attention {
         let dim = config.embed_dim;
         let qk_norm = if config.qk_norm {
             let head_dim = dim / config.num_heads;
-            let mut norm = |name: &str| {
-                Norm::load(loader, &format!("{prefix}.{name}"), head_dim, config.norm)
-            };
+            let mut norm =
+                |name: &str| Norm::load(loader, &format!("{prefix}.{name}"), head_dim, config.norm);
             Some([norm("q_norm")?, norm("k_norm")?])
         } else {
             None

@@ -169,10 +169,7 @@ impl VisionTransformer {
 }
 
 /// Puts class and register tokens before `patches`, `[b, n, d]`.
-fn with_prefix(
-    prefixes: &[Option<&Parameter>],
-    patches: Tensor,
-) -> Result<Tensor, TchError> {
+fn with_prefix(prefixes: &[Option<&Parameter>], patches: Tensor) -> Result<Tensor, TchError> {
     let (b, _, d) = patches.size3()?;
     let mut parts = Vec::new();
     for prefix in prefixes.iter().copied().flatten() {

@@ -60,9 +60,11 @@ impl Pool {
             Self::Max => tokens.f_amax([1], false),
             Self::Mean { n_prefix } => {
                 let (_, t, _) = tokens.size3()?;
-                tokens
-                    .f_narrow(1, *n_prefix, t - n_prefix)?
-                    .f_mean_dim([1_i64].as_slice(), false, None)
+                tokens.f_narrow(1, *n_prefix, t - n_prefix)?.f_mean_dim(
+                    [1_i64].as_slice(),
+                    false,
+                    None,
+                )
             }
             Self::Map(pool) => pool.forward(tokens),
             Self::Aim(pool) => pool.forward(tokens),
