@@ -100,35 +100,30 @@ impl HieraConfig {
             args.only(key, "timm's default", Value::is_null)?;
         }
         args.drop_all(&["global_pool"]);
+
+        if !self.embed_dim.is_multiple_of(self.num_heads) {
+            let expected = format!("a divisor of the width, {}", self.embed_dim);
+            return Err(args.wrong("num_heads", self.num_heads.to_string(), expected));
+        }
+        // The windows of these stages are halved where the next begins.
+        if self.window_spec[..3].iter().any(|side| side % 2 == 1) {
+            let found = json!(self.window_spec).to_string();
+            let expected = "even numbers before the last".to_owned();
+            return Err(args.wrong("window_spec", found, expected));
+        }
         Ok(())
     }
 
-    /// A key whose value does not go with the others', the value, and what would.
+    /// The size of images that cannot be cut into windows, as a key, its value, and what would do.
     pub(super) fn contradiction(&self) -> Option<(&'static str, String, String)> {
+        let side = self.window_spec[0];
+        let fits = self.map(0).iter().all(|n| n.is_multiple_of(side));
         let [height, width] = self.img_size;
-        let side = PATCH_STRIDE * self.window_spec[0];
-        if !self.embed_dim.is_multiple_of(self.num_heads) {
-            let expected = format!("a divisor of the width, {}", self.embed_dim);
-            return Some(("num_heads", self.num_heads.to_string(), expected));
-        }
-        // Windows of these stages are halved where the next begins.
-        if self.window_spec[..3].iter().any(|side| side % 2 == 1) {
-            let found = json!(self.window_spec).to_string();
-            return Some((
-                "window_spec",
-                found,
-                "even numbers before the last".to_owned(),
-            ));
-        }
-        if self
-            .map(0)
-            .iter()
-            .any(|n| !n.is_multiple_of(self.window_spec[0]))
-        {
+        (!fits).then(|| {
             let found = format!("[3, {height}, {width}]");
-            return Some(("input_size", found, format!("multiples of {side} pixels")));
-        }
-        None
+            let expected = format!("multiples of {} pixels", PATCH_STRIDE * side);
+            ("input_size", found, expected)
+        })
     }
 
     /// Whether no feature passes through a tensor of the checkpoint's file.
@@ -287,29 +282,28 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_are_named() {
-        assert_eq!(TINY.contradiction(), None);
-        let contradiction = |config: HieraConfig| {
-            let (key, found, expected) = config.contradiction().unwrap();
-            format!("{key}: {found}, {expected}")
-        };
+    fn arguments_that_do_not_go_together_are_refused() {
+        let message = |args| overridden(args).unwrap_err();
         assert_eq!(
-            contradiction(TINY.heads(5)),
-            "num_heads: 5, a divisor of the width, 96"
+            message(json!({ "num_heads": 5 })),
+            "config.json: `model_args.num_heads` is `5`, expected a divisor of the width, 96"
         );
         assert_eq!(
-            contradiction(TINY.windows([8, 4, 7, 7])),
-            "window_spec: [8,4,7,7], even numbers before the last"
+            message(json!({ "window_spec": [8, 4, 7, 7] })),
+            "config.json: `model_args.window_spec` is `[8,4,7,7]`, expected even numbers before the last"
         );
-        let mut config = TINY;
-        config.img_size = [224, 240];
+    }
+
+    #[test]
+    fn images_are_whole_windows_but_for_an_incomplete_patch() {
+        let contradiction = |img_size| HieraConfig { img_size, ..TINY }.contradiction();
+        assert_eq!(contradiction([896, 1024]), None);
+        assert_eq!(contradiction([224, 253]), None);
+        let (key, found, expected) = contradiction([224, 240]).unwrap();
         assert_eq!(
-            contradiction(config),
-            "input_size: [3, 224, 240], multiples of 32 pixels"
+            (key, found.as_str(), expected.as_str()),
+            ("input_size", "[3, 224, 240]", "multiples of 32 pixels")
         );
-        // An incomplete patch counts as one.
-        config.img_size = [224, 253];
-        assert_eq!(config.contradiction(), None);
     }
 
     #[test]

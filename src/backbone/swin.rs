@@ -26,8 +26,8 @@ use crate::image::Interpolation::Bicubic;
 /// More stages are no Swin Transformer's.
 const MAX_STAGES: usize = 4;
 
-/// Windows of more tokens a side are mistakes: memory grows with the fourth power.
-const MAX_WINDOW: usize = 64;
+/// Windows of more tokens a side are mistakes: what a pair of tokens means to each other is kept for all pairs.
+const MAX_WINDOW: usize = 32;
 
 /// What decides a Swin Transformer's tensors and results. Arguments are named as timm's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -396,8 +396,8 @@ mod tests {
                 "`model_args.num_heads` is `25`, expected a divisor of the width, 768",
             ),
             (
-                json!({ "window_size": 65 }),
-                "`model_args.window_size` is `65`, expected a window of at most 64 tokens a side, or one per stage",
+                json!({ "window_size": 33 }),
+                "`model_args.window_size` is `33`, expected a window of at most 32 tokens a side, or one per stage",
             ),
             (
                 json!({ "dynamic_img_size": true }),

@@ -41,8 +41,12 @@ impl Windows {
     pub(super) fn partition(self, x: &Tensor) -> Result<Tensor, TchError> {
         let ([rows, columns], [height, width]) = (self.grid(), self.size);
         let [below, right] = [0, 1].map(|axis| self.padded()[axis] - self.map[axis]);
-        x.f_constant_pad_nd([0, 0, 0, right, 0, below])?
-            .f_reshape([-1, rows, height, columns, width, x.size()[3]])?
+        let x = if [below, right] == [0, 0] {
+            x.shallow_clone()
+        } else {
+            x.f_constant_pad_nd([0, 0, 0, right, 0, below])?
+        };
+        x.f_reshape([-1, rows, height, columns, width, x.size()[3]])?
             .f_permute([0, 1, 3, 2, 4, 5])? // [b, rows, columns, h, w, c]
             .f_reshape([-1, height, width, x.size()[3]])
     }

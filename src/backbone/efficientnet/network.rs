@@ -108,14 +108,16 @@ impl Block {
     ) -> Result<Self, Error> {
         let n_out = config.width(blocks.channels);
         let inner = blocks.block.inner_width(n_in);
-        let kernel_size = blocks.kernel_size;
+        let act_layer = blocks.act_layer.unwrap_or(config.act_layer);
         let expand = ("conv_pw", Convolution::new(n_in, inner, 1));
-        let depthwise = Convolution::depthwise(inner, kernel_size).stride(stride);
-        let depthwise = ("conv_dw", depthwise);
+        let depthwise = (
+            "conv_dw",
+            Convolution::depthwise(inner, blocks.kernel_size).stride(stride),
+        );
         let project = Convolution::new(inner, n_out, 1);
         let (convs, project) = match blocks.block {
             BlockType::Conv => {
-                let conv = Convolution::new(n_in, n_out, kernel_size).stride(stride);
+                let conv = Convolution::new(n_in, n_out, blocks.kernel_size).stride(stride);
                 (vec![("conv", conv)], None)
             }
             BlockType::DepthwiseSeparable => (vec![depthwise], Some(("conv_pw", project))),
@@ -123,40 +125,28 @@ impl Block {
                 (vec![expand, depthwise], Some(("conv_pwl", project)))
             }
         };
-        let act_layer = blocks.act_layer.unwrap_or(config.act_layer);
-        let load = |loader: &mut Loader<'_>, i: usize, (name, conv): (&str, Convolution)| {
+        // Norms are numbered.
+        let load = |loader: &mut Loader<'_>, number: usize, (name, conv): (&str, Convolution)| {
             let [conv_name, norm_name] =
-                [name, &format!("bn{}", i + 1)].map(|name| format!("{prefix}.{name}"));
+                [name, &format!("bn{number}")].map(|name| format!("{prefix}.{name}"));
             ConvNorm::load(loader, conv, &conv_name, &norm_name, config.bn_eps)
         };
-        let n_convs = convs.len();
+        let last = convs.len() + 1;
         Ok(Self {
-            convs: convs
-                .into_iter()
-                .enumerate()
-                .map(|(i, conv)| Ok(ConvNormAct(load(loader, i, conv)?, act_layer)))
+            convs: (1..)
+                .zip(convs)
+                .map(|(number, conv)| Ok(ConvNormAct(load(loader, number, conv)?, act_layer)))
                 .collect::<Result<_, Error>>()?,
             se: blocks
                 .squeeze_excite
                 .then(|| {
-                    let squeezed = config.squeeze_excite.squeezed(blocks.block, inner);
-                    let activation = match config.squeeze_excite {
-                        SqueezeExciteType::Smooth => act_layer,
-                        SqueezeExciteType::Hard => Activation::Relu,
-                    };
-                    SqueezeExcite::load(
-                        loader,
-                        &format!("{prefix}.se"),
-                        [inner, squeezed],
-                        activation,
-                        config.squeeze_excite,
-                    )
+                    let gate = config.squeeze_excite;
+                    let widths = [inner, gate.squeezed(blocks.block, inner)];
+                    SqueezeExcite::load(loader, &format!("{prefix}.se"), widths, gate, act_layer)
                 })
                 .transpose()?,
             has_skip: project.is_some() && stride == 1 && n_in == n_out,
-            project: project
-                .map(|conv| load(loader, n_convs, conv))
-                .transpose()?,
+            project: project.map(|conv| load(loader, last, conv)).transpose()?,
         })
     }
 
@@ -189,8 +179,8 @@ impl SqueezeExcite {
         loader: &mut Loader<'_>,
         prefix: &str,
         [channels, squeezed]: [usize; 2],
-        activation: Activation,
         gate: SqueezeExciteType,
+        act_layer: Activation,
     ) -> Result<Self, Error> {
         let mut load = |name: &str, n_in: usize, n_out: usize| {
             let conv = Convolution::new(n_in, n_out, 1).bias(true);
@@ -199,7 +189,10 @@ impl SqueezeExcite {
         Ok(Self {
             conv_reduce: load("conv_reduce", channels, squeezed)?,
             conv_expand: load("conv_expand", squeezed, channels)?,
-            activation,
+            activation: match gate {
+                SqueezeExciteType::Smooth => act_layer,
+                SqueezeExciteType::Hard => Activation::Relu,
+            },
             gate,
         })
     }
