@@ -252,4 +252,63 @@ mod tests {
         );
         assert_eq!(nearest("").len(), 3);
     }
+
+    /// Notes what a network asks for, and gives zeros.
+    #[cfg(feature = "torch")]
+    #[derive(Default)]
+    struct Recorder {
+        lines: Vec<String>,
+    }
+
+    #[cfg(feature = "torch")]
+    impl super::super::weights::Source for Recorder {
+        fn tensor(
+            &mut self,
+            name: &str,
+            shape: &[usize],
+            _init: super::super::weights::Init,
+        ) -> Result<Vec<f32>, Error> {
+            self.lines.push(format!("{name} {shape:?}\n"));
+            Ok(vec![0.0; shape.iter().product()])
+        }
+    }
+
+    /// `tests/golden/make/architectures.py` wrote the digests.
+    #[test]
+    #[cfg(feature = "torch")]
+    fn networks_ask_for_the_tensors_of_timm_s() {
+        use rayon::prelude::*;
+        use sha2::{Digest, Sha256};
+
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/golden/fixtures/architectures.json"
+        );
+        let fixture: serde_json::Value =
+            serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap();
+        let rows: Vec<Architecture> = all().collect();
+        let n_compared = rows
+            .par_iter()
+            .filter(|row| {
+                let Some(expected) = fixture["architectures"][row.name]["tensors"].as_str() else {
+                    return false;
+                };
+                let mut recorder = Recorder::default();
+                let mut loader = super::super::layers::Loader {
+                    source: &mut recorder,
+                    device: tch::Device::Cpu,
+                    precision: tch::Kind::Float,
+                    n_parameters: 0,
+                };
+                let network = row.model.network([row.data.size; 2], Output::Tokens);
+                network.load(&mut loader).unwrap().unwrap();
+                recorder.lines.sort();
+                let digest = Sha256::digest(recorder.lines.concat());
+                let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                assert_eq!(digest, expected, "{}", row.name);
+                true
+            })
+            .count();
+        assert!(n_compared > 70, "{n_compared}");
+    }
 }

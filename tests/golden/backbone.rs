@@ -1,4 +1,4 @@
-//! Backbones, held against timm's models: `make/backbone.py`.
+//! Backbones, held against timm's models: `make/backbone.py`, `make/architectures.py`.
 
 use newt_pipe::backbone::{BackboneSpec, architectures};
 use serde_json::Value;
@@ -21,7 +21,7 @@ fn channels(values: &Value) -> Vec<f32> {
 
 #[test]
 fn catalog_equals_timm_s_models() {
-    let json = fs_err::read(fixtures().join("backbone.json")).unwrap();
+    let json = fs_err::read(fixtures().join("architectures.json")).unwrap();
     let fixture: Value = serde_json::from_slice(&json).unwrap();
     let expected = fixture["architectures"].as_object().unwrap();
     let names: BTreeSet<&str> = expected.keys().map(String::as_str).collect();
@@ -29,7 +29,10 @@ fn catalog_equals_timm_s_models() {
     for (name, expected) in expected {
         let spec = resolve("random", name, Path::new("")).unwrap();
         let canonical = spec.canonical();
-        assert_eq!(canonical["network"], expected["network"], "{name}");
+        // Of other networks the tensors are compared, beside the catalog.
+        if let Some(vit) = expected.get("vit") {
+            assert_eq!(&canonical["network"]["vit"], vit, "{name}");
+        }
         let (ours, theirs) = (&canonical["preprocessing"], &expected["preprocessing"]);
         for field in ["size", "resize", "interpolation"] {
             assert_eq!(ours[field], theirs[field], "{name}, {field}");
@@ -41,11 +44,7 @@ fn catalog_equals_timm_s_models() {
                 "{name}, {field}"
             );
         }
-        assert_eq!(
-            spec.dim() as u64,
-            expected["network"]["embed_dim"].as_u64().unwrap(),
-            "{name}"
-        );
+        assert_eq!(Some(spec.dim() as u64), expected["dim"].as_u64(), "{name}");
     }
 }
 

@@ -4,12 +4,10 @@
 
 - fixtures/backbone/<variant>/: `config.json` and `model.safetensors`, as timm saves them
 - fixtures/backbone.safetensors: features of every variant, [n, d] f32
-- fixtures/backbone.json: timm's architectures, as timm builds them
 
-The versions of all libraries and of this script are in the metadata of the second and in the third.
+The versions of all libraries and of this script are in the metadata of the second.
 """
 
-import functools
 import json
 import pathlib
 import shutil
@@ -19,7 +17,6 @@ import safetensors
 import timm
 import torch
 from safetensors.torch import load_file, save_file
-from timm.models import vision_transformer
 from timm.models._hub import save_for_hf
 
 VERSION = 1
@@ -102,64 +99,6 @@ def make_variant(name: str, architecture: str, args: dict) -> dict:
     return features
 
 
-def arguments(name: str) -> dict | None:
-    """What a registered function passes to `VisionTransformer`, or None if it passes what is not supported."""
-    passed = {}
-
-    def capture(variant, pretrained=False, **kwargs):
-        passed.update(kwargs)
-
-    original = vision_transformer._create_vision_transformer
-    vision_transformer._create_vision_transformer = capture
-    try:
-        timm.models.model_entrypoint(name)()
-    finally:
-        vision_transformer._create_vision_transformer = original
-    norm = passed.pop("norm_layer", None)
-    plain_norm = norm is None or (isinstance(norm, functools.partial) and norm.func is vision_transformer.LayerNorm)
-    supported = {
-        "img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio", "qkv_bias", "init_values", "pre_norm",
-        "class_token", "reg_tokens", "no_embed_class", "final_norm", "fc_norm", "global_pool", "dynamic_img_size",
-    }  # fmt: skip
-    is_supported = plain_norm and set(passed) <= supported and passed.get("global_pool") != "map"
-    return passed if is_supported else None
-
-
-def describe(name: str) -> dict:
-    """A row of the catalog, read off timm's model."""
-    model = timm.create_model(name, device="meta", num_classes=0)
-    block, data = model.blocks[0], timm.data.resolve_data_config(pretrained_cfg=model.pretrained_cfg)
-    resize, crop = timm.data.create_transform(**data).transforms[:2]
-    keeps_ratio = isinstance(resize.size, int)
-    return {
-        "network": {
-            "family": "vit",
-            "img_size": list(model.patch_embed.img_size),
-            "patch_size": model.patch_embed.patch_size[0],
-            "embed_dim": model.embed_dim,
-            "depth": len(model.blocks),
-            "num_heads": block.attn.num_heads,
-            "mlp_dim": block.mlp.fc1.out_features,
-            "qkv_bias": block.attn.qkv.bias is not None,
-            "layer_scale": hasattr(block.ls1, "gamma"),
-            "class_token": model.cls_token is not None,
-            "reg_tokens": model.num_reg_tokens,
-            "no_embed_class": model.pos_embed.shape[1] == model.patch_embed.num_patches and model.num_prefix_tokens > 0,
-            "pre_norm": hasattr(model.norm_pre, "weight"),
-            "norm": hasattr(model.norm, "weight"),
-            "norm_eps": block.norm1.eps,
-            "feature": "first" if model.num_prefix_tokens > 0 else "max",
-        },
-        "preprocessing": {
-            "size": list(crop.size),
-            "resize": {"shortest": {"side": resize.size}} if keeps_ratio else {"squash": {"size": list(resize.size)}},
-            "interpolation": resize.interpolation.value,
-            "mean": list(data["mean"]),
-            "std": list(data["std"]),
-        },
-    }
-
-
 def main() -> None:
     torch.set_num_threads(1)
     shutil.rmtree(FIXTURES / "backbone", ignore_errors=True)
@@ -167,17 +106,6 @@ def main() -> None:
     for name, (architecture, args) in VARIANTS.items():
         features |= make_variant(name, architecture, args)
     save_file(features, FIXTURES / "backbone.safetensors", {"fixture": json.dumps(VERSIONS)})
-
-    # Left out: weights that stand for another network in timm than their name says (`siglip_gap` drops the pooling
-    # head, `radio` resizes positions its own way), and checkpoints preprocessed like no other.
-    left_out = ("_siglip_gap_", "_radio_", "_tipsv2", "_intern300m_", "_miil")
-    names = [
-        name
-        for name in timm.list_models("vit_*_patch*", module="vision_transformer")
-        if not any(part in name for part in left_out) and arguments(name) is not None
-    ]
-    catalog = {"versions": VERSIONS, "architectures": {name: describe(name) for name in names}}
-    (FIXTURES / "backbone.json").write_text(json.dumps(catalog, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

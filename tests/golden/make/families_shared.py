@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from backbone import FIXTURES, N_IMAGES, pixels
+from backbone import FIXTURES, pixels
 from safetensors.torch import load_file, save_file
 
 FOLDER = FIXTURES / "families"
