@@ -6,6 +6,7 @@ use crate::artifact;
 use crate::backbone;
 use crate::cache;
 use crate::files;
+use crate::hub;
 use crate::interrupt::Stopped;
 use crate::newt::{images, labels, sampling, synth};
 use crate::pipeline::config;
@@ -138,6 +139,7 @@ const CHECK_PATH: &str =
 fn exit_code_of(error: &backbone::Error) -> u8 {
     use backbone::Error as E;
     match error {
+        E::Hub(hub::Error::Altered { .. }) => 3,
         E::Hub(error) => error.exit_code(),
         E::Org { .. }
         | E::UnknownCheckpoint { .. }

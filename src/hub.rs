@@ -11,6 +11,7 @@
 //! | `http.rs`, `retry.rs` | requests: token, redirects; what is tried again |
 //! | `download.rs` | the bytes of one file, continued and checked |
 //! | `store.rs` | the cache on disk |
+//! | `verify.rs` | whether it still holds what came |
 //!
 //! Source: `huggingface_hub` 2.4.
 
@@ -23,6 +24,7 @@ mod retry;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::fmt;
 use std::io;
@@ -41,6 +43,7 @@ use store::Store;
 
 pub use error::Error;
 pub use repo::Repo;
+pub use verify::verify;
 
 /// Where and how the hub is reached.
 #[derive(Clone)]

@@ -110,6 +110,7 @@ impl ConvNextConfig {
     }
 
     /// Whether no feature passes through a tensor of the checkpoint's file.
+    #[cfg(feature = "torch")]
     pub(super) fn is_passed_over(tensor: &str) -> bool {
         tensor.starts_with("head.")
     }

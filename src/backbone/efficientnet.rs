@@ -140,6 +140,7 @@ impl EfficientNetConfig {
     }
 
     /// Whether no feature passes through a tensor of the checkpoint's file.
+    #[cfg(feature = "torch")]
     pub(super) fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("classifier.")
             || tensor.ends_with(".num_batches_tracked")

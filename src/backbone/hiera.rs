@@ -127,6 +127,7 @@ impl HieraConfig {
     }
 
     /// Whether no feature passes through a tensor of the checkpoint's file.
+    #[cfg(feature = "torch")]
     pub(super) fn is_passed_over(tensor: &str) -> bool {
         tensor.starts_with("head.")
     }

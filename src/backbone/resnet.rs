@@ -111,6 +111,7 @@ impl ResNetConfig {
     }
 
     /// Whether no feature passes through a tensor of the checkpoint's file.
+    #[cfg(feature = "torch")]
     pub(super) fn is_passed_over(tensor: &str) -> bool {
         tensor.starts_with("fc.") || tensor.ends_with(".num_batches_tracked")
     }

@@ -159,6 +159,7 @@ impl SwinConfig {
     /// Whether no feature passes through a tensor of the checkpoint's file.
     ///
     /// Older files hold what follows from the sizes of image and windows, too.
+    #[cfg(feature = "torch")]
     pub(super) fn is_passed_over(tensor: &str) -> bool {
         tensor.starts_with("head.")
             || tensor.ends_with(".relative_position_index")

@@ -192,6 +192,10 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
     let spec = resolve(&args.model, &hub, console, args.allow_code, false)?;
     let device = args.device.resolve()?;
     let precision = args.precision.resolve(device);
+    let mut is_verified = !spec.weights_paths().is_empty();
+    for path in spec.weights_paths() {
+        is_verified &= hub::verify(path).map_err(backbone::Error::from)?;
+    }
     let started = Instant::now();
     let loaded = spec.load(device, precision)?;
     let load_seconds = started.elapsed().as_secs_f64();
@@ -223,6 +227,7 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
             "preprocessing": spec.preprocessing(),
             "files": files,
             "revision": spec.revision(),
+            "verified": is_verified,
             "device": device.to_string(),
             "precision": precision.to_string(),
             "load_seconds": load_seconds,
@@ -244,6 +249,12 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
         }
         if let Some(revision) = spec.revision() {
             add("revision", revision);
+        }
+        if is_verified {
+            add(
+                "verified",
+                "the weights have the SHA-256 that the hub gives",
+            );
         }
         add("device", &format!("{device}, {precision}"));
         add("load", &format!("{load_seconds:.2} s"));

@@ -9,7 +9,6 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use ureq::http::Uri;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 
@@ -18,6 +17,7 @@ use super::http::{Answer, Client};
 use super::repo::is_sha256;
 use super::retry::{Failure, Patience};
 use super::store::{make_parent, remove};
+use super::verify::sha256;
 use super::{Error, Repo};
 use crate::files::sync_parent;
 use crate::progress::Progress;
@@ -211,15 +211,7 @@ impl Partial {
     /// SHA-256 of what is on the disk, in hex.
     fn digest(&mut self) -> io::Result<String> {
         self.file.rewind()?;
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; CHUNK_BYTES];
-        loop {
-            match self.file.read(&mut buffer)? {
-                0 => break,
-                n_read => hash.update(&buffer[..n_read]),
-            }
-        }
-        Ok(format!("{:x}", hash.finalize()))
+        sha256(&mut self.file)
     }
 
     /// Gives the file its name, on the disk too.

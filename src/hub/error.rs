@@ -147,6 +147,19 @@ pub enum Error {
         expected: String,
     },
 
+    /// A file of the cache that something has changed.
+    #[error("{}: has SHA-256 {found}, the hub gave {expected}", path.display())]
+    Altered {
+        /// The file.
+        path: PathBuf,
+        /// Where its bytes are.
+        blob: PathBuf,
+        /// The digest of its bytes.
+        found: String,
+        /// The digest that the hub gives.
+        expected: String,
+    },
+
     /// The file system failed; the message names the file.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -199,6 +212,9 @@ impl Error {
             }
             Self::Size { .. } | Self::Digest { .. } => {
                 "run again: what was received is removed, and is asked for anew"
+            }
+            Self::Altered { blob, .. } => {
+                return Some(format!("remove `{}`, and fetch it again", blob.display()));
             }
             Self::Io(error) => return hint_of_io(error.kind()).map(str::to_owned),
             Self::NoFile { held, .. } if !held.is_empty() => {

@@ -154,7 +154,7 @@ fn a_folder_that_is_not_there() {
     --- stdout
     --- stderr
     error: failed to open file `none/config.json`: No such file or directory (os error 2)
-    hint: `local-dir:` names a folder with `config.json` and `model.safetensors`
+    hint: `model.ckpt` names a folder or file that is not there, or lacks this one
     ");
 }
 
@@ -164,15 +164,19 @@ fn a_name_that_no_library_here_knows() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: `model.org` is `keras`, expected `timm` or `random`
-    hint: extract the features in Python and use `org = "precomputed"`
+    error: `model.org` is `keras`, expected `timm`, `open-clip`, `dinov2`, `dinov3`, `aimv2`, `sam2`, `transformers`, `torchscript`, `random` or `precomputed`
+    hint: extract the features in Python and use `org = "precomputed"`, or trace the network and use `org = "torchscript"`
     "#);
     crate::assert_run!(sandbox().run(&["run", "mine.toml", "--set", "model.ckpt=vit_base_patch16_224"]), @"
-    exit code: Some(2)
+    exit code: Some(1)
     --- stdout
     --- stderr
-    error: `model.ckpt` is `vit_base_patch16_224`, a checkpoint of the Hugging Face hub, expected `local-dir:PATH`
-    hint: this version does not download; put the checkpoint's `config.json` and `model.safetensors` into a folder and name it with `local-dir:`
+    warning: `huggingface.co`: connection failed: failed to lookup address information: Name or service not known; next try in 1 s
+    warning: `huggingface.co`: connection failed: failed to lookup address information: Name or service not known; next try in 2 s
+    warning: `huggingface.co`: connection failed: failed to lookup address information: Name or service not known; next try in 4 s
+    warning: `huggingface.co`: connection failed: failed to lookup address information: Name or service not known; next try in 8 s
+    error: `huggingface.co`: connection failed: failed to lookup address information: Name or service not known
+    hint: check the network and `HTTPS_PROXY`; without network, use `--offline` with a cache that holds the model, or `local-dir:PATH`
     ");
     crate::assert_run!(
         sandbox().run(&["run", "mine.toml", "--set", "model.org=random", "--set", "model.ckpt=vit_tinny_patch16_224"]),
@@ -181,7 +185,7 @@ fn a_name_that_no_library_here_knows() {
     --- stdout
     --- stderr
     error: `model.ckpt`: unknown architecture `vit_tinny_patch16_224`
-    hint: did you mean `vit_tiny_patch16_224`, `vit_tiny_patch16_384` or `vit_giant_patch14_224`?
+    hint: did you mean `vit_tiny_patch16_224`, `vit_tiny_patch16_384` or `deit_tiny_patch16_224`?
     "
     );
 }
