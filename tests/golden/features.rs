@@ -25,7 +25,7 @@ pub(crate) fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<Backbone
         base_dir,
         hub: &hub,
         progress: &Silent,
-        allow_code: false,
+        allow_code: true,
         update: false,
     };
     BackboneSpec::resolve(org, ckpt, places)
