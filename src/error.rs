@@ -139,8 +139,6 @@ const CHECK_PATH: &str =
 fn exit_code_of(error: &backbone::Error) -> u8 {
     use backbone::Error as E;
     match error {
-        E::Hub(hub::Error::Altered { .. }) => 3,
-        E::Hub(error) => error.exit_code(),
         E::Org { .. }
         | E::UnknownCheckpoint { .. }
         | E::UnknownArchitecture { .. }
@@ -154,7 +152,8 @@ fn exit_code_of(error: &backbone::Error) -> u8 {
         | E::NoCuda { .. }
         | E::NoSuchCudaDevice { .. }
         | E::NoTorch { .. } => 2,
-        E::Pickle { .. }
+        E::Hub(hub::Error::Altered { .. })
+        | E::Pickle { .. }
         | E::Json { .. }
         | E::Toml { .. }
         | E::NoShard { .. }
@@ -169,6 +168,7 @@ fn exit_code_of(error: &backbone::Error) -> u8 {
         | E::SurplusTensors { .. }
         | E::Dtype { .. }
         | E::NonFinite { .. } => 3,
+        E::Hub(error) => error.exit_code(),
         E::Io(error) if error.kind() == io::ErrorKind::NotFound => 2,
         E::Io(_) | E::Pixels { .. } | E::Libtorch { .. } => 1,
     }

@@ -304,8 +304,7 @@ mod tests {
                 network.load(&mut loader).unwrap().unwrap();
                 recorder.lines.sort();
                 let digest = Sha256::digest(recorder.lines.concat());
-                let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-                assert_eq!(digest, expected, "{}", row.name);
+                assert_eq!(format!("{digest:x}"), expected, "{}", row.name);
                 true
             })
             .count();

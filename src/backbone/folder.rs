@@ -18,7 +18,10 @@ pub(super) struct Folder<'a> {
 
 enum Place<'a> {
     Local(PathBuf),
-    Hub { repo: Repo, snapshot: Snapshot<'a> },
+    Hub {
+        repo: Repo,
+        snapshot: Box<Snapshot<'a>>,
+    },
 }
 
 impl fmt::Display for Folder<'_> {
@@ -54,7 +57,10 @@ impl<'a> Folder<'a> {
             hub.snapshot(&repo, progress)?
         };
         Ok(Self {
-            place: Place::Hub { repo, snapshot },
+            place: Place::Hub {
+                repo,
+                snapshot: Box::new(snapshot),
+            },
             progress,
         })
     }

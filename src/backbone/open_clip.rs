@@ -219,43 +219,92 @@ fn timm_tower(
     Ok(model.network(size, Output::Classifier { dim }))
 }
 
-/// A tower that `open_clip` builds itself.
-fn own_tower(
-    vision: &mut Fields<'_>,
-    img_size: [usize; 2],
-    output_dim: usize,
-    quick_gelu: bool,
-) -> Result<VitConfig, Error> {
-    let (mut layers, mut width, mut head_width, mut patch_size) = (12, 768, 64, 16);
-    vision.set_supported(&mut layers, "layers", "a number of blocks", as_size)?;
-    vision.set(&mut width, "width", SIZE, as_size)?;
-    vision.set(&mut head_width, "head_width", SIZE, as_size)?;
-    vision.set(&mut patch_size, "patch_size", "a size in pixels", as_square)?;
-    let mut mlp_ratio = 4.0;
-    vision.set(&mut mlp_ratio, "mlp_ratio", "a positive number", as_ratio)?;
-    let mut layer_scale = false;
-    vision.set(&mut layer_scale, "ls_init_value", "a number", |value| {
-        value.as_f64().map(|_| true)
-    })?;
-    let (mut no_ln_pre, mut norm_after_pool) = (false, false);
-    vision.set(&mut no_ln_pre, "no_ln_pre", FLAG, Value::as_bool)?;
-    vision.set(
-        &mut norm_after_pool,
-        "final_ln_after_pool",
-        FLAG,
-        Value::as_bool,
-    )?;
-    let mut pool = Pool::First;
-    vision.set_supported(
-        &mut pool,
-        "pool_type",
-        "`tok` or `avg`",
-        |value| match value.as_str()? {
-            "tok" => Some(Pool::First),
-            "avg" => Some(Pool::Mean),
-            _ => None,
-        },
-    )?;
+/// Settings of a tower that `open_clip` builds itself, by their names there.
+struct Tower {
+    layers: usize,
+    width: usize,
+    head_width: usize,
+    patch_size: usize,
+    mlp_ratio: f64,
+    ls_init_value: bool,
+    no_ln_pre: bool,
+    final_ln_after_pool: bool,
+    pool: Pool,
+    eps: f64,
+    activation: Activation,
+}
+
+impl Tower {
+    fn read(vision: &mut Fields<'_>, quick_gelu: bool) -> Result<Self, Error> {
+        let mut tower = Self {
+            layers: 12,
+            width: 768,
+            head_width: 64,
+            patch_size: 16,
+            mlp_ratio: 4.0,
+            ls_init_value: false,
+            no_ln_pre: false,
+            final_ln_after_pool: false,
+            pool: Pool::First,
+            eps: 1e-5,
+            activation: if quick_gelu {
+                Activation::QuickGelu
+            } else {
+                Activation::Gelu
+            },
+        };
+        vision.set_supported(&mut tower.layers, "layers", "a number of blocks", as_size)?;
+        vision.set(&mut tower.width, "width", SIZE, as_size)?;
+        vision.set(&mut tower.head_width, "head_width", SIZE, as_size)?;
+        let pixels = "a size in pixels";
+        vision.set(&mut tower.patch_size, "patch_size", pixels, as_square)?;
+        let positive = "a positive number";
+        vision.set(&mut tower.mlp_ratio, "mlp_ratio", positive, as_ratio)?;
+        vision.set(
+            &mut tower.ls_init_value,
+            "ls_init_value",
+            "a number",
+            |value| value.as_f64().map(|_| true),
+        )?;
+        for (flag, key) in [
+            (&mut tower.no_ln_pre, "no_ln_pre"),
+            (&mut tower.final_ln_after_pool, "final_ln_after_pool"),
+        ] {
+            vision.set(flag, key, FLAG, Value::as_bool)?;
+        }
+        let pools = "`tok` or `avg`";
+        vision.set_supported(&mut tower.pool, "pool_type", pools, |value| {
+            match value.as_str()? {
+                "tok" => Some(Pool::First),
+                "avg" => Some(Pool::Mean),
+                _ => None,
+            }
+        })?;
+        if let Some(mut norm) = vision.nested("norm_kwargs", "vision_cfg.norm_kwargs.")? {
+            norm.set(&mut tower.eps, "eps", positive, as_ratio)?;
+            norm.finish()?;
+        }
+        if let Some(mut act) = vision.nested("act_kwargs", "vision_cfg.act_kwargs.")? {
+            let kinds = "`none` or `tanh`";
+            act.set_supported(
+                &mut tower.activation,
+                "approximate",
+                kinds,
+                |value| match value.as_str()? {
+                    "none" => Some(Activation::Gelu),
+                    "tanh" => Some(Activation::GeluTanh),
+                    _ => None,
+                },
+            )?;
+            act.finish()?;
+        }
+        refuse_other_towers(vision)?;
+        Ok(tower)
+    }
+}
+
+/// Refuses settings that ask for another network than `vit.rs` has.
+fn refuse_other_towers(vision: &mut Fields<'_>) -> Result<(), Error> {
     // Positions are in the file, however they were made.
     vision.only("pos_embed_type", "`learnable` or `sin_cos_2d`", |value| {
         value == "learnable" || value == "sin_cos_2d"
@@ -271,39 +320,27 @@ fn own_tower(
     ] {
         vision.only(key, "`false`", |value| value.as_bool() == Some(false))?;
     }
-    let mut eps = 1e-5;
-    if let Some(mut norm) = vision.nested("norm_kwargs", "vision_cfg.norm_kwargs.")? {
-        norm.set(&mut eps, "eps", "a positive number", as_ratio)?;
-        norm.finish()?;
-    }
-    let mut activation = if quick_gelu {
-        Activation::QuickGelu
-    } else {
-        Activation::Gelu
-    };
-    if let Some(mut act) = vision.nested("act_kwargs", "vision_cfg.act_kwargs.")? {
-        act.set_supported(
-            &mut activation,
-            "approximate",
-            "`none` or `tanh`",
-            |value| match value.as_str()? {
-                "none" => Some(Activation::Gelu),
-                "tanh" => Some(Activation::GeluTanh),
-                _ => None,
-            },
-        )?;
-        act.finish()?;
-    }
+    Ok(())
+}
+
+/// A tower that `open_clip` builds itself.
+fn own_tower(
+    vision: &mut Fields<'_>,
+    img_size: [usize; 2],
+    output_dim: usize,
+    quick_gelu: bool,
+) -> Result<VitConfig, Error> {
+    let tower = Tower::read(vision, quick_gelu)?;
+    let Tower {
+        width, patch_size, ..
+    } = tower;
     let wrong = |key: &str, found: usize, expected: String| {
         Err(vision.wrong(key, found.to_string(), expected))
     };
-    let num_heads = width / head_width;
+    let num_heads = width / tower.head_width;
     if num_heads == 0 || !width.is_multiple_of(num_heads) {
-        return wrong(
-            "head_width",
-            head_width,
-            format!("a divisor of the width, {width}"),
-        );
+        let expected = format!("a divisor of the width, {width}");
+        return wrong("head_width", tower.head_width, expected);
     }
     let [height, image_width] = img_size;
     if height < patch_size || image_width < patch_size {
@@ -314,21 +351,21 @@ fn own_tower(
         img_size,
         patch_size,
         embed_dim: width,
-        depth: layers,
+        depth: tower.layers,
         num_heads,
         mlp: Mlp {
-            hidden: super::timm::vit::scaled(width, mlp_ratio),
-            activation,
+            hidden: super::timm::vit::scaled(width, tower.mlp_ratio),
+            activation: tower.activation,
             bias: true,
         },
         norm: Norm {
             kind: NormKind::Layer,
-            eps,
+            eps: tower.eps,
         },
         qkv_bias: true,
         proj_bias: true,
         qk_norm: false,
-        layer_scale,
+        layer_scale: tower.ls_init_value,
         class_token: true,
         reg_tokens: 0,
         positions: Some(Positions::Learned {
@@ -339,13 +376,13 @@ fn own_tower(
         rope: None,
         patch_bias: false,
         patch_norm: false,
-        pre_norm: !no_ln_pre,
-        final_norm: if norm_after_pool {
+        pre_norm: !tower.no_ln_pre,
+        final_norm: if tower.final_ln_after_pool {
             FinalNorm::Pooled
         } else {
             FinalNorm::Tokens
         },
-        pool,
+        pool: tower.pool,
         projection: Some(Projection {
             dim: output_dim,
             bias: false,

@@ -225,16 +225,6 @@ impl VitConfig {
             .map_or(self.embed_dim, |projection| projection.dim)
     }
 
-    /// `[h, w]` in patches: an incomplete one at the right or lower border is left out.
-    pub(super) fn grid(&self) -> [usize; 2] {
-        self.img_size.map(|side| side / self.patch_size)
-    }
-
-    /// Tokens before the patches.
-    pub(super) fn n_prefix_tokens(&self) -> usize {
-        usize::from(self.class_token) + self.reg_tokens
-    }
-
     /// All that decides a feature besides the weights.
     pub(super) fn canonical(&self) -> Value {
         json!({ "family": "vit", "vit": self })
@@ -247,6 +237,20 @@ pub(super) fn load(
     config: &VitConfig,
 ) -> Result<Box<dyn super::extractor::Network>, super::error::Error> {
     Ok(Box::new(network::VisionTransformer::load(loader, config)?))
+}
+
+/// Numbers that follow from the settings.
+#[cfg(any(feature = "torch", test))]
+impl VitConfig {
+    /// `[h, w]` in patches: an incomplete one at the right or lower border is left out.
+    pub(super) fn grid(&self) -> [usize; 2] {
+        self.img_size.map(|side| side / self.patch_size)
+    }
+
+    /// Tokens before the patches.
+    pub(super) fn n_prefix_tokens(&self) -> usize {
+        usize::from(self.class_token) + self.reg_tokens
+    }
 }
 
 /// What a checkpoint's tensors are held against.

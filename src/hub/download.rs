@@ -5,7 +5,7 @@
 //! looks at the whole before it gets its name. What no digest can vouch for is fetched from its beginning,
 //! since a file that was being written when the power failed may hold zeros.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 

@@ -197,7 +197,7 @@ impl Found {
                     match part {
                         Some(name) => values.append(&mut checkpoint.read(name, &of_part)?),
                         None => {
-                            values.resize(values.len() + of_part.iter().product::<usize>(), 0.0)
+                            values.resize(values.len() + of_part.iter().product::<usize>(), 0.0);
                         }
                     }
                 }

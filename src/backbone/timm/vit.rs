@@ -268,6 +268,7 @@ pub(super) fn contradiction(
 /// Names for what [`as_optional_flag`] reads.
 pub(super) const OPTIONAL_FLAG: &str = "`true`, `false` or `null`";
 
+#[expect(clippy::option_option, reason = "`null` is a value that is understood")]
 pub(super) fn as_optional_flag(value: &Value) -> Option<Option<bool>> {
     if value.is_null() {
         Some(None)

@@ -152,7 +152,7 @@ impl Mlp {
         let hidden = match self.activation {
             Activation::Gelu => x.f_gelu("none")?,
             Activation::GeluTanh => x.f_gelu("tanh")?,
-            Activation::QuickGelu => (&x).f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?,
+            Activation::QuickGelu => x.f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?,
             Activation::SwiGlu => {
                 let halves = x.f_chunk(2, -1)?;
                 halves[0].f_silu()?.f_mul(&halves[1])?
