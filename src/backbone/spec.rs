@@ -83,10 +83,7 @@ impl BackboneSpec {
     /// Names what is unknown, unsupported or missing; those of the hub.
     pub fn resolve(org: &str, ckpt: &str, places: Places<'_>) -> Result<Self, Error> {
         match org {
-            "timm" | "sam2" => {
-                let owned = |name: &str| Ok(format!("timm/{name}"));
-                in_timm_folder(&folder(ckpt, places, owned)?)
-            }
+            "timm" | "sam2" => in_timm_folder(&folder(ckpt, places, timm::repository)?),
             "open-clip" => open_clip_checkpoint(ckpt, places),
             "transformers" => {
                 let owned = |name: &str| Ok(name.to_owned());

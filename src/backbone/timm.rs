@@ -101,6 +101,32 @@ const ARGS_WITHOUT_EFFECT: &[&str] = &[
     "rope_rescale_coords",
 ];
 
+/// Which checkpoint a bare architecture stands for; made by `tests/golden/make/timm_tags.py`.
+const TAGS: &str = include_str!("timm/tags.txt");
+
+/// The repository of the checkpoint that timm knows by `name`: an architecture, and after a dot a tag.
+///
+/// # Errors
+/// [`Error::UnknownArchitecture`]; whether there is such a tag, the hub knows.
+pub(super) fn repository(name: &str) -> Result<String, Error> {
+    let architecture = name.split('.').next().unwrap_or_default();
+    if catalog::find(architecture).is_none() {
+        return Err(Error::UnknownArchitecture {
+            place: "`model.ckpt`".to_owned(),
+            nearest: catalog::nearest(architecture, catalog::architectures()),
+            name: architecture.to_owned(),
+        });
+    }
+    let tag = TAGS
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .find(|(bare, _)| *bare == name);
+    Ok(match tag {
+        Some((_, tag)) => format!("timm/{name}.{tag}"),
+        None => format!("timm/{name}"),
+    })
+}
+
 /// Reads a `config.json`; `path` is for messages.
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
     let json = |source| Error::Json {
@@ -257,6 +283,21 @@ mod tests {
             row.model.network([224, 224], Output::Tokens)
         );
         assert_eq!(config.preprocessing, row.data.preprocessing());
+    }
+
+    #[test]
+    fn bare_architecture_stands_for_timm_s_first_checkpoint() {
+        let repository = |name: &str| repository(name).unwrap();
+        assert_eq!(repository("resnet50.a1_in1k"), "timm/resnet50.a1_in1k");
+        assert_eq!(
+            repository("vit_pe_spatial_tiny_patch16_512"),
+            "timm/vit_pe_spatial_tiny_patch16_512.fb"
+        );
+        let unknown = super::repository("resnet51.a1_in1k").unwrap_err();
+        assert_eq!(
+            unknown.to_string(),
+            "`model.ckpt`: unknown architecture `resnet51`"
+        );
     }
 
     #[test]
