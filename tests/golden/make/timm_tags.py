@@ -12,7 +12,7 @@ def main() -> None:
     for name in sys.stdin.read().split():
         cfg = timm.get_pretrained_cfg(name)
         # Others are not on the hub, or have never been trained.
-        if cfg.hf_hub_id == "timm/":
+        if cfg.hf_hub_id == f"timm/{name}.{cfg.tag}":
             print(name, cfg.tag)
 
 
