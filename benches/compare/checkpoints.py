@@ -444,12 +444,26 @@ def compare(row: Row, binary: str | None, paths: list, folder: pathlib.Path) -> 
     row.note = explain(row, whole)
 
 
+def skip_initialization() -> None:
+    """The libraries draw weights when they make a model, which takes longer than all the rest; none of them is kept."""
+    import torch.nn.init as init
+
+    for name in dir(init):
+        if name.endswith("_") and not name.startswith("_"):
+            setattr(init, name, lambda tensor, *args, **kwargs: tensor)
+    import timm.layers.weight_init as of_timm
+
+    of_timm._trunc_normal_ = lambda tensor, *args: tensor
+
+
 def one_row(row: Row, args: argparse.Namespace) -> None:
     """In a process of its own: prints the row as JSON."""
     with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
         folder = pathlib.Path(folder)
         os.environ |= {"HF_HOME": str(folder), "HF_HUB_CACHE": str(folder / "hub"), "HF_HUB_OFFLINE": "1"}
         sys.path.insert(0, str(ROOT / "tests/golden/make"))
+        # Not earlier: the libraries look at the environment when they are loaded.
+        skip_initialization()
         try:
             compare(row, args.binary, sorted(args.images.glob("*.jpg"))[:N_IMAGES], folder)
         except Exception as error:
