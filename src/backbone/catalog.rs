@@ -170,7 +170,7 @@ pub(super) fn all() -> impl Iterator<Item = Architecture> {
     let vits = timm::vit_rows::ARCHITECTURES
         .iter()
         .map(|row| (row.name, Model::Vit(row.args), row.data));
-    let evas = timm::eva::ARCHITECTURES
+    let evas = timm::eva_rows::ARCHITECTURES
         .iter()
         .map(|row| (row.name, Model::Eva(row.args), row.data));
     let resnets = rows(resnet::ARCHITECTURES, Model::ResNet);

@@ -8,6 +8,7 @@
 //! resized here, and a setting that would change a feature is refused rather than ignored.
 
 pub(super) mod eva;
+pub(super) mod eva_rows;
 mod pretrained_cfg;
 pub(super) mod vit;
 pub(super) mod vit_rows;

@@ -12,6 +12,11 @@ use crate::features::{
     MAX_RELATIVE, MIN_COSINE, N_IMAGES, compare, expected, fixtures, pixels, resolve, value,
 };
 
+/// GELU by tanh for GELU shows as 1.1e-4, another epsilon in a norm as 1.8e-3; another order of summation as 5e-7, and as
+/// 8e-6 in the deep networks whose weights are drawn.
+const STORED: f64 = 1e-5;
+const DRAWN: f64 = 2e-5;
+
 #[derive(Deserialize)]
 struct Fixture {
     variants: BTreeMap<String, Variant>,
@@ -73,6 +78,7 @@ fn examine(name: &str, variant: &Variant) -> Result<(f64, f64), String> {
     let dir = fixtures().join("families").join(name);
     let rules = dir.join("weights.json");
     let whole = rules.is_file().then(|| put_together(&dir, &rules));
+    let most = if whole.is_some() { DRAWN } else { STORED };
     let dir = whole
         .as_ref()
         .map_or(dir.as_path(), tempfile::TempDir::path);
@@ -97,7 +103,7 @@ fn examine(name: &str, variant: &Variant) -> Result<(f64, f64), String> {
         .extract(&pixels(N_IMAGES * n_pixels), N_IMAGES)
         .map_err(|error| error.to_string())?;
     let (cosine, relative) = compare(&rows, &expected("families", name), variant.dim);
-    if cosine >= MIN_COSINE && relative < MAX_RELATIVE {
+    if cosine >= MIN_COSINE && relative < most {
         Ok((cosine, relative))
     } else {
         Err(format!("cosine {cosine:.9}, relative error {relative:.2e}"))
