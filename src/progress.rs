@@ -4,6 +4,10 @@
 pub trait Progress: Sync {
     /// A new operation `what` of `total` units begins.
     fn start(&self, what: &str, total: u64);
+    /// A new operation `what` on `total` bytes begins; 0 if their number is not known.
+    fn start_bytes(&self, what: &str, total: u64) {
+        self.start(what, total);
+    }
     /// `n` more units are done.
     fn tick(&self, n: u64);
     /// The operation has ended.

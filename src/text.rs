@@ -19,6 +19,16 @@ pub fn count(n: usize, one: &str, many: &str) -> String {
     format!("{} {name}", thousands(n as u64))
 }
 
+/// A number of bytes, in the unit that suits it: `331.4 MB`.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [(&str, f64); 3] = [("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
+    let n_bytes = n as f64;
+    match UNITS.iter().find(|(_, unit)| n_bytes >= *unit) {
+        Some((name, unit)) => format!("{:.1} {name}", n_bytes / unit),
+        None => format!("{n} bytes"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,6 +37,15 @@ mod tests {
     fn thousands_are_set_apart() {
         let shown = [0, 12, 123, 1234, 123_456, 55_296_136].map(thousands);
         assert_eq!(shown, ["0", "12", "123", "1,234", "123,456", "55,296,136"]);
+    }
+
+    #[test]
+    fn bytes_have_a_unit_that_suits_them() {
+        let shown = [0, 999, 1000, 331_400_000, 7_528_000_000].map(bytes);
+        assert_eq!(
+            shown,
+            ["0 bytes", "999 bytes", "1.0 kB", "331.4 MB", "7.5 GB"]
+        );
     }
 
     #[test]

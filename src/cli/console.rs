@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::settings;
 use newt_pipe::error::Error;
 use newt_pipe::progress::Progress;
-use newt_pipe::text::thousands;
+use newt_pipe::text::{bytes, thousands};
 
 /// In a pipe, a line of progress comes this often, and none for what is shorter.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -33,9 +33,26 @@ pub(super) struct Console {
     operation: Mutex<Option<Operation>>,
 }
 
+/// What an operation counts.
+#[derive(Clone, Copy)]
+enum Unit {
+    One,
+    Byte,
+}
+
+impl Unit {
+    fn show(self, n: u64) -> String {
+        match self {
+            Self::One => thousands(n),
+            Self::Byte => bytes(n),
+        }
+    }
+}
+
 /// The long operation under way.
 struct Operation {
     what: String,
+    unit: Unit,
     total: u64,
     done: u64,
     started: Instant,
@@ -113,11 +130,31 @@ impl Console {
         }
     }
 
-    fn bar(&self, what: &str, total: u64) -> Option<ProgressBar> {
+    fn begin(&self, what: &str, unit: Unit, total: u64) {
+        let now = Instant::now();
+        let operation = Operation {
+            what: what.to_owned(),
+            unit,
+            total,
+            done: 0,
+            started: now,
+            last_line: now,
+            bar: self.bar(what, unit, total),
+        };
+        *self
+            .operation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(operation);
+    }
+
+    fn bar(&self, what: &str, unit: Unit, total: u64) -> Option<ProgressBar> {
         if self.verbosity == Verbosity::Quiet || !self.has_terminal {
             return None;
         }
-        let template = "{msg:<22} {bar:30} {human_pos}/{human_len} {per_sec} {eta} left";
+        let template = match unit {
+            Unit::One => "{msg:<22} {bar:30} {human_pos}/{human_len} {per_sec} {eta} left",
+            Unit::Byte => "{msg:<22} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
+        };
         let style =
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(total)
@@ -130,19 +167,11 @@ impl Console {
 
 impl Progress for Console {
     fn start(&self, what: &str, total: u64) {
-        let now = Instant::now();
-        let operation = Operation {
-            what: what.to_owned(),
-            total,
-            done: 0,
-            started: now,
-            last_line: now,
-            bar: self.bar(what, total),
-        };
-        *self
-            .operation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(operation);
+        self.begin(what, Unit::One, total);
+    }
+
+    fn start_bytes(&self, what: &str, total: u64) {
+        self.begin(what, Unit::Byte, total);
     }
 
     fn tick(&self, n: u64) {
@@ -177,7 +206,7 @@ impl Progress for Console {
             self.note(&format!(
                 "{}: {} in {:.1} s",
                 operation.what,
-                thousands(operation.done),
+                operation.unit.show(operation.done),
                 operation.started.elapsed().as_secs_f64()
             ));
         }
@@ -193,11 +222,20 @@ impl Operation {
     fn line(&self) -> String {
         let rate = self.done as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let left = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
+        let speed = match self.unit {
+            Unit::One => format!("{rate:.1}"),
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a fraction of a byte a second is none"
+            )]
+            Unit::Byte => bytes(rate as u64),
+        };
         format!(
-            "{}: {} of {}, {rate:.1} per second, {left:.0} s left",
+            "{}: {} of {}, {speed} per second, {left:.0} s left",
             self.what,
-            thousands(self.done),
-            thousands(self.total)
+            self.unit.show(self.done),
+            self.unit.show(self.total)
         )
     }
 }

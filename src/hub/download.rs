@@ -56,7 +56,8 @@ impl Download<'_> {
     pub(super) fn run(&self, target: &Path) -> Result<(), Error> {
         let mut partial = self.open(target)?;
         let what = format!("downloading {}", self.what());
-        self.progress.start(&what, self.info.size.unwrap_or(0));
+        self.progress
+            .start_bytes(&what, self.info.size.unwrap_or(0));
         self.progress.tick(partial.n_bytes);
         let received = self.receive(&mut partial);
         self.progress.finish();
