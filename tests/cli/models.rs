@@ -1,12 +1,10 @@
 //! Known checkpoints, the cache of the hub, and what a look at a checkpoint says.
 #![cfg(feature = "torch")]
 
-use std::path::Path;
-
 use insta::assert_snapshot;
 
 use crate::assert_run;
-use crate::sandbox::{Finished, Sandbox};
+use crate::sandbox::{Finished, Sandbox, draw_data, put_checkpoint};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const REPO: &str = "models--timm--vit_tiny_patch16_224.augreg_in21k_ft_in1k";
@@ -16,16 +14,6 @@ fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     put_checkpoint(&sandbox, "weights");
     sandbox
-}
-
-/// A small checkpoint that timm made.
-fn put_checkpoint(sandbox: &Sandbox, dir: &str) {
-    let fixture =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/fixtures/backbone/plain");
-    for name in ["config.json", "model.safetensors"] {
-        let bytes = fs_err::read(fixture.join(name)).unwrap();
-        sandbox.write(&format!("{dir}/{name}"), bytes);
-    }
 }
 
 /// Runs with the folder `hub` as the hub's cache, and without a network.
@@ -97,16 +85,7 @@ fn a_checkpoint_in_the_hub_s_cache_is_found_by_its_plain_name() {
     let sandbox = Sandbox::new();
     put_checkpoint(&sandbox, &format!("hub/{REPO}/snapshots/{COMMIT}"));
     sandbox.write(&format!("hub/{REPO}/refs/main"), COMMIT);
-    let drawn = sandbox.run(&[
-        "data",
-        "synth",
-        "data",
-        "--images-per-task",
-        "8",
-        "--task",
-        "synth_flower_blue_vs_red",
-    ]);
-    assert_eq!(drawn.code, Some(0), "{}", drawn.stderr);
+    draw_data(&sandbox);
     sandbox.write(
         "mine.toml",
         "[data]\nroot = \"data\"\n\n[model]\norg = \"timm\"\nckpt = \"vit_tiny_patch16_224.augreg_in21k_ft_in1k\"\n",

@@ -86,6 +86,32 @@ impl Finished {
     }
 }
 
+/// Puts a small checkpoint that timm made into a folder.
+#[cfg(feature = "torch")]
+pub(crate) fn put_checkpoint(sandbox: &Sandbox, dir: &str) {
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/fixtures/backbone/plain");
+    for name in ["config.json", "model.safetensors"] {
+        let bytes = fs_err::read(fixture.join(name)).unwrap();
+        sandbox.write(&format!("{dir}/{name}"), bytes);
+    }
+}
+
+/// Draws one task of eight images into the folder `data`.
+#[cfg(feature = "torch")]
+pub(crate) fn draw_data(sandbox: &Sandbox) {
+    let drawn = sandbox.run(&[
+        "data",
+        "synth",
+        "data",
+        "--images-per-task",
+        "8",
+        "--task",
+        "synth_flower_blue_vs_red",
+    ]);
+    assert_eq!(drawn.code, Some(0), "{}", drawn.stderr);
+}
+
 /// What is cut out of snapshots because it differs from run to run.
 pub(crate) const FILTERS: [(&str, &str); 2] = [
     (r"\d+\.\d\d s", "[TIME]"),

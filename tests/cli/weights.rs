@@ -1,9 +1,7 @@
 //! Checkpoints that cannot be used, and one that can.
 #![cfg(feature = "torch")]
 
-use std::path::Path;
-
-use crate::sandbox::{Finished, Sandbox};
+use crate::sandbox::{Finished, Sandbox, draw_data, put_checkpoint};
 
 /// A small checkpoint that timm made, and what a run on it says once `change` has been at it.
 fn run(change: impl Fn(Vec<u8>) -> Vec<u8>) -> Finished {
@@ -18,24 +16,8 @@ fn run(change: impl Fn(Vec<u8>) -> Vec<u8>) -> Finished {
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    let fixture =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/fixtures/backbone/plain");
-    for name in ["config.json", "model.safetensors"] {
-        sandbox.write(
-            &format!("weights/{name}"),
-            fs_err::read(fixture.join(name)).unwrap(),
-        );
-    }
-    let drawn = sandbox.run(&[
-        "data",
-        "synth",
-        "data",
-        "--images-per-task",
-        "8",
-        "--task",
-        "synth_flower_blue_vs_red",
-    ]);
-    assert_eq!(drawn.code, Some(0), "{}", drawn.stderr);
+    put_checkpoint(&sandbox, "weights");
+    draw_data(&sandbox);
     sandbox.write(
         "mine.toml",
         "[data]\nroot = \"data\"\n\n[model]\norg = \"timm\"\nckpt = \"local-dir:weights\"\n",
