@@ -141,6 +141,8 @@ fn exit_code_of(error: &backbone::Error) -> u8 {
     match error {
         E::Org { .. }
         | E::UnknownCheckpoint { .. }
+        | E::VJepa { .. }
+        | E::OtherLibrary { .. }
         | E::UnknownArchitecture { .. }
         | E::SeedTag { .. }
         | E::NoWeights { .. }
@@ -156,6 +158,7 @@ fn exit_code_of(error: &backbone::Error) -> u8 {
         | E::Pickle { .. }
         | E::Json { .. }
         | E::Toml { .. }
+        | E::Useless { .. }
         | E::NoShard { .. }
         | E::Index { .. }
         | E::ImageSize { .. }

@@ -206,11 +206,18 @@ pub(super) fn find(name: &str) -> Option<Architecture> {
     all().find(|architecture| architecture.name == name)
 }
 
-/// The three of `names` that are most like `name`, best first.
+/// The three of `names` that are most like `name`, best first: those that it begins, else those of which no more than
+/// half is different.
 pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut names: Vec<_> = names
         .map(|known| (strsim::levenshtein(name, known), known))
         .collect();
+    let begins = |known: &str| !name.is_empty() && known.starts_with(name);
+    if names.iter().any(|(_, known)| begins(known)) {
+        names.retain(|(_, known)| begins(known));
+    } else {
+        names.retain(|(distance, _)| 2 * distance <= name.len());
+    }
     // A stable sort: names equally far keep their order.
     names.sort_by_key(|&(distance, _)| distance);
     names.into_iter().take(3).map(|(_, known)| known).collect()
@@ -250,7 +257,9 @@ mod tests {
             nearest("vit_base_patch14_dino2")[0],
             "vit_base_patch14_dinov2"
         );
-        assert_eq!(nearest("").len(), 3);
+        assert_eq!(nearest("resnet200")[0], "resnet200d");
+        assert!(nearest("").is_empty());
+        assert!(nearest("no_such_thing").is_empty());
     }
 
     /// Notes what a network asks for, and gives zeros.

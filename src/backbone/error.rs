@@ -9,11 +9,35 @@ pub enum Error {
     /// The library that the user names is not known.
     #[error(
         "`model.org` is `{org}`, expected `timm`, `open-clip`, `dinov2`, `dinov3`, `aimv2`, `sam2`, `transformers`, \
-         `torchscript`, `random` or `precomputed`"
+         `torchscript` or `random`"
     )]
     Org {
         /// As written.
         org: String,
+    },
+    /// Models that are not written here.
+    #[error(
+        "`model.org` is `vjepa`: `{ckpt}` is published as a pickle, and is no network that is written here"
+    )]
+    VJepa {
+        /// As written.
+        ckpt: String,
+    },
+    /// A checkpoint in the layout of another library.
+    #[error("{place}: a checkpoint of another library, whose `org` is `{org}`")]
+    OtherLibrary {
+        /// The folder or repository.
+        place: String,
+        /// The library that wrote it.
+        org: &'static str,
+    },
+    /// Features that tell nothing.
+    #[error("backbone `{architecture}`: {problem}")]
+    Useless {
+        /// The network's name.
+        architecture: String,
+        /// What is wrong with its features.
+        problem: &'static str,
     },
     /// What the hub and its cache say.
     #[error(transparent)]
@@ -119,6 +143,8 @@ pub enum Error {
     Pickle {
         /// The weights' file.
         path: PathBuf,
+        /// The repository on the hub that it is in.
+        repo: Option<String>,
     },
     /// A `config.json` that is no JSON.
     #[error("{}: {source}", path.display())]
@@ -320,7 +346,9 @@ impl Error {
                 Some("take the files of the checkpoint as its publisher wrote them".to_owned())
             }
             Self::CodeNotAllowed { .. } => Some(
-                "if you trust it, write `allow_code = true` beside `ckpt` in the pipeline file".to_owned(),
+                "if you trust it, write `allow_code = true` beside `ckpt` in the pipeline file, or give \
+                 `models check` the flag `--allow-code`"
+                    .to_owned(),
             ),
             Self::NoScript { .. } => Some(
                 "`model.ckpt` is the path of a module that `torch.jit.save` wrote; it starts at the pipeline file's \
@@ -329,8 +357,29 @@ impl Error {
             ),
             Self::ScriptPrecision { .. } => Some("set `features.precision = \"f32\"`".to_owned()),
             Self::Toml { .. } => Some("the README shows the file that describes a module".to_owned()),
-            Self::Pickle { path } => Some(conversion(path)),
-            Self::Org { .. } | Self::UnsupportedArgument { .. } | Self::UnknownKey { .. } => Some(PRECOMPUTED.to_owned()),
+            Self::Pickle { path, repo: None } => Some(conversion(path)),
+            Self::Pickle { path, repo: Some(repo) } => {
+                let name = path.file_name().unwrap_or_default();
+                let path = std::path::Path::new("DIR").join(name);
+                let (repo, revision) = repo.split_once('@').unwrap_or((repo, "main"));
+                Some(format!(
+                    "`hf download {repo} --revision {revision} --local-dir DIR`, {}, and use `local-dir:DIR`",
+                    conversion(&path)
+                ))
+            }
+            Self::VJepa { .. } => Some(
+                "trace the network in Python as the README shows, and use `org = \"torchscript\"`".to_owned(),
+            ),
+            Self::OtherLibrary { org, .. } => Some(format!("set `model.org = \"{org}\"`")),
+            Self::Useless { .. } => Some("copy or download the checkpoint again".to_owned()),
+            Self::Org { org } if org == "precomputed" => {
+                Some("features from a file have no network that could be looked at".to_owned())
+            }
+            Self::Org { org } => match nearest_org(org) {
+                Some(nearest) => Some(format!("did you mean `{nearest}`?")),
+                None => Some(PRECOMPUTED.to_owned()),
+            },
+            Self::UnsupportedArgument { .. } | Self::UnknownKey { .. } => Some(PRECOMPUTED.to_owned()),
             Self::Damaged { .. } => Some("copy or download the file again".to_owned()),
             Self::MissingTensor { fits: Some(fits), .. }
             | Self::MisshapenTensor { fits: Some(fits), .. }
@@ -358,6 +407,28 @@ impl Error {
             Self::Io(_) | Self::ParseDevice { .. } | Self::ParsePrecision { .. } | Self::Pixels { .. } => None,
         }
     }
+}
+
+/// The library that may have been meant.
+fn nearest_org(org: &str) -> Option<&'static str> {
+    const ORGS: [&str; 10] = [
+        "timm",
+        "open-clip",
+        "dinov2",
+        "dinov3",
+        "aimv2",
+        "sam2",
+        "transformers",
+        "torchscript",
+        "random",
+        "precomputed",
+    ];
+    let org = org.to_lowercase().replace('_', "-");
+    ORGS.into_iter()
+        .map(|known| (strsim::levenshtein(&org, known), known))
+        .filter(|(distance, _)| *distance <= 2)
+        .min()
+        .map(|(_, known)| known)
 }
 
 /// The names that may have been meant.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::error::Error;
-use super::spec::Places;
+use super::spec::{Places, Source};
 use crate::hub::{Repo, Snapshot};
 use crate::progress::Progress;
 
@@ -40,7 +40,10 @@ impl<'a> Folder<'a> {
     /// [`Error::Pickle`] if the path is that of a pickle.
     pub(super) fn local(dir: PathBuf, progress: &'a dyn Progress) -> Result<Self, Error> {
         if is_pickle(&dir) && dir.is_file() {
-            return Err(Error::Pickle { path: dir });
+            return Err(Error::Pickle {
+                path: dir,
+                repo: None,
+            });
         }
         Ok(Self {
             place: Place::Local(dir),
@@ -65,11 +68,14 @@ impl<'a> Folder<'a> {
         })
     }
 
-    /// The commit of a repository.
-    pub(super) fn revision(&self) -> Option<String> {
+    /// Which repository it is, and at which commit.
+    pub(super) fn source(&self) -> Option<Source> {
         match &self.place {
             Place::Local(_) => None,
-            Place::Hub { snapshot, .. } => Some(snapshot.commit().to_owned()),
+            Place::Hub { repo, snapshot } => Some(Source {
+                repo: repo.name.clone(),
+                revision: snapshot.commit().to_owned(),
+            }),
         }
     }
 
@@ -123,7 +129,11 @@ impl<'a> Folder<'a> {
                 .collect();
         }
         if let Some(path) = self.first_pickle(name)? {
-            return Err(Error::Pickle { path });
+            let repo = match &self.place {
+                Place::Local(_) => None,
+                Place::Hub { repo, .. } => Some(repo.to_string()),
+            };
+            return Err(Error::Pickle { path, repo });
         }
         // The hub's own error, where it has one, says more: it may be that it was not asked.
         self.require(name)?;

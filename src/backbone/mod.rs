@@ -68,7 +68,7 @@ pub use catalog::architectures;
 pub use device::{Device, Precision};
 pub use error::Error;
 pub use published::{Availability, Published, published};
-pub use spec::{BackboneSpec, Places};
+pub use spec::{BackboneSpec, Places, Source};
 
 /// A frozen network with its weights, ready to turn images into features.
 pub trait Backbone: Send + Sync {

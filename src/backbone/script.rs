@@ -111,6 +111,6 @@ pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Er
             std,
         },
         weights: Weights::Script(module),
-        revision: None,
+        source: None,
     })
 }

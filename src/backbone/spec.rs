@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::biobench::{self, Family};
@@ -27,7 +28,16 @@ pub struct BackboneSpec {
     pub(super) network: NetworkConfig,
     pub(super) preprocessing: Preprocessing,
     pub(super) weights: Weights,
-    pub(super) revision: Option<String>,
+    pub(super) source: Option<Source>,
+}
+
+/// Where on the hub a checkpoint's files come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// `OWNER/NAME`
+    pub repo: String,
+    /// The commit.
+    pub revision: String,
 }
 
 /// Where the numbers come from.
@@ -96,6 +106,9 @@ impl BackboneSpec {
                     let repo = |name: &str| known_repo(family, org, name);
                     in_transformers_folder(&folder(ckpt, places, repo)?, Some(family))
                 }
+                None if org == "vjepa" => Err(Error::VJepa {
+                    ckpt: ckpt.to_owned(),
+                }),
                 None => Err(Error::Org {
                     org: org.to_owned(),
                 }),
@@ -127,9 +140,9 @@ impl BackboneSpec {
         }
     }
 
-    /// The commit of the hub's repository that the files are of.
-    pub fn revision(&self) -> Option<&str> {
-        self.revision.as_deref()
+    /// Where on the hub the files come from; `None` where they do not.
+    pub fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
     }
 
     /// All that decides a feature besides the bytes of the weights' files, the precision and the image.
@@ -180,9 +193,20 @@ fn folder<'a>(
     }
     let name = match ckpt.strip_prefix(HF_HUB) {
         Some(name) => name.to_owned(),
-        None => repo(ckpt)?,
+        None => with_revision(ckpt, repo)?,
     };
     Folder::hub(name.parse::<Repo>()?, places)
+}
+
+/// The repository of a plain name, with the revision that may stand behind the name.
+fn with_revision(
+    ckpt: &str,
+    repo: impl Fn(&str) -> Result<String, Error>,
+) -> Result<String, Error> {
+    match ckpt.split_once('@') {
+        Some((name, revision)) => Ok(format!("{}@{revision}", repo(name)?)),
+        None => repo(ckpt),
+    }
 }
 
 fn in_timm_folder(folder: &Folder<'_>) -> Result<BackboneSpec, Error> {
@@ -196,21 +220,28 @@ fn in_timm_folder(folder: &Folder<'_>) -> Result<BackboneSpec, Error> {
             paths: folder.weights("model.safetensors")?,
             layout: &layout::TIMM,
         },
-        revision: folder.revision(),
+        source: folder.source(),
     })
 }
 
 fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Error> {
     let is_plain = !ckpt.starts_with(LOCAL_DIR) && !ckpt.starts_with(HF_HUB);
     let (architecture, folder, config, file) = if is_plain {
-        let named = open_clip::named(ckpt)?;
+        let (name, revision) = ckpt
+            .split_once('@')
+            .map_or((ckpt, None), |(name, revision)| (name, Some(revision)));
+        let named = open_clip::named(name)?;
         if named.is_other_activation {
             places.progress.warn(&format!(
                 "`{ckpt}` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` \
                  architecture has the other"
             ));
         }
-        let folder = Folder::hub(named.repo.parse()?, places)?;
+        let mut repo: Repo = named.repo.parse()?;
+        if let Some(revision) = revision {
+            repo = format!("{}@{revision}", named.repo).parse()?;
+        }
+        let folder = Folder::hub(repo, places)?;
         let architecture = ckpt.split('/').next().unwrap_or_default().to_owned();
         (architecture, folder, named.config, named.file)
     } else {
@@ -232,7 +263,7 @@ fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, 
             paths: folder.weights(&file)?,
             layout: config.layout,
         },
-        revision: folder.revision(),
+        source: folder.source(),
     };
     check_size(&spec)?;
     Ok(spec)
@@ -265,6 +296,12 @@ fn in_transformers_folder(
     family: Option<Family>,
 ) -> Result<BackboneSpec, Error> {
     let (value, path) = folder.json(transformers::CONFIG)?;
+    if value.get("architecture").is_some() && value.get("model_type").is_none() {
+        return Err(Error::OtherLibrary {
+            place: folder.to_string(),
+            org: "timm",
+        });
+    }
     let mut config = transformers::parse(value, &path)?;
     let preprocessing = match family {
         Some(family) if !family.model_types().contains(&config.model_type.as_str()) => {
@@ -293,7 +330,7 @@ fn in_transformers_folder(
             paths: folder.weights(transformers::WEIGHTS)?,
             layout: config.layout,
         },
-        revision: folder.revision(),
+        source: folder.source(),
     };
     check_size(&spec)?;
     Ok(spec)
@@ -338,7 +375,7 @@ fn random(ckpt: &str) -> Result<BackboneSpec, Error> {
             .network(preprocessing.size, Output::Tokens),
         preprocessing,
         weights: Weights::Random { seed },
-        revision: None,
+        source: None,
     })
 }
 

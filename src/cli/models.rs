@@ -34,6 +34,9 @@ pub(super) struct LsArgs {
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    hub: HubArgs,
 }
 
 /// The arguments that name a checkpoint.
@@ -43,7 +46,8 @@ struct ModelArgs {
     #[arg(value_name = "ORG")]
     org: String,
 
-    /// The checkpoint, as `model.ckpt`: a plain name, `hf-hub:OWNER/NAME` or `local-dir:PATH`.
+    /// The checkpoint, as `model.ckpt`: a plain name or `hf-hub:OWNER/NAME`, with `@REVISION` behind it for another
+    /// than the newest, or `local-dir:PATH`.
     #[arg(value_name = "CKPT")]
     ckpt: String,
 }
@@ -53,6 +57,13 @@ struct ModelArgs {
 pub(super) struct FetchArgs {
     #[command(flatten)]
     model: ModelArgs,
+
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    hub: HubArgs,
 }
 
 /// Arguments of `newt-pipe models check`.
@@ -69,7 +80,7 @@ pub(super) struct CheckArgs {
     #[arg(long, default_value = "auto")]
     precision: Precision,
 
-    /// Let a `TorchScript` module run its author's code.
+    /// Let a module of org `torchscript` run its author's code.
     #[arg(long)]
     allow_code: bool,
 
@@ -84,8 +95,8 @@ pub(super) struct CheckArgs {
 pub(super) fn exec(command: &Command, console: &Console) -> Result<Outcome, Error> {
     match command {
         Command::Ls(args) if args.architectures => list_architectures(args.json, console),
-        Command::Ls(args) => list_published(args.json, console),
-        Command::Fetch(args) => fetch(&args.model, console),
+        Command::Ls(args) => list_published(args, console),
+        Command::Fetch(args) => fetch(args, console),
         Command::Check(args) => check(args, console),
     }
 }
@@ -118,12 +129,8 @@ fn list_architectures(as_json: bool, console: &Console) -> Result<Outcome, Error
     Ok(Outcome::Done)
 }
 
-fn list_published(as_json: bool, console: &Console) -> Result<Outcome, Error> {
-    let settings = HubArgs::default().settings();
-    let hub = Hub::new(hub::Settings {
-        offline: true,
-        ..settings
-    });
+fn list_published(args: &LsArgs, console: &Console) -> Result<Outcome, Error> {
+    let hub = Hub::new(args.hub.offline_settings()?);
     let places = Places {
         base_dir: Path::new(""),
         hub: &hub,
@@ -131,13 +138,16 @@ fn list_published(as_json: bool, console: &Console) -> Result<Outcome, Error> {
         allow_code: false,
         update: false,
     };
-    let status = |row: &backbone::Published| match row.availability(places) {
-        Ok(availability) => availability.as_str().to_owned(),
-        Err(error) => error.to_string(),
-    };
-    if as_json {
-        let rows: Vec<Value> = published()
-            .map(|row| {
+    let rows: Vec<_> = published()
+        .map(|row| match row.availability(places) {
+            Ok(availability) => (row, availability.as_str(), None),
+            Err(error) => (row, "damaged", Some(error.to_string())),
+        })
+        .collect();
+    if args.json {
+        let rows: Vec<Value> = rows
+            .iter()
+            .map(|(row, status, problem)| {
                 json!({
                     "org": row.org,
                     "ckpt": row.ckpt,
@@ -145,7 +155,8 @@ fn list_published(as_json: bool, console: &Console) -> Result<Outcome, Error> {
                     "resolution": row.resolution,
                     "parameters": row.n_parameters,
                     "published_accuracy": row.accuracy,
-                    "status": status(&row),
+                    "status": status,
+                    "problem": problem,
                 })
             })
             .collect();
@@ -157,38 +168,69 @@ fn list_published(as_json: bool, console: &Console) -> Result<Outcome, Error> {
         "{:<10} {:<width$}  {:>4}  {:>13}  {:>8}  status\n",
         "org", "ckpt", "px", "parameters", "accuracy"
     );
-    for row in published() {
+    for (row, status, _) in &rows {
         text.push_str(&format!(
-            "{:<10} {:<width$}  {:>4}  {:>13}  {:>8.4}  {}\n",
+            "{:<10} {:<width$}  {:>4}  {:>13}  {:>8.4}  {status}\n",
             row.org,
             row.ckpt,
             row.resolution,
             thousands(row.n_parameters),
             row.accuracy,
-            status(&row)
         ));
     }
     console.result(&text)?;
+    for (row, _, problem) in &rows {
+        if let Some(problem) = problem {
+            console.note(&format!("{}/{}: {problem}", row.org, row.ckpt));
+        }
+    }
     Ok(Outcome::Done)
 }
 
-fn fetch(model: &ModelArgs, console: &Console) -> Result<Outcome, Error> {
-    let hub = Hub::new(HubArgs::default().settings());
-    let spec = resolve(model, &hub, console, false, true)?;
-    for path in spec.weights_paths() {
-        console.result(&format!("{}\n", path.display()))?;
+fn fetch(args: &FetchArgs, console: &Console) -> Result<Outcome, Error> {
+    let hub = Hub::new(args.hub.settings()?);
+    // Fetching runs nothing.
+    let may_bring_code = true;
+    let spec = resolve(&args.model, &hub, console, may_bring_code, true)?;
+    let files = paths(&spec);
+    if args.json {
+        let mut document =
+            json!({ "org": args.model.org, "ckpt": args.model.ckpt, "files": files });
+        put_source(&mut document, &spec);
+        console.json(&document)?;
+        return Ok(Outcome::Done);
     }
-    if let Some(revision) = spec.revision() {
-        console.note(&format!("revision {revision}"));
+    for file in &files {
+        console.result(&format!("{file}\n"))?;
+    }
+    match spec.source() {
+        Some(source) => console.note(&format!("{} at {}", source.repo, source.revision)),
+        None => console.note("nothing to fetch: this checkpoint is not on the hub"),
     }
     Ok(Outcome::Done)
+}
+
+/// The files that hold the weights.
+fn paths(spec: &BackboneSpec) -> Vec<String> {
+    spec.weights_paths()
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect()
+}
+
+/// Says where on the hub a checkpoint comes from.
+fn put_source(document: &mut Value, spec: &BackboneSpec) {
+    if let Some(source) = spec.source() {
+        document["repo"] = json!(source.repo);
+        document["revision"] = json!(source.revision);
+    }
 }
 
 /// Images that a check sends through the network.
 const N_IMAGES: usize = 2;
 
 fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
-    let hub = Hub::new(args.hub.settings());
+    let hub = Hub::new(args.hub.settings()?);
     let spec = resolve(&args.model, &hub, console, args.allow_code, false)?;
     let device = args.device.resolve()?;
     let precision = args.precision.resolve(device);
@@ -208,17 +250,13 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
     let problem = if rows.iter().any(|value| !value.is_finite()) {
         Some("its features are not finite")
     } else if first == second {
-        Some("it gives different images the same features")
+        Some("different images get the same features")
     } else {
         None
     };
-    let files: Vec<String> = spec
-        .weights_paths()
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
+    let files = paths(&spec);
     if args.json {
-        console.json(&json!({
+        let mut document = json!({
             "org": args.model.org,
             "ckpt": args.model.ckpt,
             "architecture": spec.architecture(),
@@ -226,14 +264,15 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
             "parameters": loaded.n_parameters(),
             "preprocessing": spec.preprocessing(),
             "files": files,
-            "revision": spec.revision(),
             "verified": is_verified,
             "device": device.to_string(),
             "precision": precision.to_string(),
             "load_seconds": load_seconds,
             "forward_seconds": forward_seconds,
             "problem": problem,
-        }))?;
+        });
+        put_source(&mut document, &spec);
+        console.json(&document)?;
     } else {
         let mut text = String::new();
         let mut add = |name: &str, value: &str| text.push_str(&format!("{name:<14} {value}\n"));
@@ -247,8 +286,9 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
         for file in &files {
             add("weights", file);
         }
-        if let Some(revision) = spec.revision() {
-            add("revision", revision);
+        if let Some(source) = spec.source() {
+            add("repository", &source.repo);
+            add("revision", &source.revision);
         }
         if is_verified {
             add(
@@ -264,8 +304,12 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
     }
     match problem {
         Some(problem) => {
-            console.note(&format!("this checkpoint is of no use: {problem}"));
-            Ok(Outcome::BadData)
+            let architecture = spec.architecture().to_owned();
+            Err(backbone::Error::Useless {
+                architecture,
+                problem,
+            }
+            .into())
         }
         None => Ok(Outcome::Done),
     }
@@ -274,17 +318,22 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
 /// How images are prepared, in a line.
 fn describe(preprocessing: &newt_pipe::image::Preprocessing) -> String {
     use newt_pipe::image::ResizeMode;
-    let [height, width] = preprocessing.size;
-    let resize = match preprocessing.resize {
-        ResizeMode::Shortest { side } => format!("shorter side to {side}"),
-        ResizeMode::Cover { size: [h, w] } => format!("to cover {h} × {w}"),
-        ResizeMode::Contain { size: [h, w], .. } => format!("into {h} × {w}"),
-        ResizeMode::Squash { size: [h, w] } => format!("to {h} × {w} whatever the ratio"),
+    let size @ [height, width] = preprocessing.size;
+    let (resize, rest) = match preprocessing.resize {
+        ResizeMode::Shortest { side } => (format!("shorter side to {side}"), ", centre cut out"),
+        ResizeMode::Cover { size: [h, w] } => (format!("to cover {h} × {w}"), ", centre cut out"),
+        ResizeMode::Contain { size: [h, w], .. } => (format!("into {h} × {w}"), ", padded"),
+        ResizeMode::Squash { size: to @ [h, w] } => (
+            format!("to {h} × {w} whatever the ratio"),
+            if to == size { "" } else { ", centre cut out" },
+        ),
     };
-    let interpolation = format!("{:?}", preprocessing.interpolation).to_lowercase();
+    let channels = |values: [f32; 3]| values.map(|value| value.to_string()).join(" ");
     format!(
-        "{height} × {width}: resized {resize} ({interpolation}), the centre cut out, mean {:?}, std {:?}",
-        preprocessing.mean, preprocessing.std
+        "{height} × {width}: resized {resize} ({}){rest}, mean {}, std {}",
+        preprocessing.interpolation.as_str(),
+        channels(preprocessing.mean),
+        channels(preprocessing.std)
     )
 }
 

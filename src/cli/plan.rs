@@ -6,7 +6,6 @@ use super::Outcome;
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
 use newt_pipe::error::Error;
-use newt_pipe::hub;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::config::Pipeline;
 use newt_pipe::pipeline::plan::State;
@@ -69,10 +68,7 @@ pub(super) fn exec(
     let options = Options {
         tasks: args.tasks.clone(),
         provenance: settings::provenance(&pipeline),
-        hub: hub::Settings {
-            offline: true,
-            ..args.pipeline.hub()
-        },
+        hub: args.pipeline.hub(true)?,
         ..Options::default()
     };
     let runner = Runner::new(

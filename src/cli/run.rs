@@ -8,7 +8,6 @@ use super::console::Console;
 use super::settings::{self, PipelineArgs};
 use super::{Outcome, plan};
 use newt_pipe::error::Error;
-use newt_pipe::hub;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::results::{self, Results};
 use newt_pipe::pipeline::view;
@@ -74,15 +73,11 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     };
     let cache = args.pipeline.open_cache(&pipeline)?;
     let provenance = settings::provenance(&pipeline);
-    let hub = args.pipeline.hub();
     let options = Options {
         force: args.force.into_iter().collect(),
         tasks: args.tasks,
         provenance: provenance.clone(),
-        hub: hub::Settings {
-            offline: is_plan || hub.offline,
-            ..hub
-        },
+        hub: args.pipeline.hub(is_plan)?,
     };
     let runner = Runner::new(
         &pipeline,
@@ -102,6 +97,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
         );
     };
 
+    runner.find_models()?;
     let mut shown = Shown::default();
     let experiments = pipeline.experiments();
     for (index, experiment) in experiments.iter().enumerate() {

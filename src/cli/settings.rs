@@ -65,9 +65,16 @@ impl PipelineArgs {
         Ok(Pipeline::load(source, &self.overrides)?)
     }
 
-    /// How the hub is reached.
-    pub(super) fn hub(&self) -> hub::Settings {
-        self.hub.settings()
+    /// How the hub is reached; a plan does not ask it.
+    ///
+    /// # Errors
+    /// Those of [`HubArgs::settings`].
+    pub(super) fn hub(&self, is_plan: bool) -> Result<hub::Settings, Error> {
+        if is_plan {
+            self.hub.offline_settings()
+        } else {
+            self.hub.settings()
+        }
     }
 
     /// Opens the cache that flag, environment, pipeline and default agree on.
@@ -89,25 +96,54 @@ impl CacheArgs {
 
 impl HubArgs {
     /// How the hub is reached: by the variables that its Python library reads.
-    pub(super) fn settings(&self) -> hub::Settings {
-        let home = environment("HF_HOME").unwrap_or_else(|| user_cache_dir().join("huggingface"));
+    ///
+    /// # Errors
+    /// A token's file that is there and cannot be read.
+    pub(super) fn settings(&self) -> Result<hub::Settings, Error> {
+        let path = |name: &str| environment(name).map(expanded);
         let text = |name: &str| environment(name)?.into_os_string().into_string().ok();
         let is_set = |name: &str| {
             let value = text(name).unwrap_or_default().to_uppercase();
             ["1", "ON", "YES", "TRUE"].contains(&value.as_str())
         };
-        let token_path = environment("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"));
-        let token = text("HF_TOKEN")
-            .or_else(|| text("HUGGING_FACE_HUB_TOKEN"))
-            .or_else(|| fs_err::read_to_string(token_path).ok())
-            .map(|token| token.trim().to_owned())
-            .filter(|token| !token.is_empty());
-        hub::Settings {
-            cache_dir: environment("HF_HUB_CACHE").unwrap_or_else(|| home.join("hub")),
-            endpoint: text("HF_ENDPOINT").unwrap_or_else(|| hub::ENDPOINT.to_owned()),
-            token,
-            offline: self.offline || is_set("HF_HUB_OFFLINE"),
+        let home = path("HF_HOME").unwrap_or_else(|| user_cache_dir().join("huggingface"));
+        let mut token = text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN"));
+        if token.is_none() && !is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
+            let file = path("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"));
+            token = match fs_err::read_to_string(file) {
+                Ok(token) => Some(token),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(Error::Io(error)),
+            };
         }
+        Ok(hub::Settings {
+            cache_dir: path("HF_HUB_CACHE")
+                .or_else(|| path("HUGGINGFACE_HUB_CACHE"))
+                .unwrap_or_else(|| home.join("hub")),
+            endpoint: text("HF_ENDPOINT").unwrap_or_else(|| hub::ENDPOINT.to_owned()),
+            token: token
+                .map(|token| token.trim().to_owned())
+                .filter(|token| !token.is_empty()),
+            offline: self.offline || is_set("HF_HUB_OFFLINE") || is_set("TRANSFORMERS_OFFLINE"),
+        })
+    }
+
+    /// The same, with the cache alone.
+    ///
+    /// # Errors
+    /// Those of [`Self::settings`].
+    pub(super) fn offline_settings(&self) -> Result<hub::Settings, Error> {
+        let mut settings = self.settings()?;
+        settings.offline = true;
+        Ok(settings)
+    }
+}
+
+/// A path with the user's folder in place of a `~` before it.
+fn expanded(path: PathBuf) -> PathBuf {
+    match (path.strip_prefix("~"), environment("HOME")) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path,
     }
 }
 

@@ -33,6 +33,18 @@ pub enum Interpolation {
 }
 
 impl Interpolation {
+    /// The name that Pillow's users know it by.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nearest => "nearest",
+            Self::Box => "box",
+            Self::Bilinear => "bilinear",
+            Self::Hamming => "hamming",
+            Self::Bicubic => "bicubic",
+            Self::Lanczos => "lanczos",
+        }
+    }
+
     /// Half the filter's width, in pixels.
     fn support(self) -> f64 {
         match self {

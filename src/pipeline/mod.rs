@@ -21,6 +21,7 @@ use ndarray::Array2;
 use self::config::{Experiment, Model, Pipeline};
 use self::plan::{StagePlan, State};
 use self::sources::Sources;
+use crate::backbone;
 use crate::cache::{Action, Cache, Digest, Key, MissReason, Request};
 use crate::error::Error;
 use crate::hub::{self, Hub};
@@ -89,8 +90,8 @@ pub struct Evaluation {
     pub stages: Vec<StageRecord>,
     /// The pattern that chose its tasks; all of them without it.
     pub tasks: Option<String>,
-    /// The commit of the hub's repository that the model's files are of.
-    pub revision: Option<String>,
+    /// Where on the hub the model's files come from.
+    pub source: Option<backbone::Source>,
 }
 
 /// Why the flow ended before its last stage.
@@ -158,6 +159,18 @@ impl<'a> Runner<'a> {
         })
     }
 
+    /// Finds the checkpoint of every model, and fetches what is not here: what is wrong with a name is said before
+    /// hours are spent on another.
+    ///
+    /// # Errors
+    /// Those of [`BackboneSpec::resolve`](backbone::BackboneSpec::resolve).
+    pub fn find_models(&self) -> Result<(), Error> {
+        for model in &self.pipeline.models {
+            self.sources.find(model)?;
+        }
+        Ok(())
+    }
+
     /// Evaluates one experiment.
     ///
     /// # Errors
@@ -179,7 +192,7 @@ impl<'a> Runner<'a> {
                     .tasks
                     .as_ref()
                     .map(|pattern| pattern.as_str().to_owned()),
-                revision: self.sources.revision(&experiment.model)?,
+                source: self.sources.source(&experiment.model)?,
             }),
             Err(halt) => Err(halt.into()),
         }

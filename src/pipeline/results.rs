@@ -93,7 +93,7 @@ impl Results {
             stages,
             experiment,
             tasks,
-            revision: _,
+            source: _,
         } = evaluation;
         if let Some(fitted) = fitted {
             self.write(&fitted_name(self.records.len()), fitted)?;
@@ -249,8 +249,9 @@ impl Evaluation {
 fn describe(evaluation: &Evaluation) -> Value {
     let experiment = &evaluation.experiment;
     let mut model = json!({ "org": experiment.model.org, "ckpt": experiment.model.ckpt });
-    if let Some(revision) = &evaluation.revision {
-        model["revision"] = json!(revision);
+    if let Some(source) = &evaluation.source {
+        model["repo"] = json!(source.repo);
+        model["revision"] = json!(source.revision);
     }
     json!({
         "model": model,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::config::{self, Data, Model, Pipeline};
-use crate::backbone::{BackboneSpec, Places};
+use crate::backbone::{self, BackboneSpec, Places};
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::error::Error;
 use crate::hub::Hub;
@@ -48,6 +48,9 @@ pub(super) fn labels(data: &DataRoot) -> Result<LabelsStage, Error> {
     let csv = fs_err::read(&path).map_err(Error::Io)?;
     Ok(LabelsStage::new(csv, path.display().to_string()))
 }
+
+/// The `org` of features that are in a file.
+const PRECOMPUTED: &str = "precomputed";
 
 /// The models' features, and the memo of files' digests that finding them takes.
 pub(super) struct Sources<'a> {
@@ -95,22 +98,27 @@ impl<'a> Sources<'a> {
         Ok(source)
     }
 
-    /// The commit of the hub's repository that the files of `model` are of.
-    pub(super) fn revision(&self, model: &Model) -> Result<Option<String>, Error> {
+    /// Where on the hub the files of `model` come from.
+    pub(super) fn source(&self, model: &Model) -> Result<Option<backbone::Source>, Error> {
         Ok(match &*self.of(model)? {
-            Source::Network(network) => network.revision().map(str::to_owned),
+            Source::Network(network) => network.source().cloned(),
             Source::Precomputed(_) => None,
         })
     }
 
-    fn open(&self, model: &Model) -> Result<Source, Error> {
-        if model.org == "precomputed" {
+    /// Finds the files of `model`, and fetches those that are not here.
+    pub(super) fn find(&self, model: &Model) -> Result<(), Error> {
+        if model.org == PRECOMPUTED {
             let path = model.base_dir.join(&model.ckpt);
-            return Ok(Source::Precomputed(Precomputed::new(
-                &path,
-                self.digest_file(&path)?,
-            )));
+            return match fs_err::metadata(&path) {
+                Ok(_) => Ok(()),
+                Err(_) => Err(config::Error::NoModelFile { path }.into()),
+            };
         }
+        self.resolve(model).map(drop)
+    }
+
+    fn resolve(&self, model: &Model) -> Result<BackboneSpec, Error> {
         let places = Places {
             base_dir: &model.base_dir,
             hub: &self.hub,
@@ -118,17 +126,27 @@ impl<'a> Sources<'a> {
             allow_code: model.allow_code,
             update: false,
         };
-        let spec = BackboneSpec::resolve(&model.org, &model.ckpt, places)?;
+        Ok(BackboneSpec::resolve(&model.org, &model.ckpt, places)?)
+    }
+
+    fn open(&self, model: &Model) -> Result<Source, Error> {
+        if model.org == PRECOMPUTED {
+            let path = model.base_dir.join(&model.ckpt);
+            return Ok(Source::Precomputed(Precomputed::new(
+                &path,
+                self.digest_file(&path)?,
+            )));
+        }
+        let spec = self.resolve(model)?;
         let digests = spec
             .weights_paths()
             .iter()
             .map(|path| self.digest_file(path))
             .collect::<Result<Vec<_>, _>>()?;
-        let weights = Digest::of_all(&digests);
         let network = Network::new(
             self.cache,
             spec,
-            weights,
+            Digest::of_all(&digests),
             self.data.clone(),
             self.pipeline.features,
             self.context,

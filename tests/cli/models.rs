@@ -150,7 +150,7 @@ fn a_look_at_a_checkpoint_says_what_it_is() {
     architecture   vit_tiny_patch16_224
     features       32
     parameters     32,224
-    images         32 × 32: resized shorter side to 35 (bicubic), the centre cut out, mean [0.5, 0.5, 0.5], std [0.5, 0.5, 0.5]
+    images         32 × 32: resized shorter side to 35 (bicubic), centre cut out, mean 0.5 0.5 0.5, std 0.5 0.5 0.5
     weights        weights/model.safetensors
     device         cpu, f32
     load           [TIME]
@@ -296,7 +296,7 @@ fn a_module_runs_only_where_code_is_allowed() {
     --- stdout
     --- stderr
     error: vjepa.pt: a TorchScript module is code of its author's, which nothing allows to run
-    hint: if you trust it, write `allow_code = true` beside `ckpt` in the pipeline file
+    hint: if you trust it, write `allow_code = true` beside `ckpt` in the pipeline file, or give `models check` the flag `--allow-code`
     "
     );
     sandbox.write(

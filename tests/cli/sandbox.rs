@@ -36,7 +36,7 @@ impl Sandbox {
         path
     }
 
-    /// The program, in this folder, with nothing in its environment but a cache of its own.
+    /// The program, in this folder, with nothing in its environment but a cache of its own, and no hub.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_newt-pipe"));
         command
@@ -45,6 +45,9 @@ impl Sandbox {
             .env_clear()
             .env("NEWT_PIPE_CACHE", self.path("cache"))
             .env("HOME", self.path("home"))
+            // No test may depend on a network, nor on there being none.
+            .env("HF_ENDPOINT", "http://127.0.0.1:1")
+            .env("HF_HUB_OFFLINE", "1")
             .stdin(Stdio::null());
         command
     }

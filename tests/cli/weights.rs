@@ -146,19 +146,15 @@ fn a_name_that_no_library_here_knows() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: `model.org` is `keras`, expected `timm`, `open-clip`, `dinov2`, `dinov3`, `aimv2`, `sam2`, `transformers`, `torchscript`, `random` or `precomputed`
+    error: `model.org` is `keras`, expected `timm`, `open-clip`, `dinov2`, `dinov3`, `aimv2`, `sam2`, `transformers`, `torchscript` or `random`
     hint: extract the features in Python and use `org = "precomputed"`, or trace the network and use `org = "torchscript"`
     "#);
     crate::assert_run!(sandbox().run(&["run", "mine.toml", "--set", "model.ckpt=vit_base_patch16_224"]), @"
     exit code: Some(1)
     --- stdout
     --- stderr
-    warning: `huggingface.co`: connection failed: failed to lookup address information: Name or service not known; next try in 1 s
-    warning: `huggingface.co`: connection failed: failed to lookup address information: Name or service not known; next try in 2 s
-    warning: `huggingface.co`: connection failed: failed to lookup address information: Name or service not known; next try in 4 s
-    warning: `huggingface.co`: connection failed: failed to lookup address information: Name or service not known; next try in 8 s
-    error: `huggingface.co`: connection failed: failed to lookup address information: Name or service not known
-    hint: check the network and `HTTPS_PROXY`; without network, use `--offline` with a cache that holds the model, or `local-dir:PATH`
+    error: timm/vit_base_patch16_224.augreg2_in21k_ft_in1k: not in the cache `[DIR]/home/.cache/huggingface/hub`, and the hub is not asked in offline mode
+    hint: run `newt-pipe models fetch` on a machine with network and the same `HF_HOME`
     ");
     crate::assert_run!(
         sandbox().run(&["run", "mine.toml", "--set", "model.org=random", "--set", "model.ckpt=vit_tinny_patch16_224"]),

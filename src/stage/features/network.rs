@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::{BatchSize, Images, Settings};
 use crate::artifact::{self, FeatureStore};
-use crate::backbone::{Backbone, BackboneSpec, Device, Precision};
+use crate::backbone::{Backbone, BackboneSpec, Device, Precision, Source};
 use crate::cache::{Cache, Digest, KeyBuilder};
 use crate::error::Error;
 use crate::image::{self, Preprocessing};
@@ -147,9 +147,9 @@ impl Network {
         })
     }
 
-    /// The commit of the hub's repository that the checkpoint's files are of.
-    pub fn revision(&self) -> Option<&str> {
-        self.spec.revision()
+    /// Where on the hub the checkpoint's files come from.
+    pub fn source(&self) -> Option<&Source> {
+        self.spec.source()
     }
 
     /// Adds what decides the features to a key.
