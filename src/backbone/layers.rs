@@ -3,7 +3,7 @@
 //! Precision follows PyTorch's autocast: matrix products take both sides in the network's precision and give
 //! a result in it; norms are computed in f32; where a half meets an f32 value the result is f32. Weights of
 //! products are therefore stored in the network's precision, all others in f32. (tch's own `autocast` knows
-//! f16 on CUDA only.)
+//! f16 on CUDA only.) Networks of `open_clip` keep tokens in half precision besides: see `vit::Norm::casts_back`.
 //!
 //! Shapes: b batch, c channels, h w, t tokens, d width of a token.
 
@@ -187,11 +187,15 @@ impl RmsNorm {
         })
     }
 
-    /// `x`: `[.., d]`.
+    /// `x`: `[.., d]`. What is normalised has the precision of `x` before it meets the weight.
+    ///
+    /// Source: `biobench.aimv2.RMSNorm`, and that of transformers.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
         let dim = self.weight.size();
         x.f_to_kind(Kind::Float)?
-            .f_rms_norm(dim, Some(&*self.weight), self.eps)
+            .f_rms_norm(dim, None::<&Tensor>, self.eps)?
+            .f_to_kind(x.f_kind()?)?
+            .f_mul(&self.weight)
     }
 }
 

@@ -361,6 +361,7 @@ fn own_tower(
         norm: Norm {
             kind: NormKind::Layer,
             eps: tower.eps,
+            casts_back: true,
         },
         qkv_bias: true,
         proj_bias: true,

@@ -221,6 +221,7 @@ impl Common {
             norm: Norm {
                 kind: NormKind::Layer,
                 eps: self.eps,
+                casts_back: false,
             },
             qkv_bias: self.qkv_bias,
             proj_bias: true,

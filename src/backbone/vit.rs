@@ -102,6 +102,9 @@ pub(super) struct Norm {
     pub(super) kind: NormKind,
     /// Added to the variance, or to the mean of squares.
     pub(super) eps: f64,
+    /// Whether the result has its input's precision, as in `open_clip`, whose tokens stay in half precision from the
+    /// patches on. Elsewhere it is f32. Without half precision there is no difference.
+    pub(super) casts_back: bool,
 }
 
 /// How a token is normalised.

@@ -124,6 +124,47 @@ fn features_equal_those_of_the_libraries() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// As PyTorch's autocast has them: where tokens are f32, another order of summation may show as one step of the format.
+/// Where they are halves themselves, as in `open_clip`, each step that another kernel rounds otherwise goes on to the end.
+#[test]
+fn half_precision_equals_autocast() {
+    let bytes = fs_err::read(fixtures().join("autocast.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let variants = variants();
+    let mut wrong = Vec::new();
+    for key in tensors.names() {
+        let (name, dtype) = key.rsplit_once('.').unwrap();
+        let (precision, coarse) = match dtype {
+            "float16" => (Precision::F16, 5e-4),
+            "bfloat16" => (Precision::Bf16, 4e-3),
+            _ => panic!("{dtype}"),
+        };
+        let variant = &variants[name];
+        let ckpt = format!(
+            "local-dir:{}",
+            fixtures().join("families").join(name).display()
+        );
+        let spec = resolve(&variant.org, &ckpt, Path::new("")).unwrap();
+        let n_pixels = 3 * variant.size[0] * variant.size[1];
+        let backbone = spec.load(Device::Cpu, precision).unwrap();
+        let rows = backbone
+            .extract(&pixels(N_IMAGES * n_pixels), N_IMAGES)
+            .unwrap();
+        let (cosine, relative) = compare(&rows, &expected("autocast", key), variant.dim);
+        let in_f32 = expected("families", name);
+        let (_, from_f32) = compare(&expected("autocast", key), &in_f32, variant.dim);
+        println!(
+            "{key}: cosine {cosine:.9}, relative error {relative:.2e} (of f32 {from_f32:.2e})"
+        );
+        if relative > coarse || relative > from_f32 / 2.0 {
+            wrong.push(format!(
+                "{key}: {relative:.2e}, f32 lies {from_f32:.2e} away"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Half precision is 5e-4 and 4e-3 coarse, and these networks are two blocks deep.
 #[test]
 fn half_precision_is_near_f32() {

@@ -128,6 +128,7 @@ impl EvaArgs {
             norm: Norm {
                 kind: NormKind::Layer,
                 eps: self.norm_eps,
+                casts_back: false,
             },
             qkv_bias: self.qkv_bias,
             proj_bias: true,

@@ -188,6 +188,7 @@ const fn vit(
         norm: Norm {
             kind: NormKind::Layer,
             eps: 1e-6,
+            casts_back: false,
         },
         embed_norm: false,
     };
@@ -327,6 +328,7 @@ const fn aimv2(name: &'static str, img_size: usize, embed_dim: usize, num_heads:
     aimv2.args.norm = Norm {
         kind: NormKind::Rms,
         eps: 1e-5,
+        casts_back: false,
     };
     aimv2.args.embed_norm = true;
     aimv2.normalized_as(OPENAI_CLIP).crop(1.0)

@@ -7,8 +7,13 @@ use super::{Activation, Mlp as MlpConfig, Norm as NormConfig, NormKind, VitConfi
 use crate::backbone::error::Error;
 use crate::backbone::layers::{LayerNorm, Linear, Loader, RmsNorm, as_i64};
 
-/// A norm over the last axis, of either kind.
-pub(super) enum Norm {
+/// A norm over the last axis.
+pub(super) struct Norm {
+    kind: Kind,
+    casts_back: bool,
+}
+
+enum Kind {
     Layer(LayerNorm),
     Rms(RmsNorm),
 }
@@ -18,19 +23,29 @@ impl Norm {
         loader: &mut Loader<'_>,
         prefix: &str,
         dim: usize,
-        NormConfig { kind, eps }: NormConfig,
+        NormConfig {
+            kind,
+            eps,
+            casts_back,
+        }: NormConfig,
     ) -> Result<Self, Error> {
-        Ok(match kind {
-            NormKind::Layer => Self::Layer(LayerNorm::load(loader, prefix, dim, eps)?),
-            NormKind::Rms => Self::Rms(RmsNorm::load(loader, prefix, dim, eps)?),
-        })
+        let kind = match kind {
+            NormKind::Layer => Kind::Layer(LayerNorm::load(loader, prefix, dim, eps)?),
+            NormKind::Rms => Kind::Rms(RmsNorm::load(loader, prefix, dim, eps)?),
+        };
+        Ok(Self { kind, casts_back })
     }
 
     /// `x`: `[.., d]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        match self {
-            Self::Layer(norm) => norm.forward(x),
-            Self::Rms(norm) => norm.forward(x),
+        let normed = match &self.kind {
+            Kind::Layer(norm) => norm.forward(x)?,
+            Kind::Rms(norm) => norm.forward(x)?,
+        };
+        if self.casts_back {
+            normed.f_to_kind(x.f_kind()?)
+        } else {
+            Ok(normed)
         }
     }
 }

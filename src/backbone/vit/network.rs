@@ -79,7 +79,7 @@ impl VisionTransformer {
         let dim = config.embed_dim;
         let token = |loader: &mut Loader<'_>, name: &str, n: usize| {
             (n > 0)
-                .then(|| loader.f32(name, &[1, n, dim], Init::Zeros))
+                .then(|| added(loader, config, name, &[1, n, dim], Init::Zeros))
                 .transpose()
         };
         let norm = |loader: &mut Loader<'_>, name: &str, is_there: bool| {
@@ -165,6 +165,21 @@ impl VisionTransformer {
             Some(norm) => norm.forward(&x),
             None => Ok(x),
         }
+    }
+}
+
+/// A tensor that tokens are put beside or added to: in f32 it would make them f32.
+pub(super) fn added(
+    loader: &mut Loader<'_>,
+    config: &VitConfig,
+    name: &str,
+    shape: &[usize],
+    init: Init,
+) -> Result<Parameter, Error> {
+    if config.norm.casts_back {
+        loader.product(name, shape, init)
+    } else {
+        loader.f32(name, shape, init)
     }
 }
 

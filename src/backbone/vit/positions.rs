@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::network::added;
 use super::{Positions, Resample, Rope, VitConfig};
 use crate::backbone::error::Error;
 use crate::backbone::layers::{Loader, as_i64};
@@ -45,7 +46,8 @@ pub(super) fn load(
             let n_prefix = config.n_prefix_positions(prefix);
             let n = n_prefix + grid[0] * grid[1];
             let shape = [1, n, config.embed_dim];
-            let stored = loader.f32("pos_embed", &shape, Init::Uniform { std: 0.02 })?;
+            let init = Init::Uniform { std: 0.02 };
+            let stored = added(loader, config, "pos_embed", &shape, init)?;
             if resample == Resample::Exact || grid == config.grid() {
                 return Ok(stored);
             }

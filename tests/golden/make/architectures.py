@@ -79,7 +79,7 @@ def describe_vit(model: torch.nn.Module, input_size: list[int]) -> dict:
         "depth": len(model.blocks),
         "num_heads": attn.num_heads,
         "mlp": describe_mlp(block.mlp),
-        "norm": {"kind": "rms" if is_rms else "layer", "eps": block.norm1.eps},
+        "norm": {"kind": "rms" if is_rms else "layer", "eps": block.norm1.eps, "casts_back": False},
         "qkv_bias": has_q_bias or attn.qkv.bias is not None,
         "proj_bias": attn.proj.bias is not None,
         "qk_norm": hasattr(attn.q_norm, "weight"),
