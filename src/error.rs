@@ -77,6 +77,9 @@ impl Error {
             Error::Data(error) => error.hint(),
             Error::Synth(error) => error.hint(),
             Error::Sampling(error) => error.hint(),
+            Error::Backbone(backbone::Error::Hub(hub::Error::Stopped(stopped))) => {
+                Some(stopped.hint())
+            }
             Error::Backbone(error) => error.hint(),
             Error::Probe(error) => error.hint(),
             Error::Bootstrap(error) => error.hint(),

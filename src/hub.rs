@@ -8,13 +8,15 @@
 //! | --- | --- |
 //! | `repo.rs` | names, checked before they become paths or addresses |
 //! | `api.rs` | what the hub says about repositories and files |
-//! | `http.rs`, `retry.rs` | requests: token, redirects; what is tried again |
+//! | `http.rs`, `address.rs` | requests: token, redirects; what messages may show of an address |
+//! | `retry.rs`, `watch.rs` | what is tried again; stopping while nothing happens |
 //! | `download.rs` | the bytes of one file, continued and checked |
 //! | `store.rs` | the cache on disk |
 //! | `verify.rs` | whether it still holds what came |
 //!
 //! Source: `huggingface_hub` 2.4.
 
+mod address;
 mod api;
 mod download;
 mod error;
@@ -25,6 +27,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod watch;
 
 use std::fmt;
 use std::io;
@@ -33,17 +36,21 @@ use std::sync::OnceLock;
 
 use ureq::Proxy;
 
-use crate::progress::{Progress, Silent};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+use address::shown_endpoint;
 use api::Listing;
 use download::Download;
 use http::Client;
-use repo::check_path;
 use retry::Pace;
 use store::Store;
 
 pub use error::Error;
 pub use repo::Repo;
 pub use verify::verify;
+
+/// Read, written, hashed and reported at a time; a stop is heard after each.
+const CHUNK_BYTES: usize = 1 << 18;
 
 /// Where and how the hub is reached.
 #[derive(Clone)]
@@ -77,7 +84,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("cache_dir", &self.cache_dir)
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", &shown_endpoint(&self.endpoint))
             .field("token", &self.token.as_ref().map(|_| "(not shown)"))
             .field("offline", &self.offline)
             .finish()
@@ -94,16 +101,23 @@ pub struct Hub {
 impl Hub {
     /// The hub as `settings` say; nothing is asked yet.
     ///
-    /// Requests go through the proxy that `HTTPS_PROXY` and its kin name, as in every program.
-    pub fn new(settings: Settings) -> Self {
-        Self::with(settings, Pace::default(), Proxy::try_from_env())
+    /// Requests go through the proxy that `HTTPS_PROXY` and its kin name, as in every program. All that takes
+    /// long ends with [`Error::Stopped`] soon after `interrupt` asks for it.
+    pub fn new(settings: Settings, interrupt: Interrupt) -> Self {
+        Self::with(settings, interrupt, Pace::default(), Proxy::try_from_env())
     }
 
-    fn with(settings: Settings, pace: Pace, proxy: Option<Proxy>) -> Self {
+    fn with(settings: Settings, interrupt: Interrupt, pace: Pace, proxy: Option<Proxy>) -> Self {
+        let Settings {
+            cache_dir,
+            endpoint,
+            token,
+            offline,
+        } = settings;
         Self {
-            cache_dir: settings.cache_dir,
-            offline: settings.offline,
-            client: Client::new(&settings.endpoint, settings.token, pace, proxy),
+            cache_dir,
+            offline,
+            client: Client::new(&endpoint, token, pace, proxy, interrupt),
         }
     }
 
@@ -128,7 +142,8 @@ impl Hub {
 
     /// The snapshot that the revision of `repo` stands for now, as the hub says.
     ///
-    /// The cache takes it over with the first file that is asked for.
+    /// Where the cache holds another commit of the revision, it goes on to stand for that one until
+    /// [`Snapshot::pin`].
     ///
     /// # Errors
     /// [`Error::Name`], [`Error::Offline`], and those of the hub.
@@ -173,59 +188,75 @@ impl Snapshot<'_> {
 
     /// Whether the commit has the file, by what the cache knows; where it knows nothing of it, by the hub's list.
     ///
-    /// Offline, what the cache lacks is not there. Where the hub should be asked and cannot, the answer is yes:
-    /// then [`file`](Self::file) says why, and no other file is taken in its place.
-    pub fn has(&self, file: &str) -> bool {
-        if check_path(file).is_err() {
-            return false;
+    /// Offline, what the cache lacks is not there; [`is_known_absent`](Self::is_known_absent) tells what is known.
+    ///
+    /// # Errors
+    /// Those of the hub, where it has to be asked.
+    pub fn has(&self, file: &str, progress: &dyn Progress) -> Result<bool, Error> {
+        if self.repo.check_file(file).is_err() {
+            return Ok(false);
         }
         if self.store.file_path(&self.commit, file).is_file() {
-            return true;
+            return Ok(true);
         }
         if self.hub.offline || self.store.is_absent(&self.commit, file) {
-            return false;
+            return Ok(false);
         }
-        let Ok(listing) = self.listing(&Silent) else {
-            return true;
-        };
-        let has = listing.files.contains(file);
+        let has = self.listing(progress)?.files.contains(file);
         if !has {
             // A cache that cannot be written to makes the next run ask again, no more.
             let _ = self.store.mark_absent(&self.commit, file);
         }
-        has
+        Ok(has)
+    }
+
+    /// Whether the hub has said, to this or to an earlier process, that the commit has no such file.
+    ///
+    /// Nothing is asked. A file that the cache lacks and that is not known to be absent may exist.
+    pub fn is_known_absent(&self, file: &str) -> bool {
+        let listing = self.listing.get();
+        self.repo.check_file(file).is_ok()
+            && (self.store.is_absent(&self.commit, file)
+                || listing.is_some_and(|listing| !listing.files.contains(file)))
     }
 
     /// The path of the file in the cache, fetched unless it is there.
     ///
+    /// Where the cache holds no commit of the revision, it takes this one over.
+    ///
     /// # Errors
     /// [`Error::FileName`], [`Error::NoFile`], [`Error::Offline`] where the cache lacks it, [`Error::Size`] and
-    /// [`Error::Digest`] where the wrong bytes came, and those of the hub and of the file system. What has
-    /// arrived by then is not fetched again.
+    /// [`Error::Digest`] where the wrong bytes came, [`Error::Stopped`], and those of the hub and of the file
+    /// system. What has arrived by then is not fetched again.
     pub fn file(&self, file: &str, progress: &dyn Progress) -> Result<PathBuf, Error> {
-        check_path(file).map_err(|what| Error::FileName {
-            repo: self.repo.clone(),
-            file: file.to_owned(),
-            what,
-        })?;
+        self.repo.check_file(file)?;
+        // Asked first: a snapshot that the fetch makes is none that was held.
+        let is_first = self.store.held(&self.repo.revision).is_none();
         let path = self.store.file_path(&self.commit, file);
-        let pinned = if path.is_file() {
-            self.pin().or_else(|error| match error.kind() {
-                // A cache for reading is as good.
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Ok(()),
-                _ => Err(error),
-            })
-        } else {
+        if !path.is_file() {
             self.fetch(file, progress)?;
-            self.pin()
-        };
-        pinned?;
+        }
+        if is_first {
+            self.pin()?;
+        }
         Ok(path)
     }
 
-    /// Makes this the snapshot that the cache holds of the revision.
-    fn pin(&self) -> io::Result<()> {
-        self.store.write_ref(&self.repo.revision, &self.commit)
+    /// Makes this the commit that the cache holds of the revision.
+    ///
+    /// Called after [`Hub::latest`] when all files are there: a transfer that ends early leaves the cache with
+    /// the commit that it held before.
+    ///
+    /// # Errors
+    /// Those of the file system; none where the cache is for reading.
+    pub fn pin(&self) -> Result<(), Error> {
+        self.store
+            .write_ref(&self.repo.revision, &self.commit)
+            .or_else(|error| match error.kind() {
+                // A cache for reading is as good.
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Ok(()),
+                _ => Err(error.into()),
+            })
     }
 
     fn fetch(&self, file: &str, progress: &dyn Progress) -> Result<(), Error> {
@@ -243,7 +274,9 @@ impl Snapshot<'_> {
         }
         let client = &self.hub.client;
         let info = client.file_info(&self.repo, &self.commit, file, progress)?;
-        let _lock = self.store.lock(&info.etag, &what, progress);
+        let _lock = self
+            .store
+            .lock(&info.etag, &what, &client.interrupt, progress)?;
         let content = self.store.content_path(&info.etag);
         // Content of another size is damaged.
         let is_held = fs_err::metadata(&content)

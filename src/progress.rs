@@ -8,6 +8,11 @@ pub trait Progress: Sync {
     fn start_bytes(&self, what: &str, total: u64) {
         self.start(what, total);
     }
+    /// An operation `what` on `total` bytes goes on, `done` of which an earlier process has done.
+    fn resume_bytes(&self, what: &str, done: u64, total: u64) {
+        self.start_bytes(what, total);
+        self.tick(done);
+    }
     /// `n` more units are done.
     fn tick(&self, n: u64);
     /// The operation has ended.

@@ -86,7 +86,7 @@ impl<'a> Folder<'a> {
                 let path = dir.join(name);
                 Ok(path.is_file().then_some(path))
             }
-            Place::Hub { snapshot, .. } if snapshot.has(name) => {
+            Place::Hub { snapshot, .. } if snapshot.has(name, self.progress)? => {
                 Ok(Some(snapshot.file(name, self.progress)?))
             }
             Place::Hub { .. } => Ok(None),
@@ -128,6 +128,12 @@ impl<'a> Folder<'a> {
                 })
                 .collect();
         }
+        if let Place::Hub { snapshot, .. } = &self.place
+            && !snapshot.is_known_absent(name)
+        {
+            // They may be there: the hub was not asked, and its error says so.
+            snapshot.file(name, self.progress)?;
+        }
         if let Some(path) = self.first_pickle(name)? {
             let repo = match &self.place {
                 Place::Local(_) => None,
@@ -135,12 +141,18 @@ impl<'a> Folder<'a> {
             };
             return Err(Error::Pickle { path, repo });
         }
-        // The hub's own error, where it has one, says more: it may be that it was not asked.
-        self.require(name)?;
         Err(Error::NoWeights {
             place: self.to_string(),
             file: name.to_owned(),
         })
+    }
+
+    /// Makes the revision stand for this commit from now on: all files of the checkpoint are here.
+    pub(super) fn pin(&self) -> Result<(), Error> {
+        match &self.place {
+            Place::Local(_) => Ok(()),
+            Place::Hub { snapshot, .. } => Ok(snapshot.pin()?),
+        }
     }
 
     /// A pickle that holds the weights instead.
@@ -159,8 +171,12 @@ impl<'a> Folder<'a> {
                     format!("{stem}pytorch_model.bin"),
                     "pytorch_model.bin".to_owned(),
                 ];
-                let found = names.into_iter().find(|name| snapshot.has(name));
-                Ok(found.map(|name| PathBuf::from(format!("{self}/{name}"))))
+                for name in names {
+                    if snapshot.has(&name, self.progress)? {
+                        return Ok(Some(PathBuf::from(format!("{self}/{name}"))));
+                    }
+                }
+                Ok(None)
             }
         }
     }

@@ -212,12 +212,14 @@ fn with_revision(
 fn in_timm_folder(folder: &Folder<'_>) -> Result<BackboneSpec, Error> {
     let path = folder.require("config.json")?;
     let config = timm::parse(&fs_err::read(&path)?, &path)?;
+    let paths = folder.weights("model.safetensors")?;
+    folder.pin()?;
     Ok(BackboneSpec {
         architecture: config.architecture.to_owned(),
         network: config.network,
         preprocessing: config.preprocessing,
         weights: Weights::Files {
-            paths: folder.weights("model.safetensors")?,
+            paths,
             layout: &layout::TIMM,
         },
         source: folder.source(),
@@ -266,6 +268,7 @@ fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, 
         source: folder.source(),
     };
     check_size(&spec)?;
+    folder.pin()?;
     Ok(spec)
 }
 
@@ -333,6 +336,7 @@ fn in_transformers_folder(
         source: folder.source(),
     };
     check_size(&spec)?;
+    folder.pin()?;
     Ok(spec)
 }
 
@@ -382,9 +386,10 @@ fn random(ckpt: &str) -> Result<BackboneSpec, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interrupt::Interrupt;
 
     fn find(org: &str, ckpt: &str, base_dir: &Path) -> Result<BackboneSpec, Error> {
-        let hub = Hub::new(crate::hub::Settings::default());
+        let hub = Hub::new(crate::hub::Settings::default(), Interrupt::default());
         let places = Places {
             base_dir,
             hub: &hub,

@@ -55,6 +55,8 @@ struct Operation {
     unit: Unit,
     total: u64,
     done: u64,
+    /// What an earlier process had done.
+    done_before: u64,
     started: Instant,
     last_line: Instant,
     bar: Option<ProgressBar>,
@@ -137,6 +139,7 @@ impl Console {
             unit,
             total,
             done: 0,
+            done_before: 0,
             started: now,
             last_line: now,
             bar: self.bar(what, unit, total),
@@ -172,6 +175,22 @@ impl Progress for Console {
 
     fn start_bytes(&self, what: &str, total: u64) {
         self.begin(what, Unit::Byte, total);
+    }
+
+    fn resume_bytes(&self, what: &str, done: u64, total: u64) {
+        self.begin(what, Unit::Byte, total);
+        let mut guard = self
+            .operation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(operation) = guard.as_mut() {
+            operation.done_before = done;
+            operation.done = done;
+            if let Some(bar) = &operation.bar {
+                bar.set_position(done);
+                bar.reset_eta();
+            }
+        }
     }
 
     fn tick(&self, n: u64) {
@@ -220,7 +239,8 @@ impl Progress for Console {
 impl Operation {
     /// A line such as `extracting features: 512 of 1,072, 61.2 per second, 9 s left`.
     fn line(&self) -> String {
-        let rate = self.done as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
+        let done_now = self.done.saturating_sub(self.done_before);
+        let rate = done_now as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let left = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
         let speed = match self.unit {
             Unit::One => format!("{rate:.1}"),

@@ -100,7 +100,7 @@ impl Command {
             Command::Plan(args) => plan::exec(&args, console, interrupt),
             Command::Predict(args) => predict::exec(&args, console),
             Command::Data(command) => data::exec(command, console, interrupt),
-            Command::Models(command) => models::exec(&command, console),
+            Command::Models(command) => models::exec(&command, console, interrupt),
             Command::Features(command) => features::exec(command, console, interrupt),
             Command::Cache(command) => cache::exec(&command, console),
             Command::Completions(args) => completions::exec(&args, console),

@@ -11,6 +11,7 @@ use super::settings::HubArgs;
 use newt_pipe::backbone::{self, BackboneSpec, Device, Places, Precision, published};
 use newt_pipe::error::Error;
 use newt_pipe::hub::{self, Hub};
+use newt_pipe::interrupt::Interrupt;
 use newt_pipe::text::{count, thousands};
 
 /// Subcommands of `newt-pipe models`.
@@ -92,12 +93,16 @@ pub(super) struct CheckArgs {
     hub: HubArgs,
 }
 
-pub(super) fn exec(command: &Command, console: &Console) -> Result<Outcome, Error> {
+pub(super) fn exec(
+    command: &Command,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<Outcome, Error> {
     match command {
         Command::Ls(args) if args.architectures => list_architectures(args.json, console),
-        Command::Ls(args) => list_published(args, console),
-        Command::Fetch(args) => fetch(args, console),
-        Command::Check(args) => check(args, console),
+        Command::Ls(args) => list_published(args, console, interrupt),
+        Command::Fetch(args) => fetch(args, console, interrupt),
+        Command::Check(args) => check(args, console, interrupt),
     }
 }
 
@@ -129,8 +134,12 @@ fn list_architectures(as_json: bool, console: &Console) -> Result<Outcome, Error
     Ok(Outcome::Done)
 }
 
-fn list_published(args: &LsArgs, console: &Console) -> Result<Outcome, Error> {
-    let hub = Hub::new(args.hub.offline_settings()?);
+fn list_published(
+    args: &LsArgs,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<Outcome, Error> {
+    let hub = Hub::new(args.hub.offline_settings()?, interrupt.clone());
     let places = Places {
         base_dir: Path::new(""),
         hub: &hub,
@@ -187,8 +196,8 @@ fn list_published(args: &LsArgs, console: &Console) -> Result<Outcome, Error> {
     Ok(Outcome::Done)
 }
 
-fn fetch(args: &FetchArgs, console: &Console) -> Result<Outcome, Error> {
-    let hub = Hub::new(args.hub.settings()?);
+fn fetch(args: &FetchArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+    let hub = Hub::new(args.hub.settings()?, interrupt.clone());
     // Fetching runs nothing.
     let may_bring_code = true;
     let spec = resolve(&args.model, &hub, console, may_bring_code, true)?;
@@ -229,14 +238,14 @@ fn put_source(document: &mut Value, spec: &BackboneSpec) {
 /// Images that a check sends through the network.
 const N_IMAGES: usize = 2;
 
-fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
-    let hub = Hub::new(args.hub.settings()?);
+fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+    let hub = Hub::new(args.hub.settings()?, interrupt.clone());
     let spec = resolve(&args.model, &hub, console, args.allow_code, false)?;
     let device = args.device.resolve()?;
     let precision = args.precision.resolve(device);
     let mut is_verified = !spec.weights_paths().is_empty();
     for path in spec.weights_paths() {
-        is_verified &= hub::verify(path).map_err(backbone::Error::from)?;
+        is_verified &= hub::verify(path, interrupt, console).map_err(backbone::Error::from)?;
     }
     let started = Instant::now();
     let loaded = spec.load(device, precision)?;

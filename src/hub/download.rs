@@ -18,12 +18,9 @@ use super::repo::is_sha256;
 use super::retry::{Failure, Patience};
 use super::store::{make_parent, remove};
 use super::verify::sha256;
-use super::{Error, Repo};
+use super::{CHUNK_BYTES, Error, Repo};
 use crate::files::sync_parent;
 use crate::progress::Progress;
-
-/// Read, written and reported at a time.
-const CHUNK_BYTES: usize = 1 << 18;
 
 /// One file to be fetched.
 pub(super) struct Download<'a> {
@@ -51,14 +48,16 @@ impl Download<'_> {
     /// Fetches the file to `target`.
     ///
     /// # Errors
-    /// Those of the hub and of the file system; what has arrived stays for the next time. [`Error::Size`] and
-    /// [`Error::Digest`]; then it is removed.
+    /// [`Error::Stopped`], those of the hub and of the file system; what has arrived stays for the next time.
+    /// [`Error::Size`] and [`Error::Digest`]; then it is removed.
     pub(super) fn run(&self, target: &Path) -> Result<(), Error> {
         let mut partial = self.open(target)?;
         let what = format!("downloading {}", self.what());
-        self.progress
-            .start_bytes(&what, self.info.size.unwrap_or(0));
-        self.progress.tick(partial.n_bytes);
+        let total = self.info.size.unwrap_or(0);
+        match partial.n_bytes {
+            0 => self.progress.start_bytes(&what, total),
+            done => self.progress.resume_bytes(&what, done, total),
+        }
         let received = self.receive(&mut partial);
         self.progress.finish();
         let result = received.and_then(|()| self.check(&mut partial));
@@ -111,7 +110,7 @@ impl Download<'_> {
         let address = self
             .client
             .file_address(self.repo, self.commit, self.file)?;
-        let mut patience = Patience::new(&self.client.pace, self.progress);
+        let mut patience = Patience::new(&self.client.pace, &self.client.interrupt, self.progress);
         while partial.size.is_none_or(|size| partial.n_bytes < size) {
             let before = partial.furthest;
             match self.receive_once(&address, partial) {
@@ -196,7 +195,8 @@ impl Download<'_> {
         if !is_sha256(&self.info.etag) {
             return Ok(());
         }
-        let found = partial.digest()?;
+        let interrupt = &self.client.interrupt;
+        let found = sha256(&mut partial.file, &self.what(), interrupt, self.progress)?;
         if found == self.info.etag {
             return Ok(());
         }
@@ -209,12 +209,6 @@ impl Download<'_> {
 }
 
 impl Partial {
-    /// SHA-256 of what is on the disk, in hex.
-    fn digest(&mut self) -> io::Result<String> {
-        self.file.rewind()?;
-        sha256(&mut self.file)
-    }
-
     /// Gives the file its name, on the disk too.
     fn publish(self, target: &Path) -> io::Result<()> {
         self.file.sync_all()?;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Repo;
+use crate::interrupt::Stopped;
 use crate::text::thousands;
 
 /// How many files of a repository a hint names before it counts the rest.
@@ -35,7 +36,7 @@ pub enum Error {
     /// The address of the hub is none.
     #[error("hub `{endpoint}`: {what}, expected one like `https://huggingface.co`")]
     Endpoint {
-        /// The address.
+        /// The address, without what may be a password.
         endpoint: String,
         /// What is wrong with it.
         what: &'static str,
@@ -64,7 +65,7 @@ pub enum Error {
     },
 
     /// The hub does not give this to us.
-    #[error("{repo}: the hub answered {status}, {}", if *with_token { "the token gives no access" } else { "and no token is set" })]
+    #[error("{repo}: the hub answered {status}, {}", if *with_token { "the token was refused or lacks access" } else { "and no token is set" })]
     Denied {
         /// The repository.
         repo: Repo,
@@ -160,6 +161,10 @@ pub enum Error {
         expected: String,
     },
 
+    /// A stop was asked for; what has arrived by then is kept.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+
     /// The file system failed; the message names the file.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -173,9 +178,7 @@ impl Error {
                 page, with_token, ..
             } => {
                 return Some(if *with_token {
-                    format!(
-                        "accept the licence at `{page}` with the account of `HF_TOKEN`, and let the token read the model"
-                    )
+                    format!("check at `{page}` that the account of `HF_TOKEN` has access")
                 } else {
                     format!(
                         "if the name is right, accept the licence at `{page}` and set `HF_TOKEN`"
@@ -200,8 +203,11 @@ impl Error {
             Self::Unreachable { .. } => {
                 "check the network and `HTTPS_PROXY`; without network, use `--offline` with a cache that holds the model, or `local-dir:PATH`"
             }
-            Self::Offline { .. } => {
-                "run `newt-pipe models fetch` on a machine with network and the same `HF_HOME`"
+            Self::Offline { cache_dir, .. } => {
+                return Some(format!(
+                    "run `newt-pipe models fetch` on a machine with network, into the hub's cache `{}`",
+                    cache_dir.display()
+                ));
             }
             Self::Status { status: 429, .. } => {
                 "wait some minutes; with `HF_TOKEN` set the hub allows more requests"
@@ -220,17 +226,37 @@ impl Error {
             Self::NoFile { held, .. } if !held.is_empty() => {
                 return Some(format!("the repository holds {}", listed(held)));
             }
-            Self::FileName { .. } | Self::NoFile { .. } => return None,
+            Self::FileName { repo, .. } => {
+                return Some(format!(
+                    "take a revision without this file, as in `{}@REVISION`",
+                    repo.name
+                ));
+            }
+            Self::NoFile { .. } | Self::Stopped(_) => return None,
         };
         Some(hint.to_owned())
     }
 
-    /// 2 for a malformed name, 1 for the rest.
+    /// 2 where something was asked for that cannot be, 1 where the hub or the machine failed.
     pub fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Name { .. }) {
-            2
-        } else {
-            1
+        match self {
+            Self::Stopped(stopped) => stopped.exit_code(),
+            Self::Name { .. }
+            | Self::FileName { .. }
+            | Self::Endpoint { .. }
+            | Self::Token
+            | Self::NoRepo { .. }
+            | Self::NoRevision { .. }
+            | Self::NoFile { .. } => 2,
+            Self::Unreachable { .. }
+            | Self::Offline { .. }
+            | Self::Denied { .. }
+            | Self::Status { .. }
+            | Self::Answer { .. }
+            | Self::Size { .. }
+            | Self::Digest { .. }
+            | Self::Altered { .. }
+            | Self::Io(_) => 1,
         }
     }
 }
@@ -251,12 +277,12 @@ fn listed(names: &[String]) -> String {
 
 fn hint_of_io(kind: io::ErrorKind) -> Option<&'static str> {
     match kind {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some("free some space, or set `HF_HOME` to a folder on another disk")
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            Some("set `HF_HOME` to a folder that you can write to")
-        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
+            "free some space, or move the hub's cache to another disk with `HF_HUB_CACHE` or `HF_HOME`",
+        ),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Some(
+            "move the hub's cache to a folder that you can write to with `HF_HUB_CACHE` or `HF_HOME`",
+        ),
         _ => None,
     }
 }
@@ -270,6 +296,13 @@ mod tests {
         let hint = |kind: io::ErrorKind| Error::Io(kind.into()).hint().unwrap_or_default();
         assert!(hint(io::ErrorKind::StorageFull).starts_with("free some space"));
         assert!(hint(io::ErrorKind::PermissionDenied).contains("that you can write to"));
+        for kind in [
+            io::ErrorKind::StorageFull,
+            io::ErrorKind::ReadOnlyFilesystem,
+        ] {
+            assert!(hint(kind).contains("the hub's cache"));
+            assert!(hint(kind).contains("`HF_HUB_CACHE` or `HF_HOME`"));
+        }
         assert_eq!(hint(io::ErrorKind::NotFound), "");
     }
 

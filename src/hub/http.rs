@@ -1,19 +1,24 @@
 //! Requests: who gets the token, which redirects are followed, which failures may pass.
 
 use std::io::{self, Read};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use ureq::http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, RANGE, RETRY_AFTER,
 };
-use ureq::http::{Method, Request, Response, StatusCode, Uri, uri};
+use ureq::http::{Method, Request, Response, StatusCode, Uri};
 use ureq::{Agent, Body, Proxy};
 
-use super::Error;
+use super::address::{join, origin, shown, shown_endpoint};
 use super::retry::{Failure, Pace};
+use super::watch::Watch;
+use super::{CHUNK_BYTES, Error};
+use crate::interrupt::Interrupt;
 use crate::text::thousands;
 
 const USER_AGENT: &str = concat!("newt-pipe/", env!("CARGO_PKG_VERSION"));
+/// For the look-up of a name, and for the connection: a stop is not heard meanwhile.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_REDIRECTS: usize = 10;
 
@@ -23,6 +28,9 @@ pub(super) struct Client {
     endpoint: String,
     token: Option<String>,
     pub(super) pace: Pace,
+    pub(super) interrupt: Interrupt,
+    /// Begins with the first request.
+    watch: OnceLock<Watch>,
 }
 
 impl Client {
@@ -31,6 +39,7 @@ impl Client {
         token: Option<String>,
         pace: Pace,
         proxy: Option<Proxy>,
+        interrupt: Interrupt,
     ) -> Self {
         let agent = Agent::config_builder()
             .proxy(proxy)
@@ -39,6 +48,7 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
+            .timeout_resolve(Some(CONNECT_TIMEOUT))
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_per_read(Some(pace.silence))
             .timeout_per_write(Some(pace.silence))
@@ -49,6 +59,8 @@ impl Client {
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             token: token.filter(|token| !token.is_empty()),
             pace,
+            interrupt,
+            watch: OnceLock::new(),
         }
     }
 
@@ -64,24 +76,20 @@ impl Client {
     /// The address below the hub's own.
     pub(super) fn address(&self, path: &str) -> Result<Uri, Error> {
         let wrong = |what| Error::Endpoint {
-            endpoint: self.endpoint.clone(),
+            endpoint: shown_endpoint(&self.endpoint),
             what,
         };
-        let address: Uri = self
-            .page(path)
-            .parse()
-            .map_err(|_| wrong("is no web address"))?;
-        match (address.scheme_str(), address.authority()) {
-            (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
-                // Nor may the password in it be shown.
-                Err(Error::Endpoint {
-                    endpoint: authority.host().to_owned(),
-                    what: "a user name stands before the host",
-                })
-            }
-            (Some("http" | "https"), Some(_)) => Ok(address),
-            _ => Err(wrong("is no web address")),
+        // Also behind a slash: that may be one in a password.
+        if self.endpoint.contains('@') {
+            return Err(wrong("a user name stands before the host"));
         }
+        let address: Option<Uri> = self.page(path).parse().ok();
+        address
+            .filter(|address| {
+                matches!(address.scheme_str(), Some("http" | "https"))
+                    && address.authority().is_some()
+            })
+            .ok_or_else(|| wrong("is no web address"))
     }
 
     /// Asks for the headers of `address`; only redirects within the hub are followed.
@@ -95,19 +103,23 @@ impl Client {
     }
 
     fn send(&self, method: &Method, address: &Uri, from: Option<u64>) -> Result<Answer, Failure> {
+        self.watch
+            .get_or_init(|| Watch::over(&self.agent, &self.interrupt));
         let hub = origin(address);
         let mut address = address.clone();
         for _ in 0..=MAX_REDIRECTS {
+            self.interrupt.check()?;
             let is_hub = origin(&address) == hub;
             let request = self.request(method, &address, is_hub, from)?;
             let response = self
                 .agent
                 .run(request)
-                .map_err(|error| broken(&address, error))?;
+                .map_err(|error| broken(&address, &self.interrupt, error))?;
             let answer = Answer {
                 address,
                 is_hub,
                 response,
+                interrupt: self.interrupt.clone(),
             };
             match answer.redirect()? {
                 Some(target) if *method == Method::GET || origin(&target) == hub => {
@@ -151,6 +163,7 @@ pub(super) struct Answer {
     /// Whether it comes from the hub's own host.
     pub(super) is_hub: bool,
     response: Response<Body>,
+    interrupt: Interrupt,
 }
 
 impl Answer {
@@ -158,7 +171,7 @@ impl Answer {
         self.response.status().as_u16()
     }
 
-    /// Where it comes from, for messages: without the signature that such an address may hold.
+    /// Where it comes from, for messages.
     pub(super) fn url(&self) -> String {
         shown(&self.address)
     }
@@ -174,29 +187,37 @@ impl Answer {
 
     /// Reads on; returns how many bytes there were, 0 at the end.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        self.interrupt.check()?;
         let mut reader = self.response.body_mut().as_reader();
-        reader
+        let n_read = reader
             .read(buffer)
-            .map_err(|error| broken(&self.address, error.into()))
+            .map_err(|error| broken(&self.address, &self.interrupt, error.into()))?;
+        if n_read == 0 {
+            // The end of a connection that was shut down looks like that of an answer.
+            self.interrupt.check()?;
+        }
+        Ok(n_read)
     }
 
     /// All of the answer, which must not be longer than `max` bytes.
     pub(super) fn read_all(&mut self, max: u64) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
-        let mut reader = self.response.body_mut().as_reader().take(max + 1);
-        reader
-            .read_to_end(&mut bytes)
-            .map_err(|error| broken(&self.address, error.into()))?;
-        if bytes.len() as u64 > max {
-            return Err(Failure::Lasting(Error::Answer {
-                url: self.url(),
-                what: format!(
-                    "more than {} bytes, expected a list of files",
-                    thousands(max)
-                ),
-            }));
+        let mut buffer = vec![0; CHUNK_BYTES];
+        loop {
+            match self.read(&mut buffer)? {
+                0 => return Ok(bytes),
+                n_read => bytes.extend_from_slice(&buffer[..n_read]),
+            }
+            if bytes.len() as u64 > max {
+                return Err(Failure::Lasting(Error::Answer {
+                    url: self.url(),
+                    what: format!(
+                        "more than {} bytes, expected a list of files",
+                        thousands(max)
+                    ),
+                }));
+            }
         }
-        Ok(bytes)
     }
 
     /// An answer that ends early, though nothing failed.
@@ -206,7 +227,11 @@ impl Answer {
             thousands(n_bytes),
             thousands(size)
         );
-        broken(&self.address, io::Error::other(what).into())
+        broken(
+            &self.address,
+            &self.interrupt,
+            io::Error::other(what).into(),
+        )
     }
 
     /// An answer of another status than it should have.
@@ -267,51 +292,11 @@ impl Answer {
     }
 }
 
-/// Scheme, host and port: what has to be equal for two addresses to be of one server.
-fn origin(address: &Uri) -> (String, String, u16) {
-    let scheme = address
-        .scheme_str()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    let host = address.host().unwrap_or_default().to_ascii_lowercase();
-    let default = if scheme == "https" { 443 } else { 80 };
-    (scheme, host, address.port_u16().unwrap_or(default))
-}
-
-/// The address that `location` means in an answer of `base`; never one that gives up its encryption.
-fn join(base: &Uri, location: &str) -> Option<Uri> {
-    let scheme = base.scheme_str()?;
-    let authority = base.authority()?;
-    let target: Uri = if let Some(rest) = location.strip_prefix("//") {
-        format!("{scheme}://{rest}").parse()
-    } else if location.starts_with('/') {
-        format!("{scheme}://{authority}{location}").parse()
-    } else if location.starts_with("http://") || location.starts_with("https://") {
-        location.parse()
-    } else {
-        let folder = base
-            .path()
-            .rsplit_once('/')
-            .map_or("", |(folder, _)| folder);
-        format!("{scheme}://{authority}{folder}/{location}").parse()
-    }
-    .ok()?;
-    let is_safe = scheme == "http" || target.scheme_str() == Some("https");
-    (target.host().is_some() && is_safe).then_some(target)
-}
-
-fn shown(address: &Uri) -> String {
-    let (scheme, authority) = (address.scheme_str(), address.authority());
-    format!(
-        "{}://{}{}",
-        scheme.unwrap_or_default(),
-        authority.map_or("", uri::Authority::as_str),
-        address.path()
-    )
-}
-
 /// What it means that there is no answer, or no whole one.
-fn broken(address: &Uri, error: ureq::Error) -> Failure {
+fn broken(address: &Uri, interrupt: &Interrupt, error: ureq::Error) -> Failure {
+    if let Err(stopped) = interrupt.check() {
+        return stopped.into();
+    }
     let is_passing = match &error {
         // What TLS has against a certificate stays.
         ureq::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
@@ -335,43 +320,5 @@ fn broken(address: &Uri, error: ureq::Error) -> Failure {
         Failure::Passing { error, wait: None }
     } else {
         Failure::Lasting(error)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn redirects_lead_where_they_say() {
-        let joined = |location: &str| {
-            let base = "https://hub:8443/org/name/resolve/a/b?x=1".parse().unwrap();
-            join(&base, location).map(|target| target.to_string())
-        };
-        for (location, expected) in [
-            ("https://cdn/b?sig=1", "https://cdn/b?sig=1"),
-            ("//cdn/b", "https://cdn/b"),
-            ("/api/b", "https://hub:8443/api/b"),
-            ("c?x=2", "https://hub:8443/org/name/resolve/a/c?x=2"),
-        ] {
-            assert_eq!(joined(location).as_deref(), Some(expected));
-        }
-        for location in ["http://cdn/b", "https://", "https:///b", "//", "/a b"] {
-            assert_eq!(joined(location), None, "{location}");
-        }
-    }
-
-    #[test]
-    fn server_is_scheme_host_and_port() {
-        let of = |address: &str| origin(&address.parse().unwrap());
-        assert_eq!(of("https://hub/a"), of("https://HUB:443/b"));
-        for other in [
-            "http://hub",
-            "https://hub:8443",
-            "https://hub.x",
-            "https://x.hub",
-        ] {
-            assert_ne!(of("https://hub"), of(other));
-        }
     }
 }

@@ -31,6 +31,18 @@ impl Repo {
         })
     }
 
+    /// Makes sure that a file of the repository stays within its snapshot.
+    ///
+    /// # Errors
+    /// [`Error::FileName`].
+    pub(super) fn check_file(&self, file: &str) -> Result<(), Error> {
+        check_path(file).map_err(|what| Error::FileName {
+            repo: self.clone(),
+            file: file.to_owned(),
+            what,
+        })
+    }
+
     fn check_parts(&self) -> Result<(), String> {
         check_name(&self.name)?;
         check_revision(&self.revision)
@@ -128,7 +140,7 @@ fn check_revision(revision: &str) -> Result<(), String> {
 }
 
 /// Makes sure that a relative path with `/` between its parts stays below the folder that it starts from.
-pub(super) fn check_path(path: &str) -> Result<(), &'static str> {
+fn check_path(path: &str) -> Result<(), &'static str> {
     if path.contains('\\') {
         return Err("a backslash, expected `/` between parts");
     }

@@ -1,10 +1,14 @@
 //! What is tried again, when, and how often.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Error;
+use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
+
+/// How soon a stop is heard.
+pub(super) const SLICE: Duration = Duration::from_millis(100);
 
 /// How long a request may take, and how often it is made.
 #[derive(Debug, Clone)]
@@ -48,23 +52,48 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        Self::Lasting(Error::Stopped(stopped))
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Lasting(Error::Io(error))
     }
 }
 
+/// Waits, unless a stop is asked for.
+pub(super) fn pause(wait: Duration, interrupt: &Interrupt) -> Result<(), Stopped> {
+    let started = Instant::now();
+    loop {
+        interrupt.check()?;
+        let left = wait.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(left.min(SLICE));
+    }
+}
+
 /// Decides after each failure whether there is another try, and waits for it.
 pub(super) struct Patience<'a> {
     pace: &'a Pace,
+    interrupt: &'a Interrupt,
     progress: &'a dyn Progress,
     n_failures: u32,
 }
 
 impl<'a> Patience<'a> {
-    pub(super) fn new(pace: &'a Pace, progress: &'a dyn Progress) -> Self {
+    pub(super) fn new(
+        pace: &'a Pace,
+        interrupt: &'a Interrupt,
+        progress: &'a dyn Progress,
+    ) -> Self {
         Self {
             pace,
+            interrupt,
             progress,
             n_failures: 0,
         }
@@ -78,7 +107,7 @@ impl<'a> Patience<'a> {
     /// Returns when it is time for the next try.
     ///
     /// # Errors
-    /// That of the failure, where there is no next try.
+    /// That of the failure, where there is no next try; [`Error::Stopped`].
     pub(super) fn wait(&mut self, failure: Failure) -> Result<(), Error> {
         let (error, asked) = match failure {
             Failure::Lasting(error) => return Err(error),
@@ -94,8 +123,7 @@ impl<'a> Patience<'a> {
             .min(self.pace.longest_wait);
         self.progress
             .warn(&format!("{error}; next try in {} s", wait.as_secs()));
-        std::thread::sleep(wait);
-        Ok(())
+        Ok(pause(wait, self.interrupt)?)
     }
 
     /// Tries until there is a result or no next try.

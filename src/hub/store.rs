@@ -3,7 +3,7 @@
 //! ```text
 //! <cache>/
 //!   models--<org>--<name>/
-//!     refs/<revision>                  the commit that the revision stood for when a file of it was last fetched
+//!     refs/<revision>                  the commit that the revision stood for when its files were last fetched
 //!     blobs/<etag>                     content, once for all commits that hold it
 //!     blobs/<etag>.incomplete          content that is being fetched, or whose fetching was cut short
 //!     snapshots/<commit>/<file>        link to `../../blobs/<etag>`, or a plain file where there are no links
@@ -16,11 +16,17 @@
 use std::fs::TryLockError;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::Repo;
 use super::repo::is_commit;
+use super::retry::{SLICE, pause};
 use crate::files::TempFile;
+use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
+
+/// A process that has waited so long for another says so.
+const LONG_WAIT: Duration = Duration::from_secs(2);
 
 /// What the cache holds of one repository, whose name has been checked.
 pub(super) struct Store {
@@ -87,33 +93,45 @@ impl Store {
     /// Waits until no other process fetches this content, and keeps others waiting until the file is dropped.
     ///
     /// A lock saves work and is not relied on: some file systems have none, and some grant it to everyone.
+    ///
+    /// # Errors
+    /// [`Stopped`].
     pub(super) fn lock(
         &self,
         etag: &str,
         what: &str,
+        interrupt: &Interrupt,
         progress: &dyn Progress,
-    ) -> Option<fs_err::File> {
-        let path = self.locks.join(format!("{etag}.lock"));
-        let locked = || -> io::Result<fs_err::File> {
-            make_parent(&path)?;
-            let file = fs_err::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    progress.warn(&format!(
-                        "{what}: waiting for another process that fetches it"
-                    ));
-                    file.lock()?;
-                }
-                Err(TryLockError::Error(error)) => return Err(error),
-            }
-            Ok(file)
+    ) -> Result<Option<fs_err::File>, Stopped> {
+        let Ok(file) = self.lock_file(etag) else {
+            return Ok(None);
         };
-        locked().ok()
+        let started = Instant::now();
+        let mut is_told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(file)),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(_)) => return Ok(None),
+            }
+            if !is_told && started.elapsed() >= LONG_WAIT {
+                progress.warn(&format!(
+                    "{what}: waiting for another process that fetches it"
+                ));
+                is_told = true;
+            }
+            pause(SLICE, interrupt)?;
+        }
+    }
+
+    fn lock_file(&self, etag: &str) -> io::Result<fs_err::File> {
+        let path = self.locks.join(format!("{etag}.lock"));
+        make_parent(&path)?;
+        fs_err::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
     }
 
     /// Makes the content appear as `file` of the snapshot.

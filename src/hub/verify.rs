@@ -1,27 +1,49 @@
 //! Whether a file in the cache still has the bytes that the hub gave.
 
-use std::io::{self, Read};
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::Error;
 use super::repo::is_sha256;
+use super::{CHUNK_BYTES, Error};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
 
-/// Read at a time.
-const CHUNK_BYTES: usize = 1 << 18;
+/// The SHA-256 of a file from its beginning on, 64 hexadecimal digits; `what` names it to the user.
+///
+/// # Errors
+/// [`Error::Stopped`], and those of reading.
+pub(super) fn sha256(
+    file: &mut fs_err::File,
+    what: &str,
+    interrupt: &Interrupt,
+    progress: &dyn Progress,
+) -> Result<String, Error> {
+    file.rewind()?;
+    let n_bytes = file.metadata()?.len();
+    progress.start_bytes(&format!("verifying {what}"), n_bytes);
+    let result = sha256_of_rest(file, interrupt, progress);
+    progress.finish();
+    result
+}
 
-/// The SHA-256 of all that a reader gives, 64 hexadecimal digits.
-pub(super) fn sha256(reader: &mut impl Read) -> io::Result<String> {
+fn sha256_of_rest(
+    file: &mut fs_err::File,
+    interrupt: &Interrupt,
+    progress: &dyn Progress,
+) -> Result<String, Error> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
-        match reader.read(&mut buffer)? {
-            0 => break,
-            n_read => hash.update(&buffer[..n_read]),
+        interrupt.check()?;
+        let n_read = file.read(&mut buffer)?;
+        if n_read == 0 {
+            return Ok(format!("{:x}", hash.finalize()));
         }
+        hash.update(&buffer[..n_read]);
+        progress.tick(n_read as u64);
     }
-    Ok(format!("{:x}", hash.finalize()))
 }
 
 /// Compares a file of the cache with the digest that it is kept under.
@@ -29,8 +51,8 @@ pub(super) fn sha256(reader: &mut impl Read) -> io::Result<String> {
 /// Gives whether there is such a digest: a small file, and one that lies elsewhere, has none.
 ///
 /// # Errors
-/// [`Error::Altered`] if the bytes are others, and those of reading.
-pub fn verify(path: &Path) -> Result<bool, Error> {
+/// [`Error::Altered`] if the bytes are others, [`Error::Stopped`], and those of reading.
+pub fn verify(path: &Path, interrupt: &Interrupt, progress: &dyn Progress) -> Result<bool, Error> {
     let blob = fs_err::canonicalize(path)?;
     let Some(expected) = blob.file_name().and_then(|name| name.to_str()) else {
         return Ok(false);
@@ -38,7 +60,9 @@ pub fn verify(path: &Path) -> Result<bool, Error> {
     if !is_sha256(expected) {
         return Ok(false);
     }
-    let found = sha256(&mut fs_err::File::open(&blob)?)?;
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let mut file = fs_err::File::open(&blob)?;
+    let found = sha256(&mut file, &name.to_string_lossy(), interrupt, progress)?;
     if found == expected {
         return Ok(true);
     }
@@ -52,7 +76,11 @@ pub fn verify(path: &Path) -> Result<bool, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::super::tests::Told;
     use super::*;
+    use crate::progress::Silent;
 
     #[test]
     fn file_is_held_against_the_digest_in_its_name() {
@@ -62,13 +90,23 @@ mod tests {
         fs_err::write(&blob, "abc").unwrap();
         let link = dir.path().join("model.safetensors");
         std::os::unix::fs::symlink(&blob, &link).unwrap();
-        assert!(verify(&link).unwrap());
+        let (interrupt, told) = (Interrupt::default(), Told::default());
+        assert!(verify(&link, &interrupt, &told).unwrap());
+        assert_eq!(
+            told.lines(),
+            ["start verifying model.safetensors: 3", "tick 3", "finish"]
+        );
         fs_err::write(&blob, "abd").unwrap();
-        let error = verify(&link).unwrap_err();
+        let error = verify(&link, &interrupt, &Silent).unwrap_err();
         assert!(matches!(&error, Error::Altered { expected, .. } if expected == digest));
         assert!(error.hint().unwrap().contains(digest));
         let other = dir.path().join("config.json");
         fs_err::write(&other, "{}").unwrap();
-        assert!(!verify(&other).unwrap());
+        assert!(!verify(&other, &interrupt, &Silent).unwrap());
+
+        interrupt.flag().store(2, Ordering::Relaxed);
+        let error = verify(&link, &interrupt, &told).unwrap_err();
+        assert!(matches!(error, Error::Stopped(_)));
+        assert_eq!(told.lines().last().unwrap(), "finish");
     }
 }

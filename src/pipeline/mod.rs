@@ -146,7 +146,7 @@ impl<'a> Runner<'a> {
         options: Options,
     ) -> Result<Self, Error> {
         let data = sources::data_root(&pipeline.data, cache, context)?;
-        let hub = Hub::new(options.hub.clone());
+        let hub = Hub::new(options.hub.clone(), context.interrupt.clone());
         let sources = Sources::new(pipeline, cache, data.clone(), hub, context);
         Ok(Self {
             pipeline,

@@ -56,7 +56,7 @@ fn n_shards(sandbox: &Sandbox) -> usize {
         .count()
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let status = Command::new("kill")
         .args(["-s", name, &child.id().to_string()])
         .status()

@@ -1,12 +1,17 @@
 //! Known checkpoints, the cache of the hub, and what a look at a checkpoint says.
 #![cfg(feature = "torch")]
 
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use insta::assert_snapshot;
 
 use crate::assert_run;
+use crate::interruption::signal;
 use crate::sandbox::{Finished, Sandbox, draw_data, put_checkpoint};
+use crate::server::{COMMIT, Server, Site};
 
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const REPO: &str = "models--timm--vit_tiny_patch16_224.augreg_in21k_ft_in1k";
 
 /// A sandbox with a checkpoint in `weights`.
@@ -96,6 +101,173 @@ fn a_checkpoint_in_the_hub_s_cache_is_found_by_its_plain_name() {
     assert_eq!(document["experiments"][0]["model"]["revision"], COMMIT);
 }
 
+/// A hub on loopback with a small checkpoint of timm's.
+fn site() -> Site {
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/fixtures/backbone/plain");
+    let read = |name: &'static str| (name, fs_err::read(fixture.join(name)).unwrap());
+    Site {
+        files: [read("config.json"), read("model.safetensors")].into(),
+        ..Site::new()
+    }
+}
+
+/// The program with that hub, and the sandbox's folder `hub` for its cache.
+fn command_online(sandbox: &Sandbox, server: &Server, arguments: &[&str]) -> Command {
+    let mut command = sandbox.command(arguments);
+    command.env("HF_HUB_CACHE", sandbox.path("hub"));
+    command.env("HF_ENDPOINT", &server.url);
+    command.env_remove("HF_HUB_OFFLINE");
+    command
+}
+
+#[test]
+fn a_checkpoint_is_fetched_once_and_needs_no_network_then() {
+    let (sandbox, server) = (Sandbox::new(), site().start());
+    let run = |arguments: &[&str]| sandbox.finish(command_online(&sandbox, &server, arguments));
+    let fetched = run(&["models", "fetch", "timm", "hf-hub:org/name"]);
+    assert_run!(fetched, @"
+    exit code: Some(0)
+    --- stdout
+    [DIR]/hub/models--org--name/snapshots/0123456789abcdef0123456789abcdef01234567/model.safetensors
+    --- stderr
+    org/name at 0123456789abcdef0123456789abcdef01234567
+    ");
+    let n_requests = server.lines().len();
+    assert!(n_requests > 0);
+
+    let checked = run(&["models", "check", "timm", "hf-hub:org/name", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&checked.stdout).unwrap();
+    assert_eq!(document["repo"], "org/name");
+    assert_eq!(document["revision"], COMMIT);
+    assert_eq!(document["verified"], true);
+
+    draw_data(&sandbox);
+    sandbox.write(
+        "mine.toml",
+        "[data]\nroot = \"data\"\n\n[model]\norg = \"timm\"\nckpt = \"hf-hub:org/name\"\n",
+    );
+    let finished = run(&["run", "mine.toml", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(document["experiments"][0]["model"]["repo"], "org/name");
+    assert_eq!(document["experiments"][0]["model"]["revision"], COMMIT);
+    assert_eq!(server.lines().len(), n_requests, "{:?}", server.lines());
+}
+
+#[test]
+fn what_the_hub_refuses_is_said_before_anything_is_evaluated() {
+    let sandbox = Sandbox::new();
+    let server = Site {
+        token: Some("secret"),
+        ..site()
+    }
+    .start();
+    draw_data(&sandbox);
+    sandbox.write(
+        "mine.toml",
+        "[data]\nroot = \"data\"\n\n[[models]]\norg = \"random\"\nckpt = \"vit_tiny_patch16_224\"\n\n\
+         [[models]]\norg = \"timm\"\nckpt = \"hf-hub:org/name\"\n",
+    );
+    let run = |token: Option<&str>| {
+        let mut command = command_online(&sandbox, &server, &["run", "mine.toml"]);
+        if let Some(token) = token {
+            command.env("HF_TOKEN", token);
+        }
+        let mut finished = sandbox.finish(command);
+        finished.stderr = finished.stderr.replace(&server.url, "[HUB]");
+        finished
+    };
+    assert_run!(run(None), @"
+    exit code: Some(1)
+    --- stdout
+    --- stderr
+    error: org/name: the hub answered 401, and no token is set
+    hint: if the name is right, accept the licence at `[HUB]/org/name` and set `HF_TOKEN`
+    ");
+    assert_run!(run(Some("other")), @"
+    exit code: Some(1)
+    --- stdout
+    --- stderr
+    error: org/name: the hub answered 401, the token was refused or lacks access
+    hint: check at `[HUB]/org/name` that the account of `HF_TOKEN` has access
+    ");
+    let finished = run(Some("secret"));
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn an_interrupted_download_ends_at_once_and_goes_on_later() {
+    let sandbox = Sandbox::new();
+    let slow = site();
+    // Half of the weights, then silence.
+    let server = Server::start(move |request| {
+        let mut reply = slow.answer(request);
+        if request.target.ends_with("model.safetensors") && reply.body.len() > 1000 {
+            reply.cut = Some(reply.body.len() / 2);
+            reply.silence = Duration::from_secs(60);
+        }
+        reply
+    });
+    let arguments = ["models", "fetch", "timm", "hf-hub:org/name"];
+    let mut command = command_online(&sandbox, &server, &arguments);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let is_half_there = || {
+        let blobs = sandbox.path(&format!("hub/{}/blobs", "models--org--name"));
+        let partial = |entry: std::fs::DirEntry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|end| end == "incomplete")
+                && entry.metadata().is_ok_and(|metadata| metadata.len() > 1000)
+        };
+        blobs
+            .read_dir()
+            .is_ok_and(|entries| entries.flatten().any(partial))
+    };
+    let started = Instant::now();
+    while !is_half_there() {
+        assert!(started.elapsed() < Duration::from_mins(1), "no bytes came");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let interrupted = Instant::now();
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert!(interrupted.elapsed() < Duration::from_secs(20));
+    assert_eq!(output.status.code(), Some(130));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("error: stopped by Ctrl-C"), "{stderr}");
+
+    let server = site().start();
+    let finished = sandbox.finish(command_online(&sandbox, &server, &arguments));
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn a_pickle_in_the_cache_says_nothing_of_what_the_hub_has() {
+    let sandbox = Sandbox::new();
+    put_checkpoint(&sandbox, &format!("hub/{REPO}/snapshots/{COMMIT}"));
+    sandbox.write(&format!("hub/{REPO}/refs/main"), COMMIT);
+    let snapshot = sandbox.path(&format!("hub/{REPO}/snapshots/{COMMIT}"));
+    fs_err::rename(
+        snapshot.join("model.safetensors"),
+        snapshot.join("pytorch_model.bin"),
+    )
+    .unwrap();
+    let arguments = [
+        "models",
+        "check",
+        "timm",
+        "vit_tiny_patch16_224.augreg_in21k_ft_in1k",
+    ];
+    assert_run!(run_offline(&sandbox, &arguments), @"
+    exit code: Some(1)
+    --- stdout
+    --- stderr
+    error: timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k model.safetensors: not in the cache `[DIR]/hub`, and the hub is not asked in offline mode
+    hint: run `newt-pipe models fetch` on a machine with network, into the hub's cache `[DIR]/hub`
+    ");
+}
+
 #[test]
 fn a_plan_fetches_nothing_and_says_so() {
     let sandbox = sandbox();
@@ -133,7 +305,7 @@ fn a_checkpoint_that_is_not_here_is_not_fetched_offline() {
     --- stderr
     warning: `ViT-B-16/openai` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` architecture has the other
     error: timm/vit_base_patch16_clip_224.openai: not in the cache `[DIR]/hub`, and the hub is not asked in offline mode
-    hint: run `newt-pipe models fetch` on a machine with network and the same `HF_HOME`
+    hint: run `newt-pipe models fetch` on a machine with network, into the hub's cache `[DIR]/hub`
     "
     );
 }

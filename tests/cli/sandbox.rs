@@ -62,12 +62,16 @@ impl Sandbox {
             stdout,
             stderr,
         } = command.output().expect("the program starts");
+        let dir = self.dir.path().display().to_string();
+        let text = |bytes| {
+            String::from_utf8(bytes)
+                .expect("text")
+                .replace(&dir, "[DIR]")
+        };
         Finished {
             code: status.code(),
-            stdout: String::from_utf8(stdout).expect("text"),
-            stderr: String::from_utf8(stderr)
-                .expect("text")
-                .replace(&self.dir.path().display().to_string(), "[DIR]"),
+            stdout: text(stdout),
+            stderr: text(stderr),
         }
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use newt_pipe::backbone::{BackboneSpec, Error, Places};
 use newt_pipe::hub::Hub;
+use newt_pipe::interrupt::Interrupt;
 use newt_pipe::progress::Silent;
 use safetensors::SafeTensors;
 
@@ -20,7 +21,7 @@ pub(crate) fn fixtures() -> PathBuf {
 
 /// Finds a backbone on this machine.
 pub(crate) fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<BackboneSpec, Error> {
-    let hub = Hub::new(newt_pipe::hub::Settings::default());
+    let hub = Hub::new(newt_pipe::hub::Settings::default(), Interrupt::default());
     let places = Places {
         base_dir,
         hub: &hub,

@@ -26,9 +26,9 @@ fn second_use_asks_for_nothing() {
         let hub = hub(&server, dir.path());
         let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
         assert_eq!(snapshot.commit(), COMMIT);
-        assert!(!snapshot.has("pytorch_model.bin"));
+        assert!(!snapshot.has("pytorch_model.bin", &Silent).unwrap());
         for file in files {
-            assert!(snapshot.has(file));
+            assert!(snapshot.has(file, &Silent).unwrap());
             snapshot.file(file, &Silent).unwrap();
         }
         n_asked.push(server.seen().len());
@@ -38,7 +38,7 @@ fn second_use_asks_for_nothing() {
     let hub = offline(dir.path());
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
     for file in files {
-        assert!(snapshot.has(file));
+        assert!(snapshot.has(file, &Silent).unwrap());
         snapshot.file(file, &Silent).unwrap();
     }
 }
@@ -68,7 +68,7 @@ fn files_are_where_the_python_library_looks_for_them() {
         fs_err::read_to_string(root.join("refs/main")).unwrap(),
         COMMIT
     );
-    assert!(!snapshot.has("vocab/merges.txt"));
+    assert!(!snapshot.has("vocab/merges.txt", &Silent).unwrap());
     let absent = format!(".no_exist/{COMMIT}/vocab/merges.txt");
     assert!(root.join(absent).is_file());
 }
@@ -81,14 +81,14 @@ fn cache_of_the_python_library_is_used_and_added_to() {
     let hub = hub(&server, dir.path());
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
     assert_eq!(snapshot.commit(), COMMIT);
-    assert!(snapshot.has("config.json"));
+    assert!(snapshot.has("config.json", &Silent).unwrap());
     let path = snapshot.file("config.json", &Silent).unwrap();
     assert_eq!(fs_err::read_to_string(path).unwrap(), "{}");
     assert!(server.seen().is_empty());
 
     // The list is that of the commit, not of what `main` is by now.
-    assert!(snapshot.has("model.safetensors"));
-    assert!(!snapshot.has("pytorch_model.bin"));
+    assert!(snapshot.has("model.safetensors", &Silent).unwrap());
+    assert!(!snapshot.has("pytorch_model.bin", &Silent).unwrap());
     snapshot.file("model.safetensors", &Silent).unwrap();
     let listed: Vec<_> = server
         .lines()
@@ -102,7 +102,7 @@ fn cache_of_the_python_library_is_used_and_added_to() {
 }
 
 #[test]
-fn latest_moves_on_with_the_first_file() {
+fn latest_moves_on_when_it_is_pinned() {
     let dir = tempfile::tempdir().unwrap();
     cache_of_python(dir.path());
     let newer = "89abcdef0123456789abcdef0123456789abcdef";
@@ -128,6 +128,8 @@ fn latest_moves_on_with_the_first_file() {
     assert_eq!(latest.commit(), newer);
     assert_eq!(held(), COMMIT);
     latest.file("config.json", &Silent).unwrap();
+    assert_eq!(held(), COMMIT);
+    latest.pin().unwrap();
     assert_eq!(held(), newer);
     // The commit itself can be named.
     let old: Repo = format!("org/name@{COMMIT}").parse().unwrap();
@@ -149,13 +151,22 @@ fn offline_what_the_cache_lacks_is_not_there() {
         );
         assert_eq!(
             error.hint().unwrap(),
-            "run `newt-pipe models fetch` on a machine with network and the same `HF_HOME`"
+            format!(
+                "run `newt-pipe models fetch` on a machine with network, into the hub's cache `{cache}`"
+            )
         );
     }
     cache_of_python(dir.path());
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
-    assert!(snapshot.has("config.json"));
-    assert!(!snapshot.has("model.safetensors"));
+    assert!(snapshot.has("config.json", &Silent).unwrap());
+    assert!(!snapshot.has("model.safetensors", &Silent).unwrap());
+    assert!(!snapshot.is_known_absent("model.safetensors"));
+    let absent = format!("models--org--name/.no_exist/{COMMIT}/model.bin");
+    let absent = dir.path().join(absent);
+    fs_err::create_dir_all(absent.parent().unwrap()).unwrap();
+    fs_err::write(absent, "").unwrap();
+    assert!(snapshot.is_known_absent("model.bin"));
+    assert!(!snapshot.is_known_absent("../model.bin"));
     let error = snapshot.file("model.safetensors", &Silent).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -166,14 +177,27 @@ fn offline_what_the_cache_lacks_is_not_there() {
 }
 
 #[test]
-fn where_the_hub_cannot_be_asked_the_file_says_so() {
+fn where_the_hub_cannot_be_asked_one_round_of_tries_is_made() {
     let dir = tempfile::tempdir().unwrap();
     cache_of_python(dir.path());
     let hub = hub_at("http://127.0.0.1:1", dir.path(), None);
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
-    assert!(snapshot.has("model.safetensors"));
-    let error = snapshot.file("model.safetensors", &Silent).unwrap_err();
+    let told = Told::default();
+    let error = snapshot.has("model.safetensors", &told).unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }));
+    assert_eq!(told.lines().len(), 2);
+    assert!(!snapshot.is_known_absent("model.safetensors"));
+}
+
+#[test]
+fn listing_tells_what_is_absent_without_being_asked_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Site::new().start();
+    let hub = hub(&server, dir.path());
+    let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
+    assert!(snapshot.is_known_absent("model.bin"));
+    assert!(!snapshot.is_known_absent("config.json"));
+    assert_eq!(server.seen().len(), 1);
 }
 
 #[test]
@@ -183,7 +207,7 @@ fn names_that_leave_the_snapshot_are_refused() {
     let hub = hub(&server, dir.path());
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
     for file in ["../x", "/etc/passwd", "a//b", "a\\b", "a\0b", ""] {
-        assert!(!snapshot.has(file));
+        assert!(!snapshot.has(file, &Silent).unwrap());
         let error = snapshot.file(file, &Silent).unwrap_err();
         assert!(matches!(error, Error::FileName { .. }), "{error}");
     }
@@ -217,11 +241,13 @@ fn listing_with_a_hostile_name_is_refused() {
         .snapshot(&repo(), &Silent)
         .err()
         .unwrap();
-    assert!(
-        error.to_string().ends_with(
-            "file \"../../../.bashrc\": leads out of its folder, expected a path within it"
-        ),
-        "{error}"
+    assert_eq!(
+        error.to_string(),
+        "org/name: file `../../../.bashrc`: leads out of its folder, expected a path within it"
+    );
+    assert_eq!(
+        error.hint().unwrap(),
+        "take a revision without this file, as in `org/name@REVISION`"
     );
 }
 

@@ -1,6 +1,7 @@
 //! The wrong bytes: never kept.
 
-use super::server::{at_first, chunked, sha256, with_cdn};
+use super::replies::{at_first, chunked, with_cdn};
+use super::server::sha256;
 use super::*;
 
 #[test]

@@ -1,4 +1,6 @@
-//! A hub on loopback: as much of HTTP/1.1 and of the hub as the client meets.
+//! A hub on loopback: as much of HTTP/1.1 and of the hub as a client meets.
+//!
+//! It knows nothing of the client, and is shared with the tests of the program.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -37,7 +39,7 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
     /// Only so many bytes of the body are sent, then the connection ends.
     pub(super) cut: Option<usize>,
-    /// How long it stays open before it ends.
+    /// How long such a connection stays open.
     pub(super) silence: Duration,
 }
 
@@ -56,11 +58,6 @@ impl Reply {
 
     pub(super) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
-        self
-    }
-
-    pub(super) fn cut(mut self, n_bytes: usize) -> Self {
-        self.cut = Some(n_bytes);
         self
     }
 
@@ -193,10 +190,6 @@ impl Site {
         Server::start(move |request| self.answer(request))
     }
 
-    pub(super) fn weights(&self) -> &[u8] {
-        &self.files["model.safetensors"]
-    }
-
     /// Answers as the hub does.
     pub(super) fn answer(&self, request: &Seen) -> Reply {
         let token = self.token.map(|token| format!("Bearer {token}"));
@@ -222,12 +215,6 @@ impl Site {
                 .with("ETag", format!("\"{}\"", etag(file, bytes)));
         }
         Reply::refusal(404, "RepoNotFound")
-    }
-
-    /// Answers as the host of large files does.
-    pub(super) fn answer_as_cdn(&self, request: &Seen) -> Reply {
-        assert_eq!(request.target, "/model.safetensors?signature=secret");
-        part(self.weights(), request)
     }
 
     fn resolve(&self, file: &str) -> Reply {
@@ -295,44 +282,4 @@ pub(super) fn etag(file: &str, bytes: &[u8]) -> String {
     } else {
         digest[..40].to_owned()
     }
-}
-
-/// The hub whose large files are on a second server, which answers by `answer`.
-pub(super) fn with_cdn(
-    site: &Site,
-    answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
-) -> (Server, Server) {
-    let cdn = Server::start(answer);
-    let site = Site {
-        cdn: Some(cdn.url.clone()),
-        ..site.clone()
-    };
-    (site.start(), cdn)
-}
-
-/// Answers the first `n` requests by `first`, the others by `then`.
-pub(super) fn at_first(
-    n: usize,
-    first: impl Fn(&Seen) -> Reply + Send + Sync,
-    then: impl Fn(&Seen) -> Reply + Send + Sync,
-) -> impl Fn(&Seen) -> Reply + Send + Sync {
-    let n_left = Mutex::new(n);
-    move |request| {
-        let mut n_left = n_left.lock().unwrap();
-        if *n_left == 0 {
-            return then(request);
-        }
-        *n_left -= 1;
-        first(request)
-    }
-}
-
-/// An answer that does not say how long it is.
-pub(super) fn chunked(bytes: &[u8]) -> Reply {
-    let mut body = format!("{:x}\r\n", bytes.len()).into_bytes();
-    body.extend_from_slice(bytes);
-    body.extend_from_slice(b"\r\n0\r\n\r\n");
-    Reply::new(200)
-        .with("Transfer-Encoding", "chunked")
-        .body(body)
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::server::{at_first, chunked, part, with_cdn};
+use super::replies::{at_first, chunked, with_cdn};
+use super::server::part;
 use super::*;
 
 fn ranges(server: &Server) -> Vec<Option<String>> {
@@ -92,6 +93,8 @@ fn broken_transfer_goes_on_where_it_broke() {
         lines[0],
         "start downloading org/name model.safetensors: 400000"
     );
+    let verified = "start verifying org/name model.safetensors: 400000".to_owned();
+    assert!(lines.contains(&verified));
     assert_eq!(lines.last().unwrap(), "finish");
     assert!(!partial_path(dir.path(), &site).exists());
 }
@@ -120,7 +123,7 @@ fn silent_server_is_given_up_and_asked_for_the_rest() {
         silence: Duration::from_millis(300),
         ..quick()
     };
-    hub.client = Client::new(&server.url, None, pace, None);
+    hub.client = Client::new(&server.url, None, pace, None, Interrupt::default());
     let told = Told::default();
     let path = fetch(&hub, &told).unwrap();
     assert_eq!(fs_err::read(path).unwrap(), site.weights());
@@ -148,7 +151,11 @@ fn partial_file_of_an_earlier_process_is_continued() {
         let path = fetch(&hub(&server, dir.path()), &told).unwrap();
         assert_eq!(fs_err::read(&path).unwrap(), site.weights());
         assert_eq!(ranges(&cdn), expected);
-        assert_eq!(told.ticks(), 400_000);
+        assert_eq!(
+            told.lines()[0],
+            format!("resume downloading org/name model.safetensors: {n_bytes} of 400000")
+        );
+        assert_eq!(told.ticks(), 400_000 - n_bytes as u64);
         fs_err::remove_file(path).unwrap();
         fs_err::remove_file(partial.with_extension("")).unwrap();
     }
