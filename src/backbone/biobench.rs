@@ -137,7 +137,10 @@ impl Family {
                 }
             }
             Self::DinoV3 => {}
-            Self::Aimv2 => network.pool = super::vit::Pool::Max,
+            Self::Aimv2 => {
+                network.pool = super::vit::Pool::Max;
+                network.projection = None;
+            }
         }
     }
 }

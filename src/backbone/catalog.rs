@@ -147,7 +147,8 @@ impl Model {
             Self::Vit(args) => args.contradiction(),
             Self::Eva(args) => args.contradiction(),
             Self::Hiera(config) => config.with_input(input).contradiction(),
-            Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) | Self::Swin(_) => None,
+            Self::Swin(config) => config.contradiction(),
+            Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) => None,
         }
     }
 

@@ -379,6 +379,9 @@ impl Error {
                 Some(nearest) => Some(format!("did you mean `{nearest}`?")),
                 None => Some(PRECOMPUTED.to_owned()),
             },
+            Self::UnknownKey { path, .. } if path.extension().is_some_and(|end| end == "toml") => {
+                Some("the README shows the file that describes a module".to_owned())
+            }
             Self::UnsupportedArgument { .. } | Self::UnknownKey { .. } => Some(PRECOMPUTED.to_owned()),
             Self::Damaged { .. } => Some("copy or download the file again".to_owned()),
             Self::MissingTensor { fits: Some(fits), .. }
@@ -394,7 +397,7 @@ impl Error {
                 Some("use weights and `config.json` of one and the same checkpoint".to_owned())
             }
             Self::Json { .. } | Self::ConfigValue { .. } => {
-                Some("take `config.json` as the checkpoint's publisher wrote it".to_owned())
+                Some("take the file as the checkpoint's publisher wrote it".to_owned())
             }
             Self::Dtype { .. } => Some("convert the tensor to one of these types".to_owned()),
             Self::NonFinite { .. } => Some("the weights are damaged: copy or download the file again".to_owned()),

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::Error;
+use crate::text::thousands;
 
 /// The fields of a JSON object, taken out one by one, so that none is overlooked.
 pub(super) struct Fields<'a> {
@@ -96,7 +97,7 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    fn unsupported(&self, key: &str, found: &Value, expected: &str) -> Error {
+    pub(super) fn unsupported(&self, key: &str, found: &Value, expected: &str) -> Error {
         Error::UnsupportedArgument {
             path: self.path.to_owned(),
             key: format!("{}{key}", self.prefix),
@@ -186,6 +187,30 @@ pub(super) fn as_sizes<const N: usize>(value: &Value) -> Option<[usize; N]> {
     sizes.try_into().ok()
 }
 
+/// Sides of images beyond this are mistakes, and buffers grow with their square.
+const MAX_SIDE: usize = 4096;
+
+/// More patches than this no network has seen; attention grows with their square.
+const MAX_PATCHES: usize = 1 << 16;
+
+/// A side of an image in pixels.
+pub(super) fn as_side(value: &Value) -> Option<usize> {
+    as_size(value).filter(|&side| side <= MAX_SIDE)
+}
+
+/// What a patch should be, if an image of `[h, w]` pixels has none or too many of that size.
+pub(super) fn patches_of([height, width]: [usize; 2], patch_size: usize) -> Option<String> {
+    let n_patches = (height / patch_size) * (width / patch_size);
+    match n_patches {
+        0 => Some(format!("no more than the image's {height} × {width}")),
+        1..=MAX_PATCHES => None,
+        _ => Some(format!(
+            "patches of which {height} × {width} pixels have no more than {}",
+            thousands(MAX_PATCHES as u64)
+        )),
+    }
+}
+
 /// One side of a square, given as a number or as two equal ones.
 pub(super) fn as_square(value: &Value) -> Option<usize> {
     as_sides(value)
@@ -196,9 +221,9 @@ pub(super) fn as_square(value: &Value) -> Option<usize> {
 /// `[height, width]`, or one number for both.
 pub(super) fn as_sides(value: &Value) -> Option<[usize; 2]> {
     match value.as_array().map(Vec::as_slice) {
-        Some([height, width]) => Some([as_size(height)?, as_size(width)?]),
+        Some([height, width]) => Some([as_side(height)?, as_side(width)?]),
         Some(_) => None,
-        None => as_size(value).map(|side| [side; 2]),
+        None => as_side(value).map(|side| [side; 2]),
     }
 }
 
@@ -206,10 +231,15 @@ pub(super) fn as_sides(value: &Value) -> Option<[usize; 2]> {
 pub(super) fn as_input_size(value: &Value) -> Option<[usize; 2]> {
     match value.as_array()?.as_slice() {
         [channels, height, width] if channels.as_u64() == Some(3) => {
-            Some([as_size(height)?, as_size(width)?])
+            Some([as_side(height)?, as_side(width)?])
         }
         _ => None,
     }
+}
+
+/// The share of a resized side that a crop keeps.
+pub(super) fn as_crop_pct(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|pct| (0.05..=4.0).contains(pct))
 }
 
 pub(super) fn as_ratio(value: &Value) -> Option<f64> {
@@ -220,6 +250,14 @@ pub(super) fn as_ratio(value: &Value) -> Option<f64> {
 
 pub(super) fn as_number(value: &Value) -> Option<f64> {
     value.as_f64()
+}
+
+/// Names for what [`as_std`] reads.
+pub(super) const STD: &str = "three numbers other than 0";
+
+/// What channels are divided by.
+pub(super) fn as_std(value: &Value) -> Option<[f32; 3]> {
+    as_channels(value).filter(|std| !std.contains(&0.0))
 }
 
 pub(super) fn as_channels(value: &Value) -> Option<[f32; 3]> {

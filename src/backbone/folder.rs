@@ -68,6 +68,11 @@ impl<'a> Folder<'a> {
         })
     }
 
+    /// Says something of the checkpoint that stops nothing.
+    pub(super) fn warn(&self, message: &str) {
+        self.progress.warn(&format!("{self}: {message}"));
+    }
+
     /// Which repository it is, and at which commit.
     pub(super) fn source(&self) -> Option<Source> {
         match &self.place {

@@ -16,7 +16,7 @@ use super::catalog::Data;
 use super::error::Error;
 #[cfg(feature = "torch")]
 use super::extractor::Network;
-use super::fields::{Fields, SIZE, STAGES, as_count, as_size, as_sizes};
+use super::fields::{Fields, SIZE, STAGES, as_count, as_size, as_sizes, patches_of};
 #[cfg(feature = "torch")]
 use super::layers::Loader;
 use crate::image::Interpolation::Bicubic;
@@ -117,6 +117,10 @@ impl HieraConfig {
     /// The size of images that cannot be cut into windows, as a key, its value, and what would do.
     pub(super) fn contradiction(&self) -> Option<(&'static str, String, String)> {
         let side = self.window_spec[0];
+        if let Some(expected) = patches_of(self.img_size, PATCH_STRIDE) {
+            let [height, width] = self.img_size;
+            return Some(("input_size", format!("[3, {height}, {width}]"), expected));
+        }
         let fits = self.map(0).iter().all(|n| n.is_multiple_of(side));
         let [height, width] = self.img_size;
         (!fits).then(|| {

@@ -211,8 +211,11 @@ impl LayerScale {
         })
     }
 
-    /// `x`: `[.., d]`.
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        x.f_mul(&self.gamma)
+    /// `x`: `[.., d]`, which stays as it is where there is no factor.
+    pub(super) fn apply(scale: Option<&Self>, x: Tensor) -> Result<Tensor, TchError> {
+        match scale {
+            Some(Self { gamma }) => x.f_mul(gamma),
+            None => Ok(x),
+        }
     }
 }

@@ -23,10 +23,21 @@ pub(super) struct Layout {
     pub(super) rules: &'static [Rule],
     /// Beginnings of names that no feature passes through, behind the prefix.
     pub(super) passed_over: &'static [&'static str],
-    /// Whether names without the prefix belong to another network, such as a text tower.
-    pub(super) is_part: bool,
+    /// Which names without the prefix belong to another network, such as a text tower.
+    pub(super) others: Others,
     /// A tensor that only files in another layout have, and that layout.
     pub(super) other: Option<(&'static str, &'static Layout)>,
+}
+
+/// Which tensors of a file belong to another network.
+#[derive(Debug, PartialEq)]
+pub(super) enum Others {
+    /// None: the file holds one network.
+    None,
+    /// All without the prefix.
+    Rest,
+    /// All that do not begin so.
+    Outside(&'static str),
 }
 
 /// Where a tensor is: timm's name, and the file's. `*` stands for a block's number. Both may end with a dot or an

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::catalog::{self, OPENAI_CLIP};
 use super::error::Error;
 use super::fields::{
-    FLAG, Fields, INTERPOLATIONS, SIZE, as_channels, as_ratio, as_sides, as_size, as_square,
-    as_string, as_variant,
+    FLAG, Fields, INTERPOLATIONS, SIZE, STD, as_channels, as_ratio, as_sides, as_size, as_square,
+    as_std, as_string, as_variant, patches_of,
 };
 use super::layout::{self, Layout};
 use super::network::NetworkConfig;
@@ -128,6 +128,23 @@ const WITHOUT_EFFECT: &[&str] = &[
     "block_type",
 ];
 
+/// Settings of a tower that `open_clip` builds itself: on one of timm's they do nothing.
+const OWN_TOWER: &[&str] = &[
+    "layers",
+    "width",
+    "head_width",
+    "patch_size",
+    "mlp_ratio",
+    "ls_init_value",
+    "no_ln_pre",
+    "final_ln_after_pool",
+    "pool_type",
+    "pos_embed_type",
+    "attentional_pool",
+    "norm_kwargs",
+    "act_kwargs",
+];
+
 fn read(
     mut model: Fields<'_>,
     preprocess: Option<Fields<'_>>,
@@ -139,23 +156,21 @@ fn read(
     let Some(mut vision) = model.nested("vision_cfg", "vision_cfg.")? else {
         return Err(model.wrong("vision_cfg", "null".to_owned(), "an object".to_owned()));
     };
-    vision.drop_nulls();
     let mut size = [224; 2];
     vision.set(&mut size, "image_size", "a size in pixels", as_sides)?;
     let mut timm_name = None;
     vision.set(&mut timm_name, "timm_model_name", "a name", |value| {
-        as_string(value).map(Some)
+        Some(as_string(value))
     })?;
-    let (network, layout) = match timm_name {
-        Some(name) => (
-            timm_tower(&mut vision, name, output_dim, path)?,
-            &layout::OPEN_CLIP_TIMM,
-        ),
-        None => (
-            NetworkConfig::Vit(own_tower(&mut vision, size, output_dim, quick_gelu)?),
-            &layout::OPEN_CLIP,
-        ),
+    let (network, layout) = if let Some(name) = timm_name {
+        let tower = timm_tower(&mut vision, name, output_dim, path)?;
+        (tower, &layout::OPEN_CLIP_TIMM)
+    } else {
+        vision.drop_nulls();
+        let tower = own_tower(&mut vision, size, output_dim, quick_gelu)?;
+        (NetworkConfig::Vit(tower), &layout::OPEN_CLIP)
     };
+    vision.drop_nulls();
     vision.drop_all(WITHOUT_EFFECT);
     vision.finish()?;
     Ok(Config {
@@ -187,23 +202,18 @@ fn timm_tower(
             _ => None,
         }
     })?;
-    let mut has_classifier = true;
-    let projections = "`none` or ``";
-    vision.set_supported(
-        &mut has_classifier,
-        "timm_proj",
-        projections,
-        |value| match value.as_str()? {
-            "none" => Some(false),
-            "" => Some(true),
-            _ => None,
-        },
-    )?;
+    // `null` and an empty text leave the projection to timm; nothing at all is `linear`.
+    let proj = vision.take("timm_proj").unwrap_or_else(|| "linear".into());
+    let has_classifier = match proj.as_str() {
+        None if proj.is_null() => true,
+        Some("") => true,
+        Some("none") => false,
+        _ => return Err(vision.unsupported("timm_proj", &proj, "`none` or `null`")),
+    };
     vision.only("timm_proj_bias", "`false`", |value| {
         value.as_bool() == Some(false)
     })?;
-    // Of its own, the tower has no use for these.
-    vision.drop_all(&["layers", "width", "head_width", "patch_size", "mlp_ratio"]);
+    vision.drop_all(OWN_TOWER);
     let mut model = architecture.model;
     let Some(global_pool) = model.global_pool() else {
         return Err(Error::UnsupportedArgument {
@@ -342,9 +352,7 @@ fn own_tower(
         let expected = format!("a divisor of the width, {width}");
         return wrong("head_width", tower.head_width, expected);
     }
-    let [height, image_width] = img_size;
-    if height < patch_size || image_width < patch_size {
-        let expected = format!("no more than the image's {height} × {image_width}");
+    if let Some(expected) = patches_of(img_size, patch_size) {
         return wrong("patch_size", patch_size, expected);
     }
     Ok(VitConfig {
@@ -393,20 +401,18 @@ fn own_tower(
 
 /// The transform for evaluation; what `preprocess_cfg` has no value for is as OpenAI's CLIP has it.
 ///
-/// Source: `open_clip.transform.PreprocessCfg` and `merge_preprocess_dict`, which ignores unknown keys.
-fn preprocessing(cfg: Option<Fields<'_>>, mut size: [usize; 2]) -> Result<Preprocessing, Error> {
+/// Source: `open_clip.transform.PreprocessCfg` and `merge_preprocess_dict`, which ignores unknown keys; `size` is the
+/// tower's, whatever the file says.
+fn preprocessing(cfg: Option<Fields<'_>>, size: [usize; 2]) -> Result<Preprocessing, Error> {
     let (mut mean, mut std) = OPENAI_CLIP;
     let mut interpolation = Interpolation::Bicubic;
     let mut resize = OpenClipResize::Shortest;
     let mut fill = 0_u8;
     if let Some(mut cfg) = cfg {
         cfg.drop_nulls();
-        cfg.set(&mut size, "size", "a size in pixels", as_sides)?;
         cfg.only("mode", "`RGB`", |value| value == "RGB")?;
         cfg.set(&mut mean, "mean", "three numbers", as_channels)?;
-        cfg.set(&mut std, "std", "three numbers other than 0", |value| {
-            as_channels(value).filter(|std| !std.contains(&0.0))
-        })?;
+        cfg.set(&mut std, "std", STD, as_std)?;
         cfg.set(
             &mut interpolation,
             "interpolation",

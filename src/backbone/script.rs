@@ -21,7 +21,9 @@ mod network;
 use serde_json::{Value, json};
 
 use super::error::Error;
-use super::fields::{Fields, INTERPOLATIONS, SIZE, as_channels, as_sides, as_size, as_variant};
+use super::fields::{
+    Fields, INTERPOLATIONS, SIZE, STD, as_channels, as_sides, as_size, as_std, as_variant,
+};
 use super::network::NetworkConfig;
 use super::spec::{BackboneSpec, Places, Weights};
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
@@ -60,11 +62,8 @@ pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Er
     let mut fields = Fields::new(&path, "", value)?;
     let dim = fields.required("dim", SIZE, as_size)?;
     let size = fields.required("size", "a side or [height, width]", as_sides)?;
-    let (channels, other_than_0) = ("three numbers", "three numbers other than 0");
-    let mean = fields.required("mean", channels, as_channels)?;
-    let std = fields.required("std", other_than_0, |value| {
-        as_channels(value).filter(|std| !std.contains(&0.0))
-    })?;
+    let mean = fields.required("mean", "three numbers", as_channels)?;
+    let std = fields.required("std", STD, as_std)?;
     let mut resized = size;
     fields.set(
         &mut resized,

@@ -320,8 +320,14 @@ fn in_transformers_folder(
             family.preprocessing(config.network.img_size)
         }
         None => {
+            if config.model_type == "dinov3_vit" {
+                folder.warn(
+                    "the image processor of DINOv3 resizes without rounding, here pixels are whole: features differ by \
+                     up to one level of a pixel",
+                );
+            }
             let (value, path) = folder.json(transformers::PREPROCESSOR)?;
-            transformers::preprocessing(value, &config, &path)?
+            transformers::preprocessing(value, &path)?
         }
     };
     transformers::for_images_of(&mut config, preprocessing.size);
@@ -445,7 +451,7 @@ mod tests {
     fn unknown_names_are_refused_with_what_would_do() {
         let (message, hint) = refused("openclip", "ViT-B-16/openai", Path::new(""));
         assert!(message.starts_with("`model.org` is `openclip`, expected `timm`, `open-clip`, "));
-        assert!(hint.unwrap().contains("precomputed"));
+        assert_eq!(hint.unwrap(), "did you mean `open-clip`?");
         let (message, hint) = refused("open-clip", "ViT-B-16/opnai", Path::new(""));
         assert_eq!(
             message,

@@ -18,7 +18,7 @@ use super::catalog::Data;
 use super::error::Error;
 #[cfg(feature = "torch")]
 use super::extractor::Network;
-use super::fields::{FLAG, Fields, SIZE, as_ratio, as_sides, as_size, as_square};
+use super::fields::{FLAG, Fields, SIZE, as_ratio, as_sides, as_size, as_square, patches_of};
 #[cfg(feature = "torch")]
 use super::layers::Loader;
 use crate::image::Interpolation::Bicubic;
@@ -154,6 +154,12 @@ impl SwinConfig {
             }
         }
         Ok(())
+    }
+
+    /// A key whose value does not go with the others', the value, and what would.
+    pub(super) fn contradiction(&self) -> Option<(&'static str, String, String)> {
+        let expected = patches_of(self.img_size, self.patch_size)?;
+        Some(("patch_size", self.patch_size.to_string(), expected))
     }
 
     /// Whether no feature passes through a tensor of the checkpoint's file.

@@ -13,10 +13,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use self::processor::{CLIP_PROCESSOR, DINO_PROCESSOR, Defaults, SIGLIP_PROCESSOR, VIT_PROCESSOR};
 use super::error::Error;
 use super::fields::{
     FLAG, Fields, SIZE, as_count, as_number, as_ratio, as_sides, as_size, as_square, as_string,
+    patches_of,
 };
 use super::layout::{self, Layout};
 use super::vit::{
@@ -40,8 +40,6 @@ pub(super) struct Config {
     pub(super) model_type: String,
     pub(super) network: VitConfig,
     pub(super) layout: &'static Layout,
-    /// The preprocessing of the model's image processor, where a file leaves it out.
-    defaults: Defaults,
 }
 
 /// Reads a `config.json`; `path` is for messages.
@@ -51,7 +49,10 @@ pub(super) fn parse(value: Value, path: &Path) -> Result<Config, Error> {
     let architectures = top.take("architectures").unwrap_or_default();
     // A model of two towers nests the one that is taken here.
     let projection_dim = top.take("projection_dim");
-    let mut nested = top.nested("vision_config", "vision_config.")?;
+    let nested = top.nested("vision_config", "vision_config.")?;
+    // Files of old hold this besides, and transformers goes by it.
+    let nested_of_old = top.nested("vision_config_dict", "vision_config_dict.")?;
+    let mut nested = nested_of_old.or(nested);
     let is_nested = nested.is_some();
     let fields = nested.as_mut().unwrap_or(&mut top);
     fields.drop_nulls();
@@ -71,52 +72,31 @@ pub(super) fn parse(value: Value, path: &Path) -> Result<Config, Error> {
         }
         Ok::<_, Error>(has_one.then_some(Projection { dim, bias: false }))
     };
-    let (network, layout, defaults) = match (model_type.as_str(), is_nested) {
+    let (network, layout) = match (model_type.as_str(), is_nested) {
         ("clip", true) | ("clip_vision_model", false) => {
             let projection = projection(fields, 512)?;
-            (
-                clip(fields, projection)?,
-                &layout::TRANSFORMERS_CLIP,
-                CLIP_PROCESSOR,
-            )
+            (clip(fields, projection)?, &layout::TRANSFORMERS_CLIP)
         }
-        ("siglip", true) | ("siglip_vision_model", false) => (
-            siglip(fields)?,
-            &layout::TRANSFORMERS_CLIP,
-            SIGLIP_PROCESSOR,
-        ),
-        ("vit", false) => (vit(fields)?, &layout::TRANSFORMERS_VIT, VIT_PROCESSOR),
-        ("dinov2", false) => (
-            dinov2(fields, false)?,
-            &layout::TRANSFORMERS_VIT,
-            DINO_PROCESSOR,
-        ),
-        ("dinov2_with_registers", false) => (
-            dinov2(fields, true)?,
-            &layout::TRANSFORMERS_VIT,
-            DINO_PROCESSOR,
-        ),
-        ("dinov3_vit", false) => (dinov3(fields)?, &layout::TRANSFORMERS_DINOV3, VIT_PROCESSOR),
-        ("aimv2_vision_model", false) => (
-            aimv2(fields, None)?,
-            &layout::TRANSFORMERS_AIMV2,
-            CLIP_PROCESSOR,
-        ),
+        ("siglip", true) | ("siglip_vision_model", false) => {
+            (siglip(fields)?, &layout::TRANSFORMERS_CLIP)
+        }
+        ("vit", false) => (vit(fields)?, &layout::TRANSFORMERS_VIT),
+        ("dinov2", false) => (dinov2(fields, false)?, &layout::TRANSFORMERS_VIT),
+        ("dinov2_with_registers", false) => (dinov2(fields, true)?, &layout::TRANSFORMERS_VIT),
+        ("dinov3_vit", false) => (dinov3(fields)?, &layout::TRANSFORMERS_DINOV3),
+        ("aimv2_vision_model", false) => (aimv2(fields, None)?, &layout::TRANSFORMERS_AIMV2),
         ("aimv2", true) => {
             let projection = projection(fields, 512)?;
-            (
-                aimv2(fields, projection)?,
-                &layout::TRANSFORMERS_AIMV2,
-                CLIP_PROCESSOR,
-            )
+            (aimv2(fields, projection)?, &layout::TRANSFORMERS_AIMV2)
         }
-        ("aimv2", false) => (apple_aimv2(fields)?, &layout::APPLE_AIMV2, CLIP_PROCESSOR),
+        ("aimv2", false) => (apple_aimv2(fields)?, &layout::APPLE_AIMV2),
         _ => {
             return Err(Error::UnsupportedArgument {
                 path: path.to_owned(),
                 key: "model_type".to_owned(),
                 found: model_type,
-                expected: "`clip`, `siglip`, `vit`, `dinov2`, `dinov2_with_registers`, `dinov3_vit` or `aimv2`"
+                expected: "`clip` and `siglip` with a `vision_config`, `clip_vision_model`, `siglip_vision_model`, \
+                           `vit`, `dinov2`, `dinov2_with_registers`, `dinov3_vit`, `aimv2` or `aimv2_vision_model`"
                     .to_owned(),
             });
         }
@@ -126,7 +106,6 @@ pub(super) fn parse(value: Value, path: &Path) -> Result<Config, Error> {
         model_type,
         network,
         layout,
-        defaults,
     })
 }
 
@@ -141,15 +120,10 @@ fn check(network: &VitConfig, fields: &Fields<'_>) -> Result<(), Error> {
             format!("a divisor of the width, {width}"),
         ));
     }
-    let [height, image_width] = network.img_size;
-    if height < network.patch_size || image_width < network.patch_size {
-        return Err(fields.wrong(
-            "patch_size",
-            network.patch_size.to_string(),
-            format!("no more than the image's {height} × {image_width}"),
-        ));
+    match patches_of(network.img_size, network.patch_size) {
+        Some(expected) => Err(fields.wrong("patch_size", network.patch_size.to_string(), expected)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// What nearly all of these models have in common, with the defaults of a ViT-Base.
@@ -380,8 +354,8 @@ fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
     if !is_gated {
         ungated(fields, common.activation)?;
     } else if common.activation != Activation::SwiGlu {
-        let expected = "`silu` where `use_gated_mlp` is `true`".to_owned();
-        return Err(fields.wrong("hidden_act", "another".to_owned(), expected));
+        let expected = "`silu` as `hidden_act`, or `false`".to_owned();
+        return Err(fields.wrong("use_gated_mlp", "true".to_owned(), expected));
     }
     let mut bias = [true, false, true, true, true];
     let keys = [
@@ -395,9 +369,12 @@ fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
         fields.set(flag, key, FLAG, Value::as_bool)?;
     }
     let [query_bias, key_bias, value_bias, proj_bias, mlp_bias] = bias;
-    if key_bias || query_bias != value_bias {
-        let expected = "`false`, and `query_bias` equal to `value_bias`".to_owned();
-        return Err(fields.wrong("key_bias", key_bias.to_string(), expected));
+    if key_bias {
+        return Err(fields.wrong("key_bias", "true".to_owned(), "`false`".to_owned()));
+    }
+    if query_bias != value_bias {
+        let expected = format!("what `query_bias` is, `{query_bias}`");
+        return Err(fields.wrong("value_bias", value_bias.to_string(), expected));
     }
     let mut base = 100.0;
     fields.set(&mut base, "rope_theta", "a number", as_number)?;
@@ -424,6 +401,7 @@ fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
 
 /// What AIMv2 is in both its layouts: features are the maximum over tokens.
 fn aimv2_base(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
+    fields.only("hidden_act", "`silu`", |value| value == "silu")?;
     let common = Common {
         patch_size: 14,
         width: 1024,
@@ -436,10 +414,6 @@ fn aimv2_base(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
         ..BASE
     }
     .read(fields)?;
-    if common.activation != Activation::SwiGlu {
-        let expected = "`silu`".to_owned();
-        return Err(fields.wrong("hidden_act", "another".to_owned(), expected));
-    }
     let network = common.network();
     Ok(VitConfig {
         norm: Norm {

@@ -68,7 +68,7 @@ pub enum CropRounding {
     ///
     /// Source: `center_crop` of torchvision, `center_crop_or_pad` of timm and `open_clip`.
     HalfToEven,
-    /// Half of the rest, rounded down.
+    /// Half of the rest, rounded down; half of what is missing, rounded up.
     ///
     /// Source: `transformers.image_transforms.center_crop`.
     Down,
@@ -295,7 +295,10 @@ impl CenterCrop {
             return Self {
                 skip: 0,
                 take: from,
-                pad: (to - from) / 2,
+                pad: match rounding {
+                    CropRounding::HalfToEven => (to - from) / 2,
+                    CropRounding::Down => (to - from).div_ceil(2),
+                },
             };
         }
         Self {

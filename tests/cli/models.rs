@@ -204,7 +204,7 @@ fn an_interrupted_download_ends_at_once_and_goes_on_later() {
         let mut reply = slow.answer(request);
         if request.target.ends_with("model.safetensors") && reply.body.len() > 1000 {
             reply.cut = Some(reply.body.len() / 2);
-            reply.silence = Duration::from_secs(60);
+            reply.silence = Duration::from_mins(1);
         }
         reply
     });

@@ -155,9 +155,7 @@ impl Block {
     fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
         let y = channels_last(&self.conv_dw.forward(&channels_first(x)?)?)?;
         let mut y = self.mlp.forward(&self.norm.forward(&y)?)?;
-        if let Some(gamma) = &self.gamma {
-            y = gamma.forward(&y)?;
-        }
+        y = LayerScale::apply(self.gamma.as_ref(), y)?;
         x.f_add(&y) // [b, h, w, c]
     }
 }

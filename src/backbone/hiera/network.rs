@@ -154,16 +154,9 @@ impl Block {
             }
             None => self.attn.forward(&normed)?,
         };
-        let x = shortcut.f_add(&scaled(attended, self.ls1.as_ref())?)?;
+        let x = shortcut.f_add(&LayerScale::apply(self.ls1.as_ref(), attended)?)?;
         let transformed = self.mlp.forward(&self.norm2.forward(&x)?)?;
-        x.f_add(&scaled(transformed, self.ls2.as_ref())?) // [b, h, w, c]
-    }
-}
-
-fn scaled(x: Tensor, scale: Option<&LayerScale>) -> Result<Tensor, TchError> {
-    match scale {
-        Some(scale) => scale.forward(&x),
-        None => Ok(x),
+        x.f_add(&LayerScale::apply(self.ls2.as_ref(), transformed)?) // [b, h, w, c]
     }
 }
 

@@ -1,13 +1,13 @@
 //! Names in the files of `open_clip`: a whole CLIP, of which the visual tower is taken.
 
-use super::{Layout, Place, Rule, TIMM};
+use super::{Layout, Others, Place, Rule, TIMM};
 
 /// timm's names behind `visual.trunk.`, in checkpoints of `open_clip`.
 pub(crate) const OPEN_CLIP_TIMM: Layout = Layout {
     prefixes: &["visual.trunk."],
     rules: TIMM.rules,
     passed_over: &[],
-    is_part: true,
+    others: Others::Outside("visual."),
     other: None,
 };
 
@@ -54,6 +54,6 @@ pub(crate) const OPEN_CLIP: Layout = Layout {
         Rule("head.weight", Place::Transposed("proj")),
     ],
     passed_over: &[],
-    is_part: true,
+    others: Others::Outside("visual."),
     other: None,
 };

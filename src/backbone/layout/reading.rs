@@ -1,6 +1,6 @@
 //! Reads a published file as a [`Layout`] says.
 
-use super::{Layout, Part, Place, Rule};
+use super::{Layout, Others, Part, Place, Rule};
 use crate::backbone::error::Error;
 use crate::backbone::weights::{Checkpoint, Init, Source};
 
@@ -52,7 +52,11 @@ impl<'a> Published<'a> {
                         .iter()
                         .any(|beginning| name.starts_with(beginning))
             }
-            None => layout.is_part,
+            None => match layout.others {
+                Others::None => false,
+                Others::Rest => true,
+                Others::Outside(tower) => !name.starts_with(tower),
+            },
         })
     }
 }
@@ -192,7 +196,8 @@ impl Found {
             }
             Self::Parts(parts) => {
                 let of_part = with_rows(shape, |rows| rows / parts.len());
-                let mut values = Vec::with_capacity(shape.iter().product());
+                // Grows with what is there: the shape alone may be anything.
+                let mut values = Vec::new();
                 for part in parts {
                     match part {
                         Some(name) => values.append(&mut checkpoint.read(name, &of_part)?),

@@ -1,6 +1,6 @@
 //! Names in timm's files.
 
-use super::{Layout, Part, Place, Rule};
+use super::{Layout, Others, Part, Place, Rule};
 
 /// Tensors of timm's own files: `VisionTransformer`, `VisionTransformerDistilled` and `Eva` differ in few names.
 pub(crate) const TIMM: Layout = Layout {
@@ -31,7 +31,7 @@ pub(crate) const TIMM: Layout = Layout {
         ),
     ],
     passed_over: &["head.", "head_dist.", "fc_norm.", "attn_pool."],
-    is_part: false,
+    others: Others::None,
     other: Some((
         "layers.0.downsample.reduction.weight",
         &SWIN_BEFORE_TIMM_0_9,
@@ -49,6 +49,6 @@ const SWIN_BEFORE_TIMM_0_9: Layout = Layout {
         Rule("layers.3.downsample.", Place::At("layers.2.downsample.")),
     ],
     passed_over: &["head."],
-    is_part: false,
+    others: Others::None,
     other: None,
 };

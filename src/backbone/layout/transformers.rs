@@ -1,6 +1,6 @@
 //! Names in the files of transformers, and in those that Apple made for it.
 
-use super::{Layout, Part, Place, Rule};
+use super::{Layout, Others, Part, Place, Rule};
 
 /// `CLIPModel`, `CLIPVisionModel`, `SiglipModel` and `SiglipVisionModel` of transformers.
 pub(crate) const TRANSFORMERS_CLIP: Layout = Layout {
@@ -62,7 +62,7 @@ pub(crate) const TRANSFORMERS_CLIP: Layout = Layout {
         Rule("attn_pool.mlp.", Place::At("head.mlp.")),
     ],
     passed_over: &["embeddings.position_ids"],
-    is_part: true,
+    others: Others::Rest,
     other: None,
 };
 
@@ -128,7 +128,7 @@ pub(crate) const TRANSFORMERS_VIT: Layout = Layout {
         Rule("norm.", Place::At("layernorm.")),
     ],
     passed_over: &["embeddings.mask_token", "pooler.", "classifier."],
-    is_part: true,
+    others: Others::Rest,
     other: None,
 };
 
@@ -184,7 +184,7 @@ pub(crate) const TRANSFORMERS_DINOV3: Layout = Layout {
         Rule("norm.", Place::At("norm.")),
     ],
     passed_over: &["embeddings.mask_token"],
-    is_part: false,
+    others: Others::None,
     other: None,
 };
 
@@ -233,7 +233,7 @@ pub(crate) const TRANSFORMERS_AIMV2: Layout = Layout {
         Rule("head.", Place::At("/visual_projection.")),
     ],
     passed_over: &["head."],
-    is_part: true,
+    others: Others::Rest,
     other: None,
 };
 
@@ -257,6 +257,6 @@ pub(crate) const APPLE_AIMV2: Layout = Layout {
         Rule("norm.", Place::At("trunk.post_trunk_norm.")),
     ],
     passed_over: &[],
-    is_part: false,
+    others: Others::None,
     other: None,
 };

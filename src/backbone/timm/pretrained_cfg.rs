@@ -5,17 +5,16 @@
 use serde_json::Value;
 
 use super::vit::GlobalPool;
+use crate::backbone::catalog::IMAGENET;
 use crate::backbone::error::Error;
 use crate::backbone::fields::{
-    FLAG, Fields, INTERPOLATIONS, as_channels, as_input_size, as_ratio, as_variant,
+    FLAG, Fields, INTERPOLATIONS, STD, as_channels, as_crop_pct, as_input_size, as_std, as_variant,
 };
 use crate::image::{Interpolation, Preprocessing, TimmCrop};
 
 /// timm's `PretrainedCfg` where the file has no value.
 const DEFAULT_SIZE: [usize; 2] = [224, 224];
 const DEFAULT_CROP_PCT: f64 = 0.875;
-const DEFAULT_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-const DEFAULT_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// Fields of timm's `PretrainedCfg` that say where weights come from or describe classes and training.
 const NOTES: &[&str] = &[
@@ -68,8 +67,8 @@ impl PretrainedCfg {
             interpolation: Interpolation::Bicubic,
             crop_pct: DEFAULT_CROP_PCT,
             crop: TimmCrop::Center,
-            mean: DEFAULT_MEAN,
-            std: DEFAULT_STD,
+            mean: IMAGENET.0,
+            std: IMAGENET.1,
         };
         cfg.set(
             &mut data.size,
@@ -95,8 +94,8 @@ impl PretrainedCfg {
         cfg.set(
             &mut data.crop_pct,
             "crop_pct",
-            "a positive number",
-            as_ratio,
+            "a number from 0.05 to 4",
+            as_crop_pct,
         )?;
         cfg.set(
             &mut data.crop,
@@ -105,12 +104,7 @@ impl PretrainedCfg {
             as_variant,
         )?;
         cfg.set(&mut data.mean, "mean", "three numbers", as_channels)?;
-        cfg.set(
-            &mut data.std,
-            "std",
-            "three numbers other than 0",
-            |value| as_channels(value).filter(|std| !std.contains(&0.0)),
-        )?;
+        cfg.set(&mut data.std, "std", STD, as_std)?;
         cfg.drop_all(NOTES);
         cfg.finish()?;
         Ok(data)

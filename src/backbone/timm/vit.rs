@@ -8,7 +8,7 @@ use super::Output;
 use super::pretrained_cfg::{POOLS, as_pool};
 use crate::backbone::error::Error;
 use crate::backbone::fields::{
-    FLAG, Fields, SIZE, as_count, as_ratio, as_sides, as_size, as_square,
+    FLAG, Fields, SIZE, as_count, as_ratio, as_sides, as_size, as_square, patches_of,
 };
 use crate::backbone::vit::{
     Activation, FinalNorm, Mlp, Norm, Positions, PrefixPositions, Resample, VitConfig,
@@ -253,16 +253,12 @@ pub(super) fn contradiction(
     embed_dim: usize,
     num_heads: usize,
 ) -> Option<(&'static str, String, String)> {
-    let [height, width] = img_size;
     if !embed_dim.is_multiple_of(num_heads) {
         let expected = format!("a divisor of the width, {embed_dim}");
         return Some(("num_heads", num_heads.to_string(), expected));
     }
-    if height < patch_size || width < patch_size {
-        let expected = format!("no more than the image's {height} × {width}");
-        return Some(("patch_size", patch_size.to_string(), expected));
-    }
-    None
+    let expected = patches_of(img_size, patch_size)?;
+    Some(("patch_size", patch_size.to_string(), expected))
 }
 
 /// Names for what [`as_optional_flag`] reads.

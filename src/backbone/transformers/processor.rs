@@ -1,137 +1,220 @@
 //! `preprocessor_config.json`: how images become a checkpoint's input.
 //!
-//! Source: the image processors of transformers 5.24 that work with Pillow.
+//! Source: the image processors of transformers 5.24 that work with Pillow. Classes have defaults of their own; published
+//! files spell everything out, and one that does not is refused.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::Config;
-use crate::backbone::catalog::{IMAGENET, INCEPTION, Moments, OPENAI_CLIP};
 use crate::backbone::error::Error;
-use crate::backbone::fields::{FLAG, Fields, as_channels, as_sides, as_size};
+use crate::backbone::fields::{FLAG, Fields, STD, as_channels, as_side, as_sides, as_std};
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
 
-/// What an image processor does unless its file says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Defaults {
-    interpolation: Interpolation,
-    /// Whether the centre is cut out, of an image whose shorter side has this length.
-    shorter_side: Option<usize>,
-    moments: Moments,
-}
+/// Names of the class, and settings that change no pixel.
+const NOTES: &[&str] = &[
+    "image_processor_type",
+    "feature_extractor_type",
+    "processor_class",
+    "auto_map",
+    "do_convert_rgb",
+    "default_to_square",
+    "data_format",
+    "input_data_format",
+    "return_tensors",
+    "device",
+    "disable_grouping",
+    "_valid_processor_keys",
+];
 
-pub(super) const CLIP_PROCESSOR: Defaults = Defaults {
-    interpolation: Interpolation::Bicubic,
-    shorter_side: Some(224),
-    moments: OPENAI_CLIP,
-};
-pub(super) const DINO_PROCESSOR: Defaults = Defaults {
-    interpolation: Interpolation::Bicubic,
-    shorter_side: Some(256),
-    moments: IMAGENET,
-};
-pub(super) const SIGLIP_PROCESSOR: Defaults = Defaults {
-    interpolation: Interpolation::Bicubic,
-    shorter_side: None,
-    moments: INCEPTION,
-};
-pub(super) const VIT_PROCESSOR: Defaults = Defaults {
-    interpolation: Interpolation::Bilinear,
-    shorter_side: None,
-    moments: INCEPTION,
-};
+/// What `size` says.
+enum Size {
+    Shortest(usize),
+    Exactly([usize; 2]),
+    /// A number alone, which is the shorter side where the centre is cut out.
+    Number(usize),
+}
 
 /// Reads a `preprocessor_config.json`; `path` is for messages.
 pub(in crate::backbone) fn preprocessing(
     value: Value,
-    config: &Config,
     path: &Path,
 ) -> Result<Preprocessing, Error> {
     let mut cfg = Fields::new(path, "", value)?;
     cfg.drop_nulls();
-    let Defaults {
-        mut interpolation,
-        shorter_side,
-        moments: (mut mean, mut std),
-    } = config.defaults;
-    let mut out = config.network.img_size;
-    let mut crops = shorter_side.is_some();
     for key in ["do_resize", "do_rescale", "do_normalize"] {
         cfg.only(key, "`true`", |value| value.as_bool() == Some(true))?;
     }
+    cfg.only("do_pad", "`false`", |value| value.as_bool() == Some(false))?;
     cfg.only("rescale_factor", "1/255", |value| {
         value
             .as_f64()
             .is_some_and(|factor| (factor * 255.0 - 1.0).abs() < 1e-6)
     })?;
-    cfg.set(&mut crops, "do_center_crop", FLAG, Value::as_bool)?;
-    cfg.set_supported(
-        &mut interpolation,
-        "resample",
-        "a filter of Pillow",
-        |value| {
-            Some(match value.as_u64()? {
-                0 => Interpolation::Nearest,
-                1 => Interpolation::Lanczos,
-                2 => Interpolation::Bilinear,
-                3 => Interpolation::Bicubic,
-                4 => Interpolation::Box,
-                5 => Interpolation::Hamming,
-                _ => return None,
-            })
-        },
-    )?;
-    let mut resize = match shorter_side {
-        Some(side) => ResizeMode::Shortest { side },
-        None => ResizeMode::Squash { size: out },
-    };
+    let interpolation = cfg.required("resample", "a filter of Pillow, 0 to 5", as_filter)?;
+    let mean = cfg.required("image_mean", "three numbers", as_channels)?;
+    let std = cfg.required("image_std", STD, as_std)?;
     let sizes = "`shortest_edge`, or `height` and `width`";
-    cfg.set_supported(&mut resize, "size", sizes, |value| {
-        if let Some(side) = as_size(&value["shortest_edge"]).or_else(|| {
-            // A number alone is the shorter side where the centre is cut out.
-            as_size(value).filter(|_| crops)
-        }) {
-            return Some(ResizeMode::Shortest { side });
-        }
-        let size = as_size(value).map(|side| [side; 2]);
-        size.or_else(|| Some([as_size(&value["height"])?, as_size(&value["width"])?]))
-            .map(|size| ResizeMode::Squash { size })
-    })?;
-    if let (false, ResizeMode::Squash { size }) = (crops, resize) {
-        out = size;
-    }
+    let size = cfg.required("size", sizes, as_size)?;
     let crop_size = cfg.take("crop_size");
-    if let (true, Some(value)) = (crops, crop_size) {
-        let size = as_sides(&value)
-            .or_else(|| Some([as_size(&value["height"])?, as_size(&value["width"])?]));
-        out = size.ok_or_else(|| {
-            cfg.wrong(
-                "crop_size",
-                value.to_string(),
-                "a size in pixels".to_owned(),
-            )
-        })?;
-    }
-    cfg.set(&mut mean, "image_mean", "three numbers", as_channels)?;
-    cfg.set(
-        &mut std,
-        "image_std",
-        "three numbers other than 0",
-        |value| as_channels(value).filter(|std| !std.contains(&0.0)),
-    )?;
-    if !crops && matches!(resize, ResizeMode::Shortest { .. }) {
-        let expected =
-            "`true`: other images than square ones give a network images of several sizes"
-                .to_owned();
-        return Err(cfg.wrong("do_center_crop", "false".to_owned(), expected));
-    }
+    let mut crops = crop_size.is_some();
+    cfg.set(&mut crops, "do_center_crop", FLAG, Value::as_bool)?;
+    let resize = match size {
+        Size::Shortest(side) => ResizeMode::Shortest { side },
+        Size::Number(side) if crops => ResizeMode::Shortest { side },
+        Size::Number(side) => ResizeMode::Squash { size: [side; 2] },
+        Size::Exactly(size) => ResizeMode::Squash { size },
+    };
+    let size = match (crops, crop_size, resize) {
+        (true, crop_size, _) => {
+            let crop_size = crop_size.unwrap_or_default();
+            let size = as_sides(&crop_size).or_else(|| as_height_and_width(&crop_size));
+            let expected = "a size in pixels".to_owned();
+            size.ok_or_else(|| cfg.wrong("crop_size", crop_size.to_string(), expected))?
+        }
+        (false, _, ResizeMode::Squash { size }) => size,
+        (false, ..) => {
+            let expected = "`true`: else images of several ratios have several sizes".to_owned();
+            return Err(cfg.wrong("do_center_crop", "false".to_owned(), expected));
+        }
+    };
+    cfg.drop_all(NOTES);
+    cfg.finish()?;
     Ok(Preprocessing {
-        size: out,
+        size,
         resize,
         interpolation,
         crop: CropRounding::Down,
         mean,
         std,
     })
+}
+
+fn as_filter(value: &Value) -> Option<Interpolation> {
+    Some(match value.as_u64()? {
+        0 => Interpolation::Nearest,
+        1 => Interpolation::Lanczos,
+        2 => Interpolation::Bilinear,
+        3 => Interpolation::Bicubic,
+        4 => Interpolation::Box,
+        5 => Interpolation::Hamming,
+        _ => return None,
+    })
+}
+
+fn as_height_and_width(value: &Value) -> Option<[usize; 2]> {
+    Some([as_side(&value["height"])?, as_side(&value["width"])?])
+}
+
+/// Other keys, such as `longest_edge`, resize in other ways.
+fn as_size(value: &Value) -> Option<Size> {
+    let Some(object) = value.as_object() else {
+        return as_side(value).map(Size::Number);
+    };
+    match object.len() {
+        1 => as_side(object.get("shortest_edge")?).map(Size::Shortest),
+        2 => as_height_and_width(value).map(Size::Exactly),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn published() -> Value {
+        json!({
+            "crop_size": { "height": 224, "width": 224 },
+            "do_center_crop": true,
+            "do_convert_rgb": true,
+            "do_normalize": true,
+            "do_rescale": true,
+            "do_resize": true,
+            "image_mean": [0.5, 0.5, 0.5],
+            "image_processor_type": "BitImageProcessor",
+            "image_std": [0.25, 0.25, 0.25],
+            "resample": 3,
+            "rescale_factor": 1.0 / 255.0,
+            "size": { "shortest_edge": 256 },
+        })
+    }
+
+    fn with(changes: &Value) -> Result<Preprocessing, Error> {
+        let mut cfg = published();
+        for (key, value) in changes.as_object().unwrap() {
+            cfg[key] = value.clone();
+        }
+        preprocessing(cfg, Path::new("preprocessor_config.json"))
+    }
+
+    #[test]
+    fn files_of_every_age_are_understood() {
+        let resized = |changes| {
+            let preprocessing = with(&changes).unwrap();
+            (preprocessing.resize, preprocessing.size)
+        };
+        let shortest = |side| ResizeMode::Shortest { side };
+        let squash = |side| ResizeMode::Squash { size: [side; 2] };
+        assert_eq!(resized(json!({})), (shortest(256), [224, 224]));
+        // As in the files of OpenAI's CLIP and Google's ViT.
+        let old = json!({ "size": 224, "crop_size": 224 });
+        assert_eq!(resized(old), (shortest(224), [224, 224]));
+        let old = json!({ "size": 224, "crop_size": null, "do_center_crop": null });
+        assert_eq!(resized(old), (squash(224), [224, 224]));
+        let siglip = json!({
+            "size": { "height": 384, "width": 384 },
+            "crop_size": null,
+            "do_center_crop": null,
+        });
+        assert_eq!(resized(siglip), (squash(384), [384, 384]));
+    }
+
+    #[test]
+    fn what_changes_pixels_and_is_not_known_is_refused() {
+        let cases = [
+            (
+                json!({ "do_resize": false }),
+                "`do_resize` is `false`, only `true` is supported",
+            ),
+            (
+                json!({ "size": { "shortest_edge": 256, "longest_edge": 300 } }),
+                "`size` is `{\"shortest_edge\":256,\"longest_edge\":300}`, expected `shortest_edge`, or `height` and \
+                 `width`",
+            ),
+            (
+                json!({ "size": { "height": 65536, "width": 65536 } }),
+                "`size` is `{\"height\":65536,\"width\":65536}`, expected `shortest_edge`, or `height` and `width`",
+            ),
+            (
+                json!({ "resample": 9 }),
+                "`resample` is `9`, expected a filter of Pillow, 0 to 5",
+            ),
+            (
+                json!({ "image_mean": null }),
+                "`image_mean` is `null`, expected three numbers",
+            ),
+            (
+                json!({ "image_std": [0.5, 0.0, 0.5] }),
+                "`image_std` is `[0.5,0.0,0.5]`, expected three numbers other than 0",
+            ),
+            (
+                json!({ "do_center_crop": false }),
+                "`do_center_crop` is `false`, expected `true`: else images of several ratios have several sizes",
+            ),
+            (
+                json!({ "crop_size": null }),
+                "`crop_size` is `null`, expected a size in pixels",
+            ),
+            (
+                json!({ "crop_pct": 0.9 }),
+                "unknown key `crop_pct`, whose effect on features is not known either",
+            ),
+        ];
+        for (changes, expected) in cases {
+            let message = with(&changes).unwrap_err().to_string();
+            assert_eq!(message, format!("preprocessor_config.json: {expected}"));
+        }
+    }
 }

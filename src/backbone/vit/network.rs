@@ -45,16 +45,9 @@ impl Block {
     /// `x`: `[b, t, d]`.
     fn forward(&self, x: &Tensor, rotation: Option<&Rotation>) -> Result<Tensor, TchError> {
         let attended = self.attn.forward(&self.norm1.forward(x)?, rotation)?;
-        let x = x.f_add(&scaled(attended, self.ls1.as_ref())?)?;
+        let x = x.f_add(&LayerScale::apply(self.ls1.as_ref(), attended)?)?;
         let transformed = self.mlp.forward(&self.norm2.forward(&x)?)?;
-        x.f_add(&scaled(transformed, self.ls2.as_ref())?) // [b, t, d]
-    }
-}
-
-fn scaled(x: Tensor, scale: Option<&LayerScale>) -> Result<Tensor, TchError> {
-    match scale {
-        Some(scale) => scale.forward(&x),
-        None => Ok(x),
+        x.f_add(&LayerScale::apply(self.ls2.as_ref(), transformed)?) // [b, t, d]
     }
 }
 

@@ -20,10 +20,13 @@ impl MappedFiles {
     pub(in crate::backbone) fn open(paths: &[PathBuf]) -> Result<Self, Error> {
         let map = |path: &PathBuf| {
             let file = fs_err::File::open(path)?;
-            // SAFETY: the bytes are only read, and only as numbers, for which any bytes will do. A program that
-            // changes the file meanwhile changes these numbers: whoever loads a checkpoint hashes its files afterwards
-            // and compares. One that truncates the file ends this process, as it ends every program that maps files.
-            let bytes = unsafe { Mmap::map(file.file()) }?;
+            // SAFETY: the bytes are only read. The header is copied out of the map when it is parsed; what is read
+            // later is numbers, for which any bytes will do. A program that changes the file meanwhile changes these
+            // numbers: whoever loads a checkpoint hashes its files afterwards and compares. One that truncates the
+            // file ends this process, as it ends every program that maps files.
+            let bytes = unsafe { Mmap::map(file.file()) }.map_err(|error| {
+                std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?;
             Ok((path.clone(), bytes))
         };
         Ok(Self {
