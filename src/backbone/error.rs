@@ -356,7 +356,6 @@ impl Error {
                     .to_owned(),
             ),
             Self::ScriptPrecision { .. } => Some("set `features.precision = \"f32\"`".to_owned()),
-            Self::Toml { .. } => Some("the README shows the file that describes a module".to_owned()),
             Self::Pickle { path, repo: None } => Some(conversion(path)),
             Self::Pickle { path, repo: Some(repo) } => {
                 let name = path.file_name().unwrap_or_default();
@@ -396,8 +395,13 @@ impl Error {
             Self::MissingTensor { .. } | Self::MisshapenTensor { .. } | Self::SurplusTensors { .. } => {
                 Some("use weights and `config.json` of one and the same checkpoint".to_owned())
             }
-            Self::Json { .. } | Self::ConfigValue { .. } => {
-                Some("take the file as the checkpoint's publisher wrote it".to_owned())
+            Self::Json { path, .. } | Self::Toml { path, .. } | Self::ConfigValue { path, .. } => {
+                let hint = if path.extension().is_some_and(|extension| extension == "toml") {
+                    "the README shows the file that describes a module"
+                } else {
+                    "take the file as the checkpoint's publisher wrote it"
+                };
+                Some(hint.to_owned())
             }
             Self::Dtype { .. } => Some("convert the tensor to one of these types".to_owned()),
             Self::NonFinite { .. } => Some("the weights are damaged: copy or download the file again".to_owned()),

@@ -231,3 +231,83 @@ fn is_pickle(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| ["bin", "pth", "pt"].iter().any(|known| extension == *known))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+
+    /// What is said of a folder of these files.
+    fn weights(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<Vec<PathBuf>, Error>) {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs_err::write(dir.path().join(name), text).unwrap();
+        }
+        let folder = Folder::local(dir.path().to_owned(), &Silent).unwrap();
+        let found = folder.weights("model.safetensors");
+        (dir, found)
+    }
+
+    #[test]
+    fn parts_are_found_once_each_and_in_order() {
+        let index =
+            r#"{"weight_map": {"a": "2.safetensors", "b": "1.safetensors", "c": "2.safetensors"}}"#;
+        let (dir, found) = weights(&[
+            ("model.safetensors.index.json", index),
+            ("1.safetensors", ""),
+            ("2.safetensors", ""),
+        ]);
+        let parts = ["1.safetensors", "2.safetensors"];
+        assert_eq!(found.unwrap(), parts.map(|part| dir.path().join(part)));
+    }
+
+    #[test]
+    fn index_that_names_anything_but_files_beside_it_is_refused() {
+        for name in [
+            "../1.safetensors",
+            "/etc/1.safetensors",
+            "parts/1.safetensors",
+            "..",
+            "1.bin",
+        ] {
+            let index = format!(r#"{{"weight_map": {{"a": "{name}"}}}}"#);
+            let (dir, found) = weights(&[("model.safetensors.index.json", &index)]);
+            assert_eq!(
+                found.unwrap_err().to_string(),
+                format!(
+                    "{}/model.safetensors.index.json: lists `{name}`, expected names of safetensors files in \
+                     `weight_map`",
+                    dir.path().display()
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn index_without_names_is_refused() {
+        for index in [
+            "{}",
+            "[]",
+            r#"{"weight_map": {}}"#,
+            r#"{"weight_map": {"a": 1}}"#,
+        ] {
+            let (_dir, found) = weights(&[("model.safetensors.index.json", index)]);
+            assert!(matches!(found, Err(Error::Index { found, .. }) if found.is_empty()));
+        }
+        let (_dir, found) = weights(&[("model.safetensors.index.json", "{")]);
+        assert!(matches!(found, Err(Error::Json { .. })));
+    }
+
+    #[test]
+    fn part_that_is_not_there_is_named() {
+        let index = r#"{"weight_map": {"a": "1.safetensors"}}"#;
+        let (dir, found) = weights(&[("model.safetensors.index.json", index)]);
+        assert_eq!(
+            found.unwrap_err().to_string(),
+            format!(
+                "{}/model.safetensors.index.json: lists `1.safetensors`, which is not there",
+                dir.path().display()
+            )
+        );
+    }
+}

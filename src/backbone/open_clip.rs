@@ -434,3 +434,80 @@ fn preprocessing(cfg: Option<Fields<'_>>, size: [usize; 2]) -> Result<Preprocess
         std,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is said of a tower with these settings besides its size.
+    fn refused(vision: &Value) -> String {
+        let mut tower = json!({ "image_size": 32, "patch_size": 16, "width": 64, "layers": 2, "head_width": 32 });
+        if let (Some(tower), Some(vision)) = (tower.as_object_mut(), vision.as_object()) {
+            tower.extend(vision.clone());
+        }
+        let config = json!({ "model_cfg": { "embed_dim": 16, "vision_cfg": tower } });
+        match parse(config, Path::new("open_clip_config.json")) {
+            Ok(config) => format!("taken: {config:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn plain_tower_is_taken() {
+        assert!(refused(&json!({})).starts_with("taken: "));
+    }
+
+    #[test]
+    fn what_a_tower_cannot_be_is_refused() {
+        for (vision, said) in [
+            (json!({ "layers": [3, 4, 6, 3] }), "layers"),
+            (json!({ "width": 1e18 }), "width"),
+            (json!({ "head_width": 20 }), "head_width"),
+            (json!({ "patch_size": 0 }), "patch_size"),
+            (json!({ "patch_size": 64 }), "patch_size"),
+            (json!({ "attentional_pool": true }), "attentional_pool"),
+            (json!({ "pool_type": "sum" }), "`sum`"),
+            (json!({ "a_new_setting": 1 }), "a_new_setting"),
+            (
+                json!({ "timm_model_name": "vit_tiny_patch16_225" }),
+                "`vit_tiny_patch16_225`",
+            ),
+        ] {
+            let message = refused(&vision);
+            assert!(
+                message.starts_with("open_clip_config.json: "),
+                "{vision}: {message}"
+            );
+            assert!(message.contains(said), "{vision}: {message}");
+        }
+    }
+
+    #[test]
+    fn file_without_a_tower_is_refused() {
+        for value in [
+            json!([]),
+            json!({}),
+            json!({ "model_cfg": {} }),
+            json!({ "model_cfg": { "embed_dim": 16 } }),
+        ] {
+            let message = parse(value.clone(), Path::new("open_clip_config.json"))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                message.starts_with("open_clip_config.json: "),
+                "{value}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn tags_are_known_in_any_case() {
+        let (a, b) = (
+            named("ViT-B-16/openai").unwrap(),
+            named("ViT-B-16/OpenAI").unwrap(),
+        );
+        assert_eq!((a.repo, a.config), (b.repo, b.config));
+    }
+}

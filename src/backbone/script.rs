@@ -55,9 +55,13 @@ pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Er
     let value: Value = toml::from_str(&text).map_err(|error| Error::Toml {
         path: path.clone(),
         problem: error.message().to_owned(),
-        line: error
-            .span()
-            .map(|span| text[..span.start.min(text.len())].lines().count().max(1)),
+        line: error.span().map(|span| {
+            1 + text
+                .bytes()
+                .take(span.start)
+                .filter(|b| *b == b'\n')
+                .count()
+        }),
     })?;
     let mut fields = Fields::new(&path, "", value)?;
     let dim = fields.required("dim", SIZE, as_size)?;
@@ -112,4 +116,75 @@ pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Er
         weights: Weights::Script(module),
         source: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::{Hub, Settings};
+    use crate::interrupt::Interrupt;
+    use crate::progress::Silent;
+
+    const SETTINGS: &str =
+        "dim = 8\nsize = [32, 48]\nmean = [0.5, 0.5, 0.5]\nstd = [0.5, 0.5, 0.5]\n";
+
+    /// A module with `settings` beside it.
+    fn find(settings: &str, allow_code: bool) -> Result<BackboneSpec, Error> {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::write(dir.path().join("module.pt"), "").unwrap();
+        fs_err::write(dir.path().join("module.toml"), settings).unwrap();
+        let places = Places {
+            base_dir: dir.path(),
+            hub: &Hub::new(Settings::default(), Interrupt::default()),
+            progress: &Silent,
+            allow_code,
+            update: false,
+        };
+        resolve("module.pt", places)
+    }
+
+    #[test]
+    fn settings_are_those_of_the_file_beside_it() {
+        let spec = find(SETTINGS, true).unwrap();
+        assert_eq!(spec.dim(), 8);
+        let preprocessing = spec.preprocessing();
+        assert_eq!(preprocessing.size, [32, 48]);
+        assert_eq!(preprocessing.resize, ResizeMode::Cover { size: [32, 48] });
+        let squashed = find(&format!("{SETTINGS}resize = 64\nmode = \"squash\"\n"), true).unwrap();
+        assert_eq!(
+            squashed.preprocessing().resize,
+            ResizeMode::Squash { size: [64, 64] }
+        );
+        assert_ne!(spec.canonical(), squashed.canonical());
+    }
+
+    #[test]
+    fn nothing_is_read_before_code_is_allowed() {
+        assert!(matches!(
+            find("not TOML", false),
+            Err(Error::CodeNotAllowed { .. })
+        ));
+    }
+
+    #[test]
+    fn settings_that_are_none_are_refused() {
+        let twice = SETTINGS.replace("dim = 8", "dim = 8\ndim = 9");
+        for (settings, said) in [
+            (SETTINGS.replace("dim = 8", ""), "`dim`"),
+            (SETTINGS.replace("dim = 8", "dim = -1"), "`dim` is `-1`"),
+            (SETTINGS.replace("32", "65536"), "`size`"),
+            (SETTINGS.replace("std = [0.5", "std = [0.0"), "`std`"),
+            (SETTINGS.replace("mean = [0.5", "mean = [nan"), "`mean`"),
+            (
+                format!("{SETTINGS}mode = \"crop\"\n"),
+                "`shortest` or `squash`",
+            ),
+            (format!("{SETTINGS}flip = true\n"), "`flip`"),
+            (twice, "module.toml:2: "),
+        ] {
+            let message = find(&settings, true).unwrap_err().to_string();
+            assert!(message.contains("module.toml"), "{settings}: {message}");
+            assert!(message.contains(said), "{settings}: {message}");
+        }
+    }
 }

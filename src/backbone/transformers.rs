@@ -482,3 +482,66 @@ pub(super) fn for_images_of(config: &mut Config, size: [usize; 2]) {
         network.img_size = size;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(value: Value) -> String {
+        let error = parse(value, Path::new("config.json")).unwrap_err();
+        error.to_string()
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_class() {
+        let config = parse(json!({ "model_type": "vit" }), Path::new("config.json")).unwrap();
+        let VitConfig {
+            embed_dim,
+            depth,
+            num_heads,
+            ..
+        } = config.network;
+        assert_eq!((embed_dim, depth, num_heads), (768, 12, 12));
+    }
+
+    #[test]
+    fn other_models_and_settings_are_refused() {
+        for (value, said) in [
+            (json!({}), "model_type"),
+            (json!([]), "expected an object"),
+            (json!({ "model_type": "swin" }), "`swin`"),
+            // A tower of its own has no `vision_config`.
+            (json!({ "model_type": "vit", "vision_config": {} }), "`vit`"),
+            (
+                json!({ "model_type": "vit", "hidden_act": "mish" }),
+                "`mish`",
+            ),
+            (
+                json!({ "model_type": "vit", "hidden_size": 100 }),
+                "a divisor of the width, 100",
+            ),
+            (
+                json!({ "model_type": "vit", "hidden_size": 1e18 }),
+                "hidden_size",
+            ),
+            (
+                json!({ "model_type": "vit", "num_attention_heads": 0 }),
+                "num_attention_heads",
+            ),
+            (
+                json!({ "model_type": "vit", "layer_norm_eps": "NaN" }),
+                "layer_norm_eps",
+            ),
+            (
+                json!({ "model_type": "vit", "image_size": 1, "patch_size": 16 }),
+                "patch",
+            ),
+        ] {
+            let message = refused(value.clone());
+            assert!(message.starts_with("config.json: "), "{value}: {message}");
+            assert!(message.contains(said), "{value}: {message}");
+        }
+    }
+}

@@ -483,7 +483,7 @@ fn a_module_runs_only_where_code_is_allowed() {
     --- stdout
     --- stderr
     error: vjepa.toml: `dim` is `0`, expected a number from 1 to 65,536
-    hint: take the file as the checkpoint's publisher wrote it
+    hint: the README shows the file that describes a module
     "
     );
 }
