@@ -373,6 +373,14 @@ mod tests {
     }
 
     #[test]
+    fn center_crop_of_less_is_in_the_middle_of_nothing() {
+        let pads = |rounding| [5, 6, 7].map(|from| CenterCrop::new(from, 8, rounding).pad);
+        // torchvision puts the odd row below, transformers above.
+        assert_eq!(pads(CropRounding::HalfToEven), [1, 1, 0]);
+        assert_eq!(pads(CropRounding::Down), [2, 1, 1]);
+    }
+
+    #[test]
     fn extreme_ratios_cost_no_more_than_the_crop() {
         for image in [plain(1, 65_500), plain(65_500, 1)] {
             for crop in [TimmCrop::Center, TimmCrop::Squash, TimmCrop::Border] {
