@@ -233,22 +233,16 @@ const fn as_count(value: f64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::architectures::{
         MOBILENET_V3_LARGE, MOBILENET_V3_SMALL, efficientnet, mobilenet_v2, mobilenet_v2_deep,
         mobilenet_v3,
     };
     use super::*;
+    use crate::backbone::fields::overridden_by;
 
     fn overridden(args: Value) -> Result<EfficientNetConfig, String> {
         let mut config = efficientnet(1.0, 1.0);
-        let mut fields = Fields::new(Path::new("config.json"), "model_args.", args).unwrap();
-        config
-            .override_args(&mut fields)
-            .and_then(|()| fields.finish())
-            .map(|()| config)
-            .map_err(|error| error.to_string())
+        overridden_by(args, |fields| config.override_args(fields)).map(|()| config)
     }
 
     #[test]

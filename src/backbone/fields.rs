@@ -276,3 +276,16 @@ pub(super) fn as_channels(value: &Value) -> Option<[f32; 3]> {
         _ => None,
     }
 }
+
+/// What is said of `args` as a checkpoint's `model_args`, where `read` takes what it knows of them.
+#[cfg(test)]
+pub(super) fn overridden_by(
+    args: Value,
+    read: impl FnOnce(&mut Fields<'_>) -> Result<(), Error>,
+) -> Result<(), String> {
+    let mut fields = Fields::new(Path::new("config.json"), "model_args.", args)
+        .map_err(|error| error.to_string())?;
+    read(&mut fields)
+        .and_then(|()| fields.finish())
+        .map_err(|error| error.to_string())
+}

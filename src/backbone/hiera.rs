@@ -216,20 +216,14 @@ pub(super) const ARCHITECTURES: &[(&str, HieraConfig, Data)] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
+    use crate::backbone::fields::overridden_by;
 
     const TINY: HieraConfig = hiera(896, 96, [1, 2, 7, 2], [5, 7, 9]);
 
     fn overridden(args: Value) -> Result<HieraConfig, String> {
         let mut config = TINY;
-        let mut fields = Fields::new(Path::new("config.json"), "model_args.", args).unwrap();
-        config
-            .override_args(&mut fields)
-            .and_then(|()| fields.finish())
-            .map(|()| config)
-            .map_err(|error| error.to_string())
+        overridden_by(args, |fields| config.override_args(fields)).map(|()| config)
     }
 
     #[test]

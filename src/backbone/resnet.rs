@@ -199,17 +199,11 @@ pub(super) const ARCHITECTURES: &[(&str, ResNetConfig, Data)] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
+    use crate::backbone::fields::overridden_by;
 
     fn overridden(mut config: ResNetConfig, args: Value) -> Result<ResNetConfig, String> {
-        let mut fields = Fields::new(Path::new("config.json"), "model_args.", args).unwrap();
-        config
-            .override_args(&mut fields)
-            .and_then(|()| fields.finish())
-            .map(|()| config)
-            .map_err(|error| error.to_string())
+        overridden_by(args, |fields| config.override_args(fields)).map(|()| config)
     }
 
     #[test]

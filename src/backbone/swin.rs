@@ -306,20 +306,14 @@ pub(super) const ARCHITECTURES: &[(&str, SwinConfig, Data)] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
+    use crate::backbone::fields::overridden_by;
 
     const TINY: SwinConfig = swin(224, [7; 4], 96, [2, 2, 6, 2], 3);
 
     fn overridden(args: Value) -> Result<SwinConfig, String> {
         let mut config = TINY;
-        let mut fields = Fields::new(Path::new("config.json"), "model_args.", args).unwrap();
-        config
-            .override_args(&mut fields)
-            .and_then(|()| fields.finish())
-            .map(|()| config)
-            .map_err(|error| error.to_string())
+        overridden_by(args, |fields| config.override_args(fields)).map(|()| config)
     }
 
     #[test]

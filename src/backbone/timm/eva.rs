@@ -7,16 +7,14 @@ use serde_json::Value;
 use super::Output;
 use super::pretrained_cfg::{POOLS, as_pool};
 use super::vit::{
-    GlobalPool, OPTIONAL_FLAG, as_init_values, as_optional_flag, contradiction, is_off, resample,
-    scaled,
+    GlobalPool, OPTIONAL_FLAG, as_init_values, as_optional_flag, contradiction, is_off,
+    learned_positions, override_sizes, scaled,
 };
 use crate::backbone::error::Error;
 use crate::backbone::fields::{
-    FLAG, Fields, SIZE, as_count, as_number, as_ratio, as_sides, as_size, as_square,
+    FLAG, Fields, SIZE, as_count, as_number, as_ratio, as_sides, as_size,
 };
-use crate::backbone::vit::{
-    Activation, FinalNorm, Mlp, Norm, NormKind, Positions, PrefixPositions, Rope, VitConfig,
-};
+use crate::backbone::vit::{Activation, FinalNorm, Mlp, Norm, NormKind, Rope, VitConfig};
 
 /// Arguments of timm's `Eva`, by their names there.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -136,14 +134,12 @@ impl EvaArgs {
             layer_scale: self.init_values,
             class_token: self.class_token,
             reg_tokens: self.num_reg_tokens,
-            positions: self.use_abs_pos_emb.then(|| Positions::Learned {
-                prefix: if self.no_embed_class || n_prefix == 0 {
-                    PrefixPositions::None
-                } else {
-                    PrefixPositions::All
-                },
-                grid,
-                resample: resample(grid, input.map(|side| side / self.patch_size)),
+            positions: self.use_abs_pos_emb.then(|| {
+                learned_positions(
+                    !self.no_embed_class && n_prefix > 0,
+                    grid,
+                    input.map(|side| side / self.patch_size),
+                )
             }),
             rope: self.rope.map(RopeArgs::rope),
             patch_bias: !self.use_pre_transformer_norm,
@@ -181,16 +177,12 @@ impl EvaArgs {
         &mut self,
         args: &mut Fields<'_>,
     ) -> Result<(), Error> {
-        args.set(&mut self.img_size, "img_size", "a size in pixels", as_sides)?;
-        args.set(
-            &mut self.patch_size,
-            "patch_size",
-            "a size in pixels",
-            as_square,
-        )?;
-        args.set(&mut self.embed_dim, "embed_dim", SIZE, as_size)?;
-        args.set(&mut self.depth, "depth", SIZE, as_size)?;
-        args.set(&mut self.num_heads, "num_heads", SIZE, as_size)?;
+        let sizes = [
+            (&mut self.embed_dim, "embed_dim"),
+            (&mut self.depth, "depth"),
+            (&mut self.num_heads, "num_heads"),
+        ];
+        override_sizes(args, &mut self.img_size, &mut self.patch_size, sizes)?;
         args.set(
             &mut self.mlp_ratio,
             "mlp_ratio",

@@ -121,15 +121,11 @@ impl VitArgs {
             layer_scale: self.init_values,
             class_token: self.class_token,
             reg_tokens: self.reg_tokens,
-            positions: Some(Positions::Learned {
-                prefix: if self.no_embed_class || n_prefix == 0 {
-                    PrefixPositions::None
-                } else {
-                    PrefixPositions::All
-                },
+            positions: Some(learned_positions(
+                !self.no_embed_class && n_prefix > 0,
                 grid,
-                resample: resample(grid, input.map(|side| side / self.patch_size)),
-            }),
+                input.map(|side| side / self.patch_size),
+            )),
             rope: None,
             patch_bias: !self.pre_norm,
             patch_norm: self.embed_norm,
@@ -160,16 +156,12 @@ impl VitArgs {
         &mut self,
         args: &mut Fields<'_>,
     ) -> Result<(), Error> {
-        args.set(&mut self.img_size, "img_size", "a size in pixels", as_sides)?;
-        args.set(
-            &mut self.patch_size,
-            "patch_size",
-            "a size in pixels",
-            as_square,
-        )?;
-        args.set(&mut self.embed_dim, "embed_dim", SIZE, as_size)?;
-        args.set(&mut self.depth, "depth", SIZE, as_size)?;
-        args.set(&mut self.num_heads, "num_heads", SIZE, as_size)?;
+        let sizes = [
+            (&mut self.embed_dim, "embed_dim"),
+            (&mut self.depth, "depth"),
+            (&mut self.num_heads, "num_heads"),
+        ];
+        override_sizes(args, &mut self.img_size, &mut self.patch_size, sizes)?;
         args.set(
             &mut self.mlp_ratio,
             "mlp_ratio",
@@ -235,14 +227,41 @@ impl VitArgs {
     }
 }
 
-/// Another grid than the one that positions were learned for: timm interpolates.
+/// Reads the arguments for sizes that all of timm's transformers have; `sizes` are those counted in units.
+pub(super) fn override_sizes(
+    args: &mut Fields<'_>,
+    img_size: &mut [usize; 2],
+    patch_size: &mut usize,
+    sizes: [(&mut usize, &str); 3],
+) -> Result<(), Error> {
+    args.set(img_size, "img_size", "a size in pixels", as_sides)?;
+    args.set(patch_size, "patch_size", "a size in pixels", as_square)?;
+    for (size, key) in sizes {
+        args.set(size, key, SIZE, as_size)?;
+    }
+    Ok(())
+}
+
+/// Positions learned for the grid `learned`, of the prefix tokens too or not. For another grid, timm interpolates.
 ///
 /// Source: `timm.layers.resample_abs_pos_embed`.
-pub(super) fn resample(learned: [usize; 2], grid: [usize; 2]) -> Resample {
-    if learned == grid {
-        Resample::Exact
-    } else {
-        Resample::Bicubic { antialias: true }
+pub(super) fn learned_positions(
+    has_prefix: bool,
+    learned: [usize; 2],
+    grid: [usize; 2],
+) -> Positions {
+    Positions::Learned {
+        prefix: if has_prefix {
+            PrefixPositions::All
+        } else {
+            PrefixPositions::None
+        },
+        grid: learned,
+        resample: if learned == grid {
+            Resample::Exact
+        } else {
+            Resample::Bicubic { antialias: true }
+        },
     }
 }
 
