@@ -2,28 +2,36 @@
 
 CARGO ?= cargo
 
+# The part of newt-pipe that runs networks, as a shared library beside the program, which opens it at run time.
+LIBRARY = --lib --features torch --crate-type cdylib
+# Where unit tests that are linked against libtorch find it.
+LIBTORCH_LIB = $${LIBTORCH:-$(CURDIR)/.libtorch}/lib
+
 .PHONY: demo test build libtorch lint bench
 
 # Builds with optimisation and runs the built-in quickstart.
-demo: libtorch
+demo: build
 	$(CARGO) run --release -- run
 
-# Builds and runs every test.
-test: libtorch
+# Builds and runs every test: first as the program is, without libtorch, then the networks' own.
+test: build
 	$(CARGO) test --release
+	LD_LIBRARY_PATH="$(LIBTORCH_LIB)" $(CARGO) test --release --features torch --lib backbone::
 
-# Leaves target/release/newt-pipe, which runs from any folder.
+# Leaves newt-pipe and libnewt_pipe.so in target/release; together they run from any folder.
 build: libtorch
 	$(CARGO) build --release
+	$(CARGO) rustc --release $(LIBRARY)
 
 # What CI asks of the code besides its tests.
 lint: libtorch
 	sh scripts/layers.sh
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --all-targets -- -D warnings
+	$(CARGO) clippy --release --all-targets --features torch -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --release --no-deps --lib
 
-bench: libtorch
+bench: build
 	$(CARGO) bench
 
 libtorch:

@@ -1,25 +1,18 @@
-//! Hands libtorch's folder on as a run-time search path, so that the program runs from any folder
-//! without `LD_LIBRARY_PATH`, and the git commit as provenance.
+//! Tells the program what it is built from: the git commit, as provenance, and the digest of the sources that it
+//! has in common with the library that runs networks.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
-    // `torch-sys` publishes the folder that it linked against (its `links` key is `tch`).
+    // With the feature `torch`, `torch-sys` publishes the folder that it linked against (its `links` key is `tch`).
     println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
     if let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB") {
-        // A link in the clone would tie the program to the clone; the folder behind it stays.
-        let lib = std::fs::canonicalize(&lib).unwrap_or_else(|_| lib.into());
-        let lib = lib.display();
-        println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
-        // Names reached only through libtorch.so's own needs must be found at link time, too.
-        println!("cargo:rustc-link-arg=-Wl,-rpath-link,{lib}");
-        println!("cargo:rustc-env=NEWT_PIPE_LIBTORCH_LIB={lib}");
+        // Names reached only through libtorch.so's own needs must be found when tests are linked. No folder goes
+        // into what is built: where libtorch lies is found when it is opened.
+        println!("cargo:rustc-link-arg=-Wl,-rpath-link,{}", lib.display());
     }
-
-    println!(
-        "cargo:rustc-env=NEWT_PIPE_LIBTORCH_VERSION={}",
-        libtorch_version().unwrap_or_default()
-    );
 
     // A path that is not there would make every build start here again; `src` is among them so
     // that the commit says truthfully whether it is all there is.
@@ -28,15 +21,20 @@ fn main() {
         ".git/logs/HEAD",
         "build.rs",
         "Cargo.toml",
+        "Cargo.lock",
         "src",
     ] {
-        if std::path::Path::new(path).exists() {
+        if Path::new(path).exists() {
             println!("cargo:rerun-if-changed={path}");
         }
     }
     println!(
         "cargo:rustc-env=NEWT_PIPE_GIT_COMMIT={}",
         commit().unwrap_or_default()
+    );
+    println!(
+        "cargo:rustc-env=NEWT_PIPE_BACKBONE_SOURCES={:016x}",
+        backbone_sources()
     );
 }
 
@@ -56,20 +54,25 @@ fn commit() -> Option<String> {
     })
 }
 
-/// The version of the libtorch that is linked, from its headers; provenance.
-fn libtorch_version() -> Option<String> {
-    let lib = std::env::var_os("DEP_TCH_LIBTORCH_LIB")?;
-    let header = std::path::Path::new(&lib).with_file_name("include/torch/headeronly/version.h");
-    let text = std::fs::read_to_string(header).ok()?;
-    let number = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(&format!("#define TORCH_VERSION_{name} ")))
-            .map(str::trim)
-    };
-    Some(format!(
-        "{}.{}.{}",
-        number("MAJOR")?,
-        number("MINOR")?,
-        number("PATCH")?
-    ))
+/// A digest of all that decides what the program and its library say to each other, and what networks compute.
+fn backbone_sources() -> u64 {
+    let mut files = vec![PathBuf::from("Cargo.lock")];
+    let mut dirs = vec![PathBuf::from("src/backbone")];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        file.hash(&mut hasher);
+        std::fs::read(&file).unwrap_or_default().hash(&mut hasher);
+    }
+    hasher.finish()
 }

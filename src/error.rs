@@ -108,7 +108,7 @@ impl Error {
                 stopped.exit_code()
             }
             Error::Stage(error) => error.exit_code(),
-            Error::Backbone(error) => exit_code_of(error),
+            Error::Backbone(error) => error.exit_code(),
             Error::Artifact(artifact::Error::Io(error))
                 if error.kind() == io::ErrorKind::NotFound =>
             {
@@ -137,45 +137,3 @@ impl Error {
 
 const CHECK_PATH: &str =
     "check the path; it starts at the working folder, in a pipeline file at the file's";
-
-/// A backbone that was named wrongly, a checkpoint that is bad, or a failure of the machine.
-fn exit_code_of(error: &backbone::Error) -> u8 {
-    use backbone::Error as E;
-    match error {
-        E::Org { .. }
-        | E::UnknownCheckpoint { .. }
-        | E::VJepa { .. }
-        | E::OtherLibrary { .. }
-        | E::UnknownArchitecture { .. }
-        | E::SeedTag { .. }
-        | E::NoWeights { .. }
-        | E::NoScript { .. }
-        | E::CodeNotAllowed { .. }
-        | E::ScriptPrecision { .. }
-        | E::ParseDevice { .. }
-        | E::ParsePrecision { .. }
-        | E::NoCuda { .. }
-        | E::NoSuchCudaDevice { .. }
-        | E::NoTorch { .. } => 2,
-        E::Hub(hub::Error::Altered { .. })
-        | E::Pickle { .. }
-        | E::Json { .. }
-        | E::Toml { .. }
-        | E::Useless { .. }
-        | E::NoShard { .. }
-        | E::Index { .. }
-        | E::ImageSize { .. }
-        | E::ConfigValue { .. }
-        | E::UnsupportedArgument { .. }
-        | E::UnknownKey { .. }
-        | E::Damaged { .. }
-        | E::MissingTensor { .. }
-        | E::MisshapenTensor { .. }
-        | E::SurplusTensors { .. }
-        | E::Dtype { .. }
-        | E::NonFinite { .. } => 3,
-        E::Hub(error) => error.exit_code(),
-        E::Io(error) if error.kind() == io::ErrorKind::NotFound => 2,
-        E::Io(_) | E::Pixels { .. } | E::Libtorch { .. } => 1,
-    }
-}

@@ -17,6 +17,8 @@ pub trait Progress: Sync {
     fn tick(&self, n: u64);
     /// The operation has ended.
     fn finish(&self);
+    /// Something that the user may want to know; one line.
+    fn note(&self, _message: &str) {}
     /// Something that the user should know and that stops nothing; one line, lower case, no full stop.
     fn warn(&self, message: &str);
 }

@@ -9,7 +9,7 @@ use tch::{TchError, Tensor};
 
 use super::error::Error;
 use super::layers::{Loader, as_i64, keeping_scale};
-use super::libtorch::Parameter;
+use super::run::Parameter;
 use super::weights::Init;
 
 /// A convolution by square kernels, before its weights are loaded.

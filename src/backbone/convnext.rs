@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::catalog::{Data, OPENAI_CLIP};
 use super::error::Error;
 #[cfg(feature = "torch")]
-use super::extractor::Network;
+use super::run::Network;
 use super::fields::{FLAG, Fields, STAGES, as_sizes, as_variant};
 #[cfg(feature = "torch")]
 use super::layers::Loader;
@@ -22,7 +22,7 @@ use crate::image::Interpolation::Bicubic;
 use crate::image::TimmCrop;
 
 /// What decides a ConvNeXt's tensors and results. Arguments are named as timm's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each says whether a tensor is there, or how it is stored"

@@ -11,22 +11,23 @@ mod architectures;
 #[cfg(feature = "torch")]
 mod network;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 pub(super) use architectures::ARCHITECTURES;
 
 use super::error::Error;
 #[cfg(feature = "torch")]
-use super::extractor::Network;
+use super::run::Network;
 use super::fields::{Fields, as_variant};
 #[cfg(feature = "torch")]
 use super::layers::Loader;
 
 /// What decides the tensors and results of an EfficientNet or a MobileNet. Arguments are named as timm's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct EfficientNetConfig {
     /// Before multipliers.
+    #[serde(deserialize_with = "kept")]
     stages: &'static [&'static [Blocks]],
     /// Of the width of the stem and of blocks.
     channel_multiplier: f64,
@@ -48,7 +49,7 @@ pub(super) struct EfficientNetConfig {
 }
 
 /// Equal blocks, one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Blocks {
     block: Block,
     /// Before the multiplier.
@@ -64,7 +65,7 @@ struct Blocks {
 }
 
 /// What is repeated.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Block {
     /// A convolution and its norm.
@@ -76,7 +77,7 @@ enum Block {
 }
 
 /// How channels are weighed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum SqueezeExcite {
     /// Between two products, a quarter of the block's input; a sigmoid gives the weights.
@@ -98,6 +99,15 @@ enum Activation {
     /// x min(max(x + 3, 0), 6) / 6.
     #[serde(alias = "hardswish")]
     HardSwish,
+}
+
+/// Stages that are read stay in memory, as those of the catalog do: a process reads one network or a few.
+fn kept<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<&'static [&'static [Blocks]], D::Error> {
+    let stages = Vec::<Vec<Blocks>>::deserialize(deserializer)?;
+    let stages: Vec<&'static [Blocks]> = stages.into_iter().map(|stage| &*stage.leak()).collect();
+    Ok(stages.leak())
 }
 
 impl EfficientNetConfig {

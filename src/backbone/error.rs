@@ -1,7 +1,11 @@
 //! What can go wrong between a model's name and its features.
 
+mod exit_code;
+
 use std::io;
 use std::path::PathBuf;
+
+use super::run::{Failure, Missing};
 
 /// A checkpoint that cannot be used, a device that is not there, or a network that fails.
 #[derive(Debug, thiserror::Error)]
@@ -271,10 +275,20 @@ pub enum Error {
         text: String,
     },
     /// CUDA was asked for, and libtorch has none.
-    #[error("device `cuda`: libtorch finds {reason}")]
+    #[error("device `cuda`: {reason}")]
     NoCuda {
-        /// What it finds instead.
+        /// What stands in the way.
         reason: String,
+        /// What would help.
+        hint: Option<String>,
+    },
+    /// A GPU that the driver shows and libtorch cannot use.
+    #[error("device `cuda:{index}`: the driver shows it, libtorch can use {n} CUDA device(s)")]
+    CudaNotUsable {
+        /// Its number.
+        index: usize,
+        /// How many libtorch can use.
+        n: usize,
     },
     /// A CUDA device beyond the last.
     #[error("device `cuda:{index}`: this machine has {n} CUDA device(s), counted from 0")]
@@ -302,12 +316,12 @@ pub enum Error {
         /// The first line of libtorch's message.
         message: String,
     },
-    /// This program was built without libtorch.
-    #[error("backbone `{architecture}`: this program was built without libtorch")]
-    NoTorch {
-        /// The network's name.
-        architecture: String,
-    },
+    /// libtorch, or our own library that calls it, cannot be used.
+    #[error(transparent)]
+    Missing(Missing),
+    /// An error in the library that runs networks.
+    #[error(transparent)]
+    Failure(Failure),
 }
 
 impl Error {
@@ -388,10 +402,16 @@ impl Error {
             | Self::SurplusTensors { fits: Some(fits), .. } => Some(format!(
                 "the shapes fit `{fits}`; put the `config.json` that belongs to these weights beside them"
             )),
-            Self::NoCuda { .. } | Self::NoSuchCudaDevice { .. } => {
+            Self::NoCuda { hint: Some(hint), .. } => Some(hint.clone()),
+            Self::NoCuda { hint: None, .. } | Self::NoSuchCudaDevice { .. } => {
                 Some("`features.device = \"auto\"` takes what is there".to_owned())
             }
-            Self::NoTorch { .. } => Some("build with `--features torch`, or use `org = \"precomputed\"`".to_owned()),
+            Self::CudaNotUsable { .. } => Some(
+                "`python3 -c 'import torch; torch.cuda.init()'` says why; `features.device = \"cpu\"` does without"
+                    .to_owned(),
+            ),
+            Self::Missing(missing) => missing.hint(),
+            Self::Failure(failure) => failure.hint.clone(),
             Self::MissingTensor { .. } | Self::MisshapenTensor { .. } | Self::SurplusTensors { .. } => {
                 Some("use weights and `config.json` of one and the same checkpoint".to_owned())
             }

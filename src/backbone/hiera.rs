@@ -9,13 +9,13 @@
 #[cfg(feature = "torch")]
 mod network;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::catalog::Data;
 use super::error::Error;
 #[cfg(feature = "torch")]
-use super::extractor::Network;
+use super::run::Network;
 use super::fields::{Fields, SIZE, STAGES, as_count, as_size, as_sizes, patches_of};
 #[cfg(feature = "torch")]
 use super::layers::Loader;
@@ -28,7 +28,7 @@ const MAX_GLOBAL: usize = 3;
 const PATCH_STRIDE: usize = 4;
 
 /// What decides a Hiera's tensors and results. Arguments are named as timm's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct HieraConfig {
     /// `[h, w]` in pixels.
     pub(super) img_size: [usize; 2],

@@ -10,7 +10,7 @@
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::error::Error;
-use super::libtorch::Parameter;
+use super::run::Parameter;
 use super::weights::{Init, Source};
 
 /// Asks for a network's tensors and puts them where it is to run.

@@ -16,6 +16,8 @@ pub(super) use transformers::{
 /// The names in one kind of file.
 #[derive(Debug, PartialEq)]
 pub(super) struct Layout {
+    /// In what the program tells the library that runs networks.
+    pub(super) name: &'static str,
     /// What may stand before the names of the network's tensors; the first that fits the file counts.
     pub(super) prefixes: &'static [&'static str],
     /// In order; of several rules for a tensor the first whose parts are in the file counts. A tensor without a
@@ -27,6 +29,24 @@ pub(super) struct Layout {
     pub(super) others: Others,
     /// A tensor that only files in another layout have, and that layout.
     pub(super) other: Option<(&'static str, &'static Layout)>,
+}
+
+#[cfg(feature = "torch")]
+impl Layout {
+    /// The layout of that name.
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
+        const ALL: [&Layout; 8] = [
+            &TIMM,
+            &OPEN_CLIP,
+            &OPEN_CLIP_TIMM,
+            &TRANSFORMERS_CLIP,
+            &TRANSFORMERS_VIT,
+            &TRANSFORMERS_DINOV3,
+            &TRANSFORMERS_AIMV2,
+            &APPLE_AIMV2,
+        ];
+        ALL.into_iter().find(|layout| layout.name == name)
+    }
 }
 
 /// Which tensors of a file belong to another network.

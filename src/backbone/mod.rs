@@ -14,11 +14,9 @@
 //! | `network.rs`, `vit.rs`, … | the families: configuration, and in the folder of the same name the network on libtorch |
 //! | `script.rs` | `TorchScript` modules |
 //! | `layers.rs`, `conv.rs`, `windows.rs` | what the families share |
-//! | `device.rs` | [`Device`], [`Precision`] |
-//! | `extractor.rs` | batches, threads, precision: what makes a network a [`Backbone`] |
-//! | `libtorch.rs` | the unsafe code: CUDA's half of libtorch, TF32 |
+//! | `run/` | devices, and what runs a network: libtorch, opened when the first one is loaded |
 //!
-//! Without the feature `torch` checkpoints can be resolved but not loaded.
+//! The networks themselves are built with the feature `torch`, into the library that `run` opens.
 //!
 //! # The same image, the same feature
 //!
@@ -34,25 +32,21 @@ mod catalog;
 #[cfg(feature = "torch")]
 mod conv;
 mod convnext;
-mod device;
 mod efficientnet;
 mod error;
-#[cfg(feature = "torch")]
-mod extractor;
 mod fields;
 mod folder;
 mod hiera;
 #[cfg(feature = "torch")]
 mod layers;
 mod layout;
-#[cfg(feature = "torch")]
-mod libtorch;
 mod network;
 mod open_clip;
 mod published;
 #[cfg(feature = "torch")]
 mod random;
 mod resnet;
+mod run;
 mod script;
 mod spec;
 mod swin;
@@ -65,9 +59,11 @@ mod weights;
 mod windows;
 
 pub use catalog::architectures;
-pub use device::{Device, Precision};
 pub use error::Error;
 pub use published::{Availability, Published, published};
+pub use run::{
+    Choice, Device, Failure, Missing, Precision, SearchPaths, libtorch_version, search_libtorch_in,
+};
 pub use spec::{BackboneSpec, Places, Source};
 
 /// A frozen network with its weights, ready to turn images into features.

@@ -1,5 +1,6 @@
 //! The families of networks: what decides each one's tensors and results.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::convnext::ConvNextConfig;
@@ -10,10 +11,10 @@ use super::script::ScriptConfig;
 use super::swin::SwinConfig;
 use super::vit::VitConfig;
 #[cfg(feature = "torch")]
-use super::{error::Error, extractor::Network, layers::Loader, vit};
+use super::{error::Error, layers::Loader, run::Network, vit};
 
 /// What decides a network's tensors and results.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum NetworkConfig {
     Vit(VitConfig),
     ResNet(ResNetConfig),

@@ -9,20 +9,20 @@
 #[cfg(feature = "torch")]
 mod network;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::catalog::Data;
 use super::error::Error;
 #[cfg(feature = "torch")]
-use super::extractor::Network;
+use super::run::Network;
 use super::fields::{FLAG, Fields, SIZE, STAGES, as_size, as_sizes, as_variant};
 #[cfg(feature = "torch")]
 use super::layers::Loader;
 use crate::image::Interpolation::{Bicubic, Bilinear};
 
 /// What decides a ResNet's tensors and results. Arguments are named as timm's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct ResNetConfig {
     /// What stages repeat.
     block: Block,
@@ -42,7 +42,7 @@ pub(super) struct ResNetConfig {
 }
 
 /// What stages repeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Block {
     /// Two 3×3 convolutions.
@@ -52,7 +52,7 @@ enum Block {
 }
 
 /// How an image enters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum StemType {
     /// One 7×7 convolution.

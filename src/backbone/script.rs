@@ -18,6 +18,7 @@
 #[cfg(feature = "torch")]
 mod network;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::Error;
@@ -32,7 +33,7 @@ use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
 pub(super) use network::load;
 
 /// What a module says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ScriptConfig {
     pub(super) dim: usize,
 }

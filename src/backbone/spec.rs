@@ -11,7 +11,7 @@ use super::folder::Folder;
 use super::layout::{self, Layout};
 use super::network::NetworkConfig;
 use super::timm::Output;
-use super::{Backbone, Device, Precision, catalog, open_clip, script, timm, transformers};
+use super::{Backbone, Device, Precision, catalog, open_clip, run, script, timm, transformers};
 use crate::hub::{Hub, Repo};
 use crate::image::Preprocessing;
 use crate::progress::Progress;
@@ -160,22 +160,10 @@ impl BackboneSpec {
     /// Reads or draws the weights and puts them where the network is to run.
     ///
     /// # Errors
-    /// Those of [`Device::resolve`]; whatever is wrong with the weights' files, by tensor;
-    /// [`Error::NoTorch`] without the feature `torch`.
-    #[cfg(feature = "torch")]
+    /// Those of [`Device::resolve`]; [`Error::Missing`] where libtorch is not to be had; whatever is wrong with the
+    /// weights' files, by tensor.
     pub fn load(&self, device: Device, precision: Precision) -> Result<Box<dyn Backbone>, Error> {
-        super::extractor::load(self, device, precision)
-    }
-
-    /// Fails: without the feature `torch` there is nothing to run a network on.
-    ///
-    /// # Errors
-    /// Always [`Error::NoTorch`].
-    #[cfg(not(feature = "torch"))]
-    pub fn load(&self, _device: Device, _precision: Precision) -> Result<Box<dyn Backbone>, Error> {
-        Err(Error::NoTorch {
-            architecture: self.architecture.clone(),
-        })
+        run::load(self, device, precision)
     }
 }
 

@@ -11,13 +11,13 @@ mod attention;
 #[cfg(feature = "torch")]
 mod network;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::catalog::Data;
 use super::error::Error;
 #[cfg(feature = "torch")]
-use super::extractor::Network;
+use super::run::Network;
 use super::fields::{FLAG, Fields, SIZE, as_ratio, as_sides, as_size, as_square, patches_of};
 #[cfg(feature = "torch")]
 use super::layers::Loader;
@@ -30,7 +30,7 @@ const MAX_STAGES: usize = 4;
 const MAX_WINDOW: usize = 32;
 
 /// What decides a Swin Transformer's tensors and results. Arguments are named as timm's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct SwinConfig {
     /// `[h, w]` in pixels.
     pub(super) img_size: [usize; 2],
@@ -49,7 +49,7 @@ pub(super) struct SwinConfig {
 }
 
 /// Blocks between two halvings of height and width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stage {
     /// Number of blocks.
     depth: usize,

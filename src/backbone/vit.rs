@@ -17,11 +17,11 @@ mod pool;
 #[cfg(feature = "torch")]
 mod positions;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// A Vision Transformer whose blocks normalise first.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each says whether a tensor is there"
@@ -72,7 +72,7 @@ pub(super) struct VitConfig {
 }
 
 /// A block's second half.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mlp {
     /// Width between its two layers.
     pub(super) hidden: usize,
@@ -83,7 +83,7 @@ pub(super) struct Mlp {
 }
 
 /// What happens between the two layers of an MLP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Activation {
     /// x Φ(x).
@@ -97,7 +97,7 @@ pub(super) enum Activation {
 }
 
 /// A norm over a token.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Norm {
     pub(super) kind: NormKind,
     /// Added to the variance, or to the mean of squares.
@@ -108,7 +108,7 @@ pub(super) struct Norm {
 }
 
 /// How a token is normalised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum NormKind {
     /// To mean 0 and variance 1, then scaled and shifted.
@@ -118,7 +118,7 @@ pub(super) enum NormKind {
 }
 
 /// What is added to tokens to say where they are.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Positions {
     /// Learned vectors.
@@ -137,7 +137,7 @@ pub(super) enum Positions {
 }
 
 /// Which tokens before the patches have a position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum PrefixPositions {
     None,
@@ -147,7 +147,7 @@ pub(super) enum PrefixPositions {
 }
 
 /// How learned positions are made to fit another grid than theirs; on their own grid they stay as they are.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Resample {
     /// Not at all: there is no other grid.
@@ -159,7 +159,7 @@ pub(super) enum Resample {
 }
 
 /// How queries and keys are turned, by the row and the column of their patch.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Rope {
     /// Coordinates of patches' centres from -1 to 1; the first half of a head is paired with the second.
@@ -184,7 +184,7 @@ pub(super) enum Rope {
 }
 
 /// Which norm follows the last block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum FinalNorm {
     None,
@@ -195,7 +195,7 @@ pub(super) enum FinalNorm {
 }
 
 /// What becomes of the tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Pool {
     /// The first token.
@@ -215,7 +215,7 @@ pub(super) enum Pool {
 }
 
 /// The last linear layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Projection {
     pub(super) dim: usize,
     pub(super) bias: bool,
@@ -238,7 +238,7 @@ impl VitConfig {
 pub(super) fn load(
     loader: &mut super::layers::Loader<'_>,
     config: &VitConfig,
-) -> Result<Box<dyn super::extractor::Network>, super::error::Error> {
+) -> Result<Box<dyn super::run::Network>, super::error::Error> {
     Ok(Box::new(network::VisionTransformer::load(loader, config)?))
 }
 

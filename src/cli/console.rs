@@ -231,6 +231,10 @@ impl Progress for Console {
         }
     }
 
+    fn note(&self, message: &str) {
+        Self::note(self, message);
+    }
+
     fn warn(&self, message: &str) {
         self.say(&format!("{} {message}", self.label("warning:", "33")));
     }

@@ -76,6 +76,7 @@ pub(crate) fn main() -> ExitCode {
     } else {
         Verbosity::Normal
     });
+    settings::search_libtorch();
     let outcome =
         settings::catch_signals().and_then(|interrupt| cli.command.exec(&console, &interrupt));
     match outcome {

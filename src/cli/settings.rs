@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 
+use newt_pipe::backbone::{self, SearchPaths};
 use newt_pipe::cache::Cache;
 use newt_pipe::error::Error;
 use newt_pipe::hub;
@@ -167,6 +168,31 @@ fn environment(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// Where libtorch is looked for: `$LIBTORCH`, around the program, along `$PYTHONPATH` and `$PATH`, and in the user's
+/// data folder, as `scripts/libtorch.sh` has it.
+pub(super) fn search_libtorch() {
+    let folders = |name: &str| match std::env::var_os(name) {
+        Some(value) => std::env::split_paths(&value)
+            .filter(|dir| dir.is_absolute())
+            .collect(),
+        None => Vec::new(),
+    };
+    let data_dir = || {
+        let data_home = environment("XDG_DATA_HOME").filter(|dir| dir.is_absolute());
+        let of_user = || environment("HOME").map(|home| home.join(".local/share"));
+        Some(data_home.or_else(of_user)?.join("newt-pipe"))
+    };
+    // `/proc/self/exe` gives the file itself, whatever links led to it.
+    let program = std::env::current_exe().ok();
+    backbone::search_libtorch_in(SearchPaths {
+        libtorch: environment("LIBTORCH"),
+        program_dir: program.and_then(|file| file.parent().map(Path::to_owned)),
+        python_path: folders("PYTHONPATH"),
+        path: folders("PATH"),
+        build_dir: environment("NEWT_PIPE_LIBTORCH_DIR").or_else(data_dir),
+    });
+}
+
 /// Whether the environment asks for plain text: `NO_COLOR`, or a terminal that can do nothing else.
 pub(super) fn wants_plain_text() -> bool {
     environment("NO_COLOR").is_some()
@@ -214,7 +240,7 @@ pub(super) fn provenance(pipeline: &Pipeline) -> BTreeMap<String, String> {
     };
     add("version", VERSION);
     add("git_commit", env!("NEWT_PIPE_GIT_COMMIT"));
-    add("libtorch", env!("NEWT_PIPE_LIBTORCH_VERSION"));
+    add("libtorch", backbone::libtorch_version().unwrap_or_default());
     let host = fs_err::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     add("host", host.trim());
     if let Ok(device) = pipeline.features.device.resolve() {

@@ -1,5 +1,4 @@
 //! Runs that are cut short: by a signal, by a kill, by a full disk.
-#![cfg(feature = "torch")]
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

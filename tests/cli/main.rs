@@ -15,7 +15,6 @@ mod models;
 mod output_folders;
 mod quickstart;
 mod sandbox;
-#[cfg(feature = "torch")]
 #[path = "../../src/hub/tests/server.rs"]
 mod server;
 mod weights;

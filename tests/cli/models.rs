@@ -1,5 +1,4 @@
 //! Known checkpoints, the cache of the hub, and what a look at a checkpoint says.
-#![cfg(feature = "torch")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,5 +1,4 @@
 //! The built-in quickstart, and what features a run extracts.
-#![cfg(feature = "torch")]
 
 use serde_json::Value;
 

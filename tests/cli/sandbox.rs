@@ -49,6 +49,10 @@ impl Sandbox {
             .env("HF_ENDPOINT", "http://127.0.0.1:1")
             .env("HF_HUB_OFFLINE", "1")
             .stdin(Stdio::null());
+        // As `.cargo/config.toml` has it: the folder of libtorch that this build is tested with.
+        if let Some(libtorch) = std::env::var_os("LIBTORCH") {
+            command.env("LIBTORCH", libtorch);
+        }
         command
     }
 
@@ -94,7 +98,6 @@ impl Finished {
 }
 
 /// Puts a small checkpoint that timm made into a folder.
-#[cfg(feature = "torch")]
 pub(crate) fn put_checkpoint(sandbox: &Sandbox, dir: &str) {
     let fixture =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/fixtures/backbone/plain");
@@ -105,7 +108,6 @@ pub(crate) fn put_checkpoint(sandbox: &Sandbox, dir: &str) {
 }
 
 /// Draws one task of eight images into the folder `data`.
-#[cfg(feature = "torch")]
 pub(crate) fn draw_data(sandbox: &Sandbox) {
     let drawn = sandbox.run(&[
         "data",

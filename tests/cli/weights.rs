@@ -1,5 +1,4 @@
 //! Checkpoints that cannot be used, and one that can.
-#![cfg(feature = "torch")]
 
 use crate::sandbox::{Finished, Sandbox, draw_data, put_checkpoint};
 

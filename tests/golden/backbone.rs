@@ -48,7 +48,6 @@ fn catalog_equals_timm_s_models() {
     }
 }
 
-#[cfg(feature = "torch")]
 mod networks {
     use newt_pipe::backbone::{Backbone, Device, Error, Precision};
 
@@ -188,7 +187,6 @@ mod networks {
 }
 
 /// Checkpoints that somebody or something has changed.
-#[cfg(feature = "torch")]
 mod tampered {
     use newt_pipe::backbone::{Device, Error, Precision};
     use safetensors::SafeTensors;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use newt_pipe::backbone::{BackboneSpec, Error, Places};
+use newt_pipe::backbone::{BackboneSpec, Error, Places, SearchPaths, search_libtorch_in};
 use newt_pipe::hub::Hub;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::progress::Silent;
@@ -19,8 +19,14 @@ pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/fixtures")
 }
 
-/// Finds a backbone on this machine.
+/// Finds a backbone on this machine; its network will run on the libtorch that `.cargo/config.toml` names.
 pub(crate) fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<BackboneSpec, Error> {
+    let program = Path::new(env!("CARGO_BIN_EXE_newt-pipe"));
+    search_libtorch_in(SearchPaths {
+        libtorch: std::env::var_os("LIBTORCH").map(PathBuf::from),
+        program_dir: program.parent().map(Path::to_owned),
+        ..SearchPaths::default()
+    });
     let hub = Hub::new(newt_pipe::hub::Settings::default(), Interrupt::default());
     let places = Places {
         base_dir,

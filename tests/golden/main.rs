@@ -12,12 +12,9 @@
     reason = "the fixtures' types check nothing that unsafe code relies on"
 )]
 
-#[cfg(feature = "torch")]
 mod backbone;
 mod bootstrap;
-#[cfg(feature = "torch")]
 mod families;
-#[cfg(feature = "torch")]
 mod features;
 mod image;
 mod probe;

@@ -9,9 +9,9 @@ use super::{ConvNextConfig, StemType};
 use crate::backbone::conv::{Conv2d, Convolution, channels_first, channels_last, interleaved};
 use crate::backbone::efficientnet::make_divisible;
 use crate::backbone::error::Error;
-use crate::backbone::extractor::Network;
+use crate::backbone::run::Network;
 use crate::backbone::layers::{LayerNorm, LayerScale, Linear, Loader};
-use crate::backbone::libtorch::Parameter;
+use crate::backbone::run::Parameter;
 use crate::backbone::weights::Init;
 
 /// A ConvNeXt, from pixels to the maximum over positions.

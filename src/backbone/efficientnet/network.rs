@@ -7,7 +7,7 @@ use super::{
 };
 use crate::backbone::conv::{Conv2d, ConvNorm, Convolution, interleaved, max_over_positions};
 use crate::backbone::error::Error;
-use crate::backbone::extractor::Network;
+use crate::backbone::run::Network;
 use crate::backbone::layers::Loader;
 
 /// A network, from pixels to the maximum over positions.

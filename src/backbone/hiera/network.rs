@@ -7,9 +7,9 @@ use tch::{TchError, Tensor};
 use super::{HieraConfig, PATCH_STRIDE};
 use crate::backbone::conv::{Conv2d, Convolution, channels_first, channels_last};
 use crate::backbone::error::Error;
-use crate::backbone::extractor::Network;
+use crate::backbone::run::Network;
 use crate::backbone::layers::{LayerNorm, LayerScale, Linear, Loader, as_i64};
-use crate::backbone::libtorch::Parameter;
+use crate::backbone::run::Parameter;
 use crate::backbone::weights::Init;
 use crate::backbone::windows::{Mlp, Windows};
 

@@ -4,6 +4,7 @@ use super::{Layout, Others, Place, Rule, TIMM};
 
 /// timm's names behind `visual.trunk.`, in checkpoints of `open_clip`.
 pub(crate) const OPEN_CLIP_TIMM: Layout = Layout {
+    name: "open_clip_timm",
     prefixes: &["visual.trunk."],
     rules: TIMM.rules,
     passed_over: &[],
@@ -13,6 +14,7 @@ pub(crate) const OPEN_CLIP_TIMM: Layout = Layout {
 
 /// The `VisionTransformer` of `open_clip`.
 pub(crate) const OPEN_CLIP: Layout = Layout {
+    name: "open_clip",
     prefixes: &["visual."],
     rules: &[
         Rule("patch_embed.proj.weight", Place::At("conv1.weight")),

@@ -4,6 +4,7 @@ use super::{Layout, Others, Part, Place, Rule};
 
 /// Tensors of timm's own files: `VisionTransformer`, `VisionTransformerDistilled` and `Eva` differ in few names.
 pub(crate) const TIMM: Layout = Layout {
+    name: "timm",
     prefixes: &[""],
     rules: &[
         Rule("reg_token", Place::At("reg_token")),
@@ -42,6 +43,7 @@ pub(crate) const TIMM: Layout = Layout {
 ///
 /// Source: `timm.models.swin_transformer.checkpoint_filter_fn`.
 const SWIN_BEFORE_TIMM_0_9: Layout = Layout {
+    name: "swin_before_timm_0_9",
     prefixes: &[""],
     rules: &[
         Rule("layers.1.downsample.", Place::At("layers.0.downsample.")),

@@ -4,6 +4,7 @@ use super::{Layout, Others, Part, Place, Rule};
 
 /// `CLIPModel`, `CLIPVisionModel`, `SiglipModel` and `SiglipVisionModel` of transformers.
 pub(crate) const TRANSFORMERS_CLIP: Layout = Layout {
+    name: "transformers_clip",
     prefixes: &["vision_model.", ""],
     rules: &[
         Rule(
@@ -68,6 +69,7 @@ pub(crate) const TRANSFORMERS_CLIP: Layout = Layout {
 
 /// `ViTModel`, `Dinov2Model` and `Dinov2WithRegistersModel` of transformers, alone or under a classifier.
 pub(crate) const TRANSFORMERS_VIT: Layout = Layout {
+    name: "transformers_vit",
     prefixes: &["", "vit.", "dinov2.", "dinov2_with_registers."],
     rules: &[
         Rule(
@@ -134,6 +136,7 @@ pub(crate) const TRANSFORMERS_VIT: Layout = Layout {
 
 /// `DINOv3ViTModel` of transformers.
 pub(crate) const TRANSFORMERS_DINOV3: Layout = Layout {
+    name: "transformers_dinov3",
     prefixes: &[""],
     rules: &[
         Rule(
@@ -190,6 +193,7 @@ pub(crate) const TRANSFORMERS_DINOV3: Layout = Layout {
 
 /// `Aimv2VisionModel` and `Aimv2Model` of transformers.
 pub(crate) const TRANSFORMERS_AIMV2: Layout = Layout {
+    name: "transformers_aimv2",
     prefixes: &["", "vision_model."],
     rules: &[
         Rule("patch_embed.proj.", Place::At("embeddings.patch_embed.")),
@@ -239,6 +243,7 @@ pub(crate) const TRANSFORMERS_AIMV2: Layout = Layout {
 
 /// AIMv2 as Apple published it.
 pub(crate) const APPLE_AIMV2: Layout = Layout {
+    name: "apple_aimv2",
     prefixes: &[""],
     rules: &[
         Rule("patch_embed.", Place::At("preprocessor.patchifier.")),

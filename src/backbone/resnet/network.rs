@@ -5,7 +5,7 @@ use tch::{TchError, Tensor};
 use super::{Block as BlockType, NORM_EPS, ResNetConfig, StemType};
 use crate::backbone::conv::{ConvNorm, Convolution, interleaved, max_over_positions};
 use crate::backbone::error::Error;
-use crate::backbone::extractor::Network;
+use crate::backbone::run::Network;
 use crate::backbone::layers::Loader;
 
 /// A ResNet, from pixels to the maximum over positions.

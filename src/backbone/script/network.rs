@@ -6,7 +6,7 @@ use tch::{CModule, Device, Kind, TchError, Tensor};
 
 use super::ScriptConfig;
 use crate::backbone::error::Error;
-use crate::backbone::extractor::Network;
+use crate::backbone::run::Network;
 
 /// A module, and what it is to give.
 struct Script {

@@ -4,7 +4,7 @@ use tch::{Kind, TchError, Tensor};
 
 use crate::backbone::error::Error;
 use crate::backbone::layers::{Linear, Loader, as_i64};
-use crate::backbone::libtorch::Parameter;
+use crate::backbone::run::Parameter;
 use crate::backbone::weights::Init;
 use crate::backbone::windows::Windows;
 

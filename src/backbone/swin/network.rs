@@ -6,7 +6,7 @@ use super::attention::{self, WindowAttention};
 use super::{Stage as StageConfig, SwinConfig};
 use crate::backbone::conv::{Conv2d, Convolution, channels_last};
 use crate::backbone::error::Error;
-use crate::backbone::extractor::Network;
+use crate::backbone::run::Network;
 use crate::backbone::layers::{LayerNorm, Linear, Loader, as_i64};
 use crate::backbone::windows::{Mlp, Windows};
 

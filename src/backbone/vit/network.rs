@@ -8,9 +8,9 @@ use super::positions::{self, Rotation};
 use super::{FinalNorm, Positions, PrefixPositions, VitConfig};
 use crate::backbone::conv::{Conv2d, Convolution};
 use crate::backbone::error::Error;
-use crate::backbone::extractor::Network;
+use crate::backbone::run::Network;
 use crate::backbone::layers::{LayerScale, Linear, Loader};
-use crate::backbone::libtorch::Parameter;
+use crate::backbone::run::Parameter;
 use crate::backbone::weights::Init;
 
 /// One layer: tokens exchange what they hold, then each is transformed by itself.

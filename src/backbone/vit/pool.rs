@@ -6,7 +6,7 @@ use super::attention::{Mlp, Norm, attend};
 use super::{Pool as PoolConfig, VitConfig};
 use crate::backbone::error::Error;
 use crate::backbone::layers::{Linear, Loader, as_i64};
-use crate::backbone::libtorch::Parameter;
+use crate::backbone::run::Parameter;
 use crate::backbone::weights::Init;
 
 /// What becomes of the tokens.

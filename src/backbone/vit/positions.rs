@@ -6,7 +6,7 @@ use super::network::added;
 use super::{Positions, Resample, Rope, VitConfig};
 use crate::backbone::error::Error;
 use crate::backbone::layers::{Loader, as_i64};
-use crate::backbone::libtorch::Parameter;
+use crate::backbone::run::Parameter;
 use crate::backbone::weights::Init;
 
 const F32_ON_CPU: (Kind, Device) = (Kind::Float, Device::Cpu);

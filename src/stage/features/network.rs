@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::{BatchSize, Images, Settings};
 use crate::artifact::{self, FeatureStore};
-use crate::backbone::{Backbone, BackboneSpec, Device, Precision, Source};
+use crate::backbone::{Backbone, BackboneSpec, Choice, Device, Precision, Source};
 use crate::cache::{Cache, Digest, KeyBuilder};
 use crate::error::Error;
 use crate::image::{self, Preprocessing};
@@ -34,6 +34,8 @@ const BATCHES_AHEAD: usize = 2;
 pub struct Network {
     spec: BackboneSpec,
     weights: Option<Digest>,
+    /// As the user wrote it.
+    asked: Device,
     device: Device,
     precision: Precision,
     batch_size: usize,
@@ -138,6 +140,7 @@ impl Network {
         Ok(Self {
             spec,
             weights,
+            asked: settings.device,
             device,
             precision,
             batch_size,
@@ -213,6 +216,11 @@ impl Network {
         let backbone = if let Some(backbone) = self.backbone.get() {
             backbone
         } else {
+            let choice = Choice::new(self.asked, self.device, self.precision);
+            if let Some(warning) = &choice.warning {
+                context.progress.warn(warning);
+            }
+            context.progress.note(&choice.line);
             let loaded = self.load()?;
             self.backbone.get_or_init(|| loaded)
         };

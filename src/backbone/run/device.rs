@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Error;
+use serde::{Deserialize, Serialize};
+
+use super::cuda::{Cuda, cuda};
+use crate::backbone::error::Error;
 
 /// Where a network runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Device {
     /// The first CUDA device if there is one, else the CPU.
     Auto,
@@ -17,32 +20,25 @@ pub enum Device {
 }
 
 impl Device {
-    /// The device that is meant on this machine; never [`Device::Auto`].
+    /// The device that is meant on this machine; never [`Device::Auto`]. libtorch is not opened for that.
     ///
     /// # Errors
     /// [`Error::NoCuda`] and [`Error::NoSuchCudaDevice`] if a CUDA device was asked for that is not there.
     pub fn resolve(self) -> Result<Self, Error> {
-        match self {
-            Self::Auto if n_cuda_devices().is_ok_and(|n| n > 0) => Ok(Self::Cuda(0)),
-            Self::Auto | Self::Cpu => Ok(Self::Cpu),
-            Self::Cuda(index) => match n_cuda_devices() {
-                Ok(n) if index < n => Ok(self),
-                Ok(0) => Err(Error::NoCuda {
-                    reason: "no GPU that it can use".to_owned(),
-                }),
-                Ok(n) => Err(Error::NoSuchCudaDevice { index, n }),
-                Err(reason) => Err(Error::NoCuda { reason }),
-            },
+        match (self, cuda()) {
+            (Self::Cpu, _) | (Self::Auto, Err(_)) => Ok(Self::Cpu),
+            (Self::Auto, Ok(_)) => Ok(Self::Cuda(0)),
+            (Self::Cuda(index), Ok(Cuda { gpus })) if index < gpus.len() => Ok(self),
+            (Self::Cuda(index), Ok(Cuda { gpus })) => Err(Error::NoSuchCudaDevice {
+                index,
+                n: gpus.len(),
+            }),
+            (Self::Cuda(_), Err(problem)) => Err(Error::NoCuda {
+                reason: problem.reason(),
+                hint: problem.hint(),
+            }),
         }
     }
-}
-
-/// How many CUDA devices libtorch sees, or why it cannot look for any.
-fn n_cuda_devices() -> Result<usize, String> {
-    #[cfg(feature = "torch")]
-    return super::libtorch::n_cuda_devices();
-    #[cfg(not(feature = "torch"))]
-    Err("built without libtorch".to_owned())
 }
 
 impl FromStr for Device {
@@ -74,7 +70,7 @@ impl fmt::Display for Device {
 }
 
 /// The number format of a network's matrix products.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Precision {
     /// [`Precision::F32`] on the CPU, [`Precision::F16`] on CUDA, as the reference.
     Auto,

@@ -1,16 +1,16 @@
 //! The unsafe code: what libtorch needs before it is used, and what tch does not wrap.
 #![expect(
     unsafe_code,
-    reason = "calls into libtorch and the dynamic linker; each block says why it is sound"
+    reason = "calls into libtorch; each block says why it is sound"
 )]
 
 use std::ops::Deref;
-use std::sync::OnceLock;
+use std::sync::Once;
 
 use tch::Tensor;
 
 /// A network's weights: a tensor that is read from several threads at once and never written.
-pub(super) struct Parameter(Tensor);
+pub(in crate::backbone) struct Parameter(Tensor);
 
 // SAFETY: a tch tensor is a pointer to a C++ `at::Tensor`, whose reference count is atomic and whose `const`
 // member functions may run at the same time. tch's functions that write to a tensor take `&mut self` (but for
@@ -18,7 +18,7 @@ pub(super) struct Parameter(Tensor);
 unsafe impl Sync for Parameter {}
 
 impl Parameter {
-    pub(super) fn new(tensor: Tensor) -> Self {
+    pub(in crate::backbone) fn new(tensor: Tensor) -> Self {
         Self(tensor)
     }
 }
@@ -31,50 +31,16 @@ impl Deref for Parameter {
     }
 }
 
-/// Why CUDA's half of libtorch could not be loaded, once that was tried.
-static CUDA: OnceLock<Result<(), String>> = OnceLock::new();
-
-/// How many CUDA devices libtorch sees, or why its CUDA half cannot be loaded.
-pub(super) fn n_cuda_devices() -> Result<usize, String> {
-    CUDA.get_or_init(start).clone()?;
-    Ok(usize::try_from(tch::Cuda::device_count()).unwrap_or(0))
+/// How many CUDA devices libtorch can use.
+pub(super) fn n_cuda_devices() -> usize {
+    initialize();
+    usize::try_from(tch::Cuda::device_count()).unwrap_or(0)
 }
 
 /// Prepares libtorch for its first use: every use of tch in `backbone` comes after it.
 pub(super) fn initialize() {
-    CUDA.get_or_init(start);
-}
-
-fn start() -> Result<(), String> {
-    // libtorch looks for CUDA once, at its first use: what is loaded later stays unseen.
-    let loaded = load_cuda();
-    forbid_tf32();
-    loaded
-}
-
-/// Loads `libtorch_cuda.so` by the search path of this program.
-///
-/// The program is linked against the CPU's half only, so that it starts on machines without CUDA.
-fn load_cuda() -> Result<(), String> {
-    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-    // SAFETY: the library's initialisers register CUDA's kernels with libtorch, which is made for that: a
-    // program linked against both halves runs the same initialisers.
-    let library = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) };
-    match library {
-        Ok(library) => {
-            // Kernels are called through pointers that libtorch keeps: the library must stay.
-            std::mem::forget(library);
-            Ok(())
-        }
-        Err(error) => {
-            // The linker's own message, which names the file, is the cause of libloading's.
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            Err(format!(
-                "no CUDA half: {}",
-                cause.unwrap_or_else(|| error.to_string())
-            ))
-        }
-    }
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(forbid_tf32);
 }
 
 /// Makes f32 mean f32: neither products nor convolutions on CUDA may drop mantissa bits.

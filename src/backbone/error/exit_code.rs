@@ -1,0 +1,53 @@
+//! Whose fault an error is: what the shell gets to see.
+
+use std::io;
+
+use super::Error;
+use crate::hub;
+
+impl Error {
+    /// 2 where something was asked for that cannot be, 3 where a checkpoint is bad, 1 where the machine fails.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Org { .. }
+            | Self::UnknownCheckpoint { .. }
+            | Self::VJepa { .. }
+            | Self::OtherLibrary { .. }
+            | Self::UnknownArchitecture { .. }
+            | Self::SeedTag { .. }
+            | Self::NoWeights { .. }
+            | Self::NoScript { .. }
+            | Self::CodeNotAllowed { .. }
+            | Self::ScriptPrecision { .. }
+            | Self::ParseDevice { .. }
+            | Self::ParsePrecision { .. }
+            | Self::NoCuda { .. }
+            | Self::NoSuchCudaDevice { .. }
+            | Self::Missing(_) => 2,
+            Self::Hub(hub::Error::Altered { .. })
+            | Self::Pickle { .. }
+            | Self::Json { .. }
+            | Self::Toml { .. }
+            | Self::Useless { .. }
+            | Self::NoShard { .. }
+            | Self::Index { .. }
+            | Self::ImageSize { .. }
+            | Self::ConfigValue { .. }
+            | Self::UnsupportedArgument { .. }
+            | Self::UnknownKey { .. }
+            | Self::Damaged { .. }
+            | Self::MissingTensor { .. }
+            | Self::MisshapenTensor { .. }
+            | Self::SurplusTensors { .. }
+            | Self::Dtype { .. }
+            | Self::NonFinite { .. } => 3,
+            Self::Hub(error) => error.exit_code(),
+            Self::Failure(failure) => failure.exit_code,
+            Self::Io(error) if error.kind() == io::ErrorKind::NotFound => 2,
+            Self::Io(_)
+            | Self::Pixels { .. }
+            | Self::CudaNotUsable { .. }
+            | Self::Libtorch { .. } => 1,
+        }
+    }
+}

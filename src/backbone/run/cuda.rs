@@ -1,0 +1,222 @@
+//! Whether CUDA can be used on this machine, and what is said about it.
+
+use std::sync::OnceLock;
+
+use super::driver::{self, Driver, NoGpu};
+use super::find::{self, Libtorch};
+use super::{Device, Precision};
+
+/// A GPU, and a libtorch that can use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cuda {
+    /// The GPUs' names, by their number; not empty.
+    pub(super) gpus: Vec<String>,
+}
+
+/// Why CUDA cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NoCuda {
+    /// There is no GPU.
+    NoGpu(NoGpu),
+    /// There is a GPU, and a libtorch for CPUs only.
+    NoCudaHalf { gpu: String, libtorch: Libtorch },
+    /// There is a GPU, and its driver is too old for this libtorch.
+    OldDriver {
+        gpu: String,
+        driver: u32,
+        libtorch: u32,
+    },
+    /// There is a GPU, and no libtorch.
+    NoLibtorch { gpu: String },
+}
+
+/// What this machine has; asked once. libtorch is looked for, but not opened.
+pub(super) fn cuda() -> &'static Result<Cuda, NoCuda> {
+    static CUDA: OnceLock<Result<Cuda, NoCuda>> = OnceLock::new();
+    CUDA.get_or_init(|| judge(driver::ask(), || find::libtorch().ok().cloned()))
+}
+
+fn judge(
+    driver: Result<Driver, NoGpu>,
+    libtorch: impl FnOnce() -> Option<Libtorch>,
+) -> Result<Cuda, NoCuda> {
+    let driver = driver.map_err(NoCuda::NoGpu)?;
+    let gpu = driver.gpus.first().cloned().unwrap_or_default();
+    let Some(libtorch) = libtorch() else {
+        return Err(NoCuda::NoLibtorch { gpu });
+    };
+    if libtorch.cuda_half().is_none() {
+        return Err(NoCuda::NoCudaHalf { gpu, libtorch });
+    }
+    match libtorch.cuda_major() {
+        Some(major) if driver.cuda_major < major => Err(NoCuda::OldDriver {
+            gpu,
+            driver: driver.cuda_major,
+            libtorch: major,
+        }),
+        _ => Ok(Cuda { gpus: driver.gpus }),
+    }
+}
+
+impl NoCuda {
+    /// What stands in the way, as a clause.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::NoGpu(NoGpu::NoDriver) => "no GPU found".to_owned(),
+            Self::NoGpu(NoGpu::NotShown(message)) => {
+                format!("no GPU found; the NVIDIA driver says: {message}")
+            }
+            Self::NoCudaHalf { gpu, libtorch } => format!(
+                "{gpu} is there, but libtorch in {} is built for CPUs only",
+                libtorch.lib_dir.display()
+            ),
+            Self::OldDriver {
+                gpu,
+                driver,
+                libtorch,
+            } => format!(
+                "{gpu} is there, but its driver runs CUDA {driver}, and libtorch needs CUDA {libtorch}"
+            ),
+            Self::NoLibtorch { gpu } => format!("{gpu} is there, but no libtorch"),
+        }
+    }
+
+    /// What the user can do about it, where something can be done.
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoGpu(_) => None,
+            Self::NoCudaHalf { libtorch, .. } => Some(libtorch.command_for_cuda()),
+            Self::OldDriver { driver, .. } => Some(format!(
+                "update the NVIDIA driver, or install a PyTorch 2.11 that is built for CUDA {driver}"
+            )),
+            Self::NoLibtorch { .. } => match find::libtorch() {
+                Err(missing) => missing.hint(),
+                Ok(_) => None,
+            },
+        }
+    }
+}
+
+/// Where the networks of a run are run, and why there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The device and the precision in one line, such as `device: cpu, f32 (no GPU found)`.
+    pub line: String,
+    /// Where a GPU lies idle: why, and what to do about it.
+    pub warning: Option<String>,
+}
+
+impl Choice {
+    /// What a run that asked for `asked` and got `device` and `precision` says of it.
+    pub fn new(asked: Device, device: Device, precision: Precision) -> Self {
+        Self::of(asked, device, precision, cuda())
+    }
+
+    fn of(
+        asked: Device,
+        device: Device,
+        precision: Precision,
+        cuda: &Result<Cuda, NoCuda>,
+    ) -> Self {
+        let mut warning = None;
+        let note = match (asked, device, cuda) {
+            (_, Device::Cuda(index), Ok(Cuda { gpus })) => gpus.get(index).cloned(),
+            (Device::Auto, _, Err(reason)) => {
+                warning = reason
+                    .hint()
+                    .map(|hint| format!("the GPU is not used: {}; {hint}", reason.reason()));
+                Some(match reason {
+                    NoCuda::NoGpu(_) => reason.reason(),
+                    _ => "the GPU cannot be used".to_owned(),
+                })
+            }
+            _ => None,
+        };
+        let note = note.map_or(String::new(), |note| format!(" ({note})"));
+        Self {
+            line: format!("device: {device}, {precision}{note}"),
+            warning,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn driver(cuda_major: u32) -> Driver {
+        Driver {
+            gpus: vec!["NVIDIA H100".to_owned(), "NVIDIA T4".to_owned()],
+            cuda_major,
+        }
+    }
+
+    fn choice(cuda: &Result<Cuda, NoCuda>) -> Choice {
+        let device = match cuda {
+            Ok(_) => Device::Cuda(0),
+            Err(_) => Device::Cpu,
+        };
+        Choice::of(Device::Auto, device, Precision::Auto.resolve(device), cuda)
+    }
+
+    #[test]
+    fn machine_without_a_gpu_says_so_and_warns_of_nothing() {
+        let cuda = judge(Err(NoGpu::NoDriver), || None);
+        let expected = Choice {
+            line: "device: cpu, f32 (no GPU found)".to_owned(),
+            warning: None,
+        };
+        assert_eq!(choice(&cuda), expected);
+    }
+
+    #[test]
+    fn gpu_that_is_hidden_comes_with_the_words_of_the_driver() {
+        let cuda = judge(Err(NoGpu::NotShown("no CUDA-capable device".into())), || {
+            None
+        });
+        let choice = choice(&cuda);
+        assert!(
+            choice.line.ends_with("says: no CUDA-capable device)"),
+            "{choice:?}"
+        );
+        assert_eq!(choice.warning, None);
+    }
+
+    #[test]
+    fn gpu_beside_a_libtorch_for_cpus_is_warned_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let libtorch = find::tests::put_libtorch(dir.path(), "2.11.0");
+        let cuda = judge(Ok(driver(13)), || Some(libtorch.clone()));
+        let choice = choice(&cuda);
+        assert_eq!(choice.line, "device: cpu, f32 (the GPU cannot be used)");
+        let warning = choice.warning.unwrap();
+        assert!(warning.contains("NVIDIA H100 is there"), "{warning}");
+        assert!(warning.contains(&libtorch.command_for_cuda()), "{warning}");
+    }
+
+    #[test]
+    fn driver_that_is_older_than_libtorch_is_warned_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let libtorch = find::tests::put_libtorch(dir.path(), "2.11.0");
+        let half = |name| libtorch.lib_dir.join(name);
+        fs_err::write(half("libtorch_cuda.so"), "").unwrap();
+        fs_err::write(half("libc10_cuda.so"), "\0libcudart.so.13\0").unwrap();
+        let cuda = |major| judge(Ok(driver(major)), || Some(libtorch.clone()));
+        let warning = choice(&cuda(12)).warning.unwrap();
+        assert!(
+            warning.contains("runs CUDA 12, and libtorch needs CUDA 13"),
+            "{warning}"
+        );
+        assert_eq!(
+            choice(&cuda(13)).line,
+            "device: cuda:0, f16 (NVIDIA H100)"
+        );
+    }
+
+    #[test]
+    fn device_that_was_asked_for_needs_no_reason() {
+        let cuda = judge(Err(NoGpu::NoDriver), || None);
+        let choice = Choice::of(Device::Cpu, Device::Cpu, Precision::Bf16, &cuda);
+        assert_eq!(choice.line, "device: cpu, bf16");
+    }
+}

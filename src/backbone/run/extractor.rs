@@ -1,0 +1,82 @@
+//! What makes a loaded network a [`Backbone`]: batches and threads.
+
+use rayon::prelude::*;
+
+use super::runtime::{LoadedNetwork, Runtime};
+use super::wire::Request;
+use super::{Device, Precision};
+use crate::backbone::Backbone;
+use crate::backbone::error::Error;
+use crate::backbone::spec::BackboneSpec;
+
+/// How many images the CPU sends through a network at once, never more, never fewer.
+///
+/// One by one costs up to half as much again (ViT-Base with patches of 32 pixels); more than four bring
+/// nothing, and fewer batches than cores.
+const CPU_BATCH: usize = 4;
+
+/// A network and how images are sent through it.
+struct Extractor {
+    network: LoadedNetwork,
+    device: Device,
+}
+
+/// Reads or draws a backbone's weights.
+pub(in crate::backbone) fn load(
+    spec: &BackboneSpec,
+    device: Device,
+    precision: Precision,
+) -> Result<Box<dyn Backbone>, Error> {
+    let device = device.resolve()?;
+    let runtime = Runtime::get()?;
+    if let Device::Cuda(index) = device {
+        // The driver has shown it; libtorch has the last word.
+        let n = runtime.n_cuda_devices();
+        if index >= n {
+            return Err(Error::CudaNotUsable { index, n });
+        }
+    }
+    let request = Request::new(spec, device, precision.resolve(device));
+    Ok(Box::new(Extractor {
+        network: runtime.load(&request)?,
+        device,
+    }))
+}
+
+impl Backbone for Extractor {
+    fn dim(&self) -> usize {
+        self.network.dim()
+    }
+
+    fn n_parameters(&self) -> Option<u64> {
+        self.network.n_parameters()
+    }
+
+    fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, Error> {
+        let per_image = self.network.n_values();
+        if n.checked_mul(per_image) != Some(pixels.len()) {
+            return Err(Error::Pixels {
+                n,
+                found: pixels.len(),
+                per_image,
+            });
+        }
+        if n == 0 {
+            return Ok(Vec::new());
+        }
+        if self.device != Device::Cpu {
+            return self.network.forward(pixels, n);
+        }
+        let rows = pixels
+            .par_chunks(CPU_BATCH * per_image)
+            .map(|images| {
+                let mut padded = images.to_vec();
+                padded.resize(CPU_BATCH * per_image, 0.0);
+                let mut rows = self.network.forward(&padded, CPU_BATCH)?;
+                rows.truncate(images.len() / per_image * self.network.dim());
+                Ok(rows)
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        Ok(rows.concat())
+    }
+}

@@ -1,0 +1,128 @@
+//! A network with its weights, on its device: from a request to features.
+
+use tch::{Kind, TchError, Tensor};
+
+use super::wire::{Request, WeightsRequest};
+use super::{Device, Precision, libtorch};
+use crate::backbone::error::Error;
+use crate::backbone::layers::{Loader, as_i64};
+use crate::backbone::layout::{Layout, Published};
+use crate::backbone::network::NetworkConfig;
+use crate::backbone::random::RandomWeights;
+use crate::backbone::script;
+use crate::backbone::weights::{Checkpoint, MappedFiles, Source};
+
+/// A network on libtorch.
+pub(in crate::backbone) trait Network: Send + Sync {
+    /// `images`: `[b, 3, h, w]` f32. Gives `[b, d]`.
+    fn forward(&self, images: &Tensor) -> Result<Tensor, TchError>;
+}
+
+/// A network and where it runs.
+pub(super) struct LoadedNetwork {
+    network: Box<dyn Network>,
+    device: tch::Device,
+    /// `[h, w]` of an image.
+    size: [usize; 2],
+    dim: usize,
+    n_parameters: Option<u64>,
+}
+
+impl LoadedNetwork {
+    /// Reads or draws the weights and puts them where the network is to run.
+    pub(super) fn load(request: &Request) -> Result<Self, Error> {
+        libtorch::initialize();
+        let precision = match request.precision {
+            Precision::F16 => Kind::Half,
+            Precision::Bf16 => Kind::BFloat16,
+            Precision::F32 | Precision::Auto => Kind::Float,
+        };
+        let device = match request.device {
+            Device::Cuda(index) => tch::Device::Cuda(index),
+            Device::Cpu | Device::Auto => tch::Device::Cpu,
+        };
+        let build = |source: &mut dyn Source| {
+            let mut loader = Loader {
+                source,
+                device,
+                precision,
+                n_parameters: 0,
+            };
+            let network = request.network.load(&mut loader).transpose()?;
+            let n_parameters = loader.n_parameters - loader.source.n_filled_in();
+            Ok::<_, Error>(network.map(|network| (network, n_parameters)))
+        };
+        let no_weights = || Error::NoWeights {
+            place: request.architecture.clone(),
+            file: "model.safetensors".to_owned(),
+        };
+        let built = match &request.weights {
+            WeightsRequest::Random { seed } => build(&mut RandomWeights { seed: *seed })?,
+            WeightsRequest::Files { paths, layout } => {
+                let layout = Layout::named(layout).ok_or_else(no_weights)?;
+                let paths: Vec<_> = paths.iter().map(Into::into).collect();
+                let files = MappedFiles::open(&paths)?;
+                let checkpoint = Checkpoint::parse(files.iter(), &request.architecture)?;
+                let mut published = Published::new(checkpoint, layout);
+                let built = build(&mut published)?;
+                published.finish(|name| request.network.is_passed_over(name))?;
+                built
+            }
+            WeightsRequest::Script(_) => None,
+        };
+        let (network, n_parameters) = match (built, &request.weights, &request.network) {
+            (Some((network, n)), ..) => (network, Some(n)),
+            (None, WeightsRequest::Script(path), NetworkConfig::Script(config)) => (
+                script::load(path.as_ref(), *config, device, precision)?,
+                None,
+            ),
+            // A module has its own weights, all other networks ask for theirs.
+            (None, ..) => return Err(no_weights()),
+        };
+        Ok(Self {
+            network,
+            device,
+            size: request.size,
+            dim: request.network.dim(),
+            n_parameters,
+        })
+    }
+
+    /// Number of features per image.
+    pub(super) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Number of values of an image.
+    pub(super) fn n_values(&self) -> usize {
+        3 * self.size[0] * self.size[1]
+    }
+
+    /// Number of values in the network's tensors; `None` where it is not known.
+    pub(super) fn n_parameters(&self) -> Option<u64> {
+        self.n_parameters
+    }
+
+    /// Features of one batch; `pixels`: `[b, 3, h, w]`, `rows`: `[b, d]`.
+    pub(super) fn forward(&self, pixels: &[f32], rows: &mut [f32]) -> Result<(), Error> {
+        if self.device == tch::Device::Cpu {
+            // libtorch keeps its number of threads per thread that calls it.
+            tch::set_num_threads(1);
+        }
+        let b = rows.len() / self.dim;
+        let mut forward = || {
+            let _no_grad = tch::no_grad_guard();
+            let images = Tensor::f_from_slice(pixels)?
+                .f_reshape([b, 3, self.size[0], self.size[1]].map(as_i64))? // [b, 3, h, w]
+                .f_to_device(self.device)?;
+            let features = self.network.forward(&images)?; // [b, d]
+            let features = features
+                .f_to_kind(Kind::Float)?
+                .f_to_device(tch::Device::Cpu)?
+                .f_contiguous()?;
+            let n = rows.len();
+            features.f_copy_data(rows, n)
+        };
+        forward().map_err(|error| Error::libtorch("extracting features", &error))
+    }
+}

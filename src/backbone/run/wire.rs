@@ -1,0 +1,161 @@
+//! What the program and the library that runs networks say to each other.
+//!
+//! The library has one symbol, [`SYMBOL`], which gives its [`Functions`]. Requests and answers are JSON; pixels and
+//! features are plain f32. Program and library are built from the same sources, which [`BUILD`] proves: a library
+//! of another build is refused before any other function is called.
+
+use std::ffi::{OsString, c_char, c_void};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Device, Precision};
+use crate::backbone::error::Error;
+use crate::backbone::network::NetworkConfig;
+use crate::backbone::spec::{BackboneSpec, Weights};
+
+/// The name of the library's file.
+pub(super) const FILE: &str = "libnewt_pipe.so";
+
+/// The name of the function, without arguments, that gives the library's [`Functions`].
+#[cfg(not(feature = "torch"))]
+pub(super) const SYMBOL: &str = "newt_pipe_functions";
+
+/// The version and the digest of the sources that both sides are built from; ends with a zero.
+pub(super) const BUILD: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " ",
+    env!("NEWT_PIPE_BACKBONE_SOURCES"),
+    "\0"
+);
+
+/// A network in the library; seen by pointer only.
+pub(super) type Handle = c_void;
+
+/// The functions of the library. None of them panics or unwinds into its caller.
+#[repr(C)]
+pub(super) struct Functions {
+    /// [`BUILD`]. It stays the first field in every version, so that it can be read in any.
+    pub(super) build: *const c_char,
+    /// How many CUDA devices libtorch can use.
+    pub(super) n_cuda_devices: extern "C" fn() -> usize,
+    /// Loads the network of a [`Request`], `request[..len]`. Gives true and the network, with a [`Loaded`] as the
+    /// reply, or false with a [`Failure`].
+    pub(super) load: unsafe extern "C" fn(
+        request: *const u8,
+        len: usize,
+        network: *mut *mut Handle,
+        reply: *mut Text,
+    ) -> bool,
+    /// Sends `b` images, `pixels`: `[b, 3, h, w]`, through a network and writes `rows`: `[b, d]`. On the CPU it
+    /// works in the thread that calls; several may call at once. Gives true, or false with a [`Failure`].
+    pub(super) forward: unsafe extern "C" fn(
+        network: *const Handle,
+        pixels: *const f32,
+        b: usize,
+        rows: *mut f32,
+        reply: *mut Text,
+    ) -> bool,
+    /// Ends a network.
+    pub(super) unload: unsafe extern "C" fn(network: *mut Handle),
+    /// Frees a reply.
+    pub(super) free: unsafe extern "C" fn(reply: Text),
+}
+
+// SAFETY: `build` points to a constant of the library, which stays loaded; the rest are functions.
+#[expect(unsafe_code, reason = "a pointer to a constant may be shared")]
+unsafe impl Sync for Functions {}
+// SAFETY: as above.
+#[expect(unsafe_code, reason = "a pointer to a constant may be sent")]
+unsafe impl Send for Functions {}
+
+/// A reply in the library's memory, which [`Functions::free`] gives back; empty where there is none.
+#[repr(C)]
+pub(super) struct Text {
+    pub(super) bytes: *mut u8,
+    pub(super) len: usize,
+}
+
+impl Text {
+    pub(super) const EMPTY: Self = Self {
+        bytes: std::ptr::null_mut(),
+        len: 0,
+    };
+}
+
+/// A network that is to be loaded.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Request {
+    /// The network's name in messages.
+    pub(super) architecture: String,
+    pub(super) network: NetworkConfig,
+    /// `[h, w]` of an image.
+    pub(super) size: [usize; 2],
+    pub(super) weights: WeightsRequest,
+    /// Resolved.
+    pub(super) device: Device,
+    /// Resolved.
+    pub(super) precision: Precision,
+}
+
+/// [`Weights`], as they are sent: paths need not be UTF-8.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum WeightsRequest {
+    Files {
+        paths: Vec<OsString>,
+        /// The name of a [`crate::backbone::layout::Layout`].
+        layout: String,
+    },
+    Script(OsString),
+    Random {
+        seed: u64,
+    },
+}
+
+impl Request {
+    pub(super) fn new(spec: &BackboneSpec, device: Device, precision: Precision) -> Self {
+        Self {
+            architecture: spec.architecture.clone(),
+            network: spec.network.clone(),
+            size: spec.preprocessing.size,
+            weights: match &spec.weights {
+                Weights::Files { paths, layout } => WeightsRequest::Files {
+                    paths: paths.iter().map(OsString::from).collect(),
+                    layout: layout.name.to_owned(),
+                },
+                Weights::Script(path) => WeightsRequest::Script(path.into()),
+                Weights::Random { seed } => WeightsRequest::Random { seed: *seed },
+            },
+            device,
+            precision,
+        }
+    }
+}
+
+/// A network that has been loaded.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Loaded {
+    /// Number of values in the network's tensors; `None` where it is not known.
+    pub(super) n_parameters: Option<u64>,
+}
+
+/// An error of the library.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What is wrong and where.
+    pub message: String,
+    /// What the user can do about it.
+    pub hint: Option<String>,
+    /// What the shell gets to see.
+    pub exit_code: u8,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self {
+            message: error.to_string(),
+            hint: error.hint(),
+            exit_code: error.exit_code(),
+        }
+    }
+}
