@@ -7,7 +7,12 @@ LIBRARY = --lib --features torch --crate-type cdylib
 # Where unit tests that are linked against libtorch find it.
 LIBTORCH_LIB = $${LIBTORCH:-$(CURDIR)/.libtorch}/lib
 
-.PHONY: demo test build libtorch lint bench
+# Where `make install` puts newt-pipe, for every user of the machine.
+PREFIX ?= /usr/local
+# Where cargo builds.
+TARGET = $${CARGO_TARGET_DIR:-target}
+
+.PHONY: demo test build wheel install libtorch lint bench
 
 # Builds with optimisation and runs the built-in quickstart.
 demo: build
@@ -22,6 +27,14 @@ test: build
 build: libtorch
 	$(CARGO) build --release
 	$(CARGO) rustc --release $(LIBRARY)
+
+# Leaves dist/newt_pipe-*.whl: program and library, without libtorch.
+wheel: build
+	CARGO="$(CARGO)" sh scripts/wheel.sh dist
+
+# Installs program, library and libtorch under PREFIX; DESTDIR stands before it for packagers.
+install: build
+	sh scripts/install.sh "$(DESTDIR)$(PREFIX)" "$(TARGET)/release"
 
 # What CI asks of the code besides its tests.
 lint: libtorch

@@ -32,10 +32,11 @@ if [ -n "${LIBTORCH:-}" ]; then
 fi
 
 variant=${NEWT_PIPE_LIBTORCH_VARIANT:-auto}
+without_gpu=
 if [ "$variant" = auto ]; then
-    variant=cpu
+    variant=cpu without_gpu=yes
     if [ -e /proc/driver/nvidia/version ] || { command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1; }; then
-        variant=cuda
+        variant=cuda without_gpu=
     fi
 fi
 case $variant in cpu | cuda) ;; *)
@@ -115,4 +116,6 @@ if [ "$(readlink "$link" 2>/dev/null)" != "$dest" ]; then
     rm -f "$link"
     ln -s "$dest" "$link"
     say "libtorch: $link -> $dest"
+    [ -z "$without_gpu" ] || say 'libtorch: for CPUs, as no NVIDIA GPU is found here; ' \
+        '`NEWT_PIPE_LIBTORCH_VARIANT=cuda make build` gets the one for machines with a GPU'
 fi

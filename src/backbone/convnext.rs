@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use super::catalog::{Data, OPENAI_CLIP};
 use super::error::Error;
-#[cfg(feature = "torch")]
-use super::run::Network;
 use super::fields::{FLAG, Fields, STAGES, as_sizes, as_variant};
 #[cfg(feature = "torch")]
 use super::layers::Loader;
+#[cfg(feature = "torch")]
+use super::run::Network;
 use crate::image::Interpolation::Bicubic;
 use crate::image::TimmCrop;
 

@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 pub(super) use architectures::ARCHITECTURES;
 
 use super::error::Error;
-#[cfg(feature = "torch")]
-use super::run::Network;
 use super::fields::{Fields, as_variant};
 #[cfg(feature = "torch")]
 use super::layers::Loader;
+#[cfg(feature = "torch")]
+use super::run::Network;
 
 /// What decides the tensors and results of an EfficientNet or a MobileNet. Arguments are named as timm's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 
 use super::catalog::Data;
 use super::error::Error;
-#[cfg(feature = "torch")]
-use super::run::Network;
 use super::fields::{Fields, SIZE, STAGES, as_count, as_size, as_sizes, patches_of};
 #[cfg(feature = "torch")]
 use super::layers::Loader;
+#[cfg(feature = "torch")]
+use super::run::Network;
 use crate::image::Interpolation::Bicubic;
 
 /// Number of blocks that may attend to the whole map.

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 
 use super::catalog::Data;
 use super::error::Error;
-#[cfg(feature = "torch")]
-use super::run::Network;
 use super::fields::{FLAG, Fields, SIZE, STAGES, as_size, as_sizes, as_variant};
 #[cfg(feature = "torch")]
 use super::layers::Loader;
+#[cfg(feature = "torch")]
+use super::run::Network;
 use crate::image::Interpolation::{Bicubic, Bilinear};
 
 /// What decides a ResNet's tensors and results. Arguments are named as timm's.

@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 
 use super::catalog::Data;
 use super::error::Error;
-#[cfg(feature = "torch")]
-use super::run::Network;
 use super::fields::{FLAG, Fields, SIZE, as_ratio, as_sides, as_size, as_square, patches_of};
 #[cfg(feature = "torch")]
 use super::layers::Loader;
+#[cfg(feature = "torch")]
+use super::run::Network;
 use crate::image::Interpolation::Bicubic;
 
 /// More stages are no Swin Transformer's.

@@ -11,6 +11,7 @@ mod caching;
 mod commands;
 mod configuration;
 mod interruption;
+mod libtorch;
 mod models;
 mod output_folders;
 mod quickstart;

@@ -9,8 +9,8 @@ use super::{ConvNextConfig, StemType};
 use crate::backbone::conv::{Conv2d, Convolution, channels_first, channels_last, interleaved};
 use crate::backbone::efficientnet::make_divisible;
 use crate::backbone::error::Error;
-use crate::backbone::run::Network;
 use crate::backbone::layers::{LayerNorm, LayerScale, Linear, Loader};
+use crate::backbone::run::Network;
 use crate::backbone::run::Parameter;
 use crate::backbone::weights::Init;
 

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::backbone::conv::{Conv2d, ConvNorm, Convolution, interleaved, max_over_positions};
 use crate::backbone::error::Error;
-use crate::backbone::run::Network;
 use crate::backbone::layers::Loader;
+use crate::backbone::run::Network;
 
 /// A network, from pixels to the maximum over positions.
 pub(super) struct EfficientNet {

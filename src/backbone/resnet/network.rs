@@ -5,8 +5,8 @@ use tch::{TchError, Tensor};
 use super::{Block as BlockType, NORM_EPS, ResNetConfig, StemType};
 use crate::backbone::conv::{ConvNorm, Convolution, interleaved, max_over_positions};
 use crate::backbone::error::Error;
-use crate::backbone::run::Network;
 use crate::backbone::layers::Loader;
+use crate::backbone::run::Network;
 
 /// A ResNet, from pixels to the maximum over positions.
 pub(super) struct ResNet {

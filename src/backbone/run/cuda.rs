@@ -171,9 +171,10 @@ mod tests {
 
     #[test]
     fn gpu_that_is_hidden_comes_with_the_words_of_the_driver() {
-        let cuda = judge(Err(NoGpu::NotShown("no CUDA-capable device".into())), || {
-            None
-        });
+        let cuda = judge(
+            Err(NoGpu::NotShown("no CUDA-capable device".into())),
+            || None,
+        );
         let choice = choice(&cuda);
         assert!(
             choice.line.ends_with("says: no CUDA-capable device)"),
@@ -207,10 +208,7 @@ mod tests {
             warning.contains("runs CUDA 12, and libtorch needs CUDA 13"),
             "{warning}"
         );
-        assert_eq!(
-            choice(&cuda(13)).line,
-            "device: cuda:0, f16 (NVIDIA H100)"
-        );
+        assert_eq!(choice(&cuda(13)).line, "device: cuda:0, f16 (NVIDIA H100)");
     }
 
     #[test]

@@ -227,29 +227,25 @@ impl SearchPaths {
     /// Folders of Python packages, nearest first.
     fn python_packages(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        let mut prefixes = Vec::new();
         if let Some(prefix) = self.prefix() {
-            // `pip install --target`.
+            // `pip install --target` puts packages beside `bin`.
             found.push(prefix.to_owned());
-            prefixes.push(prefix.to_owned());
-            prefixes.extend(base_prefix(prefix));
+            found.extend(packages_of(prefix));
+            found.extend(
+                base_prefix(prefix)
+                    .iter()
+                    .flat_map(|base| packages_of(base)),
+            );
         }
         found.extend(self.python_path.iter().cloned());
-        let on_path = self.path.iter().filter(|dir| dir.join("python3").exists());
-        for dir in on_path {
+        for python in self.path.iter().map(|dir| dir.join("python3")) {
             // A link such as `/usr/local/bin/python3` leads to where the packages are.
-            let python = dir.join("python3");
-            let real = fs_err::canonicalize(&python).unwrap_or(python);
-            for file in [dir.join("python3"), real] {
+            let Ok(real) = fs_err::canonicalize(&python) else {
+                continue;
+            };
+            for file in [&python, &real] {
                 let prefix = file.parent().and_then(Path::parent);
-                prefixes.extend(prefix.map(Path::to_owned));
-            }
-        }
-        for prefix in prefixes {
-            for packages in packages_of(&prefix) {
-                if !found.contains(&packages) {
-                    found.push(packages);
-                }
+                found.extend(prefix.into_iter().flat_map(packages_of));
             }
         }
         found
@@ -332,9 +328,12 @@ fn set_by_user(path: &Path) -> Result<Libtorch, Missing> {
 /// Whether a folder of packages holds newt-pipe's.
 fn has_us(packages: &Path) -> bool {
     fs_err::read_dir(packages).is_ok_and(|entries| {
-        entries
-            .flatten()
-            .any(|entry| entry.file_name().to_string_lossy().starts_with("newt_pipe-"))
+        entries.flatten().any(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with("newt_pipe-")
+        })
     })
 }
 
@@ -565,10 +564,7 @@ pub(super) mod tests {
         fs_err::remove_dir(dir.path().join("lib/python3.11/site-packages/pip")).unwrap();
         let hint = paths.libtorch().unwrap_err().hint().unwrap();
         let python = format!("--python {}/bin/python3", dir.path().display());
-        assert_eq!(
-            hint,
-            format!("`uv pip install {python} 'torch==2.11.*'`")
-        );
+        assert_eq!(hint, format!("`uv pip install {python} 'torch==2.11.*'`"));
     }
 
     #[test]
@@ -629,7 +625,12 @@ pub(super) mod tests {
         let paths = environment(dir.path());
         assert!(matches!(paths.library(), Err(Missing::Library { .. })));
         touch(&dir.path().join("lib/newt-pipe").join(FILE));
-        assert!(paths.library().unwrap().ends_with("lib/newt-pipe/libnewt_pipe.so"));
+        assert!(
+            paths
+                .library()
+                .unwrap()
+                .ends_with("lib/newt-pipe/libnewt_pipe.so")
+        );
         touch(&dir.path().join("bin").join(FILE));
         assert_eq!(paths.library().unwrap(), dir.path().join("bin").join(FILE));
     }

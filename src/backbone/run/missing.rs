@@ -16,7 +16,10 @@ pub enum Missing {
         problem: String,
     },
     /// There is no libtorch, or only other versions.
-    #[error("libtorch {VERSION}, which runs networks, is not found{}", listed(others))]
+    #[error(
+        "libtorch {VERSION}, which runs networks, is not found{}",
+        listed(others)
+    )]
     Libtorch {
         /// Folders with another version, and that version.
         others: Vec<(PathBuf, String)>,

@@ -39,6 +39,8 @@ pub use find::{SearchPaths, libtorch_version, search_libtorch_in};
 pub use missing::Missing;
 pub use wire::Failure;
 
+pub use runtime::require_libtorch;
+
 pub(super) use extractor::load;
 #[cfg(feature = "torch")]
 pub(super) use libtorch::Parameter;

@@ -28,6 +28,14 @@ unsafe impl Send for LoadedNetwork {}
 // SAFETY: as above.
 unsafe impl Sync for LoadedNetwork {}
 
+/// Opens libtorch and the library that runs networks, unless they are open.
+///
+/// # Errors
+/// [`Error::Missing`] if one of them is not there, not the right one, or cannot be opened.
+pub fn require_libtorch() -> Result<(), Error> {
+    Runtime::get().map(drop)
+}
+
 impl Runtime {
     /// The library, opened at the first call.
     ///
@@ -116,7 +124,11 @@ impl LoadedNetwork {
             )
         };
         let reply = self.runtime.take(reply);
-        if is_done { Ok(rows) } else { Err(failure(&reply)) }
+        if is_done {
+            Ok(rows)
+        } else {
+            Err(failure(&reply))
+        }
     }
 }
 
@@ -202,9 +214,8 @@ mod opening {
     /// The library's functions, if it is of this build.
     fn functions(library: &Library, path: &Path) -> Result<&'static Functions, Missing> {
         // SAFETY: in every build the symbol is a function without arguments that gives such a pointer.
-        let symbol = unsafe {
-            library.get::<extern "C" fn() -> *const Functions>(SYMBOL.as_bytes())
-        };
+        let symbol =
+            unsafe { library.get::<extern "C" fn() -> *const Functions>(SYMBOL.as_bytes()) };
         let other = |found: String| Missing::OtherBuild {
             path: path.to_owned(),
             found,

@@ -6,8 +6,8 @@ use super::attention::{self, WindowAttention};
 use super::{Stage as StageConfig, SwinConfig};
 use crate::backbone::conv::{Conv2d, Convolution, channels_last};
 use crate::backbone::error::Error;
-use crate::backbone::run::Network;
 use crate::backbone::layers::{LayerNorm, Linear, Loader, as_i64};
+use crate::backbone::run::Network;
 use crate::backbone::windows::{Mlp, Windows};
 
 /// Added to the variance by every norm.

@@ -8,8 +8,8 @@ use super::positions::{self, Rotation};
 use super::{FinalNorm, Positions, PrefixPositions, VitConfig};
 use crate::backbone::conv::{Conv2d, Convolution};
 use crate::backbone::error::Error;
-use crate::backbone::run::Network;
 use crate::backbone::layers::{LayerScale, Linear, Loader};
+use crate::backbone::run::Network;
 use crate::backbone::run::Parameter;
 use crate::backbone::weights::Init;
 

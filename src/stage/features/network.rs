@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::{BatchSize, Images, Settings};
 use crate::artifact::{self, FeatureStore};
-use crate::backbone::{Backbone, BackboneSpec, Choice, Device, Precision, Source};
+use crate::backbone::{self, Backbone, BackboneSpec, Choice, Device, Precision, Source};
 use crate::cache::{Cache, Digest, KeyBuilder};
 use crate::error::Error;
 use crate::image::{self, Preprocessing};
@@ -200,6 +200,10 @@ impl Network {
         let missing = self.store.borrow().missing(&images.digests);
         if missing.is_empty() {
             return Ok(0);
+        }
+        if self.backbone.get().is_none() {
+            // Without libtorch nothing can be extracted, which is known before every image is looked at.
+            backbone::require_libtorch()?;
         }
         let wanted: Vec<Wanted> = missing
             .into_iter()

@@ -1,0 +1,267 @@
+//! Where libtorch is looked for, and what is said where it, our library or a GPU's half of it is not to be had.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::assert_run;
+use crate::sandbox::{Finished, Sandbox, draw_data, precomputed, statuses};
+
+/// The program installed as a wheel installs it, in the environment `venv` of a sandbox, on a machine that knows no
+/// other libtorch.
+struct Installed {
+    sandbox: Sandbox,
+    variables: Vec<(&'static str, PathBuf)>,
+}
+
+/// libtorch as this build is tested with.
+fn libtorch() -> PathBuf {
+    PathBuf::from(std::env::var_os("LIBTORCH").expect("cargo sets LIBTORCH: .cargo/config.toml"))
+}
+
+impl Installed {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let program = Path::new(env!("CARGO_BIN_EXE_newt-pipe"));
+        let library = program.with_file_name("libnewt_pipe.so");
+        sandbox.write("venv/bin/python3", "");
+        sandbox.write("venv/lib/newt-pipe/.keep", "");
+        sandbox.write("venv/lib/python3.12/site-packages/pip/__init__.py", "");
+        fs_err::copy(program, sandbox.path("venv/bin/newt-pipe")).unwrap();
+        fs_err::copy(library, sandbox.path("venv/lib/newt-pipe/libnewt_pipe.so")).unwrap();
+        Self {
+            sandbox,
+            variables: Vec::new(),
+        }
+    }
+
+    /// PyTorch in the environment: of this version, with the libraries of `lib`.
+    fn put_torch(&self, version: &str, lib: &Path) {
+        let torch = "venv/lib/python3.12/site-packages/torch";
+        self.sandbox.write(
+            &format!("{torch}/version.py"),
+            format!("__version__ = '{version}'\n"),
+        );
+        let link = self.sandbox.path(&format!("{torch}/lib"));
+        if fs_err::symlink_metadata(&link).is_ok() {
+            fs_err::remove_file(&link).unwrap();
+        }
+        symlink(lib, link).unwrap();
+    }
+
+    fn run(&self, arguments: &[&str]) -> Finished {
+        let mut command = Command::new(self.sandbox.path("venv/bin/newt-pipe"));
+        command
+            .args(arguments)
+            .current_dir(self.sandbox.path("."))
+            .env_clear()
+            .env("HOME", self.sandbox.path("home"))
+            .env("NEWT_PIPE_CACHE", self.sandbox.path("cache"))
+            .env("HF_HUB_OFFLINE", "1");
+        for (name, value) in &self.variables {
+            command.env(name, value);
+        }
+        self.sandbox.finish(command)
+    }
+
+    /// Loads a network and sends two images through it.
+    fn check(&self) -> Finished {
+        self.run(&["models", "check", "random", "vit_tiny_patch16_224"])
+    }
+}
+
+#[test]
+fn without_libtorch_the_command_that_installs_it_is_named_and_helps() {
+    let installed = Installed::new();
+    assert_run!(installed.check(), @r"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: libtorch 2.11, which runs networks, is not found
+    hint: `[DIR]/venv/bin/python3 -m pip install 'torch==2.11.*'`
+    ");
+    // What the command brings.
+    installed.put_torch("2.11.0+cpu", &libtorch().join("lib"));
+    let found = installed.check();
+    assert_eq!(found.code, Some(0), "{}", found.stderr);
+    assert!(found.stdout.contains("vit_tiny_patch16_224"));
+}
+
+#[test]
+fn another_version_is_named_with_its_place() {
+    let installed = Installed::new();
+    installed.put_torch("2.9.1+cu128", &libtorch().join("lib"));
+    assert_run!(installed.check(), @r"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: libtorch 2.11, which runs networks, is not found; [DIR]/venv/lib/python3.12/site-packages/torch has 2.9.1+cu128
+    hint: `[DIR]/venv/bin/python3 -m pip install 'torch==2.11.*'`
+    ");
+}
+
+#[test]
+fn a_variable_that_leads_nowhere_is_named() {
+    let mut installed = Installed::new();
+    installed.put_torch("2.11.0", &libtorch().join("lib"));
+    installed.variables = vec![("LIBTORCH", installed.sandbox.path("nowhere"))];
+    assert_run!(installed.check(), @r"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: LIBTORCH is `[DIR]/nowhere`, which has no `lib/libtorch_cpu.so`
+    hint: point LIBTORCH at a libtorch 2.11 folder, or unset it
+    ");
+    // As the hint says.
+    installed.variables = vec![("LIBTORCH", libtorch())];
+    assert_eq!(installed.check().code, Some(0));
+    installed.variables.clear();
+    assert_eq!(installed.check().code, Some(0));
+}
+
+#[test]
+fn a_libtorch_that_is_damaged_is_an_error_of_the_linker_s_words() {
+    let installed = Installed::new();
+    installed.sandbox.write("broken/libc10.so", "no library");
+    installed
+        .sandbox
+        .write("broken/libtorch_cpu.so", "none either");
+    installed.put_torch("2.11.0", &installed.sandbox.path("broken"));
+    let finished = installed.check();
+    assert_eq!(finished.code, Some(2));
+    let expected =
+        "error: [DIR]/venv/lib/python3.12/site-packages/torch/lib/libc10.so: cannot be opened: ";
+    assert!(finished.stderr.starts_with(expected), "{}", finished.stderr);
+    assert!(
+        finished
+            .stderr
+            .contains("\nhint: install PyTorch 2.11 again")
+    );
+}
+
+#[test]
+fn our_own_library_is_missed_and_must_be_of_the_same_build() {
+    let installed = Installed::new();
+    installed.put_torch("2.11.0", &libtorch().join("lib"));
+    let library = installed.sandbox.path("venv/lib/newt-pipe/libnewt_pipe.so");
+    // Any other library will do.
+    fs_err::remove_file(&library).unwrap();
+    fs_err::copy(libtorch().join("lib/libc10.so"), &library).unwrap();
+    let finished = installed.check();
+    assert_eq!(finished.code, Some(2));
+    assert!(
+        finished
+            .stderr
+            .contains("built as `another library`, this program as `"),
+        "{}",
+        finished.stderr
+    );
+    fs_err::remove_file(&library).unwrap();
+    assert_run!(installed.check(), @r"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: [DIR]/venv/bin/libnewt_pipe.so: no such file; it is the part of newt-pipe that runs networks
+    hint: install newt-pipe again, or in a clone run `make build`
+    ");
+}
+
+#[test]
+fn what_runs_no_network_needs_no_libtorch() {
+    let mut installed = Installed::new();
+    precomputed(&installed.sandbox, 2, 4);
+    for arguments in [&["--help"][..], &["--version"], &["run", "mine.toml"]] {
+        let finished = installed.run(arguments);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    }
+    // Once its features are there, neither does a run with a network.
+    draw_data(&installed.sandbox);
+    installed.sandbox.write(
+        "r.toml",
+        "data.root = \"data\"\nmodel.org = \"random\"\nmodel.ckpt = \"vit_tiny_patch16_224\"\n",
+    );
+    installed.variables = vec![("LIBTORCH", libtorch())];
+    let first = installed.run(&["run", "r.toml"]);
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    assert!(
+        first.stderr.contains("device: cpu, f32"),
+        "{}",
+        first.stderr
+    );
+    installed.variables = vec![("LIBTORCH", installed.sandbox.path("nowhere"))];
+    let again = installed.run(&["run", "r.toml", "--json", "--set", "probe.c=0.5"]);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    let document = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(
+        statuses(&document),
+        [
+            "labels cached",
+            "sample cached",
+            "features cached",
+            "probes ran",
+            "report ran",
+            "bootstrap ran"
+        ]
+    );
+}
+
+/// A stand-in for NVIDIA's driver, which shows one GPU.
+const DRIVER: &str = r#"
+#include <string.h>
+int cuInit(unsigned flags) { return 0; }
+int cuDriverGetVersion(int *version) { *version = 13000; return 0; }
+int cuDeviceGetCount(int *count) { *count = 1; return 0; }
+int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return 0; }
+int cuDeviceGetName(char *name, int len, int device) { strncpy(name, "NVIDIA Stand-In", len); return 0; }
+int cuGetErrorString(int error, const char **text) { *text = "no error"; return 0; }
+"#;
+
+#[test]
+fn a_gpu_beside_a_libtorch_for_cpus_is_named_with_the_command_that_mends_it() {
+    let mut installed = Installed::new();
+    let lib = libtorch().join("lib");
+    if lib.join("libtorch_cuda.so").exists() {
+        // This machine's libtorch has its CUDA half, and a stand-in's GPU runs nothing.
+        return;
+    }
+    installed.put_torch("2.11.0+cpu", &lib);
+    let source = installed.sandbox.write("driver/driver.c", DRIVER);
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(installed.sandbox.path("driver/libcuda.so.1"))
+        .arg(source)
+        .status()
+        .expect("the C compiler that the image decoder is built with");
+    assert!(built.success());
+    installed.variables = vec![("LD_LIBRARY_PATH", installed.sandbox.path("driver"))];
+
+    draw_data(&installed.sandbox);
+    installed.sandbox.write(
+        "r.toml",
+        "data.root = \"data\"\nmodel.org = \"random\"\nmodel.ckpt = \"vit_tiny_patch16_224\"\n",
+    );
+    let torch_lib = "[DIR]/venv/lib/python3.12/site-packages/torch/lib";
+    let command =
+        "`[DIR]/venv/bin/python3 -m pip install --force-reinstall 'torch==2.11.*'` brings one";
+    let reason =
+        format!("NVIDIA Stand-In is there, but libtorch in {torch_lib} is built for CPUs only");
+    let run = installed.run(&["run", "r.toml"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let mut lines = run.stderr.lines();
+    assert_eq!(
+        lines.next().unwrap(),
+        format!("warning: the GPU is not used: {reason}; {command}")
+    );
+    assert_eq!(
+        lines.next().unwrap(),
+        "device: cpu, f32 (the GPU cannot be used)"
+    );
+    let asked = installed.run(&["run", "r.toml", "--set", "features.device=cuda"]);
+    assert_eq!(
+        (asked.code, asked.stderr.as_str()),
+        (
+            Some(2),
+            format!("error: device `cuda`: {reason}\nhint: {command}\n").as_str()
+        )
+    );
+}
