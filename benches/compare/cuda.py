@@ -32,6 +32,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # Before the libraries, which look at them when they are loaded.
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "NO_COLOR": "1", "TQDM_DISABLE": "1"}
+# Whether there is a GPU is asked without starting CUDA, which no child could use then.
+os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
 for _name in ("NEWT_PIPE_CACHE", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"):
     os.environ.pop(_name, None)
 sys.path[:0] = [str(HERE), str(ROOT / "tests" / "golden" / "make")]
@@ -49,6 +51,8 @@ from cuda_report import Report
 
 # Networks whose speed is measured, and the share of the images that they get.
 SPEED = {"ViT-B/16": 1.0, "CLIP ViT-L/14": 0.25, "ResNet-50": 1.0}
+# Of the twelve drawn tasks, from an easy one to one near chance.
+SMALL_TASKS = ("synth_flower_blue_vs_red", "synth_beetle_spots_vs_stripes", "synth_butterfly_uneven_vs_even")
 # What is kept back for killing what runs, and for tidying up.
 MARGIN_S = 5.0
 
@@ -116,6 +120,7 @@ class Check:
         self.report = Report(machine(args), args.out, args.workers)
         self.program = Program(args.newt_pipe, scratch)
         self.drawn = Data(scratch / "drawn")
+        self.writing: Child | None = None
 
     def left(self) -> float:
         return self.deadline - time.monotonic()
@@ -130,54 +135,45 @@ class Check:
         return self.scratch / "weights" / f"network{self.networks.index(network)}"
 
     def run(self) -> None:
-        self.say(f"drawing {12 * self.args.images_per_task} images")
+        self.say("drawing images")
         draw = ["data", "synth", self.drawn.root, "--images-per-task", self.args.images_per_task, "--quiet"]
+        draw += [f"--task={task}" for task in self.args.tasks]
         self.child(self.program.call, *draw).result(self.left())
+        # One speed early, since what comes late may be skipped.
+        timed = [network for network in self.networks if network.name in SPEED]
+        early = [network for network in timed if network is self.networks[0]]
         rows = [(self.features, network) for network in self.networks]
-        rows += [(self.speed, network) for network in self.networks if network.name in SPEED]
-        # One speed early: it is the row that is missed most.
-        rows.sort(key=lambda row: row != (self.speed, self.networks[0]) and row != (self.features, self.networks[0]))
-        written, writing = [], self.start_writing(0)
+        rows[1:1] = [(self.speed, network) for network in early]
+        rows += [(self.speed, network) for network in timed if network not in early]
+        self.writing = self.start_writing(self.networks[0])
         try:
             for make, network in rows:
-                if self.left() <= 0:
+                if self.left() > 0:
+                    make(network)
+                else:
                     self.report.skipped.append(f"{make.__name__} of {network.name}")
-                    continue
-                if network not in written:
-                    written.append(network)
-                    problem = self.finish(writing)
-                    writing = self.start_writing(len(written))
-                    if problem:
-                        self.report.features += [
-                            cuda_features.Row(network.name, precision, problem) for precision in cuda_features.DTYPES
-                        ]
-                        self.save(network.name, problem)
-                        continue
-                make(network)
         finally:
-            if writing is not None:
-                writing.stop()
+            if self.writing is not None:
+                self.writing.stop()
         self.save("all rows", "done")
 
-    def start_writing(self, number: int) -> Child | None:
-        """The next network's weights are written while this one is compared."""
-        if number >= len(self.networks):
-            return None
-        network = self.networks[number]
+    def start_writing(self, network: cuda_networks.Network) -> Child:
         return self.child(write, network, self.weights(network), self.drawn)
 
-    def finish(self, writing: Child) -> str:
+    def write_next(self, network: cuda_networks.Network) -> None:
+        """Waits for the weights of this network, and lets the next one's be written while this one is compared."""
         try:
-            writing.result(self.left())
-        except Exception as error:
-            return f"failed: no weights, {cuda_features.first_line(error)}"
-        return ""
+            self.writing.result(self.left())
+        finally:
+            later = self.networks[self.networks.index(network) + 1 :]
+            self.writing = self.start_writing(later[0]) if later else None
 
     def features(self, network: cuda_networks.Network) -> None:
         args = self.args
         settings = cuda_features.Settings(args.device, args.batch_size, args.other_batch_sizes, args.parallel)
         self.say(f"{network.name}: features")
         try:
+            self.write_next(network)
             work = [cuda_features.compare, network, self.weights(network), self.program, self.drawn, settings]
             rows = self.child(*work).result(self.left())
         except TimeIsUp:
@@ -195,7 +191,8 @@ class Check:
         precision = "f32" if args.device == "cpu" else "f16"
         row = cuda_speed.Row(network.name, precision)
         self.say(f"{network.name}: speed")
-        settings = cuda_speed.Settings(args.device, precision, args.batch_size, args.workers)
+        forward_s = 0.3 if args.small else 2.0
+        settings = cuda_speed.Settings(args.device, precision, args.batch_size, args.workers, forward_s)
         n_images = max(int(args.speed_images * SPEED[network.name]), 2)
         photos = Data(self.scratch / f"photos-{n_images}")
         try:
@@ -269,14 +266,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=6.0, help="all ends within this time [default: 6]")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "target" / "cuda", help="for cuda.md and cuda.json")
     parser.add_argument("--scratch", type=pathlib.Path, help="where weights and images are kept for a while")
-    parser.add_argument("--images-per-task", type=int, help="of the 12 drawn tasks [default: 24, small 8]")
-    parser.add_argument("--speed-images", type=int, help="[default: 16384, small 96]")
+    parser.add_argument("--images-per-task", type=int, help="of each task [default: 24, small 16]")
+    parser.add_argument("--speed-images", type=int, help="[default: 16384, small 48]")
     parser.add_argument("--workers", type=int, help="of the DataLoader [default: 16, small 2]")
     args = parser.parse_args()
     is_cpu, small = args.device == "cpu", args.small
-    args.images_per_task = args.images_per_task or (8 if small else 24)
-    args.speed_images = args.speed_images or (96 if small else 16384)
+    args.images_per_task = args.images_per_task or (16 if small else 24)
+    args.speed_images = args.speed_images or (48 if small else 16384)
     args.workers = args.workers or (2 if small else 16)
+    args.tasks = SMALL_TASKS if small else ()
     args.batch_size = 32 if is_cpu or small else 256
     args.other_batch_sizes = (5,) if is_cpu or small else (32, 5)
     args.parallel = 1 if is_cpu else 6
@@ -284,6 +282,9 @@ def parse() -> argparse.Namespace:
     if args.newt_pipe is None or shutil.which(args.newt_pipe) is None:
         parser.error("no program `newt-pipe` found\nhint: `pip install newt_pipe-*.whl`, or say where it is: --newt-pipe PATH")
     args.newt_pipe = pathlib.Path(args.newt_pipe).resolve()
+    if not any(args.only in network.name for network in networks(args)):
+        names = ", ".join(network.name for network in networks(args))
+        parser.error(f"no network whose name holds `{args.only}`\nhint: there are {names}")
     args.out.mkdir(parents=True, exist_ok=True)
     return args
 

@@ -141,7 +141,7 @@ def put_predictions(row: Row, ours: Predictions, theirs: Predictions) -> None:
     row.farthest = float(largest[differ].max()) if differ.any() else None
 
 
-def problems(row: Row, device: str) -> str:
+def problems(row: Row) -> str:
     """What is outside the bounds, in words; nothing if all is inside."""
     bounds, found = BOUNDS[row.precision], []
     if not row.cosine >= bounds.cosine:
@@ -152,8 +152,6 @@ def problems(row: Row, device: str) -> str:
         found.append(f"different images get nearly the same features, nearest pair below {NEAREST:g}")
     if row.farthest is not None and row.farthest > bounds.border:
         found.append(f"a prediction differs {row.farthest:.2g} from the border, farther than {bounds.border:g}")
-    if device == "cpu" and any(one.share > 0 for one in row.moved):
-        found.append("on a CPU the batch size moves features")
     return "; ".join(found)
 
 
@@ -197,7 +195,7 @@ def compare(network: Network, weights: pathlib.Path, program: Program, data: Dat
                     for side, x in sides.items()
                 }
                 put_predictions(row, fitted["ours"], fitted["theirs"])
-                row.problem = problems(row, settings.device)
+                row.problem = problems(row)
             except Exception as error:
                 traceback.print_exc()
                 row.problem = f"failed: {first_line(error)}"

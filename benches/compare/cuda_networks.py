@@ -37,11 +37,14 @@ class Network:
     load: Callable[[pathlib.Path], Loaded]
 
 
-def of_timm(name: str, architecture: str, **args) -> Network:
+def of_timm(name: str, architecture: str, side: int | None = None, **args) -> Network:
+    """`side`: of the input, where it is not the one of the pretrained configuration."""
+
     def write(folder: pathlib.Path, photos: list) -> None:
         model = timm.create_model(architecture, **args).eval()
         config = timm.data.resolve_data_config(model.pretrained_cfg)
-        config["input_size"] = (3, *families_timm.input_size("", args)) if args else config["input_size"]
+        if side is not None:
+            config["input_size"] = (3, side, side)
         transform = timm.data.create_transform(**config)
         randomize(model, torch.stack([transform(photo) for photo in photos]))
         save_for_hf(model, folder, safe_serialization=True, data_config={"input_size": config["input_size"]})
@@ -107,22 +110,17 @@ def full() -> list[Network]:
 def small() -> list[Network]:
     """The same families in sizes for a CPU, those of tests/golden where there are some."""
     vit = families_timm.VIT | dict(img_size=32)
-    variants = families_timm.VARIANTS
+    variants = {name: args for name, (_, args, *_) in families_timm.VARIANTS.items()}
+    dinov2 = hf.Dinov2WithRegistersConfig(**families_transformers.DINOV2_HUB)
+    dinov3 = hf.DINOv3ViTConfig(**families_transformers.DINOV3_HUB)
     return [
-        of_timm("ViT-B/16", "vit_base_patch16_224", **vit),
-        of_timm("CLIP ViT-L/14", "vit_large_patch14_clip_224", **vit),
+        of_timm("ViT-B/16", "vit_base_patch16_224", 32, **vit),
+        of_timm("CLIP ViT-L/14", "vit_large_patch14_clip_224", 32, **vit),
         siglip("SigLIP 2 B/16", **families_transformers.VIT),
-        of_biobench(
-            "DINOv2 B/14, registers",
-            "dinov2",
-            hf.Dinov2WithRegistersModel,
-            hf.Dinov2WithRegistersConfig(**families_transformers.DINOV2_HUB),
-        ),
-        of_biobench(
-            "DINOv3 B/16", "dinov3", hf.DINOv3ViTModel, hf.DINOv3ViTConfig(**families_transformers.DINOV3_HUB)
-        ),
-        of_timm("ResNet-50", "resnet50", **families_timm.BOTTLENECKS),
-        of_timm("ConvNeXt-B", "convnext_base", **variants["convnext"][1]),
-        of_timm("Swin-B", "swin_base_patch4_window7_224", **variants["swin"][1]),
-        of_timm("EfficientNet-B0", "efficientnet_b0", num_classes=3),
+        of_biobench("DINOv2 B/14, registers", "dinov2", hf.Dinov2WithRegistersModel, dinov2),
+        of_biobench("DINOv3 B/16", "dinov3", hf.DINOv3ViTModel, dinov3),
+        of_timm("ResNet-50", "resnet50", 64, **variants["resnet50"]),
+        of_timm("ConvNeXt-B", "convnext_base", 64, **variants["convnext"]),
+        of_timm("Swin-B", "swin_base_patch4_window7_224", 64, **variants["swin"]),
+        of_timm("EfficientNet-B0", "efficientnet_b0", 32, num_classes=3),
     ]

@@ -18,8 +18,8 @@ from PIL import Image
 
 # As NeWT's photos mostly are.
 SIZE, QUALITY, NOISE = (500, 375), 90, 12
-FORWARD_SECONDS = 2.0
-MAX_BATCHES = 400
+# Between two questions to nvidia-smi, which itself takes a tenth of a second or so.
+PAUSE_S = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Settings:
     batch_size: int
     workers: int
     """Processes that decode for the library's loop."""
+    forward_s: float
+    """How long the bare network runs."""
 
 
 @dataclasses.dataclass
@@ -62,42 +64,35 @@ class Row:
 
 
 class GpuSamples:
-    """Asks nvidia-smi five times a second while its block runs; knows nothing where there is no nvidia-smi."""
+    """Asks nvidia-smi again and again while its block runs; knows nothing where there is no nvidia-smi."""
 
     def __init__(self, device: str):
-        self.program = shutil.which("nvidia-smi")
-        self.index = device.partition(":")[2] or "0"
+        query = ["--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits"]
+        self.command = ["nvidia-smi", *query, f"--id={device.partition(':')[2] or 0}"]
         self.utilization: list[float] = []
         self.memory_used: list[float] = []
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self.ask)
 
     def __enter__(self):
-        self.process = None
-        if self.program is not None:
-            query = ["--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits"]
-            self.process = subprocess.Popen(
-                [self.program, *query, f"--id={self.index}", "--loop-ms=200"],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-            self.reader = threading.Thread(target=self.read)
-            self.reader.start()
+        if shutil.which("nvidia-smi") is not None:
+            self.thread.start()
         return self
 
-    def read(self) -> None:
-        for line in self.process.stdout:
+    def __exit__(self, *_) -> None:
+        self.is_over.set()
+        if self.thread.ident is not None:
+            self.thread.join()
+
+    def ask(self) -> None:
+        while not self.is_over.wait(PAUSE_S):
+            done = subprocess.run(self.command, capture_output=True, text=True)
             try:
-                utilization, memory = map(float, line.split(","))
+                utilization, memory = map(float, done.stdout.split(","))
             except ValueError:  # `[N/A]`, or a message
                 continue
             self.utilization.append(utilization)
             self.memory_used.append(memory)
-
-    def __exit__(self, *_) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.reader.join()
 
     def busy(self) -> float | None:
         at_work = [i for i, percent in enumerate(self.utilization) if percent > 0]
@@ -189,7 +184,7 @@ def forward_rate(loaded: Loaded, batch: torch.Tensor, settings: Settings) -> flo
             loaded.encode(loaded.model, batch)
         synchronize(settings.device)
         start, n_batches = time.perf_counter(), 0
-        while time.perf_counter() - start < FORWARD_SECONDS and n_batches < MAX_BATCHES:
+        while time.perf_counter() - start < settings.forward_s:
             for _ in range(4):  # queued together, so that the device need not wait
                 loaded.encode(loaded.model, batch)
             synchronize(settings.device)
@@ -223,7 +218,8 @@ def measure(
     with GpuSamples(settings.device) as samples:
         _, seconds = program.export(f"{name}-whole", data, network.org, weights, **features)
     row.whole = n / seconds
-    row.going = (n - len(one_batch.rows())) / max(seconds - row.start, 1e-3)
+    if seconds > 1.5 * row.start:  # else there is too little to tell from the start
+        row.going = (n - len(one_batch.rows())) / (seconds - row.start)
     row.busy, row.memory = samples.busy(), samples.memory()
     row.decode = n / timed(lambda: program.call("data", "check", data.root, "--quiet"))
 
