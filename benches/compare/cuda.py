@@ -34,6 +34,8 @@ ROOT = HERE.parent.parent
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "NO_COLOR": "1", "TQDM_DISABLE": "1"}
 # Whether there is a GPU is asked without starting CUDA, which no child could use then.
 os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
+# Threads of PyTorch that wait for work sleep: else they take the cores from newt-pipe, which runs beside them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 for _name in ("NEWT_PIPE_CACHE", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"):
     os.environ.pop(_name, None)
 sys.path[:0] = [str(HERE), str(ROOT / "tests" / "golden" / "make")]
@@ -138,7 +140,15 @@ class Check:
         self.say("drawing images")
         draw = ["data", "synth", self.drawn.root, "--images-per-task", self.args.images_per_task, "--quiet"]
         draw += [f"--task={task}" for task in self.args.tasks]
-        self.child(self.program.call, *draw).result(self.left())
+        try:
+            self.child(self.program.call, *draw).result(self.left())
+        except TimeIsUp:
+            pass  # as it is for all rows
+        except Exception as error:
+            for network in self.networks:
+                self.report.features += failed(network, error)
+            self.save("drawing images", self.report.features[0].problem)
+            return
         # One speed early, since what comes late may be skipped.
         timed = [network for network in self.networks if network.name in SPEED]
         early = [network for network in timed if network is self.networks[0]]
@@ -180,8 +190,7 @@ class Check:
             self.report.skipped.append(f"features of {network.name}, which had begun")
             return
         except Exception as error:
-            problem = f"failed: {cuda_features.first_line(error)}"
-            rows = [cuda_features.Row(network.name, precision, problem) for precision in cuda_features.DTYPES]
+            rows = failed(network, error)
         self.report.features += rows
         for row in rows:
             self.save(f"{network.name} {row.precision}", row.problem or "ok")
@@ -212,6 +221,11 @@ class Check:
         self.report.seconds = time.monotonic() - self.start
         self.report.write()
         self.say(f"{name}: {said}")
+
+
+def failed(network: cuda_networks.Network, error: Exception) -> list[cuda_features.Row]:
+    problem = f"failed: {cuda_features.first_line(error)}"
+    return [cuda_features.Row(network.name, precision, problem) for precision in cuda_features.DTYPES]
 
 
 def write(network: cuda_networks.Network, folder: pathlib.Path, drawn: Data) -> None:
