@@ -57,6 +57,8 @@ SPEED = {"ViT-B/16": 1.0, "CLIP ViT-L/14": 0.25, "ResNet-50": 1.0}
 SMALL_TASKS = ("synth_flower_blue_vs_red", "synth_beetle_spots_vs_stripes", "synth_butterfly_uneven_vs_even")
 # What is kept back for killing what runs, and for tidying up.
 MARGIN_S = 5.0
+# The share of all the time that one row may take: one that hangs must not cost the others.
+ROW_SHARE = 1 / 3
 
 
 class TimeIsUp(Exception):
@@ -101,6 +103,10 @@ class Child:
             raise RuntimeError(problem)
         return result
 
+    def wait(self, seconds: float) -> None:
+        """Returns when there is a result or an end."""
+        self.receiver.poll(max(seconds, 0))
+
     def stop(self) -> None:
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -120,7 +126,9 @@ class Check:
         self.log.write_text("")
         self.networks = [one for one in networks(args) if args.only in one.name]
         self.report = Report(machine(args), args.out, args.workers)
-        self.program = Program(args.newt_pipe, scratch)
+        self.row_limit_s = args.minutes * 60 * ROW_SHARE
+        # Sooner than the row's, so that it is named where it hangs.
+        self.program = Program(args.newt_pipe, scratch, 0.8 * self.row_limit_s)
         self.drawn = Data(scratch / "drawn")
         self.writing: Child | None = None
 
@@ -129,6 +137,15 @@ class Check:
 
     def say(self, text: str) -> None:
         print(f"[{time.monotonic() - self.start:5.1f} s] {text}", file=sys.stderr, flush=True)
+
+    def result(self, work, *arguments):
+        """Of one row's work."""
+        try:
+            return self.child(work, *arguments).result(min(self.row_limit_s, self.left()))
+        except TimeIsUp:
+            if self.left() > 0:
+                raise RuntimeError(f"it did not end within {self.row_limit_s:.0f} s") from None
+            raise
 
     def child(self, work, *arguments) -> Child:
         return Child(functools.partial(work, *arguments), self.log)
@@ -185,7 +202,7 @@ class Check:
         try:
             self.write_next(network)
             work = [cuda_features.compare, network, self.weights(network), self.program, self.drawn, settings]
-            rows = self.child(*work).result(self.left())
+            rows = self.result(*work)
         except TimeIsUp:
             self.report.skipped.append(f"features of {network.name}, which had begun")
             return
@@ -206,9 +223,11 @@ class Check:
         photos = Data(self.scratch / f"photos-{n_images}")
         try:
             if not photos.root.exists():
-                self.child(cuda_speed.make_data, self.drawn, photos.root, n_images).result(self.left())
+                self.result(cuda_speed.make_data, self.drawn, photos.root, n_images)
+            if self.writing is not None:  # it would take cores from what is timed
+                self.writing.wait(self.left())
             work = [cuda_speed.measure, row, network, self.weights(network), self.program, photos, settings]
-            row = self.child(*work).result(self.left())
+            row = self.result(*work)
         except TimeIsUp:
             self.report.skipped.append(f"speed of {network.name}, which had begun")
             return
@@ -245,7 +264,7 @@ def machine(args: argparse.Namespace) -> dict:
     """What the numbers were seen on. Asks nvidia-smi, so that this process need not start CUDA."""
     version = subprocess.run([args.newt_pipe, "--version"], capture_output=True, text=True, check=True).stdout
     found = {
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "device": "a CPU" if args.device == "cpu" else "an unknown GPU",
         "sizes": "small" if args.small else "full",
         "program": version.strip(),
@@ -294,7 +313,9 @@ def parse() -> argparse.Namespace:
     args.parallel = 1 if is_cpu else 6
     args.newt_pipe = args.newt_pipe or find_program()
     if args.newt_pipe is None or shutil.which(args.newt_pipe) is None:
-        parser.error("no program `newt-pipe` found\nhint: `pip install newt_pipe-*.whl`, or say where it is: --newt-pipe PATH")
+        parser.error(
+            "no program `newt-pipe`\nhint: `pip install newt_pipe-*.whl`, or say where it is: --newt-pipe PATH"
+        )
     args.newt_pipe = pathlib.Path(args.newt_pipe).resolve()
     if not any(args.only in network.name for network in networks(args)):
         names = ", ".join(network.name for network in networks(args))

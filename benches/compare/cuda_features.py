@@ -98,9 +98,7 @@ def autocast(device: str, precision: str) -> torch.autocast:
 def encode(loaded: Loaded, pixels: torch.Tensor, device: str, precision: str, batch_size: int) -> np.ndarray:
     """The library's features, batch by batch."""
     with torch.inference_mode(), autocast(device, precision):
-        batches = [
-            loaded.encode(loaded.model, batch.to(device)).float().cpu() for batch in pixels.split(batch_size)
-        ]
+        batches = [loaded.encode(loaded.model, batch.to(device)).float().cpu() for batch in pixels.split(batch_size)]
     return torch.cat(batches).numpy()
 
 

@@ -40,11 +40,16 @@ class Program:
 
     binary: pathlib.Path
     scratch: pathlib.Path
+    limit_s: float
+    """Of one call."""
 
     def call(self, *arguments) -> str:
         """Standard output; an error with newt-pipe's own words where it fails."""
         command = [str(self.binary), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=self.limit_s)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"newt-pipe {arguments[0]}: it did not end within {self.limit_s:.0f} s") from None
         if done.returncode != 0:
             print(" ".join(command), done.stderr, sep="\n", flush=True)
             lines = done.stderr.strip().splitlines() or ["no message"]

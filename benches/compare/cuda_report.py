@@ -14,8 +14,8 @@ Features are L2-normalised. *Cosine* is the least over the images; *relative err
 largest value; *nearest pair* the least distance between two images, which shows that features depend on what is seen.
 *Predictions* are those of newt-pipe's default probe, fitted once to its own features and once to the library's: test rows
 whose predictions differ, and in brackets the larger decision value of the one farthest from the border, 0. *Bits* are the
-values that change with the batch size, the largest change in units of the last place (ulp) of f32, and over the largest
-value. Bounds: {bounds}.
+values that change with the batch size, the largest change in units of the last place (ulp) of f32 (a value
+near 0 moves by many), and over the largest value. Bounds: {bounds}.
 """
 SPEED_HEADER = """\
 Images per second, JPEGs of {size} pixels. *Whole*: the process of `newt-pipe features export`, from outside; *going*: the
@@ -62,7 +62,9 @@ class Report:
         )
         names = ["program", "torch", "cuda", "driver", "timm", "transformers"]
         versions = ", ".join(f"{name} {self.machine[name]}" for name in names if self.machine.get(name))
-        lines = [f"Seen on {self.machine['date']} on {self.machine['device']} ({versions}), {self.machine['n_cores']} cores."]
+        lines = [
+            f"Seen on {self.machine['date']} on {self.machine['device']} ({versions}), {self.machine['n_cores']} cores."
+        ]
         lines += ["", HEADER.format(bounds=bounds), *table(FEATURE_COLUMNS, self.features)]
         width, height = cuda_speed.SIZE
         lines += ["", SPEED_HEADER.format(size=f"{width} × {height}", workers=self.workers)]
@@ -83,7 +85,9 @@ def show(value: float | None, form: str) -> str:
 
 def show_moved(all_moved: list[Moved]) -> str:
     said = (
-        f"{one.batch_size}: {one.share:.1%}, {one.ulps:,} ulp, {one.relative:.0e}" if one.share else f"{one.batch_size}: none"
+        f"{one.batch_size}: {one.share:.1%}, {one.ulps:,} ulp, {one.relative:.0e}"
+        if one.share
+        else f"{one.batch_size}: none"
         for one in all_moved
     )
     return "; ".join(said)
@@ -94,6 +98,10 @@ def show_differing(row: cuda_features.Row) -> str:
         return ""
     farthest = "" if row.farthest is None else f" ({row.farthest:.1g})"
     return f"{row.n_differ} of {row.n_predictions:,}{farthest}"
+
+
+def show_both(ours: float | None, of_loop: float | None) -> str:
+    return "" if ours is None and of_loop is None else f"{show(ours, ',.0f')} / {show(of_loop, ',.0f')}"
 
 
 def escaped(text: str) -> str:
@@ -124,8 +132,8 @@ SPEED_COLUMNS = [
     ("forward", True, lambda row: show(row.forward, ",.0f")),
     ("decode", True, lambda row: show(row.decode, ",.0f")),
     ("loader", True, lambda row: show(row.loader, ",.0f")),
-    ("busy, %", True, lambda row: " / ".join(filter(None, [show(row.busy, ".0f"), show(row.loop_busy, ".0f")]))),
-    ("memory, MiB", True, lambda row: " / ".join(filter(None, [show(row.memory, ",.0f"), show(row.loop_memory, ",.0f")]))),
+    ("busy, %", True, lambda row: show_both(row.busy, row.loop_busy)),
+    ("memory, MiB", True, lambda row: show_both(row.memory, row.loop_memory)),
     ("result", False, lambda row: escaped(row.problem or "ok")),
 ]
 

@@ -205,9 +205,7 @@ def timed(work) -> float:
     return time.perf_counter() - start
 
 
-def measure(
-    row: Row, network: Network, weights: pathlib.Path, program: Program, data: Data, settings: Settings
-) -> Row:
+def measure(row: Row, network: Network, weights: pathlib.Path, program: Program, data: Data, settings: Settings) -> Row:
     """Fills the row. First newt-pipe, while this process has not touched the GPU."""
     paths = data.paths()
     row.n_images = n = len(paths)

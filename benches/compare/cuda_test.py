@@ -1,6 +1,6 @@
 """Holds cuda.py to its word: what is wrong it must find. Needs PyTorch, timm and transformers, and no newt-pipe.
 
-    python -m unittest discover -s benches/compare -p '*_test.py'
+python -m unittest discover -s benches/compare -p '*_test.py'
 """
 
 import contextlib
