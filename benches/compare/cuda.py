@@ -138,10 +138,10 @@ class Check:
     def say(self, text: str) -> None:
         print(f"[{time.monotonic() - self.start:5.1f} s] {text}", file=sys.stderr, flush=True)
 
-    def result(self, work, *arguments):
+    def result(self, child: Child):
         """Of one row's work."""
         try:
-            return self.child(work, *arguments).result(min(self.row_limit_s, self.left()))
+            return child.result(min(self.row_limit_s, self.left()))
         except TimeIsUp:
             if self.left() > 0:
                 raise RuntimeError(f"it did not end within {self.row_limit_s:.0f} s") from None
@@ -190,7 +190,7 @@ class Check:
     def write_next(self, network: cuda_networks.Network) -> None:
         """Waits for the weights of this network, and lets the next one's be written while this one is compared."""
         try:
-            self.writing.result(self.left())
+            self.result(self.writing)
         finally:
             later = self.networks[self.networks.index(network) + 1 :]
             self.writing = self.start_writing(later[0]) if later else None
@@ -202,7 +202,7 @@ class Check:
         try:
             self.write_next(network)
             work = [cuda_features.compare, network, self.weights(network), self.program, self.drawn, settings]
-            rows = self.result(*work)
+            rows = self.result(self.child(*work))
         except TimeIsUp:
             self.report.skipped.append(f"features of {network.name}, which had begun")
             return
@@ -223,11 +223,11 @@ class Check:
         photos = Data(self.scratch / f"photos-{n_images}")
         try:
             if not photos.root.exists():
-                self.result(cuda_speed.make_data, self.drawn, photos.root, n_images)
+                self.result(self.child(cuda_speed.make_data, self.drawn, photos.root, n_images))
             if self.writing is not None:  # it would take cores from what is timed
                 self.writing.wait(self.left())
             work = [cuda_speed.measure, row, network, self.weights(network), self.program, photos, settings]
-            row = self.result(*work)
+            row = self.result(self.child(*work))
         except TimeIsUp:
             self.report.skipped.append(f"speed of {network.name}, which had begun")
             return

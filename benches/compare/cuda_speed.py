@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import threading
 import time
+import traceback
 
 import numpy as np
 import torch
-from cuda_features import autocast, forbid_tf32
+from cuda_features import autocast, first_line, forbid_tf32
 from cuda_networks import Loaded, Network
 from cuda_program import Data, Program
 from PIL import Image
@@ -116,6 +117,7 @@ def enlarged(path: pathlib.Path, to: pathlib.Path) -> bytes:
 
 def make_data(drawn: Data, root: pathlib.Path, n_images: int) -> None:
     """`n_images` files that differ, of as many pictures as were drawn: copies have a comment of their own."""
+    whole, root = root, root.with_name(f"{root.name}.part")
     images = root / "newt2021_images"
     images.mkdir(parents=True)
     sources = drawn.paths()[:n_images]
@@ -131,6 +133,7 @@ def make_data(drawn: Data, root: pathlib.Path, n_images: int) -> None:
     for path in sources:
         (root / path.name).unlink()
     write_labels(root, n_images)
+    root.rename(whole)
 
 
 def write_labels(root: pathlib.Path, n_images: int) -> None:
@@ -163,9 +166,9 @@ class Photos(torch.utils.data.Dataset):
             return self.transform(image.convert("RGB"))
 
 
-def loader(paths: list[pathlib.Path], loaded: Loaded, settings: Settings) -> torch.utils.data.DataLoader:
+def loader(photos: Photos, settings: Settings) -> torch.utils.data.DataLoader:
     return torch.utils.data.DataLoader(
-        Photos(paths, loaded.transform),
+        photos,
         batch_size=settings.batch_size,
         num_workers=settings.workers,
         pin_memory=settings.device != "cpu",
@@ -192,10 +195,10 @@ def forward_rate(loaded: Loaded, batch: torch.Tensor, settings: Settings) -> flo
         return n_batches * len(batch) / (time.perf_counter() - start)
 
 
-def loop(loaded: Loaded, paths: list[pathlib.Path], settings: Settings) -> None:
+def loop(loaded: Loaded, photos: Photos, settings: Settings) -> None:
     """The library's way: workers decode, the network takes batch after batch, features come back."""
     with torch.inference_mode(), autocast(settings.device, settings.precision):
-        for batch in loader(paths, loaded, settings):
+        for batch in loader(photos, settings):
             loaded.encode(loaded.model, batch.to(settings.device, non_blocking=True)).float().cpu()
 
 
@@ -206,28 +209,44 @@ def timed(work) -> float:
 
 
 def measure(row: Row, network: Network, weights: pathlib.Path, program: Program, data: Data, settings: Settings) -> Row:
-    """Fills the row. First newt-pipe, while this process has not touched the GPU."""
-    paths = data.paths()
-    row.n_images = n = len(paths)
+    """Fills the row; what comes after something that fails is missing."""
+    row.n_images = len(data.rows())
+    try:
+        # First newt-pipe, while this process has not touched the GPU.
+        measure_newt_pipe(row, network, weights, program, data, settings)
+        measure_library(row, network, weights, data, settings)
+    except Exception as error:
+        traceback.print_exc()
+        row.problem = f"failed: {first_line(error)}"
+    return row
+
+
+def measure_newt_pipe(
+    row: Row, network: Network, weights: pathlib.Path, program: Program, data: Data, settings: Settings
+) -> None:
+    n, name = row.n_images, f"{weights.name}-speed"
     features = dict(device=settings.device, precision=settings.precision, batch_size=settings.batch_size)
-    name = f"{weights.name}-speed"
-    one_batch = part(data, program.scratch / f"{name}-batch", min(settings.batch_size, n // 2))
-    _, row.start = program.export(f"{name}-start", one_batch, network.org, weights, **features)
+    n_first = min(settings.batch_size, n // 2)
+    first = part(data, program.scratch / f"{name}-batch", n_first)
+    _, row.start = program.export(f"{name}-start", first, network.org, weights, **features)
     with GpuSamples(settings.device) as samples:
         _, seconds = program.export(f"{name}-whole", data, network.org, weights, **features)
+    row.busy, row.memory = samples.busy(), samples.memory()
     row.whole = n / seconds
     if seconds > 1.5 * row.start:  # else there is too little to tell from the start
-        row.going = (n - len(one_batch.rows())) / (seconds - row.start)
-    row.busy, row.memory = samples.busy(), samples.memory()
+        row.going = (n - n_first) / (seconds - row.start)
     row.decode = n / timed(lambda: program.call("data", "check", data.root, "--quiet"))
 
+
+def measure_library(row: Row, network: Network, weights: pathlib.Path, data: Data, settings: Settings) -> None:
+    paths, n = data.paths(), row.n_images
     forbid_tf32()
     loaded = network.load(weights)
     loaded.model.to(settings.device)
-    batch = torch.stack([Photos(paths, loaded.transform)[i] for i in range(min(settings.batch_size, n))])
+    photos = Photos(paths, loaded.transform)
+    batch = torch.stack([photos[i] for i in range(min(settings.batch_size, n))])
     row.forward = forward_rate(loaded, batch.to(settings.device), settings)
     with GpuSamples(settings.device) as samples:
-        row.loop = n / timed(lambda: loop(loaded, paths, settings))
+        row.loop = n / timed(lambda: loop(loaded, photos, settings))
     row.loop_busy, row.loop_memory = samples.busy(), samples.memory()
-    row.loader = n / timed(lambda: [None for _ in loader(paths, loaded, settings)])
-    return row
+    row.loader = n / timed(lambda: [None for _ in loader(photos, settings)])
