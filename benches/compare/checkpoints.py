@@ -318,30 +318,22 @@ def centre_crop(resize, crop: int, mean: tuple, std: tuple):
     return v2.Compose([*steps, v2.Normalize(mean=mean, std=std)])
 
 
-def load(org: str, ckpt: str):
+def load_timm(name: str):
     """Model, features and preprocessing, as BioBench has them."""
+    import families_timm
     import timm
+
+    model = timm.create_model(name, pretrained=True).eval()
+    transform = timm.data.create_transform(**timm.data.resolve_data_config(model.pretrained_cfg))
+    return model, families_timm.encode, transform
+
+
+def load_transformers(org: str, kind: type, source: str | pathlib.Path):
+    """The same of a model of DINOv2, DINOv3 or AIMv2 in a repository or a folder."""
+    import families_transformers
     from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-    if org in ("timm", "sam2"):
-        import families_timm
-
-        model = timm.create_model(f"hf_hub:timm/{ckpt}" if org == "sam2" else ckpt, pretrained=True).eval()
-        transform = timm.data.create_transform(**timm.data.resolve_data_config(model.pretrained_cfg))
-        return model, families_timm.encode, transform
-    if org == "open-clip":
-        import families_open_clip
-        import open_clip
-
-        name = (ckpt,) if ckpt.startswith("hf-hub:") else ckpt.split("/")
-        model, transform = open_clip.create_model_from_pretrained(*name)
-        model.eval().visual.output_tokens = True
-        return model, families_open_clip.encode, transform
-
-    import families_transformers
-
-    repo, kind, _ = TRANSFORMERS[org](ckpt)
-    model = kind.from_pretrained(repo).eval()
+    model = kind.from_pretrained(source).eval()
     if org == "aimv2":
         size = model.config.image_size
         return model, families_transformers.largest, centre_crop(size, size, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)
@@ -351,6 +343,22 @@ def load(org: str, ckpt: str):
     model = families_transformers.use_original_positions(model)
     transform = centre_crop((256, 256), 224, IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
     return model, families_transformers.class_token, transform
+
+
+def load(org: str, ckpt: str):
+    """The same of any row."""
+    if org in ("timm", "sam2"):
+        return load_timm(f"hf_hub:timm/{ckpt}" if org == "sam2" else ckpt)
+    if org == "open-clip":
+        import families_open_clip
+        import open_clip
+
+        name = (ckpt,) if ckpt.startswith("hf-hub:") else ckpt.split("/")
+        model, transform = open_clip.create_model_from_pretrained(*name)
+        model.eval().visual.output_tokens = True
+        return model, families_open_clip.encode, transform
+    repo, kind, _ = TRANSFORMERS[org](ckpt)
+    return load_transformers(org, kind, repo)
 
 
 def count(org: str, model) -> int:
