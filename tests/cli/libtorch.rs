@@ -144,9 +144,8 @@ fn our_own_library_is_missed_and_must_be_of_the_same_build() {
     let installed = Installed::new();
     installed.put_torch("2.11.0", &libtorch().join("lib"));
     let library = installed.sandbox.path("venv/lib/newt-pipe/libnewt_pipe.so");
-    // Any other library will do.
     fs_err::remove_file(&library).unwrap();
-    fs_err::copy(libtorch().join("lib/libc10.so"), &library).unwrap();
+    compile(&installed.sandbox, "int another_library;", &library);
     let finished = installed.check();
     assert_eq!(finished.code, Some(2));
     assert!(
@@ -168,13 +167,14 @@ fn our_own_library_is_missed_and_must_be_of_the_same_build() {
 
 #[test]
 fn what_runs_no_network_needs_no_libtorch() {
-    let mut installed = Installed::new();
+    let installed = Installed::new();
     precomputed(&installed.sandbox, 2, 4);
     for arguments in [&["--help"][..], &["--version"], &["run", "mine.toml"]] {
         let finished = installed.run(arguments);
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     }
     // Once its features are there, neither does a run with a network.
+    let mut installed = Installed::new();
     draw_data(&installed.sandbox);
     installed.sandbox.write(
         "r.toml",
@@ -205,6 +205,17 @@ fn what_runs_no_network_needs_no_libtorch() {
     );
 }
 
+/// Makes a shared library of C code.
+fn compile(sandbox: &Sandbox, code: &str, library: &Path) {
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(library)
+        .arg(sandbox.write("library.c", code))
+        .status()
+        .expect("the C compiler that the image decoder is built with");
+    assert!(built.success());
+}
+
 /// A stand-in for NVIDIA's driver, which shows one GPU.
 const DRIVER: &str = r#"
 #include <string.h>
@@ -225,14 +236,9 @@ fn a_gpu_beside_a_libtorch_for_cpus_is_named_with_the_command_that_mends_it() {
         return;
     }
     installed.put_torch("2.11.0+cpu", &lib);
-    let source = installed.sandbox.write("driver/driver.c", DRIVER);
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(installed.sandbox.path("driver/libcuda.so.1"))
-        .arg(source)
-        .status()
-        .expect("the C compiler that the image decoder is built with");
-    assert!(built.success());
+    installed.sandbox.write("driver/.keep", "");
+    let driver = installed.sandbox.path("driver/libcuda.so.1");
+    compile(&installed.sandbox, DRIVER, &driver);
     installed.variables = vec![("LD_LIBRARY_PATH", installed.sandbox.path("driver"))];
 
     draw_data(&installed.sandbox);

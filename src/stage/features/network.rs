@@ -224,8 +224,8 @@ impl Network {
             if let Some(warning) = &choice.warning {
                 context.progress.warn(warning);
             }
-            context.progress.note(&choice.line);
             let loaded = self.load()?;
+            context.progress.note(&choice.line);
             self.backbone.get_or_init(|| loaded)
         };
         context
