@@ -49,8 +49,8 @@ pub struct Settings {
     pub device: Device,
     /// The number format it runs in.
     pub precision: Precision,
-    /// Images per batch: speed and memory. On a CPU it changes no bit; on CUDA, where libtorch
-    /// decides the last bits, what was extracted first is kept.
+    /// Images per batch: speed and memory. libtorch decides the last bits, on a CPU in few networks; what was
+    /// extracted first is kept.
     pub batch_size: BatchSize,
 }
 
