@@ -13,6 +13,7 @@ mod configuration;
 mod interruption;
 mod models;
 mod output_folders;
+mod progress_lines;
 mod quickstart;
 mod sandbox;
 #[cfg(feature = "torch")]
