@@ -13,6 +13,8 @@
 )]
 
 #[cfg(feature = "torch")]
+mod autocast;
+#[cfg(feature = "torch")]
 mod backbone;
 mod bootstrap;
 #[cfg(feature = "torch")]
