@@ -58,7 +58,7 @@ struct Operation {
     /// What an earlier process had done.
     done_before: u64,
     started: Instant,
-    last_line: Instant,
+    line_at: Instant,
     bar: Option<ProgressBar>,
 }
 
@@ -141,7 +141,7 @@ impl Console {
             done: 0,
             done_before: 0,
             started: now,
-            last_line: now,
+            line_at: now,
             bar: self.bar(what, unit, total),
         };
         *self
@@ -204,8 +204,8 @@ impl Progress for Console {
         operation.done += n;
         if let Some(bar) = &operation.bar {
             bar.inc(n);
-        } else if operation.last_line.elapsed() >= LINE_EVERY {
-            operation.last_line = Instant::now();
+        } else if operation.line_at.elapsed() >= LINE_EVERY {
+            operation.line_at = Instant::now();
             let line = operation.line();
             drop(guard);
             self.note(&line);
@@ -222,12 +222,7 @@ impl Progress for Console {
         if let Some(bar) = &operation.bar {
             bar.finish_and_clear();
         } else if operation.started.elapsed() >= LINE_EVERY {
-            self.note(&format!(
-                "{}: {} in {:.1} s",
-                operation.what,
-                operation.unit.show(operation.done),
-                operation.started.elapsed().as_secs_f64()
-            ));
+            self.note(&operation.last_line());
         }
     }
 
@@ -241,6 +236,16 @@ impl Progress for Console {
 }
 
 impl Operation {
+    /// A line such as `extracting features: 1,072 in 17.5 s`.
+    fn last_line(&self) -> String {
+        format!(
+            "{}: {} in {:.1} s",
+            self.what,
+            self.unit.show(self.done),
+            self.started.elapsed().as_secs_f64()
+        )
+    }
+
     /// A line such as `extracting features: 512 of 1,072, 61.2 per second, 9 s left`.
     fn line(&self) -> String {
         let done_now = self.done.saturating_sub(self.done_before);
@@ -261,5 +266,52 @@ impl Operation {
             self.unit.show(self.done),
             self.unit.show(self.total)
         )
+    }
+}
+
+#[cfg(test)]
+#[path = "../../tests/cli/progress_lines.rs"]
+mod progress_lines;
+
+#[cfg(test)]
+mod tests {
+    use super::progress_lines::is_progress;
+    use super::*;
+
+    #[test]
+    fn lines_of_progress_have_the_form_that_no_snapshot_holds() {
+        for (unit, done_before, done, total) in [
+            (Unit::One, 0, 0, 12),
+            (Unit::One, 0, 1_234_567, 7_654_321),
+            (Unit::Byte, 0, 0, 0),
+            (Unit::Byte, 1 << 20, 1 << 30, 1 << 40),
+        ] {
+            let operation = Operation {
+                what: "downloading org/name: model.safetensors".to_owned(),
+                unit,
+                total,
+                done,
+                done_before,
+                started: Instant::now(),
+                line_at: Instant::now(),
+                bar: None,
+            };
+            for line in [operation.line(), operation.last_line()] {
+                assert!(is_progress(&line), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_lines_do_not_have_that_form() {
+        for line in [
+            "tables and provenance are in results/mine",
+            "  features   ran             12.34 s  never made before; 0 images extracted, 40 reused",
+            "warning: http://127.0.0.1:1: answered 503, expected 200; next try in 0 s",
+            "error: newt2021_labels.csv:1204: label is `2`, expected `0` or `1`",
+            "1,072 rows in 17 files",
+        ] {
+            assert!(!is_progress(line), "{line}");
+        }
     }
 }

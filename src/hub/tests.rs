@@ -14,7 +14,7 @@ use super::*;
 use crate::progress::Silent;
 use server::{COMMIT, Reply, Seen, Server, Site};
 
-/// A client of `server` that waits for nothing.
+/// A client of `server` that does not wait between two tries.
 fn hub(server: &Server, cache_dir: &Path) -> Hub {
     hub_at(&server.url, cache_dir, None)
 }
@@ -40,7 +40,8 @@ fn quick() -> Pace {
         n_tries: 3,
         first_wait: Duration::from_millis(1),
         longest_wait: Duration::from_millis(10),
-        silence: Duration::from_secs(5),
+        // Longer than any machine takes to answer.
+        silence: Duration::from_mins(10),
     }
 }
 

@@ -51,12 +51,12 @@ fn a_run_lists_its_stages_on_standard_error_and_its_table_on_standard_output() {
     all test rows        16    0.9375  [0.7500, 1.0000]
     mean over tasks       2    0.9375
     --- stderr
-      labels     ran        [TIME]  never made before
-      sample     ran        [TIME]  never made before
-      features   ran        [TIME]  never made before; 0 images extracted, 40 reused
-      probes     ran        [TIME]  never made before
-      report     ran        [TIME]  never made before
-      bootstrap  ran        [TIME]  never made before
+      labels     ran [TIME]  never made before
+      sample     ran [TIME]  never made before
+      features   ran [TIME]  never made before; 0 images extracted, 40 reused
+      probes     ran [TIME]  never made before
+      report     ran [TIME]  never made before
+      bootstrap  ran [TIME]  never made before
 
     tables and provenance are in results/mine
     ");

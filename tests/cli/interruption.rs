@@ -1,11 +1,10 @@
 //! Runs that are cut short: by a signal, by a kill, by a full disk.
 
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, statuses};
+use crate::sandbox::{Sandbox, statuses, wait_until};
 
 const PIPELINE: &str =
     "[data]\nroot = \"data\"\n\n[model]\norg = \"random\"\nckpt = \"vit_tiny_patch16_224\"\n";
@@ -32,14 +31,7 @@ fn start_and_wait_for_a_shard(sandbox: &Sandbox) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let started = Instant::now();
-    while n_shards(sandbox) == 0 {
-        assert!(
-            started.elapsed() < Duration::from_mins(5),
-            "no shard after five minutes"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("there is a shard", || n_shards(sandbox) > 0);
     child
 }
 
@@ -112,7 +104,8 @@ fn a_signal_keeps_what_was_extracted_and_says_how_to_go_on() {
 #[test]
 fn a_full_disk_fails_the_run_and_leaves_a_cache_that_goes_on() {
     let sandbox = sandbox("8");
-    // `ulimit -f` counts blocks of 512 bytes: 50 kB, less than a shard of 96 rows of 192 features.
+    // `ulimit -f` counts blocks of 512 bytes: 50 kB, less than a shard of 96 rows of 192 features. In one batch they are
+    // one shard, however long they take.
     let program = env!("CARGO_BIN_EXE_newt-pipe");
     let mut command = sandbox.command(&[]);
     let environment: Vec<_> = command
@@ -123,7 +116,7 @@ fn a_full_disk_fails_the_run_and_leaves_a_cache_that_goes_on() {
     command
         .args([
             "-c",
-            &format!("ulimit -f 100; exec '{program}' run mine.toml"),
+            &format!("ulimit -f 100; exec '{program}' run mine.toml --set features.batch_size=96"),
         ])
         .current_dir(sandbox.path(""))
         .env_clear()

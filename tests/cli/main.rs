@@ -14,6 +14,7 @@ mod interruption;
 mod libtorch;
 mod models;
 mod output_folders;
+mod progress_lines;
 mod quickstart;
 mod sandbox;
 #[path = "../../src/hub/tests/server.rs"]

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::assert_run;
-use crate::sandbox::{Sandbox, precomputed};
+use crate::sandbox::{Sandbox, precomputed, wait_until};
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -114,14 +113,9 @@ fn what_a_killed_run_left_is_gone_after_the_next() {
         .spawn()
         .unwrap();
     let results = sandbox.path("results");
-    let started = Instant::now();
-    while !results.exists() || names(&results).is_empty() {
-        assert!(
-            started.elapsed() < Duration::from_mins(1),
-            "no draft after a minute"
-        );
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("there is a draft", || {
+        results.exists() && !names(&results).is_empty()
+    });
     child.kill().unwrap();
     child.wait().unwrap();
     let left = names(&results);

@@ -3,8 +3,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use crate::progress_lines::is_progress;
 
 /// A folder for one test; removed with it.
 pub(crate) struct Sandbox {
@@ -15,6 +18,7 @@ pub(crate) struct Sandbox {
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
+    /// Without lines of progress, of which there are more on a slower machine.
     pub(crate) stderr: String,
 }
 
@@ -36,7 +40,7 @@ impl Sandbox {
         path
     }
 
-    /// The program, in this folder, with nothing in its environment but a cache of its own, and no hub.
+    /// The program, in this folder, with nothing in its environment but a cache of its own, no hub, and libtorch's choice of kernels.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_newt-pipe"));
         command
@@ -49,9 +53,12 @@ impl Sandbox {
             .env("HF_ENDPOINT", "http://127.0.0.1:1")
             .env("HF_HUB_OFFLINE", "1")
             .stdin(Stdio::null());
-        // As `.cargo/config.toml` has it: the folder of libtorch that this build is tested with.
-        if let Some(libtorch) = std::env::var_os("LIBTORCH") {
-            command.env("LIBTORCH", libtorch);
+        // As `.cargo/config.toml` has it: the libtorch that this build is tested with. And which kernels it takes:
+        // what is expected holds for all of them.
+        for name in ["LIBTORCH", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
         }
         command
     }
@@ -75,7 +82,10 @@ impl Sandbox {
         Finished {
             code: status.code(),
             stdout: text(stdout),
-            stderr: text(stderr),
+            stderr: text(stderr)
+                .split_inclusive('\n')
+                .filter(|line| !is_progress(line))
+                .collect(),
         }
     }
 
@@ -94,6 +104,18 @@ impl Finished {
             "exit code: {:?}\n--- stdout\n{}--- stderr\n{}",
             self.code, self.stdout, self.stderr
         )
+    }
+}
+
+/// Waits until something has happened, however slow the machine; a test that waits in vain fails in the end.
+pub(crate) fn wait_until(what: &str, has_happened: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !has_happened() {
+        assert!(
+            started.elapsed() < Duration::from_mins(10),
+            "waited in vain until {what}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -121,9 +143,9 @@ pub(crate) fn draw_data(sandbox: &Sandbox) {
     assert_eq!(drawn.code, Some(0), "{}", drawn.stderr);
 }
 
-/// What is cut out of snapshots because it differs from run to run.
+/// What is cut out of snapshots because it differs from run to run. A column of times is wider on a slower machine.
 pub(crate) const FILTERS: [(&str, &str); 2] = [
-    (r"\d+\.\d\d s", "[TIME]"),
+    (r" +\d+\.\d\d s\b", " [TIME]"),
     (r"\b[0-9a-f]{12}\b…?", "[DIGEST]"),
 ];
 

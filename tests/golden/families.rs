@@ -12,10 +12,10 @@ use crate::features::{
     MAX_RELATIVE, MIN_COSINE, N_IMAGES, compare, expected, fixtures, pixels, resolve, value,
 };
 
-/// GELU by tanh for GELU shows as 1.1e-4, another epsilon in a norm as 1.8e-3; another order of summation as 5e-7, and as
-/// 8e-6 in the deep networks whose weights are drawn.
+/// GELU by tanh for GELU shows as 1.1e-4, another epsilon in a norm as 1.8e-3; another order of summation, as the kernels of
+/// each CPU have it, as 1e-6, and as 9e-6 in the deep networks whose weights are drawn.
 const STORED: f64 = 1e-5;
-const DRAWN: f64 = 2e-5;
+const DRAWN: f64 = 4e-5;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -23,8 +23,8 @@ struct Fixture {
 }
 
 #[derive(Deserialize)]
-struct Variant {
-    org: String,
+pub(crate) struct Variant {
+    pub(crate) org: String,
     /// `[h, w]` of an image.
     size: [usize; 2],
     dim: usize,
@@ -32,7 +32,7 @@ struct Variant {
     parameters: u64,
 }
 
-fn variants() -> BTreeMap<String, Variant> {
+pub(crate) fn variants() -> BTreeMap<String, Variant> {
     let json = fs_err::read(fixtures().join("families.json")).unwrap();
     serde_json::from_slice::<Fixture>(&json).unwrap().variants
 }
@@ -119,42 +119,6 @@ fn features_equal_those_of_the_libraries() {
                 println!("{name}: cosine {cosine:.9}, relative error {relative:.2e}");
             }
             Err(problem) => wrong.push(format!("{name}: {problem}")),
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// As PyTorch's autocast has them: where tokens are f32, another order of summation may show as one step of the format.
-/// Where they are halves themselves, as in `open_clip`, each step that another kernel rounds otherwise goes on to the end.
-#[test]
-fn half_precision_equals_autocast() {
-    let bytes = fs_err::read(fixtures().join("autocast.safetensors")).unwrap();
-    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let variants = variants();
-    let mut wrong = Vec::new();
-    for key in tensors.names() {
-        let (name, dtype) = key.rsplit_once('.').unwrap();
-        let (precision, coarse) = match dtype {
-            "float16" => (Precision::F16, 5e-4),
-            "bfloat16" => (Precision::Bf16, 4e-3),
-            _ => panic!("{dtype}"),
-        };
-        let variant = &variants[name];
-        let ckpt = format!(
-            "local-dir:{}",
-            fixtures().join("families").join(name).display()
-        );
-        let spec = resolve(&variant.org, &ckpt, Path::new("")).unwrap();
-        let n_pixels = 3 * variant.size[0] * variant.size[1];
-        let backbone = spec.load(Device::Cpu, precision).unwrap();
-        let rows = backbone
-            .extract(&pixels(N_IMAGES * n_pixels), N_IMAGES)
-            .unwrap();
-        let (cosine, relative) = compare(&rows, &expected("autocast", key), variant.dim);
-        println!("{key}: cosine {cosine:.9}, relative error {relative:.2e}");
-        let n_steps = if variant.org == "open-clip" { 2.5 } else { 1.0 };
-        if relative > n_steps * coarse {
-            wrong.push(format!("{key}: {relative:.2e}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

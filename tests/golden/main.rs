@@ -12,6 +12,7 @@
     reason = "the fixtures' types check nothing that unsafe code relies on"
 )]
 
+mod autocast;
 mod backbone;
 mod bootstrap;
 mod families;

@@ -106,20 +106,18 @@ fn silent_server_is_given_up_and_asked_for_the_rest() {
     let copy = site.clone();
     let (server, cdn) = with_cdn(
         &site,
-        at_first(
-            1,
-            move |request| Reply {
-                silence: Duration::from_secs(2),
+        // Whatever else the client gives up on a slow machine, only this makes it ask for a rest.
+        move |request| match request.header("range") {
+            None => Reply {
+                silence: Duration::from_hours(1),
                 ..part(copy.weights(), request).cut(50_000)
             },
-            {
-                let site = site.clone();
-                move |request| site.answer_as_cdn(request)
-            },
-        ),
+            Some(_) => copy.answer_as_cdn(request),
+        },
     );
     let mut hub = hub(&server, dir.path());
     let pace = Pace {
+        n_tries: 1000,
         silence: Duration::from_millis(300),
         ..quick()
     };
@@ -127,7 +125,8 @@ fn silent_server_is_given_up_and_asked_for_the_rest() {
     let told = Told::default();
     let path = fetch(&hub, &told).unwrap();
     assert_eq!(fs_err::read(path).unwrap(), site.weights());
-    assert_eq!(ranges(&cdn), [None, Some("bytes=50000-".to_owned())]);
+    assert_eq!(ranges(&cdn).first(), Some(&None));
+    assert!(ranges(&cdn).last().unwrap().is_some());
     assert!(told.lines().contains(
         &"warning: `127.0.0.1`: connection failed: no answer in time; next try in 0 s".to_owned()
     ));
@@ -293,11 +292,8 @@ fn threads_that_want_the_same_file_fetch_it_once() {
     let told = Arc::new(Told::default());
     let (copy, heard) = (site.clone(), Arc::clone(&told));
     let (server, cdn) = with_cdn(&site, move |request| {
-        // Until the other thread has met the lock; the client gives up after five seconds.
-        for _ in 0..400 {
-            if heard.lines().contains(&waiting.to_owned()) {
-                break;
-            }
+        // Until the other thread has met the lock.
+        while !heard.lines().contains(&waiting.to_owned()) {
             std::thread::sleep(Duration::from_millis(10));
         }
         copy.answer_as_cdn(request)
