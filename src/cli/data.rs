@@ -14,6 +14,7 @@ use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::newt::check::{self, Depth, Report};
 use newt_pipe::newt::images::DataRoot;
+use newt_pipe::newt::labels::Column;
 use newt_pipe::newt::synth;
 use newt_pipe::text::{count, thousands};
 
@@ -104,7 +105,7 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
 }
 
 /// The columns of the labels file, cell by cell.
-fn read_columns(root: &DataRoot) -> Result<Vec<(String, Vec<Option<String>>)>, Error> {
+fn read_columns(root: &DataRoot) -> Result<Vec<Column>, Error> {
     let path = root.labels_path();
     let csv = fs_err::read(&path).map_err(Error::Io)?;
     Ok(artifact::csv_strings(&path.display().to_string(), &csv)?)

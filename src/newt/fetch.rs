@@ -118,7 +118,7 @@ impl<'a> Fetch<'a> {
     /// All but [`Error::Incomplete`]; what has arrived by then is not fetched again.
     pub fn labels(&self) -> Result<Outcome, Error> {
         let path = self.root.labels_path();
-        self.get(&self.labels, &|| exists(&path))
+        self.get(&self.labels, &|| is_file(&path))
     }
 
     /// Makes sure that the images of `labels` are there.
@@ -162,10 +162,11 @@ impl<'a> Fetch<'a> {
         let staging = Staging::open(self.root.path())?;
         let lock_path = staging.dir.join("lock");
         let _lock = hub::lock(&lock_path, archive.name, self.interrupt, self.progress)?;
-        // Another process may have been at it.
+        // Another process may have been at it, and have removed the folder when it was done.
         if is_there()? {
             return Ok(Outcome::AlreadyThere);
         }
+        fs_err::create_dir_all(&staging.dir)?;
         if is_at_hand {
             self.unpack_at_hand(archive, &at_hand)?;
         } else {
@@ -288,8 +289,11 @@ impl Staging {
             return;
         };
         for entry in entries.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(archive.name) && name.ends_with(".part") {
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(archive.name)
+            {
                 // The next fetch tries again.
                 let _ = fs_err::remove_file(entry.path());
             }
@@ -310,10 +314,10 @@ impl Drop for Staging {
     }
 }
 
-/// Whether something is at `path`.
-fn exists(path: &Path) -> io::Result<bool> {
+/// Whether a file is at `path`.
+fn is_file(path: &Path) -> io::Result<bool> {
     match fs_err::metadata(path) {
-        Ok(_) => Ok(true),
+        Ok(metadata) => Ok(metadata.is_file()),
         Err(error) if is_absent(&error) => Ok(false),
         Err(error) => Err(error),
     }

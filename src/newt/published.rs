@@ -123,25 +123,26 @@ fn regrouped(found: &Task, expected: PublishedTask) -> Option<Regrouped> {
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n_published = tasks().count();
-        let n_test_rows = thousands(self.n_test_rows as u64);
         if self.is_newt {
             let clusters: BTreeSet<&str> = tasks().map(|task| task.cluster).collect();
             return write!(
                 f,
-                "this is NeWT: {n_published} tasks in {} clusters, {n_test_rows} test rows",
-                clusters.len()
+                "this is NeWT: {n_published} tasks in {} clusters, {} test rows",
+                clusters.len(),
+                thousands(N_TEST_ROWS as u64)
             );
         }
         write!(f, "not NeWT: {} of its {n_published} tasks", self.n_tasks)?;
+        if !self.regrouped.is_empty() {
+            write!(f, " ({} in another group)", self.regrouped.len())?;
+        }
         if self.n_other_tasks > 0 {
             write!(f, " and {}", count(self.n_other_tasks, "other", "others"))?;
         }
-        if !self.regrouped.is_empty() {
-            write!(f, ", {} of them in another group", self.regrouped.len())?;
-        }
         write!(
             f,
-            ", {n_test_rows} test rows for its {}; published scores do not compare",
+            ", {} where it has {}; published scores do not compare",
+            count(self.n_test_rows, "test row", "test rows"),
             thousands(N_TEST_ROWS as u64)
         )
     }
@@ -243,8 +244,8 @@ mod tests {
         assert!(!identity.is_newt);
         assert_eq!(
             identity.to_string(),
-            "not NeWT: 164 of its 164 tasks, 1 of them in another group, \
-             18,024 test rows for its 18,024; published scores do not compare"
+            "not NeWT: 164 of its 164 tasks (1 in another group), \
+             18,024 test rows where it has 18,024; published scores do not compare"
         );
         assert_eq!(
             identity.regrouped[0].to_string(),
@@ -268,14 +269,14 @@ mod tests {
         assert_eq!(
             Identity::of(&labels).to_string(),
             "not NeWT: 163 of its 164 tasks and 1 other, \
-             18,024 test rows for its 18,024; published scores do not compare"
+             18,024 test rows where it has 18,024; published scores do not compare"
         );
         let mut labels = newt();
         labels.rows.remove(0);
         assert_eq!(
             Identity::of(&labels).to_string(),
             "not NeWT: 164 of its 164 tasks, \
-             18,023 test rows for its 18,024; published scores do not compare"
+             18,023 test rows where it has 18,024; published scores do not compare"
         );
     }
 }

@@ -164,14 +164,13 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Stopped(stopped) => stopped.exit_code(),
-            Self::Mirror { .. } => 2,
             Self::Transfer(error) => error.exit_code(),
             Self::OtherArchive { .. }
             | Self::Entry { .. }
             | Self::Damaged { .. }
             | Self::Incomplete { .. } => 3,
             Self::Offline { .. } | Self::Folder(files::Error::NotWritten { .. }) | Self::Io(_) => 1,
-            Self::Folder(_) => 2,
+            Self::Mirror { .. } | Self::Folder(_) => 2,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::hub::tests::Told;
 use crate::hub::tests::quick;
 use crate::hub::tests::server::{Reply, Seen, Server, part, sha256};
+use crate::newt::labels::Column;
 use crate::progress::Silent;
 use tar_bytes::{FOLDER, entry, gzip, noise, tar};
 
@@ -91,7 +92,7 @@ impl Archives {
             .lines()
             .map(|line| line.split(',').collect())
             .collect();
-        let columns: Vec<(String, Vec<Option<String>>)> = (0..rows[0].len())
+        let columns: Vec<Column> = (0..rows[0].len())
             .map(|at| {
                 let cells = rows[1..].iter().map(|row| Some(row[at].to_owned()));
                 (rows[0][at].to_owned(), cells.collect())
@@ -134,17 +135,17 @@ impl Place {
 
     /// A client of `server` that expects `archives` and waits for nothing.
     fn fetch(&self, server: &Server, archives: &Archives) -> Fetch<'_> {
-        self.fetch_with(server, archives, Options::default())
+        self.fetch_with(server, archives, &Options::default())
     }
 
-    fn fetch_with(&self, server: &Server, archives: &Archives, options: Options) -> Fetch<'_> {
+    fn fetch_with(&self, server: &Server, archives: &Archives, options: &Options) -> Fetch<'_> {
         let options = Options {
             source: Source {
                 base: format!("{}/newt", server.url),
                 sha256_labels: sha256(&archives.labels),
                 sha256_images: sha256(&archives.images),
             },
-            ..options
+            ..options.clone()
         };
         let root = DataRoot::new(self.dir());
         let mut fetch = Fetch::new(root, &options, &self.told, &self.interrupt).unwrap();
@@ -236,7 +237,7 @@ fn data_set_is_fetched_once() {
         offline: true,
         ..Options::default()
     };
-    let again = run(&place.fetch_with(&server, &archives, offline), &archives).unwrap();
+    let again = run(&place.fetch_with(&server, &archives, &offline), &archives).unwrap();
     assert_eq!(again, [Outcome::AlreadyThere; 2]);
     place.assert_whole(&archives, &[]);
 }

@@ -17,14 +17,14 @@ fn archives_are_kept_and_used_again() {
         keep_archives: true,
         ..Options::default()
     };
-    run(&place.fetch_with(&server, &archives, options), &archives).unwrap();
+    run(&place.fetch_with(&server, &archives, &options), &archives).unwrap();
     place.assert_whole(&archives, &[LABELS, IMAGES]);
     assert_eq!(fs_err::read(place.path(LABELS)).unwrap(), archives.labels);
     assert!(fs_err::read(place.path(IMAGES)).unwrap() == archives.images);
 
     fs_err::remove_file(place.path("newt2021_labels.csv")).unwrap();
     fs_err::remove_dir_all(place.path("newt2021_images")).unwrap();
-    let fetched = run(&place.fetch_with(&server, &archives, offline()), &archives).unwrap();
+    let fetched = run(&place.fetch_with(&server, &archives, &offline()), &archives).unwrap();
     assert_eq!(fetched, [Outcome::Fetched; 2]);
     place.assert_whole(&archives, &[LABELS, IMAGES]);
     assert_eq!(server.lines().len(), 2);
@@ -72,7 +72,7 @@ fn other_archive_is_refused_and_left_alone() {
 fn offline_what_is_missing_is_named() {
     let (place, archives) = (Place::new(), Archives::new());
     let server = archives.serve();
-    let fetch = place.fetch_with(&server, &archives, offline());
+    let fetch = place.fetch_with(&server, &archives, &offline());
     let error = fetch.labels().unwrap_err();
     let dir = place.dir().display().to_string();
     assert_eq!(

@@ -75,9 +75,9 @@ pub(super) fn zeros() -> Vec<u8> {
 
 /// 40 kB that depend on the name, and that no compression makes smaller.
 pub(super) fn noise(name: &str) -> Vec<u8> {
-    let mut state = name
-        .bytes()
-        .fold(1_u32, |state, byte| state * 31 + u32::from(byte));
+    let mut state = name.bytes().fold(1_u32, |state, byte| {
+        state.wrapping_mul(31).wrapping_add(u32::from(byte))
+    });
     (0..10_000)
         .flat_map(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -164,7 +164,7 @@ fn part_of_another_archive_is_not_continued() {
     let (place, archives) = (Place::new(), Archives::new());
     let server = archives.serve();
     let name = format!(".fetch/{IMAGES}.0123456789ab.part");
-    place.write(&name, [7; 70_000]);
+    place.write(&name, vec![7; 70_000]);
     run(&place.fetch(&server, &archives), &archives).unwrap();
     place.assert_whole(&archives, &[]);
     assert_eq!(ranges(&server), [None]);
