@@ -241,7 +241,10 @@ impl<'a> Fetch<'a> {
             Ok(unpacked) => {
                 intake.check_rest()?;
                 match unpacked {
-                    Unpacked::Folder(staged) => staged.publish_new()?,
+                    Unpacked::Folder(staged) => {
+                        self.flush(staged.path())?;
+                        staged.publish_new()?;
+                    }
                     Unpacked::File(bytes) => {
                         files::replace_file(&self.root.labels_path(), &bytes)?;
                     }
@@ -250,6 +253,23 @@ impl<'a> Fetch<'a> {
             }
             Err(error) => Err(intake.cause_of(error)),
         }
+    }
+
+    /// Flushes the files of a folder. Publishing it would do that as well, and be deaf meanwhile.
+    fn flush(&self, dir: &Path) -> Result<(), Error> {
+        let paths: Vec<PathBuf> = fs_err::read_dir(dir)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()?;
+        let what = format!("writing {} to the disk", self.images.content.name());
+        self.progress.start(&what, paths.len() as u64);
+        let result = paths.iter().try_for_each(|path| {
+            self.interrupt.check()?;
+            fs_err::File::open(path)?.sync_all()?;
+            self.progress.tick(1);
+            Ok(())
+        });
+        self.progress.finish();
+        result
     }
 }
 

@@ -76,6 +76,8 @@ impl Archives {
             "data",
             "fetch",
             "newt",
+            // A slow machine is told how far it has come.
+            "--quiet",
             "--mirror",
             &mirror,
             "--sha256-labels",
@@ -216,7 +218,7 @@ fn archives_of_another_digest_are_refused() {
     let archives = Archives::new(&sandbox);
     let server = archives.serve();
     let mirror = format!("{}/newt", server.url);
-    let mut finished = sandbox.run(&["data", "fetch", "newt", "--mirror", &mirror]);
+    let mut finished = sandbox.run(&["data", "fetch", "newt", "--quiet", "--mirror", &mirror]);
     finished.stderr = finished
         .stderr
         .replace(&sha256(&archives.labels), "[SHA-256]");

@@ -218,15 +218,17 @@ fn data_set_is_fetched_once() {
     assert_eq!(server.lines(), expected);
     let (labels, images) = (archives.labels.len(), archives.images.len());
     let lines = place.told.lines();
-    let started: Vec<_> = lines
+    let started: Vec<&str> = lines
         .iter()
+        .map(String::as_str)
         .filter(|line| line.starts_with("start"))
         .collect();
     assert_eq!(
         started,
         [
-            &format!("start downloading {LABELS}: {labels}"),
-            &format!("start downloading {IMAGES}: {images}")
+            format!("start downloading {LABELS}: {labels}").as_str(),
+            &format!("start downloading {IMAGES}: {images}"),
+            "start writing newt2021_images to the disk: 4"
         ]
     );
 
