@@ -35,7 +35,7 @@ use ureq::Proxy;
 
 use self::archive::{Archive, Content};
 use self::intake::Intake;
-use self::unpack::{Unpacked, unpack};
+use self::unpack::{Folder, Unpacked, unpack};
 use super::images::DataRoot;
 use super::labels::Labels;
 use crate::files::{self, StagedDir};
@@ -235,16 +235,15 @@ impl<'a> Fetch<'a> {
     fn unpack(&self, archive: &Archive, mut intake: Intake<'_>) -> Result<(), Error> {
         let unpacked = match archive.content {
             Content::Labels => Unpacked::File(Vec::new()),
-            Content::Images => Unpacked::Folder(StagedDir::beside(&self.root.images_dir())?),
+            Content::Images => {
+                Unpacked::Folder(Folder::new(StagedDir::beside(&self.root.images_dir())?))
+            }
         };
         match unpack(archive, &mut intake, unpacked) {
             Ok(unpacked) => {
                 intake.check_rest()?;
                 match unpacked {
-                    Unpacked::Folder(staged) => {
-                        self.flush(staged.path())?;
-                        staged.publish_new()?;
-                    }
+                    Unpacked::Folder(folder) => folder.flushed()?.publish_new()?,
                     Unpacked::File(bytes) => {
                         files::replace_file(&self.root.labels_path(), &bytes)?;
                     }
@@ -253,23 +252,6 @@ impl<'a> Fetch<'a> {
             }
             Err(error) => Err(intake.cause_of(error)),
         }
-    }
-
-    /// Flushes the files of a folder. Publishing it would do that as well, and be deaf meanwhile.
-    fn flush(&self, dir: &Path) -> Result<(), Error> {
-        let paths: Vec<PathBuf> = fs_err::read_dir(dir)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect::<Result<_, _>>()?;
-        let what = format!("writing {} to the disk", self.images.content.name());
-        self.progress.start(&what, paths.len() as u64);
-        let result = paths.iter().try_for_each(|path| {
-            self.interrupt.check()?;
-            fs_err::File::open(path)?.sync_all()?;
-            self.progress.tick(1);
-            Ok(())
-        });
-        self.progress.finish();
-        result
     }
 }
 

@@ -228,7 +228,6 @@ fn data_set_is_fetched_once() {
         [
             format!("start downloading {LABELS}: {labels}").as_str(),
             &format!("start downloading {IMAGES}: {images}"),
-            "start writing newt2021_images to the disk: 4"
         ]
     );
 

@@ -5,6 +5,7 @@
 //! whatever their size.
 
 use std::io::{self, BufReader, Read, Write};
+use std::path::PathBuf;
 
 use flate2::bufread::MultiGzDecoder;
 use tar::{EntryType, PaxExtensions};
@@ -22,10 +23,46 @@ const MAX_PADDING_BYTES: usize = 1 << 20;
 /// So much of a name is shown.
 const SHOWN_CHARS: usize = 120;
 
+/// So much is written before it is flushed. The system call that flushes is deaf to signals, so it may not have
+/// gigabytes to do.
+const BATCH_BYTES: u64 = 1 << 24;
+
 /// What is unpacked: a folder that is being filled, or the bytes of the one file.
 pub(super) enum Unpacked {
-    Folder(StagedDir),
+    Folder(Folder),
     File(Vec<u8>),
+}
+
+/// A folder that is being filled.
+pub(super) struct Folder {
+    staged: StagedDir,
+    /// The files that have not been flushed, and their size together.
+    unflushed: Vec<PathBuf>,
+    n_bytes: u64,
+}
+
+impl Folder {
+    pub(super) fn new(staged: StagedDir) -> Self {
+        Self {
+            staged,
+            unflushed: Vec::new(),
+            n_bytes: 0,
+        }
+    }
+
+    /// The folder with all of its files flushed.
+    pub(super) fn flushed(mut self) -> io::Result<StagedDir> {
+        self.flush()?;
+        Ok(self.staged)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.n_bytes = 0;
+        for path in self.unflushed.drain(..) {
+            fs_err::File::open(path)?.sync_all()?;
+        }
+        Ok(())
+    }
 }
 
 /// Unpacks the `compressed` archive into `unpacked`, to its end.
@@ -101,6 +138,12 @@ pub(super) fn unpack(
                 if n_copied != size {
                     return Err(damaged(io::ErrorKind::UnexpectedEof.into()));
                 }
+                if let Unpacked::Folder(folder) = &mut unpacked {
+                    folder.n_bytes += size;
+                    if folder.n_bytes >= BATCH_BYTES {
+                        folder.flush()?;
+                    }
+                }
             }
         }
     }
@@ -118,11 +161,17 @@ impl Unpacked {
         match self {
             Self::File(bytes) if bytes.is_empty() => Ok(Some(Box::new(bytes))),
             Self::File(_) => Ok(None),
-            Self::Folder(staged) => match fs_err::File::create_new(staged.path().join(name)) {
-                Ok(file) => Ok(Some(Box::new(file))),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-                Err(error) => Err(error.into()),
-            },
+            Self::Folder(folder) => {
+                let path = folder.staged.path().join(name);
+                match fs_err::File::create_new(&path) {
+                    Ok(file) => {
+                        folder.unflushed.push(path);
+                        Ok(Some(Box::new(file)))
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+                    Err(error) => Err(error.into()),
+                }
+            }
         }
     }
 }
