@@ -8,7 +8,7 @@ use crate::cache;
 use crate::files;
 use crate::hub;
 use crate::interrupt::Stopped;
-use crate::newt::{images, labels, sampling, synth};
+use crate::newt::{fetch, images, labels, sampling, synth};
 use crate::pipeline::config;
 use crate::pipeline::results::NotResults;
 use crate::probe;
@@ -27,6 +27,9 @@ pub enum Error {
     /// The data root.
     #[error(transparent)]
     Data(#[from] images::Error),
+    /// The data set could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] fetch::Error),
     /// The synthetic data set.
     #[error(transparent)]
     Synth(#[from] synth::Error),
@@ -75,6 +78,7 @@ impl Error {
             Error::Config(error) => error.hint(),
             Error::Labels(error) => error.hint(),
             Error::Data(error) => error.hint(),
+            Error::Fetch(error) => error.hint(),
             Error::Synth(error) => error.hint(),
             Error::Sampling(error) => error.hint(),
             Error::Backbone(backbone::Error::Hub(hub::Error::Stopped(stopped))) => {
@@ -107,6 +111,7 @@ impl Error {
             Error::Stopped(stopped) | Error::Synth(synth::Error::Stopped(stopped)) => {
                 stopped.exit_code()
             }
+            Error::Fetch(error) => error.exit_code(),
             Error::Stage(error) => error.exit_code(),
             Error::Backbone(error) => error.exit_code(),
             Error::Artifact(artifact::Error::Io(error))

@@ -121,8 +121,16 @@ fn process_of(maker: &str) -> Option<u32> {
     rest.split_once('-')?.0.parse().ok()
 }
 
+/// Whether a process is at work; one that has ended and that nobody has asked about is not.
 fn is_running(process: u32) -> bool {
-    Path::new(&format!("/proc/{process}")).exists()
+    match fs_err::read_to_string(format!("/proc/{process}/stat")) {
+        // The state is behind the program's name, which is in parentheses and may hold some.
+        Ok(stat) => {
+            let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+            !state.starts_with(['Z', 'X'])
+        }
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// Whether the process that made something is gone, by the maker in its name; `false` where nobody can know.

@@ -10,9 +10,13 @@
 //! | `api.rs` | what the hub says about repositories and files |
 //! | `http.rs`, `address.rs` | requests: token, redirects; what messages may show of an address |
 //! | `retry.rs`, `watch.rs` | what is tried again; stopping while nothing happens |
-//! | `download.rs` | the bytes of one file, continued and checked |
+//! | `transfer.rs` | the bytes at one address, continued where they broke off |
+//! | `download.rs` | one file of a repository, fetched and checked |
+//! | `lock.rs` | one process fetches, the others wait |
 //! | `store.rs` | the cache on disk |
 //! | `verify.rs` | whether it still holds what came |
+//!
+//! [`newt::fetch`](crate::newt::fetch) makes its transfers by `http.rs`, `transfer.rs` and `lock.rs`, too.
 //!
 //! Source: `huggingface_hub` 2.4.
 
@@ -21,11 +25,13 @@ mod api;
 mod download;
 mod error;
 mod http;
+mod lock;
 mod repo;
 mod retry;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod transfer;
 mod verify;
 mod watch;
 
@@ -41,16 +47,19 @@ use crate::progress::Progress;
 use address::shown_endpoint;
 use api::Listing;
 use download::Download;
-use http::Client;
-use retry::Pace;
 use store::Store;
+
+pub(crate) use http::Client;
+pub(crate) use lock::lock;
+pub(crate) use retry::Pace;
+pub(crate) use transfer::{Transfer, Wanted};
 
 pub use error::Error;
 pub use repo::Repo;
 pub use verify::verify;
 
 /// Read, written, hashed and reported at a time; a stop is heard after each.
-const CHUNK_BYTES: usize = 1 << 18;
+pub(crate) const CHUNK_BYTES: usize = 1 << 18;
 
 /// Where and how the hub is reached.
 #[derive(Clone)]

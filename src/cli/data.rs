@@ -1,4 +1,6 @@
-//! `newt-pipe data`: check a copy of the data set, or draw a small one.
+//! `newt-pipe data`: get the data set, check a copy of it, or draw a small one.
+
+mod fetch;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,12 +14,15 @@ use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::newt::check::{self, Depth, Report};
 use newt_pipe::newt::images::DataRoot;
+use newt_pipe::newt::labels::Column;
 use newt_pipe::newt::synth;
 use newt_pipe::text::{count, thousands};
 
 /// Subcommands of `newt-pipe data`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
+    /// Get NeWT (4 GB): downloaded, checked and unpacked; a second time goes on where the first one ended.
+    Fetch(fetch::Args),
     /// Look at every row and every image of a data set; exit code 3 says that something is wrong.
     Check(CheckArgs),
     /// Draw a small data set in NeWT's layout: the same options draw the same bytes everywhere.
@@ -70,6 +75,7 @@ pub(super) fn exec(
     interrupt: &Interrupt,
 ) -> Result<Outcome, Error> {
     match command {
+        Command::Fetch(args) => fetch::exec(args, console, interrupt),
         Command::Check(args) => check(&args, console, interrupt),
         Command::Synth(args) => synth(args, console, interrupt),
     }
@@ -79,9 +85,7 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     let root = DataRoot::new(&args.dir);
     root.require_labels()?;
     root.require_images()?;
-    let path = root.labels_path();
-    let csv = fs_err::read(&path).map_err(Error::Io)?;
-    let columns = artifact::csv_strings(&path.display().to_string(), &csv)?;
+    let columns = read_columns(&root)?;
     let depth = if args.quick {
         Depth::Headers
     } else {
@@ -98,6 +102,13 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     } else {
         Outcome::BadData
     })
+}
+
+/// The columns of the labels file, cell by cell.
+fn read_columns(root: &DataRoot) -> Result<Vec<Column>, Error> {
+    let path = root.labels_path();
+    let csv = fs_err::read(&path).map_err(Error::Io)?;
+    Ok(artifact::csv_strings(&path.display().to_string(), &csv)?)
 }
 
 fn show(report: &Report) -> String {
@@ -122,6 +133,7 @@ fn show(report: &Report) -> String {
             ));
         }
     }
+    lines.extend(report.newt.iter().map(ToString::to_string));
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
     lines.extend(
         report

@@ -370,6 +370,21 @@ mod tests {
     }
 
     #[test]
+    fn drafts_of_a_process_that_was_killed_and_not_waited_for_are_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let stat = format!("/proc/{}/stat", child.id());
+        while !fs_err::read_to_string(&stat).unwrap().contains(") Z ") {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let name = format!(".results.draft-{}", maker(child.id(), 0));
+        fill(&dir.path().join(name), "");
+        drop(StagedDir::beside(&dir.path().join("results")).unwrap());
+        assert!(names(dir.path()).is_empty());
+        child.wait().unwrap();
+    }
+
+    #[test]
     fn a_folder_whose_swap_was_cut_short_is_put_back() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("results");

@@ -5,18 +5,15 @@
 //! looks at the whole before it gets its name. What no digest can vouch for is fetched from its beginning,
 //! since a file that was being written when the power failed may hold zeros.
 
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-use ureq::http::Uri;
-use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 
 use super::api::FileInfo;
 use super::http::{Answer, Client};
 use super::repo::is_sha256;
-use super::retry::{Failure, Patience};
 use super::store::{make_parent, remove};
+use super::transfer::{Transfer, Wanted};
 use super::verify::sha256;
 use super::{CHUNK_BYTES, Error, Repo};
 use crate::files::sync_parent;
@@ -38,10 +35,6 @@ struct Partial {
     path: PathBuf,
     /// So many bytes are there, from the beginning on.
     n_bytes: u64,
-    /// So many have been there; a server that cannot continue makes `n_bytes` fall back.
-    furthest: u64,
-    /// The size of the whole, once it is known.
-    size: Option<u64>,
 }
 
 impl Download<'_> {
@@ -65,7 +58,7 @@ impl Download<'_> {
             Ok(()) => Ok(partial.publish(target)?),
             Err(error) => {
                 let is_wrong = matches!(error, Error::Size { .. } | Error::Digest { .. });
-                if is_wrong || partial.furthest == 0 {
+                if is_wrong || partial.n_bytes == 0 {
                     remove(&partial.path)?;
                 }
                 Err(error)
@@ -101,91 +94,37 @@ impl Download<'_> {
             file,
             path,
             n_bytes,
-            furthest: n_bytes,
-            size: self.info.size,
         })
     }
 
     fn receive(&self, partial: &mut Partial) -> Result<(), Error> {
-        let address = self
-            .client
-            .file_address(self.repo, self.commit, self.file)?;
-        let mut patience = Patience::new(&self.client.pace, &self.client.interrupt, self.progress);
-        while partial.size.is_none_or(|size| partial.n_bytes < size) {
-            let before = partial.furthest;
-            match self.receive_once(&address, partial) {
-                Ok(()) => break,
-                Err(failure) => {
-                    if partial.furthest > before {
-                        patience.renew();
-                    }
-                    patience.wait(failure)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// One request, and all that it brings.
-    fn receive_once(&self, address: &Uri, partial: &mut Partial) -> Result<(), Failure> {
-        let mut answer = self.client.get(address, partial.n_bytes)?;
-        let announced = match answer.status() {
-            200 => {
-                partial.n_bytes = 0;
-                answer
-                    .header(CONTENT_LENGTH)
-                    .and_then(|size| size.parse().ok())
-            }
-            206 => parse_range(&answer, partial.n_bytes)?,
-            416 if partial.n_bytes > 0 => {
-                partial.n_bytes = 0;
-                return Err(Failure::Passing {
-                    error: answer.unexpected("206"),
-                    wait: None,
-                });
-            }
-            _ => {
-                let refusal = self.client.refusal(&answer, self.repo, Some(self.file));
-                return Err(refusal.into());
+        let refusal = |answer: &Answer| (self.client).refusal(answer, self.repo, Some(self.file));
+        let wanted = Wanted {
+            address: self
+                .client
+                .file_address(self.repo, self.commit, self.file)?,
+            what: self.what(),
+            size: self.info.size,
+            most: u64::MAX,
+            refusal: &refusal,
+        };
+        let mut transfer = Transfer::new(
+            self.client,
+            wanted,
+            &partial.file,
+            partial.n_bytes,
+            self.progress,
+        )?;
+        let mut buffer = vec![0; CHUNK_BYTES];
+        let result = loop {
+            match transfer.read(&mut buffer) {
+                Ok(0) => break Ok(()),
+                Ok(_) => {}
+                Err(error) => break Err(error),
             }
         };
-        if let Some(announced) = announced {
-            let expected = *partial.size.get_or_insert(announced);
-            self.check_size(announced, expected)?;
-        }
-        partial.file.seek(SeekFrom::Start(partial.n_bytes))?;
-        let mut buffer = vec![0; CHUNK_BYTES];
-        loop {
-            let n_read = answer.read(&mut buffer)?;
-            if n_read == 0 {
-                break;
-            }
-            partial.file.write_all(&buffer[..n_read])?;
-            partial.n_bytes += n_read as u64;
-            if partial.n_bytes > partial.furthest {
-                self.progress.tick(partial.n_bytes - partial.furthest);
-                partial.furthest = partial.n_bytes;
-            }
-            // Whoever sends too much need not end.
-            if let Some(size) = partial.size.filter(|&size| partial.n_bytes > size) {
-                self.check_size(partial.n_bytes, size)?;
-            }
-        }
-        match partial.size {
-            Some(size) if partial.n_bytes < size => Err(answer.cut_short(partial.n_bytes, size)),
-            _ => Ok(()),
-        }
-    }
-
-    fn check_size(&self, found: u64, expected: u64) -> Result<(), Error> {
-        if found == expected {
-            return Ok(());
-        }
-        Err(Error::Size {
-            what: self.what(),
-            found,
-            expected,
-        })
+        partial.n_bytes = transfer.n_bytes();
+        result
     }
 
     /// Compares what is on the disk with what the hub announced.
@@ -228,17 +167,4 @@ impl Partial {
             )))
         }
     }
-}
-
-/// Where the answer's bytes begin must be where ours end; returns the size of the whole, if the answer tells it.
-fn parse_range(answer: &Answer, n_bytes: u64) -> Result<Option<u64>, Error> {
-    let range = answer.header(CONTENT_RANGE).unwrap_or_default();
-    range
-        .strip_prefix(&format!("bytes {n_bytes}-"))
-        .and_then(|rest| rest.split_once('/'))
-        .map(|(_, size)| size.parse().ok())
-        .ok_or_else(|| Error::Answer {
-            url: answer.url(),
-            what: format!("range {range:?}, expected the bytes from {n_bytes} on"),
-        })
 }

@@ -137,6 +137,17 @@ pub enum Error {
         expected: u64,
     },
 
+    /// A file that is larger than any of its kind.
+    #[error("{what}: {} bytes, expected at most {}", thousands(*found), thousands(*most))]
+    TooLarge {
+        /// What is fetched.
+        what: String,
+        /// The size that is announced, or how much has been sent.
+        found: u64,
+        /// The largest size that is taken.
+        most: u64,
+    },
+
     /// A file of other bytes.
     #[error("{what}: the bytes received have SHA-256 {found}, expected {expected}")]
     Digest {
@@ -216,7 +227,7 @@ impl Error {
             Self::Answer { .. } => {
                 "a proxy or a login page may have answered: open the address in a browser, and check `HF_ENDPOINT`"
             }
-            Self::Size { .. } | Self::Digest { .. } => {
+            Self::Size { .. } | Self::TooLarge { .. } | Self::Digest { .. } => {
                 "run again: what was received is removed, and is asked for anew"
             }
             Self::Altered { blob, .. } => {
@@ -254,6 +265,7 @@ impl Error {
             | Self::Status { .. }
             | Self::Answer { .. }
             | Self::Size { .. }
+            | Self::TooLarge { .. }
             | Self::Digest { .. }
             | Self::Altered { .. }
             | Self::Io(_) => 1,

@@ -23,7 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_REDIRECTS: usize = 10;
 
 /// Makes requests to the hub, and to where it redirects them.
-pub(super) struct Client {
+pub(crate) struct Client {
     agent: Agent,
     endpoint: String,
     token: Option<String>,
@@ -34,7 +34,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(
+    pub(crate) fn new(
         endpoint: &str,
         token: Option<String>,
         pace: Pace,
@@ -74,7 +74,7 @@ impl Client {
     }
 
     /// The address below the hub's own.
-    pub(super) fn address(&self, path: &str) -> Result<Uri, Error> {
+    pub(crate) fn address(&self, path: &str) -> Result<Uri, Error> {
         let wrong = |what| Error::Endpoint {
             endpoint: shown_endpoint(&self.endpoint),
             what,
@@ -158,7 +158,7 @@ impl Client {
 }
 
 /// What a server answered.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     address: Uri,
     /// Whether it comes from the hub's own host.
     pub(super) is_hub: bool,
@@ -235,7 +235,7 @@ impl Answer {
     }
 
     /// An answer of another status than it should have.
-    pub(super) fn unexpected(&self, expected: &'static str) -> Error {
+    pub(crate) fn unexpected(&self, expected: &'static str) -> Error {
         Error::Status {
             url: self.url(),
             status: self.status(),

@@ -12,15 +12,15 @@ pub(super) const SLICE: Duration = Duration::from_millis(100);
 
 /// How long a request may take, and how often it is made.
 #[derive(Debug, Clone)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// How often something is tried in all while nothing new arrives.
-    pub(super) n_tries: u32,
+    pub(crate) n_tries: u32,
     /// The wait before the second try; each later one is twice as long.
-    pub(super) first_wait: Duration,
+    pub(crate) first_wait: Duration,
     /// No wait is longer, whatever the server asks for.
-    pub(super) longest_wait: Duration,
+    pub(crate) longest_wait: Duration,
     /// A server that sends nothing for so long is given up.
-    pub(super) silence: Duration,
+    pub(crate) silence: Duration,
 }
 
 impl Default for Pace {

@@ -13,20 +13,15 @@
 //!
 //! Source: `huggingface_hub` 2.4, `file_download.py`.
 
-use std::fs::TryLockError;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use super::Repo;
+use super::lock::lock;
 use super::repo::is_commit;
-use super::retry::{SLICE, pause};
 use crate::files::TempFile;
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
-
-/// A process that has waited so long for another says so.
-const LONG_WAIT: Duration = Duration::from_secs(2);
 
 /// What the cache holds of one repository, whose name has been checked.
 pub(super) struct Store {
@@ -92,8 +87,6 @@ impl Store {
 
     /// Waits until no other process fetches this content, and keeps others waiting until the file is dropped.
     ///
-    /// A lock saves work and is not relied on: some file systems have none, and some grant it to everyone.
-    ///
     /// # Errors
     /// [`Stopped`].
     pub(super) fn lock(
@@ -103,35 +96,10 @@ impl Store {
         interrupt: &Interrupt,
         progress: &dyn Progress,
     ) -> Result<Option<fs_err::File>, Stopped> {
-        let Ok(file) = self.lock_file(etag) else {
-            return Ok(None);
-        };
-        let started = Instant::now();
-        let mut is_told = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(file)),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(_)) => return Ok(None),
-            }
-            if !is_told && started.elapsed() >= LONG_WAIT {
-                progress.warn(&format!(
-                    "{what}: waiting for another process that fetches it"
-                ));
-                is_told = true;
-            }
-            pause(SLICE, interrupt)?;
-        }
-    }
-
-    fn lock_file(&self, etag: &str) -> io::Result<fs_err::File> {
         let path = self.locks.join(format!("{etag}.lock"));
-        make_parent(&path)?;
-        fs_err::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
+        // A cache without locks is as good.
+        let _ = make_parent(&path);
+        lock(&path, what, interrupt, progress)
     }
 
     /// Makes the content appear as `file` of the snapshot.

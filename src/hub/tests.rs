@@ -2,8 +2,8 @@ mod cache;
 mod damage;
 mod interruption;
 mod refusal;
-mod replies;
-mod server;
+pub(crate) mod replies;
+pub(crate) mod server;
 mod transfer;
 
 use std::path::Path;
@@ -35,7 +35,7 @@ fn offline(cache_dir: &Path) -> Hub {
     hub
 }
 
-fn quick() -> Pace {
+pub(crate) fn quick() -> Pace {
     Pace {
         n_tries: 3,
         first_wait: Duration::from_millis(1),
@@ -63,19 +63,19 @@ fn partial_path(cache_dir: &Path, site: &Site) -> PathBuf {
 
 /// Remembers what it is told.
 #[derive(Default)]
-pub(super) struct Told(Mutex<Vec<String>>);
+pub(crate) struct Told(Mutex<Vec<String>>);
 
 impl Told {
     fn tell(&self, line: String) {
         self.0.lock().unwrap().push(line);
     }
 
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 
     /// The sum of the ticks of the first operation.
-    fn ticks(&self) -> u64 {
+    pub(crate) fn ticks(&self) -> u64 {
         let ticked = |line: &String| line.strip_prefix("tick ")?.parse::<u64>().ok();
         let lines = self.lines();
         let first = lines.iter().take_while(|line| *line != "finish");

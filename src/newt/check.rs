@@ -7,20 +7,15 @@ use rayon::prelude::*;
 
 use super::images::{DataRoot, IMAGES_DIR, LABELS_FILE};
 use super::labels::{self, Columns, LabelRow, Labels, Task};
+use super::published::{self, Identity};
 use crate::image;
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
+use crate::text::{self, thousands};
 
 mod report;
 
 pub use report::{Cluster, Counts, Depth, Kind, Problem, Report};
-
-/// Tasks of the published NeWT.
-const NEWT_TASKS: usize = 164;
-/// Clusters of the published NeWT.
-const NEWT_CLUSTERS: usize = 5;
-/// Test rows of the published NeWT: every published BioBench score is a multiple of 1/18,024.
-const NEWT_TEST_ROWS: usize = 18_024;
 
 /// How many names a note spells out.
 const SHOWN_NAMES: usize = 3;
@@ -43,6 +38,7 @@ pub fn check(
         root: root.path().display().to_string(),
         depth,
         counts: None,
+        newt: None,
         problems: Vec::new(),
         notes: Vec::new(),
     };
@@ -55,13 +51,15 @@ pub fn check(
     };
     let images = look_at_images(root, &labels.rows, depth, progress, interrupt)?;
     let counts = count(&labels, images.iter().map(|image| image.n_bytes).sum());
-    report.notes.extend(note_of_extent(&counts));
+    let newt = Identity::of(&labels);
+    report.notes.extend(notes_of_identity(&newt, &counts));
     report.notes.extend(notes_of_splits(columns));
     report
         .notes
         .extend(note_of_sizes(columns, &labels.rows, &images));
     report.notes.extend(note_of_strangers(root, &labels.rows));
     report.counts = Some(counts);
+    report.newt = Some(newt);
     report.problems = images
         .into_iter()
         .filter_map(|image| image.problem)
@@ -197,16 +195,17 @@ fn count(labels: &Labels, image_bytes: u64) -> Counts {
     }
 }
 
-/// Says so where this is not the data set that published scores are about.
-fn note_of_extent(counts: &Counts) -> Option<String> {
-    let found = (counts.n_tasks, counts.clusters.len(), counts.n_test_rows);
-    (found != (NEWT_TASKS, NEWT_CLUSTERS, NEWT_TEST_ROWS)).then(|| {
-        format!(
-            "this is not the full NeWT: {} of {NEWT_TASKS} tasks, {} of {NEWT_CLUSTERS} clusters, \
-             {} of {NEWT_TEST_ROWS} test rows; published scores do not compare",
-            found.0, found.1, found.2
-        )
-    })
+/// Names what NeWT has in other groups, and says so where NeWT has another number of images.
+fn notes_of_identity(newt: &Identity, counts: &Counts) -> Vec<String> {
+    let mut notes: Vec<String> = newt.regrouped.iter().map(ToString::to_string).collect();
+    if newt.is_newt && counts.n_rows != published::N_IMAGES {
+        notes.push(format!(
+            "{}, other copies of NeWT are said to have {}",
+            text::count(counts.n_rows, "image", "images"),
+            thousands(published::N_IMAGES as u64)
+        ));
+    }
+    notes
 }
 
 fn notes_of_splits(columns: &Columns) -> Vec<String> {
@@ -346,8 +345,8 @@ mod tests {
         }
     }
 
-    const NOT_NEWT: &str = "this is not the full NeWT: 1 of 164 tasks, 1 of 5 clusters, \
-        4 of 18024 test rows; published scores do not compare";
+    const NOT_NEWT: &str = "not NeWT: 0 of its 164 tasks and 1 other, \
+        4 test rows where it has 18,024; published scores do not compare";
 
     #[test]
     fn a_sound_copy_is_counted() {
@@ -355,7 +354,8 @@ mod tests {
         for depth in [Depth::Headers, Depth::Full] {
             let report = copy.check(depth);
             assert!(report.is_sound());
-            assert_eq!(report.notes, [NOT_NEWT]);
+            assert_eq!(report.notes, [""; 0]);
+            assert_eq!(report.newt.unwrap().to_string(), NOT_NEWT);
             let counts = report.counts.unwrap();
             assert_eq!(
                 (counts.n_rows, counts.n_train_rows, counts.n_test_rows),
@@ -452,19 +452,18 @@ mod tests {
         }
         let report = copy.check(Depth::Headers);
         assert!(report.is_sound());
-        assert_eq!(report.notes.len(), 4);
-        assert_eq!(report.notes[0], NOT_NEWT);
+        assert_eq!(report.notes.len(), 3);
         assert_eq!(
-            report.notes[1],
+            report.notes[0],
             "rows whose `split` is `Train`, which counts as test: 1"
         );
         let sizes = format!(
             "images of another `width` or `height` than in newt2021_labels.csv: 1, such as {}, ",
             copy.id(3)
         );
-        assert!(report.notes[2].starts_with(&sizes), "{}", report.notes[2]);
+        assert!(report.notes[1].starts_with(&sizes), "{}", report.notes[1]);
         assert_eq!(
-            report.notes[3],
+            report.notes[2],
             "files in newt2021_images that belong to no row: 4 (a.png, b, c.jpg, …)"
         );
     }

@@ -9,11 +9,6 @@ pub const LABELS_FILE: &str = "newt2021_labels.csv";
 /// The folder of the images `<id>.jpg`, below the data root.
 pub const IMAGES_DIR: &str = "newt2021_images";
 
-const LABELS_URL: &str =
-    "https://ml-inat-competition-datasets.s3.amazonaws.com/newt/newt2021_labels.csv.tar.gz";
-const IMAGES_URL: &str =
-    "https://ml-inat-competition-datasets.s3.amazonaws.com/newt/newt2021_images.tar.gz";
-
 /// A folder that holds NeWT, or a data set of the same layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataRoot {
@@ -53,28 +48,20 @@ pub enum Error {
 }
 
 impl Error {
-    /// One action that helps: the commands that get what is missing.
+    /// One action that helps: the command that gets what is missing.
     pub fn hint(&self) -> Option<String> {
-        let (root, urls): (_, &[&str]) = match self {
-            Self::NoRoot { root } => (root, &[LABELS_URL, IMAGES_URL]),
-            Self::NoLabels { root } => (root, &[LABELS_URL]),
-            Self::NoImages { root } => (root, &[IMAGES_URL]),
-            Self::RootIsNoFolder { .. } => {
-                return Some("set `data.root` to the folder, not to a file in it".to_owned());
+        match self {
+            Self::NoRoot { root } | Self::NoLabels { root } | Self::NoImages { root } => {
+                Some(format!(
+                    "`newt-pipe data fetch {}` gets NeWT (4 GB); `newt-pipe data synth DIR` draws a small data set",
+                    shell_word(root)
+                ))
             }
-            Self::Io(_) => return None,
-        };
-        let root = shell_word(root);
-        let mut lines = vec![
-            "get NeWT (4 GB) as below, or draw a small data set by `newt-pipe data synth DIR`"
-                .to_owned(),
-            format!("  mkdir -p {root}"),
-        ];
-        lines.extend(
-            urls.iter()
-                .map(|url| format!("  curl -fL {url} | tar -xzC {root}")),
-        );
-        Some(lines.join("\n"))
+            Self::RootIsNoFolder { .. } => {
+                Some("set `data.root` to the folder, not to a file in it".to_owned())
+            }
+            Self::Io(_) => None,
+        }
     }
 }
 
@@ -165,18 +152,8 @@ mod tests {
         (short(error.to_string()), error.hint().map(short))
     }
 
-    const CURL_LABELS: &str = "\n  curl -fL https://ml-inat-competition-datasets.s3.amazonaws.com\
-        /newt/newt2021_labels.csv.tar.gz | tar -xzC ROOT";
-    const CURL_IMAGES: &str = "\n  curl -fL https://ml-inat-competition-datasets.s3.amazonaws.com\
-        /newt/newt2021_images.tar.gz | tar -xzC ROOT";
-
-    fn how_to_get(commands: &[&str]) -> String {
-        format!(
-            "get NeWT (4 GB) as below, or draw a small data set by `newt-pipe data synth DIR`\
-             \n  mkdir -p ROOT{}",
-            commands.concat()
-        )
-    }
+    const HOW_TO_GET: &str = "`newt-pipe data fetch ROOT` gets NeWT (4 GB); \
+        `newt-pipe data synth DIR` draws a small data set";
 
     #[test]
     fn files_lie_where_newt_has_them() {
@@ -192,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_root_comes_with_the_commands_that_get_newt() {
+    fn a_missing_root_comes_with_the_command_that_gets_newt() {
         let root = DataRoot::new(TempDir::new().unwrap().path().join("newt"));
         let error = root.require_labels().unwrap_err();
         assert_eq!(
@@ -201,7 +178,7 @@ mod tests {
                 "data root ROOT: no such folder, expected `newt2021_labels.csv` and \
                  `newt2021_images` in it"
                     .to_owned(),
-                Some(how_to_get(&[CURL_LABELS, CURL_IMAGES]))
+                Some(HOW_TO_GET.to_owned())
             )
         );
         assert!(matches!(
@@ -219,7 +196,7 @@ mod tests {
             (
                 "data root ROOT: no file `newt2021_labels.csv`, expected NeWT's labels there"
                     .to_owned(),
-                Some(how_to_get(&[CURL_LABELS]))
+                Some(HOW_TO_GET.to_owned())
             )
         );
         assert_eq!(
@@ -227,7 +204,7 @@ mod tests {
             (
                 "data root ROOT: no folder `newt2021_images`, expected NeWT's images there"
                     .to_owned(),
-                Some(how_to_get(&[CURL_IMAGES]))
+                Some(HOW_TO_GET.to_owned())
             )
         );
         fs_err::write(root.labels_path(), "").unwrap();

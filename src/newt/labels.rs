@@ -17,8 +17,11 @@ mod problem;
 
 pub use problem::{Error, Flaw, Problem};
 
-/// The columns of a CSV file, cell by cell: name, then one value per row (`None` where empty).
-pub type Columns = [(String, Vec<Option<String>>)];
+/// A column of a CSV file: its name, then one value per row (`None` where empty).
+pub type Column = (String, Vec<Option<String>>);
+
+/// The columns of a CSV file, cell by cell.
+pub type Columns = [Column];
 
 /// The columns without which the file is no labels file.
 const REQUIRED_COLUMNS: [&str; 5] = ["id", "task", "task_cluster", "label", "split"];

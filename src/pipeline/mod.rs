@@ -138,7 +138,8 @@ impl<'a> Runner<'a> {
     /// Prepares to evaluate `pipeline` with what `cache` holds.
     ///
     /// # Errors
-    /// Those of the data set: a synthetic one is drawn here where it is missing.
+    /// Those of the data set: a synthetic one is drawn here where it is missing, and any other must be there
+    /// before a network is asked for weights.
     pub fn new(
         pipeline: &'a Pipeline,
         cache: &'a Cache,
@@ -146,6 +147,7 @@ impl<'a> Runner<'a> {
         options: Options,
     ) -> Result<Self, Error> {
         let data = sources::data_root(&pipeline.data, cache, context)?;
+        sources::require_data(&data, &pipeline.models)?;
         let hub = Hub::new(options.hub.clone(), context.interrupt.clone());
         let sources = Sources::new(pipeline, cache, data.clone(), hub, context);
         Ok(Self {

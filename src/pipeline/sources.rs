@@ -41,6 +41,15 @@ pub(super) fn data_root(
     }
 }
 
+/// Makes sure that the files of the data set are there which `models` read.
+pub(super) fn require_data(data: &DataRoot, models: &[Model]) -> Result<(), Error> {
+    data.require_labels()?;
+    if models.iter().any(|model| model.org != PRECOMPUTED) {
+        data.require_images()?;
+    }
+    Ok(())
+}
+
 /// The first stage, with the labels file read.
 pub(super) fn labels(data: &DataRoot) -> Result<LabelsStage, Error> {
     data.require_labels()?;

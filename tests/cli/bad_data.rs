@@ -32,10 +32,7 @@ fn a_missing_root_comes_with_the_command_that_gets_it() {
     --- stdout
     --- stderr
     error: data root data: no such folder, expected `newt2021_labels.csv` and `newt2021_images` in it
-    hint: get NeWT (4 GB) as below, or draw a small data set by `newt-pipe data synth DIR`
-      mkdir -p data
-      curl -fL https://ml-inat-competition-datasets.s3.amazonaws.com/newt/newt2021_labels.csv.tar.gz | tar -xzC data
-      curl -fL https://ml-inat-competition-datasets.s3.amazonaws.com/newt/newt2021_images.tar.gz | tar -xzC data
+    hint: `newt-pipe data fetch data` gets NeWT (4 GB); `newt-pipe data synth DIR` draws a small data set
     ");
 }
 

@@ -10,6 +10,7 @@ mod bad_features;
 mod caching;
 mod commands;
 mod configuration;
+mod fetch;
 mod interruption;
 mod libtorch;
 mod models;

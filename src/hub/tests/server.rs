@@ -10,71 +10,71 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// A request.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) method: String,
-    pub(super) target: String,
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) target: String,
     /// By lower-case name.
-    pub(super) headers: BTreeMap<String, String>,
+    pub(crate) headers: BTreeMap<String, String>,
 }
 
 impl Seen {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!("{} {}", self.method, self.target)
     }
 }
 
 /// An answer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
     /// Only so many bytes of the body are sent, then the connection ends.
-    pub(super) cut: Option<usize>,
+    pub(crate) cut: Option<usize>,
     /// How long such a connection stays open.
-    pub(super) silence: Duration,
+    pub(crate) silence: Duration,
 }
 
 impl Reply {
-    pub(super) fn new(status: u16) -> Self {
+    pub(crate) fn new(status: u16) -> Self {
         Self {
             status,
             ..Self::default()
         }
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    pub(super) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
     /// The hub's way to say what is not there.
-    pub(super) fn refusal(status: u16, code: &'static str) -> Self {
+    pub(crate) fn refusal(status: u16, code: &'static str) -> Self {
         Self::new(status).with("X-Error-Code", code)
     }
 }
 
 /// Answers requests until the test process ends.
-pub(super) struct Server {
-    pub(super) url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Server {
-    pub(super) fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -90,12 +90,12 @@ impl Server {
     }
 
     /// All requests so far.
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// Method and target of all requests so far.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.seen().iter().map(Seen::line).collect()
     }
 }
@@ -164,16 +164,16 @@ fn read_request(lines: &mut impl BufRead) -> Option<Seen> {
 
 /// A repository `org/name` of one commit, whose revision is `main`.
 #[derive(Clone)]
-pub(super) struct Site {
-    pub(super) files: BTreeMap<&'static str, Vec<u8>>,
+pub(crate) struct Site {
+    pub(crate) files: BTreeMap<&'static str, Vec<u8>>,
     /// Whoever lacks it is sent away.
-    pub(super) token: Option<&'static str>,
+    pub(crate) token: Option<&'static str>,
     /// Where large files are.
-    pub(super) cdn: Option<String>,
+    pub(crate) cdn: Option<String>,
 }
 
 impl Site {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let weights: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
         Self {
             files: BTreeMap::from([
@@ -186,12 +186,12 @@ impl Site {
         }
     }
 
-    pub(super) fn start(self) -> Server {
+    pub(crate) fn start(self) -> Server {
         Server::start(move |request| self.answer(request))
     }
 
     /// Answers as the hub does.
-    pub(super) fn answer(&self, request: &Seen) -> Reply {
+    pub(crate) fn answer(&self, request: &Seen) -> Reply {
         let token = self.token.map(|token| format!("Bearer {token}"));
         let target = request.target.as_str();
         if token.is_some() && request.header("authorization") != token.as_deref() {
@@ -235,7 +235,7 @@ impl Site {
         reply.with("X-Repo-Commit", COMMIT).body("Redirecting")
     }
 
-    pub(super) fn listing(&self) -> String {
+    pub(crate) fn listing(&self) -> String {
         let files: Vec<_> = self
             .files
             .keys()
@@ -246,7 +246,7 @@ impl Site {
 }
 
 /// The part of `bytes` that the request asks for.
-pub(super) fn part(bytes: &[u8], request: &Seen) -> Reply {
+pub(crate) fn part(bytes: &[u8], request: &Seen) -> Reply {
     let Some(range) = request.header("range") else {
         return Reply::new(200).body(bytes);
     };
@@ -270,12 +270,12 @@ fn is_large(file: &str) -> bool {
     file == "model.safetensors"
 }
 
-pub(super) fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
 /// SHA-256 of large files, 40 digits for the others.
-pub(super) fn etag(file: &str, bytes: &[u8]) -> String {
+pub(crate) fn etag(file: &str, bytes: &[u8]) -> String {
     let digest = sha256(bytes);
     if is_large(file) {
         digest

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::super::published::Identity;
+
 /// How closely images are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -21,6 +23,8 @@ pub struct Report {
     pub depth: Depth,
     /// What the labels file names; absent where it is refused, and images are then not looked at.
     pub counts: Option<Counts>,
+    /// Whether it is the NeWT that published scores are about; absent where the labels file is refused.
+    pub newt: Option<Identity>,
     /// What keeps the data set, or a part of it, from being used; labels first, in file order.
     pub problems: Vec<Problem>,
     /// What the user may want to know; each a sentence without a full stop.
@@ -99,6 +103,7 @@ mod tests {
             root: "data/newt".to_owned(),
             depth: Depth::Headers,
             counts: None,
+            newt: None,
             problems: vec![Problem {
                 kind: Kind::Missing,
                 place: "newt2021_images/a.jpg".to_owned(),
@@ -108,7 +113,7 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&report).unwrap(),
-            r#"{"root":"data/newt","depth":"headers","counts":null,"problems":[{"kind":"missing","place":"newt2021_images/a.jpg","message":"missing"}],"notes":[]}"#
+            r#"{"root":"data/newt","depth":"headers","counts":null,"newt":null,"problems":[{"kind":"missing","place":"newt2021_images/a.jpg","message":"missing"}],"notes":[]}"#
         );
     }
 }

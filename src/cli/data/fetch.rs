@@ -1,0 +1,104 @@
+//! `newt-pipe data fetch`: get NeWT.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::super::Outcome;
+use super::super::console::Console;
+use super::read_columns;
+use newt_pipe::error::Error;
+use newt_pipe::interrupt::Interrupt;
+use newt_pipe::newt::fetch::{self, Fetch, Options, Source};
+use newt_pipe::newt::images::DataRoot;
+use newt_pipe::newt::labels::Labels;
+use newt_pipe::newt::published::Identity;
+use newt_pipe::text::count;
+
+/// Arguments of `newt-pipe data fetch`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The folder that gets `newt2021_labels.csv` and `newt2021_images`; an archive that lies in it is used.
+    #[arg(value_name = "DIR", default_value = "data/newt")]
+    dir: PathBuf,
+
+    /// Take the archives from the folder at this address, instead of NeWT's public one.
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+
+    /// The SHA-256 of the labels' archive, where the mirror has made its own [default: that of NeWT's].
+    #[arg(long, value_name = "HEX", requires = "mirror", value_parser = digest)]
+    sha256_labels: Option<String>,
+
+    /// The SHA-256 of the images' archive, where the mirror has made its own [default: that of NeWT's].
+    #[arg(long, value_name = "HEX", requires = "mirror", value_parser = digest)]
+    sha256_images: Option<String>,
+
+    /// Leave the archives in the folder, too.
+    #[arg(long)]
+    keep_archives: bool,
+
+    /// Make no network request: use what is in the folder, archives among it.
+    #[arg(long)]
+    offline: bool,
+
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+fn digest(text: &str) -> Result<String, String> {
+    let digest = text.to_ascii_lowercase();
+    if fetch::is_digest(&digest) {
+        Ok(digest)
+    } else {
+        Err("expected 64 hexadecimal digits, as `sha256sum` prints them".to_owned())
+    }
+}
+
+pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+    let public = Source::default();
+    let options = Options {
+        source: Source {
+            base: args.mirror.unwrap_or(public.base),
+            sha256_labels: args.sha256_labels.unwrap_or(public.sha256_labels),
+            sha256_images: args.sha256_images.unwrap_or(public.sha256_images),
+        },
+        offline: args.offline,
+        keep_archives: args.keep_archives,
+    };
+    let root = DataRoot::new(&args.dir);
+    let fetch = Fetch::new(root.clone(), &options, console, interrupt)?;
+    let of_labels = fetch.labels()?;
+    // Before hours are spent on images that nothing could be done with.
+    let file = root.labels_path().display().to_string();
+    let labels = Labels::from_columns(&read_columns(&root)?, &file)?;
+    let of_images = fetch.images(&labels)?;
+
+    let (n_images, n_tasks) = (labels.rows.len(), labels.tasks().len());
+    let newt = Identity::of(&labels);
+    let is_fetched = |outcome| outcome == fetch::Outcome::Fetched;
+    if args.json {
+        console.json(&json!({
+            "dir": args.dir,
+            "fetched": { "labels": is_fetched(of_labels), "images": is_fetched(of_images) },
+            "n_images": n_images,
+            "n_tasks": n_tasks,
+            "newt": newt,
+        }))?;
+    } else {
+        let state = match (is_fetched(of_labels), is_fetched(of_images)) {
+            (false, false) => "was there already",
+            (true, false) => "labels fetched, images were there already",
+            (false, true) => "images fetched, labels were there already",
+            (true, true) => "fetched",
+        };
+        console.result(&format!(
+            "{}: {}, {}, {state}\n{newt}\n",
+            args.dir.display(),
+            count(n_images, "image", "images"),
+            count(n_tasks, "task", "tasks"),
+        ))?;
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,55 @@
+//! Processes that want the same thing: one fetches it, the others wait.
+
+use std::fs::TryLockError;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::retry::{SLICE, pause};
+use crate::interrupt::{Interrupt, Stopped};
+use crate::progress::Progress;
+
+/// A process that has waited so long for another says so.
+const LONG_WAIT: Duration = Duration::from_secs(2);
+
+/// Waits until no other process holds the lock at `path`, and keeps others waiting until the file is dropped;
+/// `what` names to the user what is fetched.
+///
+/// A lock saves work and is not relied on: some file systems have none, and some grant it to everyone.
+///
+/// # Errors
+/// [`Stopped`].
+pub(crate) fn lock(
+    path: &Path,
+    what: &str,
+    interrupt: &Interrupt,
+    progress: &dyn Progress,
+) -> Result<Option<fs_err::File>, Stopped> {
+    let Ok(file) = open(path) else {
+        return Ok(None);
+    };
+    let started = Instant::now();
+    let mut is_told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(_)) => return Ok(None),
+        }
+        if !is_told && started.elapsed() >= LONG_WAIT {
+            progress.warn(&format!(
+                "{what}: waiting for another process that fetches it"
+            ));
+            is_told = true;
+        }
+        pause(SLICE, interrupt)?;
+    }
+}
+
+fn open(path: &Path) -> io::Result<fs_err::File> {
+    fs_err::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+}

@@ -1,0 +1,220 @@
+//! The bytes at one address, read as they arrive and written to a file; continued where they broke off.
+//!
+//! The file holds what the reader has been given, from its beginning on, at any time: no byte is given twice,
+//! also where a server cannot continue and begins anew. What came so far is not asked for again by the next
+//! transfer to the same file, be it in this process or a later one.
+
+use std::io::{self, Seek, SeekFrom, Write};
+
+use ureq::http::Uri;
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+
+use super::Error;
+use super::http::{Answer, Client};
+use super::retry::{Failure, Patience};
+use crate::progress::Progress;
+
+/// What a transfer brings.
+pub(crate) struct Wanted<'a> {
+    /// Where it is.
+    pub(crate) address: Uri,
+    /// Names it to the user.
+    pub(crate) what: String,
+    /// Its size, if it is known; otherwise the server's word is taken.
+    pub(crate) size: Option<u64>,
+    /// More is not taken, whatever the server announces.
+    pub(crate) most: u64,
+    /// What it means that the server answers otherwise than with the bytes.
+    pub(crate) refusal: &'a dyn Fn(&Answer) -> Error,
+}
+
+/// A transfer under way.
+pub(crate) struct Transfer<'a> {
+    client: &'a Client,
+    wanted: Wanted<'a>,
+    file: &'a fs_err::File,
+    progress: &'a dyn Progress,
+    patience: Patience<'a>,
+    /// So many bytes are in the file, and have been given to the reader.
+    n_bytes: u64,
+    answer: Option<Part>,
+    /// Whether the server may be asked for a part.
+    has_ranges: bool,
+    has_ended: bool,
+}
+
+/// An answer, and where in the whole its next byte is.
+struct Part {
+    answer: Answer,
+    position: u64,
+}
+
+impl<'a> Transfer<'a> {
+    /// A transfer into `file`, which holds the first `n_bytes` already; nothing is asked yet.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn new(
+        client: &'a Client,
+        wanted: Wanted<'a>,
+        file: &'a fs_err::File,
+        n_bytes: u64,
+        progress: &'a dyn Progress,
+    ) -> io::Result<Self> {
+        let mut place = file;
+        place.seek(SeekFrom::Start(n_bytes))?;
+        Ok(Self {
+            client,
+            wanted,
+            file,
+            progress,
+            patience: Patience::new(&client.pace, &client.interrupt, progress),
+            n_bytes,
+            answer: None,
+            has_ranges: true,
+            has_ended: false,
+        })
+    }
+
+    /// How many bytes are in the file.
+    pub(crate) fn n_bytes(&self) -> u64 {
+        self.n_bytes
+    }
+
+    /// Asks for the bytes, unless all are there, and returns the size of the whole where it is known then.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn begin(&mut self) -> Result<Option<u64>, Error> {
+        while self.answer.is_none() && !self.is_whole() {
+            if let Err(failure) = self.ask() {
+                self.patience.wait(failure)?;
+            }
+        }
+        Ok(self.wanted.size)
+    }
+
+    /// Reads on, with as many requests as it takes; returns how many bytes there were, 0 at the end.
+    ///
+    /// # Errors
+    /// [`Error::Size`] and [`Error::TooLarge`] where the server sends other bytes than it should,
+    /// [`Error::Stopped`], and those of the server and of the file system.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        while self.answer.is_some() || !self.is_whole() {
+            match self.receive(buffer) {
+                Ok(0) => {}
+                Ok(n_fresh) => {
+                    self.patience.renew();
+                    return Ok(n_fresh);
+                }
+                Err(failure) => {
+                    self.answer = None;
+                    self.patience.wait(failure)?;
+                }
+            }
+        }
+        Ok(0)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.has_ended || self.wanted.size == Some(self.n_bytes)
+    }
+
+    /// One request.
+    fn ask(&mut self) -> Result<(), Failure> {
+        let from = if self.has_ranges { self.n_bytes } else { 0 };
+        let answer = self.client.get(&self.wanted.address, from)?;
+        let (position, announced) = match answer.status() {
+            200 => {
+                let size = answer.header(CONTENT_LENGTH);
+                (0, size.and_then(|size| size.parse().ok()))
+            }
+            206 => (from, parse_range(&answer, from)?),
+            416 if from > 0 => {
+                self.has_ranges = false;
+                return Err(Failure::Passing {
+                    error: answer.unexpected("206"),
+                    wait: None,
+                });
+            }
+            _ => return Err((self.wanted.refusal)(&answer).into()),
+        };
+        if let Some(announced) = announced {
+            let expected = *self.wanted.size.get_or_insert(announced);
+            if announced != expected {
+                return Err(self.other_size(announced, expected).into());
+            }
+            self.check_size(announced.max(self.n_bytes))?;
+        }
+        self.answer = Some(Part { answer, position });
+        Ok(())
+    }
+
+    /// Some bytes of the answer, those that are new; 0 if there are none among them, or at its end.
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        let Some(mut part) = self.answer.take() else {
+            self.ask()?;
+            return Ok(0);
+        };
+        let n_read = part.answer.read(buffer)?;
+        part.position += n_read as u64;
+        let position = part.position;
+        if n_read == 0 {
+            let size = self.wanted.size.unwrap_or(self.n_bytes);
+            if position < size {
+                return Err(part.answer.cut_short(position, size));
+            }
+            self.has_ended = true;
+            return Ok(0);
+        }
+        // Whoever sends too much need not end.
+        self.check_size(position)?;
+        self.answer = Some(part);
+        let n_fresh = usize::try_from(position.saturating_sub(self.n_bytes))
+            .map_or(n_read, |n_fresh| n_fresh.min(n_read));
+        buffer.copy_within(n_read - n_fresh..n_read, 0);
+        let mut file = self.file;
+        file.write_all(&buffer[..n_fresh])?;
+        self.n_bytes += n_fresh as u64;
+        if n_fresh > 0 {
+            self.progress.tick(n_fresh as u64);
+        }
+        Ok(n_fresh)
+    }
+
+    /// Makes sure that `found` bytes are not too many.
+    fn check_size(&self, found: u64) -> Result<(), Error> {
+        if found > self.wanted.most {
+            return Err(Error::TooLarge {
+                what: self.wanted.what.clone(),
+                found,
+                most: self.wanted.most,
+            });
+        }
+        match self.wanted.size {
+            Some(size) if found > size => Err(self.other_size(found, size)),
+            _ => Ok(()),
+        }
+    }
+
+    fn other_size(&self, found: u64, expected: u64) -> Error {
+        Error::Size {
+            what: self.wanted.what.clone(),
+            found,
+            expected,
+        }
+    }
+}
+
+/// Where the answer's bytes begin must be where ours end; returns the size of the whole, if the answer tells it.
+fn parse_range(answer: &Answer, n_bytes: u64) -> Result<Option<u64>, Error> {
+    let range = answer.header(CONTENT_RANGE).unwrap_or_default();
+    range
+        .strip_prefix(&format!("bytes {n_bytes}-"))
+        .and_then(|rest| rest.split_once('/'))
+        .map(|(_, size)| size.parse().ok())
+        .ok_or_else(|| Error::Answer {
+            url: answer.url(),
+            what: format!("range {range:?}, expected the bytes from {n_bytes} on"),
+        })
+}

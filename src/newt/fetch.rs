@@ -1,0 +1,353 @@
+//! Getting NeWT: two archives, checked, unpacked while they arrive, put in place whole.
+//!
+//! ```text
+//! DIR/
+//!   newt2021_labels.csv                        appears whole
+//!   newt2021_images/<id>.jpg                   the folder appears whole
+//!   newt2021_images.tar.gz                     with `keep_archives`; one that lies there is used
+//!   .newt2021_images.draft-<maker>/            what is being unpacked
+//!   .fetch/<archive>.<digest>.part             what has arrived of an archive
+//!   .fetch/lock                                one process fetches, the others wait
+//! ```
+//!
+//! An archive is read once, as its bytes arrive: the same bytes are kept in the part file, hashed, and unpacked.
+//! Whoever continues after a break reads the part file again, which is cheap, and asks for the rest. Nothing
+//! leaves the draft before the digest of the whole archive is right. What lies in the folder already is used if
+//! it is whole, and is never written to nor removed.
+//!
+//! | in | is |
+//! | --- | --- |
+//! | `archive.rs` | the two archives: names, digests, bounds |
+//! | `intake.rs` | an archive's bytes: from the disk, then from the network |
+//! | `unpack.rs` | from them to files; what is refused |
+
+mod archive;
+mod error;
+mod intake;
+#[cfg(test)]
+mod tests;
+mod unpack;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ureq::Proxy;
+
+use self::archive::{Archive, Content};
+use self::intake::Intake;
+use self::unpack::{Folder, Unpacked, unpack};
+use super::images::DataRoot;
+use super::labels::Labels;
+use crate::files::{self, StagedDir};
+use crate::hub::{self, Client, Pace, Transfer, Wanted};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+
+pub use self::archive::{Source, is_digest};
+pub use self::error::Error;
+
+/// The folder of what has arrived, below the data root.
+const STAGING_DIR: &str = ".fetch";
+
+/// How the data set is fetched.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Where from.
+    pub source: Source,
+    /// Whether nothing may be asked of the network.
+    pub offline: bool,
+    /// Whether the archives stay in the folder once they are unpacked.
+    pub keep_archives: bool,
+}
+
+/// What was done about one archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its content has been put in place.
+    Fetched,
+    /// Its content was there.
+    AlreadyThere,
+}
+
+/// Puts the data set into a folder.
+pub struct Fetch<'a> {
+    root: DataRoot,
+    labels: Archive,
+    images: Archive,
+    client: Client,
+    offline: bool,
+    keep_archives: bool,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+}
+
+impl<'a> Fetch<'a> {
+    /// Prepares to fetch into `root`; nothing is asked, and nothing is written.
+    ///
+    /// Requests go through the proxy that `HTTPS_PROXY` and its kin name.
+    ///
+    /// # Errors
+    /// [`Error::Mirror`].
+    pub fn new(
+        root: DataRoot,
+        options: &Options,
+        progress: &'a dyn Progress,
+        interrupt: &'a Interrupt,
+    ) -> Result<Self, Error> {
+        let pace = Pace::default();
+        let proxy = Proxy::try_from_env();
+        let source = &options.source;
+        source.check()?;
+        let fetch = Self {
+            root,
+            labels: Archive::labels(&source.sha256_labels),
+            images: Archive::images(&source.sha256_images),
+            client: Client::new(&source.base, None, pace, proxy, interrupt.clone()),
+            offline: options.offline,
+            keep_archives: options.keep_archives,
+            progress,
+            interrupt,
+        };
+        fetch.client.address(fetch.images.name).map_err(mirror)?;
+        Ok(fetch)
+    }
+
+    /// Makes sure that the labels file is there.
+    ///
+    /// # Errors
+    /// All but [`Error::Incomplete`]; what has arrived by then is not fetched again.
+    pub fn labels(&self) -> Result<Outcome, Error> {
+        let path = self.root.labels_path();
+        self.get(&self.labels, &|| is_file(&path))
+    }
+
+    /// Makes sure that the images of `labels` are there.
+    ///
+    /// # Errors
+    /// All; what has arrived by then is not fetched again.
+    pub fn images(&self, labels: &Labels) -> Result<Outcome, Error> {
+        let dir = self.root.images_dir();
+        let outcome = self.get(&self.images, &|| is_filled(&dir))?;
+        let is_missing = |id: &&str| !self.root.image_path(id).is_file();
+        let ids = labels.rows.iter().map(|row| row.id.as_str());
+        let missing: Vec<&str> = ids.filter(is_missing).collect();
+        match missing.first() {
+            None => Ok(outcome),
+            Some(first) => Err(Error::Incomplete {
+                dir,
+                n_missing: missing.len(),
+                n_images: labels.rows.len(),
+                first: (*first).to_owned(),
+            }),
+        }
+    }
+
+    fn get(
+        &self,
+        archive: &Archive,
+        is_there: &dyn Fn() -> io::Result<bool>,
+    ) -> Result<Outcome, Error> {
+        if is_there()? {
+            return Ok(Outcome::AlreadyThere);
+        }
+        let at_hand = self.root.path().join(archive.name);
+        let is_at_hand = at_hand.is_file();
+        if self.offline && !is_at_hand {
+            return Err(Error::Offline {
+                root: self.root.path().to_owned(),
+                content: archive.content.name(),
+                archive: archive.name,
+            });
+        }
+        let staging = Staging::open(self.root.path())?;
+        let lock_path = staging.dir.join("lock");
+        let _lock = hub::lock(&lock_path, archive.name, self.interrupt, self.progress)?;
+        // Another process may have been at it, and have removed the folder when it was done.
+        if is_there()? {
+            return Ok(Outcome::AlreadyThere);
+        }
+        fs_err::create_dir_all(&staging.dir)?;
+        if is_at_hand {
+            self.unpack_at_hand(archive, &at_hand)?;
+        } else {
+            let part = staging.part_path(archive);
+            self.unpack_arriving(archive, &part)?;
+            if self.keep_archives {
+                fs_err::rename(&part, &at_hand)?;
+            }
+            staging.forget(archive);
+        }
+        Ok(Outcome::Fetched)
+    }
+
+    /// Unpacks an archive that somebody has put into the folder.
+    fn unpack_at_hand(&self, archive: &Archive, path: &Path) -> Result<(), Error> {
+        let file = fs_err::File::open(path)?;
+        let n_bytes = file.metadata()?.len();
+        let intake = Intake::new(&file, n_bytes, None, archive, self.progress, self.interrupt);
+        self.unpack(archive, intake).map_err(|error| match error {
+            Error::Transfer(hub::Error::Digest {
+                found, expected, ..
+            }) => Error::OtherArchive {
+                path: path.to_owned(),
+                found,
+                expected,
+            },
+            error => error,
+        })
+    }
+
+    /// Unpacks what an earlier try has left in `part`, and then what arrives.
+    fn unpack_arriving(&self, archive: &Archive, part: &Path) -> Result<(), Error> {
+        let file = fs_err::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(part)?;
+        let n_held = file.metadata()?.len();
+        let wanted = Wanted {
+            address: self.client.address(archive.name).map_err(mirror)?,
+            what: archive.name.to_owned(),
+            size: None,
+            most: archive.bounds.archive_bytes,
+            refusal: &|answer| answer.unexpected("200"),
+        };
+        let transfer = Transfer::new(&self.client, wanted, &file, n_held, self.progress)?;
+        let intake = Intake::new(
+            &file,
+            n_held,
+            Some(transfer),
+            archive,
+            self.progress,
+            self.interrupt,
+        );
+        let result = self.unpack(archive, intake);
+        if let Err(error) = &result
+            && (error.is_about_bytes() || file.metadata()?.len() == 0)
+        {
+            fs_err::remove_file(part)?;
+        }
+        result
+    }
+
+    /// Unpacks an archive, and puts its content in place if its digest is right.
+    fn unpack(&self, archive: &Archive, mut intake: Intake<'_>) -> Result<(), Error> {
+        let unpacked = match archive.content {
+            Content::Labels => Unpacked::File(Vec::new()),
+            Content::Images => {
+                Unpacked::Folder(Folder::new(StagedDir::beside(&self.root.images_dir())?))
+            }
+        };
+        match unpack(archive, &mut intake, unpacked) {
+            Ok(unpacked) => {
+                intake.check_rest()?;
+                match unpacked {
+                    Unpacked::Folder(folder) => folder.flushed()?.publish_new()?,
+                    Unpacked::File(bytes) => {
+                        files::replace_file(&self.root.labels_path(), &bytes)?;
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => Err(intake.cause_of(error)),
+        }
+    }
+}
+
+/// The folder of what has arrived; removed when dropped if nothing is left in it.
+struct Staging {
+    dir: PathBuf,
+}
+
+impl Staging {
+    fn open(root: &Path) -> Result<Self, Error> {
+        if root.exists() && !root.is_dir() {
+            return Err(files::Error::NotAFolder {
+                path: root.to_owned(),
+            }
+            .into());
+        }
+        let dir = root.join(STAGING_DIR);
+        match fs_err::create_dir_all(&dir) {
+            Ok(()) => Ok(Self { dir }),
+            Err(source) => Err(files::Error::Unwritable {
+                folder: root.to_owned(),
+                source,
+            }
+            .into()),
+        }
+    }
+
+    /// Bytes of another archive of the same name are never continued.
+    fn part_path(&self, archive: &Archive) -> PathBuf {
+        let digest = archive.sha256.get(..12).unwrap_or(&archive.sha256);
+        self.dir.join(format!("{}.{digest}.part", archive.name))
+    }
+
+    /// Removes what has arrived of the archive, and of others of its name.
+    fn forget(&self, archive: &Archive) {
+        let Ok(entries) = fs_err::read_dir(&self.dir) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(archive.name)
+            {
+                // The next fetch tries again.
+                let _ = fs_err::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let is_lock = |entry: io::Result<fs_err::DirEntry>| {
+            entry.is_ok_and(|entry| entry.file_name() == "lock")
+        };
+        // Where it stays, the next fetch removes it.
+        if fs_err::read_dir(&self.dir).is_ok_and(|mut entries| entries.all(is_lock)) {
+            let _ = fs_err::remove_file(self.dir.join("lock"));
+            let _ = fs_err::remove_dir(&self.dir);
+        }
+    }
+}
+
+/// Whether a file is at `path`.
+fn is_file(path: &Path) -> io::Result<bool> {
+    match fs_err::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_file()),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a folder that is not empty is at `path`.
+fn is_filled(path: &Path) -> io::Result<bool> {
+    match fs_err::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A path that leads through a file is as good as none: making the folder says what is wrong.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn mirror(error: hub::Error) -> Error {
+    match error {
+        hub::Error::Endpoint { endpoint, what } => Error::Mirror {
+            mirror: endpoint,
+            what,
+        },
+        error => Error::from(error),
+    }
+}

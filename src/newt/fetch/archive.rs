@@ -1,0 +1,123 @@
+//! NeWT's two archives: where they are, what they must be, and what of them is taken.
+
+use super::Error;
+use crate::newt::images::{IMAGES_DIR, LABELS_FILE};
+
+/// Where the archives are, and which bytes they must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The address of the folder that holds them.
+    pub base: String,
+    /// The SHA-256 of the labels' archive, 64 hex digits.
+    pub sha256_labels: String,
+    /// The SHA-256 of the images' archive, 64 hex digits.
+    pub sha256_images: String,
+}
+
+impl Default for Source {
+    /// NeWT's public archives.
+    ///
+    /// Source: addresses of <https://github.com/visipedia/newt>; digests of birder's
+    /// `datahub/evaluation.py`.
+    fn default() -> Self {
+        Self {
+            base: "https://ml-inat-competition-datasets.s3.amazonaws.com/newt".to_owned(),
+            sha256_labels: "e09807842485ef49ccf51d74ac9f6072c599fc16cf5ee755fdf4064f2e4c3828"
+                .to_owned(),
+            sha256_images: "8d40958a867c1296f92b5e125f1f1d8ddaa59f249315740fc366fc606995c055"
+                .to_owned(),
+        }
+    }
+}
+
+impl Source {
+    /// Makes sure that something can be put behind the address.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self.base.find(['?', '#']) {
+            None => Ok(()),
+            Some(at) => Err(Error::Mirror {
+                // What follows may be a signature.
+                mirror: self.base[..at].to_owned(),
+                what: "goes on with `?` or `#`",
+            }),
+        }
+    }
+}
+
+/// Whether `text` is a SHA-256 as archives are compared by: 64 hex digits, lower case.
+pub fn is_digest(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.len() == 64 && text.bytes().all(is_digit)
+}
+
+/// An archive.
+pub(super) struct Archive {
+    pub(super) name: &'static str,
+    pub(super) sha256: String,
+    pub(super) content: Content,
+    pub(super) bounds: Bounds,
+}
+
+/// What is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// One file.
+    Labels,
+    /// A folder of files.
+    Images,
+}
+
+impl Content {
+    /// Its name below the data root, and in the archive.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Labels => LABELS_FILE,
+            Self::Images => IMAGES_DIR,
+        }
+    }
+}
+
+/// How much is taken of an archive that may be anything until its digest is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Its own size.
+    pub(super) archive_bytes: u64,
+    /// All that is unpacked of it.
+    pub(super) unpacked_bytes: u64,
+    /// One file in it.
+    pub(super) file_bytes: u64,
+    /// Its entries.
+    pub(super) n_entries: u64,
+}
+
+impl Archive {
+    /// About a megabyte.
+    pub(super) fn labels(sha256: &str) -> Self {
+        Self {
+            name: "newt2021_labels.csv.tar.gz",
+            sha256: sha256.to_owned(),
+            content: Content::Labels,
+            bounds: Bounds {
+                archive_bytes: 64_000_000,
+                unpacked_bytes: 256_000_000,
+                file_bytes: 128_000_000,
+                n_entries: 1_000,
+            },
+        }
+    }
+
+    /// About 4 GB, 36,000 photographs.
+    pub(super) fn images(sha256: &str) -> Self {
+        Self {
+            name: "newt2021_images.tar.gz",
+            sha256: sha256.to_owned(),
+            content: Content::Images,
+            bounds: Bounds {
+                archive_bytes: 10_000_000_000,
+                unpacked_bytes: 12_000_000_000,
+                file_bytes: 100_000_000,
+                n_entries: 500_000,
+            },
+        }
+    }
+}

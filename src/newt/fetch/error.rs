@@ -1,0 +1,190 @@
+//! Why the data set cannot be fetched, and how it is said.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::files;
+use crate::hub;
+use crate::interrupt::Stopped;
+use crate::text::thousands;
+
+/// Why the data set is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address to fetch from is none.
+    #[error("mirror `{mirror}`: {what}, expected an address like `https://host/folder`")]
+    Mirror {
+        /// The address, without what may be a password.
+        mirror: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// Nothing may be asked of the network, and something is missing.
+    #[error("{}: no `{content}`, and nothing is fetched with `--offline`", root.display())]
+    Offline {
+        /// The data root.
+        root: PathBuf,
+        /// What is missing.
+        content: &'static str,
+        /// The archive that holds it.
+        archive: &'static str,
+    },
+    /// The transfer failed, or brought other bytes.
+    #[error(transparent)]
+    Transfer(hub::Error),
+    /// An archive that lies in the folder is another.
+    #[error("{}: has SHA-256 {found}, expected {expected}", path.display())]
+    OtherArchive {
+        /// The archive.
+        path: PathBuf,
+        /// Its digest.
+        found: String,
+        /// The digest that it should have.
+        expected: String,
+    },
+    /// An archive holds something that it should not.
+    #[error("{archive}: entry `{entry}` {what}")]
+    Entry {
+        /// The archive.
+        archive: &'static str,
+        /// The entry's name.
+        entry: String,
+        /// What is found and what was expected.
+        what: String,
+    },
+    /// An archive cannot be read.
+    #[error("{archive}: damaged: {what}, expected a gzipped tar archive")]
+    Damaged {
+        /// The archive.
+        archive: &'static str,
+        /// What its reader said.
+        what: String,
+    },
+    /// The folder of images is there, and lacks some of them.
+    #[error(
+        "{}: {} of {} images are missing, such as `{first}.jpg`",
+        dir.display(), thousands(*n_missing as u64), thousands(*n_images as u64)
+    )]
+    Incomplete {
+        /// The folder of images.
+        dir: PathBuf,
+        /// How many are missing.
+        n_missing: usize,
+        /// How many the labels name.
+        n_images: usize,
+        /// The id of the first one.
+        first: String,
+    },
+    /// The folder cannot be written to.
+    #[error(transparent)]
+    Folder(#[from] files::Error),
+    /// A stop was asked for; what has arrived by then is kept.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The file system failed; the message names the file.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<hub::Error> for Error {
+    fn from(error: hub::Error) -> Self {
+        match error {
+            hub::Error::Stopped(stopped) => Self::Stopped(stopped),
+            hub::Error::Io(error) => Self::Io(error),
+            error => Self::Transfer(error),
+        }
+    }
+}
+
+impl Error {
+    /// Whether the bytes themselves are wrong, so that going on with them would end the same way.
+    pub(super) fn is_about_bytes(&self) -> bool {
+        matches!(
+            self,
+            Self::Entry { .. }
+                | Self::Damaged { .. }
+                | Self::Transfer(
+                    hub::Error::Size { .. }
+                        | hub::Error::TooLarge { .. }
+                        | hub::Error::Digest { .. }
+                )
+        )
+    }
+
+    /// One action that helps.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Mirror { .. } => {
+                "give the folder of the two archives; those on this machine need none: put them into the data root"
+            }
+            Self::Offline { root, archive, .. } => {
+                return Some(format!(
+                    "run it where there is a network, or put the archive `{archive}` into {}",
+                    root.display()
+                ));
+            }
+            Self::OtherArchive { path, .. } => {
+                return Some(format!(
+                    "remove or rename {}, and it is fetched anew",
+                    path.display()
+                ));
+            }
+            Self::Transfer(hub::Error::Unreachable { .. }) => {
+                "check the network and `HTTPS_PROXY`; the same command goes on where it was"
+            }
+            Self::Transfer(hub::Error::Status {
+                status: 403 | 404, ..
+            }) => "the archive is not there: `--mirror URL` takes another address",
+            Self::Transfer(hub::Error::Status { .. }) => {
+                "try again later: the same command goes on where it was"
+            }
+            Self::Transfer(hub::Error::Answer { .. }) => {
+                "a proxy may have answered: open the address in a browser, or use another with `--mirror URL`"
+            }
+            Self::Transfer(_) | Self::Entry { .. } | Self::Damaged { .. } => {
+                "nothing of it is kept, and the same command fetches it anew; `--mirror URL` takes another address"
+            }
+            Self::Incomplete { dir, .. } => {
+                return Some(format!(
+                    "move {} away, and the same command fetches all of them",
+                    dir.display()
+                ));
+            }
+            Self::Folder(files::Error::NotWritten { source, .. }) | Self::Io(source) => {
+                return hint_of_io(source.kind()).map(str::to_owned);
+            }
+            Self::Folder(error) => return error.hint(),
+            Self::Stopped(_) => "what has arrived is kept; the same command goes on from there",
+        };
+        Some(hint.to_owned())
+    }
+
+    /// 2 where something was asked for that cannot be, 3 where the data are bad, 1 where the network or the machine
+    /// failed.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Stopped(stopped) => stopped.exit_code(),
+            Self::Transfer(error) => error.exit_code(),
+            Self::OtherArchive { .. }
+            | Self::Entry { .. }
+            | Self::Damaged { .. }
+            | Self::Incomplete { .. } => 3,
+            Self::Offline { .. } | Self::Folder(files::Error::NotWritten { .. }) | Self::Io(_) => 1,
+            Self::Mirror { .. } | Self::Folder(_) => 2,
+        }
+    }
+}
+
+fn hint_of_io(kind: io::ErrorKind) -> Option<&'static str> {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            Some(
+                "free some space there (archive and images are there at once, 8 GB), and the same command goes on",
+            )
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Some("choose a folder that you can write to")
+        }
+        _ => None,
+    }
+}

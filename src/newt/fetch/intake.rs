@@ -1,0 +1,212 @@
+//! The bytes of an archive, from the first to the last, once: those that an earlier try has left on the disk, then
+//! those that arrive. All that is read is hashed.
+
+use std::io::{self, Read, Seek};
+
+use sha2::{Digest, Sha256};
+
+use super::Error;
+use super::archive::Archive;
+use crate::hub::{self, CHUNK_BYTES, Transfer};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+
+/// Where the next bytes are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing has been read.
+    New,
+    /// So many are still on the disk.
+    Held(u64),
+    /// They arrive.
+    Arriving,
+    /// There are no more.
+    Ended,
+}
+
+/// An archive that is being read.
+///
+/// [`Read`] knows one sort of error only; what stopped it is kept for [`cause_of`](Self::cause_of).
+pub(super) struct Intake<'a> {
+    name: &'static str,
+    sha256: &'a str,
+    file: &'a fs_err::File,
+    n_held: u64,
+    transfer: Option<Transfer<'a>>,
+    phase: Phase,
+    /// Whether the user is shown how far it has come.
+    is_shown: bool,
+    hash: Sha256,
+    failure: Option<Error>,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+}
+
+impl<'a> Intake<'a> {
+    /// The first `n_held` bytes of an archive from the disk, and the others, if there are any, by `transfer`, which
+    /// goes on behind them.
+    pub(super) fn new(
+        file: &'a fs_err::File,
+        n_held: u64,
+        transfer: Option<Transfer<'a>>,
+        archive: &'a Archive,
+        progress: &'a dyn Progress,
+        interrupt: &'a Interrupt,
+    ) -> Self {
+        Self {
+            name: archive.name,
+            sha256: &archive.sha256,
+            file,
+            n_held,
+            transfer,
+            phase: Phase::New,
+            is_shown: false,
+            hash: Sha256::new(),
+            failure: None,
+            progress,
+            interrupt,
+        }
+    }
+
+    /// Reads what the archive's reader has left, and compares the digest of all.
+    ///
+    /// # Errors
+    /// [`hub::Error::Digest`], and those of reading.
+    pub(super) fn check_rest(&mut self) -> Result<(), Error> {
+        let mut buffer = vec![0; CHUNK_BYTES];
+        while self.take(&mut buffer)? > 0 {}
+        self.check_digest()
+    }
+
+    fn check_digest(&self) -> Result<(), Error> {
+        let found = self.digest();
+        if found == self.sha256 {
+            return Ok(());
+        }
+        Err(Error::Transfer(hub::Error::Digest {
+            what: self.name.to_owned(),
+            found,
+            expected: self.sha256.to_owned(),
+        }))
+    }
+
+    /// Why unpacking ended with `error`: because reading failed, because these are not the archive's bytes, or
+    /// because of what the archive holds.
+    pub(super) fn cause_of(&mut self, error: Error) -> Error {
+        if let Some(failure) = self.failure.take() {
+            return failure;
+        }
+        let has_all = self.phase == Phase::Ended || self.transfer.is_none();
+        match error {
+            Error::Damaged { .. } if has_all => self.check_rest().err().unwrap_or(error),
+            error => error,
+        }
+    }
+
+    fn digest(&self) -> String {
+        format!("{:x}", self.hash.clone().finalize())
+    }
+
+    fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        loop {
+            self.interrupt.check()?;
+            let n_read = match self.phase {
+                Phase::New => {
+                    self.begin()?;
+                    continue;
+                }
+                Phase::Held(0) => {
+                    self.hide();
+                    self.go_on()?;
+                    continue;
+                }
+                Phase::Held(n_left) => {
+                    let n_wanted = usize::try_from(n_left)
+                        .map_or(buffer.len(), |n_left| n_left.min(buffer.len()));
+                    let mut file = self.file;
+                    let n_read = file.read(&mut buffer[..n_wanted])?;
+                    if n_read == 0 {
+                        return Err(io::Error::other(format!(
+                            "{}: cut short while it was read",
+                            self.file.path().display()
+                        ))
+                        .into());
+                    }
+                    self.phase = Phase::Held(n_left - n_read as u64);
+                    self.progress.tick(n_read as u64);
+                    n_read
+                }
+                Phase::Arriving => match &mut self.transfer {
+                    Some(transfer) => transfer.read(buffer)?,
+                    None => 0,
+                },
+                Phase::Ended => return Ok(0),
+            };
+            if n_read == 0 {
+                self.hide();
+                self.phase = Phase::Ended;
+                return Ok(0);
+            }
+            self.hash.update(&buffer[..n_read]);
+            return Ok(n_read);
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), Error> {
+        let mut file = self.file;
+        file.rewind()?;
+        if self.n_held == 0 {
+            return self.go_on();
+        }
+        let what = match self.transfer {
+            Some(_) => format!("reading what is here of {}", self.name),
+            None => format!("reading {}", self.name),
+        };
+        self.progress.start_bytes(&what, self.n_held);
+        self.is_shown = true;
+        self.phase = Phase::Held(self.n_held);
+        Ok(())
+    }
+
+    /// Turns from what was on the disk to what arrives.
+    fn go_on(&mut self) -> Result<(), Error> {
+        // Where only the unpacking was cut short, nothing is asked.
+        let is_whole = self.n_held > 0 && self.digest() == self.sha256;
+        let Some(transfer) = self.transfer.as_mut().filter(|_| !is_whole) else {
+            self.phase = Phase::Ended;
+            return Ok(());
+        };
+        let size = transfer.begin()?.unwrap_or(0);
+        let what = format!("downloading {}", self.name);
+        match self.n_held {
+            0 => self.progress.start_bytes(&what, size),
+            n_held => self.progress.resume_bytes(&what, n_held, size),
+        }
+        self.is_shown = true;
+        self.phase = Phase::Arriving;
+        Ok(())
+    }
+
+    fn hide(&mut self) {
+        if self.is_shown {
+            self.progress.finish();
+            self.is_shown = false;
+        }
+    }
+}
+
+impl Drop for Intake<'_> {
+    fn drop(&mut self) {
+        self.hide();
+    }
+}
+
+impl Read for Intake<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.take(buffer).map_err(|error| {
+            let told = io::Error::other(error.to_string());
+            self.failure = Some(error);
+            told
+        })
+    }
+}

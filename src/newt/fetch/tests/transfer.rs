@@ -1,0 +1,272 @@
+//! Transfers that break, that are continued, that bring the wrong bytes.
+
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::hub::tests::replies::{at_first, chunked};
+
+#[test]
+fn broken_transfer_goes_on_where_it_broke() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let n_sent = std::sync::Arc::new(Mutex::new(0));
+    let counter = std::sync::Arc::clone(&n_sent);
+    let n_cut = Mutex::new(5);
+    let server = archives.serve_images(move |archives, request| {
+        let mut reply = part(&archives.images, request);
+        let mut n_cut = n_cut.lock().unwrap();
+        if *n_cut > 0 {
+            *n_cut -= 1;
+            reply = reply.cut(20_000);
+        }
+        *counter.lock().unwrap() += reply.cut.unwrap_or(reply.body.len());
+        reply
+    });
+    run(&place.fetch(&server, &archives), &archives).unwrap();
+    place.assert_whole(&archives, &[]);
+    let expected: Vec<_> = (0..6)
+        .map(|n| (n > 0).then(|| format!("bytes={}-", n * 20_000)))
+        .collect();
+    assert_eq!(ranges(&server), expected);
+    // No byte was sent twice.
+    assert_eq!(*n_sent.lock().unwrap(), archives.images.len());
+}
+
+#[test]
+fn transfer_of_a_killed_process_is_continued() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let n_bytes = archives.images.len();
+    for (n_held, expected) in [
+        (70_000, vec![Some("bytes=70000-".to_owned())]),
+        // Killed while it unpacked: nothing is asked.
+        (n_bytes, vec![]),
+    ] {
+        let server = archives.serve();
+        let part = place.part(&archives);
+        fs_err::create_dir_all(part.parent().unwrap()).unwrap();
+        fs_err::write(&part, &archives.images[..n_held]).unwrap();
+        // What it was unpacking.
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let draft = format!(
+            ".newt2021_images.draft-{}",
+            crate::files::maker(child.id(), 0)
+        );
+        place.write(&format!("{draft}/id-0.jpg"), "half");
+
+        run(&place.fetch(&server, &archives), &archives).unwrap();
+        place.assert_whole(&archives, &[]);
+        assert_eq!(ranges(&server), expected);
+        let read = format!("start reading what is here of {IMAGES}: {n_held}");
+        assert!(place.told.lines().contains(&read));
+        fs_err::remove_dir_all(place.path("newt2021_images")).unwrap();
+    }
+    let resumed = format!("resume downloading {IMAGES}: 70000 of {n_bytes}");
+    assert!(place.told.lines().contains(&resumed));
+}
+
+#[test]
+fn stop_is_heard_while_the_server_is_mute_and_nothing_is_lost() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let mute = Duration::from_secs(4);
+    let server = archives.serve_images(move |archives, request| Reply {
+        silence: mute,
+        ..part(&archives.images, request).cut(50_000)
+    });
+    let part_path = place.part(&archives);
+    let n_held = || fs_err::metadata(&part_path).map_or(0, |part| part.len());
+    let fetch = place.fetch(&server, &archives);
+    let asked = Mutex::new(None);
+    let error = thread::scope(|scope| {
+        scope.spawn(|| {
+            while n_held() < 50_000 {
+                thread::sleep(Duration::from_millis(5));
+            }
+            *asked.lock().unwrap() = Some(Instant::now());
+            let flag = place.interrupt.flag();
+            flag.store(libc::SIGTERM as usize, Ordering::Relaxed);
+        });
+        run(&fetch, &archives).unwrap_err()
+    });
+    let elapsed = asked.lock().unwrap().unwrap().elapsed();
+    assert!(elapsed < mute / 2, "{elapsed:?}");
+    assert!(matches!(error, Error::Stopped(_)), "{error}");
+    assert_eq!(error.exit_code(), 75);
+    assert_eq!(
+        error.hint().unwrap(),
+        "what has arrived is kept; the same command goes on from there"
+    );
+    assert_eq!(n_held(), 50_000);
+    place.assert_names(&[".fetch", "newt2021_labels.csv"]);
+
+    place.interrupt.flag().store(0, Ordering::Relaxed);
+    let server = archives.serve();
+    run(&place.fetch(&server, &archives), &archives).unwrap();
+    place.assert_whole(&archives, &[]);
+    assert_eq!(ranges(&server), [Some("bytes=50000-".to_owned())]);
+}
+
+#[test]
+fn wrong_bytes_are_refused_and_fetched_anew() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let other = Archives::with_images(gzip(&tar(&[entry(
+        "newt2021_images/id-0.jpg",
+        b'0',
+        b"other",
+    )])));
+    let server = Server::start({
+        let other = other.clone();
+        move |request| other.answer(request)
+    });
+    let error = run(&place.fetch(&server, &archives), &archives).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{IMAGES}: the bytes received have SHA-256 {}, expected {}",
+            sha256(&other.images),
+            sha256(&archives.images)
+        )
+    );
+    assert_eq!(error.exit_code(), 1);
+    let hint = error.hint().unwrap();
+    assert!(hint.starts_with("nothing of it is kept"), "{hint}");
+    place.assert_names(&["newt2021_labels.csv"]);
+
+    let server = archives.serve();
+    run(&place.fetch(&server, &archives), &archives).unwrap();
+    place.assert_whole(&archives, &[]);
+}
+
+#[test]
+fn part_that_was_damaged_is_refused_and_fetched_anew() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let server = archives.serve();
+    // As after a power cut.
+    let mut held = archives.images[..90_000].to_vec();
+    held[40_000..].fill(0);
+    let part = place.part(&archives);
+    fs_err::create_dir_all(part.parent().unwrap()).unwrap();
+    fs_err::write(&part, held).unwrap();
+    let fetch = place.fetch(&server, &archives);
+    let error = run(&fetch, &archives).unwrap_err();
+    assert!(
+        error.hint().unwrap().starts_with("nothing of it is kept"),
+        "{error}"
+    );
+    place.assert_names(&["newt2021_labels.csv"]);
+    run(&fetch, &archives).unwrap();
+    place.assert_whole(&archives, &[]);
+}
+
+#[test]
+fn part_of_another_archive_is_not_continued() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let server = archives.serve();
+    let name = format!(".fetch/{IMAGES}.0123456789ab.part");
+    place.write(&name, vec![7; 70_000]);
+    run(&place.fetch(&server, &archives), &archives).unwrap();
+    place.assert_whole(&archives, &[]);
+    assert_eq!(ranges(&server), [None]);
+}
+
+#[test]
+fn more_bytes_than_announced_are_refused() {
+    let archives = Archives::new();
+    let n_bytes = archives.images.len() as u64;
+    let said = |server: Server, most: Option<u64>| {
+        let place = Place::new();
+        let mut fetch = place.fetch(&server, &archives);
+        if let Some(most) = most {
+            fetch.images.bounds.archive_bytes = most;
+        }
+        let error = run(&fetch, &archives).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        place.assert_names(&["newt2021_labels.csv"]);
+        error.to_string()
+    };
+    let thousands = crate::text::thousands;
+
+    // The second answer is of a larger file than the first.
+    let server = archives.serve_images({
+        let archives = archives.clone();
+        let first = archives.images.clone();
+        let longer = [first.clone(), vec![0]].concat();
+        let answer = at_first(
+            1,
+            move |request| part(&first, request).cut(50_000),
+            move |request| part(&longer, request),
+        );
+        move |_, request| answer(request)
+    });
+    assert_eq!(
+        said(server, None),
+        format!(
+            "{IMAGES}: {} bytes received, {} announced",
+            thousands(n_bytes + 1),
+            thousands(n_bytes)
+        )
+    );
+    let server = archives.serve();
+    assert_eq!(
+        said(server, Some(100_000)),
+        format!(
+            "{IMAGES}: {} bytes, expected at most 100,000",
+            thousands(n_bytes)
+        )
+    );
+    // Without an announcement what comes is counted.
+    let server = archives.serve_images(|archives, _| chunked(&archives.images));
+    let message = said(server, Some(100_000));
+    assert!(
+        message.ends_with(" bytes, expected at most 100,000"),
+        "{message}"
+    );
+}
+
+#[test]
+fn server_without_ranges_sends_again_what_is_passed_over() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let answer = at_first(1, |_| Reply::new(200).cut(50_000), |_| Reply::new(200));
+    let server = archives
+        .serve_images(move |archives, request| answer(request).body(archives.images.clone()));
+    run(&place.fetch(&server, &archives), &archives).unwrap();
+    place.assert_whole(&archives, &[]);
+    assert_eq!(ranges(&server), [None, Some("bytes=50000-".to_owned())]);
+}
+
+#[test]
+fn what_a_server_refuses_is_said_with_its_address() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let server = archives.serve_images(|_, _| Reply::new(404));
+    let error = run(&place.fetch(&server, &archives), &archives).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{}/newt/{IMAGES}: answered 404, expected 200", server.url)
+    );
+    assert_eq!(error.exit_code(), 1);
+    assert!(error.hint().unwrap().contains("`--mirror URL`"));
+    place.assert_names(&["newt2021_labels.csv"]);
+}
+
+#[test]
+fn second_process_waits_for_the_first() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let server = archives.serve();
+    let lock = fs_err::File::create(place.write(".fetch/lock", "")).unwrap();
+    lock.lock().unwrap();
+    let waiting = format!("warning: {LABELS}: waiting for another process that fetches it");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !place.told.lines().contains(&waiting) {
+                thread::sleep(Duration::from_millis(5));
+            }
+            // What the other process has fetched is not fetched again.
+            place.write("newt2021_labels.csv", &archives.csv);
+            lock.unlock().unwrap();
+        });
+        let outcome = place.fetch(&server, &archives).labels().unwrap();
+        assert_eq!(outcome, Outcome::AlreadyThere);
+    });
+    assert!(server.lines().is_empty());
+}
