@@ -243,7 +243,7 @@ impl<'a> Fetch<'a> {
             Ok(unpacked) => {
                 intake.check_rest()?;
                 match unpacked {
-                    Unpacked::Folder(folder) => folder.flushed()?.publish_new()?,
+                    Unpacked::Folder(folder) => folder.flushed()?.publish_new_flushed()?,
                     Unpacked::File(bytes) => {
                         files::replace_file(&self.root.labels_path(), &bytes)?;
                     }
