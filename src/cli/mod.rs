@@ -2,6 +2,7 @@
 
 mod cache;
 mod completions;
+mod config;
 mod console;
 mod data;
 mod features;
@@ -55,6 +56,8 @@ enum Command {
     /// Look at the cache.
     #[command(subcommand)]
     Cache(cache::Command),
+    /// Print a pipeline file with every key, its default and what it does: `newt-pipe config > newt.toml`.
+    Config,
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -104,6 +107,7 @@ impl Command {
             Command::Models(command) => models::exec(&command, console, interrupt),
             Command::Features(command) => features::exec(command, console, interrupt),
             Command::Cache(command) => cache::exec(&command, console),
+            Command::Config => config::exec(console),
             Command::Completions(args) => completions::exec(&args, console),
         }
     }

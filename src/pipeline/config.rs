@@ -1,8 +1,8 @@
 //! The pipeline file: TOML as written → checked [`Pipeline`] → one [`Experiment`] per point of its
 //! sweep.
 //!
-//! Unknown keys and values out of range are refused with file and line. `pipelines/default.toml`
-//! shows every key with its default.
+//! Unknown keys and values out of range are refused with file and line. `pipelines/default.toml`, or
+//! [`template`], shows every key with its default.
 
 use std::path::{Path, PathBuf};
 
@@ -91,7 +91,7 @@ impl Error {
                 .hint()
                 .or_else(|| Some("change one of the settings that the message names".to_owned())),
             Error::NoModel { .. } => {
-                Some("start from pipelines/default.toml, which shows every key".to_owned())
+                Some("start from `newt-pipe config > FILE`, which shows every key".to_owned())
             }
             Error::Both { .. } => Some("remove one of them".to_owned()),
             Error::Missing { key, .. } if key == "data.root" => Some(
@@ -200,6 +200,11 @@ pub enum Source<'a> {
 
 /// The built-in quickstart, `pipelines/quickstart.toml`.
 pub const QUICKSTART: &str = include_str!("../../pipelines/quickstart.toml");
+
+/// `pipelines/default.toml`, with the data root of a file that lies beside `data`, and not in `pipelines`.
+pub fn template() -> String {
+    include_str!("../../pipelines/default.toml").replace("\"../data/newt\"", "\"data/newt\"")
+}
 
 impl Pipeline {
     /// Reads and checks a pipeline file, with `--set` overrides applied in order.

@@ -77,7 +77,7 @@ impl Error {
                 "a pipeline file is TOML: texts and paths stand in quotes".to_owned()
             }
             Error::Invalid { .. } => {
-                "pipelines/default.toml shows every key with its default".to_owned()
+                "`newt-pipe config` shows every key with its default".to_owned()
             }
             Error::Override { .. } => {
                 "quote the argument where the shell would split it".to_owned()

@@ -39,21 +39,21 @@ fn a_value_out_of_range_is_shown_with_what_is_expected() {
     --- stdout
     --- stderr
     error: --set: `probe.c` is `-1`, expected a number above 0, or a list of such
-    hint: pipelines/default.toml shows every key with its default
+    hint: `newt-pipe config` shows every key with its default
     ");
     crate::assert_run!(run(&["--set", "bootstrap.alpha=1.5"]), @"
     exit code: Some(2)
     --- stdout
     --- stderr
     error: --set: `bootstrap.alpha` is `1.5`, expected a number between 0 and 1
-    hint: pipelines/default.toml shows every key with its default
+    hint: `newt-pipe config` shows every key with its default
     ");
     crate::assert_run!(run(&["--set", "probe.kernel=[\"rbf\", \"cosine\"]"]), @r#"
     exit code: Some(2)
     --- stdout
     --- stderr
     error: --set: `probe.kernel` is `["rbf", "cosine"]`, expected `"linear"`, `"rbf"`, `"poly"` or `"sigmoid"`, or a list of such
-    hint: pipelines/default.toml shows every key with its default
+    hint: `newt-pipe config` shows every key with its default
     "#);
 }
 
@@ -113,6 +113,24 @@ fn a_results_folder_with_other_files_is_left_alone() {
     assert_eq!(
         fs_err::read_to_string(sandbox.path("notes/thesis.tex")).unwrap(),
         "draft"
+    );
+}
+
+#[test]
+fn a_printed_file_is_the_default_for_data_beside_it() {
+    let sandbox = Sandbox::new();
+    let printed = sandbox.run(&["config"]);
+    assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+    sandbox.write("newt.toml", &printed.stdout);
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/default.toml");
+    let spelled = |file: &str, root: &[&str]| {
+        let plan = sandbox.run(&[&["plan", "--full", file], root].concat());
+        assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+        plan.stdout
+    };
+    assert_eq!(
+        spelled("newt.toml", &[]),
+        spelled(default, &["--set", "data.root=data/newt"])
     );
 }
 

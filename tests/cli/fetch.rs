@@ -1,5 +1,4 @@
 //! Getting the data set: from a mirror on loopback, with archives that `tar` has made.
-#![cfg(feature = "torch")]
 
 use std::ffi::OsString;
 use std::io::Write;
