@@ -6,6 +6,8 @@
 #   PREFIX/lib/newt-pipe/libnewt_pipe.so
 #   PREFIX/lib/newt-pipe/libtorch/{lib,include}
 set -eu
+# What is installed is for all users, whatever the one who installs it keeps to themself.
+umask 022
 cd "$(dirname "$0")/.."
 
 fail() { printf 'error: %s\nhint: %s\n' "$1" "$2" >&2; exit 1; }

@@ -340,7 +340,13 @@ fn has_us(packages: &Path) -> bool {
 /// The folders of packages below a prefix: those with newt-pipe first, then of the newest Python.
 fn packages_of(prefix: &Path) -> Vec<PathBuf> {
     let mut found: Vec<(bool, u32, PathBuf)> = Vec::new();
+    let mut libs = Vec::new();
     for lib in ["lib", "lib64", "local/lib"] {
+        // In virtual environments `lib64` is a link to `lib`.
+        match fs_err::canonicalize(prefix.join(lib)) {
+            Ok(real) if !libs.contains(&real) => libs.push(real),
+            _ => continue,
+        }
         let Ok(entries) = fs_err::read_dir(prefix.join(lib)) else {
             continue;
         };
