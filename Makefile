@@ -21,7 +21,7 @@ demo: build
 # Builds and runs every test: first as the program is, without libtorch, then the networks' own.
 test: build
 	$(CARGO) test --release
-	LD_LIBRARY_PATH="$(LIBTORCH_LIB)" $(CARGO) test --release --features torch --lib backbone::
+	LD_LIBRARY_PATH="$(LIBTORCH_LIB):$$LD_LIBRARY_PATH" $(CARGO) test --release --features torch --lib backbone::
 
 # Leaves newt-pipe and libnewt_pipe.so in target/release; together they run from any folder.
 build: libtorch
@@ -32,8 +32,8 @@ build: libtorch
 wheel: build
 	CARGO="$(CARGO)" sh scripts/wheel.sh dist
 
-# Installs program, library and libtorch under PREFIX; DESTDIR stands before it for packagers.
-install: build
+# Installs what `make build` has built, and libtorch, under PREFIX; DESTDIR stands before it for packagers.
+install:
 	sh scripts/install.sh "$(DESTDIR)$(PREFIX)" "$(TARGET)/release"
 
 # What CI asks of the code besides its tests.

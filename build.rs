@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn main() {
+fn main() -> std::io::Result<()> {
     // With the feature `torch`, `torch-sys` publishes the folder that it linked against (its `links` key is `tch`).
     println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
     if let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB") {
@@ -33,8 +33,9 @@ fn main() {
     );
     println!(
         "cargo:rustc-env=NEWT_PIPE_BACKBONE_SOURCES={:016x}",
-        backbone_sources()
+        backbone_sources()?
     );
+    Ok(())
 }
 
 /// The commit that is built, with `-dirty` where the tracked files are not its own.
@@ -53,16 +54,16 @@ fn commit() -> Option<String> {
     })
 }
 
-/// A digest of all that decides what the program and its library say to each other, and what networks compute.
-fn backbone_sources() -> u64 {
+/// A digest of the sources of `backbone`, which hold all that the program and its library say to each other.
+fn backbone_sources() -> std::io::Result<u64> {
     let mut files = Vec::new();
     let mut dirs = vec![PathBuf::from("src/backbone")];
     while let Some(dir) = dirs.pop() {
-        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
-            let path = entry.path();
+        for entry in std::fs::read_dir(&dir)? {
+            let path = entry?.path();
             if path.is_dir() {
                 dirs.push(path);
-            } else {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 files.push(path);
             }
         }
@@ -71,7 +72,7 @@ fn backbone_sources() -> u64 {
     let mut hasher = DefaultHasher::new();
     for file in files {
         file.hash(&mut hasher);
-        std::fs::read(&file).unwrap_or_default().hash(&mut hasher);
+        std::fs::read(&file)?.hash(&mut hasher);
     }
-    hasher.finish()
+    Ok(hasher.finish())
 }

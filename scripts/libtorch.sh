@@ -48,10 +48,14 @@ case $machine in
 Linux-x86_64) platform=x86_64 ;;
 Linux-aarch64) platform=aarch64 ;;
 *) fail "no pinned libtorch for $machine" \
-    'unpack libtorch 2.11 yourself and set LIBTORCH to its folder, or build with `cargo build --release --no-default-features`' ;;
+    'unpack libtorch 2.11 yourself and set LIBTORCH to its folder, or build what runs no network with `cargo build --release`' ;;
 esac
 
 home=${NEWT_PIPE_LIBTORCH_DIR:-${XDG_DATA_HOME:-$HOME/.local/share}/newt-pipe}
+# One for CUDA that was asked for stays until another is asked for.
+if [ -n "$without_gpu" ] && [ "$(readlink "$link" 2>/dev/null)" = "$home/libtorch-$TORCH-cuda" ]; then
+    variant=cuda without_gpu=
+fi
 dest=$home/libtorch-$TORCH-$variant
 
 if [ ! -e "$dest/.complete" ]; then
@@ -116,6 +120,6 @@ if [ "$(readlink "$link" 2>/dev/null)" != "$dest" ]; then
     rm -f "$link"
     ln -s "$dest" "$link"
     say "libtorch: $link -> $dest"
-    [ -z "$without_gpu" ] || say 'libtorch: for CPUs, as no NVIDIA GPU is found here; ' \
+    [ -z "$without_gpu" ] || say 'libtorch: for CPUs, as no NVIDIA GPU is found here;' \
         '`NEWT_PIPE_LIBTORCH_VARIANT=cuda make build` gets the one for machines with a GPU'
 fi

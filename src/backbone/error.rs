@@ -407,10 +407,9 @@ impl Error {
                 Some("`features.device = \"auto\"` takes what is there".to_owned())
             }
             Self::CudaNotUsable { .. } => Some(
-                "`python3 -c 'import torch; torch.cuda.init()'` says why; `features.device = \"cpu\"` does without"
-                    .to_owned(),
+                "`nvidia-smi` says whether GPU and driver work; `features.device = \"cpu\"` does without".to_owned(),
             ),
-            Self::Missing(missing) => missing.hint(),
+            Self::Missing(missing) => Some(missing.hint()),
             Self::Failure(failure) => failure.hint.clone(),
             Self::MissingTensor { .. } | Self::MisshapenTensor { .. } | Self::SurplusTensors { .. } => {
                 Some("use weights and `config.json` of one and the same checkpoint".to_owned())

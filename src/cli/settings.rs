@@ -168,8 +168,8 @@ fn environment(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// Where libtorch is looked for: `$LIBTORCH`, around the program, along `$PYTHONPATH` and `$PATH`, and in the user's
-/// data folder, as `scripts/libtorch.sh` has it.
+/// Where libtorch is looked for: `$LIBTORCH`, around the program, in the user's data folder, as `scripts/libtorch.sh`
+/// has it, and where Python looks for packages.
 pub(super) fn search_libtorch() {
     let folders = |name: &str| match std::env::var_os(name) {
         Some(value) => std::env::split_paths(&value)
@@ -189,6 +189,8 @@ pub(super) fn search_libtorch() {
         program_dir: program.and_then(|file| file.parent().map(Path::to_owned)),
         python_path: folders("PYTHONPATH"),
         path: folders("PATH"),
+        user_base: environment("PYTHONUSERBASE")
+            .or_else(|| environment("HOME").map(|home| home.join(".local"))),
         build_dir: environment("NEWT_PIPE_LIBTORCH_DIR").or_else(data_dir),
     });
 }
@@ -240,7 +242,10 @@ pub(super) fn provenance(pipeline: &Pipeline) -> BTreeMap<String, String> {
     };
     add("version", VERSION);
     add("git_commit", env!("NEWT_PIPE_GIT_COMMIT"));
-    add("libtorch", backbone::libtorch_version().unwrap_or_default());
+    if pipeline.runs_networks() {
+        // The one that would be opened, and is where images are extracted.
+        add("libtorch", backbone::libtorch_version().unwrap_or_default());
+    }
     let host = fs_err::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     add("host", host.trim());
     if let Ok(device) = pipeline.features.device.resolve() {

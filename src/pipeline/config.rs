@@ -134,12 +134,17 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether its features are in a file.
+    pub fn is_precomputed(&self) -> bool {
+        self.org == "precomputed"
+    }
+
     /// `ckpt` with its path, where it is one, made absolute: it means the same in any folder.
     fn absolute_ckpt(&self) -> String {
         let absolute = |relative: &str| absolute(&self.base_dir.join(relative));
         match self.ckpt.strip_prefix("local-dir:") {
             Some(dir) => format!("local-dir:{}", absolute(dir)),
-            None if self.org == "precomputed" || self.org == "torchscript" => absolute(&self.ckpt),
+            None if self.is_precomputed() || self.org == "torchscript" => absolute(&self.ckpt),
             None => self.ckpt.clone(),
         }
     }
@@ -207,6 +212,11 @@ pub fn template() -> String {
 }
 
 impl Pipeline {
+    /// Whether a model's features come from a network, not from a file.
+    pub fn runs_networks(&self) -> bool {
+        !self.models.iter().all(Model::is_precomputed)
+    }
+
     /// Reads and checks a pipeline file, with `--set` overrides applied in order.
     ///
     /// # Errors

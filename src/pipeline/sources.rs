@@ -44,7 +44,7 @@ pub(super) fn data_root(
 /// Makes sure that the files of the data set are there which `models` read.
 pub(super) fn require_data(data: &DataRoot, models: &[Model]) -> Result<(), Error> {
     data.require_labels()?;
-    if models.iter().any(|model| model.org != PRECOMPUTED) {
+    if !models.iter().all(Model::is_precomputed) {
         data.require_images()?;
     }
     Ok(())
@@ -57,9 +57,6 @@ pub(super) fn labels(data: &DataRoot) -> Result<LabelsStage, Error> {
     let csv = fs_err::read(&path).map_err(Error::Io)?;
     Ok(LabelsStage::new(csv, path.display().to_string()))
 }
-
-/// The `org` of features that are in a file.
-const PRECOMPUTED: &str = "precomputed";
 
 /// The models' features, and the memo of files' digests that finding them takes.
 pub(super) struct Sources<'a> {
@@ -117,7 +114,7 @@ impl<'a> Sources<'a> {
 
     /// Finds the files of `model`, and fetches those that are not here.
     pub(super) fn find(&self, model: &Model) -> Result<(), Error> {
-        if model.org == PRECOMPUTED {
+        if model.is_precomputed() {
             let path = model.base_dir.join(&model.ckpt);
             return match fs_err::metadata(&path) {
                 Ok(_) => Ok(()),
@@ -139,7 +136,7 @@ impl<'a> Sources<'a> {
     }
 
     fn open(&self, model: &Model) -> Result<Source, Error> {
-        if model.org == PRECOMPUTED {
+        if model.is_precomputed() {
             let path = model.base_dir.join(&model.ckpt);
             return Ok(Source::Precomputed(Precomputed::new(
                 &path,

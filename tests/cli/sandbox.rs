@@ -52,6 +52,8 @@ impl Sandbox {
             // No test may depend on a network, nor on there being none.
             .env("HF_ENDPOINT", "http://127.0.0.1:1")
             .env("HF_HUB_OFFLINE", "1")
+            // A GPU would run networks in another precision.
+            .env("CUDA_VISIBLE_DEVICES", "")
             .stdin(Stdio::null());
         // As `.cargo/config.toml` has it: the libtorch that this build is tested with. And which kernels it takes:
         // what is expected holds for all of them.

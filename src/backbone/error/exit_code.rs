@@ -22,8 +22,8 @@ impl Error {
             | Self::ParseDevice { .. }
             | Self::ParsePrecision { .. }
             | Self::NoCuda { .. }
-            | Self::NoSuchCudaDevice { .. }
-            | Self::Missing(_) => 2,
+            | Self::NoSuchCudaDevice { .. } => 2,
+            Self::Missing(missing) => missing.exit_code(),
             Self::Hub(hub::Error::Altered { .. })
             | Self::Pickle { .. }
             | Self::Json { .. }

@@ -85,14 +85,11 @@ impl NoCuda {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::NoGpu(_) => None,
-            Self::NoCudaHalf { libtorch, .. } => Some(libtorch.command_for_cuda()),
+            Self::NoCudaHalf { libtorch, .. } => Some(libtorch.hint_for_cuda()),
             Self::OldDriver { driver, .. } => Some(format!(
                 "update the NVIDIA driver, or install a PyTorch 2.11 that is built for CUDA {driver}"
             )),
-            Self::NoLibtorch { .. } => match find::libtorch() {
-                Err(missing) => missing.hint(),
-                Ok(_) => None,
-            },
+            Self::NoLibtorch { .. } => find::libtorch().err().map(|missing| missing.hint()),
         }
     }
 }
@@ -109,7 +106,14 @@ pub struct Choice {
 impl Choice {
     /// What a run that asked for `asked` and got `device` and `precision` says of it.
     pub fn new(asked: Device, device: Device, precision: Precision) -> Self {
-        Self::of(asked, device, precision, cuda())
+        match asked {
+            // The driver is not asked for what does not depend on it.
+            Device::Cpu => Self {
+                line: format!("device: {device}, {precision}"),
+                warning: None,
+            },
+            _ => Self::of(asked, device, precision, cuda()),
+        }
     }
 
     fn of(
@@ -192,7 +196,7 @@ mod tests {
         assert_eq!(choice.line, "device: cpu, f32 (the GPU cannot be used)");
         let warning = choice.warning.unwrap();
         assert!(warning.contains("NVIDIA H100 is there"), "{warning}");
-        assert!(warning.contains(&libtorch.command_for_cuda()), "{warning}");
+        assert!(warning.contains(&libtorch.hint_for_cuda()), "{warning}");
     }
 
     #[test]
@@ -213,8 +217,7 @@ mod tests {
 
     #[test]
     fn device_that_was_asked_for_needs_no_reason() {
-        let cuda = judge(Err(NoGpu::NoDriver), || None);
-        let choice = Choice::of(Device::Cpu, Device::Cpu, Precision::Bf16, &cuda);
+        let choice = Choice::new(Device::Cpu, Device::Cpu, Precision::Bf16);
         assert_eq!(choice.line, "device: cpu, bf16");
     }
 }

@@ -25,6 +25,9 @@ impl Device {
     /// # Errors
     /// [`Error::NoCuda`] and [`Error::NoSuchCudaDevice`] if a CUDA device was asked for that is not there.
     pub fn resolve(self) -> Result<Self, Error> {
+        if self == Self::Cpu {
+            return Ok(self);
+        }
         match (self, cuda()) {
             (Self::Cpu, _) | (Self::Auto, Err(_)) => Ok(Self::Cpu),
             (Self::Auto, Ok(_)) => Ok(Self::Cuda(0)),

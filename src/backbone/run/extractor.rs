@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::runtime::{LoadedNetwork, Runtime};
+use super::runtime::{RemoteNetwork, Runtime};
 use super::wire::Request;
 use super::{Device, Precision};
 use crate::backbone::Backbone;
@@ -17,7 +17,7 @@ const CPU_BATCH: usize = 4;
 
 /// A network and how images are sent through it.
 struct Extractor {
-    network: LoadedNetwork,
+    network: RemoteNetwork,
     device: Device,
 }
 
@@ -28,7 +28,7 @@ pub(in crate::backbone) fn load(
     precision: Precision,
 ) -> Result<Box<dyn Backbone>, Error> {
     let device = device.resolve()?;
-    let runtime = Runtime::get()?;
+    let runtime = Runtime::get(device)?;
     if let Device::Cuda(index) = device {
         // The driver has shown it; libtorch has the last word.
         let n = runtime.n_cuda_devices();

@@ -3,15 +3,17 @@
 //! The first of these that holds the right version is taken:
 //!
 //! 1. `$LIBTORCH`, a libtorch folder; where it is set, nothing else is.
-//! 2. Beside the program: `libtorch` in its folder, or `../lib/newt-pipe/libtorch`, where `make install` puts it.
-//! 3. PyTorch in the Python environment that the program is installed in, in the one that this environment
-//!    builds on, or in those that `$PYTHONPATH` and the `python3` of `$PATH` belong to.
-//! 4. Where `make build` unpacks it: `.libtorch` above the program, or the user's data folder.
+//! 2. Beside the program: `libtorch` in its folder, or `../libexec/newt-pipe/libtorch`, where `make install` puts it.
+//! 3. PyTorch in the Python environment that the program is installed in, or in the one that this environment
+//!    builds on.
+//! 4. Where `make build` unpacks it: `.libtorch` of the clone that the program is built in, or the user's data folder.
+//! 5. PyTorch along `$PYTHONPATH`, of the `python3` on `$PATH`, or among the user's own packages.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::missing::Missing;
+use super::python::{self, Python};
 use super::wire::FILE;
 
 /// The version of libtorch that networks are built for; any third number will do.
@@ -28,6 +30,8 @@ pub struct SearchPaths {
     pub python_path: Vec<PathBuf>,
     /// The folders of `$PATH`.
     pub path: Vec<PathBuf>,
+    /// `$PYTHONUSERBASE` or `~/.local`: the prefix of the user's own packages.
+    pub user_base: Option<PathBuf>,
     /// The folder where `make build` unpacks libtorch.
     pub build_dir: Option<PathBuf>,
 }
@@ -56,15 +60,6 @@ enum Owner {
     Build,
 }
 
-/// How packages are put into a Python environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Python {
-    /// Without `install`, such as `/venv/bin/python3 -m pip`.
-    pip: String,
-    /// Options behind `install`.
-    options: String,
-}
-
 static PATHS: OnceLock<SearchPaths> = OnceLock::new();
 
 /// Says where libtorch is looked for. Only the first call counts, before the first network or device is asked for.
@@ -87,7 +82,7 @@ pub(super) fn libtorch() -> Result<&'static Libtorch, Missing> {
         .map_err(Missing::clone)
 }
 
-/// The file of the library that runs networks: beside the program, or in `../lib/newt-pipe`.
+/// The file of the library that runs networks: beside the program, or in `../libexec/newt-pipe`.
 #[cfg_attr(
     feature = "torch",
     expect(dead_code, reason = "with `torch`, the library is part of the program")
@@ -118,28 +113,33 @@ impl Libtorch {
             })
     }
 
-    /// What brings a libtorch with CUDA in the place of this one.
-    pub(super) fn command_for_cuda(&self) -> String {
+    /// What puts a libtorch of the right version in the place of this one, if it cannot be opened.
+    pub(super) fn hint_for_another(&self) -> String {
+        match &self.owner {
+            Owner::User => format!("set LIBTORCH to the folder of another libtorch {VERSION}"),
+            Owner::Install => {
+                "`make build` and `make install` in a clone put it there anew".to_owned()
+            }
+            Owner::Python(python) => python.install("--force-reinstall "),
+            Owner::Build => "remove that folder, and `make build` fetches it anew".to_owned(),
+        }
+    }
+
+    /// What puts a libtorch with CUDA in the place of this one.
+    pub(super) fn hint_for_cuda(&self) -> String {
         match &self.owner {
             Owner::User => {
                 format!("set LIBTORCH to the folder of a libtorch {VERSION} that is built for CUDA")
             }
             Owner::Install => {
-                "`NEWT_PIPE_LIBTORCH_VARIANT=cuda make install PREFIX=…` brings one".to_owned()
+                "`NEWT_PIPE_LIBTORCH_VARIANT=cuda make build` and `make install PREFIX=…` bring one"
+                    .to_owned()
             }
             Owner::Python(python) => {
-                format!("{} brings one", python.command("--force-reinstall "))
+                format!("{} brings one", python.install("--force-reinstall "))
             }
             Owner::Build => "`NEWT_PIPE_LIBTORCH_VARIANT=cuda make build` brings one".to_owned(),
         }
-    }
-}
-
-impl Python {
-    /// The command that installs PyTorch.
-    fn command(&self, options: &str) -> String {
-        let Self { pip, options: own } = self;
-        format!("`{pip} install {own}{options}'torch=={VERSION}.*'`")
     }
 }
 
@@ -174,18 +174,16 @@ impl SearchPaths {
         }
         Err(Missing::Libtorch {
             others,
-            command: self.command(),
+            hint: self.hint(),
         })
     }
 
     fn library(&self) -> Result<PathBuf, Missing> {
         let dir = self.program_dir.clone().unwrap_or_default();
-        let places = [dir.join(FILE), dir.join("../lib/newt-pipe").join(FILE)];
+        let places = [dir.join(FILE), dir.join("../libexec/newt-pipe").join(FILE)];
         match places.iter().find(|path| path.is_file()) {
             Some(path) => Ok(path.clone()),
-            None => Err(Missing::Library {
-                path: dir.join(FILE),
-            }),
+            None => Err(Missing::Library { dir }),
         }
     }
 
@@ -200,18 +198,28 @@ impl SearchPaths {
         };
         if let Some(program_dir) = &self.program_dir {
             add(program_dir.join("libtorch"), &Owner::Install);
-            if let Some(prefix) = program_dir.parent() {
-                add(prefix.join("lib/newt-pipe/libtorch"), &Owner::Install);
+            let installed = program_dir.join("../libexec/newt-pipe/libtorch");
+            add(installed, &Owner::Install);
+        }
+        let python =
+            Owner::Python(python::of_prefix(self.prefix(), &self.path).unwrap_or_default());
+        let add_python = |prefix: &Path, add: &mut dyn FnMut(PathBuf, &Owner)| {
+            // conda's own PyTorch lies in the prefix itself.
+            add(prefix.to_owned(), &python);
+            for packages in python::packages_of(prefix) {
+                add(packages.join("torch"), &python);
+            }
+        };
+        if let Some(prefix) = self.prefix() {
+            // `pip install --target` puts packages beside `bin`.
+            add(prefix.join("torch"), &python);
+            add_python(prefix, &mut add);
+            if let Some(base) = python::base_prefix(prefix) {
+                add_python(&base, &mut add);
             }
         }
-        let python = Owner::Python(self.python());
-        for packages in self.python_packages() {
-            add(packages.join("torch"), &python);
-        }
-        if let Some(program_dir) = &self.program_dir {
-            for dir in program_dir.ancestors().skip(1) {
-                add(dir.join(".libtorch"), &Owner::Build);
-            }
+        if let Some(clone) = self.clone_dir() {
+            add(clone.join(".libtorch"), &Owner::Build);
         }
         if let Some(dir) = &self.build_dir {
             for variant in ["cuda", "cpu"] {
@@ -221,34 +229,16 @@ impl SearchPaths {
                 );
             }
         }
+        for packages in &self.python_path {
+            add(packages.join("torch"), &python);
+        }
+        for prefix in self.path.iter().flat_map(|dir| python::prefixes_on(dir)) {
+            add_python(&prefix, &mut add);
+        }
+        if let Some(base) = &self.user_base {
+            add_python(base, &mut add);
+        }
         candidates
-    }
-
-    /// Folders of Python packages, nearest first.
-    fn python_packages(&self) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        if let Some(prefix) = self.prefix() {
-            // `pip install --target` puts packages beside `bin`.
-            found.push(prefix.to_owned());
-            found.extend(packages_of(prefix));
-            found.extend(
-                base_prefix(prefix)
-                    .iter()
-                    .flat_map(|base| packages_of(base)),
-            );
-        }
-        found.extend(self.python_path.iter().cloned());
-        for python in self.path.iter().map(|dir| dir.join("python3")) {
-            // A link such as `/usr/local/bin/python3` leads to where the packages are.
-            let Ok(real) = fs_err::canonicalize(&python) else {
-                continue;
-            };
-            for file in [&python, &real] {
-                let prefix = file.parent().and_then(Path::parent);
-                found.extend(prefix.into_iter().flat_map(packages_of));
-            }
-        }
-        found
     }
 
     /// The folder whose `bin` holds the program.
@@ -256,47 +246,18 @@ impl SearchPaths {
         self.program_dir.as_deref().and_then(Path::parent)
     }
 
-    /// How PyTorch is installed for this program.
-    fn python(&self) -> Python {
-        self.own_python().unwrap_or(Python {
-            pip: "python3 -m pip".to_owned(),
-            options: String::new(),
-        })
-    }
-
-    /// The environment that the program is installed in.
-    fn own_python(&self) -> Option<Python> {
-        let prefix = self.prefix()?;
-        let python = prefix.join("bin/python3");
-        let packages = packages_of(prefix);
-        if python.exists() {
-            let python = shell_word(&python);
-            let has_pip = packages.iter().any(|dir| dir.join("pip").is_dir());
-            return Some(if has_pip {
-                Python {
-                    pip: format!("{python} -m pip"),
-                    options: String::new(),
-                }
-            } else {
-                Python {
-                    pip: "uv pip".to_owned(),
-                    options: format!("--python {python} "),
-                }
-            });
-        }
-        // `pip install --user`, and Debian's `/usr/local`: the packages are here, Python is elsewhere.
-        let packages = packages.iter().find(|dir| has_us(dir))?;
-        let version = packages.parent()?.file_name()?.to_str()?;
-        Some(Python {
-            pip: format!("{version} -m pip"),
-            options: String::new(),
-        })
+    /// The clone that the program is built in: the program is in its `target/release`, or in the folder of a platform
+    /// between the two.
+    fn clone_dir(&self) -> Option<&Path> {
+        let target = self.program_dir.as_ref()?.ancestors().skip(1).take(2);
+        let mut target = target.filter(|dir| dir.ends_with("target"));
+        target.next()?.parent()
     }
 
     /// What installs libtorch.
-    fn command(&self) -> String {
-        match self.own_python() {
-            Some(python) => python.command(""),
+    fn hint(&self) -> String {
+        match python::of_prefix(self.prefix(), &self.path) {
+            Some(python) => python.install(""),
             None => format!(
                 "`make build` in a clone brings it; or install PyTorch {VERSION} for the `python3` on your PATH, or \
                  set LIBTORCH to a libtorch {VERSION} folder"
@@ -323,65 +284,6 @@ fn set_by_user(path: &Path) -> Result<Libtorch, Missing> {
         version,
         owner: Owner::User,
     })
-}
-
-/// Whether a folder of packages holds newt-pipe's.
-fn has_us(packages: &Path) -> bool {
-    fs_err::read_dir(packages).is_ok_and(|entries| {
-        entries.flatten().any(|entry| {
-            entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with("newt_pipe-")
-        })
-    })
-}
-
-/// The folders of packages below a prefix: those with newt-pipe first, then of the newest Python.
-fn packages_of(prefix: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<(bool, u32, PathBuf)> = Vec::new();
-    let mut libs = Vec::new();
-    for lib in ["lib", "lib64", "local/lib"] {
-        // In virtual environments `lib64` is a link to `lib`.
-        match fs_err::canonicalize(prefix.join(lib)) {
-            Ok(real) if !libs.contains(&real) => libs.push(real),
-            _ => continue,
-        }
-        let Ok(entries) = fs_err::read_dir(prefix.join(lib)) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let minor = name
-                .to_str()
-                .and_then(|name| name.strip_prefix("python3"))
-                .map(|minor| minor.trim_start_matches('.').parse().unwrap_or(0));
-            let Some(minor) = minor else { continue };
-            for packages in ["site-packages", "dist-packages"] {
-                let packages = entry.path().join(packages);
-                if packages.is_dir() {
-                    found.push((!has_us(&packages), u32::MAX - minor, packages));
-                }
-            }
-        }
-    }
-    found.sort();
-    found.into_iter().map(|(.., packages)| packages).collect()
-}
-
-/// The prefix that a virtual environment builds on, if it lets that one's packages through.
-fn base_prefix(prefix: &Path) -> Option<PathBuf> {
-    let text = fs_err::read_to_string(prefix.join("pyvenv.cfg")).ok()?;
-    let value = |key: &str| {
-        text.lines().find_map(|line| {
-            let (name, value) = line.split_once('=')?;
-            (name.trim() == key).then(|| value.trim())
-        })
-    };
-    if !value("include-system-site-packages")?.eq_ignore_ascii_case("true") {
-        return None;
-    }
-    Path::new(value("home")?).parent().map(Path::to_owned)
 }
 
 /// The version of the libtorch in a folder, as PyTorch or the headers beside it say.
@@ -417,19 +319,6 @@ fn is_right(version: &str) -> bool {
     version
         .strip_prefix(VERSION)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-/// A path as a shell takes it.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c))
-    {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]
@@ -476,18 +365,33 @@ pub(super) mod tests {
     #[test]
     fn places_are_taken_in_their_order() {
         let dir = tempfile::tempdir().unwrap();
-        let prefix = dir.path().join("prefix");
+        let clone = dir.path().join("clone");
+        // The program of a clone whose `target` is a virtual environment: no one has that, and it has all places.
+        let prefix = clone.join("target");
+        let base = dir.path().join("base");
         let mut paths = environment(&prefix);
-        paths.build_dir = Some(dir.path().join("data"));
+        let config = format!(
+            "home = {}\ninclude-system-site-packages = true\n",
+            base.join("bin").display()
+        );
+        fs_err::write(prefix.join("pyvenv.cfg"), config).unwrap();
+        let active = dir.path().join("active");
+        touch(&active.join("bin/python3"));
+        paths.user_base = Some(dir.path().join("user"));
+        paths.path = vec![dir.path().join("nowhere"), active.join("bin")];
         paths.python_path = vec![dir.path().join("modules")];
+        paths.build_dir = Some(dir.path().join("data"));
         // From the last to the first.
         let places = [
+            dir.path().join("user/lib/python3.9/site-packages/torch"),
+            active.join("lib/python3.13/site-packages/torch"),
+            dir.path().join("modules/torch"),
             dir.path().join("data/libtorch-2.11.0-cpu"),
             dir.path().join("data/libtorch-2.11.0-cuda"),
-            prefix.join(".libtorch"),
-            dir.path().join("modules/torch"),
+            clone.join(".libtorch"),
+            base.join("lib/python3.12/dist-packages/torch"),
             prefix.join("lib/python3.11/site-packages/torch"),
-            prefix.join("lib/newt-pipe/libtorch"),
+            prefix.join("bin/../libexec/newt-pipe/libtorch"),
             prefix.join("bin/libtorch"),
         ];
         for place in places {
@@ -498,6 +402,23 @@ pub(super) mod tests {
         put(&variable, "2.11.1");
         paths.libtorch = Some(variable.clone());
         assert_eq!(found(&paths), variable);
+    }
+
+    #[test]
+    fn link_of_a_clone_counts_for_programs_that_are_built_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        put(&dir.path().join(".libtorch"), "2.11.0");
+        let from = |program_dir: &str| {
+            let paths = SearchPaths {
+                program_dir: Some(dir.path().join(program_dir)),
+                ..SearchPaths::default()
+            };
+            paths.libtorch().is_ok()
+        };
+        assert!(from("target/release"));
+        assert!(from("target/aarch64-unknown-linux-gnu/release"));
+        // Anybody may leave one in `/tmp`.
+        assert!(!from("tools/bin"));
     }
 
     #[test]
@@ -515,7 +436,7 @@ pub(super) mod tests {
             )
         );
         assert_eq!(
-            missing.hint().unwrap(),
+            missing.hint(),
             format!(
                 "`{}/bin/python3 -m pip install 'torch==2.11.*'`",
                 dir.path().display()
@@ -564,17 +485,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn environment_without_pip_gets_uv_s_command() {
-        let dir = tempfile::tempdir().unwrap();
-        let paths = environment(dir.path());
-        fs_err::remove_dir(dir.path().join("lib/python3.11/site-packages/pip")).unwrap();
-        let hint = paths.libtorch().unwrap_err().hint().unwrap();
-        let python = format!("--python {}/bin/python3", dir.path().display());
-        assert_eq!(hint, format!("`uv pip install {python} 'torch==2.11.*'`"));
-    }
-
-    #[test]
-    fn user_s_own_packages_belong_to_the_python_that_they_are_named_after() {
+    fn packages_of_the_python_that_newt_pipe_is_installed_for_come_first() {
         let dir = tempfile::tempdir().unwrap();
         let paths = SearchPaths {
             program_dir: Some(dir.path().join("bin")),
@@ -585,7 +496,7 @@ pub(super) mod tests {
         }
         let ours = dir.path().join("lib/python3.10/site-packages");
         fs_err::create_dir(ours.join("newt_pipe-0.1.0.dist-info")).unwrap();
-        let hint = paths.libtorch().unwrap_err().hint().unwrap();
+        let hint = paths.libtorch().unwrap_err().hint();
         assert_eq!(hint, "`python3.10 -m pip install 'torch==2.11.*'`");
         // The newer Python's is not the one that pip would install into.
         put(
@@ -613,16 +524,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn python_on_the_path_is_asked_last() {
+    fn conda_s_own_package_lies_in_the_prefix() {
         let dir = tempfile::tempdir().unwrap();
-        let mut paths = environment(&dir.path().join("venv"));
-        let other = dir.path().join("conda");
-        touch(&other.join("bin/python3"));
-        let torch = other.join("lib/python3.13/site-packages/torch");
-        put(&torch, "2.11.0");
-        assert!(paths.libtorch().is_err());
-        paths.path = vec![dir.path().join("nowhere"), other.join("bin")];
-        assert_eq!(found(&paths), torch);
+        let paths = environment(dir.path());
+        put(dir.path(), "2.11.0");
+        assert_eq!(found(&paths), dir.path());
     }
 
     #[test]
@@ -630,13 +536,9 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths = environment(dir.path());
         assert!(matches!(paths.library(), Err(Missing::Library { .. })));
-        touch(&dir.path().join("lib/newt-pipe").join(FILE));
-        assert!(
-            paths
-                .library()
-                .unwrap()
-                .ends_with("lib/newt-pipe/libnewt_pipe.so")
-        );
+        touch(&dir.path().join("libexec/newt-pipe").join(FILE));
+        let library = paths.library().unwrap();
+        assert!(library.ends_with("libexec/newt-pipe/libnewt_pipe.so"));
         touch(&dir.path().join("bin").join(FILE));
         assert_eq!(paths.library().unwrap(), dir.path().join("bin").join(FILE));
     }

@@ -111,7 +111,7 @@ fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Failure> {
             .cloned()
             .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         Err(Error::Libtorch {
-            doing: "running a network",
+            doing: "loading or running a network",
             message: message.unwrap_or_else(|| "a panic".to_owned()),
         })
     });

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::find::VERSION;
+use super::wire::FILE;
 
 /// What is missing, in which version it was found, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,14 +24,24 @@ pub enum Missing {
     Libtorch {
         /// Folders with another version, and that version.
         others: Vec<(PathBuf, String)>,
-        /// The command that installs it.
-        command: String,
+        /// What brings the right one.
+        hint: String,
+    },
+    /// One of libtorch's libraries cannot be opened.
+    #[error("{}: cannot be opened: {problem}", path.display())]
+    BrokenLibtorch {
+        /// The library.
+        path: PathBuf,
+        /// What the dynamic linker says.
+        problem: String,
+        /// What brings another.
+        hint: String,
     },
     /// Our own library is not there.
-    #[error("{}: no such file; it is the part of newt-pipe that runs networks", path.display())]
+    #[error("no `{FILE}`, the part of newt-pipe that runs networks, in `{0}` or `{0}/../libexec/newt-pipe`", dir.display())]
     Library {
-        /// Where it should be.
-        path: PathBuf,
+        /// The folder of the program.
+        dir: PathBuf,
     },
     /// Our own library is not of the same build.
     #[error("{}: built as `{found}`, this program as `{expected}`", path.display())]
@@ -42,34 +53,42 @@ pub enum Missing {
         /// Of the program.
         expected: String,
     },
-    /// A library cannot be opened.
+    /// Our own library cannot be opened.
     #[error("{}: cannot be opened: {problem}", path.display())]
-    NotOpened {
+    BrokenLibrary {
         /// The library.
         path: PathBuf,
         /// What the dynamic linker says.
         problem: String,
+        /// The version of libtorch that is open.
+        libtorch: String,
     },
 }
 
 impl Missing {
     /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
+    pub fn hint(&self) -> String {
+        match self {
             Self::Variable { .. } => {
                 format!("point LIBTORCH at a libtorch {VERSION} folder, or unset it")
             }
-            Self::Libtorch { command, .. } => command.clone(),
+            Self::Libtorch { hint, .. } | Self::BrokenLibtorch { hint, .. } => hint.clone(),
             Self::Library { .. } | Self::OtherBuild { .. } => {
                 "install newt-pipe again, or in a clone run `make build`".to_owned()
             }
-            Self::NotOpened { path, .. } if path.ends_with(super::wire::FILE) => {
-                "install newt-pipe again, or in a clone run `make build`".to_owned()
-            }
-            Self::NotOpened { .. } => format!(
-                "install PyTorch {VERSION} again, or set LIBTORCH to the folder of another libtorch {VERSION}"
+            Self::BrokenLibrary { libtorch, .. } => format!(
+                "newt-pipe is built for libtorch {VERSION}.0, and this one is {libtorch}: install PyTorch {VERSION}.0 if \
+                 it is another, else newt-pipe again"
             ),
-        })
+        }
+    }
+
+    /// 2 where something is to be installed or set, 1 where what is there does not work.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Variable { .. } | Self::Libtorch { .. } | Self::Library { .. } => 2,
+            Self::BrokenLibtorch { .. } | Self::OtherBuild { .. } | Self::BrokenLibrary { .. } => 1,
+        }
     }
 }
 

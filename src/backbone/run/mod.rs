@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `device.rs` | [`Device`], [`Precision`] |
 //! | `cuda.rs`, `driver.rs` | whether CUDA can be used here, and why not, without opening libtorch |
-//! | `find.rs` | where libtorch is: [`SearchPaths`] |
+//! | `find.rs`, `python.rs` | where libtorch is: [`SearchPaths`]; Python environments |
 //! | `missing.rs` | why no network can be run here |
 //! | `runtime.rs` | opens libtorch and the library |
 //! | `extractor.rs` | batches and threads: what makes a loaded network a [`super::Backbone`] |
@@ -30,6 +30,7 @@ mod libtorch;
 mod missing;
 #[cfg(feature = "torch")]
 mod network;
+mod python;
 mod runtime;
 mod wire;
 

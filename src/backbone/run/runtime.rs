@@ -4,6 +4,7 @@
     reason = "calls into the dynamic linker and a C interface; each block says why it is sound"
 )]
 
+use super::Device;
 use super::wire::{Failure, Functions, Handle, Loaded, Request, Text};
 use crate::backbone::error::Error;
 
@@ -14,7 +15,7 @@ pub(super) struct Runtime {
 }
 
 /// A network in the library.
-pub(super) struct LoadedNetwork {
+pub(super) struct RemoteNetwork {
     runtime: Runtime,
     handle: *mut Handle,
     n_parameters: Option<u64>,
@@ -24,25 +25,27 @@ pub(super) struct LoadedNetwork {
 
 // SAFETY: the library's networks may be used from several threads at once, and ended in another one than that
 // which loaded them; see `Functions`.
-unsafe impl Send for LoadedNetwork {}
+unsafe impl Send for RemoteNetwork {}
 // SAFETY: as above.
-unsafe impl Sync for LoadedNetwork {}
+unsafe impl Sync for RemoteNetwork {}
 
-/// Opens libtorch and the library that runs networks, unless they are open.
+/// Opens libtorch and the library that runs networks, unless they are open; for a CUDA `device`, CUDA's half of
+/// libtorch, too.
 ///
 /// # Errors
 /// [`Error::Missing`] if one of them is not there, not the right one, or cannot be opened.
-pub fn require_libtorch() -> Result<(), Error> {
-    Runtime::get().map(drop)
+pub fn require_libtorch(device: Device) -> Result<(), Error> {
+    Runtime::get(device).map(drop)
 }
 
 impl Runtime {
-    /// The library, opened at the first call.
+    /// The library, opened at the first call, which also decides whether CUDA can be used from then on: libtorch looks
+    /// for it once.
     ///
     /// # Errors
     /// [`Error::Missing`] if libtorch or the library is not there, not the right one, or cannot be opened.
-    pub(super) fn get() -> Result<Self, Error> {
-        let functions = opened().map_err(Error::Missing)?;
+    pub(super) fn get(device: Device) -> Result<Self, Error> {
+        let functions = opened(device).map_err(Error::Missing)?;
         Ok(Self { functions })
     }
 
@@ -51,7 +54,7 @@ impl Runtime {
         (self.functions.n_cuda_devices)()
     }
 
-    pub(super) fn load(self, request: &Request) -> Result<LoadedNetwork, Error> {
+    pub(super) fn load(self, request: &Request) -> Result<RemoteNetwork, Error> {
         let json = serde_json::to_vec(request).map_err(|error| Error::Libtorch {
             doing: "describing a network",
             message: error.to_string(),
@@ -66,7 +69,7 @@ impl Runtime {
         if !is_loaded {
             return Err(failure(&reply));
         }
-        let mut network = LoadedNetwork {
+        let mut network = RemoteNetwork {
             runtime: self,
             handle,
             n_parameters: None,
@@ -91,7 +94,7 @@ impl Runtime {
     }
 }
 
-impl LoadedNetwork {
+impl RemoteNetwork {
     /// Number of features per image.
     pub(super) fn dim(&self) -> usize {
         self.dim
@@ -109,7 +112,7 @@ impl LoadedNetwork {
 
     /// Features of one batch, `[b, d]`; `pixels`: `[b, 3, h, w]`.
     pub(super) fn forward(&self, pixels: &[f32], b: usize) -> Result<Vec<f32>, Error> {
-        debug_assert_eq!(pixels.len(), b * self.n_values);
+        assert_eq!(pixels.len(), b * self.n_values, "`b` whole images");
         let mut rows = vec![0.0; b * self.dim];
         let mut reply = Text::EMPTY;
         // SAFETY: the network is not ended before `self` is dropped; `pixels` holds `b` images of the size that was
@@ -132,7 +135,7 @@ impl LoadedNetwork {
     }
 }
 
-impl Drop for LoadedNetwork {
+impl Drop for RemoteNetwork {
     fn drop(&mut self) {
         // SAFETY: the handle is the library's, and nothing uses it any more.
         unsafe { (self.runtime.functions.unload)(self.handle) };
@@ -156,7 +159,7 @@ fn unreadable(error: serde_json::Error) -> Error {
 
 /// With the feature `torch` this program is linked against libtorch, and the library's functions are its own.
 #[cfg(feature = "torch")]
-fn opened() -> Result<&'static Functions, super::Missing> {
+fn opened(_device: Device) -> Result<&'static Functions, super::Missing> {
     Ok(&super::library::FUNCTIONS)
 }
 
@@ -171,42 +174,59 @@ mod opening {
 
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
 
+    use super::super::find::{self, Libtorch};
     use super::super::wire::{BUILD, Functions, SYMBOL};
-    use super::super::{Missing, cuda, find};
+    use super::super::{Device, Missing};
 
-    pub(super) fn opened() -> Result<&'static Functions, Missing> {
+    pub(super) fn opened(device: Device) -> Result<&'static Functions, Missing> {
         static OPENED: OnceLock<Result<&'static Functions, Missing>> = OnceLock::new();
-        OPENED.get_or_init(open).clone()
+        OPENED.get_or_init(|| open(device)).clone()
     }
 
-    fn open() -> Result<&'static Functions, Missing> {
+    fn open(device: Device) -> Result<&'static Functions, Missing> {
         let path = find::library()?;
         let libtorch = find::libtorch()?;
-        // Opened by path and for all: our library, which names them without a folder, finds them loaded.
-        for name in ["libc10.so", "libtorch_cpu.so"] {
-            load(&libtorch.lib_dir.join(name), RTLD_NOW | RTLD_GLOBAL)?;
+        // The linker knows loaded libraries by their names: ours, which asks for these two without a folder, gets
+        // these. Their symbols are made known to all, as they are in a program that is linked against libtorch.
+        open_half(libtorch, &libtorch.lib_dir.join("libc10.so"))?;
+        open_half(libtorch, &libtorch.lib_dir.join("libtorch_cpu.so"))?;
+        if let (Device::Cuda(_), Some(half)) = (device, libtorch.cuda_half()) {
+            // libtorch looks for CUDA once, at its first use: what is loaded later stays unseen.
+            open_half(libtorch, &half)?;
         }
-        // libtorch looks for CUDA once, at its first use: what is loaded later stays unseen.
-        if let (Some(half), Ok(_)) = (libtorch.cuda_half(), cuda::cuda()) {
-            load(&half, RTLD_NOW | RTLD_GLOBAL)?;
-        }
-        let library = load(&path, RTLD_NOW | RTLD_LOCAL)?;
+        let library =
+            load(&path, RTLD_NOW | RTLD_LOCAL).map_err(|problem| Missing::BrokenLibrary {
+                path: path.clone(),
+                problem,
+                libtorch: libtorch.version.clone(),
+            })?;
         functions(library, &path)
     }
 
+    fn open_half(libtorch: &Libtorch, path: &Path) -> Result<(), Missing> {
+        match load(path, RTLD_NOW | RTLD_GLOBAL) {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(Missing::BrokenLibtorch {
+                path: path.to_owned(),
+                problem,
+                hint: libtorch.hint_for_another(),
+            }),
+        }
+    }
+
     /// Opens a library that stays: libtorch keeps pointers to it.
-    fn load(path: &Path, flags: i32) -> Result<&'static Library, Missing> {
-        // SAFETY: the libraries are libtorch's, whose initialisers are made for being loaded into any program, and our
-        // own, which has none.
+    ///
+    /// # Errors
+    /// What the dynamic linker says, which names the file.
+    fn load(path: &Path, flags: i32) -> Result<&'static Library, String> {
+        // SAFETY: the libraries are libtorch's and ours, whose initialisers (of C++ and Rust) are made for being loaded
+        // into any program.
         match unsafe { Library::open(Some(path), flags) } {
             Ok(library) => Ok(Box::leak(Box::new(library))),
             Err(error) => {
-                // The linker's own message, which names the file, is the cause of libloading's.
+                // The linker's own message is the cause of libloading's.
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                Err(Missing::NotOpened {
-                    path: path.to_owned(),
-                    problem: cause.unwrap_or_else(|| error.to_string()),
-                })
+                Err(cause.unwrap_or_else(|| error.to_string()))
             }
         }
     }

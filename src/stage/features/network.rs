@@ -203,7 +203,7 @@ impl Network {
         }
         if self.backbone.get().is_none() {
             // Without libtorch nothing can be extracted, which is known before every image is looked at.
-            backbone::require_libtorch()?;
+            backbone::require_libtorch(self.device)?;
         }
         let wanted: Vec<Wanted> = missing
             .into_iter()
