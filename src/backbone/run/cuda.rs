@@ -19,7 +19,7 @@ pub(super) enum NoCuda {
     /// There is no GPU.
     NoGpu(NoGpu),
     /// There is a GPU, and a libtorch for CPUs only.
-    NoCudaHalf { gpu: String, libtorch: Libtorch },
+    CpuOnly { gpu: String, libtorch: Libtorch },
     /// There is a GPU, and its driver is too old for this libtorch.
     OldDriver {
         gpu: String,
@@ -46,7 +46,7 @@ fn judge(
         return Err(NoCuda::NoLibtorch { gpu });
     };
     if libtorch.cuda_half().is_none() {
-        return Err(NoCuda::NoCudaHalf { gpu, libtorch });
+        return Err(NoCuda::CpuOnly { gpu, libtorch });
     }
     match libtorch.cuda_major() {
         Some(major) if driver.cuda_major < major => Err(NoCuda::OldDriver {
@@ -66,7 +66,7 @@ impl NoCuda {
             Self::NoGpu(NoGpu::NotShown(message)) => {
                 format!("no GPU found; the NVIDIA driver says: {message}")
             }
-            Self::NoCudaHalf { gpu, libtorch } => format!(
+            Self::CpuOnly { gpu, libtorch } => format!(
                 "{gpu} is there, but libtorch in {} is built for CPUs only",
                 libtorch.lib_dir.display()
             ),
@@ -85,7 +85,7 @@ impl NoCuda {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::NoGpu(_) => None,
-            Self::NoCudaHalf { libtorch, .. } => Some(libtorch.hint_for_cuda()),
+            Self::CpuOnly { libtorch, .. } => Some(libtorch.hint_for_cuda()),
             Self::OldDriver { driver, .. } => Some(format!(
                 "update the NVIDIA driver, or install a PyTorch 2.11 that is built for CUDA {driver}"
             )),

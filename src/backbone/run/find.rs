@@ -114,6 +114,10 @@ impl Libtorch {
     }
 
     /// What puts a libtorch of the right version in the place of this one, if it cannot be opened.
+    #[cfg_attr(
+        feature = "torch",
+        expect(dead_code, reason = "with `torch`, libtorch is linked")
+    )]
     pub(super) fn hint_for_another(&self) -> String {
         match &self.owner {
             Owner::User => format!("set LIBTORCH to the folder of another libtorch {VERSION}"),

@@ -93,8 +93,9 @@ impl Missing {
 }
 
 fn listed(others: &[(PathBuf, String)]) -> String {
-    others
-        .iter()
-        .map(|(dir, version)| format!("; {} has {version}", dir.display()))
-        .collect()
+    let mut text = String::new();
+    for (dir, version) in others {
+        text.push_str(&format!("; {} has {version}", dir.display()));
+    }
+    text
 }

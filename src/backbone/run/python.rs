@@ -81,7 +81,7 @@ pub(super) fn of_prefix(prefix: Option<&Path>, path: &[PathBuf]) -> Option<Pytho
     });
     if is_managed {
         // As newt-pipe itself was installed.
-        python.options = "--break-system-packages ".to_owned();
+        python.options.push_str("--break-system-packages ");
     }
     Some(python)
 }
@@ -249,7 +249,7 @@ mod tests {
             hint(),
             "`python3.10 -m pip install --break-system-packages 'torch==2.11.*'`"
         );
-        assert_eq!(of_prefix(Some(dir.path()), &path), None);
+        assert_eq!(of_prefix(Some(&dir.path().join("usr")), &path), None);
     }
 
     #[test]

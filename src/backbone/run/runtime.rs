@@ -159,6 +159,10 @@ fn unreadable(error: serde_json::Error) -> Error {
 
 /// With the feature `torch` this program is linked against libtorch, and the library's functions are its own.
 #[cfg(feature = "torch")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "without `torch` it may not be there"
+)]
 fn opened(_device: Device) -> Result<&'static Functions, super::Missing> {
     Ok(&super::library::FUNCTIONS)
 }
