@@ -185,15 +185,20 @@ impl<'a> Fetch<'a> {
         let file = fs_err::File::open(path)?;
         let n_bytes = file.metadata()?.len();
         let intake = Intake::new(&file, n_bytes, None, archive, self.progress, self.interrupt);
-        self.unpack(archive, intake).map_err(|error| match error {
-            Error::Transfer(hub::Error::Digest {
-                found, expected, ..
-            }) => Error::OtherArchive {
-                path: path.to_owned(),
-                found,
-                expected,
-            },
-            error => error,
+        self.unpack(archive, intake).map_err(|mut error| {
+            if let Error::Entry { archive, .. } | Error::Damaged { archive, .. } = &mut error {
+                *archive = error::Origin::Folder(path.to_owned());
+            }
+            match error {
+                Error::Transfer(hub::Error::Digest {
+                    found, expected, ..
+                }) => Error::OtherArchive {
+                    path: path.to_owned(),
+                    found,
+                    expected,
+                },
+                error => error,
+            }
         })
     }
 

@@ -1,5 +1,6 @@
 //! Why the data set cannot be fetched, and how it is said.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -46,7 +47,7 @@ pub enum Error {
     #[error("{archive}: entry `{entry}` {what}")]
     Entry {
         /// The archive.
-        archive: &'static str,
+        archive: Origin,
         /// The entry's name.
         entry: String,
         /// What is found and what was expected.
@@ -56,7 +57,7 @@ pub enum Error {
     #[error("{archive}: damaged: {what}, expected a gzipped tar archive")]
     Damaged {
         /// The archive.
-        archive: &'static str,
+        archive: Origin,
         /// What its reader said.
         what: String,
     },
@@ -84,6 +85,24 @@ pub enum Error {
     /// The file system failed; the message names the file.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// Where an archive that is refused comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// From the network; its name.
+    Network(&'static str),
+    /// From the data root, where somebody has put it; its path. It is never removed.
+    Folder(PathBuf),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(name) => f.write_str(name),
+            Self::Folder(path) => path.display().fmt(f),
+        }
+    }
 }
 
 impl From<hub::Error> for Error {
@@ -129,6 +148,15 @@ impl Error {
                     path.display()
                 ));
             }
+            // Its digest is right, so the same bytes might be fetched anew: no more is promised.
+            Self::Entry {
+                archive: Origin::Folder(path),
+                ..
+            }
+            | Self::Damaged {
+                archive: Origin::Folder(path),
+                ..
+            } => return Some(format!("remove or rename {}", path.display())),
             Self::Transfer(hub::Error::Unreachable { .. }) => {
                 "check the network and `HTTPS_PROXY`; the same command goes on where it was"
             }

@@ -96,10 +96,16 @@ impl<'a> Intake<'a> {
         if let Some(failure) = self.failure.take() {
             return failure;
         }
-        let has_all = self.phase == Phase::Ended || self.transfer.is_none();
-        match error {
-            Error::Damaged { .. } if has_all => self.check_rest().err().unwrap_or(error),
-            error => error,
+        let is_at_hand = self.transfer.is_none();
+        let is_to_be_compared = match error {
+            Error::Damaged { .. } => is_at_hand || self.phase == Phase::Ended,
+            Error::Entry { .. } => is_at_hand,
+            _ => false,
+        };
+        if is_to_be_compared {
+            self.check_rest().err().unwrap_or(error)
+        } else {
+            error
         }
     }
 
