@@ -38,13 +38,14 @@ use self::intake::Intake;
 use self::unpack::{Folder, Unpacked, unpack};
 use super::images::DataRoot;
 use super::labels::Labels;
+use super::published::Identity;
 use crate::files::{self, StagedDir};
 use crate::hub::{self, Client, Pace, Transfer, Wanted};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
 pub use self::archive::{Source, is_digest};
-pub use self::error::Error;
+pub use self::error::{Error, Origin};
 
 /// The folder of what has arrived, below the data root.
 const STAGING_DIR: &str = ".fetch";
@@ -115,29 +116,62 @@ impl<'a> Fetch<'a> {
     /// Makes sure that the labels file is there.
     ///
     /// # Errors
-    /// All but [`Error::Incomplete`]; what has arrived by then is not fetched again.
+    /// All but those that blame labels or images which are there; what has arrived by then is not fetched again.
     pub fn labels(&self) -> Result<Outcome, Error> {
         let path = self.root.labels_path();
         self.get(&self.labels, &|| is_file(&path))
     }
 
-    /// Makes sure that the images of `labels` are there.
+    /// Makes sure that the images of `labels` are there; `of_labels` is what [`labels`](Self::labels) has returned.
     ///
     /// # Errors
     /// All; what has arrived by then is not fetched again.
-    pub fn images(&self, labels: &Labels) -> Result<Outcome, Error> {
+    pub fn images(&self, labels: &Labels, of_labels: Outcome) -> Result<Outcome, Error> {
         let dir = self.root.images_dir();
+        if !is_filled(&dir)? {
+            self.check_tasks(labels, of_labels)?;
+        }
         let outcome = self.get(&self.images, &|| is_filled(&dir))?;
         let is_missing = |id: &&str| !self.root.image_path(id).is_file();
         let ids = labels.rows.iter().map(|row| row.id.as_str());
         let missing: Vec<&str> = ids.filter(is_missing).collect();
-        match missing.first() {
-            None => Ok(outcome),
-            Some(first) => Err(Error::Incomplete {
+        let Some(first) = missing.first() else {
+            return Ok(outcome);
+        };
+        if outcome == Outcome::AlreadyThere {
+            self.check_tasks(labels, of_labels)?;
+        }
+        let (n_missing, n_images) = (missing.len(), labels.rows.len());
+        let first = (*first).to_owned();
+        Err(match outcome {
+            Outcome::Fetched => Error::NotInArchive {
+                labels: self.root.labels_path(),
+                n_missing,
+                n_images,
+                first,
+            },
+            Outcome::AlreadyThere => Error::Incomplete {
                 dir,
-                n_missing: missing.len(),
-                n_images: labels.rows.len(),
-                first: (*first).to_owned(),
+                n_missing,
+                n_images,
+                first,
+            },
+        })
+    }
+
+    /// Makes sure that NeWT's images are not fetched for `labels` that were there before and have tasks of others.
+    ///
+    /// Some of NeWT's tasks alone, or in other clusters, are labels of its images.
+    fn check_tasks(&self, labels: &Labels, of_labels: Outcome) -> Result<(), Error> {
+        let is_newt = self.images.sha256 == Source::default().sha256_images;
+        if !is_newt || of_labels == Outcome::Fetched {
+            return Ok(());
+        }
+        match Identity::of(labels).n_other_tasks {
+            0 => Ok(()),
+            n_other_tasks => Err(Error::LabelsOfOthers {
+                path: self.root.labels_path(),
+                n_other_tasks,
             }),
         }
     }
@@ -187,7 +221,7 @@ impl<'a> Fetch<'a> {
         let intake = Intake::new(&file, n_bytes, None, archive, self.progress, self.interrupt);
         self.unpack(archive, intake).map_err(|mut error| {
             if let Error::Entry { archive, .. } | Error::Damaged { archive, .. } = &mut error {
-                *archive = error::Origin::Folder(path.to_owned());
+                *archive = Origin::Folder(path.to_owned());
             }
             match error {
                 Error::Transfer(hub::Error::Digest {

@@ -232,6 +232,26 @@ fn archives_of_another_digest_are_refused() {
 }
 
 #[test]
+fn labels_of_another_data_set_get_no_images_of_newt() {
+    let sandbox = Sandbox::new();
+    draw_data(&sandbox);
+    fs_err::remove_dir_all(sandbox.path("data/newt2021_images")).unwrap();
+    let server = Server::start(|_| Reply::new(404));
+    let mirror = format!("{}/newt", server.url);
+    let mut command = sandbox.command(&["data", "fetch", "data", "--mirror", &mirror]);
+    command.env_remove("HF_HUB_OFFLINE");
+    assert_run!(sandbox.finish(command), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: data/newt2021_labels.csv: has 1 task that NeWT does not have, expected NeWT's labels
+    hint: move data/newt2021_labels.csv away, or choose another folder for NeWT
+    ");
+    assert!(server.lines().is_empty());
+    assert!(sandbox.path("data/newt2021_labels.csv").exists());
+}
+
+#[test]
 fn what_cannot_be_fetched_is_said() {
     let sandbox = Sandbox::new();
     assert_run!(sandbox.run(&["data", "fetch", "--offline"]), @"
@@ -436,8 +456,8 @@ fn missing_data_set_is_said_before_a_network_is_asked_for_weights() {
     exit code: Some(3)
     --- stdout
     --- stderr
-    error: data root my data: no folder `newt2021_images`, expected NeWT's images there
-    hint: `newt-pipe data fetch 'my data'` gets NeWT (4 GB); `newt-pipe data synth DIR` draws a small data set
+    error: data root my data: no folder `newt2021_images`, expected the images there
+    hint: for NeWT, `newt-pipe data fetch 'my data'` gets them (4 GB); put those of another data set there
     ");
     let said = run(&["run", "mine.toml"]).stderr;
     assert_eq!(run(&["plan", "mine.toml"]).stderr, said);

@@ -73,7 +73,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     // Before hours are spent on images that nothing could be done with.
     let file = root.labels_path().display().to_string();
     let labels = Labels::from_columns(&read_columns(&root)?, &file)?;
-    let of_images = fetch.images(&labels)?;
+    let of_images = fetch.images(&labels, of_labels)?;
 
     let (n_images, n_tasks) = (labels.rows.len(), labels.tasks().len());
     let newt = Identity::of(&labels);

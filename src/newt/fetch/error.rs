@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::files;
 use crate::hub;
 use crate::interrupt::Stopped;
-use crate::text::thousands;
+use crate::text::{count, thousands};
 
 /// Why the data set is not there.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,32 @@ pub enum Error {
         n_images: usize,
         /// The id of the first one.
         first: String,
+    },
+    /// The labels name images that the archive, which was just unpacked, does not hold.
+    #[error(
+        "{}: names {} images, of which the archive lacks {}, such as `{first}.jpg`",
+        labels.display(), thousands(*n_images as u64), thousands(*n_missing as u64)
+    )]
+    NotInArchive {
+        /// The labels file.
+        labels: PathBuf,
+        /// How many are missing.
+        n_missing: usize,
+        /// How many the labels name.
+        n_images: usize,
+        /// The id of the first one.
+        first: String,
+    },
+    /// The labels that lie in the folder are those of another data set; NeWT's images are not fetched for them.
+    #[error(
+        "{}: has {} that NeWT does not have, expected NeWT's labels",
+        path.display(), count(*n_other_tasks, "task", "tasks")
+    )]
+    LabelsOfOthers {
+        /// The labels file.
+        path: PathBuf,
+        /// How many tasks it has that are none of NeWT's.
+        n_other_tasks: usize,
     },
     /// The folder cannot be written to.
     #[error(transparent)]
@@ -178,6 +204,12 @@ impl Error {
                     dir.display()
                 ));
             }
+            Self::NotInArchive { labels: path, .. } | Self::LabelsOfOthers { path, .. } => {
+                return Some(format!(
+                    "move {} away, or choose another folder for NeWT",
+                    path.display()
+                ));
+            }
             Self::Folder(files::Error::NotWritten { source, .. }) | Self::Io(source) => {
                 return hint_of_io(source.kind()).map(str::to_owned);
             }
@@ -196,7 +228,9 @@ impl Error {
             Self::OtherArchive { .. }
             | Self::Entry { .. }
             | Self::Damaged { .. }
-            | Self::Incomplete { .. } => 3,
+            | Self::Incomplete { .. }
+            | Self::NotInArchive { .. }
+            | Self::LabelsOfOthers { .. } => 3,
             Self::Offline { .. } | Self::Folder(files::Error::NotWritten { .. }) | Self::Io(_) => 1,
             Self::Mirror { .. } | Self::Folder(_) => 2,
         }

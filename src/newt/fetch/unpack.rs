@@ -11,7 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 use tar::{EntryType, PaxExtensions};
 
 use super::archive::{Archive, Content};
-use super::error::{self, Error};
+use super::error::{Error, Origin};
 use crate::files::StagedDir;
 use crate::hub::CHUNK_BYTES;
 use crate::text::thousands;
@@ -76,7 +76,7 @@ pub(super) fn unpack(
     mut unpacked: Unpacked,
 ) -> Result<Unpacked, Error> {
     let damaged = |error: io::Error| Error::Damaged {
-        archive: error::Origin::Network(archive.name),
+        archive: Origin::Network(archive.name),
         what: error.to_string(),
     };
     let buffered = BufReader::with_capacity(CHUNK_BYTES, compressed);
@@ -91,7 +91,7 @@ pub(super) fn unpack(
         let mut entry = entry.map_err(damaged)?;
         let name = (described.name.clone()).unwrap_or_else(|| entry.path_bytes().into_owned());
         let refuse = |what: String| Error::Entry {
-            archive: error::Origin::Network(archive.name),
+            archive: Origin::Network(archive.name),
             entry: shown(&name),
             what,
         };
