@@ -44,11 +44,11 @@ use ureq::Proxy;
 
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use address::shown_endpoint;
 use api::Listing;
 use download::Download;
 use store::Store;
 
+pub(crate) use address::shown_endpoint;
 pub(crate) use http::Client;
 pub(crate) use lock::lock;
 pub(crate) use retry::Pace;

@@ -361,10 +361,20 @@ fn mirror_that_is_no_web_address_is_refused() {
     for base in [
         "https://host/newt?signature=secret",
         "https://host/newt#part",
+        "https://user:secret@host/newt?x",
     ] {
         assert_eq!(
             refused(base),
             "mirror `https://host/newt`: goes on with `?` or `#`, expected an address like `https://host/folder`"
+        );
+    }
+    for base in [
+        "https://user:se?cret@host/newt",
+        "https://host/newt?signature=sec@ret",
+    ] {
+        assert_eq!(
+            refused(base),
+            "mirror `(not shown)`: goes on with `?` or `#`, expected an address like `https://host/folder`"
         );
     }
     assert_eq!(
