@@ -201,11 +201,22 @@ impl<'a> Fetch<'a> {
             return Ok(Outcome::AlreadyThere);
         }
         fs_err::create_dir_all(&staging.dir)?;
-        if is_at_hand {
-            self.unpack_at_hand(archive, &at_hand)?;
+        let part = staging.part_path(archive);
+        let result = if is_at_hand {
+            self.unpack_at_hand(archive, &at_hand)
         } else {
-            let part = staging.part_path(archive);
-            self.unpack_arriving(archive, &part)?;
+            self.unpack_arriving(archive, &part)
+        };
+        match result {
+            Ok(()) => {}
+            // On a file system without locks another process may have been faster.
+            Err(Error::Folder(files::Error::NotWritten { .. })) if is_there()? => {
+                staging.forget(archive);
+                return Ok(Outcome::AlreadyThere);
+            }
+            Err(error) => return Err(error),
+        }
+        if !is_at_hand {
             if self.keep_archives {
                 fs_err::rename(&part, &at_hand)?;
             }

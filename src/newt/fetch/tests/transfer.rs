@@ -249,6 +249,41 @@ fn what_a_server_refuses_is_said_with_its_address() {
     place.assert_names(&["newt2021_labels.csv"]);
 }
 
+/// Puts the images in place when all bytes have arrived, as a second process does that no lock keeps waiting.
+struct Faster<'a> {
+    place: &'a Place,
+    ids: &'a [String],
+}
+
+impl crate::progress::Progress for Faster<'_> {
+    fn start(&self, _: &str, _: u64) {}
+    fn tick(&self, _: u64) {}
+    fn finish(&self) {
+        for id in self.ids {
+            (self.place).write(&format!("newt2021_images/{id}.jpg"), noise(id));
+        }
+    }
+    fn warn(&self, _: &str) {}
+}
+
+#[test]
+fn images_that_another_process_has_put_in_place_meanwhile_are_there() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let server = archives.serve();
+    let faster = Faster {
+        place: &place,
+        ids: &archives.ids,
+    };
+    let mut fetch = place.fetch(&server, &archives);
+    let of_labels = fetch.labels().unwrap();
+    fetch.progress = &faster;
+    let outcome = fetch.images(&archives.parsed(), of_labels).unwrap();
+    assert_eq!(outcome, Outcome::AlreadyThere);
+    assert_eq!(ranges(&server), [None]);
+    drop(fetch);
+    place.assert_whole(&archives, &[]);
+}
+
 #[test]
 fn second_process_waits_for_the_first() {
     let (place, archives) = (Place::new(), Archives::new());
