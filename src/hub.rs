@@ -50,7 +50,7 @@ use store::Store;
 
 pub(crate) use address::shown_endpoint;
 pub(crate) use http::Client;
-pub(crate) use lock::lock;
+pub(crate) use lock::{lock, try_lock};
 pub(crate) use retry::Pace;
 pub(crate) use transfer::{Transfer, Wanted};
 

@@ -182,6 +182,7 @@ impl<'a> Fetch<'a> {
         is_there: &dyn Fn() -> io::Result<bool>,
     ) -> Result<Outcome, Error> {
         if is_there()? {
+            Staging::forget_left(self.root.path(), archive);
             return Ok(Outcome::AlreadyThere);
         }
         let at_hand = self.root.path().join(archive.name);
@@ -195,10 +196,14 @@ impl<'a> Fetch<'a> {
         }
         let staging = Staging::open(self.root.path())?;
         let lock_path = staging.dir.join("lock");
-        let _lock = hub::lock(&lock_path, archive.name, self.interrupt, self.progress)?;
+        let lock = hub::lock(&lock_path, archive.name, self.interrupt, self.progress)?;
         // Another process may have been at it, and have removed the folder when it was done.
         if is_there()? {
+            staging.forget(archive);
             return Ok(Outcome::AlreadyThere);
+        }
+        if lock.is_some() {
+            self.warn_of_strays(archive);
         }
         fs_err::create_dir_all(&staging.dir)?;
         let part = staging.part_path(archive);
@@ -223,6 +228,16 @@ impl<'a> Fetch<'a> {
             staging.forget(archive);
         }
         Ok(Outcome::Fetched)
+    }
+
+    /// Names the drafts that other fetches may have left: only the user can know that none of them is running.
+    fn warn_of_strays(&self, archive: &Archive) {
+        for path in files::strays(&self.root.path().join(archive.content.name())) {
+            self.progress.warn(&format!(
+                "{}: left by a fetch on another host, by another user, or before a restart; remove it unless that is still running",
+                path.display()
+            ));
+        }
     }
 
     /// Unpacks an archive that somebody has put into the folder.
@@ -326,6 +341,15 @@ impl Staging {
                 source,
             }
             .into()),
+        }
+    }
+
+    /// Removes what a process has left of the archive that was killed after it had put its content in place, unless
+    /// another fetches now.
+    fn forget_left(root: &Path, archive: &Archive) {
+        let dir = root.join(STAGING_DIR);
+        if let Some(_lock) = hub::try_lock(&dir.join("lock")) {
+            Self { dir }.forget(archive);
         }
     }
 

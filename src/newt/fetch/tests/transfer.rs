@@ -108,6 +108,45 @@ fn stop_is_heard_while_the_server_is_mute_and_nothing_is_lost() {
 }
 
 #[test]
+fn part_of_a_process_that_was_killed_when_all_was_in_place_is_removed() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let server = archives.serve();
+    let fetch = place.fetch(&server, &archives);
+    run(&fetch, &archives).unwrap();
+    place.write(&format!(".fetch/{IMAGES}.0123456789ab.part"), "half");
+    // It belongs to whoever holds the lock.
+    let lock = fs_err::File::create(place.write(".fetch/lock", "")).unwrap();
+    lock.lock().unwrap();
+    assert_eq!(run(&fetch, &archives).unwrap(), [Outcome::AlreadyThere; 2]);
+    place.assert_whole(&archives, &[".fetch"]);
+    lock.unlock().unwrap();
+    assert_eq!(run(&fetch, &archives).unwrap(), [Outcome::AlreadyThere; 2]);
+    place.assert_whole(&archives, &[]);
+}
+
+#[test]
+fn drafts_of_other_hosts_are_named_and_left_alone() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let server = archives.serve();
+    let draft = ".newt2021_images.draft-0123456789ab.1-1-0";
+    place.write(&format!("{draft}/id-0.jpg"), "half");
+    run(&place.fetch(&server, &archives), &archives).unwrap();
+    place.assert_whole(&archives, &[draft]);
+    let lines = place.told.lines();
+    let warnings: Vec<_> = lines
+        .iter()
+        .filter(|line| line.starts_with("warning: "))
+        .collect();
+    assert_eq!(
+        warnings,
+        [&format!(
+            "warning: {}: left by a fetch on another host, by another user, or before a restart; remove it unless that is still running",
+            place.path(draft).display()
+        )]
+    );
+}
+
+#[test]
 fn wrong_bytes_are_refused_and_fetched_anew() {
     let (place, archives) = (Place::new(), Archives::new());
     let other = Archives::with_images(gzip(&tar(&[entry(
