@@ -91,7 +91,7 @@ impl Archives {
     fn command(&self, sandbox: &Sandbox, server: &Server, more: &[&str]) -> Command {
         let arguments = self.arguments(server);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        sandbox.command(&[&arguments, more].concat())
+        online(sandbox, &[&arguments, more].concat())
     }
 
     fn run(&self, sandbox: &Sandbox, server: &Server, more: &[&str]) -> Finished {
@@ -146,9 +146,16 @@ fn ranges(server: &Server) -> Vec<Option<String>> {
         .collect()
 }
 
+/// The program in the sandbox, which may ask a server on loopback.
+fn online(sandbox: &Sandbox, arguments: &[&str]) -> Command {
+    let mut command = sandbox.command(arguments);
+    command.env_remove("HF_HUB_OFFLINE");
+    command
+}
+
 /// What the program gets to see of the environment.
 fn environment(sandbox: &Sandbox) -> Vec<(OsString, OsString)> {
-    let command = sandbox.command(&[]);
+    let command = online(sandbox, &[]);
     let variables = command.get_envs();
     variables
         .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
@@ -217,7 +224,8 @@ fn archives_of_another_digest_are_refused() {
     let archives = Archives::new(&sandbox);
     let server = archives.serve();
     let mirror = format!("{}/newt", server.url);
-    let mut finished = sandbox.run(&["data", "fetch", "newt", "--quiet", "--mirror", &mirror]);
+    let arguments = ["data", "fetch", "newt", "--quiet", "--mirror", &mirror];
+    let mut finished = sandbox.finish(online(&sandbox, &arguments));
     finished.stderr = finished
         .stderr
         .replace(&sha256(&archives.labels), "[SHA-256]");
@@ -238,9 +246,8 @@ fn labels_of_another_data_set_get_no_images_of_newt() {
     fs_err::remove_dir_all(sandbox.path("data/newt2021_images")).unwrap();
     let server = Server::start(|_| Reply::new(404));
     let mirror = format!("{}/newt", server.url);
-    let mut command = sandbox.command(&["data", "fetch", "data", "--mirror", &mirror]);
-    command.env_remove("HF_HUB_OFFLINE");
-    assert_run!(sandbox.finish(command), @"
+    let arguments = ["data", "fetch", "data", "--mirror", &mirror];
+    assert_run!(sandbox.finish(online(&sandbox, &arguments)), @"
     exit code: Some(3)
     --- stdout
     --- stderr
@@ -258,9 +265,19 @@ fn what_cannot_be_fetched_is_said() {
     exit code: Some(1)
     --- stdout
     --- stderr
-    error: data/newt: no `newt2021_labels.csv`, and nothing is fetched with `--offline`
-    hint: run it where there is a network, or put the archive `newt2021_labels.csv.tar.gz` into data/newt
+    error: data/newt: no `newt2021_labels.csv`, and nothing is fetched in offline mode
+    hint: run it where there is a network, without `--offline` and `HF_HUB_OFFLINE`, or put the archive `newt2021_labels.csv.tar.gz` into data/newt
     ");
+    // The sandbox has HF_HUB_OFFLINE set.
+    let offline = sandbox.run(&["data", "fetch", "--offline"]).stderr;
+    let server = Server::start(|_| Reply::new(404));
+    assert_eq!(
+        sandbox
+            .run(&["data", "fetch", "--mirror", &server.url])
+            .stderr,
+        offline
+    );
+    assert!(server.lines().is_empty());
     assert_run!(sandbox.run(&["data", "fetch", "--mirror", "file:///data/newt"]), @"
     exit code: Some(2)
     --- stdout
@@ -432,9 +449,8 @@ fn missing_data_set_is_said_before_a_network_is_asked_for_weights() {
         "[data]\nroot = \"my data\"\n\n[model]\norg = \"timm\"\nckpt = \"hf-hub:org/name\"\n",
     );
     let run = |arguments: &[&str]| {
-        let mut command = sandbox.command(arguments);
+        let mut command = online(&sandbox, arguments);
         command.env("HF_ENDPOINT", &hub.url);
-        command.env_remove("HF_HUB_OFFLINE");
         sandbox.finish(command)
     };
     assert_run!(run(&["run", "mine.toml"]), @"

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::super::Outcome;
 use super::super::console::Console;
+use super::super::settings::HubArgs;
 use super::read_columns;
 use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
@@ -38,7 +39,7 @@ pub(in crate::cli) struct Args {
     #[arg(long)]
     keep_archives: bool,
 
-    /// Make no network request: use what is in the folder, archives among it.
+    /// Make no network request: use what is in the folder, archives among it [default: as `$HF_HUB_OFFLINE` says].
     #[arg(long)]
     offline: bool,
 
@@ -64,7 +65,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
             sha256_labels: args.sha256_labels.unwrap_or(public.sha256_labels),
             sha256_images: args.sha256_images.unwrap_or(public.sha256_images),
         },
-        offline: args.offline,
+        offline: args.offline || HubArgs::default().settings()?.offline,
         keep_archives: args.keep_archives,
     };
     let root = DataRoot::new(&args.dir);

@@ -21,7 +21,7 @@ pub enum Error {
         what: &'static str,
     },
     /// Nothing may be asked of the network, and something is missing.
-    #[error("{}: no `{content}`, and nothing is fetched with `--offline`", root.display())]
+    #[error("{}: no `{content}`, and nothing is fetched in offline mode", root.display())]
     Offline {
         /// The data root.
         root: PathBuf,
@@ -164,7 +164,7 @@ impl Error {
             }
             Self::Offline { root, archive, .. } => {
                 return Some(format!(
-                    "run it where there is a network, or put the archive `{archive}` into {}",
+                    "run it where there is a network, without `--offline` and `HF_HUB_OFFLINE`, or put the archive `{archive}` into {}",
                     root.display()
                 ));
             }

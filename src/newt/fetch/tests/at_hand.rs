@@ -112,11 +112,14 @@ fn offline_what_is_missing_is_named() {
     let dir = place.dir().display().to_string();
     assert_eq!(
         error.to_string(),
-        format!("{dir}: no `newt2021_labels.csv`, and nothing is fetched with `--offline`")
+        format!("{dir}: no `newt2021_labels.csv`, and nothing is fetched in offline mode")
     );
     assert_eq!(
         error.hint().unwrap(),
-        format!("run it where there is a network, or put the archive `{LABELS}` into {dir}")
+        format!(
+            "run it where there is a network, without `--offline` and `HF_HUB_OFFLINE`, \
+             or put the archive `{LABELS}` into {dir}"
+        )
     );
     assert_eq!(error.exit_code(), 1);
     assert!(!place.dir().exists());
