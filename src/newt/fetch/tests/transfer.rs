@@ -69,7 +69,8 @@ fn transfer_of_a_killed_process_is_continued() {
 #[test]
 fn stop_is_heard_while_the_server_is_mute_and_nothing_is_lost() {
     let (place, archives) = (Place::new(), Archives::new());
-    let mute = Duration::from_secs(4);
+    // Far more than it takes on any machine.
+    let mute = Duration::from_mins(10);
     let server = archives.serve_images(move |archives, request| Reply {
         silence: mute,
         ..part(&archives.images, request).cut(50_000)
@@ -77,20 +78,18 @@ fn stop_is_heard_while_the_server_is_mute_and_nothing_is_lost() {
     let part_path = place.part(&archives);
     let n_held = || fs_err::metadata(&part_path).map_or(0, |part| part.len());
     let fetch = place.fetch(&server, &archives);
-    let asked = Mutex::new(None);
+    let started = Instant::now();
     let error = thread::scope(|scope| {
         scope.spawn(|| {
             while n_held() < 50_000 {
                 thread::sleep(Duration::from_millis(5));
             }
-            *asked.lock().unwrap() = Some(Instant::now());
             let flag = place.interrupt.flag();
             flag.store(libc::SIGTERM as usize, Ordering::Relaxed);
         });
         run(&fetch, &archives).unwrap_err()
     });
-    let elapsed = asked.lock().unwrap().unwrap().elapsed();
-    assert!(elapsed < mute / 2, "{elapsed:?}");
+    assert!(started.elapsed() < mute, "ended by itself");
     assert!(matches!(error, Error::Stopped(_)), "{error}");
     assert_eq!(error.exit_code(), 75);
     assert_eq!(
