@@ -300,9 +300,30 @@ fn what_cannot_be_fetched_is_said() {
         "{}",
         finished.stderr
     );
-    let finished = sandbox.run(&["data", "fetch", "--sha256-images", &"a".repeat(64)]);
-    assert_eq!(finished.code, Some(2));
-    assert!(finished.stderr.contains("--mirror"), "{}", finished.stderr);
+}
+
+#[test]
+fn own_archives_that_lie_in_the_folder_need_no_mirror() {
+    let sandbox = Sandbox::new();
+    let archives = Archives::new(&sandbox);
+    sandbox.write(&format!("newt/{LABELS}"), &archives.labels);
+    sandbox.write(&format!("newt/{IMAGES}"), &archives.images);
+    let (labels, images) = (sha256(&archives.labels), sha256(&archives.images));
+    let finished = sandbox.run(&[
+        "data",
+        "fetch",
+        "newt",
+        "--offline",
+        "--sha256-labels",
+        &labels,
+        "--sha256-images",
+        &images,
+    ]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    for archive in [LABELS, IMAGES] {
+        fs_err::remove_file(sandbox.path(&format!("newt/{archive}"))).unwrap();
+    }
+    assert_whole(&sandbox);
 }
 
 #[test]

@@ -27,12 +27,14 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
 
-    /// The SHA-256 of the labels' archive, where the mirror has made its own [default: that of NeWT's].
-    #[arg(long, value_name = "HEX", requires = "mirror", value_parser = digest)]
+    /// The SHA-256 of the labels' archive, where the mirror, or who put it into DIR, has made its own [default: that of
+    /// NeWT's].
+    #[arg(long, value_name = "HEX", value_parser = digest)]
     sha256_labels: Option<String>,
 
-    /// The SHA-256 of the images' archive, where the mirror has made its own [default: that of NeWT's].
-    #[arg(long, value_name = "HEX", requires = "mirror", value_parser = digest)]
+    /// The SHA-256 of the images' archive, where the mirror, or who put it into DIR, has made its own [default: that of
+    /// NeWT's].
+    #[arg(long, value_name = "HEX", value_parser = digest)]
     sha256_images: Option<String>,
 
     /// Leave the archives in the folder, too.
