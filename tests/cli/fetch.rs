@@ -230,7 +230,7 @@ fn archives_of_another_digest_are_refused() {
         .stderr
         .replace(&sha256(&archives.labels), "[SHA-256]");
     assert_run!(finished, @"
-    exit code: Some(1)
+    exit code: Some(3)
     --- stdout
     --- stderr
     error: newt2021_labels.csv.tar.gz: the bytes received have SHA-256 [SHA-256], expected e09807842485ef49ccf51d74ac9f6072c599fc16cf5ee755fdf4064f2e4c3828

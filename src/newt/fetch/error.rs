@@ -219,11 +219,12 @@ impl Error {
         Some(hint.to_owned())
     }
 
-    /// 2 where something was asked for that cannot be, 3 where the data are bad, 1 where the network or the machine
+    /// 2 where something was asked for that cannot be, 3 where the data are bad, be they in the folder or received, 1 where the network or the machine
     /// failed.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Stopped(stopped) => stopped.exit_code(),
+            error if error.is_about_bytes() => 3,
             Self::Transfer(error) => error.exit_code(),
             Self::OtherArchive { .. }
             | Self::Entry { .. }

@@ -166,7 +166,7 @@ fn wrong_bytes_are_refused_and_fetched_anew() {
             sha256(&archives.images)
         )
     );
-    assert_eq!(error.exit_code(), 1);
+    assert_eq!(error.exit_code(), 3);
     let hint = error.hint().unwrap();
     assert!(hint.starts_with("nothing of it is kept"), "{hint}");
     place.assert_names(&["newt2021_labels.csv"]);
@@ -219,7 +219,7 @@ fn more_bytes_than_announced_are_refused() {
             fetch.images.bounds.archive_bytes = most;
         }
         let error = run(&fetch, &archives).unwrap_err();
-        assert_eq!(error.exit_code(), 1);
+        assert_eq!(error.exit_code(), 3);
         place.assert_names(&["newt2021_labels.csv"]);
         error.to_string()
     };
