@@ -8,7 +8,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::PathBuf;
 
 use flate2::bufread::MultiGzDecoder;
-use tar::{EntryType, PaxExtensions};
+use tar::EntryType;
 
 use super::archive::{Archive, Content};
 use super::error::{Error, Origin};
@@ -200,13 +200,17 @@ struct Described {
 
 impl Described {
     fn read_pax(&mut self, bytes: &[u8]) -> Result<(), String> {
-        for extension in PaxExtensions::new(bytes) {
-            // Values of several lines, such as attributes of a file system, are of no interest.
-            let Ok(extension) = extension else { continue };
-            match extension.key_bytes() {
-                b"path" => self.name = Some(extension.value_bytes().to_vec()),
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (key, value);
+            (key, value, rest) = pax_record(rest)
+                .ok_or("has a malformed record, expected `<length> <key>=<value>`")?;
+            match key {
+                b"path" => self.name = Some(value.to_vec()),
                 b"size" => {
-                    let size = extension.value().ok().and_then(|size| size.parse().ok());
+                    let size = std::str::from_utf8(value)
+                        .ok()
+                        .and_then(|size| size.parse().ok());
                     self.size = Some(size.ok_or("announces a size that is no number")?);
                 }
                 key if key.starts_with(b"GNU.sparse.") => {
@@ -217,6 +221,24 @@ impl Described {
         }
         Ok(())
     }
+}
+
+/// Key and value of the first PAX record in `bytes`, and what follows it; a value may hold line breaks.
+///
+/// Source: POSIX.1-2001: `<length> <key>=<value>\n`, the length being that of all of it.
+fn pax_record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let n_digits = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let length: usize = std::str::from_utf8(&bytes[..n_digits]).ok()?.parse().ok()?;
+    let (record, rest) = bytes.split_at_checked(length)?;
+    let pair = record
+        .get(n_digits..)?
+        .strip_prefix(b" ")?
+        .strip_suffix(b"\n")?;
+    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    Some((&pair[..equals], &pair[equals + 1..], rest))
 }
 
 /// The bytes of an entry that describes the next one.

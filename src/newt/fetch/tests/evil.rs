@@ -86,6 +86,38 @@ fn names_from_descriptions_are_judged_as_well() {
 }
 
 #[test]
+fn nothing_in_a_description_hides_what_follows_it() {
+    let hidden_by = |record: &str| {
+        let bytes = [record.as_bytes().to_vec(), pax("path", "../a.jpg")].concat();
+        refused(&[entry("x", b'x', &bytes), file(NAME)])
+    };
+    let attribute = String::from_utf8(pax("SCHILY.xattr.user.x", "one\n\ntwo")).unwrap();
+    let attribute = attribute.as_str();
+    assert_eq!(
+        hidden_by(attribute),
+        "entry `../a.jpg` leads out of the folder, expected `newt2021_images/<id>.jpg`"
+    );
+    for malformed in [
+        "\n",
+        " a=b\n",
+        "0 a=b\n",
+        "1 a=b\n",
+        "2 a=b\n",
+        "+6 a=b\n",
+        "7 a=b\n",
+        "6 aab\n",
+        "999 a=b\n",
+        "99999999999999999999999 a=b\n",
+    ] {
+        assert_eq!(
+            hidden_by(malformed),
+            "entry `x` has a malformed record, expected `<length> <key>=<value>`",
+            "{malformed}"
+        );
+    }
+}
+
+#[test]
 fn links_devices_and_the_like_are_refused() {
     for (kind, what) in [
         (b'2', "a symbolic link"),
