@@ -20,7 +20,9 @@ use crate::text::thousands;
 const MAX_DESCRIPTION_BYTES: u64 = 1 << 16;
 /// What may follow the end of the archive: tools fill their last record with zeros.
 const MAX_PADDING_BYTES: usize = 1 << 20;
-/// So much of a name is shown.
+/// The longest name of a file that file systems take.
+const MAX_NAME_BYTES: usize = 255;
+/// Messages show this many characters of an entry's name.
 const SHOWN_CHARS: usize = 120;
 
 /// So much is written before it is flushed. The system call that flushes is deaf to signals, so it may not have
@@ -307,6 +309,15 @@ fn judge(content: Content, name: &[u8], kind: EntryType) -> Result<Place, String
         (_, [], true) => Ok(Place::Nowhere),
         (Content::Images, [folder], true) if *folder == content.name() => Ok(Place::Nowhere),
         (Content::Images, [folder, file], false) if *folder == content.name() => {
+            if file.len() > MAX_NAME_BYTES {
+                return Err(format!(
+                    "has a name of {} bytes, expected at most {MAX_NAME_BYTES}",
+                    file.len()
+                ));
+            }
+            if file.strip_suffix(".jpg").is_none_or(str::is_empty) {
+                return Err(format!("is no image, expected {expected}"));
+            }
             Ok(Place::File((*file).to_owned()))
         }
         (Content::Labels, [file], false) if *file == content.name() => {

@@ -62,6 +62,12 @@ fn entries_that_leave_the_folder_are_refused() {
             format!("entry `{shown}` has a name with special characters, {expected}")
         );
     }
+    for name in ["newt2021_images/a.png", "newt2021_images/.jpg"] {
+        assert_eq!(
+            refused(&[file(name)]),
+            format!("entry `{name}` is no image, expected `newt2021_images/<id>.jpg`")
+        );
+    }
     // Folders likewise.
     for name in ["../sub/", "/tmp/sub/", "newt2021_images/sub/"] {
         let said = refused(&[entry(name, FOLDER, b"")]);
@@ -82,6 +88,19 @@ fn names_from_descriptions_are_judged_as_well() {
     assert_eq!(
         refused(&[described, file(NAME)]),
         format!("entry `{NAME}` has two sizes, expected one")
+    );
+}
+
+#[test]
+fn names_that_no_file_system_takes_are_refused() {
+    let long = |n_bytes: usize| {
+        let name = format!("newt2021_images/{}.jpg", "a".repeat(n_bytes - 4));
+        entry("x", b'x', &pax("path", &name))
+    };
+    let said = refused(&[long(255), file("a"), long(256), file("b")]);
+    assert!(
+        said.ends_with("a…` has a name of 256 bytes, expected at most 255"),
+        "{said}"
     );
 }
 
