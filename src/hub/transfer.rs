@@ -35,7 +35,7 @@ pub(crate) struct Transfer<'a> {
     file: &'a fs_err::File,
     progress: &'a dyn Progress,
     patience: Patience<'a>,
-    /// So many bytes are in the file, and have been given to the reader.
+    /// How many bytes are in the file, all of which the reader has been given.
     n_bytes: u64,
     answer: Option<Part>,
     /// Whether the server may be asked for a part.

@@ -408,7 +408,8 @@ fn is_filled(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// A path that leads through a file is as good as none: making the folder says what is wrong.
+/// Whether nothing is at a path. `NotADirectory`, where the path leads through a file, counts as absent:
+/// `create_dir_all` reports it later.
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -12,7 +12,7 @@ use crate::text::{count, thousands};
 /// Why the data set is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address to fetch from is none.
+    /// The address to fetch from is not a web address, or has parts that it may not have.
     #[error("mirror `{mirror}`: {what}, expected an address like `https://host/folder`")]
     Mirror {
         /// The address, without what may be a password.

@@ -14,13 +14,13 @@ use crate::progress::Progress;
 /// Where the next bytes are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Nothing has been read.
+    /// Nothing has been read yet.
     New,
-    /// So many are still on the disk.
+    /// In the file; the number of its bytes that have not been read yet.
     Held(u64),
-    /// They arrive.
+    /// On their way from the network.
     Arriving,
-    /// There are no more.
+    /// There are no more bytes.
     Ended,
 }
 
