@@ -60,6 +60,8 @@ pub enum Error {
         archive: Origin,
         /// What its reader said.
         what: String,
+        /// Whether its compressed bytes end before their end is told: it may have been cut.
+        is_cut: bool,
     },
     /// The folder of images is there, and lacks some of them.
     #[error(

@@ -102,10 +102,25 @@ impl<'a> Intake<'a> {
             Error::Entry { .. } => is_at_hand,
             _ => false,
         };
-        if is_to_be_compared {
-            self.check_rest().err().unwrap_or(error)
-        } else {
-            error
+        if !is_to_be_compared {
+            return error;
+        }
+        match self.check_rest() {
+            Ok(()) => error,
+            Err(wrong) => self.broken_off(&error).unwrap_or(wrong),
+        }
+    }
+
+    /// Whether `error` comes from a transfer that broke off unnoticed, and can go on where it was.
+    fn broken_off(&self, error: &Error) -> Option<Error> {
+        let transfer = self.transfer.as_ref()?;
+        // Where nothing new came, the archive ends there.
+        let has_brought = transfer.n_bytes() > self.n_held;
+        match error {
+            Error::Damaged { is_cut: true, .. } if has_brought => {
+                transfer.unannounced_end().map(Error::Transfer)
+            }
+            _ => None,
         }
     }
 

@@ -79,6 +79,7 @@ pub(super) fn unpack(
 ) -> Result<Unpacked, Error> {
     let damaged = |error: io::Error| Error::Damaged {
         archive: Origin::Network(archive.name),
+        is_cut: error.kind() == io::ErrorKind::UnexpectedEof,
         what: error.to_string(),
     };
     let buffered = BufReader::with_capacity(CHUNK_BYTES, compressed);
@@ -138,7 +139,7 @@ pub(super) fn unpack(
                     None => return Err(refuse("occurs twice, expected once".to_owned())),
                 };
                 if n_copied != size {
-                    return Err(damaged(io::ErrorKind::UnexpectedEof.into()));
+                    return Err(damaged(io::Error::other("unexpected end of file")));
                 }
                 if let Unpacked::Folder(folder) = &mut unpacked {
                     folder.n_bytes += size;

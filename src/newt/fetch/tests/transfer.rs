@@ -274,6 +274,38 @@ fn server_without_ranges_sends_again_what_is_passed_over() {
 }
 
 #[test]
+fn transfer_of_no_announced_size_that_broke_off_is_continued_by_the_next_fetch() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let n_bytes = archives.images.len();
+    let cut_at = |n_sent: usize| {
+        archives.serve_images(move |archives, _| {
+            let reply = Reply::new(200).with("Connection", "close");
+            reply.body(archives.images.clone()).cut(n_sent)
+        })
+    };
+    let server = cut_at(50_000);
+    let error = run(&place.fetch(&server, &archives), &archives).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`127.0.0.1`: connection failed: the transfer ended after 50,000 bytes, and no size was announced"
+    );
+    let hint = error.hint().unwrap();
+    assert!(hint.ends_with("goes on where it was"), "{hint}");
+    assert_eq!(error.exit_code(), 1);
+    assert!(fs_err::read(place.part(&archives)).unwrap() == archives.images[..50_000]);
+    // One that comes no further is taken at its word.
+    let error = run(&place.fetch(&server, &archives), &archives).unwrap_err();
+    assert!(error.is_about_bytes(), "{error}");
+    assert!(!place.part(&archives).exists());
+
+    run(&place.fetch(&cut_at(50_000), &archives), &archives).unwrap_err();
+    let server = cut_at(n_bytes);
+    run(&place.fetch(&server, &archives), &archives).unwrap();
+    place.assert_whole(&archives, &[]);
+    assert_eq!(ranges(&server), [Some("bytes=50000-".to_owned())]);
+}
+
+#[test]
 fn what_a_server_refuses_is_said_with_its_address() {
     let (place, archives) = (Place::new(), Archives::new());
     let server = archives.serve_images(|_, _| Reply::new(404));
