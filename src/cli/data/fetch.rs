@@ -27,13 +27,11 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
 
-    /// The SHA-256 of the labels' archive, where the mirror, or who put it into DIR, has made its own [default: that of
-    /// NeWT's].
+    /// The SHA-256 of the labels' archive, where somebody has packed it anew [default: that of NeWT's].
     #[arg(long, value_name = "HEX", value_parser = digest)]
     sha256_labels: Option<String>,
 
-    /// The SHA-256 of the images' archive, where the mirror, or who put it into DIR, has made its own [default: that of
-    /// NeWT's].
+    /// The SHA-256 of the images' archive, where somebody has packed it anew [default: that of NeWT's].
     #[arg(long, value_name = "HEX", value_parser = digest)]
     sha256_images: Option<String>,
 
