@@ -221,8 +221,8 @@ impl Error {
         Some(hint.to_owned())
     }
 
-    /// 2 where something was asked for that cannot be, 3 where the data are bad, be they in the folder or received, 1 where the network or the machine
-    /// failed.
+    /// 2 where something was asked for that cannot be; 3 where the data are bad, in the folder or as received; 1 where
+    /// the network or the machine failed.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Stopped(stopped) => stopped.exit_code(),

@@ -111,7 +111,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Whether `error` comes from a transfer that broke off unnoticed, and can go on where it was.
+    /// What to say instead of `error` where the transfer seems to have broken off unnoticed: it can go on where it was.
     fn broken_off(&self, error: &Error) -> Option<Error> {
         let transfer = self.transfer.as_ref()?;
         // Where nothing new came, the archive ends there.

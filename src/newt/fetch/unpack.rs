@@ -25,8 +25,8 @@ const MAX_NAME_BYTES: usize = 255;
 /// Messages show this many characters of an entry's name.
 const SHOWN_CHARS: usize = 120;
 
-/// Files of this many bytes together are written before they are flushed. The system call that flushes is deaf to signals, so it may not have
-/// gigabytes to do.
+/// Files of this many bytes together are written before they are flushed. The system call that flushes is deaf to
+/// signals, so it may not have gigabytes to do.
 const BATCH_BYTES: u64 = 1 << 24;
 
 /// What is unpacked: a folder that is being filled, or the bytes of the one file.
