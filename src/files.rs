@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use staged::StagedDir;
+pub use staged::{StagedDir, strays};
 
 /// Why something cannot be written where it should be.
 #[derive(Debug, thiserror::Error)]

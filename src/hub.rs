@@ -44,13 +44,13 @@ use ureq::Proxy;
 
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use address::shown_endpoint;
 use api::Listing;
 use download::Download;
 use store::Store;
 
+pub(crate) use address::shown_endpoint;
 pub(crate) use http::Client;
-pub(crate) use lock::lock;
+pub(crate) use lock::{lock, try_lock};
 pub(crate) use retry::Pace;
 pub(crate) use transfer::{Transfer, Wanted};
 

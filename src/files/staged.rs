@@ -183,6 +183,26 @@ fn tidy(destination: &Path, name: &OsStr) {
     }
 }
 
+/// The drafts beside `destination` that nobody can be known to work at and that are never swept, oldest first: their
+/// makers are of another host or of before a restart, or processes that another user started and that are gone.
+pub fn strays(destination: &Path) -> Vec<PathBuf> {
+    let Ok(place) = Place::of(destination) else {
+        return Vec::new();
+    };
+    let Some(name) = place.path.file_name() else {
+        return Vec::new();
+    };
+    let is_stray = |draft: &Hidden| {
+        let is_at_work = process_of(&draft.maker).is_some_and(is_running);
+        !is_at_work && !is_orphan(&draft.maker, &draft.metadata)
+    };
+    Hidden::list(parent(&place.path), &hidden(name, DRAFT))
+        .into_iter()
+        .filter(is_stray)
+        .map(|draft| draft.path)
+        .collect()
+}
+
 /// Something hidden beside a destination.
 struct Hidden {
     path: PathBuf,
@@ -374,7 +394,14 @@ mod tests {
         let file = format!(".results.draft-{}", maker(dead(), 1));
         fs_err::write(dir.path().join(file), "").unwrap();
 
-        drop(StagedDir::beside(&dir.path().join("results")).unwrap());
+        let place = dir.path().join("results");
+        drop(StagedDir::beside(&place).unwrap());
+        let mut strays = strays(&place);
+        strays.sort();
+        assert_eq!(
+            strays,
+            [&kept[3], &kept[4]].map(|name| dir.path().join(name))
+        );
         let mut kept = kept.to_vec();
         kept.sort();
         assert_eq!(names(dir.path()), kept);

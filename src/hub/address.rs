@@ -44,7 +44,7 @@ pub(super) fn shown(address: &Uri) -> String {
 }
 
 /// The hub's address for messages: without all that stands before the last `@`, also where it is malformed.
-pub(super) fn shown_endpoint(endpoint: &str) -> String {
+pub(crate) fn shown_endpoint(endpoint: &str) -> String {
     let scheme = ["https://", "http://"]
         .into_iter()
         .find(|scheme| endpoint.contains('@') && endpoint.starts_with(scheme));

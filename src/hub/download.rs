@@ -33,7 +33,7 @@ pub(super) struct Download<'a> {
 struct Partial {
     file: fs_err::File,
     path: PathBuf,
-    /// So many bytes are there, from the beginning on.
+    /// How many bytes are in the file, from the beginning on.
     n_bytes: u64,
 }
 
@@ -42,7 +42,7 @@ impl Download<'_> {
     ///
     /// # Errors
     /// [`Error::Stopped`], those of the hub and of the file system; what has arrived stays for the next time.
-    /// [`Error::Size`] and [`Error::Digest`]; then it is removed.
+    /// [`Error::Size`], [`Error::TooLarge`] and [`Error::Digest`]; then it is removed.
     pub(super) fn run(&self, target: &Path) -> Result<(), Error> {
         let mut partial = self.open(target)?;
         let what = format!("downloading {}", self.what());
@@ -57,7 +57,10 @@ impl Download<'_> {
         match result {
             Ok(()) => Ok(partial.publish(target)?),
             Err(error) => {
-                let is_wrong = matches!(error, Error::Size { .. } | Error::Digest { .. });
+                let is_wrong = matches!(
+                    error,
+                    Error::Size { .. } | Error::TooLarge { .. } | Error::Digest { .. }
+                );
                 if is_wrong || partial.n_bytes == 0 {
                     remove(&partial.path)?;
                 }

@@ -33,7 +33,7 @@ pub enum Error {
         what: &'static str,
     },
 
-    /// The address of the hub is none.
+    /// The address of the hub is not a web address, or has a user name before its host.
     #[error("hub `{endpoint}`: {what}, expected one like `https://huggingface.co`")]
     Endpoint {
         /// The address, without what may be a password.

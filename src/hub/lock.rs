@@ -46,6 +46,13 @@ pub(crate) fn lock(
     }
 }
 
+/// The lock at `path`, an existing file, if no process holds it; nothing is waited for.
+pub(crate) fn try_lock(path: &Path) -> Option<fs_err::File> {
+    let file = fs_err::OpenOptions::new().write(true).open(path).ok()?;
+    file.try_lock().ok()?;
+    Some(file)
+}
+
 fn open(path: &Path) -> io::Result<fs_err::File> {
     fs_err::OpenOptions::new()
         .write(true)

@@ -13,6 +13,7 @@ use super::Error;
 use super::http::{Answer, Client};
 use super::retry::{Failure, Patience};
 use crate::progress::Progress;
+use crate::text::thousands;
 
 /// What a transfer brings.
 pub(crate) struct Wanted<'a> {
@@ -35,7 +36,7 @@ pub(crate) struct Transfer<'a> {
     file: &'a fs_err::File,
     progress: &'a dyn Progress,
     patience: Patience<'a>,
-    /// So many bytes are in the file, and have been given to the reader.
+    /// How many bytes are in the file, all of which the reader has been given.
     n_bytes: u64,
     answer: Option<Part>,
     /// Whether the server may be asked for a part.
@@ -79,6 +80,18 @@ impl<'a> Transfer<'a> {
     /// How many bytes are in the file.
     pub(crate) fn n_bytes(&self) -> u64 {
         self.n_bytes
+    }
+
+    /// What it means that the bytes turn out not to be all of them, although the last answer has ended: where no size
+    /// was announced, the end of a connection that broke looks like that of the answer.
+    pub(crate) fn unannounced_end(&self) -> Option<Error> {
+        (self.has_ended && self.wanted.size.is_none()).then(|| Error::Unreachable {
+            host: self.wanted.address.host().unwrap_or_default().to_owned(),
+            what: format!(
+                "the transfer ended after {} bytes, and no size was announced",
+                thousands(self.n_bytes)
+            ),
+        })
     }
 
     /// Asks for the bytes, unless all are there, and returns the size of the whole where it is known then.

@@ -38,13 +38,14 @@ use self::intake::Intake;
 use self::unpack::{Folder, Unpacked, unpack};
 use super::images::DataRoot;
 use super::labels::Labels;
+use super::published::Identity;
 use crate::files::{self, StagedDir};
 use crate::hub::{self, Client, Pace, Transfer, Wanted};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
 pub use self::archive::{Source, is_digest};
-pub use self::error::Error;
+pub use self::error::{Error, Origin};
 
 /// The folder of what has arrived, below the data root.
 const STAGING_DIR: &str = ".fetch";
@@ -115,29 +116,62 @@ impl<'a> Fetch<'a> {
     /// Makes sure that the labels file is there.
     ///
     /// # Errors
-    /// All but [`Error::Incomplete`]; what has arrived by then is not fetched again.
+    /// All but those that blame labels or images which are there; what has arrived by then is not fetched again.
     pub fn labels(&self) -> Result<Outcome, Error> {
         let path = self.root.labels_path();
         self.get(&self.labels, &|| is_file(&path))
     }
 
-    /// Makes sure that the images of `labels` are there.
+    /// Makes sure that the images of `labels` are there; `of_labels` is what [`labels`](Self::labels) has returned.
     ///
     /// # Errors
     /// All; what has arrived by then is not fetched again.
-    pub fn images(&self, labels: &Labels) -> Result<Outcome, Error> {
+    pub fn images(&self, labels: &Labels, of_labels: Outcome) -> Result<Outcome, Error> {
         let dir = self.root.images_dir();
+        if !is_filled(&dir)? {
+            self.check_tasks(labels, of_labels)?;
+        }
         let outcome = self.get(&self.images, &|| is_filled(&dir))?;
         let is_missing = |id: &&str| !self.root.image_path(id).is_file();
         let ids = labels.rows.iter().map(|row| row.id.as_str());
         let missing: Vec<&str> = ids.filter(is_missing).collect();
-        match missing.first() {
-            None => Ok(outcome),
-            Some(first) => Err(Error::Incomplete {
+        let Some(first) = missing.first() else {
+            return Ok(outcome);
+        };
+        if outcome == Outcome::AlreadyThere {
+            self.check_tasks(labels, of_labels)?;
+        }
+        let (n_missing, n_images) = (missing.len(), labels.rows.len());
+        let first = (*first).to_owned();
+        Err(match outcome {
+            Outcome::Fetched => Error::NotInArchive {
+                labels: self.root.labels_path(),
+                n_missing,
+                n_images,
+                first,
+            },
+            Outcome::AlreadyThere => Error::Incomplete {
                 dir,
-                n_missing: missing.len(),
-                n_images: labels.rows.len(),
-                first: (*first).to_owned(),
+                n_missing,
+                n_images,
+                first,
+            },
+        })
+    }
+
+    /// Makes sure that NeWT's images are not fetched for `labels` that were there before and have tasks of others.
+    ///
+    /// Some of NeWT's tasks alone, or in other clusters, are labels of its images.
+    fn check_tasks(&self, labels: &Labels, of_labels: Outcome) -> Result<(), Error> {
+        let is_newt = self.images.sha256 == Source::default().sha256_images;
+        if !is_newt || of_labels == Outcome::Fetched {
+            return Ok(());
+        }
+        match Identity::of(labels).n_other_tasks {
+            0 => Ok(()),
+            n_other_tasks => Err(Error::LabelsOfOthers {
+                path: self.root.labels_path(),
+                n_other_tasks,
             }),
         }
     }
@@ -148,6 +182,7 @@ impl<'a> Fetch<'a> {
         is_there: &dyn Fn() -> io::Result<bool>,
     ) -> Result<Outcome, Error> {
         if is_there()? {
+            Staging::forget_left(self.root.path(), archive);
             return Ok(Outcome::AlreadyThere);
         }
         let at_hand = self.root.path().join(archive.name);
@@ -161,17 +196,32 @@ impl<'a> Fetch<'a> {
         }
         let staging = Staging::open(self.root.path())?;
         let lock_path = staging.dir.join("lock");
-        let _lock = hub::lock(&lock_path, archive.name, self.interrupt, self.progress)?;
+        let lock = hub::lock(&lock_path, archive.name, self.interrupt, self.progress)?;
         // Another process may have been at it, and have removed the folder when it was done.
         if is_there()? {
+            staging.forget(archive);
             return Ok(Outcome::AlreadyThere);
         }
+        if lock.is_some() {
+            self.warn_of_strays(archive);
+        }
         fs_err::create_dir_all(&staging.dir)?;
-        if is_at_hand {
-            self.unpack_at_hand(archive, &at_hand)?;
+        let part = staging.part_path(archive);
+        let result = if is_at_hand {
+            self.unpack_at_hand(archive, &at_hand)
         } else {
-            let part = staging.part_path(archive);
-            self.unpack_arriving(archive, &part)?;
+            self.unpack_arriving(archive, &part)
+        };
+        match result {
+            Ok(()) => {}
+            // On a file system without locks another process may have been faster.
+            Err(Error::Folder(files::Error::NotWritten { .. })) if is_there()? => {
+                staging.forget(archive);
+                return Ok(Outcome::AlreadyThere);
+            }
+            Err(error) => return Err(error),
+        }
+        if !is_at_hand {
             if self.keep_archives {
                 fs_err::rename(&part, &at_hand)?;
             }
@@ -180,20 +230,35 @@ impl<'a> Fetch<'a> {
         Ok(Outcome::Fetched)
     }
 
+    /// Names the drafts that other fetches may have left: only the user can know that none of them is running.
+    fn warn_of_strays(&self, archive: &Archive) {
+        for path in files::strays(&self.root.path().join(archive.content.name())) {
+            self.progress.warn(&format!(
+                "{}: left by a fetch on another host, by another user, or before a restart; remove it unless that is still running",
+                path.display()
+            ));
+        }
+    }
+
     /// Unpacks an archive that somebody has put into the folder.
     fn unpack_at_hand(&self, archive: &Archive, path: &Path) -> Result<(), Error> {
         let file = fs_err::File::open(path)?;
         let n_bytes = file.metadata()?.len();
         let intake = Intake::new(&file, n_bytes, None, archive, self.progress, self.interrupt);
-        self.unpack(archive, intake).map_err(|error| match error {
-            Error::Transfer(hub::Error::Digest {
-                found, expected, ..
-            }) => Error::OtherArchive {
-                path: path.to_owned(),
-                found,
-                expected,
-            },
-            error => error,
+        self.unpack(archive, intake).map_err(|mut error| {
+            if let Error::Entry { archive, .. } | Error::Damaged { archive, .. } = &mut error {
+                *archive = Origin::Folder(path.to_owned());
+            }
+            match error {
+                Error::Transfer(hub::Error::Digest {
+                    found, expected, ..
+                }) => Error::OtherArchive {
+                    path: path.to_owned(),
+                    found,
+                    expected,
+                },
+                error => error,
+            }
         })
     }
 
@@ -279,6 +344,15 @@ impl Staging {
         }
     }
 
+    /// Removes what a process has left of the archive that was killed after it had put its content in place, unless
+    /// another fetches now.
+    fn forget_left(root: &Path, archive: &Archive) {
+        let dir = root.join(STAGING_DIR);
+        if let Some(_lock) = hub::try_lock(&dir.join("lock")) {
+            Self { dir }.forget(archive);
+        }
+    }
+
     /// Bytes of another archive of the same name are never continued.
     fn part_path(&self, archive: &Archive) -> PathBuf {
         let digest = archive.sha256.get(..12).unwrap_or(&archive.sha256);
@@ -334,7 +408,8 @@ fn is_filled(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// A path that leads through a file is as good as none: making the folder says what is wrong.
+/// Whether nothing is at a path. `NotADirectory`, where the path leads through a file, counts as absent:
+/// `create_dir_all` reports it later.
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -37,7 +37,7 @@ pub enum Error {
         root: PathBuf,
     },
     /// The images folder is missing.
-    #[error("data root {}: no folder `{IMAGES_DIR}`, expected NeWT's images there", .root.display())]
+    #[error("data root {}: no folder `{IMAGES_DIR}`, expected the images there", .root.display())]
     NoImages {
         /// The data root.
         root: PathBuf,
@@ -51,12 +51,14 @@ impl Error {
     /// One action that helps: the command that gets what is missing.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoRoot { root } | Self::NoLabels { root } | Self::NoImages { root } => {
-                Some(format!(
-                    "`newt-pipe data fetch {}` gets NeWT (4 GB); `newt-pipe data synth DIR` draws a small data set",
-                    shell_word(root)
-                ))
-            }
+            Self::NoImages { root } => Some(format!(
+                "for NeWT, `newt-pipe data fetch {}` gets them (4 GB); put those of another data set there",
+                shell_word(root)
+            )),
+            Self::NoRoot { root } | Self::NoLabels { root } => Some(format!(
+                "`newt-pipe data fetch {}` gets NeWT (4 GB); `newt-pipe data synth DIR` draws a small data set",
+                shell_word(root)
+            )),
             Self::RootIsNoFolder { .. } => {
                 Some("set `data.root` to the folder, not to a file in it".to_owned())
             }
@@ -202,9 +204,12 @@ mod tests {
         assert_eq!(
             said(&root, &root.require_images().unwrap_err()),
             (
-                "data root ROOT: no folder `newt2021_images`, expected NeWT's images there"
-                    .to_owned(),
-                Some(HOW_TO_GET.to_owned())
+                "data root ROOT: no folder `newt2021_images`, expected the images there".to_owned(),
+                Some(
+                    "for NeWT, `newt-pipe data fetch ROOT` gets them (4 GB); \
+                     put those of another data set there"
+                        .to_owned()
+                )
             )
         );
         fs_err::write(root.labels_path(), "").unwrap();

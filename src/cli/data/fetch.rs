@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::super::Outcome;
 use super::super::console::Console;
+use super::super::settings::HubArgs;
 use super::read_columns;
 use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
@@ -26,19 +27,19 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
 
-    /// The SHA-256 of the labels' archive, where the mirror has made its own [default: that of NeWT's].
-    #[arg(long, value_name = "HEX", requires = "mirror", value_parser = digest)]
+    /// The SHA-256 of the labels' archive, where somebody has packed it anew [default: that of NeWT's].
+    #[arg(long, value_name = "HEX", value_parser = digest)]
     sha256_labels: Option<String>,
 
-    /// The SHA-256 of the images' archive, where the mirror has made its own [default: that of NeWT's].
-    #[arg(long, value_name = "HEX", requires = "mirror", value_parser = digest)]
+    /// The SHA-256 of the images' archive, where somebody has packed it anew [default: that of NeWT's].
+    #[arg(long, value_name = "HEX", value_parser = digest)]
     sha256_images: Option<String>,
 
     /// Leave the archives in the folder, too.
     #[arg(long)]
     keep_archives: bool,
 
-    /// Make no network request: use what is in the folder, archives among it.
+    /// Make no network request: use what is in the folder, archives among it [default: as `$HF_HUB_OFFLINE` says].
     #[arg(long)]
     offline: bool,
 
@@ -64,7 +65,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
             sha256_labels: args.sha256_labels.unwrap_or(public.sha256_labels),
             sha256_images: args.sha256_images.unwrap_or(public.sha256_images),
         },
-        offline: args.offline,
+        offline: args.offline || HubArgs::default().settings()?.offline,
         keep_archives: args.keep_archives,
     };
     let root = DataRoot::new(&args.dir);
@@ -73,7 +74,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     // Before hours are spent on images that nothing could be done with.
     let file = root.labels_path().display().to_string();
     let labels = Labels::from_columns(&read_columns(&root)?, &file)?;
-    let of_images = fetch.images(&labels)?;
+    let of_images = fetch.images(&labels, of_labels)?;
 
     let (n_images, n_tasks) = (labels.rows.len(), labels.tasks().len());
     let newt = Identity::of(&labels);

@@ -116,11 +116,12 @@ fn serve(
         }
         let reply = answer(&request);
         let mut head = format!("HTTP/1.1 {} -\r\n", reply.status);
-        let is_chunked = reply
+        // The end of the body is then told by chunks, or by that of the connection.
+        let has_other_end = reply
             .headers
             .iter()
-            .any(|(name, _)| *name == "Transfer-Encoding");
-        if !is_chunked {
+            .any(|(name, _)| ["Transfer-Encoding", "Connection"].contains(name));
+        if !has_other_end {
             head.push_str(&format!("Content-Length: {}\r\n", reply.body.len()));
         }
         for (name, value) in &reply.headers {

@@ -1,6 +1,7 @@
 //! NeWT's two archives: where they are, what they must be, and what of them is taken.
 
 use super::Error;
+use crate::hub::shown_endpoint;
 use crate::newt::images::{IMAGES_DIR, LABELS_FILE};
 
 /// Where the archives are, and which bytes they must be.
@@ -33,14 +34,19 @@ impl Default for Source {
 impl Source {
     /// Makes sure that something can be put behind the address.
     pub(super) fn check(&self) -> Result<(), Error> {
-        match self.base.find(['?', '#']) {
-            None => Ok(()),
-            Some(at) => Err(Error::Mirror {
-                // What follows may be a signature.
-                mirror: self.base[..at].to_owned(),
-                what: "goes on with `?` or `#`",
-            }),
-        }
+        let Some(at) = self.base.find(['?', '#']) else {
+            return Ok(());
+        };
+        let (address, rest) = self.base.split_at(at);
+        Err(Error::Mirror {
+            // What follows may be a signature; an `@` in it may end a password that begins before.
+            mirror: if rest.contains('@') {
+                "(not shown)".to_owned()
+            } else {
+                shown_endpoint(address)
+            },
+            what: "goes on with `?` or `#`",
+        })
     }
 }
 

@@ -1,17 +1,18 @@
 //! Why the data set cannot be fetched, and how it is said.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 use crate::files;
 use crate::hub;
 use crate::interrupt::Stopped;
-use crate::text::thousands;
+use crate::text::{count, thousands};
 
 /// Why the data set is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address to fetch from is none.
+    /// The address to fetch from is not a web address, or has parts that it may not have.
     #[error("mirror `{mirror}`: {what}, expected an address like `https://host/folder`")]
     Mirror {
         /// The address, without what may be a password.
@@ -20,7 +21,7 @@ pub enum Error {
         what: &'static str,
     },
     /// Nothing may be asked of the network, and something is missing.
-    #[error("{}: no `{content}`, and nothing is fetched with `--offline`", root.display())]
+    #[error("{}: no `{content}`, and nothing is fetched in offline mode", root.display())]
     Offline {
         /// The data root.
         root: PathBuf,
@@ -46,7 +47,7 @@ pub enum Error {
     #[error("{archive}: entry `{entry}` {what}")]
     Entry {
         /// The archive.
-        archive: &'static str,
+        archive: Origin,
         /// The entry's name.
         entry: String,
         /// What is found and what was expected.
@@ -56,9 +57,11 @@ pub enum Error {
     #[error("{archive}: damaged: {what}, expected a gzipped tar archive")]
     Damaged {
         /// The archive.
-        archive: &'static str,
+        archive: Origin,
         /// What its reader said.
         what: String,
+        /// Whether its compressed bytes end before their end is told: it may have been cut.
+        is_cut: bool,
     },
     /// The folder of images is there, and lacks some of them.
     #[error(
@@ -75,6 +78,32 @@ pub enum Error {
         /// The id of the first one.
         first: String,
     },
+    /// The labels name images that the archive, which was just unpacked, does not hold.
+    #[error(
+        "{}: names {} images, of which the archive lacks {}, such as `{first}.jpg`",
+        labels.display(), thousands(*n_images as u64), thousands(*n_missing as u64)
+    )]
+    NotInArchive {
+        /// The labels file.
+        labels: PathBuf,
+        /// How many are missing.
+        n_missing: usize,
+        /// How many the labels name.
+        n_images: usize,
+        /// The id of the first one.
+        first: String,
+    },
+    /// The labels that lie in the folder are those of another data set; NeWT's images are not fetched for them.
+    #[error(
+        "{}: has {} that NeWT does not have, expected NeWT's labels",
+        path.display(), count(*n_other_tasks, "task", "tasks")
+    )]
+    LabelsOfOthers {
+        /// The labels file.
+        path: PathBuf,
+        /// How many tasks it has that are none of NeWT's.
+        n_other_tasks: usize,
+    },
     /// The folder cannot be written to.
     #[error(transparent)]
     Folder(#[from] files::Error),
@@ -84,6 +113,24 @@ pub enum Error {
     /// The file system failed; the message names the file.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// Where an archive that is refused comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// From the network; its name.
+    Network(&'static str),
+    /// From the data root, where somebody has put it; its path. It is never removed.
+    Folder(PathBuf),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(name) => f.write_str(name),
+            Self::Folder(path) => path.display().fmt(f),
+        }
+    }
 }
 
 impl From<hub::Error> for Error {
@@ -119,7 +166,7 @@ impl Error {
             }
             Self::Offline { root, archive, .. } => {
                 return Some(format!(
-                    "run it where there is a network, or put the archive `{archive}` into {}",
+                    "run it where there is a network, without `--offline` and `HF_HUB_OFFLINE`, or put the archive `{archive}` into {}",
                     root.display()
                 ));
             }
@@ -129,6 +176,15 @@ impl Error {
                     path.display()
                 ));
             }
+            // Its digest is right, so the same bytes might be fetched anew: no more is promised.
+            Self::Entry {
+                archive: Origin::Folder(path),
+                ..
+            }
+            | Self::Damaged {
+                archive: Origin::Folder(path),
+                ..
+            } => return Some(format!("remove or rename {}", path.display())),
             Self::Transfer(hub::Error::Unreachable { .. }) => {
                 "check the network and `HTTPS_PROXY`; the same command goes on where it was"
             }
@@ -150,6 +206,12 @@ impl Error {
                     dir.display()
                 ));
             }
+            Self::NotInArchive { labels: path, .. } | Self::LabelsOfOthers { path, .. } => {
+                return Some(format!(
+                    "move {} away, or choose another folder for NeWT",
+                    path.display()
+                ));
+            }
             Self::Folder(files::Error::NotWritten { source, .. }) | Self::Io(source) => {
                 return hint_of_io(source.kind()).map(str::to_owned);
             }
@@ -159,16 +221,19 @@ impl Error {
         Some(hint.to_owned())
     }
 
-    /// 2 where something was asked for that cannot be, 3 where the data are bad, 1 where the network or the machine
-    /// failed.
+    /// 2 where something was asked for that cannot be; 3 where the data are bad, in the folder or as received; 1 where
+    /// the network or the machine failed.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Stopped(stopped) => stopped.exit_code(),
+            error if error.is_about_bytes() => 3,
             Self::Transfer(error) => error.exit_code(),
             Self::OtherArchive { .. }
             | Self::Entry { .. }
             | Self::Damaged { .. }
-            | Self::Incomplete { .. } => 3,
+            | Self::Incomplete { .. }
+            | Self::NotInArchive { .. }
+            | Self::LabelsOfOthers { .. } => 3,
             Self::Offline { .. } | Self::Folder(files::Error::NotWritten { .. }) | Self::Io(_) => 1,
             Self::Mirror { .. } | Self::Folder(_) => 2,
         }

@@ -14,13 +14,13 @@ use crate::progress::Progress;
 /// Where the next bytes are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Nothing has been read.
+    /// Nothing has been read yet.
     New,
-    /// So many are still on the disk.
+    /// In the file; the number of its bytes that have not been read yet.
     Held(u64),
-    /// They arrive.
+    /// On their way from the network.
     Arriving,
-    /// There are no more.
+    /// There are no more bytes.
     Ended,
 }
 
@@ -96,10 +96,31 @@ impl<'a> Intake<'a> {
         if let Some(failure) = self.failure.take() {
             return failure;
         }
-        let has_all = self.phase == Phase::Ended || self.transfer.is_none();
+        let is_at_hand = self.transfer.is_none();
+        let is_to_be_compared = match error {
+            Error::Damaged { .. } => is_at_hand || self.phase == Phase::Ended,
+            Error::Entry { .. } => is_at_hand,
+            _ => false,
+        };
+        if !is_to_be_compared {
+            return error;
+        }
+        match self.check_rest() {
+            Ok(()) => error,
+            Err(wrong) => self.broken_off(&error).unwrap_or(wrong),
+        }
+    }
+
+    /// What to say instead of `error` where the transfer seems to have broken off unnoticed: it can go on where it was.
+    fn broken_off(&self, error: &Error) -> Option<Error> {
+        let transfer = self.transfer.as_ref()?;
+        // Where nothing new came, the archive ends there.
+        let has_brought = transfer.n_bytes() > self.n_held;
         match error {
-            Error::Damaged { .. } if has_all => self.check_rest().err().unwrap_or(error),
-            error => error,
+            Error::Damaged { is_cut: true, .. } if has_brought => {
+                transfer.unannounced_end().map(Error::Transfer)
+            }
+            _ => None,
         }
     }
 

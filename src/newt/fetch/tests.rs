@@ -193,7 +193,9 @@ fn names(dir: &Path) -> Vec<String> {
 
 /// Fetches all.
 fn run(fetch: &Fetch<'_>, archives: &Archives) -> Result<[Outcome; 2], Error> {
-    Ok([fetch.labels()?, fetch.images(&archives.parsed())?])
+    let of_labels = fetch.labels()?;
+    let of_images = fetch.images(&archives.parsed(), of_labels)?;
+    Ok([of_labels, of_images])
 }
 
 fn ranges(server: &Server) -> Vec<Option<String>> {
@@ -285,6 +287,52 @@ fn folder_with_some_of_the_images_is_refused_and_left_alone() {
 }
 
 #[test]
+fn labels_are_blamed_where_the_archive_lacks_their_images() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let server = archives.serve();
+    let labels = place.write("newt2021_labels.csv", &archives.csv);
+    let mut other = archives.clone();
+    other.csv = archives.csv.replace("id-3", "mine");
+    let error = run(&place.fetch(&server, &archives), &other).unwrap_err();
+    let labels = labels.display();
+    assert_eq!(
+        error.to_string(),
+        format!("{labels}: names 4 images, of which the archive lacks 1, such as `mine.jpg`")
+    );
+    assert_eq!(
+        error.hint().unwrap(),
+        format!("move {labels} away, or choose another folder for NeWT")
+    );
+    assert_eq!(error.exit_code(), 3);
+    // What was fetched is of use to the right labels.
+    place.assert_whole(&archives, &[]);
+}
+
+#[test]
+fn labels_of_another_data_set_are_refused_before_images_of_newt_are_fetched() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let server = archives.serve();
+    let labels = place.write("newt2021_labels.csv", &archives.csv);
+    let mut fetch = place.fetch(&server, &archives);
+    fetch.images.sha256 = Source::default().sha256_images;
+    let error = run(&fetch, &archives).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{}: has 1 task that NeWT does not have, expected NeWT's labels",
+            labels.display()
+        )
+    );
+    place.assert_names(&["newt2021_labels.csv"]);
+    assert!(server.lines().is_empty());
+    // Where its images are there, nothing is wrong.
+    for id in &archives.ids {
+        place.write(&format!("newt2021_images/{id}.jpg"), noise(id));
+    }
+    assert_eq!(run(&fetch, &archives).unwrap(), [Outcome::AlreadyThere; 2]);
+}
+
+#[test]
 fn mirror_that_is_no_web_address_is_refused() {
     let refused = |base: &str| {
         let options = Options {
@@ -313,10 +361,20 @@ fn mirror_that_is_no_web_address_is_refused() {
     for base in [
         "https://host/newt?signature=secret",
         "https://host/newt#part",
+        "https://user:secret@host/newt?x",
     ] {
         assert_eq!(
             refused(base),
             "mirror `https://host/newt`: goes on with `?` or `#`, expected an address like `https://host/folder`"
+        );
+    }
+    for base in [
+        "https://user:se?cret@host/newt",
+        "https://host/newt?signature=sec@ret",
+    ] {
+        assert_eq!(
+            refused(base),
+            "mirror `(not shown)`: goes on with `?` or `#`, expected an address like `https://host/folder`"
         );
     }
     assert_eq!(

@@ -8,10 +8,10 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::PathBuf;
 
 use flate2::bufread::MultiGzDecoder;
-use tar::{EntryType, PaxExtensions};
+use tar::EntryType;
 
-use super::Error;
 use super::archive::{Archive, Content};
+use super::error::{Error, Origin};
 use crate::files::StagedDir;
 use crate::hub::CHUNK_BYTES;
 use crate::text::thousands;
@@ -20,11 +20,13 @@ use crate::text::thousands;
 const MAX_DESCRIPTION_BYTES: u64 = 1 << 16;
 /// What may follow the end of the archive: tools fill their last record with zeros.
 const MAX_PADDING_BYTES: usize = 1 << 20;
-/// So much of a name is shown.
+/// The longest name of a file that file systems take.
+const MAX_NAME_BYTES: usize = 255;
+/// Messages show this many characters of an entry's name.
 const SHOWN_CHARS: usize = 120;
 
-/// So much is written before it is flushed. The system call that flushes is deaf to signals, so it may not have
-/// gigabytes to do.
+/// Files of this many bytes together are written before they are flushed. The system call that flushes is deaf to
+/// signals, so it may not have gigabytes to do.
 const BATCH_BYTES: u64 = 1 << 24;
 
 /// What is unpacked: a folder that is being filled, or the bytes of the one file.
@@ -76,7 +78,8 @@ pub(super) fn unpack(
     mut unpacked: Unpacked,
 ) -> Result<Unpacked, Error> {
     let damaged = |error: io::Error| Error::Damaged {
-        archive: archive.name,
+        archive: Origin::Network(archive.name),
+        is_cut: error.kind() == io::ErrorKind::UnexpectedEof,
         what: error.to_string(),
     };
     let buffered = BufReader::with_capacity(CHUNK_BYTES, compressed);
@@ -91,7 +94,7 @@ pub(super) fn unpack(
         let mut entry = entry.map_err(damaged)?;
         let name = (described.name.clone()).unwrap_or_else(|| entry.path_bytes().into_owned());
         let refuse = |what: String| Error::Entry {
-            archive: archive.name,
+            archive: Origin::Network(archive.name),
             entry: shown(&name),
             what,
         };
@@ -136,7 +139,7 @@ pub(super) fn unpack(
                     None => return Err(refuse("occurs twice, expected once".to_owned())),
                 };
                 if n_copied != size {
-                    return Err(damaged(io::ErrorKind::UnexpectedEof.into()));
+                    return Err(damaged(io::Error::other("unexpected end of file")));
                 }
                 if let Unpacked::Folder(folder) = &mut unpacked {
                     folder.n_bytes += size;
@@ -200,13 +203,17 @@ struct Described {
 
 impl Described {
     fn read_pax(&mut self, bytes: &[u8]) -> Result<(), String> {
-        for extension in PaxExtensions::new(bytes) {
-            // Values of several lines, such as attributes of a file system, are of no interest.
-            let Ok(extension) = extension else { continue };
-            match extension.key_bytes() {
-                b"path" => self.name = Some(extension.value_bytes().to_vec()),
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (key, value);
+            (key, value, rest) = pax_record(rest)
+                .ok_or("has a malformed record, expected `<length> <key>=<value>`")?;
+            match key {
+                b"path" => self.name = Some(value.to_vec()),
                 b"size" => {
-                    let size = extension.value().ok().and_then(|size| size.parse().ok());
+                    let size = std::str::from_utf8(value)
+                        .ok()
+                        .and_then(|size| size.parse().ok());
                     self.size = Some(size.ok_or("announces a size that is no number")?);
                 }
                 key if key.starts_with(b"GNU.sparse.") => {
@@ -217,6 +224,24 @@ impl Described {
         }
         Ok(())
     }
+}
+
+/// Key and value of the first PAX record in `bytes`, and what follows it; a value may hold line breaks.
+///
+/// Source: POSIX.1-2001: `<length> <key>=<value>\n`, the length being that of all of it.
+fn pax_record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let n_digits = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let length: usize = std::str::from_utf8(&bytes[..n_digits]).ok()?.parse().ok()?;
+    let (record, rest) = bytes.split_at_checked(length)?;
+    let pair = record
+        .get(n_digits..)?
+        .strip_prefix(b" ")?
+        .strip_suffix(b"\n")?;
+    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    Some((&pair[..equals], &pair[equals + 1..], rest))
 }
 
 /// The bytes of an entry that describes the next one.
@@ -285,6 +310,15 @@ fn judge(content: Content, name: &[u8], kind: EntryType) -> Result<Place, String
         (_, [], true) => Ok(Place::Nowhere),
         (Content::Images, [folder], true) if *folder == content.name() => Ok(Place::Nowhere),
         (Content::Images, [folder, file], false) if *folder == content.name() => {
+            if file.len() > MAX_NAME_BYTES {
+                return Err(format!(
+                    "has a name of {} bytes, expected at most {MAX_NAME_BYTES}",
+                    file.len()
+                ));
+            }
+            if file.strip_suffix(".jpg").is_none_or(str::is_empty) {
+                return Err(format!("is no image, expected {expected}"));
+            }
             Ok(Place::File((*file).to_owned()))
         }
         (Content::Labels, [file], false) if *file == content.name() => {

@@ -1,5 +1,6 @@
 //! Archives that lie in the folder: kept by an earlier fetch, or copied there.
 
+use super::tar_bytes::link;
 use super::*;
 
 fn offline() -> Options {
@@ -42,7 +43,14 @@ fn other_archive_is_refused_and_left_alone() {
     let archives = Archives::new();
     let whole = &archives.images;
     let readable = gzip(&tar(&[entry("newt2021_images/id-0.jpg", b'0', b"other")]));
-    for bytes in [readable, whole[..90_000].to_vec(), b"<html>".to_vec()] {
+    let deeper = gzip(&tar(&[entry(
+        "newt/newt2021_images/id-0.jpg",
+        b'0',
+        b"other",
+    )]));
+    let linked = gzip(&tar(&[link("newt2021_images", b'2', "/tmp")]));
+    let cut = whole[..90_000].to_vec();
+    for bytes in [readable, deeper, linked, cut, b"<html>".to_vec()] {
         let place = Place::new();
         let server = archives.serve();
         let path = place.write(IMAGES, &bytes);
@@ -69,6 +77,33 @@ fn other_archive_is_refused_and_left_alone() {
 }
 
 #[test]
+fn archive_of_the_right_digest_that_is_refused_is_named_by_its_path_and_stays() {
+    let deeper = gzip(&tar(&[entry("newt/newt2021_images/a.jpg", b'0', b"a")]));
+    let cut = gzip(&entry("newt2021_images/a.jpg", b'0', b"bytes")[..514]);
+    for (bytes, what) in [
+        (deeper, "entry `newt/newt2021_images/a.jpg` does not belong"),
+        (cut, "damaged: unexpected end of file"),
+    ] {
+        let (place, archives) = (Place::new(), Archives::with_images(bytes.clone()));
+        let server = archives.serve();
+        let path = place.write(IMAGES, &bytes);
+        let error = run(&place.fetch(&server, &archives), &archives).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.starts_with(&format!("{}: {what}", path.display())),
+            "{message}"
+        );
+        assert_eq!(
+            error.hint().unwrap(),
+            format!("remove or rename {}", path.display())
+        );
+        assert_eq!(error.exit_code(), 3);
+        assert!(fs_err::read(&path).unwrap() == bytes);
+        place.assert_names(&[IMAGES, "newt2021_labels.csv"]);
+    }
+}
+
+#[test]
 fn offline_what_is_missing_is_named() {
     let (place, archives) = (Place::new(), Archives::new());
     let server = archives.serve();
@@ -77,11 +112,14 @@ fn offline_what_is_missing_is_named() {
     let dir = place.dir().display().to_string();
     assert_eq!(
         error.to_string(),
-        format!("{dir}: no `newt2021_labels.csv`, and nothing is fetched with `--offline`")
+        format!("{dir}: no `newt2021_labels.csv`, and nothing is fetched in offline mode")
     );
     assert_eq!(
         error.hint().unwrap(),
-        format!("run it where there is a network, or put the archive `{LABELS}` into {dir}")
+        format!(
+            "run it where there is a network, without `--offline` and `HF_HUB_OFFLINE`, \
+             or put the archive `{LABELS}` into {dir}"
+        )
     );
     assert_eq!(error.exit_code(), 1);
     assert!(!place.dir().exists());

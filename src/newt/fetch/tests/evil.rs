@@ -1,4 +1,5 @@
-//! Archives that want more than to be unpacked. Their digests are right: whoever made them made those, too.
+//! Archives that attack whoever unpacks them: entries outside of the folder, links, bombs, misleading headers. Their
+//! digests are right, since whoever made them names the digests, too.
 
 use super::tar_bytes::{header, link, pax, zeros};
 use super::*;
@@ -62,6 +63,12 @@ fn entries_that_leave_the_folder_are_refused() {
             format!("entry `{shown}` has a name with special characters, {expected}")
         );
     }
+    for name in ["newt2021_images/a.png", "newt2021_images/.jpg"] {
+        assert_eq!(
+            refused(&[file(name)]),
+            format!("entry `{name}` is no image, expected `newt2021_images/<id>.jpg`")
+        );
+    }
     // Folders likewise.
     for name in ["../sub/", "/tmp/sub/", "newt2021_images/sub/"] {
         let said = refused(&[entry(name, FOLDER, b"")]);
@@ -83,6 +90,51 @@ fn names_from_descriptions_are_judged_as_well() {
         refused(&[described, file(NAME)]),
         format!("entry `{NAME}` has two sizes, expected one")
     );
+}
+
+#[test]
+fn names_that_no_file_system_takes_are_refused() {
+    let long = |n_bytes: usize| {
+        let name = format!("newt2021_images/{}.jpg", "a".repeat(n_bytes - 4));
+        entry("x", b'x', &pax("path", &name))
+    };
+    let said = refused(&[long(255), file("a"), long(256), file("b")]);
+    assert!(
+        said.ends_with("a…` has a name of 256 bytes, expected at most 255"),
+        "{said}"
+    );
+}
+
+#[test]
+fn nothing_in_a_description_hides_what_follows_it() {
+    let hidden_by = |record: &str| {
+        let bytes = [record.as_bytes().to_vec(), pax("path", "../a.jpg")].concat();
+        refused(&[entry("x", b'x', &bytes), file(NAME)])
+    };
+    let attribute = String::from_utf8(pax("SCHILY.xattr.user.x", "one\n\ntwo")).unwrap();
+    let attribute = attribute.as_str();
+    assert_eq!(
+        hidden_by(attribute),
+        "entry `../a.jpg` leads out of the folder, expected `newt2021_images/<id>.jpg`"
+    );
+    for malformed in [
+        "\n",
+        " a=b\n",
+        "0 a=b\n",
+        "1 a=b\n",
+        "2 a=b\n",
+        "+6 a=b\n",
+        "7 a=b\n",
+        "6 aab\n",
+        "999 a=b\n",
+        "99999999999999999999999 a=b\n",
+    ] {
+        assert_eq!(
+            hidden_by(malformed),
+            "entry `x` has a malformed record, expected `<length> <key>=<value>`",
+            "{malformed}"
+        );
+    }
 }
 
 #[test]
@@ -172,7 +224,7 @@ fn archives_that_are_damaged_or_none_are_refused() {
     let mut flipped = file(NAME);
     flipped[3] ^= 1;
     for (bytes, what) in [
-        (cut_gzip, ""),
+        (cut_gzip, "unexpected end of file"),
         (cut_tar, "unexpected end of file"),
         (empty, "no file of `newt2021_images` in it"),
         (gzip(&tar(&[flipped])), "checksum"),

@@ -69,7 +69,8 @@ fn transfer_of_a_killed_process_is_continued() {
 #[test]
 fn stop_is_heard_while_the_server_is_mute_and_nothing_is_lost() {
     let (place, archives) = (Place::new(), Archives::new());
-    let mute = Duration::from_secs(4);
+    // Far more than it takes on any machine.
+    let mute = Duration::from_mins(10);
     let server = archives.serve_images(move |archives, request| Reply {
         silence: mute,
         ..part(&archives.images, request).cut(50_000)
@@ -77,20 +78,18 @@ fn stop_is_heard_while_the_server_is_mute_and_nothing_is_lost() {
     let part_path = place.part(&archives);
     let n_held = || fs_err::metadata(&part_path).map_or(0, |part| part.len());
     let fetch = place.fetch(&server, &archives);
-    let asked = Mutex::new(None);
+    let started = Instant::now();
     let error = thread::scope(|scope| {
         scope.spawn(|| {
             while n_held() < 50_000 {
                 thread::sleep(Duration::from_millis(5));
             }
-            *asked.lock().unwrap() = Some(Instant::now());
             let flag = place.interrupt.flag();
             flag.store(libc::SIGTERM as usize, Ordering::Relaxed);
         });
         run(&fetch, &archives).unwrap_err()
     });
-    let elapsed = asked.lock().unwrap().unwrap().elapsed();
-    assert!(elapsed < mute / 2, "{elapsed:?}");
+    assert!(started.elapsed() < mute, "ended by itself");
     assert!(matches!(error, Error::Stopped(_)), "{error}");
     assert_eq!(error.exit_code(), 75);
     assert_eq!(
@@ -105,6 +104,45 @@ fn stop_is_heard_while_the_server_is_mute_and_nothing_is_lost() {
     run(&place.fetch(&server, &archives), &archives).unwrap();
     place.assert_whole(&archives, &[]);
     assert_eq!(ranges(&server), [Some("bytes=50000-".to_owned())]);
+}
+
+#[test]
+fn part_of_a_process_that_was_killed_when_all_was_in_place_is_removed() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let server = archives.serve();
+    let fetch = place.fetch(&server, &archives);
+    run(&fetch, &archives).unwrap();
+    place.write(&format!(".fetch/{IMAGES}.0123456789ab.part"), "half");
+    // It belongs to whoever holds the lock.
+    let lock = fs_err::File::create(place.write(".fetch/lock", "")).unwrap();
+    lock.lock().unwrap();
+    assert_eq!(run(&fetch, &archives).unwrap(), [Outcome::AlreadyThere; 2]);
+    place.assert_whole(&archives, &[".fetch"]);
+    lock.unlock().unwrap();
+    assert_eq!(run(&fetch, &archives).unwrap(), [Outcome::AlreadyThere; 2]);
+    place.assert_whole(&archives, &[]);
+}
+
+#[test]
+fn drafts_of_other_hosts_are_named_and_left_alone() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let server = archives.serve();
+    let draft = ".newt2021_images.draft-0123456789ab.1-1-0";
+    place.write(&format!("{draft}/id-0.jpg"), "half");
+    run(&place.fetch(&server, &archives), &archives).unwrap();
+    place.assert_whole(&archives, &[draft]);
+    let lines = place.told.lines();
+    let warnings: Vec<_> = lines
+        .iter()
+        .filter(|line| line.starts_with("warning: "))
+        .collect();
+    assert_eq!(
+        warnings,
+        [&format!(
+            "warning: {}: left by a fetch on another host, by another user, or before a restart; remove it unless that is still running",
+            place.path(draft).display()
+        )]
+    );
 }
 
 #[test]
@@ -128,7 +166,7 @@ fn wrong_bytes_are_refused_and_fetched_anew() {
             sha256(&archives.images)
         )
     );
-    assert_eq!(error.exit_code(), 1);
+    assert_eq!(error.exit_code(), 3);
     let hint = error.hint().unwrap();
     assert!(hint.starts_with("nothing of it is kept"), "{hint}");
     place.assert_names(&["newt2021_labels.csv"]);
@@ -181,7 +219,7 @@ fn more_bytes_than_announced_are_refused() {
             fetch.images.bounds.archive_bytes = most;
         }
         let error = run(&fetch, &archives).unwrap_err();
-        assert_eq!(error.exit_code(), 1);
+        assert_eq!(error.exit_code(), 3);
         place.assert_names(&["newt2021_labels.csv"]);
         error.to_string()
     };
@@ -236,6 +274,38 @@ fn server_without_ranges_sends_again_what_is_passed_over() {
 }
 
 #[test]
+fn transfer_of_no_announced_size_that_broke_off_is_continued_by_the_next_fetch() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let n_bytes = archives.images.len();
+    let cut_at = |n_sent: usize| {
+        archives.serve_images(move |archives, _| {
+            let reply = Reply::new(200).with("Connection", "close");
+            reply.body(archives.images.clone()).cut(n_sent)
+        })
+    };
+    let server = cut_at(50_000);
+    let error = run(&place.fetch(&server, &archives), &archives).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`127.0.0.1`: connection failed: the transfer ended after 50,000 bytes, and no size was announced"
+    );
+    let hint = error.hint().unwrap();
+    assert!(hint.ends_with("goes on where it was"), "{hint}");
+    assert_eq!(error.exit_code(), 1);
+    assert!(fs_err::read(place.part(&archives)).unwrap() == archives.images[..50_000]);
+    // One that comes no further is taken at its word.
+    let error = run(&place.fetch(&server, &archives), &archives).unwrap_err();
+    assert!(error.is_about_bytes(), "{error}");
+    assert!(!place.part(&archives).exists());
+
+    run(&place.fetch(&cut_at(50_000), &archives), &archives).unwrap_err();
+    let server = cut_at(n_bytes);
+    run(&place.fetch(&server, &archives), &archives).unwrap();
+    place.assert_whole(&archives, &[]);
+    assert_eq!(ranges(&server), [Some("bytes=50000-".to_owned())]);
+}
+
+#[test]
 fn what_a_server_refuses_is_said_with_its_address() {
     let (place, archives) = (Place::new(), Archives::new());
     let server = archives.serve_images(|_, _| Reply::new(404));
@@ -247,6 +317,41 @@ fn what_a_server_refuses_is_said_with_its_address() {
     assert_eq!(error.exit_code(), 1);
     assert!(error.hint().unwrap().contains("`--mirror URL`"));
     place.assert_names(&["newt2021_labels.csv"]);
+}
+
+/// Puts the images in place when all bytes have arrived, as a second process does that no lock keeps waiting.
+struct Faster<'a> {
+    place: &'a Place,
+    ids: &'a [String],
+}
+
+impl crate::progress::Progress for Faster<'_> {
+    fn start(&self, _: &str, _: u64) {}
+    fn tick(&self, _: u64) {}
+    fn finish(&self) {
+        for id in self.ids {
+            (self.place).write(&format!("newt2021_images/{id}.jpg"), noise(id));
+        }
+    }
+    fn warn(&self, _: &str) {}
+}
+
+#[test]
+fn images_that_another_process_has_put_in_place_meanwhile_are_there() {
+    let (place, archives) = (Place::new(), Archives::new());
+    let server = archives.serve();
+    let faster = Faster {
+        place: &place,
+        ids: &archives.ids,
+    };
+    let mut fetch = place.fetch(&server, &archives);
+    let of_labels = fetch.labels().unwrap();
+    fetch.progress = &faster;
+    let outcome = fetch.images(&archives.parsed(), of_labels).unwrap();
+    assert_eq!(outcome, Outcome::AlreadyThere);
+    assert_eq!(ranges(&server), [None]);
+    drop(fetch);
+    place.assert_whole(&archives, &[]);
 }
 
 #[test]
