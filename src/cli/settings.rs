@@ -103,10 +103,6 @@ impl HubArgs {
     pub(super) fn settings(&self) -> Result<hub::Settings, Error> {
         let path = |name: &str| environment(name).map(expanded);
         let text = |name: &str| environment(name)?.into_os_string().into_string().ok();
-        let is_set = |name: &str| {
-            let value = text(name).unwrap_or_default().to_uppercase();
-            ["1", "ON", "YES", "TRUE"].contains(&value.as_str())
-        };
         let home = path("HF_HOME").unwrap_or_else(|| user_cache_dir().join("huggingface"));
         let mut token = text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN"));
         if token.is_none() && !is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
@@ -125,7 +121,7 @@ impl HubArgs {
             token: token
                 .map(|token| token.trim().to_owned())
                 .filter(|token| !token.is_empty()),
-            offline: self.offline || is_set("HF_HUB_OFFLINE") || is_set("TRANSFORMERS_OFFLINE"),
+            offline: self.offline || is_offline(),
         })
     }
 
@@ -138,6 +134,18 @@ impl HubArgs {
         settings.offline = true;
         Ok(settings)
     }
+}
+
+/// Whether the environment forbids requests to the network, by the variables of the hub's Python libraries.
+pub(super) fn is_offline() -> bool {
+    is_set("HF_HUB_OFFLINE") || is_set("TRANSFORMERS_OFFLINE")
+}
+
+/// Whether a variable of the hub's Python library says yes.
+fn is_set(name: &str) -> bool {
+    let value = environment(name).unwrap_or_default();
+    let value = value.to_string_lossy().to_uppercase();
+    ["1", "ON", "YES", "TRUE"].contains(&value.as_str())
 }
 
 /// A path with the user's folder in place of a `~` before it.

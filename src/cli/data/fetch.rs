@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::Outcome;
 use super::super::console::Console;
-use super::super::settings::HubArgs;
+use super::super::settings;
 use super::read_columns;
 use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
@@ -65,7 +65,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
             sha256_labels: args.sha256_labels.unwrap_or(public.sha256_labels),
             sha256_images: args.sha256_images.unwrap_or(public.sha256_images),
         },
-        offline: args.offline || HubArgs::default().settings()?.offline,
+        offline: args.offline || settings::is_offline(),
         keep_archives: args.keep_archives,
     };
     let root = DataRoot::new(&args.dir);
