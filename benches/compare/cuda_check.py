@@ -221,7 +221,10 @@ def write(network: cuda_networks.Network, folder: pathlib.Path, drawn: Data) -> 
 
 def machine(args: argparse.Namespace) -> dict:
     """What the numbers were seen on."""
-    version = subprocess.run([args.newt_pipe, "--version"], capture_output=True, text=True, check=True).stdout
+    try:
+        version = subprocess.run([args.newt_pipe, "--version"], capture_output=True, text=True).stdout
+    except OSError:  # told when more is asked of it
+        version = ""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "device": "a CPU" if args.device == "cpu" else "an unknown GPU",

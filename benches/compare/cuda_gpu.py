@@ -1,6 +1,4 @@
-"""What nvidia-smi says of the GPU: its name once, its work and memory while something runs. Knows nothing where there is no
-nvidia-smi.
-"""
+"""What nvidia-smi says of the GPU: its name once, its work and memory while something runs."""
 
 import os
 import shutil

@@ -15,7 +15,7 @@ import checkpoints
 import torch
 from PIL import Image
 
-# Scripts that make newt-pipe's fixtures know how weights are drawn and what features are. Last, since they have plain names.
+# Scripts that make newt-pipe's fixtures know how weights are drawn and what features are. Last, since their names are plain.
 sys.path.append(str(checkpoints.ROOT / "tests" / "golden" / "make"))
 
 

@@ -13,8 +13,10 @@ from cuda_speed import SHARED_MEMORY, free_bytes
 
 # Loading libtorch's CUDA half from a disk that has not read it yet takes most of it; a GPU that hangs never ends.
 LIMIT_S = 90.0
-# Weights of all networks, photos in two sizes, features; with room to spare.
-SCRATCH_BYTES, SMALL_SCRATCH_BYTES = 10 * 2**30, 2**29
+# Weights of all networks (3.4 GB), photos in two numbers (1.4 GB), features; with room to spare.
+SCRATCH_BYTES, SMALL_SCRATCH_BYTES = 8 * 2**30, 2**29
+# Processes with a large network and a batch each, several at once.
+GPU_BYTES = 24 * 2**30
 MODEL = "vit_tiny_patch16_224"
 
 
@@ -56,7 +58,7 @@ def look(args: argparse.Namespace, program: Program) -> Found:
             look_at_folders(found, args, program.scratch)
             if args.device != "cpu":
                 ask_nvidia_smi(found, args.device)
-                start_cuda(found, args.device)
+                start_cuda(found, args)
             checking.result()
     except Missing as missing:
         found.error, found.hint = str(missing), missing.hint
@@ -90,7 +92,8 @@ def ask_nvidia_smi(found: Found, device: str) -> None:
         )
 
 
-def start_cuda(found: Found, device: str) -> None:
+def start_cuda(found: Found, args: argparse.Namespace) -> None:
+    device = args.device
     try:
         torch.zeros(1, device=device)
         found.gpu = torch.cuda.get_device_name(device)
@@ -100,6 +103,9 @@ def start_cuda(found: Found, device: str) -> None:
             f"PyTorch {torch.__version__} cannot use device `{device}`: {first_line(error)}",
             "`nvidia-smi` lists the GPUs; PyTorch needs its build for CUDA, and CUDA_VISIBLE_DEVICES may hide one",
         ) from error
+    if not args.small and found.gpu_free_bytes < GPU_BYTES:
+        free_gib, whole_gib = found.gpu_free_bytes / 2**30, found.gpu_bytes / 2**30
+        found.notes.append(f"the GPU has {free_gib:.1f} of {whole_gib:.1f} GiB left: large networks may not fit")
 
 
 def check_newt_pipe(args: argparse.Namespace, program: Program) -> None:
@@ -107,7 +113,7 @@ def check_newt_pipe(args: argparse.Namespace, program: Program) -> None:
     precision = "f32" if args.device == "cpu" else "f16"
     try:
         program.call("models", "check", "random", MODEL, "--device", args.device, "--precision", precision)
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         raise Missing(
             str(error),
             f"`{program.binary} models check random {MODEL} --device {args.device} --precision {precision}` says more",

@@ -166,7 +166,7 @@ class Whole(unittest.TestCase):
 
     def test_a_library_that_cannot_be_loaded_costs_the_rows_of_its_networks(self):
         script = r"""case $1 in
-            data) mkdir -p "$3/newt2021_images"; echo id,task,task_cluster,task_subcluster,label,split > "$3/newt2021_labels.csv";;
+            data) mkdir "$3"; echo id,task,task_cluster,task_subcluster,label,split >"$3/newt2021_labels.csv";;
             features) echo "error: no | luck" >&2; exit 1;;
             *) echo newt-pipe 9.9.9;;
         esac"""
@@ -189,14 +189,14 @@ class Whole(unittest.TestCase):
 
 
 class Preflight(unittest.TestCase):
-    def look(self, nvidia_smi: str | None, free: int = 2**40) -> cuda_preflight.Found:
+    def look(self, nvidia_smi: str | None, free: int = 2**40, gpu_free: int = 60 * 2**30) -> cuda_preflight.Found:
         """On a machine whose GPU works, if only nvidia-smi says so."""
         with tempfile.TemporaryDirectory() as folder:
             if nvidia_smi is not None:
                 write_program(folder, "nvidia-smi", f"echo '{nvidia_smi}'")
             program = Program(write_program(folder, "newt-pipe", "exit 0"), pathlib.Path(folder), PATIENCE_S)
             args = mock.Mock(device="cuda", small=False)
-            gpu = dict(get_device_name=lambda _: "A GPU", mem_get_info=lambda _: (60, 80))
+            gpu = dict(get_device_name=lambda _: "A GPU", mem_get_info=lambda _: (gpu_free, 80 * 2**30))
             with (
                 mock.patch.dict(os.environ, PATH=folder + (":/usr/bin:/bin" if nvidia_smi is not None else "")),
                 mock.patch.object(torch, "zeros"),
@@ -208,12 +208,18 @@ class Preflight(unittest.TestCase):
     def test_a_machine_with_all_is_described(self):
         found = self.look("A GPU, 580.1, Default")
         self.assertIsNone(found.error)
-        self.assertEqual((found.gpu, found.driver, found.gpu_free_bytes, found.notes), ("A GPU", "580.1", 60, []))
+        self.assertEqual((found.gpu, found.driver, found.notes), ("A GPU", "580.1", []))
+        self.assertEqual((found.gpu_free_bytes, found.gpu_bytes), (60 * 2**30, 80 * 2**30))
 
     def test_nvidia_smi_may_be_missing(self):
         found = self.look(None)
         self.assertIsNone(found.error)
         self.assertEqual(found.notes, ["no program `nvidia-smi`: how busy the GPU is stays unknown"])
+
+    def test_a_gpu_that_others_use_is_noted(self):
+        found = self.look("A GPU, 580.1, Default", gpu_free=2**30)
+        self.assertIsNone(found.error)
+        self.assertEqual(found.notes, ["the GPU has 1.0 of 80.0 GiB left: large networks may not fit"])
 
     def test_a_gpu_for_one_process_is_an_error(self):
         found = self.look("A GPU, 580.1, Exclusive_Process")
@@ -221,7 +227,7 @@ class Preflight(unittest.TestCase):
 
     def test_too_little_room_is_an_error(self):
         found = self.look("A GPU, 580.1, Default", free=2**30)
-        self.assertIn("has 1.0 GiB left, weights and images need 10.0 GiB", found.error)
+        self.assertIn("has 1.0 GiB left, weights and images need 8.0 GiB", found.error)
         self.assertIn("--scratch", found.hint)
 
     @unittest.skipIf(torch.cuda.is_available(), "there is a GPU")

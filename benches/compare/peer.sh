@@ -17,7 +17,7 @@ fi
 [ ! -e "$folder" ] || [ -e "$folder/pyvenv.cfg" ] ||
     fail "\`$folder\` is there and is no Python environment" 'name another folder, or remove it'
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-    fail "\`python3\` is $(python3 --version 2>&1 || :), numpy and its like need 3.11 or newer" 'put a newer `python3` first on the PATH'
+    fail "\`python3\` is $(python3 --version 2>&1 || :), numpy 2.4.6 needs 3.11 or newer" 'put a newer `python3` first on the PATH'
 python3 -m venv "$folder" ||
     fail "python3 cannot make an environment in \`$folder\`" 'install its module venv: `apt-get install python3-venv`'
 # shellcheck disable=SC2086 # one word a package
