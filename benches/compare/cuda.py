@@ -10,8 +10,8 @@ DIR/cuda.md after every row, as is DIR/cuda.json; what the programs say goes to 
 
 With `--device cpu --small` everything that needs no GPU is tried, with small networks of the same families.
 
-Exit codes: 0 every row is there and inside its bounds, 1 one is outside or failed, or something needed is missing, 2 wrong
-usage, 3 nothing is wrong with the rows that are there, but time was up before all of them were.
+Exit codes: 0 every row is there and inside its bounds, 1 one is outside or failed, or something needed is missing,
+2 wrong usage, 3 nothing is wrong with the rows that are there, but time was up before all of them were.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args()
     args.start = START
     if re.fullmatch(r"cpu|cuda(:\d+)?", args.device) is None:
-        parser.error(f"device `{args.device}`\nhint: `cuda`, `cuda:1` or `cpu`")
+        parser.error(f"device is `{args.device}`, expected `cuda`, `cuda:1` or `cpu`\nhint: --device cuda")
     is_cpu, small = args.device == "cpu", args.small
     args.images_per_task = args.images_per_task or (16 if small else 24)
     args.speed_images = args.speed_images or (48 if small else 16384)

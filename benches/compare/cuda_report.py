@@ -78,7 +78,8 @@ class Report:
         width, height = cuda_speed.SIZE
         lines += ["", SPEED_HEADER.format(size=f"{width} × {height}", workers=self.workers)]
         lines += table(SPEED_COLUMNS, self.speed)
-        lines += ["", *(f"Noted: {note}." for note in self.notes)]
+        if self.notes:
+            lines += ["", *(f"Noted: {note}." for note in self.notes)]
         lines += ["", *(f"Skipped, since time was up: {name}." for name in self.skipped)]
         return "\n".join(lines).rstrip("\n") + "\n"
 
