@@ -16,6 +16,7 @@ import argparse
 import csv
 import dataclasses
 import gc
+import itertools
 import json
 import os
 import pathlib
@@ -25,13 +26,11 @@ import subprocess
 import sys
 import tempfile
 
+from markdown_table import Column, head, line, show
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 COMMIT = "0" * 40
 N_IMAGES = 4
-HEADER = """\
-| org | ckpt | dim | parameters | published | cosine | relative error | nearest pair | note |
-|---|---|--:|--:|--:|--:|--:|--:|---|
-"""
 
 
 @dataclasses.dataclass
@@ -48,13 +47,18 @@ class Row:
     nearest: float | None = None
     note: str = ""
 
-    def markdown(self) -> str:
-        def show(value, form: str) -> str:
-            return "" if value is None else format(value, form)
 
-        cells = [self.org, self.ckpt, show(self.dim, ""), show(self.parameters, ","), show(self.published, ",")]
-        cells += [show(self.cosine, ".7f"), show(self.relative, ".1e"), show(self.nearest, ".3f"), self.note]
-        return "| " + " | ".join(cells) + " |"
+COLUMNS = [
+    Column("org", lambda row: row.org),
+    Column("ckpt", lambda row: row.ckpt),
+    Column("dim", lambda row: show(row.dim), right=True),
+    Column("parameters", lambda row: show(row.parameters, ","), right=True),
+    Column("published", lambda row: show(row.published, ","), right=True),
+    Column("cosine", lambda row: show(row.cosine, ".7f"), right=True),
+    Column("relative error", lambda row: show(row.relative, ".1e"), right=True),
+    Column("nearest pair", lambda row: show(row.nearest, ".3f"), right=True),
+    Column("note", lambda row: row.note),
+]
 
 
 # What is written ------------------------------------------------------------------------------------------------------
@@ -398,7 +402,7 @@ def run_newt_pipe(binary: str, org: str, ckpt: str, folder: pathlib.Path) -> tup
     done = subprocess.run([binary, *export], capture_output=True, text=True)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [""]
-        raise RuntimeError(f"newt-pipe: exit code {done.returncode}, {lines[0]}".replace("|", "\\|"))
+        raise RuntimeError(f"newt-pipe: exit code {done.returncode}, {lines[0]}")
     with safe_open(output, "np") as file:
         features, ids = file.get_tensor("features"), json.loads(file.metadata()["ids"])
     check = ["models", "check", org, ckpt, "--device", "cpu", "--precision", "f32", "--json"]
@@ -505,14 +509,11 @@ def main() -> None:
         one_row(Row(**json.loads(args.row)), args)
         return
     with args.published.open() as file:
-        rows = [Row(line["org"], line["ckpt"], int(line["params"])) for line in csv.DictReader(file)]
+        rows = [Row(cells["org"], cells["ckpt"], int(cells["params"])) for cells in csv.DictReader(file)]
+    rows = [row for row in rows if re.search(args.only, f"{row.org}/{row.ckpt}")]
     args.output.parent.mkdir(exist_ok=True)
     with args.output.open("w") as output:
-        for text in [HEADER.rstrip("\n"), *rows]:
-            if isinstance(text, Row):
-                if not re.search(args.only, f"{text.org}/{text.ckpt}"):
-                    continue
-                text = run_row(text, sys.argv[1:]).markdown()
+        for text in itertools.chain(head(COLUMNS), (line(COLUMNS, run_row(row, sys.argv[1:])) for row in rows)):
             print(text, flush=True)
             print(text, file=output, flush=True)
 

@@ -7,6 +7,7 @@ import traceback
 
 import numpy as np
 import torch
+from cuda_child import first_line
 from cuda_networks import Loaded, Network
 from cuda_program import Data, Predictions, Program
 from PIL import Image
@@ -72,6 +73,7 @@ class Row:
     """The larger decision value of the differing prediction for which it is largest."""
     moved: list[Moved] = dataclasses.field(default_factory=list)
     of_library: list[Moved] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def prepare(paths: list[pathlib.Path], loaded: Loaded) -> torch.Tensor:
@@ -85,9 +87,14 @@ def prepare(paths: list[pathlib.Path], loaded: Loaded) -> torch.Tensor:
         return torch.stack(list(pool.map(one, paths)))
 
 
-def forbid_tf32() -> None:
+def set_device(device: str) -> None:
+    """The GPU, for what names none, and libtorch's settings as newt-pipe has them, whatever a library has set."""
+    if ":" in device:
+        torch.cuda.set_device(device)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    # Kernels by rule, not by a race that another one may win next time.
+    torch.backends.cudnn.benchmark = False
 
 
 def autocast(device: str, precision: str) -> torch.autocast:
@@ -172,7 +179,7 @@ def compare(network: Network, weights: pathlib.Path, program: Program, data: Dat
             for batch_size in batch_sizes
         }
         # Meanwhile, in this process:
-        forbid_tf32()
+        set_device(settings.device)
         loaded = network.load(weights)
         loaded.model.to(settings.device)
         pixels = prepare(data.paths(), loaded)
@@ -198,7 +205,3 @@ def compare(network: Network, weights: pathlib.Path, program: Program, data: Dat
                 traceback.print_exc()
                 row.problem = f"failed: {first_line(error)}"
     return rows
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0]

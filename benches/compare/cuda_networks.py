@@ -1,19 +1,22 @@
 """The networks of cuda.py: random weights in the layouts that their libraries publish, and what the libraries make of
-them."""
+them.
+
+A library is loaded where a network needs it: one that cannot be loaded costs the rows of its networks, not all.
+"""
 
 import dataclasses
+import importlib
 import pathlib
+import sys
+import traceback
 from collections.abc import Callable
 
 import checkpoints
-import families_timm
-import families_transformers
-import timm
 import torch
-import transformers as hf
-from families_shared import randomize
 from PIL import Image
-from timm.models._hub import save_for_hf
+
+# Scripts that make newt-pipe's fixtures know how weights are drawn and what features are. Last, since their names are plain.
+sys.path.append(str(checkpoints.ROOT / "tests" / "golden" / "make"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +40,24 @@ class Network:
     load: Callable[[pathlib.Path], Loaded]
 
 
-def of_timm(name: str, architecture: str, side: int | None = None, **args) -> Network:
+def load_libraries() -> None:
+    """Once for all processes that are forked later; whoever needs one that fails sees its error again."""
+    for name in ("timm", "transformers", "families_timm", "families_transformers"):
+        try:
+            importlib.import_module(name)
+        except Exception:
+            traceback.print_exc()
+
+
+def of_timm(name: str, architecture: str, side: int | None = None, args: Callable[[], dict] = dict) -> Network:
     """`side`: of the input, where it is not the one of the pretrained configuration."""
 
     def write(folder: pathlib.Path, photos: list) -> None:
-        model = timm.create_model(architecture, **args).eval()
+        import timm
+        from families_shared import randomize
+        from timm.models._hub import save_for_hf
+
+        model = timm.create_model(architecture, **args()).eval()
         config = timm.data.resolve_data_config(model.pretrained_cfg)
         if side is not None:
             config["input_size"] = (3, side, side)
@@ -52,23 +68,35 @@ def of_timm(name: str, architecture: str, side: int | None = None, **args) -> Ne
     return Network(name, "timm", write, lambda folder: Loaded(*checkpoints.load_timm(f"local-dir:{folder}")))
 
 
-def of_biobench(name: str, org: str, kind: type, config: hf.PretrainedConfig) -> Network:
-    """DINOv2 and DINOv3: files of transformers, prepared as BioBench does."""
-    load = checkpoints.load_transformers
-    return Network(name, org, saves(kind, config), lambda folder: Loaded(*load(org, kind, folder)))
+def of_biobench(name: str, org: str, described: Callable[[], tuple]) -> Network:
+    """DINOv2 and DINOv3: files of transformers, prepared as BioBench does; `described` says class and configuration."""
+
+    def write(folder: pathlib.Path, _: list) -> None:
+        save(*described(), folder)
+
+    def load(folder: pathlib.Path) -> Loaded:
+        return Loaded(*checkpoints.load_transformers(org, described()[0], folder))
+
+    return Network(name, org, write, load)
 
 
-def siglip(name: str, **vision) -> Network:
+def siglip(name: str, vision: Callable[[], dict]) -> Network:
     """A tower whose tokens are pooled by attention, as transformers publishes it, with a text tower nobody reads."""
-    text = families_transformers.TEXT | dict(projection_size=vision["hidden_size"])
-    config = hf.SiglipConfig(text_config=text, vision_config=vision)
-    side = vision["image_size"]
 
-    def write(folder: pathlib.Path, photos: list) -> None:
-        saves(hf.SiglipModel, config)(folder, photos)
+    def write(folder: pathlib.Path, _: list) -> None:
+        import families_transformers
+        import transformers as hf
+
+        tower = vision()
+        text = families_transformers.TEXT | dict(projection_size=tower["hidden_size"])
+        save(hf.SiglipModel, hf.SiglipConfig(text_config=text, vision_config=tower), folder)
+        side = tower["image_size"]
         hf.SiglipImageProcessor(size={"height": side, "width": side}).save_pretrained(folder)
 
     def load(folder: pathlib.Path) -> Loaded:
+        import families_transformers
+        import transformers as hf
+
         model = hf.SiglipModel.from_pretrained(folder).eval()
         processor = hf.SiglipImageProcessorPil.from_pretrained(folder)
 
@@ -80,26 +108,24 @@ def siglip(name: str, **vision) -> Network:
     return Network(name, "transformers", write, load)
 
 
-def saves(kind: type, config: hf.PretrainedConfig) -> Callable[[pathlib.Path, list], None]:
-    def write(folder: pathlib.Path, _: list) -> None:
-        model = kind(config).eval()
-        randomize(model, None)
-        model.save_pretrained(folder, max_shard_size="100GB")
+def save(kind: type, config, folder: pathlib.Path) -> None:
+    """A model of transformers with drawn weights."""
+    from families_shared import randomize
 
-    return write
+    model = kind(config).eval()
+    randomize(model, None)
+    model.save_pretrained(folder, max_shard_size="100GB")
 
 
 def full() -> list[Network]:
     """The sizes that people use."""
-    _, dinov2, dinov2_config = checkpoints.dinov2("dinov2_vitb14_reg")
-    _, dinov3, dinov3_config = checkpoints.dinov3("dinov3_vitb16")
     base = dict(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
     return [
         of_timm("ViT-B/16", "vit_base_patch16_224.augreg2_in21k_ft_in1k"),
         of_timm("CLIP ViT-L/14", "vit_large_patch14_clip_224.openai"),
-        siglip("SigLIP 2 B/16", image_size=224, patch_size=16, **base),
-        of_biobench("DINOv2 B/14, registers", "dinov2", dinov2, dinov2_config),
-        of_biobench("DINOv3 B/16", "dinov3", dinov3, dinov3_config),
+        siglip("SigLIP 2 B/16", lambda: base | dict(image_size=224, patch_size=16)),
+        of_biobench("DINOv2 B/14, registers", "dinov2", lambda: checkpoints.dinov2("dinov2_vitb14_reg")[1:]),
+        of_biobench("DINOv3 B/16", "dinov3", lambda: checkpoints.dinov3("dinov3_vitb16")[1:]),
         of_timm("ResNet-50", "resnet50.a1_in1k"),
         of_timm("ConvNeXt-B", "convnext_base.fb_in22k_ft_in1k"),
         of_timm("Swin-B", "swin_base_patch4_window7_224.ms_in22k_ft_in1k"),
@@ -109,18 +135,42 @@ def full() -> list[Network]:
 
 def small() -> list[Network]:
     """The same families in sizes for a CPU, those of tests/golden where there are some."""
-    vit = families_timm.VIT | dict(img_size=32)
-    variants = {name: args for name, (_, args, *_) in families_timm.VARIANTS.items()}
-    dinov2 = hf.Dinov2WithRegistersConfig(**families_transformers.DINOV2_HUB)
-    dinov3 = hf.DINOv3ViTConfig(**families_transformers.DINOV3_HUB)
+
+    def vit() -> dict:
+        import families_timm
+
+        return families_timm.VIT | dict(img_size=32)
+
+    def variant(name: str) -> dict:
+        import families_timm
+
+        return families_timm.VARIANTS[name][1]
+
+    def siglip_vision() -> dict:
+        import families_transformers
+
+        return families_transformers.VIT
+
+    def dinov2() -> tuple:
+        import families_transformers
+        import transformers as hf
+
+        return hf.Dinov2WithRegistersModel, hf.Dinov2WithRegistersConfig(**families_transformers.DINOV2_HUB)
+
+    def dinov3() -> tuple:
+        import families_transformers
+        import transformers as hf
+
+        return hf.DINOv3ViTModel, hf.DINOv3ViTConfig(**families_transformers.DINOV3_HUB)
+
     return [
-        of_timm("ViT-B/16", "vit_base_patch16_224", 32, **vit),
-        of_timm("CLIP ViT-L/14", "vit_large_patch14_clip_224", 32, **vit),
-        siglip("SigLIP 2 B/16", **families_transformers.VIT),
-        of_biobench("DINOv2 B/14, registers", "dinov2", hf.Dinov2WithRegistersModel, dinov2),
-        of_biobench("DINOv3 B/16", "dinov3", hf.DINOv3ViTModel, dinov3),
-        of_timm("ResNet-50", "resnet50", 64, **variants["resnet50"]),
-        of_timm("ConvNeXt-B", "convnext_base", 64, **variants["convnext"]),
-        of_timm("Swin-B", "swin_base_patch4_window7_224", 64, **variants["swin"]),
-        of_timm("EfficientNet-B0", "efficientnet_b0", 32, num_classes=3),
+        of_timm("ViT-B/16", "vit_base_patch16_224", 32, vit),
+        of_timm("CLIP ViT-L/14", "vit_large_patch14_clip_224", 32, vit),
+        siglip("SigLIP 2 B/16", siglip_vision),
+        of_biobench("DINOv2 B/14, registers", "dinov2", dinov2),
+        of_biobench("DINOv3 B/16", "dinov3", dinov3),
+        of_timm("ResNet-50", "resnet50", 64, lambda: variant("resnet50")),
+        of_timm("ConvNeXt-B", "convnext_base", 64, lambda: variant("convnext")),
+        of_timm("Swin-B", "swin_base_patch4_window7_224", 64, lambda: variant("swin")),
+        of_timm("EfficientNet-B0", "efficientnet_b0", 32, lambda: dict(num_classes=3)),
     ]

@@ -8,6 +8,7 @@ import pathlib
 import cuda_features
 import cuda_speed
 from cuda_features import BOUNDS, Moved
+from markdown_table import Column, head, line, show
 
 HEADER = """\
 Features are L2-normalised. *Cosine* is the least over the images; *relative error* the largest difference over the
@@ -22,7 +23,7 @@ Images per second, JPEGs of {size} pixels. *Whole*: the process of `newt-pipe fe
 same less the time of a run on one batch (*start*). *Library's loop*: a DataLoader of {workers} processes, Pillow and the
 library's transform, autocast, without imports and loading. *Forward*: the library's network alone on batches that are on
 the device. *Decode*: `newt-pipe data check`; *loader*: the DataLoader alone. *Busy* and *memory* are what nvidia-smi says
-during a run, of newt-pipe and of the loop.
+during a run, of newt-pipe and of the loop, all that runs on the GPU together.
 """
 
 
@@ -37,6 +38,10 @@ class Report:
     features: list[cuda_features.Row] = dataclasses.field(default_factory=list)
     speed: list[cuda_speed.Row] = dataclasses.field(default_factory=list)
     skipped: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+    """What is missing on this machine and not needed."""
+    error: str | None = None
+    """Why nothing was compared."""
     seconds: float = 0.0
 
     def n_problems(self) -> int:
@@ -46,6 +51,8 @@ class Report:
         bounds = {precision: dataclasses.asdict(bound) for precision, bound in BOUNDS.items()}
         document = {"machine": self.machine, "seconds": round(self.seconds, 1), "bounds": bounds}
         document |= {
+            "error": self.error,
+            "notes": self.notes,
             "features": [dataclasses.asdict(row) for row in self.features],
             "speed": [dataclasses.asdict(row) for row in self.speed],
             "skipped": self.skipped,
@@ -60,15 +67,19 @@ class Report:
             f" {bound.border:g} from the border"
             for precision, bound in BOUNDS.items()
         )
-        names = ["program", "torch", "cuda", "driver", "timm", "transformers"]
+        names = ["program", "torch", "cuda", "driver", "timm", "transformers", "python", "numpy"]
         versions = ", ".join(f"{name} {self.machine[name]}" for name in names if self.machine.get(name))
         lines = [
             f"Seen on {self.machine['date']} on {self.machine['device']} ({versions}), {self.machine['n_cores']} cores."
         ]
+        if self.error is not None:
+            return "\n".join([*lines, "", f"Nothing was compared: {self.error}."]) + "\n"
         lines += ["", HEADER.format(bounds=bounds), *table(FEATURE_COLUMNS, self.features)]
         width, height = cuda_speed.SIZE
         lines += ["", SPEED_HEADER.format(size=f"{width} × {height}", workers=self.workers)]
         lines += table(SPEED_COLUMNS, self.speed)
+        if self.notes:
+            lines += ["", *(f"Noted: {note}." for note in self.notes)]
         lines += ["", *(f"Skipped, since time was up: {name}." for name in self.skipped)]
         return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -77,10 +88,6 @@ def replace(path: pathlib.Path, text: str) -> None:
     draft = path.with_name(path.name + ".tmp")
     draft.write_text(text)
     os.replace(draft, path)
-
-
-def show(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
 
 
 def show_moved(all_moved: list[Moved]) -> str:
@@ -104,41 +111,37 @@ def show_both(ours: float | None, of_loop: float | None) -> str:
     return "" if ours is None and of_loop is None else f"{show(ours, ',.0f')} / {show(of_loop, ',.0f')}"
 
 
-def escaped(text: str) -> str:
-    return text.replace("|", "\\|")
+def show_result(row) -> str:
+    return row.problem or "; ".join(["ok", *row.notes])
 
 
-# Heading, whether numbers stand to the right, and the cell.
+NAMES = [Column("network", lambda row: row.network), Column("", lambda row: row.precision)]
 FEATURE_COLUMNS = [
-    ("network", False, lambda row: row.network),
-    ("", False, lambda row: row.precision),
-    ("dim", True, lambda row: show(row.dim, "")),
-    ("cosine", True, lambda row: show(row.cosine, ".8f")),
-    ("relative error", True, lambda row: show(row.relative, ".1e")),
-    ("nearest pair", True, lambda row: show(row.nearest, ".3f")),
-    ("predictions that differ", True, show_differing),
-    ("newt-pipe's bits, batches of", False, lambda row: show_moved(row.moved)),
-    ("the library's", False, lambda row: show_moved(row.of_library)),
-    ("result", False, lambda row: escaped(row.problem or "ok")),
+    *NAMES,
+    Column("dim", lambda row: show(row.dim), right=True),
+    Column("cosine", lambda row: show(row.cosine, ".8f"), right=True),
+    Column("relative error", lambda row: show(row.relative, ".1e"), right=True),
+    Column("nearest pair", lambda row: show(row.nearest, ".3f"), right=True),
+    Column("predictions that differ", show_differing, right=True),
+    Column("newt-pipe's bits, batches of", lambda row: show_moved(row.moved)),
+    Column("the library's", lambda row: show_moved(row.of_library)),
+    Column("result", show_result),
 ]
 SPEED_COLUMNS = [
-    ("network", False, lambda row: row.network),
-    ("", False, lambda row: row.precision),
-    ("images", True, lambda row: show(row.n_images, ",")),
-    ("start", True, lambda row: show(row.start, ".1f") + (" s" if row.start is not None else "")),
-    ("whole", True, lambda row: show(row.whole, ",.0f")),
-    ("going", True, lambda row: show(row.going, ",.0f")),
-    ("library's loop", True, lambda row: show(row.loop, ",.0f")),
-    ("forward", True, lambda row: show(row.forward, ",.0f")),
-    ("decode", True, lambda row: show(row.decode, ",.0f")),
-    ("loader", True, lambda row: show(row.loader, ",.0f")),
-    ("busy, %", True, lambda row: show_both(row.busy, row.loop_busy)),
-    ("memory, MiB", True, lambda row: show_both(row.memory, row.loop_memory)),
-    ("result", False, lambda row: escaped(row.problem or "ok")),
+    *NAMES,
+    Column("images", lambda row: show(row.n_images, ","), right=True),
+    Column("start", lambda row: show(row.start, ".1f", " s"), right=True),
+    Column("whole", lambda row: show(row.whole, ",.0f"), right=True),
+    Column("going", lambda row: show(row.going, ",.0f"), right=True),
+    Column("library's loop", lambda row: show(row.loop, ",.0f"), right=True),
+    Column("forward", lambda row: show(row.forward, ",.0f"), right=True),
+    Column("decode", lambda row: show(row.decode, ",.0f"), right=True),
+    Column("loader", lambda row: show(row.loader, ",.0f"), right=True),
+    Column("busy, %", lambda row: show_both(row.busy, row.loop_busy), right=True),
+    Column("memory, MiB", lambda row: show_both(row.memory, row.loop_memory), right=True),
+    Column("result", show_result),
 ]
 
 
-def table(columns: list, rows: list) -> list[str]:
-    lines = ["| " + " | ".join(heading for heading, _, _ in columns) + " |"]
-    lines += ["|" + "|".join("--:" if right else "---" for _, right, _ in columns) + "|"]
-    return lines + ["| " + " | ".join(cell(row) for _, _, cell in columns) + " |" for row in rows]
+def table(columns: list[Column], rows: list) -> list[str]:
+    return [*head(columns), *(line(columns, row) for row in rows)]

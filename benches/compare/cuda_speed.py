@@ -3,24 +3,26 @@
 import concurrent.futures
 import csv
 import dataclasses
+import os
 import pathlib
-import shutil
-import subprocess
-import threading
 import time
 import traceback
 
 import numpy as np
 import torch
-from cuda_features import autocast, first_line, forbid_tf32
+from cuda_child import first_line
+from cuda_features import autocast, set_device
+from cuda_gpu import GpuSamples
 from cuda_networks import Loaded, Network
 from cuda_program import Data, Program
 from PIL import Image
 
 # As NeWT's photos mostly are.
 SIZE, QUALITY, NOISE = (500, 375), 90, 12
-# Between two questions to nvidia-smi, which itself takes a tenth of a second or so.
-PAUSE_S = 0.1
+# Batches that a worker prepares ahead, as PyTorch has it.
+PREFETCH = 2
+# Where workers put their batches.
+SHARED_MEMORY = "/dev/shm"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,47 +64,8 @@ class Row:
     """Most MiB on the GPU, newt-pipe's."""
     loop_busy: float | None = None
     loop_memory: float | None = None
-
-
-class GpuSamples:
-    """Asks nvidia-smi again and again while its block runs; knows nothing where there is no nvidia-smi."""
-
-    def __init__(self, device: str):
-        query = ["--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits"]
-        self.command = ["nvidia-smi", *query, f"--id={device.partition(':')[2] or 0}"]
-        self.utilization: list[float] = []
-        self.memory_used: list[float] = []
-        self.is_over = threading.Event()
-        self.thread = threading.Thread(target=self.ask)
-
-    def __enter__(self):
-        if shutil.which("nvidia-smi") is not None:
-            self.thread.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.is_over.set()
-        if self.thread.ident is not None:
-            self.thread.join()
-
-    def ask(self) -> None:
-        while not self.is_over.wait(PAUSE_S):
-            done = subprocess.run(self.command, capture_output=True, text=True)
-            try:
-                utilization, memory = map(float, done.stdout.split(","))
-            except ValueError:  # `[N/A]`, or a message
-                continue
-            self.utilization.append(utilization)
-            self.memory_used.append(memory)
-
-    def busy(self) -> float | None:
-        at_work = [i for i, percent in enumerate(self.utilization) if percent > 0]
-        if not at_work:
-            return None
-        return float(np.mean(self.utilization[at_work[0] : at_work[-1] + 1]))
-
-    def memory(self) -> float | None:
-        return max(self.memory_used, default=None)
+    notes: list[str] = dataclasses.field(default_factory=list)
+    """What was done otherwise than it was asked for."""
 
 
 def enlarged(path: pathlib.Path, to: pathlib.Path) -> bytes:
@@ -166,11 +129,49 @@ class Photos(torch.utils.data.Dataset):
             return self.transform(image.convert("RGB"))
 
 
-def loader(photos: Photos, settings: Settings) -> torch.utils.data.DataLoader:
+@dataclasses.dataclass(frozen=True)
+class Loading:
+    """How the DataLoader makes its batches."""
+
+    batch_size: int
+    prefetch: int
+
+
+def fit(settings: Settings, image_bytes: int, free_bytes: int | None) -> Loading:
+    """As asked for where all batches that wait at once fit into shared memory, else fewer, then smaller ones.
+
+    A worker for whose batch nothing is left ends with a bus error; containers often have 64 MiB.
+    """
+
+    def fits(batch_size: int, prefetch: int) -> bool:
+        n_waiting = settings.workers * prefetch + 2  # two are on their way to the GPU
+        return free_bytes is None or n_waiting * batch_size * image_bytes <= 0.9 * free_bytes
+
+    batch_size, prefetch = settings.batch_size, PREFETCH
+    while prefetch > 1 and not fits(batch_size, prefetch):
+        prefetch -= 1
+    while batch_size > 1 and not fits(batch_size, prefetch):
+        batch_size //= 2
+    return Loading(batch_size, prefetch)
+
+
+def free_bytes(folder: str | pathlib.Path) -> int | None:
+    """What its file system has left for this user; nothing where it is missing or sets no limit."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize if found.f_blocks > 0 else None
+
+
+def loader(photos: Photos, loading: Loading, settings: Settings) -> torch.utils.data.DataLoader:
     return torch.utils.data.DataLoader(
         photos,
-        batch_size=settings.batch_size,
+        batch_size=loading.batch_size,
+        prefetch_factor=loading.prefetch,
         num_workers=settings.workers,
+        # They use no CUDA, so that they may be forked by a process that does.
+        multiprocessing_context="fork",
         pin_memory=settings.device != "cpu",
     )
 
@@ -195,10 +196,10 @@ def forward_rate(loaded: Loaded, batch: torch.Tensor, settings: Settings) -> flo
         return n_batches * len(batch) / (time.perf_counter() - start)
 
 
-def loop(loaded: Loaded, photos: Photos, settings: Settings) -> None:
+def loop(loaded: Loaded, photos: Photos, loading: Loading, settings: Settings) -> None:
     """The library's way: workers decode, the network takes batch after batch, features come back."""
     with torch.inference_mode(), autocast(settings.device, settings.precision):
-        for batch in loader(photos, settings):
+        for batch in loader(photos, loading, settings):
             loaded.encode(loaded.model, batch.to(settings.device, non_blocking=True)).float().cpu()
 
 
@@ -240,13 +241,22 @@ def measure_newt_pipe(
 
 def measure_library(row: Row, network: Network, weights: pathlib.Path, data: Data, settings: Settings) -> None:
     paths, n = data.paths(), row.n_images
-    forbid_tf32()
+    set_device(settings.device)
     loaded = network.load(weights)
     loaded.model.to(settings.device)
     photos = Photos(paths, loaded.transform)
     batch = torch.stack([photos[i] for i in range(min(settings.batch_size, n))])
     row.forward = forward_rate(loaded, batch.to(settings.device), settings)
+    free = free_bytes(SHARED_MEMORY)
+    loading = fit(settings, batch[0].nbytes, free)
+    if loading != Loading(settings.batch_size, PREFETCH):
+        row.notes.append(
+            f"the loader makes batches of {loading.batch_size}, {loading.prefetch} ahead, instead of"
+            f" {settings.batch_size}, {PREFETCH} ahead: {SHARED_MEMORY} has {free / 2**20:,.0f} MiB"
+        )
+    if settings.device != "cpu":
+        torch.cuda.empty_cache()  # of the forward runs, so that the loop's memory is seen
     with GpuSamples(settings.device) as samples:
-        row.loop = n / timed(lambda: loop(loaded, photos, settings))
+        row.loop = n / timed(lambda: loop(loaded, photos, loading, settings))
     row.loop_busy, row.loop_memory = samples.busy(), samples.memory()
-    row.loader = n / timed(lambda: [None for _ in loader(photos, settings)])
+    row.loader = n / timed(lambda: [None for _ in loader(photos, loading, settings)])

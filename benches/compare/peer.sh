@@ -16,6 +16,8 @@ fi
 # Whatever else lies there stays as it is.
 [ ! -e "$folder" ] || [ -e "$folder/pyvenv.cfg" ] ||
     fail "\`$folder\` is there and is no Python environment" 'name another folder, or remove it'
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "\`python3\` is $(python3 --version 2>&1 || :), numpy 2.4.6 needs 3.11 or newer" 'put a newer `python3` first on the PATH'
 python3 -m venv "$folder" ||
     fail "python3 cannot make an environment in \`$folder\`" 'install its module venv: `apt-get install python3-venv`'
 # shellcheck disable=SC2086 # one word a package
