@@ -71,12 +71,16 @@ if [ ! -e "$dest/.complete" ]; then
     trap 'exit 130' INT
     trap 'exit 143' TERM
     say "libtorch: fetching PyTorch $TORCH ($variant) into $dest; some minutes on a slow line"
+    # pip takes only what is named, and each of the wheels names another glibc.
+    platforms="--platform manylinux2014_$platform"
+    for minor in $(seq 17 28); do
+        platforms="$platforms --platform manylinux_2_${minor}_$platform"
+    done
     fetch() {
+        # shellcheck disable=SC2086 # one word an option
         python3 -m pip download --quiet --disable-pip-version-check --dest "$work/wheels" \
             --only-binary=:all: --python-version 3.11 --implementation cp --abi cp311 --abi none \
-            --platform "manylinux_2_28_$platform" --platform "manylinux_2_27_$platform" \
-            --platform "manylinux_2_25_$platform" --platform "manylinux_2_17_$platform" \
-            --platform "manylinux2014_$platform" "$@" ||
+            $platforms "$@" ||
             fail 'pip could not fetch PyTorch' \
                  'see the lines above; behind a proxy set HTTPS_PROXY or PIP_INDEX_URL, or set LIBTORCH to a libtorch 2.11 folder'
     }
