@@ -129,18 +129,6 @@ fn assert_whole(sandbox: &Sandbox) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// The ranges of the images that were asked for.
-fn ranges(server: &Server) -> Vec<Option<String>> {
-    let is_of_images = |request: &&Seen| request.target.ends_with(IMAGES);
-    let range = |request: &Seen| request.header("range").map(str::to_owned);
-    server
-        .seen()
-        .iter()
-        .filter(is_of_images)
-        .map(range)
-        .collect()
-}
-
 /// The program in the sandbox, which may ask a server on loopback.
 fn online(sandbox: &Sandbox, arguments: &[&str]) -> Command {
     let mut command = sandbox.command(arguments);
@@ -344,7 +332,7 @@ fn killed_fetch_goes_on_where_it_was() {
         finished.stdout,
         finished.stderr
     );
-    assert_eq!(ranges(&server), [Some(format!("bytes={n_held}-"))]);
+    assert_eq!(server.ranges(IMAGES), [Some(format!("bytes={n_held}-"))]);
     assert_whole(&sandbox);
 }
 
@@ -394,7 +382,7 @@ fn full_disk_ends_a_fetch_that_goes_on_once_there_is_space() {
     let stderr = &finished.stderr;
     assert!(stderr.contains("No space left on device"), "{stderr}");
     assert!(stderr.contains("hint: free some space there"), "{stderr}");
-    let ranges = ranges(&server);
+    let ranges = server.ranges(IMAGES);
     assert_eq!(ranges.len(), 2, "{ranges:?}");
     assert!(ranges[1].is_some(), "{ranges:?}");
 }
@@ -425,7 +413,10 @@ fn file_that_may_not_grow_ends_a_fetch_that_goes_on_later() {
     assert!(n_held > 0);
     let finished = archives.run(&sandbox, &server, &[]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert_eq!(ranges(&server), [None, Some(format!("bytes={n_held}-"))]);
+    assert_eq!(
+        server.ranges(IMAGES),
+        [None, Some(format!("bytes={n_held}-"))]
+    );
     assert_whole(&sandbox);
 }
 

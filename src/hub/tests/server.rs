@@ -94,6 +94,13 @@ impl Server {
         self.seen.lock().unwrap().clone()
     }
 
+    /// The ranges that requests for a file of this name have asked for so far; `None` for all of it.
+    pub(crate) fn ranges(&self, file: &str) -> Vec<Option<String>> {
+        let is_for_it = |request: &&Seen| request.target.ends_with(file);
+        let range = |request: &Seen| request.header("range").map(str::to_owned);
+        self.seen().iter().filter(is_for_it).map(range).collect()
+    }
+
     /// Method and target of all requests so far.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.seen().iter().map(Seen::line).collect()

@@ -198,17 +198,6 @@ fn run(fetch: &Fetch<'_>, archives: &Archives) -> Result<[Outcome; 2], Error> {
     Ok([of_labels, of_images])
 }
 
-fn ranges(server: &Server) -> Vec<Option<String>> {
-    let is_of_images = |request: &&Seen| request.target.ends_with(IMAGES);
-    let range = |request: &Seen| request.header("range").map(str::to_owned);
-    server
-        .seen()
-        .iter()
-        .filter(is_of_images)
-        .map(range)
-        .collect()
-}
-
 #[test]
 fn data_set_is_fetched_once() {
     let (place, archives) = (Place::new(), Archives::new());

@@ -72,7 +72,7 @@ fn other_archive_is_refused_and_left_alone() {
         );
         assert!(fs_err::read(&path).unwrap() == bytes);
         place.assert_names(&[IMAGES, "newt2021_labels.csv"]);
-        assert!(ranges(&server).is_empty());
+        assert!(server.ranges(IMAGES).is_empty());
     }
 }
 

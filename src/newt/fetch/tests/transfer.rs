@@ -28,7 +28,7 @@ fn broken_transfer_goes_on_where_it_broke() {
     let expected: Vec<_> = (0..6)
         .map(|n| (n > 0).then(|| format!("bytes={}-", n * 20_000)))
         .collect();
-    assert_eq!(ranges(&server), expected);
+    assert_eq!(server.ranges(IMAGES), expected);
     // No byte was sent twice.
     assert_eq!(*n_sent.lock().unwrap(), archives.images.len());
 }
@@ -57,7 +57,7 @@ fn transfer_of_a_killed_process_is_continued() {
 
         run(&place.fetch(&server, &archives), &archives).unwrap();
         place.assert_whole(&archives, &[]);
-        assert_eq!(ranges(&server), expected);
+        assert_eq!(server.ranges(IMAGES), expected);
         let read = format!("start reading what is here of {IMAGES}: {n_held}");
         assert!(place.told.lines().contains(&read));
         fs_err::remove_dir_all(place.path("newt2021_images")).unwrap();
@@ -103,7 +103,7 @@ fn stop_is_heard_while_the_server_is_mute_and_nothing_is_lost() {
     let server = archives.serve();
     run(&place.fetch(&server, &archives), &archives).unwrap();
     place.assert_whole(&archives, &[]);
-    assert_eq!(ranges(&server), [Some("bytes=50000-".to_owned())]);
+    assert_eq!(server.ranges(IMAGES), [Some("bytes=50000-".to_owned())]);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn part_of_another_archive_is_not_continued() {
     place.write(&name, vec![7; 70_000]);
     run(&place.fetch(&server, &archives), &archives).unwrap();
     place.assert_whole(&archives, &[]);
-    assert_eq!(ranges(&server), [None]);
+    assert_eq!(server.ranges(IMAGES), [None]);
 }
 
 #[test]
@@ -270,7 +270,10 @@ fn server_without_ranges_sends_again_what_is_passed_over() {
         .serve_images(move |archives, request| answer(request).body(archives.images.clone()));
     run(&place.fetch(&server, &archives), &archives).unwrap();
     place.assert_whole(&archives, &[]);
-    assert_eq!(ranges(&server), [None, Some("bytes=50000-".to_owned())]);
+    assert_eq!(
+        server.ranges(IMAGES),
+        [None, Some("bytes=50000-".to_owned())]
+    );
 }
 
 #[test]
@@ -302,7 +305,7 @@ fn transfer_of_no_announced_size_that_broke_off_is_continued_by_the_next_fetch()
     let server = cut_at(n_bytes);
     run(&place.fetch(&server, &archives), &archives).unwrap();
     place.assert_whole(&archives, &[]);
-    assert_eq!(ranges(&server), [Some("bytes=50000-".to_owned())]);
+    assert_eq!(server.ranges(IMAGES), [Some("bytes=50000-".to_owned())]);
 }
 
 #[test]
@@ -349,7 +352,7 @@ fn images_that_another_process_has_put_in_place_meanwhile_are_there() {
     fetch.progress = &faster;
     let outcome = fetch.images(&archives.parsed(), of_labels).unwrap();
     assert_eq!(outcome, Outcome::AlreadyThere);
-    assert_eq!(ranges(&server), [None]);
+    assert_eq!(server.ranges(IMAGES), [None]);
     drop(fetch);
     place.assert_whole(&archives, &[]);
 }
