@@ -84,6 +84,14 @@ impl<'a> Folder<'a> {
         }
     }
 
+    /// Whether a file is on this machine; the hub is not asked.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        match &self.place {
+            Place::Local(dir) => dir.join(name).is_file(),
+            Place::Hub { snapshot, .. } => snapshot.holds(name),
+        }
+    }
+
     /// The path of a file, downloaded unless it is here; `None` where there is none.
     pub(super) fn find(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         match &self.place {
@@ -152,6 +160,42 @@ impl<'a> Folder<'a> {
         })
     }
 
+    /// The safetensors file with the weights, in a local folder as timm and `open_clip` look for it: the first of `names`
+    /// that is there, else the first of any name. A repository has them under the first name.
+    ///
+    /// # Errors
+    /// Those of [`Self::weights`]; [`Error::Pickle`] where the library would take a pickle.
+    pub(super) fn weights_of_any_name(&self, names: &[&str]) -> Result<Vec<PathBuf>, Error> {
+        let expected = names.first().copied().unwrap_or_default();
+        let Place::Local(dir) = &self.place else {
+            return self.weights(expected);
+        };
+        if self.find(&format!("{expected}.index.json"))?.is_some() {
+            return self.weights(expected);
+        }
+        for name in names {
+            match self.find(name)? {
+                Some(path) if is_pickle(&path) => return Err(Error::Pickle { path, repo: None }),
+                Some(path) => return Ok(vec![path]),
+                None => {}
+            }
+        }
+        let mut files = files_of(dir)?;
+        files.retain(|path| path.extension().is_some_and(|end| end == "safetensors"));
+        let Some(first) = files.first() else {
+            return self.weights(expected);
+        };
+        if files.len() > 1 {
+            self.warn(&format!(
+                "`{}` is taken, the first of {} safetensors files here",
+                first.file_name().unwrap_or_default().display(),
+                files.len()
+            ));
+        }
+        files.truncate(1);
+        Ok(files)
+    }
+
     /// Makes the revision stand for this commit from now on: all files of the checkpoint are here.
     pub(super) fn pin(&self) -> Result<(), Error> {
         match &self.place {
@@ -163,13 +207,7 @@ impl<'a> Folder<'a> {
     /// A pickle that holds the weights instead.
     fn first_pickle(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         match &self.place {
-            Place::Local(dir) => {
-                let mut paths = fs_err::read_dir(dir)?
-                    .map(|entry| entry.map(|entry| entry.path()))
-                    .collect::<Result<Vec<_>, _>>()?;
-                paths.sort();
-                Ok(paths.into_iter().find(|path| is_pickle(path)))
-            }
+            Place::Local(dir) => Ok(files_of(dir)?.into_iter().find(|path| is_pickle(path))),
             Place::Hub { snapshot, .. } => {
                 let stem = name.trim_end_matches("model.safetensors");
                 let names = [
@@ -187,12 +225,59 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// Reads JSON; `path` is for messages.
+/// The files of a folder in the order of their names, but for hidden ones.
+fn files_of(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut paths = fs_err::read_dir(dir)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let is_hidden = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    };
+    paths.retain(|path| path.is_file() && !is_hidden(path));
+    paths.sort();
+    Ok(paths)
+}
+
+/// Reads JSON as Python does; `path` is for messages.
 pub(super) fn parse_json(bytes: &[u8], path: &Path) -> Result<Value, Error> {
-    serde_json::from_slice(bytes).map_err(|source| Error::Json {
-        path: path.to_owned(),
-        source,
-    })
+    serde_json::from_slice(bytes)
+        .or_else(|error| match with_quoted_literals(bytes) {
+            Some(bytes) => serde_json::from_slice(&bytes),
+            None => Err(error),
+        })
+        .map_err(|source| Error::Json {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// The same JSON with `NaN`, `Infinity` and `-Infinity`, which Python's `json` writes, as texts: no setting takes them for
+/// numbers. `None` where there are none.
+fn with_quoted_literals(json: &[u8]) -> Option<Vec<u8>> {
+    let mut quoted = Vec::with_capacity(json.len());
+    let (mut is_text, mut is_changed) = (false, false);
+    let mut place = 0;
+    while let Some(&byte) = json.get(place) {
+        let literal = ["NaN", "Infinity", "-Infinity"]
+            .into_iter()
+            .find(|literal| !is_text && json[place..].starts_with(literal.as_bytes()));
+        if let Some(literal) = literal {
+            quoted.extend(format!("\"{literal}\"").bytes());
+            place += literal.len();
+            is_changed = true;
+            continue;
+        }
+        quoted.push(byte);
+        place += 1;
+        if is_text && byte == b'\\' {
+            quoted.extend(json.get(place));
+            place += 1;
+        } else {
+            is_text ^= byte == b'"';
+        }
+    }
+    is_changed.then_some(quoted)
 }
 
 /// The files that an index of a checkpoint in parts lists, sorted.

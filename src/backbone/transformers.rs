@@ -1,5 +1,5 @@
 //! Checkpoints of transformers: `config.json`, `model.safetensors` (or parts of it with an index) and
-//! `preprocessor_config.json`.
+//! `processor_config.json` or `preprocessor_config.json`.
 //!
 //! Source: `transformers.models.{clip, siglip, vit, dinov2, dinov2_with_registers, dinov3_vit, aimv2}`, transformers
 //! 5.24; AIMv2 also as Apple published it.
@@ -18,18 +18,20 @@ use super::fields::{
     FLAG, Fields, SIZE, as_count, as_number, as_ratio, as_sides, as_size, as_square, as_string,
     patches_of,
 };
+use super::folder::{Folder, parse_json};
 use super::layout::{self, Layout};
 use super::vit::{
     Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
     Resample, Rope, VitConfig,
 };
-
-pub(super) use processor::preprocessing;
+use crate::image::Preprocessing;
 
 /// The file that describes a checkpoint.
 pub(super) const CONFIG: &str = "config.json";
-/// The file that describes its preprocessing.
-pub(super) const PREPROCESSOR: &str = "preprocessor_config.json";
+/// The file that describes its preprocessing, and that of texts, if transformers 5 wrote it.
+const PROCESSOR: &str = "processor_config.json";
+/// The file that describes its preprocessing and nothing else.
+const PREPROCESSOR: &str = "preprocessor_config.json";
 /// The file that holds its weights.
 pub(super) const WEIGHTS: &str = "model.safetensors";
 
@@ -469,6 +471,22 @@ fn apple_aimv2(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
         proj_bias: bias,
         ..network
     })
+}
+
+/// How images become a checkpoint's input: as `processor_config.json` says, if it does.
+///
+/// Source: `transformers.image_processing_base.ImageProcessingMixin.get_image_processor_dict`.
+pub(super) fn preprocessing(folder: &Folder<'_>) -> Result<Preprocessing, Error> {
+    // A cache that has the other file may have been filled without this one: the hub is not asked for it again.
+    let is_wanted = folder.holds(PROCESSOR) || !folder.holds(PREPROCESSOR);
+    if is_wanted && let Some(path) = folder.find(PROCESSOR)? {
+        let mut value = parse_json(&fs_err::read(&path)?, &path)?;
+        if let Some(nested) = value.get_mut("image_processor") {
+            return processor::preprocessing(nested.take(), &path, "image_processor.");
+        }
+    }
+    let (value, path) = folder.json(PREPROCESSOR)?;
+    processor::preprocessing(value, &path, "")
 }
 
 /// The network for images of another size, where it takes such.

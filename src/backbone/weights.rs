@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorView};
+use tch::Kind;
 
 use super::catalog;
 use super::error::Error;
@@ -26,6 +27,22 @@ pub(super) trait Source {
     fn n_filled_in(&self) -> u64 {
         0
     }
+
+    /// Positions as they are in a file; `None` where there is none, or where its library takes only those that fit.
+    fn positions(&self, _name: &str) -> Option<StoredPositions> {
+        None
+    }
+}
+
+/// Learned positions in a file.
+#[derive(Debug)]
+pub(super) struct StoredPositions {
+    /// For messages.
+    pub(super) path: PathBuf,
+    /// How many tokens have one.
+    pub(super) n: usize,
+    pub(super) width: usize,
+    pub(super) kind: Kind,
 }
 
 /// How a tensor of a random network is drawn.
@@ -47,25 +64,31 @@ pub(super) enum Init {
 pub(super) struct Checkpoint<'a> {
     architecture: &'a str,
     files: Vec<(&'a Path, SafeTensors<'a>)>,
-    /// Which file holds each tensor.
-    holders: BTreeMap<String, usize>,
+    /// Which file holds each tensor, and what it is called there.
+    holders: BTreeMap<String, (usize, String)>,
     unused: BTreeSet<String>,
+    /// What was done to make the files fit.
+    notes: Vec<String>,
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Checks the headers of files; `architecture` is for messages.
+    /// Checks the headers of files; `architecture` is for messages. Of every name each of `wrappers` is taken off in
+    /// turn, if it begins so.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if a header does not describe its file, to the byte, or a tensor is in two files.
+    /// [`Error::Damaged`] if a header does not describe its file, to the byte, or a tensor is in two files;
+    /// [`Error::SameName`] if two are called the same without wrappers.
     pub(super) fn parse(
         files: impl IntoIterator<Item = (&'a Path, &'a [u8])>,
         architecture: &'a str,
+        wrappers: &[&str],
     ) -> Result<Self, Error> {
         let mut checkpoint = Self {
             architecture,
             files: Vec::new(),
             holders: BTreeMap::new(),
             unused: BTreeSet::new(),
+            notes: Vec::new(),
         };
         for (path, bytes) in files {
             let damaged = |problem| Error::Damaged {
@@ -75,14 +98,40 @@ impl<'a> Checkpoint<'a> {
             let tensors = SafeTensors::deserialize(bytes)
                 .map_err(|error| damaged(describe(&error, bytes)))?;
             let place = checkpoint.files.len();
-            for name in tensors.names() {
-                if let Some(other) = checkpoint.holders.insert(name.to_owned(), place) {
-                    let (other, _) = &checkpoint.files[other];
-                    return Err(damaged(format!(
-                        "tensor `{name}` is in `{}`, too",
-                        other.display()
-                    )));
+            let mut names = tensors.names();
+            names.sort_unstable();
+            let mut wrapper = "";
+            for name in names {
+                let bare = wrappers.iter().fold(name, |name, wrapper| {
+                    name.strip_prefix(wrapper).unwrap_or(name)
+                });
+                if bare != name {
+                    wrapper = &name[..name.len() - bare.len()];
                 }
+                let holder = (place, name.to_owned());
+                match checkpoint.holders.insert(bare.to_owned(), holder) {
+                    Some((other, same)) if other != place && same == name => {
+                        let (other, _) = &checkpoint.files[other];
+                        return Err(damaged(format!(
+                            "tensor `{name}` is in `{}`, too",
+                            other.display()
+                        )));
+                    }
+                    Some((_, other)) => {
+                        return Err(Error::SameName {
+                            path: path.to_owned(),
+                            tensors: [other, name.to_owned()],
+                            name: bare.to_owned(),
+                        });
+                    }
+                    None => {}
+                }
+            }
+            if !wrapper.is_empty() {
+                checkpoint.notes.push(format!(
+                    "{}: `{wrapper}` is left out at the beginning of tensors' names",
+                    path.display()
+                ));
             }
             checkpoint.files.push((path, tensors));
         }
@@ -95,16 +144,37 @@ impl<'a> Checkpoint<'a> {
         self.holders.contains_key(name)
     }
 
+    fn view(&self, name: &str) -> Option<(&'a Path, TensorView<'_>)> {
+        let (place, stored) = self.holders.get(name)?;
+        let (path, tensors) = &self.files[*place];
+        Some((path, tensors.tensor(stored).ok()?))
+    }
+
+    /// Positions `[n, width]`, or `[1, n, width]`, as the file has them.
+    pub(super) fn positions(&self, name: &str) -> Option<StoredPositions> {
+        let (path, view) = self.view(name)?;
+        let (&[n, width] | &[1, n, width]) = view.shape() else {
+            return None;
+        };
+        Some(StoredPositions {
+            path: path.to_owned(),
+            n,
+            width,
+            kind: match view.dtype() {
+                Dtype::F32 => Kind::Float,
+                Dtype::F16 => Kind::Half,
+                Dtype::BF16 => Kind::BFloat16,
+                _ => return None,
+            },
+        })
+    }
+
     /// The values of one tensor, row-major, in f32.
     ///
     /// # Errors
     /// Says what is wrong with the tensor: missing, misshapen, of another dtype, not finite.
     pub(super) fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        let view = self.holders.get(name).and_then(|&place| {
-            let (path, tensors) = &self.files[place];
-            Some((*path, tensors.tensor(name).ok()?))
-        });
-        let Some((path, view)) = view else {
+        let Some((path, view)) = self.view(name) else {
             return Err(Error::MissingTensor {
                 path: self.path(),
                 tensor: name.to_owned(),
@@ -140,11 +210,14 @@ impl<'a> Checkpoint<'a> {
         Ok(values)
     }
 
-    /// Ends the loading.
+    /// Ends the loading; gives what was done to make the files fit.
     ///
     /// # Errors
     /// [`Error::SurplusTensors`] if there are tensors that were not asked for and are not passed over.
-    pub(super) fn finish(self, is_passed_over: impl Fn(&str) -> bool) -> Result<(), Error> {
+    pub(super) fn finish(
+        self,
+        is_passed_over: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, Error> {
         let tensors: Vec<String> = self
             .unused
             .iter()
@@ -152,7 +225,7 @@ impl<'a> Checkpoint<'a> {
             .cloned()
             .collect();
         if tensors.is_empty() {
-            return Ok(());
+            return Ok(self.notes);
         }
         Err(Error::SurplusTensors {
             path: self.path(),
@@ -170,12 +243,12 @@ impl<'a> Checkpoint<'a> {
 
     /// Another of timm's architectures that the shapes fit.
     fn fits(&self) -> Option<&'static str> {
-        let views: BTreeMap<&str, TensorView<'_>> = self
-            .files
-            .iter()
-            .flat_map(|(_, tensors)| tensors.iter())
+        let shapes: BTreeMap<&str, Vec<usize>> = self
+            .holders
+            .keys()
+            .filter_map(|name| Some((name.as_str(), self.view(name)?.1.shape().to_vec())))
             .collect();
-        catalog::fitting(|name| views.get(name).map(TensorView::shape))
+        catalog::fitting(|name| shapes.get(name).map(Vec::as_slice))
             .filter(|name| *name != self.architecture)
     }
 }
@@ -282,7 +355,7 @@ mod tests {
     }
 
     fn parse(bytes: &[u8]) -> Result<Checkpoint<'_>, Error> {
-        Checkpoint::parse([(Path::new("m.safetensors"), bytes)], "vit")
+        Checkpoint::parse([(Path::new("m.safetensors"), bytes)], "vit", &[])
     }
 
     fn message(bytes: &[u8]) -> String {
@@ -368,7 +441,7 @@ mod tests {
                 .finish(|name| name.starts_with("head."))
                 .map_err(|error| error.to_string())
         };
-        assert_eq!(message(&["a", "b", "c", "d"]), Ok(()));
+        assert_eq!(message(&["a", "b", "c", "d"]), Ok(Vec::new()));
         assert_eq!(
             message(&["a", "b", "c"]),
             Err("m.safetensors: tensor `d` is no part of backbone `vit`".to_owned())
@@ -459,11 +532,11 @@ mod tests {
                 (Path::new("2.safetensors"), second),
             ]
         };
-        let mut checkpoint = Checkpoint::parse(files(&two), "vit").unwrap();
+        let mut checkpoint = Checkpoint::parse(files(&two), "vit", &[]).unwrap();
         assert_eq!(checkpoint.read("b", &[1]).unwrap(), [2.0]);
         assert_eq!(checkpoint.read("a", &[1]).unwrap(), [1.0]);
         checkpoint.finish(|_| false).unwrap();
-        let error = Checkpoint::parse(files(&one), "vit").unwrap_err();
+        let error = Checkpoint::parse(files(&one), "vit", &[]).unwrap_err();
         assert_eq!(
             error.to_string(),
             "2.safetensors: tensor `a` is in `1.safetensors`, too"

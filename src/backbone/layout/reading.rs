@@ -2,7 +2,7 @@
 
 use super::{Layout, Others, Part, Place, Rule};
 use crate::backbone::error::Error;
-use crate::backbone::weights::{Checkpoint, Init, Source};
+use crate::backbone::weights::{Checkpoint, Init, Source, StoredPositions};
 
 /// A published file, by timm's names.
 pub(crate) struct Published<'a> {
@@ -33,11 +33,14 @@ impl<'a> Published<'a> {
         }
     }
 
-    /// Ends the loading.
+    /// Ends the loading; gives what was done to make the files fit.
     ///
     /// # Errors
     /// [`Error::SurplusTensors`] if there are tensors of the network that were not asked for.
-    pub(crate) fn finish(self, is_passed_over: impl Fn(&str) -> bool) -> Result<(), Error> {
+    pub(crate) fn finish(
+        self,
+        is_passed_over: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, Error> {
         let Self {
             checkpoint,
             layout,
@@ -79,6 +82,18 @@ impl Source for Published<'_> {
 
     fn n_filled_in(&self) -> u64 {
         self.n_filled_in
+    }
+
+    fn positions(&self, name: &str) -> Option<StoredPositions> {
+        if !self.layout.resizes_positions {
+            return None;
+        }
+        let found = self.layout.places(name, self.prefix).next();
+        match found {
+            Some(Found::At(name) | Found::Flat(name)) => self.checkpoint.positions(&name),
+            Some(_) => None,
+            None => self.checkpoint.positions(&format!("{}{name}", self.prefix)),
+        }
     }
 }
 

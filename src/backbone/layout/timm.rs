@@ -2,9 +2,18 @@
 
 use super::{Layout, Others, Part, Place, Rule};
 
+/// Of `torch.compile` and of `DistributedDataParallel`, in either order.
+///
+/// Source: `timm.models._helpers.clean_state_dict`.
+const WRAPPERS: &[&str] = &["_orig_mod.", "module.", "_orig_mod."];
+
 /// Tensors of timm's own files: `VisionTransformer`, `VisionTransformerDistilled` and `Eva` differ in few names.
+///
+/// Source of the resizing: `checkpoint_filter_fn` of `timm.models.vision_transformer` and `timm.models.eva`.
 pub(crate) const TIMM: Layout = Layout {
     name: "timm",
+    wrappers: WRAPPERS,
+    resizes_positions: true,
     prefixes: &[""],
     rules: &[
         Rule("reg_token", Place::At("reg_token")),
@@ -31,7 +40,14 @@ pub(crate) const TIMM: Layout = Layout {
             ]),
         ),
     ],
-    passed_over: &["head.", "head_dist.", "fc_norm.", "attn_pool."],
+    // `pre_logits` stood between the tokens and the classifier before timm 0.6.
+    passed_over: &[
+        "head.",
+        "head_dist.",
+        "fc_norm.",
+        "attn_pool.",
+        "pre_logits.",
+    ],
     others: Others::None,
     other: Some((
         "layers.0.downsample.reduction.weight",
@@ -44,6 +60,8 @@ pub(crate) const TIMM: Layout = Layout {
 /// Source: `timm.models.swin_transformer.checkpoint_filter_fn`.
 const SWIN_BEFORE_TIMM_0_9: Layout = Layout {
     name: "swin_before_timm_0_9",
+    wrappers: WRAPPERS,
+    resizes_positions: false,
     prefixes: &[""],
     rules: &[
         Rule("layers.1.downsample.", Place::At("layers.0.downsample.")),
