@@ -346,6 +346,91 @@ mod tests {
         assert_eq!(found.unwrap(), parts.map(|part| dir.path().join(part)));
     }
 
+    /// The file that is taken of these as weights of timm's, and what is said of that.
+    fn taken(files: &[&str]) -> (Result<String, Error>, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        for name in files {
+            fs_err::write(dir.path().join(name), "").unwrap();
+        }
+        let warnings = Warnings::default();
+        let folder = Folder::local(dir.path().to_owned(), &warnings).unwrap();
+        let name = |path: &PathBuf| path.strip_prefix(dir.path()).unwrap().display().to_string();
+        let found = folder
+            .weights_of_any_name(super::super::timm::WEIGHTS)
+            .map(|paths| paths.iter().map(name).collect::<Vec<_>>().join(" "));
+        let said = warnings.0.into_inner().unwrap();
+        let here = dir.path().display().to_string();
+        (
+            found,
+            said.iter().map(|said| said.replace(&here, "DIR")).collect(),
+        )
+    }
+
+    #[derive(Default)]
+    struct Warnings(std::sync::Mutex<Vec<String>>);
+
+    impl Progress for Warnings {
+        fn start(&self, _what: &str, _total: u64) {}
+        fn tick(&self, _n: u64) {}
+        fn finish(&self) {}
+        fn warn(&self, message: &str) {
+            self.0.lock().unwrap().push(message.to_owned());
+        }
+    }
+
+    #[test]
+    fn weights_of_any_name_are_those_that_the_library_takes() {
+        for (files, expected) in [
+            (
+                &["a.safetensors", "model.safetensors", "model.pth"][..],
+                "model.safetensors",
+            ),
+            (
+                &["a.safetensors", "open_clip_model.safetensors"],
+                "open_clip_model.safetensors",
+            ),
+            (
+                &[
+                    "epoch_30.safetensors",
+                    "optimizer.pt",
+                    "._epoch_30.safetensors",
+                ],
+                "epoch_30.safetensors",
+            ),
+        ] {
+            let (found, said) = taken(files);
+            assert_eq!((found.unwrap().as_str(), said), (expected, Vec::new()));
+        }
+        let (found, said) = taken(&["b.safetensors", "c.safetensors", "a.safetensors"]);
+        assert_eq!(found.unwrap(), "a.safetensors");
+        assert_eq!(
+            said,
+            ["DIR: `a.safetensors` is taken, the first of 3 safetensors files here"]
+        );
+        // timm would read the pickle.
+        let (found, _) = taken(&["a.safetensors", "pytorch_model.bin"]);
+        assert!(matches!(found, Err(Error::Pickle { .. })));
+        let (found, _) = taken(&["notes.txt"]);
+        assert!(matches!(found, Err(Error::NoWeights { .. })));
+    }
+
+    #[test]
+    fn literals_of_python_are_texts() {
+        let read = |json: &str| {
+            parse_json(json.as_bytes(), Path::new("config.json"))
+                .map(|value| value.to_string())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            read(r#"[NaN, {"a": -Infinity, "b\\\"NaN": Infinity}, "NaN \\"]"#).unwrap(),
+            r#"["NaN",{"a":"-Infinity","b\\\"NaN":"Infinity"},"NaN \\"]"#
+        );
+        for json in ["NaNNaN", "[Infinity", "+Infinity", "nan", "\"NaN", "\"\\"] {
+            let message = read(json).unwrap_err();
+            assert!(message.starts_with("config.json: "), "{json}: {message}");
+        }
+    }
+
     #[test]
     fn index_that_names_anything_but_files_beside_it_is_refused() {
         for name in [

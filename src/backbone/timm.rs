@@ -257,7 +257,7 @@ fn check(model: &catalog::Model, data: &PretrainedCfg, path: &Path) -> Result<()
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::vit::{FinalNorm, Positions, PrefixPositions, VitConfig};
+    use super::super::vit::{FinalNorm, Positions, PrefixPositions, Resample, VitConfig};
     use super::*;
     use crate::image::{Interpolation, TimmCrop};
 
@@ -485,9 +485,70 @@ mod tests {
         let mut config = published();
         config["pretrained_cfg"]["gamma"] = json!(2.2);
         assert!(message(&config).starts_with("config.json: unknown key `pretrained_cfg.gamma`, "));
-        let mut config = published();
-        config["model_type"] = json!("vit");
-        assert!(message(&config).starts_with("config.json: unknown key `model_type`, "));
+        let mut flat = published()["pretrained_cfg"].clone();
+        flat["architecture"] = json!("vit_base_patch16_224");
+        flat["model_type"] = json!("vit");
+        assert!(message(&flat).starts_with("config.json: unknown key `model_type`, "));
+    }
+
+    #[test]
+    fn what_timm_does_not_read_is_passed_over_and_noted() {
+        let notes = |changes: Value| {
+            let mut config = published();
+            config
+                .as_object_mut()
+                .unwrap()
+                .extend(changes.as_object().unwrap().clone());
+            let read = read(&config).unwrap();
+            assert_eq!(
+                read.network,
+                super::tests::read(&published()).unwrap().network
+            );
+            read.notes
+        };
+        assert_eq!(notes(json!({})), [""; 0]);
+        assert_eq!(
+            notes(json!({ "model_type": "vit", "a\nb": 1 })),
+            ["timm passes over `model_type`, `a\\nb` of `config.json`"]
+        );
+        assert_eq!(
+            notes(json!({ "a": 1, "b": 2, "c": 3, "d": 4, "e": 5 })),
+            ["timm passes over `a`, `b`, `c` and 2 more of `config.json`"]
+        );
+        assert_eq!(
+            notes(json!({ "global_pool": "avg" })),
+            [
+                "`global_pool` at top level of `config.json` is `avg`, but timm goes by `model_args` and the architecture"
+            ]
+        );
+    }
+
+    #[test]
+    fn dynamic_network_keeps_positions_of_its_own_size() {
+        let mut config = with_args(json!({ "dynamic_img_size": true }));
+        config["pretrained_cfg"]["input_size"] = json!([3, 384, 384]);
+        let config = read(&config).unwrap();
+        assert_eq!(vit(&config).grid(), [24, 24]);
+        assert_eq!(
+            vit(&config).positions,
+            Some(Positions::Learned {
+                prefix: PrefixPositions::All,
+                grid: [14, 14],
+                resample: Resample::Bicubic { antialias: true },
+            })
+        );
+    }
+
+    #[test]
+    fn literals_of_python_are_no_numbers() {
+        let config =
+            br#"{"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {"crop_pct": NaN}}"#;
+        assert_eq!(
+            parse(config, Path::new("config.json"))
+                .unwrap_err()
+                .to_string(),
+            "config.json: `pretrained_cfg.crop_pct` is `NaN`, expected a number from 0.05 to 4"
+        );
     }
 
     #[test]
@@ -533,12 +594,6 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused() {
-        let mut config = published();
-        config["global_pool"] = json!("avg");
-        assert_eq!(
-            message(&config),
-            "config.json: `global_pool` is `avg`, expected what `model_args` and the architecture say"
-        );
         let mut config = published();
         config["pretrained_cfg"]["fixed_input_size"] = json!(false);
         config["pretrained_cfg"]["input_size"] = json!([3, 256, 256]);

@@ -525,6 +525,43 @@ mod tests {
     }
 
     #[test]
+    fn images_are_described_by_the_first_file_that_says_something_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, value: Value| {
+            fs_err::write(dir.path().join(name), value.to_string()).unwrap();
+        };
+        let side = || {
+            let folder = Folder::local(dir.path().to_owned(), &crate::progress::Silent)?;
+            preprocessing(&folder).map(|preprocessing| preprocessing.size[0])
+        };
+        let of_size = |side: usize| json!({ "size": { "height": side, "width": side }, "resample": 3, "image_mean": [0, 0, 0], "image_std": [1, 1, 1] });
+        let missing = side().unwrap_err().to_string();
+        assert!(missing.contains("preprocessor_config.json"), "{missing}");
+        write(
+            "processor_config.json",
+            json!({ "image_processor": of_size(16) }),
+        );
+        assert_eq!(side().unwrap(), 16);
+        write("preprocessor_config.json", of_size(32));
+        assert_eq!(side().unwrap(), 16);
+        // As transformers 4 wrote it.
+        write(
+            "processor_config.json",
+            json!({ "processor_class": "CLIPProcessor" }),
+        );
+        assert_eq!(side().unwrap(), 32);
+        let nested = json!({ "image_processor": { "resample": 9 } });
+        write("processor_config.json", nested);
+        let message = side().unwrap_err().to_string();
+        assert!(
+            message.ends_with(
+                "`image_processor.resample` is `9`, expected a filter of Pillow, 0 to 5"
+            ),
+            "{message}"
+        );
+    }
+
+    #[test]
     fn other_models_and_settings_are_refused() {
         for (value, said) in [
             (json!({}), "model_type"),
