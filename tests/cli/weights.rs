@@ -272,7 +272,7 @@ fn positions_are_not_resized_beyond_what_memory_holds() {
         sandbox.write("weights/model.safetensors", bytes);
         let config = serde_json::json!({
             "architecture": "vit_tiny_patch16_224",
-            "model_args": { "embed_dim": 65_536, "patch_size": 1, "img_size": 256 },
+            "model_args": { "embed_dim": 65_536, "num_heads": 2, "patch_size": 1, "img_size": 256 },
             "pretrained_cfg": { "input_size": [3, 256, 256] },
         });
         sandbox.write("weights/config.json", config.to_string());

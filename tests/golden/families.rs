@@ -114,28 +114,22 @@ fn examine(fixture: &str, name: &str, variant: &Variant) -> Result<(f64, f64), S
     }
 }
 
-fn examine_all(fixture: &str) {
+/// `families` are as the libraries save them. `adapted` have wrapped names, old tensors, other file names, positions of
+/// another grid or odd configurations: `make/adapted.py`.
+#[test]
+fn features_equal_those_of_the_libraries() {
     let mut wrong = Vec::new();
-    for (name, variant) in variants_of(fixture) {
-        match examine(fixture, &name, &variant) {
-            Ok((cosine, relative)) => {
-                println!("{name}: cosine {cosine:.9}, relative error {relative:.2e}");
+    for fixture in ["families", "adapted"] {
+        for (name, variant) in variants_of(fixture) {
+            match examine(fixture, &name, &variant) {
+                Ok((cosine, relative)) => {
+                    println!("{name}: cosine {cosine:.9}, relative error {relative:.2e}");
+                }
+                Err(problem) => wrong.push(format!("{name}: {problem}")),
             }
-            Err(problem) => wrong.push(format!("{name}: {problem}")),
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn features_equal_those_of_the_libraries() {
-    examine_all("families");
-}
-
-/// Wrapped names, old tensors, other file names, other grids, odd configurations: `make/adapted.py`.
-#[test]
-fn checkpoints_are_adapted_as_the_libraries_adapt_them() {
-    examine_all("adapted");
 }
 
 /// Half precision is 5e-4 and 4e-3 coarse, and these networks are two blocks deep.
