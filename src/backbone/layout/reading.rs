@@ -20,8 +20,10 @@ impl<'a> Published<'a> {
         };
         // What has prefixes begins with the projection of patches.
         let fits = |prefix: &&str| {
-            let mut places = layout.places("patch_embed.proj.weight", prefix);
+            const FIRST: &str = "patch_embed.proj.weight";
+            let mut places = layout.places(FIRST, prefix);
             places.any(|place| place.is_in(&checkpoint))
+                || checkpoint.has(&format!("{prefix}{FIRST}"))
         };
         let mut prefixes = layout.prefixes.iter().copied();
         let first = layout.prefixes.first().copied().unwrap_or_default();

@@ -14,7 +14,8 @@ pub(crate) const TIMM: Layout = Layout {
     name: "timm",
     wrappers: WRAPPERS,
     resizes_positions: true,
-    prefixes: &[""],
+    // The second is that of a whole CLIP of `open_clip`.
+    prefixes: &["", "visual.trunk."],
     rules: &[
         Rule("reg_token", Place::At("reg_token")),
         Rule("reg_token", Place::At("dist_token")),
@@ -48,7 +49,7 @@ pub(crate) const TIMM: Layout = Layout {
         "attn_pool.",
         "pre_logits.",
     ],
-    others: Others::None,
+    others: Others::Rest,
     other: Some((
         "layers.0.downsample.reduction.weight",
         &SWIN_BEFORE_TIMM_0_9,

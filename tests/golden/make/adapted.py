@@ -93,6 +93,16 @@ def timm_wrapped() -> Variant:
     return timm_variant(folder, (16, 16))
 
 
+def timm_of_open_clip() -> Variant:
+    """The trunk of a whole CLIP, whose file timm takes, too."""
+    folder = saved_timm("timm_of_open_clip", "vit_tiny_patch16_224", num_classes=0)
+    texts = {"positional_embedding": torch.ones(4, 8), "visual.head.proj.weight": torch.ones(12, 16)}
+    tensors = {"visual.trunk." + name: tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+    (folder / "model.safetensors").unlink()
+    save_file(tensors | texts, folder / "open_clip_model.safetensors", {"format": "pt"})
+    return timm_variant(folder, (16, 16))
+
+
 def timm_larger_grid() -> Variant:
     folder = saved_timm("timm_larger_grid", "vit_tiny_patch16_224")
     edit(folder / "config.json", lambda config: for_images_of(config, 24, 16))
@@ -187,7 +197,15 @@ def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     made = {
         make.__name__: make()
-        for make in (timm_wrapped, timm_larger_grid, timm_smaller_grid, timm_eva_grid, timm_dynamic, hf_processor)
+        for make in (
+            timm_wrapped,
+            timm_of_open_clip,
+            timm_larger_grid,
+            timm_smaller_grid,
+            timm_eva_grid,
+            timm_dynamic,
+            hf_processor,
+        )
     }
     made["clip_wrapped"] = open_clip_variant(
         "clip_wrapped", {}, {"image_size": [24, 16]}, "epoch_30.safetensors", "module."
