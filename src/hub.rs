@@ -219,6 +219,11 @@ impl Snapshot<'_> {
         Ok(has)
     }
 
+    /// Whether the cache has the file. Nothing is asked.
+    pub fn holds(&self, file: &str) -> bool {
+        self.repo.check_file(file).is_ok() && self.store.file_path(&self.commit, file).is_file()
+    }
+
     /// Whether the hub has said, to this or to an earlier process, that the commit has no such file.
     ///
     /// Nothing is asked. A file that the cache lacks and that is not known to be absent may exist.

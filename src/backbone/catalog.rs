@@ -309,6 +309,7 @@ mod tests {
                     device: tch::Device::Cpu,
                     precision: tch::Kind::Float,
                     n_parameters: 0,
+                    notes: Vec::new(),
                 };
                 let network = row.model.network([row.data.size; 2], Output::Tokens);
                 network.load(&mut loader).unwrap().unwrap();

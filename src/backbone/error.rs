@@ -212,6 +212,31 @@ pub enum Error {
         /// An architecture that the file's shapes fit.
         fits: Option<&'static str>,
     },
+    /// Positions for another number of patches than the network has, which cannot be resized.
+    #[error(
+        "{}: positions of {n_patches} patches, of which no square can be made, the network has {} × {} patches",
+        path.display(),
+        grid[0],
+        grid[1]
+    )]
+    NoGrid {
+        /// The file.
+        path: PathBuf,
+        /// In the file.
+        n_patches: usize,
+        /// In the network.
+        grid: [usize; 2],
+    },
+    /// Two tensors that are one to the library, which takes off what training put before their names.
+    #[error("{}: tensors `{}` and `{}` are both `{name}` of the network", path.display(), tensors[0], tensors[1])]
+    SameName {
+        /// The file.
+        path: PathBuf,
+        /// As in the files.
+        tensors: [String; 2],
+        /// Without what stands before it.
+        name: String,
+    },
     /// A tensor has another shape than in the network.
     #[error("{}: tensor `{tensor}` has shape {found:?}, backbone `{architecture}` needs {expected:?}", path.display())]
     MisshapenTensor {
@@ -402,6 +427,12 @@ impl Error {
             | Self::SurplusTensors { fits: Some(fits), .. } => Some(format!(
                 "the shapes fit `{fits}`; put the `config.json` that belongs to these weights beside them"
             )),
+            Self::NoGrid { .. } => Some(
+                "write the size of the images that these positions were learned for into the file beside the weights: \
+                 `model_args.img_size` and `pretrained_cfg.input_size` in timm's, `vision_cfg.image_size` in open_clip's"
+                    .to_owned(),
+            ),
+            Self::SameName { .. } => Some("save the weights again with one of the two".to_owned()),
             Self::NoCuda { hint: Some(hint), .. } => Some(hint.clone()),
             Self::NoCuda { hint: None, .. } | Self::NoSuchCudaDevice { .. } => {
                 Some("`features.device = \"auto\"` takes what is there".to_owned())

@@ -41,6 +41,16 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The fields that have not been taken.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.map.keys().map(String::as_str)
+    }
+
+    /// A field that stays.
+    pub(super) fn peek(&self, key: &str) -> Option<&Value> {
+        self.map.get(key)
+    }
+
     pub(super) fn take(&mut self, key: &str) -> Option<Value> {
         self.map.shift_remove(key)
     }

@@ -84,6 +84,14 @@ impl<'a> Folder<'a> {
         }
     }
 
+    /// Whether a file is on this machine; the hub is not asked.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        match &self.place {
+            Place::Local(dir) => dir.join(name).is_file(),
+            Place::Hub { snapshot, .. } => snapshot.holds(name),
+        }
+    }
+
     /// The path of a file, downloaded unless it is here; `None` where there is none.
     pub(super) fn find(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         match &self.place {
@@ -152,6 +160,42 @@ impl<'a> Folder<'a> {
         })
     }
 
+    /// The safetensors file with the weights, in a local folder as timm and `open_clip` look for it: the first of `names`
+    /// that is there, else the first of any name. A repository has them under the first name.
+    ///
+    /// # Errors
+    /// Those of [`Self::weights`]; [`Error::Pickle`] where the library would take a pickle.
+    pub(super) fn weights_of_any_name(&self, names: &[&str]) -> Result<Vec<PathBuf>, Error> {
+        let expected = names.first().copied().unwrap_or_default();
+        let Place::Local(dir) = &self.place else {
+            return self.weights(expected);
+        };
+        if self.find(&format!("{expected}.index.json"))?.is_some() {
+            return self.weights(expected);
+        }
+        for name in names {
+            match self.find(name)? {
+                Some(path) if is_pickle(&path) => return Err(Error::Pickle { path, repo: None }),
+                Some(path) => return Ok(vec![path]),
+                None => {}
+            }
+        }
+        let mut files = files_of(dir)?;
+        files.retain(|path| path.extension().is_some_and(|end| end == "safetensors"));
+        let Some(first) = files.first() else {
+            return self.weights(expected);
+        };
+        if files.len() > 1 {
+            self.warn(&format!(
+                "`{}` is taken, the first of {} safetensors files here",
+                first.file_name().unwrap_or_default().display(),
+                files.len()
+            ));
+        }
+        files.truncate(1);
+        Ok(files)
+    }
+
     /// Makes the revision stand for this commit from now on: all files of the checkpoint are here.
     pub(super) fn pin(&self) -> Result<(), Error> {
         match &self.place {
@@ -163,13 +207,7 @@ impl<'a> Folder<'a> {
     /// A pickle that holds the weights instead.
     fn first_pickle(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         match &self.place {
-            Place::Local(dir) => {
-                let mut paths = fs_err::read_dir(dir)?
-                    .map(|entry| entry.map(|entry| entry.path()))
-                    .collect::<Result<Vec<_>, _>>()?;
-                paths.sort();
-                Ok(paths.into_iter().find(|path| is_pickle(path)))
-            }
+            Place::Local(dir) => Ok(files_of(dir)?.into_iter().find(|path| is_pickle(path))),
             Place::Hub { snapshot, .. } => {
                 let stem = name.trim_end_matches("model.safetensors");
                 let names = [
@@ -187,12 +225,59 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// Reads JSON; `path` is for messages.
+/// The files of a folder in the order of their names, but for hidden ones.
+fn files_of(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut paths = fs_err::read_dir(dir)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let is_hidden = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    };
+    paths.retain(|path| path.is_file() && !is_hidden(path));
+    paths.sort();
+    Ok(paths)
+}
+
+/// Reads JSON as Python does; `path` is for messages.
 pub(super) fn parse_json(bytes: &[u8], path: &Path) -> Result<Value, Error> {
-    serde_json::from_slice(bytes).map_err(|source| Error::Json {
-        path: path.to_owned(),
-        source,
-    })
+    serde_json::from_slice(bytes)
+        .or_else(|error| match with_quoted_literals(bytes) {
+            Some(bytes) => serde_json::from_slice(&bytes),
+            None => Err(error),
+        })
+        .map_err(|source| Error::Json {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// The same JSON with `NaN`, `Infinity` and `-Infinity`, which Python's `json` writes, as texts: no setting takes them for
+/// numbers. `None` where there are none.
+fn with_quoted_literals(json: &[u8]) -> Option<Vec<u8>> {
+    let mut quoted = Vec::with_capacity(json.len());
+    let (mut is_text, mut is_changed) = (false, false);
+    let mut place = 0;
+    while let Some(&byte) = json.get(place) {
+        let literal = ["NaN", "Infinity", "-Infinity"]
+            .into_iter()
+            .find(|literal| !is_text && json[place..].starts_with(literal.as_bytes()));
+        if let Some(literal) = literal {
+            quoted.extend(format!("\"{literal}\"").bytes());
+            place += literal.len();
+            is_changed = true;
+            continue;
+        }
+        quoted.push(byte);
+        place += 1;
+        if is_text && byte == b'\\' {
+            quoted.extend(json.get(place));
+            place += 1;
+        } else {
+            is_text ^= byte == b'"';
+        }
+    }
+    is_changed.then_some(quoted)
 }
 
 /// The files that an index of a checkpoint in parts lists, sorted.
@@ -259,6 +344,91 @@ mod tests {
         ]);
         let parts = ["1.safetensors", "2.safetensors"];
         assert_eq!(found.unwrap(), parts.map(|part| dir.path().join(part)));
+    }
+
+    /// The file that is taken of these as weights of timm's, and what is said of that.
+    fn taken(files: &[&str]) -> (Result<String, Error>, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        for name in files {
+            fs_err::write(dir.path().join(name), "").unwrap();
+        }
+        let warnings = Warnings::default();
+        let folder = Folder::local(dir.path().to_owned(), &warnings).unwrap();
+        let name = |path: &PathBuf| path.strip_prefix(dir.path()).unwrap().display().to_string();
+        let found = folder
+            .weights_of_any_name(super::super::timm::WEIGHTS)
+            .map(|paths| paths.iter().map(name).collect::<Vec<_>>().join(" "));
+        let said = warnings.0.into_inner().unwrap();
+        let here = dir.path().display().to_string();
+        (
+            found,
+            said.iter().map(|said| said.replace(&here, "DIR")).collect(),
+        )
+    }
+
+    #[derive(Default)]
+    struct Warnings(std::sync::Mutex<Vec<String>>);
+
+    impl Progress for Warnings {
+        fn start(&self, _what: &str, _total: u64) {}
+        fn tick(&self, _n: u64) {}
+        fn finish(&self) {}
+        fn warn(&self, message: &str) {
+            self.0.lock().unwrap().push(message.to_owned());
+        }
+    }
+
+    #[test]
+    fn weights_of_any_name_are_those_that_the_library_takes() {
+        for (files, expected) in [
+            (
+                &["a.safetensors", "model.safetensors", "model.pth"][..],
+                "model.safetensors",
+            ),
+            (
+                &["a.safetensors", "open_clip_model.safetensors"],
+                "open_clip_model.safetensors",
+            ),
+            (
+                &[
+                    "epoch_30.safetensors",
+                    "optimizer.pt",
+                    "._epoch_30.safetensors",
+                ],
+                "epoch_30.safetensors",
+            ),
+        ] {
+            let (found, said) = taken(files);
+            assert_eq!((found.unwrap().as_str(), said), (expected, Vec::new()));
+        }
+        let (found, said) = taken(&["b.safetensors", "c.safetensors", "a.safetensors"]);
+        assert_eq!(found.unwrap(), "a.safetensors");
+        assert_eq!(
+            said,
+            ["DIR: `a.safetensors` is taken, the first of 3 safetensors files here"]
+        );
+        // timm would read the pickle.
+        let (found, _) = taken(&["a.safetensors", "pytorch_model.bin"]);
+        assert!(matches!(found, Err(Error::Pickle { .. })));
+        let (found, _) = taken(&["notes.txt"]);
+        assert!(matches!(found, Err(Error::NoWeights { .. })));
+    }
+
+    #[test]
+    fn literals_of_python_are_texts() {
+        let read = |json: &str| {
+            parse_json(json.as_bytes(), Path::new("config.json"))
+                .map(|value| value.to_string())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            read(r#"[NaN, {"a": -Infinity, "b\\\"NaN": Infinity}, "NaN \\"]"#).unwrap(),
+            r#"["NaN",{"a":"-Infinity","b\\\"NaN":"Infinity"},"NaN \\"]"#
+        );
+        for json in ["NaNNaN", "[Infinity", "+Infinity", "nan", "\"NaN", "\"\\"] {
+            let message = read(json).unwrap_err();
+            assert!(message.starts_with("config.json: "), "{json}: {message}");
+        }
     }
 
     #[test]

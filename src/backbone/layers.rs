@@ -21,6 +21,8 @@ pub(super) struct Loader<'a> {
     pub(super) precision: Kind,
     /// Number of values in the parameters so far.
     pub(super) n_parameters: u64,
+    /// What was done to make a checkpoint fit.
+    pub(super) notes: Vec<String>,
 }
 
 impl Loader<'_> {
@@ -61,9 +63,14 @@ impl Loader<'_> {
         init: Init,
         kind: Kind,
     ) -> Result<Parameter, Error> {
-        let parameter = self.load(name, shape, init, kind)?;
-        self.n_parameters += shape.iter().product::<usize>() as u64;
-        Ok(parameter)
+        let values = self.values(name, shape, init)?;
+        self.own(&values, kind)
+    }
+
+    /// Makes a parameter of values.
+    pub(super) fn own(&mut self, values: &Tensor, kind: Kind) -> Result<Parameter, Error> {
+        self.n_parameters += values.numel() as u64;
+        self.put(values, kind)
     }
 
     fn load(
@@ -73,15 +80,28 @@ impl Loader<'_> {
         init: Init,
         kind: Kind,
     ) -> Result<Parameter, Error> {
+        let values = self.values(name, shape, init)?;
+        self.put(&values, kind)
+    }
+
+    /// The values of a tensor on the CPU, in f32.
+    pub(super) fn values(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        init: Init,
+    ) -> Result<Tensor, Error> {
         let values = self.source.tensor(name, shape, init)?;
         let shape: Vec<i64> = shape.iter().map(|&size| as_i64(size)).collect();
-        let place = || {
-            Tensor::f_from_slice(&values)?
-                .f_reshape(&shape)?
-                .f_to_kind(kind)?
-                .f_to_device(self.device)
-        };
-        place()
+        Tensor::f_from_slice(&values)
+            .and_then(|values| values.f_reshape(&shape))
+            .map_err(|error| Error::libtorch("loading weights", &error))
+    }
+
+    fn put(&self, values: &Tensor, kind: Kind) -> Result<Parameter, Error> {
+        values
+            .f_to_kind(kind)
+            .and_then(|values| values.f_to_device(self.device))
             .map(Parameter::new)
             .map_err(|error| Error::libtorch("loading weights", &error))
     }

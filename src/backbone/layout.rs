@@ -18,6 +18,10 @@ pub(super) use transformers::{
 pub(super) struct Layout {
     /// In what the program tells the library that runs networks.
     pub(super) name: &'static str,
+    /// What training puts before every name in a file; each is taken off in turn, as the library does.
+    pub(super) wrappers: &'static [&'static str],
+    /// Whether the library makes positions of another grid fit when it loads them.
+    pub(super) resizes_positions: bool,
     /// What may stand before the names of the network's tensors; the first that fits the file counts.
     pub(super) prefixes: &'static [&'static str],
     /// In order; of several rules for a tensor the first whose parts are in the file counts. A tensor without a

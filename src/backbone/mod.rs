@@ -76,6 +76,9 @@ pub trait Backbone: Send + Sync {
     /// Number of values in the network's tensors; `None` where it is not known.
     fn n_parameters(&self) -> Option<u64>;
 
+    /// What was done, as its library does it, to make the checkpoint's weights fit the network; one line each.
+    fn notes(&self) -> &[String];
+
     /// The features of `n` images, `[n, d]` f32, as the network gives them (not L2-normalised).
     ///
     /// `pixels`: `[n, 3, h, w]` f32, as the checkpoint's preprocessing makes them.

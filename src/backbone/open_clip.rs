@@ -25,8 +25,19 @@ use crate::image::{Interpolation, OpenClipResize, Preprocessing};
 
 /// The file that describes a checkpoint.
 pub(super) const CONFIG: &str = "open_clip_config.json";
-/// The file that holds its weights.
-pub(super) const WEIGHTS: &str = "open_clip_model.safetensors";
+/// The names that `open_clip` looks for in a folder, the best first; then it takes any `*.safetensors`.
+///
+/// Source: `open_clip.factory._find_checkpoint_in_dir`.
+pub(super) const WEIGHTS: &[&str] = &[
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+    "model.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model.pth",
+    "model.pth",
+];
 
 /// What a checkpoint's visual tower is.
 #[derive(Debug, PartialEq)]
@@ -104,7 +115,7 @@ pub(super) fn named(ckpt: &str) -> Result<Named, Error> {
     Ok(Named {
         repo: text(row, "repo"),
         file: if file.is_empty() {
-            WEIGHTS.to_owned()
+            WEIGHTS[0].to_owned()
         } else {
             file
         },

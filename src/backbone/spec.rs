@@ -82,10 +82,10 @@ impl BackboneSpec {
     ///
     /// | `org` | plain names | files |
     /// | --- | --- | --- |
-    /// | `timm`, `sam2` | timm's | `config.json`, `model.safetensors` |
-    /// | `open-clip` | `ARCHITECTURE/TAG` of `open_clip` | `open_clip_config.json`, `open_clip_model.safetensors` |
+    /// | `timm`, `sam2` | timm's | `config.json`, `model.safetensors`; a folder's may have any name |
+    /// | `open-clip` | `ARCHITECTURE/TAG` of `open_clip` | `open_clip_config.json`, `open_clip_model.safetensors`; a folder's may have any name |
     /// | `dinov2`, `dinov3`, `aimv2` | those of `BioBench` | as of `transformers`; preprocessed as `BioBench` does |
-    /// | `transformers` | `OWNER/NAME` on the hub | `config.json`, `model.safetensors`, `preprocessor_config.json` |
+    /// | `transformers` | `OWNER/NAME` on the hub | `config.json`, `model.safetensors`, `processor_config.json` or `preprocessor_config.json` |
     /// | `torchscript` | a path | the module, and a `.toml` of the same name |
     /// | `random` | an architecture of [`super::architectures`], then `.seed17` for another seed than 0 | none |
     ///
@@ -200,7 +200,10 @@ fn with_revision(
 fn in_timm_folder(folder: &Folder<'_>) -> Result<BackboneSpec, Error> {
     let path = folder.require("config.json")?;
     let config = timm::parse(&fs_err::read(&path)?, &path)?;
-    let paths = folder.weights("model.safetensors")?;
+    for note in &config.notes {
+        folder.warn(note);
+    }
+    let paths = folder.weights_of_any_name(timm::WEIGHTS)?;
     folder.pin()?;
     Ok(BackboneSpec {
         architecture: config.architecture.to_owned(),
@@ -216,7 +219,7 @@ fn in_timm_folder(folder: &Folder<'_>) -> Result<BackboneSpec, Error> {
 
 fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Error> {
     let is_plain = !ckpt.starts_with(LOCAL_DIR) && !ckpt.starts_with(HF_HUB);
-    let (architecture, folder, config, file) = if is_plain {
+    let (architecture, folder, config, paths) = if is_plain {
         let (name, revision) = ckpt
             .split_once('@')
             .map_or((ckpt, None), |(name, revision)| (name, Some(revision)));
@@ -233,24 +236,21 @@ fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, 
         }
         let folder = Folder::hub(repo, places)?;
         let architecture = ckpt.split('/').next().unwrap_or_default().to_owned();
-        (architecture, folder, named.config, named.file)
+        let paths = folder.weights(&named.file)?;
+        (architecture, folder, named.config, paths)
     } else {
         let folder = folder(ckpt, places, |name| Ok(name.to_owned()))?;
         let (value, path) = folder.json(open_clip::CONFIG)?;
         let config = open_clip::parse(value, &path)?;
-        (
-            ckpt.to_owned(),
-            folder,
-            config,
-            open_clip::WEIGHTS.to_owned(),
-        )
+        let paths = folder.weights_of_any_name(open_clip::WEIGHTS)?;
+        (ckpt.to_owned(), folder, config, paths)
     };
     let spec = BackboneSpec {
         architecture,
         network: config.network,
         preprocessing: config.preprocessing,
         weights: Weights::Files {
-            paths: folder.weights(&file)?,
+            paths,
             layout: config.layout,
         },
         source: folder.source(),
@@ -314,8 +314,7 @@ fn in_transformers_folder(
                      up to one level of a pixel",
                 );
             }
-            let (value, path) = folder.json(transformers::PREPROCESSOR)?;
-            transformers::preprocessing(value, &path)?
+            transformers::preprocessing(folder)?
         }
     };
     transformers::for_images_of(&mut config, preprocessing.size);

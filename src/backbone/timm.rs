@@ -3,9 +3,9 @@
 //! `config.json` names an architecture, arguments that differ from the architecture's (`model_args`) and the
 //! preprocessing (`pretrained_cfg`). Older files have the fields of `pretrained_cfg` at top level.
 //!
-//! Source: `timm.models._hub._parse_model_cfg`, `timm.models._builder._update_default_model_kwargs` and the
-//! arguments of `VisionTransformer`, timm 1.0. Unlike timm, which resizes positions to `img_size`, nothing is
-//! resized here, and a setting that would change a feature is refused rather than ignored.
+//! Source: `timm.models._hub`, `timm.models._builder._update_default_model_kwargs` and the arguments of
+//! `VisionTransformer`, timm 1.0. A setting of the network or of its images that is not known is refused, as it may
+//! change features; what else stands at top level means nothing to timm and is passed over.
 
 pub(super) mod eva;
 pub(super) mod eva_rows;
@@ -15,13 +15,12 @@ pub(super) mod vit_rows;
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use self::pretrained_cfg::{PretrainedCfg, as_pool};
 pub(super) use self::vit::GlobalPool;
 use super::catalog;
 use super::error::Error;
 use super::fields::{Fields, as_string, quoted};
+use super::folder::parse_json;
 use super::network::NetworkConfig;
 use super::vit::{Mlp, Pool, Projection};
 use crate::image::Preprocessing;
@@ -32,7 +31,23 @@ pub(super) struct Config {
     pub(super) architecture: &'static str,
     pub(super) network: NetworkConfig,
     pub(super) preprocessing: Preprocessing,
+    /// What timm passes over and its writer may have meant.
+    pub(super) notes: Vec<String>,
 }
+
+/// The names that timm looks for in a folder, the best first; then it takes any `*.safetensors`.
+///
+/// Source: `timm.models._hub.load_state_dict_from_path`.
+pub(super) const WEIGHTS: &[&str] = &[
+    "model.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model.pth",
+    "model.pth",
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+];
 
 /// What is wanted of a model of timm's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,11 +145,7 @@ pub(super) fn repository(name: &str) -> Result<String, Error> {
 
 /// Reads a `config.json`; `path` is for messages.
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
-    let json = |source| Error::Json {
-        path: path.to_owned(),
-        source,
-    };
-    let mut top = Fields::new(path, "", serde_json::from_slice(bytes).map_err(json)?)?;
+    let mut top = Fields::new(path, "", parse_json(bytes, path)?)?;
     let name = top.required("architecture", "a name", as_string)?;
     let args = top.nested("model_args", "model_args.")?;
     let cfg = top.nested("pretrained_cfg", "pretrained_cfg.")?;
@@ -144,9 +155,10 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
         None
     };
     top.drop_all(TOP_LEVEL_NOTES);
+    let mut notes = Vec::new();
     let mut data = match cfg {
         Some(cfg) => {
-            top.finish()?;
+            notes.extend(passed_over(&top));
             PretrainedCfg::read(cfg)?
         }
         None => PretrainedCfg::read(top)?,
@@ -161,6 +173,11 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
     if let (Some(pool), Some(given)) = (model.global_pool(), data.global_pool) {
         *pool = given;
     }
+    let is_dynamic = |args: &Fields<'_>| args.peek("dynamic_img_size") == Some(&true.into());
+    if args.as_ref().is_some_and(is_dynamic) {
+        // The network keeps positions of its own size, and makes them fit images as they come.
+        data.fixed_input_size = false;
+    }
     if data.fixed_input_size {
         model.set_img_size(data.size);
     }
@@ -174,21 +191,44 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
     {
         data.size = size;
     }
-    check(&mut model, &data, repeated_pool, path)?;
+    check(&model, &data, path)?;
+    if let (Some(value), Some(pool)) = (repeated_pool, model.global_pool())
+        && as_pool(&value) != Some(*pool)
+    {
+        notes.push(format!(
+            "`global_pool` at top level of `config.json` is `{}`, but timm goes by `model_args` and the architecture",
+            quoted(&value)
+        ));
+    }
     Ok(Config {
         architecture: architecture.name,
         network: model.network(data.size, Output::Tokens),
         preprocessing: data.preprocessing(),
+        notes,
     })
 }
 
+/// What is said of keys at top level that timm does not know.
+fn passed_over(top: &Fields<'_>) -> Option<String> {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = top
+        .keys()
+        .take(SHOWN)
+        .map(|key| format!("`{}`", key.escape_debug()))
+        .collect();
+    let shown = shown.join(", ");
+    match top.keys().count() {
+        0 => None,
+        n if n <= SHOWN => Some(format!("timm passes over {shown} of `config.json`")),
+        n => Some(format!(
+            "timm passes over {shown} and {} more of `config.json`",
+            n - SHOWN
+        )),
+    }
+}
+
 /// Refuses a file whose settings contradict each other.
-fn check(
-    model: &mut catalog::Model,
-    data: &PretrainedCfg,
-    repeated_pool: Option<Value>,
-    path: &Path,
-) -> Result<(), Error> {
+fn check(model: &catalog::Model, data: &PretrainedCfg, path: &Path) -> Result<(), Error> {
     let wrong = |key: &str, found: String, expected: String| {
         Err(Error::ConfigValue {
             path: path.to_owned(),
@@ -210,22 +250,14 @@ fn check(
             format!("[3, {height}, {width}], what the network takes"),
         );
     }
-    match (repeated_pool, model.global_pool()) {
-        // Written by timm beside the arguments, which decide.
-        (Some(value), Some(pool)) if as_pool(&value) != Some(*pool) => wrong(
-            "global_pool",
-            quoted(&value),
-            "what `model_args` and the architecture say".to_owned(),
-        ),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    use super::super::vit::{FinalNorm, Positions, PrefixPositions, VitConfig};
+    use super::super::vit::{FinalNorm, Positions, PrefixPositions, Resample, VitConfig};
     use super::*;
     use crate::image::{Interpolation, TimmCrop};
 
@@ -453,9 +485,70 @@ mod tests {
         let mut config = published();
         config["pretrained_cfg"]["gamma"] = json!(2.2);
         assert!(message(&config).starts_with("config.json: unknown key `pretrained_cfg.gamma`, "));
-        let mut config = published();
-        config["model_type"] = json!("vit");
-        assert!(message(&config).starts_with("config.json: unknown key `model_type`, "));
+        let mut flat = published()["pretrained_cfg"].clone();
+        flat["architecture"] = json!("vit_base_patch16_224");
+        flat["model_type"] = json!("vit");
+        assert!(message(&flat).starts_with("config.json: unknown key `model_type`, "));
+    }
+
+    #[test]
+    fn what_timm_does_not_read_is_passed_over_and_noted() {
+        let notes = |changes: Value| {
+            let mut config = published();
+            config
+                .as_object_mut()
+                .unwrap()
+                .extend(changes.as_object().unwrap().clone());
+            let read = read(&config).unwrap();
+            assert_eq!(
+                read.network,
+                super::tests::read(&published()).unwrap().network
+            );
+            read.notes
+        };
+        assert_eq!(notes(json!({})), [""; 0]);
+        assert_eq!(
+            notes(json!({ "model_type": "vit", "a\nb": 1 })),
+            ["timm passes over `model_type`, `a\\nb` of `config.json`"]
+        );
+        assert_eq!(
+            notes(json!({ "a": 1, "b": 2, "c": 3, "d": 4, "e": 5 })),
+            ["timm passes over `a`, `b`, `c` and 2 more of `config.json`"]
+        );
+        assert_eq!(
+            notes(json!({ "global_pool": "avg" })),
+            [
+                "`global_pool` at top level of `config.json` is `avg`, but timm goes by `model_args` and the architecture"
+            ]
+        );
+    }
+
+    #[test]
+    fn dynamic_network_keeps_positions_of_its_own_size() {
+        let mut config = with_args(json!({ "dynamic_img_size": true }));
+        config["pretrained_cfg"]["input_size"] = json!([3, 384, 384]);
+        let config = read(&config).unwrap();
+        assert_eq!(vit(&config).grid(), [24, 24]);
+        assert_eq!(
+            vit(&config).positions,
+            Some(Positions::Learned {
+                prefix: PrefixPositions::All,
+                grid: [14, 14],
+                resample: Resample::Bicubic { antialias: true },
+            })
+        );
+    }
+
+    #[test]
+    fn literals_of_python_are_no_numbers() {
+        let config =
+            br#"{"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {"crop_pct": NaN}}"#;
+        assert_eq!(
+            parse(config, Path::new("config.json"))
+                .unwrap_err()
+                .to_string(),
+            "config.json: `pretrained_cfg.crop_pct` is `NaN`, expected a number from 0.05 to 4"
+        );
     }
 
     #[test]
@@ -501,12 +594,6 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused() {
-        let mut config = published();
-        config["global_pool"] = json!("avg");
-        assert_eq!(
-            message(&config),
-            "config.json: `global_pool` is `avg`, expected what `model_args` and the architecture say"
-        );
         let mut config = published();
         config["pretrained_cfg"]["fixed_input_size"] = json!(false);
         config["pretrained_cfg"]["input_size"] = json!([3, 256, 256]);

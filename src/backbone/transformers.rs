@@ -1,5 +1,5 @@
 //! Checkpoints of transformers: `config.json`, `model.safetensors` (or parts of it with an index) and
-//! `preprocessor_config.json`.
+//! `processor_config.json` or `preprocessor_config.json`.
 //!
 //! Source: `transformers.models.{clip, siglip, vit, dinov2, dinov2_with_registers, dinov3_vit, aimv2}`, transformers
 //! 5.24; AIMv2 also as Apple published it.
@@ -18,18 +18,20 @@ use super::fields::{
     FLAG, Fields, SIZE, as_count, as_number, as_ratio, as_sides, as_size, as_square, as_string,
     patches_of,
 };
+use super::folder::{Folder, parse_json};
 use super::layout::{self, Layout};
 use super::vit::{
     Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
     Resample, Rope, VitConfig,
 };
-
-pub(super) use processor::preprocessing;
+use crate::image::Preprocessing;
 
 /// The file that describes a checkpoint.
 pub(super) const CONFIG: &str = "config.json";
-/// The file that describes its preprocessing.
-pub(super) const PREPROCESSOR: &str = "preprocessor_config.json";
+/// The file that describes its preprocessing, and that of texts, if transformers 5 wrote it.
+const PROCESSOR: &str = "processor_config.json";
+/// The file that describes its preprocessing and nothing else.
+const PREPROCESSOR: &str = "preprocessor_config.json";
 /// The file that holds its weights.
 pub(super) const WEIGHTS: &str = "model.safetensors";
 
@@ -471,6 +473,22 @@ fn apple_aimv2(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
     })
 }
 
+/// How images become a checkpoint's input: as `processor_config.json` says, if it does.
+///
+/// Source: `transformers.image_processing_base.ImageProcessingMixin.get_image_processor_dict`.
+pub(super) fn preprocessing(folder: &Folder<'_>) -> Result<Preprocessing, Error> {
+    // A cache that has the other file may have been filled without this one: the hub is not asked for it again.
+    let is_wanted = folder.holds(PROCESSOR) || !folder.holds(PREPROCESSOR);
+    if is_wanted && let Some(path) = folder.find(PROCESSOR)? {
+        let mut value = parse_json(&fs_err::read(&path)?, &path)?;
+        if let Some(nested) = value.get_mut("image_processor") {
+            return processor::preprocessing(nested.take(), &path, "image_processor.");
+        }
+    }
+    let (value, path) = folder.json(PREPROCESSOR)?;
+    processor::preprocessing(value, &path, "")
+}
+
 /// The network for images of another size, where it takes such.
 pub(super) fn for_images_of(config: &mut Config, size: [usize; 2]) {
     let network = &mut config.network;
@@ -504,6 +522,43 @@ mod tests {
             ..
         } = config.network;
         assert_eq!((embed_dim, depth, num_heads), (768, 12, 12));
+    }
+
+    #[test]
+    fn images_are_described_by_the_first_file_that_says_something_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, value: Value| {
+            fs_err::write(dir.path().join(name), value.to_string()).unwrap();
+        };
+        let side = || {
+            let folder = Folder::local(dir.path().to_owned(), &crate::progress::Silent)?;
+            preprocessing(&folder).map(|preprocessing| preprocessing.size[0])
+        };
+        let of_size = |side: usize| json!({ "size": { "height": side, "width": side }, "resample": 3, "image_mean": [0, 0, 0], "image_std": [1, 1, 1] });
+        let missing = side().unwrap_err().to_string();
+        assert!(missing.contains("preprocessor_config.json"), "{missing}");
+        write(
+            "processor_config.json",
+            json!({ "image_processor": of_size(16) }),
+        );
+        assert_eq!(side().unwrap(), 16);
+        write("preprocessor_config.json", of_size(32));
+        assert_eq!(side().unwrap(), 16);
+        // As transformers 4 wrote it.
+        write(
+            "processor_config.json",
+            json!({ "processor_class": "CLIPProcessor" }),
+        );
+        assert_eq!(side().unwrap(), 32);
+        let nested = json!({ "image_processor": { "resample": 9 } });
+        write("processor_config.json", nested);
+        let message = side().unwrap_err().to_string();
+        assert!(
+            message.ends_with(
+                "`image_processor.resample` is `9`, expected a filter of Pillow, 0 to 5"
+            ),
+            "{message}"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorView};
+use tch::Kind;
 
 use super::catalog;
 use super::error::Error;
@@ -26,6 +27,22 @@ pub(super) trait Source {
     fn n_filled_in(&self) -> u64 {
         0
     }
+
+    /// Positions as they are in a file; `None` where there is none, or where its library takes only those that fit.
+    fn positions(&self, _name: &str) -> Option<StoredPositions> {
+        None
+    }
+}
+
+/// Learned positions in a file.
+#[derive(Debug)]
+pub(super) struct StoredPositions {
+    /// For messages.
+    pub(super) path: PathBuf,
+    /// How many tokens have one.
+    pub(super) n: usize,
+    pub(super) width: usize,
+    pub(super) kind: Kind,
 }
 
 /// How a tensor of a random network is drawn.
@@ -47,25 +64,31 @@ pub(super) enum Init {
 pub(super) struct Checkpoint<'a> {
     architecture: &'a str,
     files: Vec<(&'a Path, SafeTensors<'a>)>,
-    /// Which file holds each tensor.
-    holders: BTreeMap<String, usize>,
+    /// Which file holds each tensor, and what it is called there.
+    holders: BTreeMap<String, (usize, String)>,
     unused: BTreeSet<String>,
+    /// What was done to make the files fit.
+    notes: Vec<String>,
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Checks the headers of files; `architecture` is for messages.
+    /// Checks the headers of files; `architecture` is for messages. Of every name each of `wrappers` is taken off in
+    /// turn, if it begins so.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if a header does not describe its file, to the byte, or a tensor is in two files.
+    /// [`Error::Damaged`] if a header does not describe its file, to the byte, or a tensor is in two files;
+    /// [`Error::SameName`] if two are called the same without wrappers.
     pub(super) fn parse(
         files: impl IntoIterator<Item = (&'a Path, &'a [u8])>,
         architecture: &'a str,
+        wrappers: &[&str],
     ) -> Result<Self, Error> {
         let mut checkpoint = Self {
             architecture,
             files: Vec::new(),
             holders: BTreeMap::new(),
             unused: BTreeSet::new(),
+            notes: Vec::new(),
         };
         for (path, bytes) in files {
             let damaged = |problem| Error::Damaged {
@@ -75,14 +98,40 @@ impl<'a> Checkpoint<'a> {
             let tensors = SafeTensors::deserialize(bytes)
                 .map_err(|error| damaged(describe(&error, bytes)))?;
             let place = checkpoint.files.len();
-            for name in tensors.names() {
-                if let Some(other) = checkpoint.holders.insert(name.to_owned(), place) {
-                    let (other, _) = &checkpoint.files[other];
-                    return Err(damaged(format!(
-                        "tensor `{name}` is in `{}`, too",
-                        other.display()
-                    )));
+            let mut names = tensors.names();
+            names.sort_unstable();
+            let mut wrapper = "";
+            for name in names {
+                let bare = wrappers.iter().fold(name, |name, wrapper| {
+                    name.strip_prefix(wrapper).unwrap_or(name)
+                });
+                if bare != name {
+                    wrapper = &name[..name.len() - bare.len()];
                 }
+                let holder = (place, name.to_owned());
+                match checkpoint.holders.insert(bare.to_owned(), holder) {
+                    Some((other, same)) if other != place && same == name => {
+                        let (other, _) = &checkpoint.files[other];
+                        return Err(damaged(format!(
+                            "tensor `{name}` is in `{}`, too",
+                            other.display()
+                        )));
+                    }
+                    Some((_, other)) => {
+                        return Err(Error::SameName {
+                            path: path.to_owned(),
+                            tensors: [other, name.to_owned()],
+                            name: bare.to_owned(),
+                        });
+                    }
+                    None => {}
+                }
+            }
+            if !wrapper.is_empty() {
+                checkpoint.notes.push(format!(
+                    "{}: `{wrapper}` is left out at the beginning of tensors' names",
+                    path.display()
+                ));
             }
             checkpoint.files.push((path, tensors));
         }
@@ -95,16 +144,37 @@ impl<'a> Checkpoint<'a> {
         self.holders.contains_key(name)
     }
 
+    fn view(&self, name: &str) -> Option<(&'a Path, TensorView<'_>)> {
+        let (place, stored) = self.holders.get(name)?;
+        let (path, tensors) = &self.files[*place];
+        Some((path, tensors.tensor(stored).ok()?))
+    }
+
+    /// Positions `[n, width]`, or `[1, n, width]`, as the file has them.
+    pub(super) fn positions(&self, name: &str) -> Option<StoredPositions> {
+        let (path, view) = self.view(name)?;
+        let (&[n, width] | &[1, n, width]) = view.shape() else {
+            return None;
+        };
+        Some(StoredPositions {
+            path: path.to_owned(),
+            n,
+            width,
+            kind: match view.dtype() {
+                Dtype::F32 => Kind::Float,
+                Dtype::F16 => Kind::Half,
+                Dtype::BF16 => Kind::BFloat16,
+                _ => return None,
+            },
+        })
+    }
+
     /// The values of one tensor, row-major, in f32.
     ///
     /// # Errors
     /// Says what is wrong with the tensor: missing, misshapen, of another dtype, not finite.
     pub(super) fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        let view = self.holders.get(name).and_then(|&place| {
-            let (path, tensors) = &self.files[place];
-            Some((*path, tensors.tensor(name).ok()?))
-        });
-        let Some((path, view)) = view else {
+        let Some((path, view)) = self.view(name) else {
             return Err(Error::MissingTensor {
                 path: self.path(),
                 tensor: name.to_owned(),
@@ -140,11 +210,14 @@ impl<'a> Checkpoint<'a> {
         Ok(values)
     }
 
-    /// Ends the loading.
+    /// Ends the loading; gives what was done to make the files fit.
     ///
     /// # Errors
     /// [`Error::SurplusTensors`] if there are tensors that were not asked for and are not passed over.
-    pub(super) fn finish(self, is_passed_over: impl Fn(&str) -> bool) -> Result<(), Error> {
+    pub(super) fn finish(
+        self,
+        is_passed_over: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, Error> {
         let tensors: Vec<String> = self
             .unused
             .iter()
@@ -152,7 +225,7 @@ impl<'a> Checkpoint<'a> {
             .cloned()
             .collect();
         if tensors.is_empty() {
-            return Ok(());
+            return Ok(self.notes);
         }
         Err(Error::SurplusTensors {
             path: self.path(),
@@ -170,12 +243,12 @@ impl<'a> Checkpoint<'a> {
 
     /// Another of timm's architectures that the shapes fit.
     fn fits(&self) -> Option<&'static str> {
-        let views: BTreeMap<&str, TensorView<'_>> = self
-            .files
-            .iter()
-            .flat_map(|(_, tensors)| tensors.iter())
+        let shapes: BTreeMap<&str, Vec<usize>> = self
+            .holders
+            .keys()
+            .filter_map(|name| Some((name.as_str(), self.view(name)?.1.shape().to_vec())))
             .collect();
-        catalog::fitting(|name| views.get(name).map(TensorView::shape))
+        catalog::fitting(|name| shapes.get(name).map(Vec::as_slice))
             .filter(|name| *name != self.architecture)
     }
 }
@@ -264,227 +337,4 @@ fn described_len(bytes: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A file with this header, whatever it says, and these bytes.
-    fn file(header: &str, data: &[u8]) -> Vec<u8> {
-        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-        bytes.extend_from_slice(header.as_bytes());
-        bytes.extend_from_slice(data);
-        bytes
-    }
-
-    fn entry(name: &str, dtype: &str, shape: &[usize], offsets: [usize; 2]) -> String {
-        format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":{offsets:?}}}"#)
-    }
-
-    fn parse(bytes: &[u8]) -> Result<Checkpoint<'_>, Error> {
-        Checkpoint::parse([(Path::new("m.safetensors"), bytes)], "vit")
-    }
-
-    fn message(bytes: &[u8]) -> String {
-        parse(bytes).unwrap_err().to_string()
-    }
-
-    fn floats(values: &[f32]) -> Vec<u8> {
-        values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect()
-    }
-
-    #[test]
-    fn every_float_format_is_widened_exactly() {
-        let header = format!(
-            "{{{},{},{}}}",
-            entry("a", "F32", &[2], [0, 8]),
-            entry("b", "F16", &[2], [8, 12]),
-            entry("c", "BF16", &[2], [12, 16])
-        );
-        let mut data = floats(&[1.5, -2.0]);
-        data.extend(
-            [f16::from_f32(0.1), f16::from_f32(-65504.0)]
-                .iter()
-                .flat_map(|value| value.to_le_bytes()),
-        );
-        data.extend(
-            [bf16::from_f32(0.1), bf16::from_f32(-3e38)]
-                .iter()
-                .flat_map(|value| value.to_le_bytes()),
-        );
-        let bytes = file(&header, &data);
-        let mut checkpoint = parse(&bytes).unwrap();
-        let mut read = |name: &str| checkpoint.read(name, &[2]).unwrap();
-        assert_eq!(read("a"), [1.5, -2.0]);
-        assert_eq!(read("b"), [f16::from_f32(0.1).to_f32(), -65504.0]);
-        assert_eq!(
-            read("c"),
-            [bf16::from_f32(0.1).to_f32(), bf16::from_f32(-3e38).to_f32()]
-        );
-        checkpoint.finish(|_| false).unwrap();
-    }
-
-    #[test]
-    fn integers_are_no_weights() {
-        let bytes = file(&format!("{{{}}}", entry("a", "I64", &[1], [0, 8])), &[0; 8]);
-        let error = parse(&bytes).unwrap().read("a", &[1]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "m.safetensors: tensor `a` has dtype I64, expected F32, F16 or BF16"
-        );
-    }
-
-    #[test]
-    fn value_that_is_not_finite_is_named_with_its_place() {
-        let header = format!("{{{}}}", entry("a", "F32", &[2, 3], [0, 24]));
-        for (value, name) in [(f32::NAN, "NaN"), (f32::NEG_INFINITY, "-inf")] {
-            let bytes = file(&header, &floats(&[0.0, 1.0, 2.0, 3.0, 4.0, value]));
-            let error = parse(&bytes).unwrap().read("a", &[2, 3]).unwrap_err();
-            let expected = format!(
-                "m.safetensors: tensor `a` holds {name} at [1, 2], expected finite numbers"
-            );
-            assert_eq!(error.to_string(), expected);
-        }
-    }
-
-    #[test]
-    fn surplus_tensors_are_counted_but_the_classifier_s() {
-        let names = ["a", "b", "c", "d", "head.weight"];
-        let entries: Vec<_> = names
-            .iter()
-            .enumerate()
-            .map(|(i, name)| entry(name, "F32", &[1], [4 * i, 4 * i + 4]))
-            .collect();
-        let bytes = file(&format!("{{{}}}", entries.join(",")), &floats(&[0.0; 5]));
-        let message = |used: &[&str]| {
-            let mut checkpoint = parse(&bytes).unwrap();
-            for name in used {
-                checkpoint.read(name, &[1]).unwrap();
-            }
-            checkpoint
-                .finish(|name| name.starts_with("head."))
-                .map_err(|error| error.to_string())
-        };
-        assert_eq!(message(&["a", "b", "c", "d"]), Ok(()));
-        assert_eq!(
-            message(&["a", "b", "c"]),
-            Err("m.safetensors: tensor `d` is no part of backbone `vit`".to_owned())
-        );
-        assert_eq!(
-            message(&["a", "b"]),
-            Err("m.safetensors: tensors `c`, `d` are no part of backbone `vit`".to_owned())
-        );
-        assert_eq!(
-            message(&[]),
-            Err(
-                "m.safetensors: tensors `a`, `b`, `c` and 1 more are no part of backbone `vit`"
-                    .to_owned()
-            )
-        );
-    }
-
-    #[test]
-    fn each_kind_of_damage_has_its_message() {
-        let header = format!("{{{}}}", entry("a", "F32", &[2], [0, 8]));
-        let whole = file(&header, &[0; 8]);
-        let n = whole.len();
-        let overlapping = format!(
-            "{{{},{}}}",
-            entry("a", "F32", &[2], [0, 8]),
-            entry("b", "F32", &[2], [4, 12])
-        );
-        let cases: [(Vec<u8>, String); 9] = [
-            (
-                vec![],
-                "0 bytes, too short for a safetensors file".to_owned(),
-            ),
-            (
-                whole[..n - 1].to_vec(),
-                format!("{} bytes on disk, its header describes {n}", n - 1),
-            ),
-            (
-                [&whole[..], &[0]].concat(),
-                format!("{} bytes on disk, its header describes {n}", n + 1),
-            ),
-            (
-                [&(1_u64 << 60).to_le_bytes()[..], &whole[8..]].concat(),
-                format!("header of 1152921504606846976 bytes announced in a file of {n}"),
-            ),
-            (
-                whole[..20].to_vec(),
-                format!("header of {} bytes announced in a file of 20", header.len()),
-            ),
-            (
-                file(&overlapping, &[0; 12]),
-                "tensor `b` does not begin where the one before it ends".to_owned(),
-            ),
-            (
-                file(&format!("{{{}}}", entry("a", "F32", &[3], [0, 8])), &[0; 8]),
-                "a tensor's bytes do not fit its shape and dtype".to_owned(),
-            ),
-            (
-                file(
-                    &format!("{{{}}}", entry("a", "F32", &[1 << 40, 1 << 40], [0, 8])),
-                    &[0; 8],
-                ),
-                "a tensor's shape overflows".to_owned(),
-            ),
-            (
-                file("{\"a\"", &[]),
-                "header is no safetensors header: EOF while parsing an object at line 1 column 4"
-                    .to_owned(),
-            ),
-        ];
-        for (bytes, expected) in cases {
-            assert_eq!(message(&bytes), format!("m.safetensors: {expected}"));
-        }
-    }
-
-    #[test]
-    fn tensors_are_found_in_whichever_file_they_are() {
-        let one = file(
-            &format!("{{{}}}", entry("a", "F32", &[1], [0, 4])),
-            &floats(&[1.0]),
-        );
-        let two = file(
-            &format!("{{{}}}", entry("b", "F32", &[1], [0, 4])),
-            &floats(&[2.0]),
-        );
-        let files = |second| {
-            [
-                (Path::new("1.safetensors"), &one[..]),
-                (Path::new("2.safetensors"), second),
-            ]
-        };
-        let mut checkpoint = Checkpoint::parse(files(&two), "vit").unwrap();
-        assert_eq!(checkpoint.read("b", &[1]).unwrap(), [2.0]);
-        assert_eq!(checkpoint.read("a", &[1]).unwrap(), [1.0]);
-        checkpoint.finish(|_| false).unwrap();
-        let error = Checkpoint::parse(files(&one), "vit").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "2.safetensors: tensor `a` is in `1.safetensors`, too"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
-            let _ = parse(&bytes);
-        }
-
-        #[test]
-        fn no_change_of_one_byte_makes_it_panic(place in 0_usize..150, value: u8) {
-            let header = format!("{{{}}}", entry("a", "F32", &[2, 3], [0, 24]));
-            let mut bytes = file(&header, &floats(&[0.0; 6]));
-            let place = place % bytes.len();
-            bytes[place] = value;
-            if let Ok(mut checkpoint) = parse(&bytes) {
-                let _ = checkpoint.read("a", &[2, 3]);
-            }
-        }
-    }
-}
+mod tests;

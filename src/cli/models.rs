@@ -12,6 +12,7 @@ use newt_pipe::backbone::{self, BackboneSpec, Device, Places, Precision, publish
 use newt_pipe::error::Error;
 use newt_pipe::hub::{self, Hub};
 use newt_pipe::interrupt::Interrupt;
+use newt_pipe::progress::Progress;
 use newt_pipe::text::{count, thousands};
 
 /// Subcommands of `newt-pipe models`.
@@ -250,6 +251,9 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     let started = Instant::now();
     let loaded = spec.load(device, precision)?;
     let load_seconds = started.elapsed().as_secs_f64();
+    for note in loaded.notes() {
+        console.warn(note);
+    }
 
     let n_values = N_IMAGES * spec.preprocessing().n_values();
     let started = Instant::now();

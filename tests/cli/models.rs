@@ -328,6 +328,35 @@ fn a_look_at_a_checkpoint_says_what_it_is() {
     );
 }
 
+/// Of the two files that may describe images, the hub is asked for the one only where the cache lacks the other.
+#[test]
+fn a_checkpoint_of_transformers_in_the_cache_needs_no_network() {
+    let (sandbox, server) = (Sandbox::new(), Site::new().start());
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/fixtures/families");
+    for name in [
+        "config.json",
+        "model.safetensors",
+        "preprocessor_config.json",
+    ] {
+        let bytes = fs_err::read(fixture.join("hf_vit").join(name)).unwrap();
+        sandbox.write(
+            &format!("hub/models--org--name/snapshots/{COMMIT}/{name}"),
+            bytes,
+        );
+    }
+    sandbox.write("hub/models--org--name/refs/main", COMMIT);
+    let arguments = [
+        "models",
+        "check",
+        "transformers",
+        "hf-hub:org/name",
+        "--json",
+    ];
+    let checked = sandbox.finish(command_online(&sandbox, &server, &arguments));
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    assert!(server.lines().is_empty());
+}
+
 #[test]
 fn a_look_at_a_checkpoint_as_json() {
     let document = sandbox().json(&["models", "check", "timm", "local-dir:weights"]);

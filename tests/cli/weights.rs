@@ -1,5 +1,10 @@
 //! Checkpoints that cannot be used, and one that can.
 
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use crate::assert_run;
 use crate::sandbox::{Finished, Sandbox, draw_data, put_checkpoint};
 
 /// A small checkpoint that timm made, and what a run on it says once `change` has been at it.
@@ -165,4 +170,118 @@ fn a_name_that_no_library_here_knows() {
     hint: did you mean `vit_tiny_patch16_224`, `vit_tiny_patch16_384` or `deit_tiny_patch16_224`?
     "
     );
+}
+
+/// Puts a checkpoint that is not as its library saves it into `weights`, and looks at it.
+fn check_adapted(variant: &str, change: impl Fn(&Sandbox)) -> Finished {
+    let sandbox = Sandbox::new();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/fixtures/adapted");
+    for entry in fs_err::read_dir(fixture.join(variant)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        sandbox.write(&format!("weights/{name}"), fs_err::read(&path).unwrap());
+    }
+    change(&sandbox);
+    sandbox.run(&["models", "check", "timm", "local-dir:weights", "--json"])
+}
+
+#[test]
+fn what_is_done_to_make_a_checkpoint_fit_is_said() {
+    let checked = check_adapted("timm_wrapped", |sandbox| {
+        sandbox.write("weights/epoch_31.safetensors", "");
+    });
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    assert_snapshot!(checked.stderr, @"
+    warning: weights: timm passes over `model_type`, `best_loss`, `schedule` of `config.json`
+    warning: weights: `epoch_30.safetensors` is taken, the first of 2 safetensors files here
+    warning: weights/epoch_30.safetensors: `_orig_mod.module.` is left out at the beginning of tensors' names
+    ");
+    let checked = check_adapted("timm_larger_grid", |_| {});
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    assert_snapshot!(checked.stderr, @"warning: weights/model.safetensors: positions of 4 × 4 patches are resized to 6 × 4");
+}
+
+#[test]
+fn a_run_says_it_once_when_features_are_extracted() {
+    let sandbox = sandbox();
+    let config = fs_err::read_to_string(sandbox.path("weights/config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["model_args"]["img_size"] = 64.into();
+    config["pretrained_cfg"]["input_size"] = serde_json::json!([3, 64, 64]);
+    sandbox.write("weights/config.json", config.to_string());
+    let said = |finished: &Finished| {
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        finished.stderr.matches("patches are resized to").count()
+    };
+    assert_eq!(said(&sandbox.run(&["run", "mine.toml"])), 1);
+    assert_eq!(said(&sandbox.run(&["run", "mine.toml"])), 0);
+}
+
+/// 24 positions of patches beside a `config.json` that wants 16 of them, and what comes of these settings.
+fn check_oblong(img_size: [usize; 2]) -> Finished {
+    check_adapted("timm_dynamic", |sandbox| {
+        let [height, width] = img_size;
+        let config = fs_err::read_to_string(sandbox.path("weights/config.json")).unwrap();
+        let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        config["model_args"]["dynamic_img_size"] = false.into();
+        config["model_args"]["img_size"] = serde_json::json!(img_size);
+        config["pretrained_cfg"]["input_size"] = serde_json::json!([3, height, width]);
+        sandbox.write("weights/config.json", config.to_string());
+    })
+}
+
+#[test]
+fn positions_that_form_no_square_are_refused_with_a_way_out() {
+    assert_run!(
+        check_oblong([16, 16]),
+        @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: weights/model.safetensors: positions of 24 patches, of which no square can be made, the network has 4 × 4 patches
+    hint: write the size of the images that these positions were learned for into the file beside the weights: `model_args.img_size` and `pretrained_cfg.input_size` in timm's, `vision_cfg.image_size` in open_clip's
+    "
+    );
+    let checked = check_oblong([16, 24]);
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn positions_are_not_resized_beyond_what_memory_holds() {
+    // 256 × 256 patches of a token of 65,536 values are 17 GB.
+    let checked = check_adapted("timm_larger_grid", |sandbox| {
+        let tensor = |name: &str, shape: &str, [from, to]: [usize; 2]| {
+            format!(r#""{name}":{{"dtype":"F16","shape":{shape},"data_offsets":[{from},{to}]}}"#)
+        };
+        let row = 2 * 65_536;
+        let header = [
+            tensor("cls_token", "[1,1,65536]", [0, row]),
+            tensor("patch_embed.proj.bias", "[65536]", [row, 2 * row]),
+            tensor(
+                "patch_embed.proj.weight",
+                "[65536,3,1,1]",
+                [2 * row, 5 * row],
+            ),
+            tensor("pos_embed", "[1,2,65536]", [5 * row, 7 * row]),
+        ]
+        .join(",");
+        let header = format!("{{{header}}}");
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.into_bytes());
+        bytes.resize(bytes.len() + 7 * row, 0);
+        sandbox.write("weights/model.safetensors", bytes);
+        let config = serde_json::json!({
+            "architecture": "vit_tiny_patch16_224",
+            "model_args": { "embed_dim": 65_536, "num_heads": 2, "patch_size": 1, "img_size": 256 },
+            "pretrained_cfg": { "input_size": [3, 256, 256] },
+        });
+        sandbox.write("weights/config.json", config.to_string());
+    });
+    assert_run!(checked, @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: weights/model.safetensors: tensor `pos_embed` has shape [1, 2, 65536], backbone `vit_tiny_patch16_224` needs [1, 65537, 65536]
+    hint: use weights and `config.json` of one and the same checkpoint
+    ");
 }

@@ -38,6 +38,8 @@ impl Error {
             | Self::Damaged { .. }
             | Self::MissingTensor { .. }
             | Self::MisshapenTensor { .. }
+            | Self::NoGrid { .. }
+            | Self::SameName { .. }
             | Self::SurplusTensors { .. }
             | Self::Dtype { .. }
             | Self::NonFinite { .. } => 3,

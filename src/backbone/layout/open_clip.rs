@@ -2,9 +2,14 @@
 
 use super::{Layout, Others, Place, Rule, TIMM};
 
+/// Source: `open_clip.factory.load_state_dict`.
+const WRAPPERS: &[&str] = &["module."];
+
 /// timm's names behind `visual.trunk.`, in checkpoints of `open_clip`.
 pub(crate) const OPEN_CLIP_TIMM: Layout = Layout {
     name: "open_clip_timm",
+    wrappers: WRAPPERS,
+    resizes_positions: false,
     prefixes: &["visual.trunk."],
     rules: TIMM.rules,
     passed_over: &[],
@@ -13,8 +18,12 @@ pub(crate) const OPEN_CLIP_TIMM: Layout = Layout {
 };
 
 /// The `VisionTransformer` of `open_clip`.
+///
+/// Source of the resizing: `open_clip.model.resize_pos_embed`.
 pub(crate) const OPEN_CLIP: Layout = Layout {
     name: "open_clip",
+    wrappers: WRAPPERS,
+    resizes_positions: true,
     prefixes: &["visual."],
     rules: &[
         Rule("patch_embed.proj.weight", Place::At("conv1.weight")),

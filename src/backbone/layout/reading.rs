@@ -2,7 +2,7 @@
 
 use super::{Layout, Others, Part, Place, Rule};
 use crate::backbone::error::Error;
-use crate::backbone::weights::{Checkpoint, Init, Source};
+use crate::backbone::weights::{Checkpoint, Init, Source, StoredPositions};
 
 /// A published file, by timm's names.
 pub(crate) struct Published<'a> {
@@ -20,8 +20,10 @@ impl<'a> Published<'a> {
         };
         // What has prefixes begins with the projection of patches.
         let fits = |prefix: &&str| {
-            let mut places = layout.places("patch_embed.proj.weight", prefix);
+            const FIRST: &str = "patch_embed.proj.weight";
+            let mut places = layout.places(FIRST, prefix);
             places.any(|place| place.is_in(&checkpoint))
+                || checkpoint.has(&format!("{prefix}{FIRST}"))
         };
         let mut prefixes = layout.prefixes.iter().copied();
         let first = layout.prefixes.first().copied().unwrap_or_default();
@@ -33,11 +35,14 @@ impl<'a> Published<'a> {
         }
     }
 
-    /// Ends the loading.
+    /// Ends the loading; gives what was done to make the files fit.
     ///
     /// # Errors
     /// [`Error::SurplusTensors`] if there are tensors of the network that were not asked for.
-    pub(crate) fn finish(self, is_passed_over: impl Fn(&str) -> bool) -> Result<(), Error> {
+    pub(crate) fn finish(
+        self,
+        is_passed_over: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, Error> {
         let Self {
             checkpoint,
             layout,
@@ -79,6 +84,18 @@ impl Source for Published<'_> {
 
     fn n_filled_in(&self) -> u64 {
         self.n_filled_in
+    }
+
+    fn positions(&self, name: &str) -> Option<StoredPositions> {
+        if !self.layout.resizes_positions {
+            return None;
+        }
+        let found = self.layout.places(name, self.prefix).next();
+        match found {
+            Some(Found::At(name) | Found::Flat(name)) => self.checkpoint.positions(&name),
+            Some(_) => None,
+            None => self.checkpoint.positions(&format!("{}{name}", self.prefix)),
+        }
     }
 }
 

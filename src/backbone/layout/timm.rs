@@ -2,10 +2,20 @@
 
 use super::{Layout, Others, Part, Place, Rule};
 
+/// Of `torch.compile` and of `DistributedDataParallel`, in either order.
+///
+/// Source: `timm.models._helpers.clean_state_dict`.
+const WRAPPERS: &[&str] = &["_orig_mod.", "module.", "_orig_mod."];
+
 /// Tensors of timm's own files: `VisionTransformer`, `VisionTransformerDistilled` and `Eva` differ in few names.
+///
+/// Source of the resizing: `checkpoint_filter_fn` of `timm.models.vision_transformer` and `timm.models.eva`.
 pub(crate) const TIMM: Layout = Layout {
     name: "timm",
-    prefixes: &[""],
+    wrappers: WRAPPERS,
+    resizes_positions: true,
+    // The second is that of a whole CLIP of `open_clip`.
+    prefixes: &["", "visual.trunk."],
     rules: &[
         Rule("reg_token", Place::At("reg_token")),
         Rule("reg_token", Place::At("dist_token")),
@@ -31,8 +41,15 @@ pub(crate) const TIMM: Layout = Layout {
             ]),
         ),
     ],
-    passed_over: &["head.", "head_dist.", "fc_norm.", "attn_pool."],
-    others: Others::None,
+    // `pre_logits` stood between the tokens and the classifier before timm 0.6.
+    passed_over: &[
+        "head.",
+        "head_dist.",
+        "fc_norm.",
+        "attn_pool.",
+        "pre_logits.",
+    ],
+    others: Others::Rest,
     other: Some((
         "layers.0.downsample.reduction.weight",
         &SWIN_BEFORE_TIMM_0_9,
@@ -44,6 +61,8 @@ pub(crate) const TIMM: Layout = Layout {
 /// Source: `timm.models.swin_transformer.checkpoint_filter_fn`.
 const SWIN_BEFORE_TIMM_0_9: Layout = Layout {
     name: "swin_before_timm_0_9",
+    wrappers: WRAPPERS,
+    resizes_positions: false,
     prefixes: &[""],
     rules: &[
         Rule("layers.1.downsample.", Place::At("layers.0.downsample.")),

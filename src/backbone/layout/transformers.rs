@@ -5,6 +5,8 @@ use super::{Layout, Others, Part, Place, Rule};
 /// `CLIPModel`, `CLIPVisionModel`, `SiglipModel` and `SiglipVisionModel` of transformers.
 pub(crate) const TRANSFORMERS_CLIP: Layout = Layout {
     name: "transformers_clip",
+    wrappers: &[],
+    resizes_positions: false,
     prefixes: &["vision_model.", ""],
     rules: &[
         Rule(
@@ -70,6 +72,8 @@ pub(crate) const TRANSFORMERS_CLIP: Layout = Layout {
 /// `ViTModel`, `Dinov2Model` and `Dinov2WithRegistersModel` of transformers, alone or under a classifier.
 pub(crate) const TRANSFORMERS_VIT: Layout = Layout {
     name: "transformers_vit",
+    wrappers: &[],
+    resizes_positions: false,
     prefixes: &["", "vit.", "dinov2.", "dinov2_with_registers."],
     rules: &[
         Rule(
@@ -137,6 +141,8 @@ pub(crate) const TRANSFORMERS_VIT: Layout = Layout {
 /// `DINOv3ViTModel` of transformers.
 pub(crate) const TRANSFORMERS_DINOV3: Layout = Layout {
     name: "transformers_dinov3",
+    wrappers: &[],
+    resizes_positions: false,
     prefixes: &[""],
     rules: &[
         Rule(
@@ -194,6 +200,8 @@ pub(crate) const TRANSFORMERS_DINOV3: Layout = Layout {
 /// `Aimv2VisionModel` and `Aimv2Model` of transformers.
 pub(crate) const TRANSFORMERS_AIMV2: Layout = Layout {
     name: "transformers_aimv2",
+    wrappers: &[],
+    resizes_positions: false,
     prefixes: &["", "vision_model."],
     rules: &[
         Rule("patch_embed.proj.", Place::At("embeddings.patch_embed.")),
@@ -244,6 +252,8 @@ pub(crate) const TRANSFORMERS_AIMV2: Layout = Layout {
 /// AIMv2 as Apple published it.
 pub(crate) const APPLE_AIMV2: Layout = Layout {
     name: "apple_aimv2",
+    wrappers: &[],
+    resizes_positions: false,
     prefixes: &[""],
     rules: &[
         Rule("patch_embed.", Place::At("preprocessor.patchifier.")),

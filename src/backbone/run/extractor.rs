@@ -52,6 +52,10 @@ impl Backbone for Extractor {
         self.network.n_parameters()
     }
 
+    fn notes(&self) -> &[String] {
+        self.network.notes()
+    }
+
     fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, Error> {
         let per_image = self.network.n_values();
         if n.checked_mul(per_image) != Some(pixels.len()) {

@@ -53,6 +53,7 @@ unsafe extern "C" fn load(
         Ok(loaded) => {
             let text = text_of(&Loaded {
                 n_parameters: loaded.n_parameters(),
+                notes: loaded.notes().to_vec(),
             });
             // SAFETY: the caller gives a place for a pointer.
             unsafe { network.write(Box::into_raw(Box::new(loaded)).cast()) };

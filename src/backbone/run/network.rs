@@ -26,6 +26,7 @@ pub(super) struct LoadedNetwork {
     size: [usize; 2],
     dim: usize,
     n_parameters: Option<u64>,
+    notes: Vec<String>,
 }
 
 impl LoadedNetwork {
@@ -47,10 +48,12 @@ impl LoadedNetwork {
                 device,
                 precision,
                 n_parameters: 0,
+                notes: Vec::new(),
             };
             let network = request.network.load(&mut loader).transpose()?;
             let n_parameters = loader.n_parameters - loader.source.n_filled_in();
-            Ok::<_, Error>(network.map(|network| (network, n_parameters)))
+            let notes = loader.notes;
+            Ok::<_, Error>(network.map(|network| (network, n_parameters, notes)))
         };
         let no_weights = || Error::NoWeights {
             place: request.architecture.clone(),
@@ -62,19 +65,24 @@ impl LoadedNetwork {
                 let layout = Layout::named(layout).ok_or_else(no_weights)?;
                 let paths: Vec<_> = paths.iter().map(Into::into).collect();
                 let files = MappedFiles::open(&paths)?;
-                let checkpoint = Checkpoint::parse(files.iter(), &request.architecture)?;
+                let checkpoint =
+                    Checkpoint::parse(files.iter(), &request.architecture, layout.wrappers)?;
                 let mut published = Published::new(checkpoint, layout);
-                let built = build(&mut published)?;
-                published.finish(|name| request.network.is_passed_over(name))?;
+                let mut built = build(&mut published)?;
+                let notes = published.finish(|name| request.network.is_passed_over(name))?;
+                if let Some((.., of_tensors)) = &mut built {
+                    of_tensors.splice(..0, notes);
+                }
                 built
             }
             WeightsRequest::Script(_) => None,
         };
-        let (network, n_parameters) = match (built, &request.weights, &request.network) {
-            (Some((network, n)), ..) => (network, Some(n)),
+        let (network, n_parameters, notes) = match (built, &request.weights, &request.network) {
+            (Some((network, n, notes)), ..) => (network, Some(n), notes),
             (None, WeightsRequest::Script(path), NetworkConfig::Script(config)) => (
                 script::load(path.as_ref(), *config, device, precision)?,
                 None,
+                Vec::new(),
             ),
             // A module has its own weights, all other networks ask for theirs.
             (None, ..) => return Err(no_weights()),
@@ -85,6 +93,7 @@ impl LoadedNetwork {
             size: request.size,
             dim: request.network.dim(),
             n_parameters,
+            notes,
         })
     }
 
@@ -101,6 +110,11 @@ impl LoadedNetwork {
     /// Number of values in the network's tensors; `None` where it is not known.
     pub(super) fn n_parameters(&self) -> Option<u64> {
         self.n_parameters
+    }
+
+    /// What was done to make the checkpoint fit.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Features of one batch; `pixels`: `[b, 3, h, w]`, `rows`: `[b, d]`.

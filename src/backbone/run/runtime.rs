@@ -19,6 +19,7 @@ pub(super) struct RemoteNetwork {
     runtime: Runtime,
     handle: *mut Handle,
     n_parameters: Option<u64>,
+    notes: Vec<String>,
     n_values: usize,
     dim: usize,
 }
@@ -73,11 +74,13 @@ impl Runtime {
             runtime: self,
             handle,
             n_parameters: None,
+            notes: Vec::new(),
             n_values: 3 * request.size[0] * request.size[1],
             dim: request.network.dim(),
         };
         let loaded: Loaded = serde_json::from_slice(&reply).map_err(unreadable)?;
         network.n_parameters = loaded.n_parameters;
+        network.notes = loaded.notes;
         Ok(network)
     }
 
@@ -108,6 +111,11 @@ impl RemoteNetwork {
     /// Number of values in the network's tensors; `None` where it is not known.
     pub(super) fn n_parameters(&self) -> Option<u64> {
         self.n_parameters
+    }
+
+    /// What was done to make the checkpoint fit.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Features of one batch, `[b, d]`; `pixels`: `[b, 3, h, w]`.

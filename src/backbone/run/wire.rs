@@ -136,6 +136,8 @@ impl Request {
 pub(super) struct Loaded {
     /// Number of values in the network's tensors; `None` where it is not known.
     pub(super) n_parameters: Option<u64>,
+    /// What was done to make the checkpoint fit.
+    pub(super) notes: Vec<String>,
 }
 
 /// An error of the library.

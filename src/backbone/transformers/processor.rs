@@ -1,4 +1,4 @@
-//! `preprocessor_config.json`: how images become a checkpoint's input.
+//! `preprocessor_config.json`, or that part of `processor_config.json`: how images become a checkpoint's input.
 //!
 //! Source: the image processors of transformers 5.24 that work with Pillow. Classes have defaults of their own; published
 //! files spell everything out, and one that does not is refused.
@@ -35,12 +35,13 @@ enum Size {
     Number(usize),
 }
 
-/// Reads a `preprocessor_config.json`; `path` is for messages.
-pub(in crate::backbone) fn preprocessing(
+/// Reads the settings of an image processor; `path`, and the `prefix` of keys in it, are for messages.
+pub(super) fn preprocessing(
     value: Value,
     path: &Path,
+    prefix: &'static str,
 ) -> Result<Preprocessing, Error> {
-    let mut cfg = Fields::new(path, "", value)?;
+    let mut cfg = Fields::new(path, prefix, value)?;
     cfg.drop_nulls();
     for key in ["do_resize", "do_rescale", "do_normalize"] {
         cfg.only(key, "`true`", |value| value.as_bool() == Some(true))?;
@@ -146,7 +147,7 @@ mod tests {
         for (key, value) in changes.as_object().unwrap() {
             cfg[key] = value.clone();
         }
-        preprocessing(cfg, Path::new("preprocessor_config.json"))
+        preprocessing(cfg, Path::new("preprocessor_config.json"), "")
     }
 
     #[test]

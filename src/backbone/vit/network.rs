@@ -1,6 +1,6 @@
 //! The Vision Transformer on libtorch.
 
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use super::attention::{Attention, Mlp, Norm};
 use super::pool::Pool;
@@ -169,10 +169,16 @@ pub(super) fn added(
     shape: &[usize],
     init: Init,
 ) -> Result<Parameter, Error> {
+    let values = loader.values(name, shape, init)?;
+    loader.own(&values, kind_of_added(loader, config))
+}
+
+/// The number format of what [`added`] gives.
+pub(super) fn kind_of_added(loader: &Loader<'_>, config: &VitConfig) -> Kind {
     if config.norm.casts_back {
-        loader.product(name, shape, init)
+        loader.precision
     } else {
-        loader.f32(name, shape, init)
+        Kind::Float
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::network::added;
+use super::network::{added, kind_of_added};
 use super::{Positions, Resample, Rope, VitConfig};
 use crate::backbone::error::Error;
 use crate::backbone::layers::{Loader, as_i64};
@@ -44,10 +44,7 @@ pub(super) fn load(
             resample,
         } => {
             let n_prefix = config.n_prefix_positions(prefix);
-            let n = n_prefix + grid[0] * grid[1];
-            let shape = [1, n, config.embed_dim];
-            let init = Init::Uniform { std: 0.02 };
-            let stored = added(loader, config, "pos_embed", &shape, init)?;
+            let stored = learned(loader, config, n_prefix, grid)?;
             if resample == Resample::Exact || grid == config.grid() {
                 return Ok(stored);
             }
@@ -60,6 +57,63 @@ pub(super) fn load(
             .map(Parameter::new)
             .map_err(computing),
     }
+}
+
+/// No network has more values in its positions.
+const MAX_VALUES: usize = 1 << 28;
+
+/// Positions learned for `grid`, `[1, n_prefix + h·w, d]`: those of a file, or what its library makes of them where they
+/// were learned for another grid.
+///
+/// Source: `timm.models._input.get_pretrained_grid_size`, `timm.layers.resample_abs_pos_embed` and
+/// `open_clip.model.resize_pos_embed`.
+fn learned(
+    loader: &mut Loader<'_>,
+    config: &VitConfig,
+    n_prefix: usize,
+    grid @ [height, width]: [usize; 2],
+) -> Result<Parameter, Error> {
+    const NAME: &str = "pos_embed";
+    let (n, dim) = (n_prefix + height * width, config.embed_dim);
+    let init = Init::Uniform { std: 0.02 };
+    let of_other_grid = loader.source.positions(NAME).filter(|stored| {
+        stored.n != n && stored.width == dim && n.saturating_mul(dim) <= MAX_VALUES
+    });
+    let Some(stored) = of_other_grid else {
+        return added(loader, config, NAME, &[1, n, dim], init);
+    };
+    let n_patches = stored.n.saturating_sub(n_prefix);
+    let Some(old @ [old_height, old_width]) = stored_grid(n_patches, config.grid()) else {
+        return Err(Error::NoGrid {
+            path: stored.path,
+            n_patches,
+            grid,
+        });
+    };
+    let values = loader.values(NAME, &[1, stored.n, dim], init)?;
+    let values = resampled(
+        &values,
+        n_prefix,
+        old,
+        grid,
+        Resample::Bicubic { antialias: true },
+    )
+    .and_then(|values| values.f_to_kind(stored.kind))
+    .map_err(|error| Error::libtorch("resizing positions", &error))?;
+    loader.notes.push(format!(
+        "{}: positions of {old_height} × {old_width} patches are resized to {height} × {width}",
+        stored.path.display()
+    ));
+    loader.own(&values, kind_of_added(loader, config))
+}
+
+/// The grid that `n` positions are of: that of the images, or a square.
+fn stored_grid(n: usize, images: [usize; 2]) -> Option<[usize; 2]> {
+    if images[0] * images[1] == n {
+        return Some(images);
+    }
+    let side = n.isqrt();
+    (n > 0 && side * side == n).then_some([side; 2])
 }
 
 /// Learned positions for another grid; `stored`: `[1, n_prefix + old_h·old_w, d]`.

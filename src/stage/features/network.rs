@@ -225,6 +225,9 @@ impl Network {
                 context.progress.warn(warning);
             }
             let loaded = self.load()?;
+            for note in loaded.notes() {
+                context.progress.warn(note);
+            }
             context.progress.note(&choice.line);
             self.backbone.get_or_init(|| loaded)
         };
