@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::run::{Failure, Missing};
+use crate::files::BrokenLink;
 
 /// A checkpoint that cannot be used, a device that is not there, or a network that fails.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +116,7 @@ pub enum Error {
         given: [usize; 2],
     },
     /// A checkpoint that is code, where none may run.
-    #[error("{}: a TorchScript module is code of its author's, which nothing allows to run", path.display())]
+    #[error("{}: a TorchScript module runs its author's code, and `allow_code` is not set", path.display())]
     CodeNotAllowed {
         /// The module.
         path: PathBuf,
@@ -340,7 +341,8 @@ impl Error {
 
     /// Whether the checkpoint is on the hub, which was not to be asked.
     pub fn is_to_fetch(&self) -> bool {
-        matches!(self, Self::Hub(crate::hub::Error::Offline { .. }))
+        use crate::hub::Error::{BrokenLink, Offline};
+        matches!(self, Self::Hub(Offline { .. } | BrokenLink { .. }))
     }
 
     /// What the user can do about it.
@@ -365,8 +367,8 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoScript { .. } => Some(
-                "`model.ckpt` is the path of a module that `torch.jit.save` wrote; it starts at the pipeline file's \
-                 folder"
+                "`model.ckpt` is the path of a module that `torch.jit.save` wrote; a relative one starts at the folder of \
+                 the pipeline file, in `--set` and `models check` at the working folder"
                     .to_owned(),
             ),
             Self::ScriptPrecision { .. } => Some("set `features.precision = \"f32\"`".to_owned()),
@@ -426,6 +428,9 @@ impl Error {
             Self::NonFinite { .. } => Some("the weights are damaged: copy or download the file again".to_owned()),
             Self::Libtorch { .. } => {
                 Some("if memory ran out, lower `features.batch_size` or set `features.device = \"cpu\"`".to_owned())
+            }
+            Self::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<BrokenLink>()) => {
+                Some(BrokenLink::HINT.to_owned())
             }
             Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {
                 Some("`model.ckpt` names a folder or file that is not there, or lacks this one".to_owned())
