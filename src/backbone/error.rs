@@ -388,7 +388,7 @@ impl Error {
             Self::OtherLibrary { org, .. } => Some(format!("set `model.org = \"{org}\"`")),
             Self::Useless { .. } => Some("copy or download the checkpoint again".to_owned()),
             Self::Org { org } if org == "precomputed" => {
-                Some("features from a file have no network that could be looked at".to_owned())
+                Some("`models check` is for networks; `newt-pipe run` reads a file of features".to_owned())
             }
             Self::Org { org } => match nearest_org(org) {
                 Some(nearest) => Some(format!("did you mean `{nearest}`?")),
@@ -433,7 +433,7 @@ impl Error {
                 Some(BrokenLink::HINT.to_owned())
             }
             Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-                Some("`model.ckpt` names a folder or file that is not there, or lacks this one".to_owned())
+                Some("correct `model.ckpt`, or put the file of the message where `model.ckpt` says".to_owned())
             }
             Self::Io(_) | Self::ParseDevice { .. } | Self::ParsePrecision { .. } | Self::Pixels { .. } => None,
         }

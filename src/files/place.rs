@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// How many links one path may go through, as in the kernel.
-const MAX_LINKS: usize = 40;
+/// How many links a path may go through, as in the kernel.
+pub const MAX_LINKS: usize = 40;
 
 /// The user's folder: `$HOME`, else that of the user's entry in passwd.
 pub fn home() -> Option<PathBuf> {
@@ -88,6 +88,14 @@ fn home_of(user: &OsStr) -> Option<PathBuf> {
     })
 }
 
+/// One step along a link, to a path without links before its last part; `None` where it is no link, and where there is
+/// no such folder.
+pub fn follow(link: &Path) -> Option<PathBuf> {
+    let target = fs_err::read_link(link).ok()?;
+    let dir = Path::new(".").join(link.parent()?).join(target.parent()?);
+    Some(fs_err::canonicalize(dir).ok()?.join(target.file_name()?))
+}
+
 /// A link to where nothing is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is a link to `{}`, where nothing is", link.display(), target.display())]
@@ -121,12 +129,13 @@ impl BrokenLink {
             .last()?
             .to_owned();
         for _ in 0..MAX_LINKS {
-            let target = fs_err::read_link(&link).ok()?;
-            let next = link.parent()?.join(&target);
-            if !next.is_symlink() {
-                return Some(Self { link, target });
+            match follow(&link) {
+                Some(next) if next.is_symlink() => link = next,
+                _ => {
+                    let target = fs_err::read_link(&link).ok()?;
+                    return Some(Self { link, target });
+                }
             }
-            link = next;
         }
         None
     }

@@ -7,11 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::repo::is_sha256;
 use super::{CHUNK_BYTES, Error};
+use crate::files::{MAX_LINKS, follow};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-
-/// How many links a path may go through, as in the kernel.
-const MAX_LINKS: usize = 40;
 
 /// The SHA-256 of a file from its beginning on, 64 hexadecimal digits; `what` names it to the user.
 ///
@@ -87,9 +85,7 @@ fn blob_of(path: &Path) -> Option<(PathBuf, String)> {
             let digest = name.to_owned();
             return Some((place, digest));
         }
-        let target = fs_err::read_link(&place).ok()?;
-        let dir = fs_err::canonicalize(place.parent()?.join(target.parent()?)).ok()?;
-        place = dir.join(target.file_name()?);
+        place = follow(&place)?;
     }
     None
 }

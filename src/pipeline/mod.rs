@@ -466,7 +466,7 @@ impl<'a> Runner<'a> {
                 Err(error) if error.is_loss() => {
                     self.context
                         .progress
-                        .warn(&format!("{error}; stage `{name}` makes it again"));
+                        .warn(&format!("{error}; stage `{name}` makes the object again"));
                     let reason =
                         format!("its output `{part}` is damaged, or no longer in the cache");
                     return Ok((State::Runs(MissReason::Unusable(reason)), None));

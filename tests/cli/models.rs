@@ -280,7 +280,7 @@ fn a_plan_fetches_nothing_and_says_so() {
     timm/resnet50.a1_in1k, n_train all, probe biobench
       labels     runs               never made before
       sample     runs               never made before
-      features   runs               its checkpoint is to be fetched first
+      features   runs               the model's checkpoint is to be fetched first
       probes     waits              until stage `features` has run
       report     waits              until stage `features` has run
       bootstrap  waits              until stage `features` has run

@@ -135,7 +135,7 @@ fn a_folder_that_is_not_there() {
     --- stdout
     --- stderr
     error: failed to open file `none/config.json`: No such file or directory (os error 2)
-    hint: `model.ckpt` names a folder or file that is not there, or lacks this one
+    hint: correct `model.ckpt`, or put the file of the message where `model.ckpt` says
     ");
 }
 
