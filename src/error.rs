@@ -98,13 +98,7 @@ impl Error {
             Error::Stopped(stopped) => Some(stopped.hint()),
             Error::Stage(error) => Some(error.hint()),
             Error::Results(error) => Some(error.hint()),
-            Error::Io(error)
-                if error
-                    .get_ref()
-                    .is_some_and(|inner| inner.is::<BrokenLink>()) =>
-            {
-                Some(BrokenLink::HINT.to_owned())
-            }
+            Error::Io(error) if BrokenLink::is_in(error) => Some(BrokenLink::HINT.to_owned()),
             Error::Io(error) if error.kind() == io::ErrorKind::NotFound => {
                 Some(CHECK_PATH.to_owned())
             }
@@ -126,6 +120,7 @@ impl Error {
             {
                 2
             }
+            Error::Io(error) if BrokenLink::is_in(error) => 2,
             // The machine failed.
             Error::Output(files::Error::NotWritten { .. })
             | Error::Synth(synth::Error::Io(_))

@@ -429,7 +429,7 @@ impl Error {
             Self::Libtorch { .. } => {
                 Some("if memory ran out, lower `features.batch_size` or set `features.device = \"cpu\"`".to_owned())
             }
-            Self::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<BrokenLink>()) => {
+            Self::Io(error) if BrokenLink::is_in(error) => {
                 Some(BrokenLink::HINT.to_owned())
             }
             Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {

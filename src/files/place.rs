@@ -110,6 +110,14 @@ impl BrokenLink {
     /// What to do about it.
     pub const HINT: &str = "copy what the links stand for with them, as `cp -rL` and `rsync -L` do";
 
+    /// Whether the error is of [`check`](Self::check).
+    pub fn is_in(error: &io::Error) -> bool {
+        error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Self>())
+            .is_some()
+    }
+
     /// Makes sure that no broken link is on the way to `path`.
     ///
     /// # Errors

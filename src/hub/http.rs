@@ -74,14 +74,11 @@ impl Client {
     }
 
     fn token(&self) -> Result<Option<&str>, Error> {
-        let read = match self.read_token.get() {
-            Some(read) => read,
-            None => {
-                let read = self.token.as_ref().map(Token::read).transpose()?.flatten();
-                self.read_token.get_or_init(|| read)
-            }
-        };
-        Ok(read.as_deref())
+        if let Some(read) = self.read_token.get() {
+            return Ok(read.as_deref());
+        }
+        let read = self.token.as_ref().map(Token::read).transpose()?;
+        Ok(self.read_token.get_or_init(|| read.flatten()).as_deref())
     }
 
     /// The address of a page of the hub, for messages.

@@ -118,7 +118,7 @@ fn link_that_leads_nowhere_is_named_offline_and_mended_online() {
 
     let checkpoint = format!("local-dir:{SNAPSHOT}");
     let local = run(&sandbox, &["models", "check", "timm", &checkpoint]);
-    assert_eq!(local.code, Some(1), "{}", local.stderr);
+    assert_eq!(local.code, Some(2), "{}", local.stderr);
     assert!(
         local.stderr.contains("where nothing is"),
         "{}",
@@ -275,7 +275,7 @@ fn file_of_features_is_looked_for_where_the_message_says() {
     let link = sandbox.path("files/features.safetensors");
     symlink("gone", link).unwrap();
     assert_run!(run(&[]), @"
-    exit code: Some(1)
+    exit code: Some(2)
     --- stdout
     --- stderr
     error: `files/features.safetensors` is a link to `gone`, where nothing is
