@@ -64,6 +64,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// `~user` or `$VARIABLE` in the data root, with no such user or variable, nor a folder of that very name.
+    #[error("`data.root` is `{}`: a user or a variable in it is not known", root.display())]
+    DataRoot {
+        /// The folder as far as it is known.
+        root: PathBuf,
+    },
     /// No folder is known that the cache could be in.
     #[error("{}", match dir {
         Some(dir) => format!("cache folder `{}`: a user or a variable in it is not known", dir.display()),
@@ -114,6 +120,9 @@ impl Error {
                  working folder"
                     .to_owned(),
             ),
+            Error::DataRoot { .. } => {
+                Some("set the variable, or write the path without it".to_owned())
+            }
             Error::CacheDir { .. } => {
                 Some("name the folder with `--cache-dir DIR`, or set NEWT_PIPE_CACHE to it".to_owned())
             }

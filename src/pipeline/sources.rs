@@ -8,7 +8,7 @@ use super::config::{self, Data, Model, Pipeline};
 use crate::backbone::{self, BackboneSpec, Places};
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::error::Error;
-use crate::files::{BrokenLink, located};
+use crate::files::{BrokenLink, is_expanded, located};
 use crate::hub::Hub;
 use crate::newt::images::DataRoot;
 use crate::newt::labels::Labels;
@@ -27,6 +27,9 @@ pub(super) fn data_root(
     context: Context<'_>,
 ) -> Result<DataRoot, Error> {
     match data {
+        Data::Root(root) if !is_expanded(root) && !root.exists() => {
+            Err(config::Error::DataRoot { root: root.clone() }.into())
+        }
         Data::Root(root) => Ok(DataRoot::new(root)),
         Data::Synth(options) => {
             let name = format!(

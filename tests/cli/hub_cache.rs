@@ -320,7 +320,7 @@ fn paths_of_a_pipeline_file_are_expanded() {
 }
 
 #[test]
-fn cache_folder_that_names_what_is_not_known_is_not_made() {
+fn folder_that_names_what_is_not_known_is_not_made() {
     let sandbox = Sandbox::new();
     sandbox.write(
         "mine.toml",
@@ -351,6 +351,13 @@ fn cache_folder_that_names_what_is_not_known_is_not_made() {
     for dir in ["~nobody-of-that-name/c", "${NEVER}/c"] {
         assert_eq!(path(&[], Some(dir)).code, Some(2));
     }
+    assert_run!(sandbox.run(&["run", "mine.toml", "--set", "data={root='${NEVER}/x'}"]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: `data.root` is `${NEVER}/x`: a user or a variable in it is not known
+    hint: set the variable, or write the path without it
+    ");
     // Unless somebody does mean it.
     fs_err::create_dir(sandbox.path("$NEVER")).unwrap();
     assert_eq!(path(&["--cache-dir", "$NEVER"], None).stdout, "$NEVER\n");
