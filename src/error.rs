@@ -5,7 +5,7 @@ use std::io;
 use crate::artifact;
 use crate::backbone;
 use crate::cache;
-use crate::files;
+use crate::files::{self, BrokenLink};
 use crate::hub;
 use crate::interrupt::Stopped;
 use crate::newt::{fetch, images, labels, sampling, synth};
@@ -98,6 +98,7 @@ impl Error {
             Error::Stopped(stopped) => Some(stopped.hint()),
             Error::Stage(error) => Some(error.hint()),
             Error::Results(error) => Some(error.hint()),
+            Error::Io(error) if BrokenLink::is_in(error) => Some(BrokenLink::HINT.to_owned()),
             Error::Io(error) if error.kind() == io::ErrorKind::NotFound => {
                 Some(CHECK_PATH.to_owned())
             }
@@ -119,6 +120,7 @@ impl Error {
             {
                 2
             }
+            Error::Io(error) if BrokenLink::is_in(error) => 2,
             // The machine failed.
             Error::Output(files::Error::NotWritten { .. })
             | Error::Synth(synth::Error::Io(_))
@@ -140,5 +142,4 @@ impl Error {
     }
 }
 
-const CHECK_PATH: &str =
-    "check the path; it starts at the working folder, in a pipeline file at the file's";
+const CHECK_PATH: &str = "check the path; a relative one starts at the working folder, and in a pipeline file at the folder of the file";

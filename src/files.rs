@@ -10,6 +10,7 @@
 //! | `.results.draft-<maker>` | the folder or file that is to become `results` |
 //! | `.results.old-<maker>` | what was `results`, for the moment between two renames |
 
+mod place;
 mod staged;
 
 use std::ffi::{OsStr, OsString};
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use place::{BrokenLink, MAX_LINKS, expanded, follow, home, is_expanded, located};
 pub use staged::{StagedDir, strays};
 
 /// Why something cannot be written where it should be.

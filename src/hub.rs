@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `repo.rs` | names, checked before they become paths or addresses |
 //! | `api.rs` | what the hub says about repositories and files |
-//! | `http.rs`, `address.rs` | requests: token, redirects; what messages may show of an address |
+//! | `http.rs`, `token.rs`, `address.rs` | requests: token, redirects; what messages may show of an address |
 //! | `retry.rs`, `watch.rs` | what is tried again; stopping while nothing happens |
 //! | `transfer.rs` | the bytes at one address, continued where they broke off |
 //! | `download.rs` | one file of a repository, fetched and checked |
@@ -31,6 +31,7 @@ mod retry;
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
+mod token;
 mod transfer;
 mod verify;
 mod watch;
@@ -56,6 +57,7 @@ pub(crate) use transfer::{Transfer, Wanted};
 
 pub use error::Error;
 pub use repo::Repo;
+pub use token::Token;
 pub use verify::verify;
 
 /// Read, written, hashed and reported at a time; a stop is heard after each.
@@ -64,12 +66,12 @@ pub(crate) const CHUNK_BYTES: usize = 1 << 18;
 /// Where and how the hub is reached.
 #[derive(Clone)]
 pub struct Settings {
-    /// The cache: `hub` below `HF_HOME`, or `HF_HUB_CACHE`.
-    pub cache_dir: PathBuf,
+    /// The cache: `hub` below `HF_HOME`, or `HF_HUB_CACHE`; none where the user has no home folder.
+    pub cache_dir: Option<PathBuf>,
     /// The hub's address, `https://huggingface.co` or that of a mirror.
     pub endpoint: String,
     /// What the hub knows the user by.
-    pub token: Option<String>,
+    pub token: Option<Token>,
     /// Whether the cache alone is used.
     pub offline: bool,
 }
@@ -81,7 +83,7 @@ pub const ENDPOINT: &str = "https://huggingface.co";
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            cache_dir: PathBuf::new(),
+            cache_dir: None,
             endpoint: ENDPOINT.to_owned(),
             token: None,
             offline: true,
@@ -94,7 +96,7 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("cache_dir", &self.cache_dir)
             .field("endpoint", &shown_endpoint(&self.endpoint))
-            .field("token", &self.token.as_ref().map(|_| "(not shown)"))
+            .field("token", &self.token)
             .field("offline", &self.offline)
             .finish()
     }
@@ -102,7 +104,7 @@ impl fmt::Debug for Settings {
 
 /// The hub and its cache on disk.
 pub struct Hub {
-    cache_dir: PathBuf,
+    cache_dir: Option<PathBuf>,
     offline: bool,
     client: Client,
 }
@@ -133,10 +135,10 @@ impl Hub {
     /// The snapshot of `repo` that the cache holds, else that of the hub now.
     ///
     /// # Errors
-    /// [`Error::Name`]; where the cache holds none, those of [`latest`](Self::latest).
+    /// [`Error::Name`], [`Error::NoCacheDir`]; where the cache holds none, those of [`latest`](Self::latest).
     pub fn snapshot(&self, repo: &Repo, progress: &dyn Progress) -> Result<Snapshot<'_>, Error> {
         repo.check()?;
-        let store = Store::new(&self.cache_dir, repo);
+        let store = self.store(repo)?;
         match store.held(&repo.revision) {
             Some(commit) => Ok(Snapshot {
                 hub: self,
@@ -155,27 +157,26 @@ impl Hub {
     /// [`Snapshot::pin`].
     ///
     /// # Errors
-    /// [`Error::Name`], [`Error::Offline`], and those of the hub.
+    /// [`Error::Name`], [`Error::NoCacheDir`], [`Error::Offline`], [`Error::BrokenLink`], and those of the hub.
     pub fn latest(&self, repo: &Repo, progress: &dyn Progress) -> Result<Snapshot<'_>, Error> {
         repo.check()?;
+        let store = self.store(repo)?;
         if self.offline {
-            return Err(self.offline_error(repo.to_string()));
+            return Err(store.lacks(repo.to_string(), &store.looked_at(&repo.revision)));
         }
         let listing = self.client.listing(repo, &repo.revision, progress)?;
         Ok(Snapshot {
             hub: self,
             repo: repo.clone(),
-            store: Store::new(&self.cache_dir, repo),
+            store,
             commit: listing.commit.clone(),
             listing: OnceLock::from(listing),
         })
     }
 
-    fn offline_error(&self, what: String) -> Error {
-        Error::Offline {
-            what,
-            cache_dir: self.cache_dir.clone(),
-        }
+    fn store(&self, repo: &Repo) -> Result<Store, Error> {
+        let cache_dir = self.cache_dir.as_deref().ok_or(Error::NoCacheDir)?;
+        Ok(Store::new(cache_dir, repo))
     }
 }
 
@@ -197,7 +198,8 @@ impl Snapshot<'_> {
 
     /// Whether the commit has the file, by what the cache knows; where it knows nothing of it, by the hub's list.
     ///
-    /// Offline, what the cache lacks is not there; [`is_known_absent`](Self::is_known_absent) tells what is known.
+    /// Offline, what the cache lacks is not there; [`is_known_absent`](Self::is_known_absent) tells what is known. A
+    /// link that leads nowhere stands for a file, which [`file`](Self::file) cannot give then.
     ///
     /// # Errors
     /// Those of the hub, where it has to be asked.
@@ -205,7 +207,8 @@ impl Snapshot<'_> {
         if self.repo.check_file(file).is_err() {
             return Ok(false);
         }
-        if self.store.file_path(&self.commit, file).is_file() {
+        let path = self.store.file_path(&self.commit, file);
+        if path.is_file() || self.hub.offline && path.is_symlink() {
             return Ok(true);
         }
         if self.hub.offline || self.store.is_absent(&self.commit, file) {
@@ -239,8 +242,8 @@ impl Snapshot<'_> {
     /// Where the cache holds no commit of the revision, it takes this one over.
     ///
     /// # Errors
-    /// [`Error::FileName`], [`Error::NoFile`], [`Error::Offline`] where the cache lacks it, [`Error::Size`] and
-    /// [`Error::Digest`] where the wrong bytes came, [`Error::Stopped`], and those of the hub and of the file
+    /// [`Error::FileName`], [`Error::NoFile`], [`Error::Offline`] and [`Error::BrokenLink`] where the cache lacks it,
+    /// [`Error::Size`] and [`Error::Digest`] where the wrong bytes came, [`Error::Stopped`], and those of the hub and of the file
     /// system. What has arrived by then is not fetched again.
     pub fn file(&self, file: &str, progress: &dyn Progress) -> Result<PathBuf, Error> {
         self.repo.check_file(file)?;
@@ -276,7 +279,9 @@ impl Snapshot<'_> {
     fn fetch(&self, file: &str, progress: &dyn Progress) -> Result<(), Error> {
         let what = format!("{} {file}", self.repo);
         if self.hub.offline {
-            return Err(self.hub.offline_error(what));
+            return Err(self
+                .store
+                .lacks(what, &self.store.file_path(&self.commit, file)));
         }
         let listing = self.listing(progress)?;
         if !listing.files.contains(file) {

@@ -191,7 +191,7 @@ impl FeatureStore {
             };
             for &(position, row) in places {
                 if found.get(row) != Some(&images[position]) {
-                    let why = format!("{}: no row of an image in its header", self.name(shard));
+                    let why = format!("{}: the header lacks the row of an image", self.name(shard));
                     return Ok(Outcome::Damaged(*shard, why));
                 }
                 rows.row_mut(position).assign(&features.row(row));

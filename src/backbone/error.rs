@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::run::{Failure, Missing};
+use crate::files::BrokenLink;
 
 /// A checkpoint that cannot be used, a device that is not there, or a network that fails.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +116,7 @@ pub enum Error {
         given: [usize; 2],
     },
     /// A checkpoint that is code, where none may run.
-    #[error("{}: a TorchScript module is code of its author's, which nothing allows to run", path.display())]
+    #[error("{}: a TorchScript module runs its author's code, and `allow_code` is not set", path.display())]
     CodeNotAllowed {
         /// The module.
         path: PathBuf,
@@ -365,7 +366,8 @@ impl Error {
 
     /// Whether the checkpoint is on the hub, which was not to be asked.
     pub fn is_to_fetch(&self) -> bool {
-        matches!(self, Self::Hub(crate::hub::Error::Offline { .. }))
+        use crate::hub::Error::{BrokenLink, Offline};
+        matches!(self, Self::Hub(Offline { .. } | BrokenLink { .. }))
     }
 
     /// What the user can do about it.
@@ -390,8 +392,8 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoScript { .. } => Some(
-                "`model.ckpt` is the path of a module that `torch.jit.save` wrote; it starts at the pipeline file's \
-                 folder"
+                "`model.ckpt` is the path of a module that `torch.jit.save` wrote; a relative one starts at the folder of \
+                 the pipeline file, in `--set` and `models check` at the working folder"
                     .to_owned(),
             ),
             Self::ScriptPrecision { .. } => Some("set `features.precision = \"f32\"`".to_owned()),
@@ -411,7 +413,7 @@ impl Error {
             Self::OtherLibrary { org, .. } => Some(format!("set `model.org = \"{org}\"`")),
             Self::Useless { .. } => Some("copy or download the checkpoint again".to_owned()),
             Self::Org { org } if org == "precomputed" => {
-                Some("features from a file have no network that could be looked at".to_owned())
+                Some("`models check` is for networks; `newt-pipe run` reads a file of features".to_owned())
             }
             Self::Org { org } => match nearest_org(org) {
                 Some(nearest) => Some(format!("did you mean `{nearest}`?")),
@@ -458,8 +460,11 @@ impl Error {
             Self::Libtorch { .. } => {
                 Some("if memory ran out, lower `features.batch_size` or set `features.device = \"cpu\"`".to_owned())
             }
+            Self::Io(error) if BrokenLink::is_in(error) => {
+                Some(BrokenLink::HINT.to_owned())
+            }
             Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-                Some("`model.ckpt` names a folder or file that is not there, or lacks this one".to_owned())
+                Some("correct `model.ckpt`, or put the file of the message where `model.ckpt` says".to_owned())
             }
             Self::Io(_) | Self::ParseDevice { .. } | Self::ParsePrecision { .. } | Self::Pixels { .. } => None,
         }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::error::Error;
 use super::spec::{Places, Source};
+use crate::files::BrokenLink;
 use crate::hub::{Repo, Snapshot};
 use crate::progress::Progress;
 
@@ -97,6 +98,7 @@ impl<'a> Folder<'a> {
         match &self.place {
             Place::Local(dir) => {
                 let path = dir.join(name);
+                BrokenLink::check(&path)?;
                 Ok(path.is_file().then_some(path))
             }
             Place::Hub { snapshot, .. } if snapshot.has(name, self.progress)? => {
@@ -109,8 +111,12 @@ impl<'a> Folder<'a> {
     /// The path of a file that must be there.
     pub(super) fn require(&self, name: &str) -> Result<PathBuf, Error> {
         match &self.place {
-            // The error of reading it says what is wrong.
-            Place::Local(dir) => Ok(dir.join(name)),
+            Place::Local(dir) => {
+                let path = dir.join(name);
+                BrokenLink::check(&path)?;
+                // If it is not there, the error of reading it says so.
+                Ok(path)
+            }
             Place::Hub { snapshot, .. } => Ok(snapshot.file(name, self.progress)?),
         }
     }

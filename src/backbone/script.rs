@@ -27,6 +27,7 @@ use super::fields::{
 };
 use super::network::NetworkConfig;
 use super::spec::{BackboneSpec, Places, Weights};
+use crate::files::located;
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
 
 #[cfg(feature = "torch")]
@@ -47,7 +48,7 @@ impl ScriptConfig {
 
 /// Finds the module that `ckpt` names and reads the file beside it.
 pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Error> {
-    let module = places.base_dir.join(ckpt);
+    let module = located(places.base_dir, ckpt);
     if !places.allow_code {
         return Err(Error::CodeNotAllowed { path: module });
     }

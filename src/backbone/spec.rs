@@ -12,6 +12,7 @@ use super::layout::{self, Layout};
 use super::network::NetworkConfig;
 use super::timm::Output;
 use super::{Backbone, Device, Precision, catalog, open_clip, run, script, timm, transformers};
+use crate::files::located;
 use crate::hub::{Hub, Repo};
 use crate::image::Preprocessing;
 use crate::progress::Progress;
@@ -177,7 +178,7 @@ fn folder<'a>(
     repo: impl Fn(&str) -> Result<String, Error>,
 ) -> Result<Folder<'a>, Error> {
     if let Some(dir) = ckpt.strip_prefix(LOCAL_DIR) {
-        return Folder::local(places.base_dir.join(dir), places.progress);
+        return Folder::local(located(places.base_dir, dir), places.progress);
     }
     let name = match ckpt.strip_prefix(HF_HUB) {
         Some(name) => name.to_owned(),

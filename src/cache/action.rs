@@ -65,7 +65,7 @@ impl Cache {
             Record::Hit(action) => Ok(Some(action)),
             Record::Absent => Ok(None),
             Record::Unusable(why) => {
-                progress.warn(&format!("{why}; it will be made again"));
+                progress.warn(&format!("{why}; the stage makes the object again"));
                 Ok(None)
             }
         }
@@ -322,7 +322,7 @@ mod tests {
         let rows = &action.outputs["rows"];
         fs_err::write(cache.object_path(rows), "r").unwrap();
         let expected = format!(
-            "cache object {}… (`rows` of `sample`): 1 bytes on disk, 4 when it was written; it will be made again",
+            "cache object {}… (`rows` of `sample`): 1 bytes on disk, 4 when it was written; the stage makes the object again",
             rows.short()
         );
         assert_eq!(warning(&cache, &request), expected);

@@ -34,7 +34,7 @@ pub(super) fn exec(command: &Command, console: &Console) -> Result<Outcome, Erro
         .map(|file| Pipeline::load(Source::File(file), &[]))
         .transpose()?;
     let of_pipeline = pipeline.and_then(|pipeline| pipeline.cache_dir);
-    let dir = args.cache.dir(of_pipeline.as_deref());
+    let dir = args.cache.dir(of_pipeline.as_deref())?;
     console.result(&format!("{}\n", dir.display()))?;
     Ok(Outcome::Done)
 }

@@ -56,7 +56,7 @@ pub(super) fn exec(
     let cache = args.pipeline.open_cache(&pipeline)?;
     let options = Options {
         provenance: settings::provenance(&pipeline),
-        hub: args.pipeline.hub(false)?,
+        hub: args.pipeline.hub(false),
         ..Options::default()
     };
     let runner = Runner::new(

@@ -140,7 +140,7 @@ fn list_published(
     console: &Console,
     interrupt: &Interrupt,
 ) -> Result<Outcome, Error> {
-    let hub = Hub::new(args.hub.offline_settings()?, interrupt.clone());
+    let hub = Hub::new(args.hub.offline_settings(), interrupt.clone());
     let places = Places {
         base_dir: Path::new(""),
         hub: &hub,
@@ -198,7 +198,7 @@ fn list_published(
 }
 
 fn fetch(args: &FetchArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
-    let hub = Hub::new(args.hub.settings()?, interrupt.clone());
+    let hub = Hub::new(args.hub.settings(), interrupt.clone());
     // Fetching runs nothing.
     let may_bring_code = true;
     let spec = resolve(&args.model, &hub, console, may_bring_code, true)?;
@@ -240,7 +240,7 @@ fn put_source(document: &mut Value, spec: &BackboneSpec) {
 const N_IMAGES: usize = 2;
 
 fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
-    let hub = Hub::new(args.hub.settings()?, interrupt.clone());
+    let hub = Hub::new(args.hub.settings(), interrupt.clone());
     let spec = resolve(&args.model, &hub, console, args.allow_code, false)?;
     let device = args.device.resolve()?;
     let precision = args.precision.resolve(device);

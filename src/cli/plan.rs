@@ -68,7 +68,7 @@ pub(super) fn exec(
     let options = Options {
         tasks: args.tasks.clone(),
         provenance: settings::provenance(&pipeline),
-        hub: args.pipeline.hub(true)?,
+        hub: args.pipeline.hub(true),
         ..Options::default()
     };
     let runner = Runner::new(

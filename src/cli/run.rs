@@ -77,7 +77,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
         force: args.force.into_iter().collect(),
         tasks: args.tasks,
         provenance: provenance.clone(),
-        hub: args.pipeline.hub(is_plan)?,
+        hub: args.pipeline.hub(is_plan),
     };
     let runner = Runner::new(
         &pipeline,

@@ -13,9 +13,10 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use newt_pipe::backbone::{self, SearchPaths};
 use newt_pipe::cache::Cache;
 use newt_pipe::error::Error;
-use newt_pipe::hub;
+use newt_pipe::files;
+use newt_pipe::hub::{self, Token};
 use newt_pipe::interrupt::Interrupt;
-use newt_pipe::pipeline::config::{Pipeline, Source};
+use newt_pipe::pipeline::config::{self, Pipeline, Source};
 
 /// The version as `--version` shows it.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -67,10 +68,7 @@ impl PipelineArgs {
     }
 
     /// How the hub is reached; a plan does not ask it.
-    ///
-    /// # Errors
-    /// Those of [`HubArgs::settings`].
-    pub(super) fn hub(&self, is_plan: bool) -> Result<hub::Settings, Error> {
+    pub(super) fn hub(&self, is_plan: bool) -> hub::Settings {
         if is_plan {
             self.hub.offline_settings()
         } else {
@@ -80,59 +78,56 @@ impl PipelineArgs {
 
     /// Opens the cache that flag, environment, pipeline and default agree on.
     pub(super) fn open_cache(&self, pipeline: &Pipeline) -> Result<Cache, Error> {
-        Ok(Cache::open(self.cache.dir(pipeline.cache_dir.as_deref()))?)
+        Ok(Cache::open(self.cache.dir(pipeline.cache_dir.as_deref())?)?)
     }
 }
 
 impl CacheArgs {
     /// The cache folder.
-    pub(super) fn dir(&self, of_pipeline: Option<&Path>) -> PathBuf {
-        self.cache_dir
+    ///
+    /// # Errors
+    /// [`config::Error::CacheDir`] where there is none that could be meant.
+    pub(super) fn dir(&self, of_pipeline: Option<&Path>) -> Result<PathBuf, Error> {
+        let dir = self
+            .cache_dir
             .clone()
             .or_else(|| environment("NEWT_PIPE_CACHE"))
             .or_else(|| of_pipeline.map(Path::to_owned))
-            .unwrap_or_else(default_cache_dir)
+            .or_else(|| Some(user_cache_dir()?.join("newt-pipe")))
+            .map(|dir| files::expanded(&dir));
+        match dir {
+            // Nobody means a new folder named `~` or `$SCRATCH`.
+            Some(dir) if files::is_expanded(&dir) || dir.is_dir() => Ok(dir),
+            dir => Err(config::Error::CacheDir { dir }.into()),
+        }
     }
 }
 
 impl HubArgs {
     /// How the hub is reached: by the variables that its Python library reads.
-    ///
-    /// # Errors
-    /// A token's file that is there and cannot be read.
-    pub(super) fn settings(&self) -> Result<hub::Settings, Error> {
-        let path = |name: &str| environment(name).map(expanded);
-        let text = |name: &str| environment(name)?.into_os_string().into_string().ok();
-        let home = path("HF_HOME").unwrap_or_else(|| user_cache_dir().join("huggingface"));
-        let mut token = text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN"));
-        if token.is_none() && !is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
-            let file = path("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"));
-            token = match fs_err::read_to_string(file) {
-                Ok(token) => Some(token),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => return Err(Error::Io(error)),
-            };
-        }
-        Ok(hub::Settings {
+    pub(super) fn settings(&self) -> hub::Settings {
+        let path = |name| environment(name).map(|path| files::expanded(&path));
+        let home = path("HF_HOME").or_else(|| Some(user_cache_dir()?.join("huggingface")));
+        let in_home = |name| home.as_ref().map(|home| home.join(name));
+        hub::Settings {
             cache_dir: path("HF_HUB_CACHE")
                 .or_else(|| path("HUGGINGFACE_HUB_CACHE"))
-                .unwrap_or_else(|| home.join("hub")),
-            endpoint: text("HF_ENDPOINT").unwrap_or_else(|| hub::ENDPOINT.to_owned()),
-            token: token
-                .map(|token| token.trim().to_owned())
-                .filter(|token| !token.is_empty()),
+                .or_else(|| in_home("hub")),
+            endpoint: environment("HF_ENDPOINT").map_or_else(
+                || hub::ENDPOINT.to_owned(),
+                |url| url.to_string_lossy().into_owned(),
+            ),
+            token: token(|| path("HF_TOKEN_PATH").or_else(|| in_home("token"))),
             offline: self.offline || is_offline(),
-        })
+        }
     }
 
     /// The same, with the cache alone.
-    ///
-    /// # Errors
-    /// Those of [`Self::settings`].
-    pub(super) fn offline_settings(&self) -> Result<hub::Settings, Error> {
-        let mut settings = self.settings()?;
-        settings.offline = true;
-        Ok(settings)
+    pub(super) fn offline_settings(&self) -> hub::Settings {
+        hub::Settings {
+            offline: true,
+            ..self.settings()
+        }
     }
 }
 
@@ -148,26 +143,29 @@ fn is_set(name: &str) -> bool {
     ["1", "ON", "YES", "TRUE"].contains(&value.as_str())
 }
 
-/// A path with the user's folder in place of a `~` before it.
-fn expanded(path: PathBuf) -> PathBuf {
-    match (path.strip_prefix("~"), environment("HOME")) {
-        (Ok(rest), Some(home)) => home.join(rest),
-        _ => path,
-    }
+/// Where the hub's token is; `file` gives the path that it is kept at.
+fn token(file: impl Fn() -> Option<PathBuf>) -> Option<Token> {
+    let is_blank = |value: &PathBuf| value.to_str().is_some_and(|text| text.trim().is_empty());
+    let variable = |name| {
+        let value = environment(name).filter(|value| !is_blank(value))?;
+        Some(Token::Variable {
+            name,
+            value: value.into_os_string(),
+        })
+    };
+    let kept = || Some(Token::File(file()?)).filter(|_| !is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN"));
+    variable("HF_TOKEN")
+        .or_else(|| variable("HUGGING_FACE_HUB_TOKEN"))
+        .or_else(kept)
 }
 
-/// `$XDG_CACHE_HOME/newt-pipe`, or `~/.cache/newt-pipe`.
-fn default_cache_dir() -> PathBuf {
-    user_cache_dir().join("newt-pipe")
-}
-
-/// `$XDG_CACHE_HOME`, or `~/.cache`.
-fn user_cache_dir() -> PathBuf {
+/// `$XDG_CACHE_HOME`, or `~/.cache`; none where the user has no home folder.
+fn user_cache_dir() -> Option<PathBuf> {
     environment("XDG_CACHE_HOME")
+        .map(|dir| files::expanded(&dir))
         // The XDG specification: a relative path is to be ignored.
         .filter(|dir| dir.is_absolute())
-        .or_else(|| environment("HOME").map(|home| home.join(".cache")))
-        .unwrap_or_else(std::env::temp_dir)
+        .or_else(|| Some(files::home()?.join(".cache")))
 }
 
 fn environment(name: &str) -> Option<PathBuf> {
@@ -187,7 +185,7 @@ pub(super) fn search_libtorch() {
     };
     let data_dir = || {
         let data_home = environment("XDG_DATA_HOME").filter(|dir| dir.is_absolute());
-        let of_user = || environment("HOME").map(|home| home.join(".local/share"));
+        let of_user = || files::home().map(|home| home.join(".local/share"));
         Some(data_home.or_else(of_user)?.join("newt-pipe"))
     };
     // `/proc/self/exe` gives the file itself, whatever links led to it.
@@ -198,7 +196,7 @@ pub(super) fn search_libtorch() {
         python_path: folders("PYTHONPATH"),
         path: folders("PATH"),
         user_base: environment("PYTHONUSERBASE")
-            .or_else(|| environment("HOME").map(|home| home.join(".local"))),
+            .or_else(|| files::home().map(|home| home.join(".local"))),
         build_dir: environment("NEWT_PIPE_LIBTORCH_DIR").or_else(data_dir),
     });
 }

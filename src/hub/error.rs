@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Repo;
+use crate::files::BrokenLink;
 use crate::interrupt::Stopped;
 use crate::text::thousands;
 
@@ -42,9 +43,29 @@ pub enum Error {
         what: &'static str,
     },
 
-    /// The token cannot be sent. It is not shown.
-    #[error("the hub's token has a character that no header may have, expected `hf_…`")]
-    Token,
+    /// The token cannot be read or sent. It is not shown.
+    #[error("hub's token in {place}: {what}, expected `hf_…`")]
+    Token {
+        /// The variable or the file.
+        place: String,
+        /// Whether it is in a file.
+        is_file: bool,
+        /// What is wrong.
+        what: String,
+    },
+
+    /// There is no folder for the hub's cache.
+    #[error("hub's cache: no folder is known for it, since the user has no home folder")]
+    NoCacheDir,
+
+    /// A link in the hub's cache, or the link that the cache is, leads to where nothing is.
+    #[error("{what}: {link}")]
+    BrokenLink {
+        /// The repository, and the file if one is missing.
+        what: String,
+        /// The link.
+        link: BrokenLink,
+    },
 
     /// No answer, or one that broke off.
     #[error("`{host}`: connection failed: {what}")]
@@ -164,8 +185,10 @@ pub enum Error {
     Altered {
         /// The file.
         path: PathBuf,
-        /// Where its bytes are.
+        /// The name that the repository keeps it under.
         blob: PathBuf,
+        /// Whether that is a link to bytes that other repositories share.
+        is_shared: bool,
         /// The digest of its bytes.
         found: String,
         /// The digest that the hub gives.
@@ -210,13 +233,21 @@ impl Error {
                 "take the name from the model's page, as in `timm/vit_base_patch16_224.dino`"
             }
             Self::Endpoint { .. } => "correct `HF_ENDPOINT`, or unset it for the public hub",
-            Self::Token => "set `HF_TOKEN` to the token alone, without line breaks",
+            Self::Token { is_file: false, .. } => {
+                "set the variable to the token alone, or unset it"
+            }
+            Self::Token { .. } => {
+                "set `HF_TOKEN` to the token; `HF_HUB_DISABLE_IMPLICIT_TOKEN=1` does without one"
+            }
+            Self::NoCacheDir => "set `HF_HOME` to the folder that the hub's cache is to be in",
+            Self::BrokenLink { .. } => BrokenLink::HINT,
             Self::Unreachable { .. } => {
                 "check the network and `HTTPS_PROXY`; without network, use `--offline` with a cache that holds the model, or `local-dir:PATH`"
             }
             Self::Offline { cache_dir, .. } => {
                 return Some(format!(
-                    "run `newt-pipe models fetch` on a machine with network, into the hub's cache `{}`",
+                    "`newt-pipe models fetch ORG CKPT` with a network, and without `--offline` and `HF_HUB_OFFLINE`, \
+                     brings it into the hub's cache; what another machine has fetched can be copied into `{}`",
                     cache_dir.display()
                 ));
             }
@@ -230,8 +261,14 @@ impl Error {
             Self::Size { .. } | Self::TooLarge { .. } | Self::Digest { .. } => {
                 "run again: what was received is removed, and is asked for anew"
             }
-            Self::Altered { blob, .. } => {
-                return Some(format!("remove `{}`, and fetch it again", blob.display()));
+            Self::Altered {
+                blob, is_shared, ..
+            } => {
+                return Some(format!(
+                    "remove {}`{}`; then `newt-pipe models fetch ORG CKPT` downloads the file again",
+                    if *is_shared { "the link " } else { "" },
+                    blob.display()
+                ));
             }
             Self::Io(error) => return hint_of_io(error.kind()).map(str::to_owned),
             Self::NoFile { held, .. } if !held.is_empty() => {
@@ -255,12 +292,14 @@ impl Error {
             Self::Name { .. }
             | Self::FileName { .. }
             | Self::Endpoint { .. }
-            | Self::Token
+            | Self::Token { .. }
+            | Self::NoCacheDir
             | Self::NoRepo { .. }
             | Self::NoRevision { .. }
             | Self::NoFile { .. } => 2,
             Self::Unreachable { .. }
             | Self::Offline { .. }
+            | Self::BrokenLink { .. }
             | Self::Denied { .. }
             | Self::Status { .. }
             | Self::Answer { .. }

@@ -12,6 +12,7 @@ use ureq::{Agent, Body, Proxy};
 
 use super::address::{join, origin, shown, shown_endpoint};
 use super::retry::{Failure, Pace};
+use super::token::Token;
 use super::watch::Watch;
 use super::{CHUNK_BYTES, Error};
 use crate::interrupt::Interrupt;
@@ -26,7 +27,9 @@ const MAX_REDIRECTS: usize = 10;
 pub(crate) struct Client {
     agent: Agent,
     endpoint: String,
-    token: Option<String>,
+    token: Option<Token>,
+    /// What is read of it with the first request to the hub.
+    read_token: OnceLock<Option<String>>,
     pub(super) pace: Pace,
     pub(super) interrupt: Interrupt,
     /// Begins with the first request.
@@ -36,7 +39,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(
         endpoint: &str,
-        token: Option<String>,
+        token: Option<Token>,
         pace: Pace,
         proxy: Option<Proxy>,
         interrupt: Interrupt,
@@ -57,15 +60,25 @@ impl Client {
         Self {
             agent,
             endpoint: endpoint.trim_end_matches('/').to_owned(),
-            token: token.filter(|token| !token.is_empty()),
+            token,
+            read_token: OnceLock::new(),
             pace,
             interrupt,
             watch: OnceLock::new(),
         }
     }
 
+    /// Whether requests to the hub have been made with a token.
     pub(super) fn has_token(&self) -> bool {
-        self.token.is_some()
+        self.read_token.get().is_some_and(Option::is_some)
+    }
+
+    fn token(&self) -> Result<Option<&str>, Error> {
+        if let Some(read) = self.read_token.get() {
+            return Ok(read.as_deref());
+        }
+        let read = self.token.as_ref().map(Token::read).transpose()?;
+        Ok(self.read_token.get_or_init(|| read.flatten()).as_deref())
     }
 
     /// The address of a page of the hub, for messages.
@@ -146,14 +159,17 @@ impl Client {
             .method(method)
             .uri(address)
             .header(ACCEPT_ENCODING, "identity");
-        if let Some(token) = self.token.as_ref().filter(|_| is_hub) {
+        if is_hub && let Some(token) = self.token()? {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
         if let Some(from) = from {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
-        // Of all these only the token can be wrong.
-        request.body(()).map_err(|_| Error::Token)
+        // Of all these only the address can be wrong: a token has been looked at.
+        request.body(()).map_err(|error| Error::Answer {
+            url: shown(address),
+            what: error.to_string(),
+        })
     }
 }
 

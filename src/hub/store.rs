@@ -16,15 +16,16 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::Repo;
 use super::lock::lock;
 use super::repo::is_commit;
-use crate::files::TempFile;
+use super::{Error, Repo};
+use crate::files::{BrokenLink, TempFile};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
 
 /// What the cache holds of one repository, whose name has been checked.
 pub(super) struct Store {
+    cache_dir: PathBuf,
     folder: PathBuf,
     locks: PathBuf,
 }
@@ -33,6 +34,7 @@ impl Store {
     pub(super) fn new(cache_dir: &Path, repo: &Repo) -> Self {
         let name = format!("models--{}", repo.name.replace('/', "--"));
         Self {
+            cache_dir: cache_dir.to_owned(),
             folder: cache_dir.join(&name),
             locks: cache_dir.join(".locks").join(name),
         }
@@ -40,15 +42,36 @@ impl Store {
 
     /// The commit that `revision` stands for, if there is a snapshot of it.
     pub(super) fn held(&self, revision: &str) -> Option<String> {
-        let commit = if is_commit(revision) {
-            revision.to_owned()
-        } else {
-            let text = fs_err::read_to_string(self.ref_path(revision)).ok()?;
-            let commit = text.trim();
-            is_commit(commit).then(|| commit.to_owned())?
-        };
-        let snapshot = self.folder.join("snapshots").join(&commit);
-        snapshot.is_dir().then_some(commit)
+        let commit = self.commit_of(revision)?;
+        self.snapshot_path(&commit).is_dir().then_some(commit)
+    }
+
+    fn commit_of(&self, revision: &str) -> Option<String> {
+        if is_commit(revision) {
+            return Some(revision.to_owned());
+        }
+        let text = fs_err::read_to_string(self.ref_path(revision)).ok()?;
+        let commit = text.trim();
+        is_commit(commit).then(|| commit.to_owned())
+    }
+
+    /// Why `what`, whose place is `path`, is not to be had from the cache alone.
+    pub(super) fn lacks(&self, what: String, path: &Path) -> Error {
+        match BrokenLink::on_the_way(path) {
+            Some(link) => Error::BrokenLink { what, link },
+            None => Error::Offline {
+                what,
+                cache_dir: self.cache_dir.clone(),
+            },
+        }
+    }
+
+    /// What has to be there for `revision` to be held: its snapshot, or first of all the file that names it.
+    pub(super) fn looked_at(&self, revision: &str) -> PathBuf {
+        match self.commit_of(revision) {
+            Some(commit) => self.snapshot_path(&commit),
+            None => self.ref_path(revision),
+        }
     }
 
     fn ref_path(&self, revision: &str) -> PathBuf {
@@ -57,7 +80,11 @@ impl Store {
 
     /// Where a file is or will be; its path has been checked.
     pub(super) fn file_path(&self, commit: &str, file: &str) -> PathBuf {
-        self.folder.join("snapshots").join(commit).join(file)
+        self.snapshot_path(commit).join(file)
+    }
+
+    fn snapshot_path(&self, commit: &str) -> PathBuf {
+        self.folder.join("snapshots").join(commit)
     }
 
     pub(super) fn content_path(&self, etag: &str) -> PathBuf {

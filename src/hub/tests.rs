@@ -21,12 +21,19 @@ fn hub(server: &Server, cache_dir: &Path) -> Hub {
 
 fn hub_at(endpoint: &str, cache_dir: &Path, token: Option<&str>) -> Hub {
     let settings = Settings {
-        cache_dir: cache_dir.to_owned(),
+        cache_dir: Some(cache_dir.to_owned()),
         endpoint: endpoint.to_owned(),
-        token: token.map(str::to_owned),
+        token: token.map(in_variable),
         offline: false,
     };
     Hub::with(settings, Interrupt::default(), quick(), None)
+}
+
+fn in_variable(token: &str) -> Token {
+    Token::Variable {
+        name: "HF_TOKEN",
+        value: token.into(),
+    }
 }
 
 fn offline(cache_dir: &Path) -> Hub {
@@ -210,7 +217,7 @@ fn requests_go_through_the_proxy() {
     let dir = tempfile::tempdir().unwrap();
     let proxy = Site::new().start();
     let settings = Settings {
-        cache_dir: dir.path().to_owned(),
+        cache_dir: Some(dir.path().to_owned()),
         endpoint: "http://hub.invalid".to_owned(),
         token: None,
         offline: false,

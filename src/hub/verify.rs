@@ -1,12 +1,13 @@
 //! Whether a file in the cache still has the bytes that the hub gave.
 
 use std::io::{Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::repo::is_sha256;
 use super::{CHUNK_BYTES, Error};
+use crate::files::{MAX_LINKS, follow};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
@@ -46,32 +47,47 @@ fn sha256_of_rest(
     }
 }
 
-/// Compares a file of the cache with the digest that it is kept under.
+/// Compares a file of the cache with the digest that its repository keeps it under.
 ///
 /// Gives whether there is such a digest: a small file, and one that lies elsewhere, has none.
 ///
 /// # Errors
 /// [`Error::Altered`] if the bytes are others, [`Error::Stopped`], and those of reading.
 pub fn verify(path: &Path, interrupt: &Interrupt, progress: &dyn Progress) -> Result<bool, Error> {
-    let blob = fs_err::canonicalize(path)?;
-    let Some(expected) = blob.file_name().and_then(|name| name.to_str()) else {
+    let Some((blob, expected)) = blob_of(path) else {
         return Ok(false);
     };
-    if !is_sha256(expected) {
-        return Ok(false);
-    }
     let name = path.file_name().unwrap_or(path.as_os_str());
-    let mut file = fs_err::File::open(&blob)?;
+    let mut file = fs_err::File::open(path)?;
     let found = sha256(&mut file, &name.to_string_lossy(), interrupt, progress)?;
     if found == expected {
         return Ok(true);
     }
     Err(Error::Altered {
         path: path.to_owned(),
-        blob: blob.clone(),
+        is_shared: blob.is_symlink(),
+        blob,
         found,
-        expected: expected.to_owned(),
+        expected,
     })
+}
+
+/// The file `blobs/<sha256>` of a repository that `path` leads to, and the digest.
+///
+/// It may be a link itself: what came by Xet lies once for all repositories, in `<cache>/blobs/xx/<hash>` under a
+/// hash that is not that of the bytes.
+fn blob_of(path: &Path) -> Option<(PathBuf, String)> {
+    let mut place = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let is_blob = place.parent().is_some_and(|dir| dir.ends_with("blobs"));
+        let name = place.file_name()?.to_str()?;
+        if is_blob && is_sha256(name) {
+            let digest = name.to_owned();
+            return Some((place, digest));
+        }
+        place = follow(&place)?;
+    }
+    None
 }
 
 #[cfg(test)]
@@ -86,7 +102,9 @@ mod tests {
     fn file_is_held_against_the_digest_in_its_name() {
         let dir = tempfile::tempdir().unwrap();
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // of `abc`
-        let blob = dir.path().join(digest);
+        let blobs = dir.path().join("models--org--name/blobs");
+        fs_err::create_dir_all(&blobs).unwrap();
+        let blob = blobs.join(digest);
         fs_err::write(&blob, "abc").unwrap();
         let link = dir.path().join("model.safetensors");
         std::os::unix::fs::symlink(&blob, &link).unwrap();

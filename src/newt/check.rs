@@ -346,7 +346,7 @@ mod tests {
     }
 
     const NOT_NEWT: &str = "not NeWT: 0 of its 164 tasks and 1 other, \
-        4 test rows where it has 18,024; published scores do not compare";
+        4 test rows where NeWT has 18,024; published scores do not compare";
 
     #[test]
     fn a_sound_copy_is_counted() {

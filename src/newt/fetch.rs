@@ -234,7 +234,7 @@ impl<'a> Fetch<'a> {
     fn warn_of_strays(&self, archive: &Archive) {
         for path in files::strays(&self.root.path().join(archive.content.name())) {
             self.progress.warn(&format!(
-                "{}: left by a fetch on another host, by another user, or before a restart; remove it unless that is still running",
+                "{}: left by a fetch on another host, by another user, or before a restart; remove it unless that fetch is still running",
                 path.display()
             ));
         }

@@ -52,7 +52,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoImages { root } => Some(format!(
-                "for NeWT, `newt-pipe data fetch {}` gets them (4 GB); put those of another data set there",
+                "`newt-pipe data fetch {}` gets NeWT's images (4 GB); put the images of another data set into that folder",
                 shell_word(root)
             )),
             Self::NoRoot { root } | Self::NoLabels { root } => Some(format!(
@@ -206,8 +206,8 @@ mod tests {
             (
                 "data root ROOT: no folder `newt2021_images`, expected the images there".to_owned(),
                 Some(
-                    "for NeWT, `newt-pipe data fetch ROOT` gets them (4 GB); \
-                     put those of another data set there"
+                    "`newt-pipe data fetch ROOT` gets NeWT's images (4 GB); \
+                     put the images of another data set into that folder"
                         .to_owned()
                 )
             )

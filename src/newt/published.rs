@@ -141,7 +141,7 @@ impl fmt::Display for Identity {
         }
         write!(
             f,
-            ", {} where it has {}; published scores do not compare",
+            ", {} where NeWT has {}; published scores do not compare",
             count(self.n_test_rows, "test row", "test rows"),
             thousands(N_TEST_ROWS as u64)
         )
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(
             identity.to_string(),
             "not NeWT: 164 of its 164 tasks (1 in another group), \
-             18,024 test rows where it has 18,024; published scores do not compare"
+             18,024 test rows where NeWT has 18,024; published scores do not compare"
         );
         assert_eq!(
             identity.regrouped[0].to_string(),
@@ -269,14 +269,14 @@ mod tests {
         assert_eq!(
             Identity::of(&labels).to_string(),
             "not NeWT: 163 of its 164 tasks and 1 other, \
-             18,024 test rows where it has 18,024; published scores do not compare"
+             18,024 test rows where NeWT has 18,024; published scores do not compare"
         );
         let mut labels = newt();
         labels.rows.remove(0);
         assert_eq!(
             Identity::of(&labels).to_string(),
             "not NeWT: 164 of its 164 tasks, \
-             18,023 test rows where it has 18,024; published scores do not compare"
+             18,023 test rows where NeWT has 18,024; published scores do not compare"
         );
     }
 }

@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use super::document::{self, Document, Section};
 use super::probe_config::{self, ProbeConfig};
 use crate::backbone::{Device, Precision};
+use crate::files::located;
 use crate::newt::synth;
 use crate::probe;
 use crate::stage::features::BatchSize;
@@ -58,10 +59,25 @@ pub enum Error {
         key: String,
     },
     /// A file of the model that is not there.
-    #[error("`model.ckpt`: no file `{}`", path.display())]
+    #[error("`model.ckpt`: no file `{}`", absolute(path))]
     NoModelFile {
         /// The file.
         path: PathBuf,
+    },
+    /// `~user` or `$VARIABLE` in the data root, with no such user or variable, nor a folder of that very name.
+    #[error("`data.root` is `{}`: a user or a variable in it is not known", root.display())]
+    DataRoot {
+        /// The folder as far as it is known.
+        root: PathBuf,
+    },
+    /// No folder is known that the cache could be in.
+    #[error("{}", match dir {
+        Some(dir) => format!("cache folder `{}`: a user or a variable in it is not known", dir.display()),
+        None => "no folder is known for the cache, since the user has no home folder".to_owned(),
+    })]
+    CacheDir {
+        /// The folder as it was written, where it was.
+        dir: Option<PathBuf>,
     },
     /// A command that takes one model, and a pipeline that names more.
     #[error("the pipeline names {n} models, expected one")]
@@ -100,9 +116,16 @@ impl Error {
             ),
             Error::Missing { key, .. } => Some(format!("write `{key}`, or pass `--set {key}=…`")),
             Error::NoModelFile { .. } => Some(
-                "set `model.ckpt`; relative paths in a pipeline file start at its folder"
+                "set `model.ckpt`; a relative path starts at the folder of the pipeline file, in `--set` at the \
+                 working folder"
                     .to_owned(),
             ),
+            Error::DataRoot { .. } => {
+                Some("set the variable, or write the path without it".to_owned())
+            }
+            Error::CacheDir { .. } => {
+                Some("name the folder with `--cache-dir DIR`, or set NEWT_PIPE_CACHE to it".to_owned())
+            }
             Error::SeveralModels { .. } => {
                 Some("name one model in a pipeline file of its own".to_owned())
             }
@@ -139,9 +162,15 @@ impl Model {
         self.org == "precomputed"
     }
 
+    /// Whether it is made or kept on this machine, and the hub is not asked for it.
+    pub fn is_local(&self) -> bool {
+        let is_folder = self.ckpt.starts_with("local-dir:");
+        is_folder || ["precomputed", "torchscript", "random"].contains(&self.org.as_str())
+    }
+
     /// `ckpt` with its path, where it is one, made absolute: it means the same in any folder.
     fn absolute_ckpt(&self) -> String {
-        let absolute = |relative: &str| absolute(&self.base_dir.join(relative));
+        let absolute = |written: &str| absolute(&located(&self.base_dir, written));
         match self.ckpt.strip_prefix("local-dir:") {
             Some(dir) => format!("local-dir:{}", absolute(dir)),
             None if self.is_precomputed() || self.org == "torchscript" => absolute(&self.ckpt),
@@ -311,7 +340,7 @@ impl Pipeline {
             },
             cache_dir: cache
                 .get("dir", "a path", path)?
-                .map(|dir| cache.base_dir("dir").join(dir)),
+                .map(|dir| located(&cache.base_dir("dir"), dir)),
         };
         for section in [data, sample, extraction, probe, resampling, cache, root] {
             section.finish()?;
@@ -481,7 +510,7 @@ fn read_data(data: &Section<'_>) -> Result<Data, Error> {
         },
     )?;
     match (root, synth.unwrap_or(false)) {
-        (Some(root), false) => Ok(Data::Root(data.base_dir("root").join(root))),
+        (Some(root), false) => Ok(Data::Root(located(&data.base_dir("root"), root))),
         (Some(_), true) => Err(Error::Both {
             place: data.place("synth"),
             first: "data.root",

@@ -70,7 +70,7 @@ impl Error {
                 ..
             } => format!("did you mean `{nearest}`?"),
             Error::UnknownKey { nearest: None, .. } => {
-                "`newt-pipe plan --full` shows every key of a pipeline file".to_owned()
+                "`newt-pipe config` shows every key".to_owned()
             }
             Error::NoTable { .. } => "edit the pipeline file instead".to_owned(),
             Error::Syntax { .. } => {

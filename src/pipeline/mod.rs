@@ -26,12 +26,14 @@ use crate::cache::{Action, Cache, Digest, Key, MissReason, Request};
 use crate::error::Error;
 use crate::hub::{self, Hub};
 use crate::newt::images::DataRoot;
+use crate::progress::Silent;
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
 use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
 use crate::stage::probes::{FITTED, Probes, ProbesStage};
 use crate::stage::report::{Report, ReportStage};
 use crate::stage::sample::SampleStage;
 use crate::stage::{Context, Made, Name, Objects, Stage, StageError};
+use crate::text::count;
 
 /// What a run does besides what its pipeline says.
 #[derive(Debug, Clone, Default)]
@@ -162,12 +164,19 @@ impl<'a> Runner<'a> {
     }
 
     /// Finds the checkpoint of every model, and fetches what is not here: what is wrong with a name is said before
-    /// hours are spent on another.
+    /// hours are spent on another, and what is wrong on this machine before the hub is asked.
     ///
     /// # Errors
-    /// Those of [`BackboneSpec::resolve`](backbone::BackboneSpec::resolve).
+    /// Those of the labels, and of [`BackboneSpec::resolve`](backbone::BackboneSpec::resolve).
     pub fn find_models(&self) -> Result<(), Error> {
-        for model in &self.pipeline.models {
+        let silent = Context {
+            progress: &Silent,
+            ..self.context
+        };
+        sources::labels(&self.data)?.run(silent)?;
+        let mut models: Vec<_> = self.pipeline.models.iter().collect();
+        models.sort_by_key(|model| !model.is_local());
+        for model in models {
             self.sources.find(model)?;
         }
         Ok(())
@@ -304,7 +313,8 @@ impl<'a> Runner<'a> {
         let made_again;
         if n_missing > 0 && self.is_to_run(&probes_stage)? {
             let reason = MissReason::Unusable(format!(
-                "{n_missing} of its feature rows have left the cache"
+                "the cache no longer holds {} that the probes need",
+                count(n_missing, "feature row", "feature rows")
             ));
             walk.stages.pop();
             made_again = self.make_features(&features_stage, Some(reason), walk)?;
@@ -456,8 +466,9 @@ impl<'a> Runner<'a> {
                 Err(error) if error.is_loss() => {
                     self.context
                         .progress
-                        .warn(&format!("{error}; stage `{name}` makes it again"));
-                    let reason = format!("its output `{part}` was damaged or had left the cache");
+                        .warn(&format!("{error}; stage `{name}` makes the object again"));
+                    let reason =
+                        format!("its output `{part}` is damaged, or no longer in the cache");
                     return Ok((State::Runs(MissReason::Unusable(reason)), None));
                 }
                 Err(error) => return Err(error.into()),

@@ -35,7 +35,7 @@ impl State {
         match self {
             State::Cached => None,
             State::Runs(reason) => Some(reason.to_string()),
-            State::Fetches => Some("its checkpoint is to be fetched first".to_owned()),
+            State::Fetches => Some("the model's checkpoint is to be fetched first".to_owned()),
             State::Waits(stage) => Some(format!("until stage `{stage}` has run")),
         }
     }

@@ -8,6 +8,7 @@ use super::config::{self, Data, Model, Pipeline};
 use crate::backbone::{self, BackboneSpec, Places};
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::error::Error;
+use crate::files::{BrokenLink, is_expanded, located};
 use crate::hub::Hub;
 use crate::newt::images::DataRoot;
 use crate::newt::labels::Labels;
@@ -26,6 +27,9 @@ pub(super) fn data_root(
     context: Context<'_>,
 ) -> Result<DataRoot, Error> {
     match data {
+        Data::Root(root) if !is_expanded(root) && !root.exists() => {
+            Err(config::Error::DataRoot { root: root.clone() }.into())
+        }
         Data::Root(root) => Ok(DataRoot::new(root)),
         Data::Synth(options) => {
             let name = format!(
@@ -115,7 +119,8 @@ impl<'a> Sources<'a> {
     /// Finds the files of `model`, and fetches those that are not here.
     pub(super) fn find(&self, model: &Model) -> Result<(), Error> {
         if model.is_precomputed() {
-            let path = model.base_dir.join(&model.ckpt);
+            let path = located(&model.base_dir, &model.ckpt);
+            BrokenLink::check(&path).map_err(Error::Io)?;
             return match fs_err::metadata(&path) {
                 Ok(_) => Ok(()),
                 Err(_) => Err(config::Error::NoModelFile { path }.into()),
@@ -137,7 +142,7 @@ impl<'a> Sources<'a> {
 
     fn open(&self, model: &Model) -> Result<Source, Error> {
         if model.is_precomputed() {
-            let path = model.base_dir.join(&model.ckpt);
+            let path = located(&model.base_dir, &model.ckpt);
             return Ok(Source::Precomputed(Precomputed::new(
                 &path,
                 self.digest_file(&path)?,

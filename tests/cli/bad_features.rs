@@ -42,8 +42,8 @@ fn a_missing_file() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: `model.ckpt`: no file `features.safetensors`
-    hint: set `model.ckpt`; relative paths in a pipeline file start at its folder
+    error: `model.ckpt`: no file `[DIR]/features.safetensors`
+    hint: set `model.ckpt`; a relative path starts at the folder of the pipeline file, in `--set` at the working folder
     ");
 }
 

@@ -183,7 +183,7 @@ fn data_set_is_fetched_checked_and_not_fetched_again() {
     exit code: Some(0)
     --- stdout
     newt: 8 images, 1 task, fetched
-    not NeWT: 0 of its 164 tasks and 1 other, 4 test rows where it has 18,024; published scores do not compare
+    not NeWT: 0 of its 164 tasks and 1 other, 4 test rows where NeWT has 18,024; published scores do not compare
     --- stderr
     ");
     assert_whole(&sandbox);
@@ -220,7 +220,7 @@ fn archives_of_another_digest_are_refused() {
     --- stdout
     --- stderr
     error: newt2021_labels.csv.tar.gz: the bytes received have SHA-256 [SHA-256], expected e09807842485ef49ccf51d74ac9f6072c599fc16cf5ee755fdf4064f2e4c3828
-    hint: nothing of it is kept, and the same command fetches it anew; `--mirror URL` takes another address
+    hint: nothing of the archive is kept, and the same command fetches it anew; `--mirror URL` takes another address
     ");
     assert_eq!(fs_err::read_dir(sandbox.path("newt")).unwrap().count(), 0);
 }
@@ -252,7 +252,7 @@ fn what_cannot_be_fetched_is_said() {
     --- stdout
     --- stderr
     error: data/newt: no `newt2021_labels.csv`, and nothing is fetched in offline mode
-    hint: run it where there is a network, without `--offline` and `HF_HUB_OFFLINE`, or put the archive `newt2021_labels.csv.tar.gz` into data/newt
+    hint: run `newt-pipe data fetch` where there is a network, without `--offline` and `HF_HUB_OFFLINE`, or put the archive `newt2021_labels.csv.tar.gz` into data/newt
     ");
     // The sandbox has HF_HUB_OFFLINE set.
     let offline = sandbox.run(&["data", "fetch", "--offline"]).stderr;
@@ -269,7 +269,7 @@ fn what_cannot_be_fetched_is_said() {
     --- stdout
     --- stderr
     error: mirror `file:///data/newt`: is no web address, expected an address like `https://host/folder`
-    hint: give the folder of the two archives; those on this machine need none: put them into the data root
+    hint: give `--mirror` the address of the folder that holds both archives; archives on this machine need no mirror: put them into the data root
     ");
     let digest = [
         "data",
@@ -442,7 +442,7 @@ fn folder_that_cannot_be_written_to_is_named_and_a_whole_one_is_fine() {
     --- stdout
     empty: 2
     newt: 8 images, 1 task, was there already
-    not NeWT: 0 of its 164 tasks and 1 other, 4 test rows where it has 18,024; published scores do not compare
+    not NeWT: 0 of its 164 tasks and 1 other, 4 test rows where NeWT has 18,024; published scores do not compare
     --- stderr
     error: newt: not writable: failed to create directory `newt/.fetch`: Read-only file system (os error 30)
     hint: choose a folder that you can write to
@@ -483,13 +483,19 @@ fn missing_data_set_is_said_before_a_network_is_asked_for_weights() {
     --- stdout
     --- stderr
     error: data root my data: no folder `newt2021_images`, expected the images there
-    hint: for NeWT, `newt-pipe data fetch 'my data'` gets them (4 GB); put those of another data set there
+    hint: `newt-pipe data fetch 'my data'` gets NeWT's images (4 GB); put the images of another data set into that folder
     ");
     let said = run(&["run", "mine.toml"]).stderr;
     assert_eq!(run(&["plan", "mine.toml"]).stderr, said);
     assert!(hub.lines().is_empty());
-    // With all of it there, the hub is asked.
     fs_err::create_dir(sandbox.path("my data/newt2021_images")).unwrap();
+    assert_eq!(run(&["run", "mine.toml"]).code, Some(3));
+    assert!(hub.lines().is_empty());
+    // With all of it there, the hub is asked.
+    sandbox.write(
+        "my data/newt2021_labels.csv",
+        "id,task,task_cluster,label,split\na,t,c,0,train\nb,t,c,1,train\nc,t,c,0,test\n",
+    );
     assert_eq!(run(&["run", "mine.toml"]).code, Some(2));
     assert!(!hub.lines().is_empty());
 }
@@ -517,7 +523,7 @@ fn check_says_how_much_of_newt_a_data_set_is() {
     assert_eq!(
         said,
         [
-            "not NeWT: 1 of its 164 tasks (1 in another group), 4 test rows where it has 18,024; published scores do not compare",
+            "not NeWT: 1 of its 164 tasks (1 in another group), 4 test rows where NeWT has 18,024; published scores do not compare",
             "note: task `ml_tag_nest` has `task_cluster` `appearance`, NeWT has `context`",
             "no problem found",
         ]

@@ -11,6 +11,7 @@ mod caching;
 mod commands;
 mod configuration;
 mod fetch;
+mod hub_cache;
 mod interruption;
 mod libtorch;
 mod models;

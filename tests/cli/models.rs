@@ -260,7 +260,7 @@ fn a_pickle_in_the_cache_says_nothing_of_what_the_hub_has() {
     --- stdout
     --- stderr
     error: timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k model.safetensors: not in the cache `[DIR]/hub`, and the hub is not asked in offline mode
-    hint: run `newt-pipe models fetch` on a machine with network, into the hub's cache `[DIR]/hub`
+    hint: `newt-pipe models fetch ORG CKPT` with a network, and without `--offline` and `HF_HUB_OFFLINE`, brings it into the hub's cache; what another machine has fetched can be copied into `[DIR]/hub`
     ");
 }
 
@@ -280,7 +280,7 @@ fn a_plan_fetches_nothing_and_says_so() {
     timm/resnet50.a1_in1k, n_train all, probe biobench
       labels     runs               never made before
       sample     runs               never made before
-      features   runs               its checkpoint is to be fetched first
+      features   runs               the model's checkpoint is to be fetched first
       probes     waits              until stage `features` has run
       report     waits              until stage `features` has run
       bootstrap  waits              until stage `features` has run
@@ -301,7 +301,7 @@ fn a_checkpoint_that_is_not_here_is_not_fetched_offline() {
     --- stderr
     warning: `ViT-B-16/openai` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` architecture has the other
     error: timm/vit_base_patch16_clip_224.openai: not in the cache `[DIR]/hub`, and the hub is not asked in offline mode
-    hint: run `newt-pipe models fetch` on a machine with network, into the hub's cache `[DIR]/hub`
+    hint: `newt-pipe models fetch ORG CKPT` with a network, and without `--offline` and `HF_HUB_OFFLINE`, brings it into the hub's cache; what another machine has fetched can be copied into `[DIR]/hub`
     "
     );
 }
@@ -492,7 +492,7 @@ fn a_module_runs_only_where_code_is_allowed() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: vjepa.pt: a TorchScript module is code of its author's, which nothing allows to run
+    error: vjepa.pt: a TorchScript module runs its author's code, and `allow_code` is not set
     hint: if you trust it, write `allow_code = true` beside `ckpt` in the pipeline file, or give `models check` the flag `--allow-code`
     "
     );

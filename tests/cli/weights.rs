@@ -140,7 +140,7 @@ fn a_folder_that_is_not_there() {
     --- stdout
     --- stderr
     error: failed to open file `none/config.json`: No such file or directory (os error 2)
-    hint: `model.ckpt` names a folder or file that is not there, or lacks this one
+    hint: correct `model.ckpt`, or put the file of the message where `model.ckpt` says
     ");
 }
 
@@ -158,7 +158,7 @@ fn a_name_that_no_library_here_knows() {
     --- stdout
     --- stderr
     error: timm/vit_base_patch16_224.augreg2_in21k_ft_in1k: not in the cache `[DIR]/home/.cache/huggingface/hub`, and the hub is not asked in offline mode
-    hint: run `newt-pipe models fetch` on a machine with network, into the hub's cache `[DIR]/home/.cache/huggingface/hub`
+    hint: `newt-pipe models fetch ORG CKPT` with a network, and without `--offline` and `HF_HUB_OFFLINE`, brings it into the hub's cache; what another machine has fetched can be copied into `[DIR]/home/.cache/huggingface/hub`
     ");
     crate::assert_run!(
         sandbox().run(&["run", "mine.toml", "--set", "model.org=random", "--set", "model.ckpt=vit_tinny_patch16_224"]),

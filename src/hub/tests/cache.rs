@@ -152,7 +152,8 @@ fn offline_what_the_cache_lacks_is_not_there() {
         assert_eq!(
             error.hint().unwrap(),
             format!(
-                "run `newt-pipe models fetch` on a machine with network, into the hub's cache `{cache}`"
+                "`newt-pipe models fetch ORG CKPT` with a network, and without `--offline` and `HF_HUB_OFFLINE`, \
+                 brings it into the hub's cache; what another machine has fetched can be copied into `{cache}`"
             )
         );
     }

@@ -162,17 +162,17 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Mirror { .. } => {
-                "give the folder of the two archives; those on this machine need none: put them into the data root"
+                "give `--mirror` the address of the folder that holds both archives; archives on this machine need no mirror: put them into the data root"
             }
             Self::Offline { root, archive, .. } => {
                 return Some(format!(
-                    "run it where there is a network, without `--offline` and `HF_HUB_OFFLINE`, or put the archive `{archive}` into {}",
+                    "run `newt-pipe data fetch` where there is a network, without `--offline` and `HF_HUB_OFFLINE`, or put the archive `{archive}` into {}",
                     root.display()
                 ));
             }
             Self::OtherArchive { path, .. } => {
                 return Some(format!(
-                    "remove or rename {}, and it is fetched anew",
+                    "remove or rename {}, and the same command fetches the archive anew",
                     path.display()
                 ));
             }
@@ -198,7 +198,7 @@ impl Error {
                 "a proxy may have answered: open the address in a browser, or use another with `--mirror URL`"
             }
             Self::Transfer(_) | Self::Entry { .. } | Self::Damaged { .. } => {
-                "nothing of it is kept, and the same command fetches it anew; `--mirror URL` takes another address"
+                "nothing of the archive is kept, and the same command fetches it anew; `--mirror URL` takes another address"
             }
             Self::Incomplete { dir, .. } => {
                 return Some(format!(
@@ -244,7 +244,7 @@ fn hint_of_io(kind: io::ErrorKind) -> Option<&'static str> {
     match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             Some(
-                "free some space there (archive and images are there at once, 8 GB), and the same command goes on",
+                "free some space there (archive and images take 8 GB together), and the same command goes on",
             )
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {

@@ -336,7 +336,7 @@ fn mirror_that_is_no_web_address_is_refused() {
         let error = error.err().unwrap();
         assert_eq!(error.exit_code(), 2);
         let hint = error.hint().unwrap();
-        assert!(hint.contains("those on this machine"), "{hint}");
+        assert!(hint.contains("archives on this machine"), "{hint}");
         error.to_string()
     };
     for base in ["ftp://host/newt", "file:///data", "/data/newt", "host", ""] {

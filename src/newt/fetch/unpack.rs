@@ -190,7 +190,7 @@ fn read_padding(mut rest: impl Read) -> io::Result<()> {
         }
         n_left = n_left
             .checked_sub(n_read)
-            .ok_or_else(|| io::Error::other("it goes on behind its end"))?;
+            .ok_or_else(|| io::Error::other("the archive goes on behind its end"))?;
     }
 }
 

@@ -117,7 +117,7 @@ fn offline_what_is_missing_is_named() {
     assert_eq!(
         error.hint().unwrap(),
         format!(
-            "run it where there is a network, without `--offline` and `HF_HUB_OFFLINE`, \
+            "run `newt-pipe data fetch` where there is a network, without `--offline` and `HF_HUB_OFFLINE`, \
              or put the archive `{LABELS}` into {dir}"
         )
     );

@@ -139,7 +139,7 @@ fn drafts_of_other_hosts_are_named_and_left_alone() {
     assert_eq!(
         warnings,
         [&format!(
-            "warning: {}: left by a fetch on another host, by another user, or before a restart; remove it unless that is still running",
+            "warning: {}: left by a fetch on another host, by another user, or before a restart; remove it unless that fetch is still running",
             place.path(draft).display()
         )]
     );
@@ -168,7 +168,7 @@ fn wrong_bytes_are_refused_and_fetched_anew() {
     );
     assert_eq!(error.exit_code(), 3);
     let hint = error.hint().unwrap();
-    assert!(hint.starts_with("nothing of it is kept"), "{hint}");
+    assert!(hint.starts_with("nothing of the archive is kept"), "{hint}");
     place.assert_names(&["newt2021_labels.csv"]);
 
     let server = archives.serve();
@@ -189,7 +189,10 @@ fn part_that_was_damaged_is_refused_and_fetched_anew() {
     let fetch = place.fetch(&server, &archives);
     let error = run(&fetch, &archives).unwrap_err();
     assert!(
-        error.hint().unwrap().starts_with("nothing of it is kept"),
+        error
+            .hint()
+            .unwrap()
+            .starts_with("nothing of the archive is kept"),
         "{error}"
     );
     place.assert_names(&["newt2021_labels.csv"]);

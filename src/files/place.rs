@@ -1,0 +1,243 @@
+//! Paths as people write them: `~` and `$VARIABLE` stand for folders; and links that lead nowhere.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// How many links a path may go through, as in the kernel.
+pub const MAX_LINKS: usize = 40;
+
+/// The user's folder: `$HOME`, else that of the user's entry in passwd.
+pub fn home() -> Option<PathBuf> {
+    std::env::home_dir().filter(|home| !home.as_os_str().is_empty())
+}
+
+/// The path with `~`, `~user`, `$NAME` and `${NAME}` replaced by what they stand for; what is not known stays.
+///
+/// Source: `os.path.expandvars(os.path.expanduser(path))`.
+pub fn expanded(written: &Path) -> PathBuf {
+    expanded_by(written, &|name| std::env::var_os(name), &home_of)
+}
+
+/// Where a path of a file in `base_dir` leads.
+pub fn located(base_dir: &Path, written: impl AsRef<Path>) -> PathBuf {
+    base_dir.join(expanded(written.as_ref()))
+}
+
+/// Whether nothing in an expanded path was left as it was written: no `~` before it, and no `$NAME` in it.
+pub fn is_expanded(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    let is_name = |pair: &[u8]| pair[0] == b'$' && (pair[1] == b'{' || is_name_byte(pair[1]));
+    let has_home = path
+        .components()
+        .any(|part| part.as_os_str().as_bytes().starts_with(b"~"));
+    !has_home && !bytes.windows(2).any(is_name)
+}
+
+fn expanded_by(
+    written: &Path,
+    variable: &dyn Fn(&OsStr) -> Option<OsString>,
+    home_of: &dyn Fn(&OsStr) -> Option<PathBuf>,
+) -> PathBuf {
+    let mut parts = written.components();
+    let first = parts.next().map_or(OsStr::new(""), |part| part.as_os_str());
+    let with_home = first
+        .as_bytes()
+        .strip_prefix(b"~")
+        .and_then(|user| home_of(OsStr::from_bytes(user)))
+        .map(|home| home.join(parts.as_path()));
+    let path = with_home.unwrap_or_else(|| written.to_owned());
+
+    let mut expanded = Vec::new();
+    let mut rest = path.as_os_str().as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+        expanded.extend(&rest[..at]);
+        rest = &rest[at..];
+        let n_name = rest[1..].iter().take_while(|byte| is_name_byte(**byte));
+        let n_name = n_name.count();
+        let (name, n_bytes) = match rest.iter().position(|byte| *byte == b'}') {
+            Some(end) if rest[1] == b'{' => (&rest[2..end], end + 1),
+            _ => (&rest[1..=n_name], n_name + 1),
+        };
+        match variable(OsStr::from_bytes(name)) {
+            Some(value) => expanded.extend(value.as_bytes()),
+            None => expanded.extend(&rest[..n_bytes]),
+        }
+        rest = &rest[n_bytes..];
+    }
+    expanded.extend(rest);
+    OsString::from_vec(expanded).into()
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// The folder of `user`, or of the one who runs the program where no name is given.
+fn home_of(user: &OsStr) -> Option<PathBuf> {
+    if user.is_empty() {
+        return home();
+    }
+    let passwd = fs_err::read("/etc/passwd").ok()?;
+    let mut lines = passwd.split(|byte| *byte == b'\n');
+    lines.find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let home = (fields.next()? == user.as_bytes()).then(|| fields.nth(4))??;
+        Some(OsStr::from_bytes(home).into())
+    })
+}
+
+/// One step along a link, to a path without links before its last part; `None` where it is no link, and where there is
+/// no such folder.
+pub fn follow(link: &Path) -> Option<PathBuf> {
+    let target = fs_err::read_link(link).ok()?;
+    let dir = Path::new(".").join(link.parent()?).join(target.parent()?);
+    Some(fs_err::canonicalize(dir).ok()?.join(target.file_name()?))
+}
+
+/// A link to where nothing is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is a link to `{}`, where nothing is", link.display(), target.display())]
+pub struct BrokenLink {
+    /// The link.
+    pub link: PathBuf,
+    /// Where it says that it leads.
+    pub target: PathBuf,
+}
+
+impl BrokenLink {
+    /// What to do about it.
+    pub const HINT: &str = "copy what the links stand for with them, as `cp -rL` and `rsync -L` do";
+
+    /// Whether the error is of [`check`](Self::check).
+    pub fn is_in(error: &io::Error) -> bool {
+        error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Self>())
+            .is_some()
+    }
+
+    /// Makes sure that no broken link is on the way to `path`.
+    ///
+    /// # Errors
+    /// The link, as an error of kind `NotFound`.
+    pub fn check(path: &Path) -> io::Result<()> {
+        Self::on_the_way(path).map_or(Ok(()), |link| Err(link.into()))
+    }
+
+    /// The link because of which `path` leads nowhere; `None` where something is, and where there is no link.
+    pub fn on_the_way(path: &Path) -> Option<Self> {
+        let is_absent = |path: &Path| {
+            fs_err::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
+        let mut link = path
+            .ancestors()
+            .filter(|part| part.is_symlink() && is_absent(part))
+            .last()?
+            .to_owned();
+        for _ in 0..MAX_LINKS {
+            match follow(&link) {
+                Some(next) if next.is_symlink() => link = next,
+                _ => {
+                    let target = fs_err::read_link(&link).ok()?;
+                    return Some(Self { link, target });
+                }
+            }
+        }
+        None
+    }
+}
+
+impl From<BrokenLink> for io::Error {
+    fn from(link: BrokenLink) -> Self {
+        Self::new(io::ErrorKind::NotFound, link)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn expand(written: &str) -> String {
+        let variable = |name: &OsStr| match name.to_str()? {
+            "DATA" => Some("/data".into()),
+            "EMPTY" => Some("".into()),
+            "DOLLAR" => Some("$DATA".into()),
+            _ => None,
+        };
+        let home_of = |user: &OsStr| match user.to_str()? {
+            "" => Some("/home/me".into()),
+            "you" => Some("/home/you".into()),
+            _ => None,
+        };
+        let expanded = expanded_by(Path::new(written), &variable, &home_of);
+        expanded.into_os_string().into_string().unwrap()
+    }
+
+    #[test]
+    fn paths_are_expanded_as_the_hub_s_library_does() {
+        for (written, expected) in [
+            ("~", "/home/me/"),
+            ("~/newt", "/home/me/newt"),
+            ("~you/newt", "/home/you/newt"),
+            ("$DATA/newt", "/data/newt"),
+            ("${DATA}x/$EMPTY.a", "/datax/.a"),
+            ("~/$DATA", "/home/me//data"),
+            // Once.
+            ("$DOLLAR", "$DATA"),
+        ] {
+            assert_eq!(Path::new(&expand(written)), Path::new(expected));
+        }
+        for written in [
+            "data/newt",
+            "/data/newt",
+            "",
+            "./~/newt",
+            "data/~",
+            "~nobody/newt",
+            "$NEVER/newt",
+            "${NEVER}/${DATA",
+            "a$",
+            "$",
+            "$/$-",
+            "${}",
+        ] {
+            assert_eq!(expand(written), written);
+        }
+    }
+
+    #[test]
+    fn what_stands_for_nothing_is_noticed() {
+        for path in ["~", "~nobody/x", "/files/~/x", "$NEVER", "/a/${NEVER}/x"] {
+            assert!(!is_expanded(Path::new(path)), "{path}");
+        }
+        for path in ["/a/b", "a$", "a~b", "/a$/b"] {
+            assert!(is_expanded(Path::new(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_link_that_leads_nowhere_is_named_with_its_target() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let found = |name: &str| {
+            let broken = BrokenLink::on_the_way(&path(name))?;
+            let link = broken.link.strip_prefix(dir.path()).unwrap().to_owned();
+            Some((link, broken.target))
+        };
+        let pair = |link: &str, target: &str| Some((link.into(), target.into()));
+        fs_err::create_dir(path("folder")).unwrap();
+        symlink("folder", path("whole")).unwrap();
+        symlink("gone", path("broken")).unwrap();
+        symlink("broken", path("first")).unwrap();
+        symlink("round", path("round")).unwrap();
+        for name in ["folder", "whole", "whole/file", "absent/file", "round"] {
+            assert_eq!(found(name), None, "{name}");
+        }
+        for name in ["broken", "broken/sub/file", "first", "first/file"] {
+            assert_eq!(found(name), pair("broken", "gone"), "{name}");
+        }
+    }
+}

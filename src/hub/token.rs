@@ -1,0 +1,114 @@
+//! What the hub knows the user by; read when the hub is first asked, since most commands need no token.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::Error;
+
+/// Where the token is.
+#[derive(Clone)]
+pub enum Token {
+    /// In an environment variable.
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// Its value, not yet looked at.
+        value: OsString,
+    },
+    /// In a file, which may be absent.
+    File(PathBuf),
+}
+
+/// Never the token itself.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place())
+    }
+}
+
+impl Token {
+    /// The token; none where its file is absent, and where variable or file hold nothing.
+    ///
+    /// # Errors
+    /// [`Error::Token`] with what is wrong with it.
+    pub(super) fn read(&self) -> Result<Option<String>, Error> {
+        let bytes = match self {
+            Self::Variable { value, .. } => value.as_encoded_bytes().to_vec(),
+            Self::File(path) => match std::fs::read(path) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(self.wrong(error.to_string())),
+            },
+        };
+        let token = bytes.trim_ascii();
+        if !token.iter().all(u8::is_ascii_graphic) {
+            return Err(self.wrong("holds characters that no token has".to_owned()));
+        }
+        let token = String::from_utf8_lossy(token).into_owned();
+        Ok(Some(token).filter(|token| !token.is_empty()))
+    }
+
+    fn place(&self) -> String {
+        match self {
+            Self::Variable { name, .. } => format!("`{name}`"),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    fn wrong(&self, what: String) -> Error {
+        Error::Token {
+            place: self.place(),
+            is_file: matches!(self, Self::File(_)),
+            what,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_text_without_what_stands_around_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let read = |value: &str| {
+            fs_err::write(&path, value).unwrap();
+            let name = "HF_TOKEN";
+            let value = value.into();
+            let tokens = [Token::Variable { name, value }, Token::File(path.clone())];
+            tokens.map(|token| token.read().map_err(|error| error.to_string()))
+        };
+        for (value, expected) in [
+            ("hf_a", Some("hf_a")),
+            (" hf_a\r\n", Some("hf_a")),
+            ("\n", None),
+        ] {
+            assert_eq!(
+                read(value),
+                [(); 2].map(|()| Ok(expected.map(str::to_owned)))
+            );
+        }
+        for value in ["ä", "hf_a\nhf_b", "hf a", "hf_\0"] {
+            let [variable, file] = read(value).map(Result::unwrap_err);
+            let what = "holds characters that no token has, expected `hf_…`";
+            assert_eq!(variable, format!("hub's token in `HF_TOKEN`: {what}"));
+            assert_eq!(file, format!("hub's token in {}: {what}", path.display()));
+        }
+        fs_err::remove_file(&path).unwrap();
+        assert_eq!(Token::File(path).read().unwrap(), None);
+    }
+
+    #[test]
+    fn folder_in_the_place_of_a_token_is_named_with_the_ways_around_it() {
+        let error = Token::File("/".into()).read().unwrap_err();
+        let (message, hint) = (error.to_string(), error.hint().unwrap());
+        assert!(
+            message.starts_with("hub's token in /: Is a directory"),
+            "{message}"
+        );
+        assert!(hint.contains("`HF_TOKEN`") && hint.contains("`HF_HUB_DISABLE_IMPLICIT_TOKEN=1`"));
+    }
+}
