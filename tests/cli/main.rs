@@ -15,6 +15,7 @@ mod interruption;
 mod libtorch;
 mod models;
 mod output_folders;
+mod probe_settings;
 mod progress_lines;
 mod quickstart;
 mod sandbox;
