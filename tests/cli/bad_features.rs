@@ -6,6 +6,10 @@ const DIM: usize = 4;
 
 /// Runs on a features file made of the good one's ids and rows.
 fn run(change: impl Fn(&mut Vec<String>, &mut Vec<f32>)) -> Finished {
+    run_with(&[], change)
+}
+
+fn run_with(arguments: &[&str], change: impl Fn(&mut Vec<String>, &mut Vec<f32>)) -> Finished {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 2, DIM);
     let bytes = fs_err::read(sandbox.path("features.safetensors")).unwrap();
@@ -22,7 +26,7 @@ fn run(change: impl Fn(&mut Vec<String>, &mut Vec<f32>)) -> Finished {
         .collect();
     change(&mut ids, &mut values);
     write_features(&sandbox.path("features.safetensors"), &ids, &values, DIM);
-    sandbox.run(&["run", "mine.toml"])
+    sandbox.run(&[&["run", "mine.toml"], arguments].concat())
 }
 
 fn run_bytes(change: impl Fn(Vec<u8>) -> Vec<u8>) -> Finished {
@@ -66,6 +70,17 @@ fn zero_rows_are_taken_with_one_warning() {
     });
     assert_eq!(finished.code, Some(0));
     insta::assert_snapshot!(warnings(&finished), @"warning: 2 images with features of zeros only: `t0-02`, `t0-15`; a row of zeros has no norm to divide by and stays as it is, as in the reference");
+}
+
+#[test]
+fn zero_rows_are_not_said_to_equal_a_mean_that_is_not_subtracted() {
+    let finished = run_with(&["--set", "probe.center=false"], |_, values| {
+        values[8..12].fill(0.0);
+    });
+    insta::assert_snapshot!(warnings(&finished), @"
+    warning: 1 image with features of zeros only: `t0-02`; a row of zeros has no norm to divide by and stays as it is, as in the reference
+    warning: task `task_0`: 1 image with features of zeros only: `t0-02`; a row of zeros stays as it is, where the reference fails
+    ");
 }
 
 #[test]
