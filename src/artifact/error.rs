@@ -129,14 +129,12 @@ pub enum Error {
     },
 
     /// Rows that are no features.
-    #[error("{file}: {}", bad_rows(non_finite, zero))]
+    #[error("{file}: {} with a NaN or an infinity: {rows}", count(rows.n, "row", "rows"))]
     BadRows {
         /// The file.
         file: String,
-        /// Rows that hold a NaN or an infinity, with their ids.
-        non_finite: Listing,
-        /// Rows that are zero throughout, with their ids.
-        zero: Listing,
+        /// The rows, with their ids.
+        rows: Listing,
     },
 
     /// Images without a row.
@@ -242,18 +240,6 @@ pub enum Error {
     /// The file system failed; the message names the file.
     #[error(transparent)]
     Io(#[from] io::Error),
-}
-
-fn bad_rows(non_finite: &Listing, zero: &Listing) -> String {
-    let mut parts = Vec::new();
-    if !non_finite.is_empty() {
-        let rows = count(non_finite.n, "row", "rows");
-        parts.push(format!("{rows} with a NaN or an infinity: {non_finite}"));
-    }
-    if !zero.is_empty() {
-        parts.push(format!("{} of zeros: {zero}", count(zero.n, "row", "rows")));
-    }
-    parts.join("; ")
 }
 
 impl Error {

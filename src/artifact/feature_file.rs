@@ -19,7 +19,7 @@ use super::{Element, Error, Listing, TensorWriter, Tensors};
 const FEATURES: &str = "features";
 const IDS: &str = "ids";
 
-/// Features of images by id, checked: every id once, every row finite and none zero.
+/// Features of images by id, checked: every id once, every row finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureFile {
     file: String,
@@ -64,7 +64,7 @@ impl FeatureFile {
     ///
     /// # Errors
     /// [`Error::IdCount`], [`Error::DuplicateIds`], and [`Error::BadRows`] with all rows that hold a NaN or an
-    /// infinity, or are zero.
+    /// infinity.
     pub fn new(file: &str, ids: Vec<String>, features: Array2<f32>) -> Result<Self, Error> {
         let file = file.to_owned();
         if ids.len() != features.nrows() {
@@ -89,28 +89,14 @@ impl FeatureFile {
                 ids: duplicates,
             });
         }
-        let rows_where = |bad: fn(&f32) -> bool, all: bool| -> Listing {
-            features
-                .axis_iter(Axis(0))
-                .enumerate()
-                .filter(|(_, row)| {
-                    if all {
-                        row.iter().all(bad)
-                    } else {
-                        row.iter().any(bad)
-                    }
-                })
-                .map(|(i, _)| format!("row {i} (`{}`)", ids[i]))
-                .collect()
-        };
-        let non_finite = rows_where(|value| !value.is_finite(), false);
-        let zero = rows_where(|value| *value == 0.0, true);
-        if !(non_finite.is_empty() && zero.is_empty()) {
-            return Err(Error::BadRows {
-                file,
-                non_finite,
-                zero,
-            });
+        let rows: Listing = features
+            .axis_iter(Axis(0))
+            .enumerate()
+            .filter(|(_, row)| row.iter().any(|value| !value.is_finite()))
+            .map(|(i, _)| format!("row {i} (`{}`)", ids[i]))
+            .collect();
+        if !rows.is_empty() {
+            return Err(Error::BadRows { file, rows });
         }
         let rows = ids
             .iter()
@@ -327,15 +313,18 @@ mod tests {
         let mut features = features();
         features[[0, 1]] = f32::NAN;
         features[[1, 0]] = f32::NEG_INFINITY;
-        features[[2, 1]] = -0.0;
         assert_eq!(
             error(FeatureFile::new("f", ids(&["b", "a", "ü"]), features)),
-            "f: 2 rows with a NaN or an infinity: row 0 (`b`), row 1 (`a`); 1 row of zeros: row 2 (`ü`)"
+            "f: 2 rows with a NaN or an infinity: row 0 (`b`), row 1 (`a`)"
         );
         let many = (0..25).map(|i| i.to_string()).collect();
-        let text = error(FeatureFile::new("f", many, Array2::zeros((25, 2))));
+        let text = error(FeatureFile::new(
+            "f",
+            many,
+            Array2::from_elem((25, 2), f32::NAN),
+        ));
         assert!(
-            text.starts_with("f: 25 rows of zeros: row 0 (`0`), "),
+            text.starts_with("f: 25 rows with a NaN or an infinity: row 0 (`0`), "),
             "{text}"
         );
         assert!(text.ends_with("row 9 (`9`) and 15 more"), "{text}");

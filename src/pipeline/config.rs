@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::document::{self, Document, Section};
+use super::idle;
 use super::probe_config::{self, ProbeConfig};
 use crate::backbone::{Device, Precision};
 use crate::files::located;
@@ -208,6 +209,8 @@ pub struct Pipeline {
     pub bootstrap: bootstrap::Settings,
     /// The cache folder that the file asks for.
     pub cache_dir: Option<PathBuf>,
+    /// Settings that have no effect, for the user to know.
+    pub warnings: Vec<String>,
 }
 
 /// One point of a sweep: what one evaluation needs to know.
@@ -231,6 +234,9 @@ pub enum Source<'a> {
     /// The quickstart that is built into the program.
     Quickstart,
 }
+
+/// The seed of the train rows' choice where none is written, as in the reference.
+pub(super) const SAMPLE_SEED: u64 = 17;
 
 /// The built-in quickstart, `pipelines/quickstart.toml`.
 pub const QUICKSTART: &str = include_str!("../../pipelines/quickstart.toml");
@@ -282,7 +288,7 @@ impl Pipeline {
         let resampling = root.section("bootstrap")?;
         let cache = root.section("cache")?;
 
-        let pipeline = Pipeline {
+        let mut pipeline = Pipeline {
             name: Path::new(name).file_stem().map_or_else(
                 || "pipeline".to_owned(),
                 |stem| stem.to_string_lossy().into_owned(),
@@ -298,7 +304,7 @@ impl Pipeline {
                 .unwrap_or_else(|| vec![-1]),
             seeds: sample
                 .sweep("seed", "a whole number from 0", seed)?
-                .unwrap_or_else(|| vec![17]),
+                .unwrap_or_else(|| vec![SAMPLE_SEED]),
             features: features::Settings {
                 device: extraction
                     .get(
@@ -341,6 +347,7 @@ impl Pipeline {
             cache_dir: cache
                 .get("dir", "a path", path)?
                 .map(|dir| located(&cache.base_dir("dir"), dir)),
+            warnings: Vec::new(),
         };
         for section in [data, sample, extraction, probe, resampling, cache, root] {
             section.finish()?;
@@ -353,6 +360,7 @@ impl Pipeline {
                 source,
             })?;
         }
+        pipeline.warnings = idle::warnings(&pipeline, &document);
         Ok(pipeline)
     }
 

@@ -5,6 +5,7 @@
 
 pub mod config;
 mod document;
+mod idle;
 pub mod plan;
 pub mod probe_config;
 pub mod results;
@@ -148,6 +149,9 @@ impl<'a> Runner<'a> {
         context: Context<'a>,
         options: Options,
     ) -> Result<Self, Error> {
+        for warning in &pipeline.warnings {
+            context.progress.warn(warning);
+        }
         let data = sources::data_root(&pipeline.data, cache, context)?;
         sources::require_data(&data, &pipeline.models)?;
         let hub = Hub::new(options.hub.clone(), context.interrupt.clone());

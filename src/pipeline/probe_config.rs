@@ -1,9 +1,13 @@
 //! The table `[probe]` of a pipeline file: a protocol, and what is spelled out over it.
 
+mod search;
+
 use toml::{Table, Value};
 
 use super::document::{Error, Section};
-use crate::probe::{ClassWeight, Gamma, Kernel, Probe, Search, Solver, Space, Strategy};
+use crate::probe::{ClassWeight, Gamma, Kernel, Probe, Solver};
+
+pub use search::{SearchConfig, SpaceConfig};
 
 /// What a pipeline file says about the probe, for one point of the sweep.
 ///
@@ -40,61 +44,11 @@ pub struct ProbeConfig {
     pub search: Option<SearchConfig>,
 }
 
-/// What a pipeline file says about the search.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SearchConfig {
-    /// `search = false`.
-    Off,
-    /// The table `[probe.search]`; `None` where nothing is written.
-    On {
-        /// Random candidates or a grid.
-        strategy: Strategy,
-        /// Folds of the cross-validation.
-        folds: usize,
-        /// Where C is searched.
-        c: Option<Space>,
-        /// Where gamma is searched.
-        gamma: Option<Space>,
-        /// The kernels that are tried.
-        kernels: Option<Vec<Kernel>>,
-    },
-}
-
 impl ProbeConfig {
     /// The probe that this point of the sweep means for `n_train` rows a task.
     pub fn resolve(&self, n_train: i64) -> Probe {
         let mut probe = Probe::biobench(n_train);
         let fixed = self.kernel.is_some() || self.c.is_some() || self.gamma.is_some();
-        match &self.search {
-            None if fixed => probe.search = None,
-            None => {}
-            Some(SearchConfig::Off) => probe.search = None,
-            Some(SearchConfig::On {
-                strategy,
-                folds,
-                c,
-                gamma,
-                kernels,
-            }) => {
-                let default = biobench_search();
-                probe.search = Some(Search {
-                    strategy: *strategy,
-                    folds: *folds,
-                    c: c.clone()
-                        .or(self.c.map(|c| Space::List(vec![c])))
-                        .unwrap_or(default.c),
-                    gamma: match (gamma, &self.gamma) {
-                        (Some(space), _) => space.clone(),
-                        (None, Some(Gamma::Value(value))) => Space::List(vec![*value]),
-                        (None, _) => default.gamma,
-                    },
-                    kernels: kernels
-                        .clone()
-                        .or(self.kernel.map(|kernel| vec![kernel]))
-                        .unwrap_or(default.kernels),
-                });
-            }
-        }
         let set = |to: &mut bool, value: Option<bool>| *to = value.unwrap_or(*to);
         set(&mut probe.center, self.center);
         set(&mut probe.l2, self.l2);
@@ -108,6 +62,11 @@ impl ProbeConfig {
         probe.tol = self.tol.unwrap_or(probe.tol);
         probe.class_weight = self.class_weight.unwrap_or(probe.class_weight);
         probe.solver = self.solver.unwrap_or(probe.solver);
+        match &self.search {
+            None if fixed => probe.search = None,
+            None => {}
+            Some(search) => probe.search = search.resolve(self, &probe),
+        }
         probe
     }
 
@@ -130,7 +89,7 @@ impl ProbeConfig {
         add("gamma", self.gamma.map(show_gamma));
         add("kernel", self.kernel.map(|kernel| kernel.to_string()));
         add("l2", flag(self.l2));
-        add("search", self.search.as_ref().map(show_search));
+        add("search", self.search.as_ref().map(SearchConfig::name));
         add("shrinking", flag(self.shrinking));
         add(
             "solver",
@@ -165,24 +124,6 @@ fn show_solver(solver: Solver) -> &'static str {
     }
 }
 
-fn show_search(search: &SearchConfig) -> String {
-    match search {
-        SearchConfig::Off => "off".to_owned(),
-        SearchConfig::On {
-            strategy: Strategy::Grid,
-            folds,
-            ..
-        } => format!("grid/{folds}"),
-        SearchConfig::On {
-            strategy: Strategy::Random { n_iter, seed },
-            folds,
-            ..
-        } => {
-            format!("random:{n_iter}:{seed}/{folds}")
-        }
-    }
-}
-
 /// A probe as the table `[probe]` that means it, every key spelled out.
 pub(super) fn to_toml(probe: &Probe) -> Table {
     let mut table = Table::new();
@@ -196,14 +137,7 @@ pub(super) fn to_toml(probe: &Probe) -> Table {
     if probe.search.is_none() {
         put("kernel", probe.kernel.to_string().into());
         put("c", probe.c.into());
-        put(
-            "gamma",
-            match probe.gamma {
-                Gamma::Value(value) => value.into(),
-                Gamma::Scale => "scale".into(),
-                Gamma::Auto => "auto".into(),
-            },
-        );
+        put("gamma", search::gamma_to_toml(probe.gamma));
     }
     put("degree", i64::from(probe.degree).into());
     put("coef0", probe.coef0.into());
@@ -223,50 +157,9 @@ pub(super) fn to_toml(probe: &Probe) -> Table {
         probe
             .search
             .as_ref()
-            .map_or(Value::Boolean(false), |search| {
-                search_to_toml(search).into()
-            }),
+            .map_or(Value::Boolean(false), search::to_toml),
     );
     table
-}
-
-fn search_to_toml(search: &Search) -> Table {
-    let integer = |n: usize| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
-    let space = |space: &Space| match space {
-        Space::List(values) => values.clone().into(),
-        Space::LogUniform { low, high } => Value::Table(Table::from_iter([(
-            "loguniform".to_owned(),
-            vec![*low, *high].into(),
-        )])),
-    };
-    let kernels: Vec<String> = search.kernels.iter().map(ToString::to_string).collect();
-    let mut table = Table::new();
-    match search.strategy {
-        Strategy::Grid => {
-            table.insert("strategy".to_owned(), "grid".into());
-        }
-        Strategy::Random { n_iter, seed } => {
-            table.insert("strategy".to_owned(), "random".into());
-            table.insert("n_iter".to_owned(), integer(n_iter));
-            table.insert("seed".to_owned(), i64::from(seed).into());
-        }
-    }
-    table.insert("folds".to_owned(), integer(search.folds));
-    table.insert("c".to_owned(), space(&search.c));
-    table.insert("gamma".to_owned(), space(&search.gamma));
-    table.insert("kernel".to_owned(), kernels.into());
-    table
-}
-
-/// The reference's search: what an own search leaves out.
-#[expect(
-    clippy::expect_used,
-    reason = "the reference searches from 10 train rows on"
-)]
-fn biobench_search() -> Search {
-    Probe::biobench(10)
-        .search
-        .expect("a search at 10 train rows")
 }
 
 /// Reads `[probe]`: every combination of the lists in it, in the order of the keys in
@@ -276,7 +169,7 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Vec<ProbeConfig>, Error> {
         (value.as_str() == Some("biobench")).then_some(())
     })?;
     let mut sweep = vec![ProbeConfig {
-        search: read_search(probe)?,
+        search: search::read(probe)?,
         ..ProbeConfig::default()
     }];
     vary(
@@ -381,92 +274,6 @@ fn vary<T: Copy>(
         .collect();
 }
 
-fn read_search(probe: &Section<'_>) -> Result<Option<SearchConfig>, Error> {
-    let written = probe.get(
-        "search",
-        "a table, or `false` for none",
-        |value| match value {
-            Value::Boolean(false) => Some(false),
-            Value::Table(_) => Some(true),
-            _ => None,
-        },
-    )?;
-    match written {
-        None => return Ok(None),
-        Some(false) => return Ok(Some(SearchConfig::Off)),
-        Some(true) => {}
-    }
-    let search = probe.section("search")?;
-    let strategy = search
-        .get(
-            "strategy",
-            "`\"random\"` or `\"grid\"`",
-            |value| match value.as_str()? {
-                "random" => Some(false),
-                "grid" => Some(true),
-                _ => None,
-            },
-        )?
-        .unwrap_or(false);
-    let n_iter = search.get("n_iter", "a whole number from 1 to 100000", |value| {
-        whole(value, 1, 100_000)
-    })?;
-    let seed = search.get("seed", "a whole number from 0 to 4294967295", |value| {
-        whole(value, 0, u32::MAX)
-    })?;
-    let default = biobench_search();
-    let strategy = match (strategy, default.strategy) {
-        (
-            false,
-            Strategy::Random {
-                n_iter: default_n_iter,
-                seed: default_seed,
-            },
-        ) => Strategy::Random {
-            n_iter: n_iter.map_or(default_n_iter, |n_iter| n_iter as usize),
-            seed: seed.unwrap_or(default_seed),
-        },
-        _ if n_iter.is_some() => {
-            return Err(search.invalid("n_iter", "no such key in a grid search"));
-        }
-        _ if seed.is_some() => return Err(search.invalid("seed", "no such key in a grid search")),
-        _ => Strategy::Grid,
-    };
-    let folds = search
-        .get("folds", "a whole number from 2 to 1000", |value| {
-            whole(value, 2, 1000)
-        })?
-        .map_or(default.folds, |folds| folds as usize);
-    let spaces = "a number above 0, a list of such, or `{ loguniform = [low, high] }`";
-    let c = search.get("c", spaces, space)?;
-    let gamma = search.get("gamma", spaces, space)?;
-    let kernels = search.sweep("kernel", KERNELS, kernel)?;
-    if strategy == Strategy::Grid {
-        for (key, space) in [("c", &c), ("gamma", &gamma)] {
-            if !matches!(space, Some(Space::List(_))) {
-                return Err(search.invalid(key, "a list of numbers, since the search is a grid"));
-            }
-        }
-    }
-    for (key, searched) in [
-        ("c", c.is_some()),
-        ("gamma", gamma.is_some()),
-        ("kernel", kernels.is_some()),
-    ] {
-        if searched && probe.get(key, "", |_| Some(()))?.is_some() {
-            return Err(probe.invalid(key, "no fixed value, since the search covers it"));
-        }
-    }
-    search.finish()?;
-    Ok(Some(SearchConfig::On {
-        strategy,
-        folds,
-        c,
-        gamma,
-        kernels,
-    }))
-}
-
 pub(super) fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Float(float) => *float,
@@ -518,28 +325,6 @@ fn solver(value: &Value) -> Option<Solver> {
     match value.as_str()? {
         "smo" => Some(Solver::Smo),
         "linfa" => Some(Solver::Linfa),
-        _ => None,
-    }
-}
-
-fn space(value: &Value) -> Option<Space> {
-    if let Some(one) = positive(value) {
-        return Some(Space::List(vec![one]));
-    }
-    if let Some(items) = value.as_array() {
-        return items
-            .iter()
-            .map(positive)
-            .collect::<Option<Vec<f64>>>()
-            .filter(|list| !list.is_empty())
-            .map(Space::List);
-    }
-    let table = value.as_table().filter(|table| table.len() == 1)?;
-    match table.get("loguniform")?.as_array()?.as_slice() {
-        [low, high] => {
-            let (low, high) = (positive(low)?, positive(high)?);
-            (low < high).then_some(Space::LogUniform { low, high })
-        }
         _ => None,
     }
 }

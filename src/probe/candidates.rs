@@ -5,30 +5,30 @@ use std::collections::BTreeSet;
 use crate::random::RandomState;
 
 use super::exact;
-use super::settings::{Kernel, Search, Space, Strategy};
+use super::settings::{Gamma, Kernel, Search, Space, Strategy, Values};
 
 /// One choice of kernel and parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
     /// The penalty C.
     pub c: f64,
-    /// The kernel's gamma.
-    pub gamma: f64,
+    /// The kernel's gamma, or a rule for it that looks at the rows of each fit.
+    pub gamma: Gamma,
     /// The kernel.
     pub kernel: Kernel,
 }
 
 impl Search {
-    /// Number of combinations, if every space is a list.
+    /// Number of combinations, if all values are listed.
     pub(super) fn n_combinations(&self) -> Option<usize> {
-        Grid::of(self).map(|grid| grid.len())
+        Grid::of(&self.spaces).map(|grid| grid.len())
     }
 
     /// Lists the candidates, in the order in which scikit-learn tries them.
     ///
     /// Source: scikit-learn 1.9, `ParameterSampler` and `ParameterGrid`, which go by the sorted names: C, gamma, kernel.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
-        let grid = Grid::of(self);
+        let grid = Grid::of(&self.spaces);
         match (self.strategy, grid) {
             // `validate` has refused a grid of a log-uniform space.
             (Strategy::Grid, None) => Vec::new(),
@@ -43,12 +43,25 @@ impl Search {
             }
             (Strategy::Random { n_iter, seed }, None) => {
                 let mut rng = RandomState::new(seed);
-                let (c, gamma) = (Sampler::of(&self.c), Sampler::of(&self.gamma));
+                let samplers: Vec<_> = self
+                    .spaces
+                    .iter()
+                    .map(|space| {
+                        (
+                            Sampler::of(&space.c),
+                            Sampler::of(&space.gamma),
+                            &space.kernels,
+                        )
+                    })
+                    .collect();
                 (0..n_iter)
-                    .map(|_| Candidate {
-                        c: c.draw(&mut rng),
-                        gamma: gamma.draw(&mut rng),
-                        kernel: self.kernels[draw_below(&mut rng, self.kernels.len())],
+                    .map(|_| {
+                        let (c, gamma, kernels) = &samplers[draw_below(&mut rng, samplers.len())];
+                        Candidate {
+                            c: c.draw(&mut rng, |number| number),
+                            gamma: gamma.draw(&mut rng, Gamma::Value),
+                            kernel: kernels[draw_below(&mut rng, kernels.len())],
+                        }
                     })
                     .collect()
             }
@@ -56,68 +69,87 @@ impl Search {
     }
 }
 
-/// A space, prepared for draws.
-enum Sampler<'a> {
+/// Values, prepared for draws.
+enum Sampler<'a, T> {
     /// Logarithm of the lower bound, and how much larger that of the upper one is.
     LogUniform {
         low: f64,
         width: f64,
     },
-    List(&'a [f64]),
+    List(&'a [T]),
 }
 
-impl<'a> Sampler<'a> {
-    fn of(space: &'a Space) -> Self {
-        match space {
-            Space::LogUniform { low, high } => {
+impl<'a, T: Copy> Sampler<'a, T> {
+    fn of(values: &'a Values<T>) -> Self {
+        match values {
+            Values::LogUniform { low, high } => {
                 let low = exact::ln(*low);
                 let width = exact::ln(*high) - low;
                 Self::LogUniform { low, width }
             }
-            Space::List(values) => Self::List(values),
+            Values::List(values) => Self::List(values),
         }
     }
 
     /// Source: SciPy 1.17, `loguniform.rvs`: the inverse of the distribution function at one uniform draw.
-    fn draw(&self, rng: &mut RandomState) -> f64 {
+    fn draw(&self, rng: &mut RandomState, from_number: fn(f64) -> T) -> T {
         match self {
-            Self::LogUniform { low, width } => exact::exp(low + rng.uniform() * width),
+            Self::LogUniform { low, width } => from_number(exact::exp(low + rng.uniform() * width)),
             Self::List(values) => values[draw_below(rng, values.len())],
         }
     }
 }
 
-/// All combinations of three lists; the kernel varies fastest, then gamma.
-struct Grid<'a> {
+/// All combinations of the values of each space, one space after the other; the kernel varies fastest, then gamma.
+struct Grid<'a>(Vec<Lists<'a>>);
+
+/// The values of one space.
+struct Lists<'a> {
     c: &'a [f64],
-    gamma: &'a [f64],
+    gamma: &'a [Gamma],
     kernels: &'a [Kernel],
 }
 
 impl<'a> Grid<'a> {
-    fn of(search: &'a Search) -> Option<Self> {
-        match (&search.c, &search.gamma) {
-            (Space::List(c), Space::List(gamma)) => Some(Self {
+    fn of(spaces: &'a [Space]) -> Option<Self> {
+        let lists = |space: &'a Space| match (&space.c, &space.gamma) {
+            (Values::List(c), Values::List(gamma)) => Some(Lists {
                 c,
                 gamma,
-                kernels: &search.kernels,
+                kernels: &space.kernels,
             }),
             _ => None,
-        }
+        };
+        spaces.iter().map(lists).collect::<Option<_>>().map(Self)
     }
 
     fn len(&self) -> usize {
-        self.c.len() * self.gamma.len() * self.kernels.len()
+        self.0.iter().map(Lists::len).sum()
     }
 
-    fn at(&self, i: usize) -> Candidate {
-        let (rest, kernel) = (i / self.kernels.len(), i % self.kernels.len());
-        let (c, gamma) = (rest / self.gamma.len(), rest % self.gamma.len());
-        Candidate {
-            c: self.c[c],
-            gamma: self.gamma[gamma],
-            kernel: self.kernels[kernel],
+    /// The combination number `i`, which is below [`Self::len`].
+    fn at(&self, mut i: usize) -> Candidate {
+        let mut space = &self.0[0];
+        for next in &self.0[1..] {
+            if i < space.len() {
+                break;
+            }
+            i -= space.len();
+            space = next;
         }
+        let (rest, kernel) = (i / space.kernels.len(), i % space.kernels.len());
+        let (c, gamma) = (rest / space.gamma.len(), rest % space.gamma.len());
+        Candidate {
+            c: space.c[c],
+            gamma: space.gamma[gamma],
+            kernel: space.kernels[kernel],
+        }
+    }
+}
+
+impl Lists<'_> {
+    fn len(&self) -> usize {
+        self.c.len() * self.gamma.len() * self.kernels.len()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can go wrong in a probe, with place and values.
 
-use super::settings::Kernel;
+use super::settings::{Gamma, Kernel};
 
 /// Why a task has no fitted probe.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -53,6 +53,16 @@ pub enum Error {
         column: usize,
         /// The value.
         value: f32,
+    },
+    /// Features so far apart that their differences leave float32.
+    #[error(
+        "task `{task}`: train row {row} overflows once the train mean is subtracted, expected features far below 3e38"
+    )]
+    Overflow {
+        /// The task's name.
+        task: String,
+        /// Index among the train rows.
+        row: usize,
     },
     /// Train rows of one class only.
     #[error("task `{task}`: all {n_rows} train rows have label {label}, an SVM needs both classes")]
@@ -115,8 +125,8 @@ pub enum Error {
         kernel: Kernel,
         /// The penalty C.
         c: f64,
-        /// The resolved gamma.
-        gamma: f64,
+        /// Gamma, or the rule for it.
+        gamma: Gamma,
     },
     /// A fitted probe whose parts do not fit each other, or the features it is given.
     #[error("fitted probe: {found}, expected {expected}")]
@@ -160,6 +170,7 @@ impl Error {
             Self::NonFiniteSolution { .. } => {
                 Some("set `probe.standardize = true`, or lower `probe.gamma`".to_owned())
             }
+            Self::Overflow { .. } => Some("divide the features by a constant".to_owned()),
             Self::NonFinite { .. } => Some(
                 "a backbone in half precision can overflow; set `features.precision = \"f32\"`"
                     .to_owned(),

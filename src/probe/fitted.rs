@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use super::Error;
-use super::normalize::normalize;
+use super::normalize::{OddRows, normalize};
 use super::prepared::scaled;
 use super::scaler::Scaler;
 use super::settings::Kernel;
@@ -49,11 +49,12 @@ impl FittedProbe {
     /// on the other rows.
     ///
     /// # Errors
-    /// [`Error::Fitted`] if the parts of the probe do not fit each other, or `x` has another number of columns.
+    /// [`Error::Fitted`] if the parts of the probe do not fit each other, `x` has another number of columns, or a row of
+    /// it overflows once the mean is subtracted.
     ///
     /// Source: `decision_function` of scikit-learn's pipeline; libsvm's sum over the support vectors in their order.
     pub fn decision(&self, x: ArrayView2<'_, f32>) -> Result<Vec<f64>, Error> {
-        Ok(self.decision_and_zero_rows(x)?.0)
+        Ok(self.decision_and_odd_rows(x)?.0)
     }
 
     /// Returns the predicted label of each row of `x` (`[n, d]` f32).
@@ -64,11 +65,11 @@ impl FittedProbe {
         Ok(labels_of(&self.decision(x)?))
     }
 
-    /// Returns the decision values, and the rows that are zero after centring and cannot be scaled to unit length.
-    pub(super) fn decision_and_zero_rows(
+    /// Returns the decision values, and the rows that cannot be divided by their norm as float32 has it.
+    pub(super) fn decision_and_odd_rows(
         &self,
         x: ArrayView2<'_, f32>,
-    ) -> Result<(Vec<f64>, Vec<usize>), Error> {
+    ) -> Result<(Vec<f64>, OddRows), Error> {
         self.check(x.ncols())?;
         let level = Level::widest();
         let support = Rows::new(self.support_vectors.view());
@@ -80,17 +81,21 @@ impl FittedProbe {
         };
         let mut scratch = Scratch::with_coefficients(&self.dual_coef);
         let mut decision = Vec::with_capacity(x.nrows());
-        let mut zero_rows = Vec::new();
+        let mut odd_rows = OddRows::new();
         for chunk in x.axis_chunks_iter(Axis(0), ROWS_AT_A_TIME) {
             let first = decision.len();
-            let (rows, zeros) = normalize(chunk, self.mean.as_ref().map(Array1::view), self.l2);
-            zero_rows.extend(zeros.into_iter().map(|row| first + row));
+            let mean = self.mean.as_ref().map(Array1::view);
+            let (rows, odd) = normalize(chunk, mean, self.l2).map_err(|row| Error::Fitted {
+                found: format!("row {} of the features overflows once centred", first + row),
+                expected: "values far below 3e38".to_owned(),
+            })?;
+            odd_rows.extend(odd.into_iter().map(|(row, oddity)| (first + row, oddity)));
             let rows = scaled(self.scaler.as_ref(), rows);
             let gram = Gram::between(level, &support, &Rows::new(rows.view()));
             let sums = scratch.weighted_sums(level, function, &gram);
             decision.extend(sums.iter().map(|sum| sum + self.bias));
         }
-        Ok((decision, zero_rows))
+        Ok((decision, odd_rows))
     }
 
     /// Checks the parts against each other and against features of `d` columns.

@@ -34,12 +34,12 @@ use ndarray::{Array1, ArrayView2, Axis};
 pub use candidates::Candidate;
 pub use error::Error;
 pub use fitted::FittedProbe;
+pub use normalize::{OddRows, Oddity};
 use prepared::{Prepared, Run};
 pub use scaler::Scaler;
 pub use search::ScoredCandidate;
-pub use settings::{ClassWeight, Gamma, Kernel, Probe, Search, Solver, Space, Strategy};
+pub use settings::{ClassWeight, Gamma, Kernel, Probe, Search, Solver, Space, Strategy, Values};
 use svm::Scratch;
-use svm::kernel::KernelFunction;
 use svm::simd::Level;
 pub use warning::Warning;
 
@@ -77,11 +77,11 @@ pub struct TaskFit {
     pub n_support: usize,
     /// Bias with scikit-learn's sign (`intercept_`; libsvm's rho).
     pub bias: f64,
-    /// Train rows that are zero after centring, and so have no direction.
-    pub zero_train_rows: Vec<usize>,
-    /// Test rows that are zero after centring.
-    pub zero_test_rows: Vec<usize>,
-    /// What the caller should tell the user.
+    /// Train rows that float32 cannot divide by their norm. Worth a warning that names the images.
+    pub odd_train_rows: OddRows,
+    /// Test rows that float32 cannot divide by their norm.
+    pub odd_test_rows: OddRows,
+    /// What else the caller should tell the user.
     pub warnings: Vec<Warning>,
     /// The fitted probe.
     pub fitted: FittedProbe,
@@ -93,8 +93,9 @@ pub struct TaskFit {
 /// candidates are spread over rayon's threads; the result is the same for any number of them.
 ///
 /// # Errors
-/// [`Error::Setting`] for settings out of range, [`Error::Shape`], [`Error::Label`] and [`Error::NonFinite`] for data
-/// that do not fit, [`Error::NoTrainRows`] and [`Error::OneClass`] without both classes, and the errors of the search.
+/// [`Error::Setting`] for settings out of range, [`Error::Shape`], [`Error::Label`], [`Error::NonFinite`] and
+/// [`Error::Overflow`] for data that do not fit, [`Error::NoTrainRows`] and [`Error::OneClass`] without both classes,
+/// and the errors of the search.
 ///
 /// Source: `biobench.newt.benchmark`.
 pub fn fit_task(
@@ -114,13 +115,18 @@ pub fn fit_task(
         stop,
     };
     let mean = probe.center.then(|| normalize::mean_row(data.x_train));
-    let (x, zero_train_rows) =
-        normalize::normalize(data.x_train, mean.as_ref().map(Array1::view), probe.l2);
-    let mut warnings = warning::of_zero_rows(run.task, "train", &zero_train_rows);
+    let (x, odd_train_rows) =
+        normalize::normalize(data.x_train, mean.as_ref().map(Array1::view), probe.l2).map_err(
+            |row| Error::Overflow {
+                task: run.task.to_owned(),
+                row,
+            },
+        )?;
 
+    let mut warnings = Vec::new();
     let mut candidates = Vec::new();
     if let Some(settings) = &probe.search {
-        warnings.extend(warning::of_search(run.task, settings, data.y_train));
+        warnings = warning::of_search(run.task, settings, data.y_train);
         candidates = search::search(run, settings, x.view(), data.y_train)?;
     }
     let best = search::best(&candidates);
@@ -131,29 +137,28 @@ pub fn fit_task(
     }
 
     let prepared = Prepared::new(run, x, data.y_train);
-    let candidate = match best {
-        Some(best) => best.candidate,
-        None => Candidate {
+    let candidate = best.map_or(
+        Candidate {
             c: probe.c,
-            gamma: prepared.gamma(probe.gamma),
+            gamma: probe.gamma,
             kernel: probe.kernel,
         },
-    };
+        |best| best.candidate,
+    );
     let fitted = fit_on_all(run, prepared, candidate, mean)?;
-    let (decision, zero_test_rows) = fitted.decision_and_zero_rows(data.x_test)?;
-    warnings.extend(warning::of_zero_rows(run.task, "test", &zero_test_rows));
+    let (decision, odd_test_rows) = fitted.decision_and_odd_rows(data.x_test)?;
     Ok(TaskFit {
         y_pred: fitted::labels_of(&decision),
         decision,
         kernel: candidate.kernel,
         c: candidate.c,
-        gamma: candidate.gamma,
+        gamma: fitted.gamma,
         cv_accuracy: best.and_then(|best| best.cv_accuracy),
         candidates,
         n_support: fitted.dual_coef.len(),
         bias: fitted.bias,
-        zero_train_rows,
-        zero_test_rows,
+        odd_train_rows,
+        odd_test_rows,
         warnings,
         fitted,
     })
@@ -167,8 +172,9 @@ fn fit_on_all(
     mean: Option<Array1<f32>>,
 ) -> Result<FittedProbe, Error> {
     let Candidate { c, gamma, kernel } = candidate;
+    let function = prepared.function(run, candidate);
     let mut scratch = Scratch::default();
-    prepared.evaluate(run, KernelFunction::new(run.probe, candidate), &mut scratch);
+    prepared.evaluate(run, function, &mut scratch);
     let solution = prepared.fit(run, candidate, &mut scratch)?;
     if !scratch.is_finite(solution.rho) {
         return Err(Error::NonFiniteSolution {
@@ -192,7 +198,7 @@ fn fit_on_all(
         dual_coef: support.iter().map(|&i| -coefficients[i]).collect(),
         bias: solution.rho,
         kernel,
-        gamma,
+        gamma: function.gamma,
         degree: run.probe.degree,
         coef0: run.probe.coef0,
     })
@@ -382,14 +388,14 @@ mod tests {
     }
 
     #[test]
-    fn rows_without_direction_stay_zero_and_are_warned_of() {
+    fn rows_without_direction_stay_zero_and_are_named() {
         let x = array![[1.0_f32, 0.0], [3.0, 0.0], [2.0, 0.0]];
         let fit = fit(&Probe::biobench(-1), &x, &[0, 1, 1]).unwrap();
+        let odd = [(2, Oddity::Zero)];
         assert_eq!(
-            (&fit.zero_train_rows[..], &fit.zero_test_rows[..]),
-            (&[2][..], &[2][..])
+            (&fit.odd_train_rows[..], &fit.odd_test_rows[..]),
+            (&odd[..], &odd[..])
         );
-        assert_eq!(fit.warnings.len(), 2);
         assert!(fit.decision.iter().all(|value| value.is_finite()));
     }
 
@@ -428,12 +434,14 @@ mod tests {
             ),
             "{error}"
         );
-        let search = Search {
+        let mut search = Search {
             strategy: Strategy::Grid,
             folds: 2,
-            c: Space::List(vec![1.0, 2.0]),
-            gamma: Space::List(vec![1e30]),
-            kernels: vec![Kernel::Poly],
+            spaces: vec![Space {
+                c: Values::List(vec![1.0, 2.0]),
+                gamma: Values::List(vec![Gamma::Value(1e30)]),
+                kernels: vec![Kernel::Poly],
+            }],
         };
         let searched = Probe {
             search: Some(search.clone()),
@@ -441,11 +449,9 @@ mod tests {
         };
         assert_eq!(fit(&searched, &x, &labels).unwrap_err(), error);
         // One sound candidate is enough.
+        search.spaces[0].kernels.push(Kernel::Linear);
         let searched = Probe {
-            search: Some(Search {
-                kernels: vec![Kernel::Poly, Kernel::Linear],
-                ..search
-            }),
+            search: Some(search),
             ..probe
         };
         assert_eq!(fit(&searched, &x, &labels).unwrap().kernel, Kernel::Linear);
@@ -511,7 +517,7 @@ mod tests {
             ..Probe::biobench(30)
         };
         if let Some(search) = &mut probe.search {
-            search.kernels = vec![Kernel::Linear, Kernel::Rbf];
+            search.spaces[0].kernels = vec![Kernel::Linear, Kernel::Rbf];
             search.strategy = Strategy::Random { n_iter: 5, seed: 1 };
         }
         let fit = fit(&probe, &x, &labels).unwrap();

@@ -1,43 +1,52 @@
 //! Centre and unit length, in float32 as the reference does them.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1};
 
-use super::summation::pairwise_sum;
+use super::summation::{column_sums, pairwise_sum};
 
-/// Returns the mean of the rows of `x` (`[n, d]` f32) as `[d]` f32.
-///
-/// The rows are added one after the other, so the result equals `x.mean(axis=0)` bit for bit.
-///
-/// Source: NumPy 2.4, whose reduction over the first axis of a row-major array adds whole rows.
+/// Why a row cannot be divided by its norm as float32 has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Oddity {
+    /// All values are zero; they stay so. The reference fails.
+    Zero,
+    /// The squares are too small for float32, so the norm is computed in float64. The reference fails.
+    Tiny,
+    /// The squares are too large for float32: an infinite norm, which makes a row of zeros, as in the reference.
+    Huge,
+}
+
+/// Indices of rows, and what is odd about each.
+pub type OddRows = Vec<(usize, Oddity)>;
+
+/// Returns the mean of the rows of `x` (`[n, d]` f32) as `[d]` f32, equal to `x.mean(axis=0)` bit for bit.
 pub(super) fn mean_row(x: ArrayView2<'_, f32>) -> Array1<f32> {
-    let mut mean = Array1::<f32>::zeros(x.ncols());
-    for row in x.rows() {
-        for (sum, &value) in mean.iter_mut().zip(row) {
-            *sum += value;
-        }
-    }
     let n = x.nrows() as f32;
-    mean.mapv_into(|sum| sum / n)
+    Array1::from_vec(column_sums(x, |value, _| value)).mapv_into(|sum| sum / n)
 }
 
 /// Returns the rows of `x` (`[n, d]` f32) less `mean`, each scaled to unit L2 norm if `l2` is set, and the rows
-/// whose norm is zero.
+/// whose norm is zero or infinite.
 ///
-/// Rows of zero norm are left as they are. Sums run in NumPy's pairwise order, so norms equal
-/// `np.linalg.norm(x, axis=1)` bit for bit.
+/// Sums run in NumPy's pairwise order, so norms equal `np.linalg.norm(x, axis=1)` bit for bit.
+///
+/// # Errors
+/// The first row that is not finite once `mean` is subtracted.
 ///
 /// Source: `biobench.newt.benchmark` and `l2_normalize`.
 pub(super) fn normalize(
     x: ArrayView2<'_, f32>,
     mean: Option<ArrayView1<'_, f32>>,
     l2: bool,
-) -> (Array2<f32>, Vec<usize>) {
+) -> Result<(Array2<f32>, OddRows), usize> {
     let mut x = x.as_standard_layout().into_owned();
     let mut squares = vec![0.0_f32; x.ncols()];
-    let mut zero_rows = Vec::new();
+    let mut odd_rows = OddRows::new();
     for (i, mut row) in x.rows_mut().into_iter().enumerate() {
         if let Some(mean) = mean {
             row -= &mean;
+        }
+        if !row.iter().all(|value| value.is_finite()) {
+            return Err(i);
         }
         if !l2 {
             continue;
@@ -46,13 +55,33 @@ pub(super) fn normalize(
             *square = value * value;
         }
         let norm = pairwise_sum(&squares).sqrt();
-        if norm == 0.0 {
-            zero_rows.push(i);
-        } else {
+        if norm > 0.0 {
+            if norm.is_infinite() {
+                odd_rows.push((i, Oddity::Huge));
+            }
             row /= norm;
+        } else if row.iter().all(|&value| value == 0.0) {
+            odd_rows.push((i, Oddity::Zero));
+        } else {
+            odd_rows.push((i, Oddity::Tiny));
+            divide_by_exact_norm(row);
         }
     }
-    (x, zero_rows)
+    Ok((x, odd_rows))
+}
+
+/// Scales a row to unit length whose squares vanish in float32.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "values of a unit vector, rounded once"
+)]
+fn divide_by_exact_norm(mut row: ArrayViewMut1<'_, f32>) {
+    let values: Vec<f64> = row.iter().copied().map(f64::from).collect();
+    let squares: Vec<f64> = values.iter().map(|value| value * value).collect();
+    let norm = pairwise_sum(&squares).sqrt();
+    for (value, exact) in row.iter_mut().zip(values) {
+        *value = (exact / norm) as f32;
+    }
 }
 
 #[cfg(test)]
@@ -64,15 +93,40 @@ mod tests {
     #[test]
     fn rows_become_unit_vectors_and_zero_rows_stay() {
         let x = array![[4.0_f32, 5.0], [1.0, 1.0], [1.0, 2.0]];
-        let (scaled, zero_rows) = normalize(x.view(), Some(array![1.0, 1.0].view()), true);
-        assert_eq!(zero_rows, [1]);
+        let (scaled, odd_rows) = normalize(x.view(), Some(array![1.0, 1.0].view()), true).unwrap();
+        assert_eq!(odd_rows, [(1, Oddity::Zero)]);
         assert_eq!(scaled, array![[0.6, 0.8], [0.0, 0.0], [0.0, 1.0]]);
+    }
+
+    #[test]
+    fn rows_whose_squares_leave_float32_are_named_and_small_ones_get_unit_length() {
+        let small = 2.0_f32.powi(-80);
+        let x = array![
+            [3.0 * small, -4.0 * small],
+            [1e-45, 0.0],
+            [3e20, 4e20],
+            [3.0, 4.0]
+        ];
+        let (scaled, odd_rows) = normalize(x.view(), None, true).unwrap();
+        let expected = [(0, Oddity::Tiny), (1, Oddity::Tiny), (2, Oddity::Huge)];
+        assert_eq!(odd_rows, expected);
+        assert_eq!(
+            scaled,
+            array![[0.6, -0.8], [1.0, 0.0], [0.0, 0.0], [0.6, 0.8]]
+        );
+    }
+
+    #[test]
+    fn rows_that_overflow_once_centred_are_refused() {
+        let x = array![[1.0_f32, 0.0], [3e38, 0.0]];
+        let mean = array![-3e38_f32, 0.0];
+        assert_eq!(normalize(x.view(), Some(mean.view()), false), Err(1));
     }
 
     #[test]
     fn without_centre_and_l2_rows_pass_unchanged() {
         let x = array![[0.0_f32, 0.0], [1.0, 2.0]];
-        assert_eq!(normalize(x.view(), None, false), (x, vec![]));
+        assert_eq!(normalize(x.view(), None, false), Ok((x, vec![])));
     }
 
     #[test]

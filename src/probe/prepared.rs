@@ -35,6 +35,8 @@ pub(super) struct Prepared {
     /// Index in `rows` of each row of the training set: label 0 first.
     pub(super) order: Vec<usize>,
     set: TrainingSet,
+    /// What the rules `scale` and `auto` make of gamma on these rows.
+    gammas: [f64; 2],
     /// C of each label is the candidate's times this.
     weights: [f64; 2],
 }
@@ -48,6 +50,7 @@ impl Prepared {
         let counts = [count(labels, 0), count(labels, 1)];
         let order: Vec<usize> = with_label(0).chain(with_label(1)).collect();
         Self {
+            gammas: gammas(&rows),
             set: TrainingSet::new(run.level, Rows::select(rows.view(), &order), counts[0]),
             scaler,
             rows,
@@ -71,23 +74,14 @@ impl Prepared {
         }
     }
 
-    /// Resolves a rule for gamma on the rows.
-    ///
-    /// Source: scikit-learn 1.9, `BaseLibSVM.fit`.
-    pub(super) fn gamma(&self, gamma: Gamma) -> f64 {
-        let d = self.rows.ncols() as f64;
-        match gamma {
+    /// The kernel function of `candidate`, a rule for gamma resolved on these rows.
+    pub(super) fn function(&self, run: Run<'_>, candidate: Candidate) -> KernelFunction {
+        let gamma = match candidate.gamma {
             Gamma::Value(gamma) => gamma,
-            Gamma::Auto => 1.0 / d,
-            Gamma::Scale => {
-                let variance = variance(&self.rows);
-                if variance == 0.0 {
-                    1.0
-                } else {
-                    1.0 / (d * variance)
-                }
-            }
-        }
+            Gamma::Scale => self.gammas[0],
+            Gamma::Auto => self.gammas[1],
+        };
+        KernelFunction::new(run.probe, candidate.kernel, gamma)
     }
 
     /// Evaluates a kernel for every pair of rows, for the fits that follow.
@@ -109,8 +103,9 @@ impl Prepared {
         if (run.stop)() {
             return Err(Error::Stopped);
         }
+        let function = self.function(run, candidate);
         let params = SvcParams {
-            function: KernelFunction::new(run.probe, candidate),
+            function,
             c: self.upper_bounds(candidate),
             tol: run.probe.tol,
             shrinking: run.probe.shrinking,
@@ -131,7 +126,7 @@ impl Prepared {
             iterations: solution.iterations,
             kernel: candidate.kernel,
             c: candidate.c,
-            gamma: candidate.gamma,
+            gamma: function.gamma,
             tol: run.probe.tol,
         })
     }
@@ -160,6 +155,20 @@ fn class_weights(rule: ClassWeight, counts: [usize; 2]) -> [f64; 2] {
         }
         ClassWeight::Weights(weights) => weights,
     }
+}
+
+/// Gamma on the rows that the SVM sees, by the rules `scale` and `auto`.
+///
+/// Source: scikit-learn 1.9, `BaseLibSVM.fit`.
+fn gammas(rows: &Array2<f32>) -> [f64; 2] {
+    let d = rows.ncols() as f64;
+    let variance = variance(rows);
+    let scale = if variance == 0.0 {
+        1.0
+    } else {
+        1.0 / (d * variance)
+    };
+    [scale, 1.0 / d]
 }
 
 /// The variance of all values, in f64.

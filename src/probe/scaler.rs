@@ -2,6 +2,8 @@
 
 use ndarray::{Array2, ArrayView2};
 
+use super::summation::column_sums;
+
 /// Mean and standard deviation per column.
 ///
 /// Statistics are float64; the transform works on their float32 values, as scikit-learn's does on float32 rows.
@@ -22,26 +24,16 @@ impl Scaler {
     /// (1983), equation 1.7.
     pub(super) fn fit(x: ArrayView2<'_, f32>) -> Self {
         let n = x.nrows() as f64;
-        let d = x.ncols();
-        let mut mean = vec![0.0; d];
-        for row in x.rows() {
-            for (sum, &value) in mean.iter_mut().zip(row) {
-                *sum += f64::from(value);
-            }
-        }
+        let mut mean = column_sums(x, |value, _| f64::from(value));
         for sum in &mut mean {
             *sum /= n;
         }
-        let mut correction = vec![0.0; d];
-        let mut squares = vec![0.0; d];
-        for row in x.rows() {
-            let sums = correction.iter_mut().zip(&mut squares);
-            for (((correction, square), &mean), &value) in sums.zip(&mean).zip(row) {
-                let deviation = f64::from(value) - mean;
-                *correction += deviation;
-                *square += deviation * deviation;
-            }
-        }
+        let deviation = |value: f32, column: usize| f64::from(value) - mean[column];
+        let correction = column_sums(x, deviation);
+        let squares = column_sums(x, |value, column| {
+            let deviation = deviation(value, column);
+            deviation * deviation
+        });
         let scale = mean
             .iter()
             .zip(correction.iter().zip(&squares))

@@ -9,7 +9,7 @@ use super::Error;
 use super::candidates::Candidate;
 use super::folds::{count, stratified};
 use super::prepared::{Prepared, Run};
-use super::settings::{Kernel, Search};
+use super::settings::{Gamma, Kernel, Search};
 use super::summation::pairwise_sum;
 use super::svm::Scratch;
 use super::svm::gram::Gram;
@@ -99,8 +99,8 @@ struct Unit<'a> {
 
 impl Unit<'_> {
     fn score(&mut self, run: Run<'_>, scratch: &mut Scratch) -> Result<(), Error> {
-        let function = KernelFunction::new(run.probe, self.candidates[0]);
         let train = &self.fold.train;
+        let function = train.function(run, self.candidates[0]);
         train.evaluate(run, function, scratch);
         // The last accuracy, with the value of C above which it holds, too.
         let mut last: Option<(f64, f64)> = None;
@@ -122,10 +122,12 @@ impl Unit<'_> {
 }
 
 /// Candidates with equal keys have the same kernel matrix.
-fn matrix_key(candidate: Candidate) -> (Kernel, u64) {
-    match candidate.kernel {
-        Kernel::Linear => (Kernel::Linear, 0),
-        kernel => (kernel, candidate.gamma.to_bits()),
+fn matrix_key(Candidate { kernel, gamma, .. }: Candidate) -> (Kernel, u8, u64) {
+    match gamma {
+        _ if kernel == Kernel::Linear => (kernel, 0, 0),
+        Gamma::Value(gamma) => (kernel, 0, gamma.to_bits()),
+        Gamma::Scale => (kernel, 1, 0),
+        Gamma::Auto => (kernel, 2, 0),
     }
 }
 

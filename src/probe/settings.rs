@@ -106,6 +106,16 @@ pub enum Gamma {
     Auto,
 }
 
+impl fmt::Display for Gamma {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => value.fmt(f),
+            Self::Scale => f.write_str("scale"),
+            Self::Auto => f.write_str("auto"),
+        }
+    }
+}
+
 impl Serialize for Gamma {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -155,12 +165,30 @@ pub struct Search {
     pub strategy: Strategy,
     /// Number of folds.
     pub folds: usize,
+    /// Where candidates lie, at least one; of several, each draw chooses one, and a grid takes one after the other.
+    #[serde(flatten, serialize_with = "serialize_spaces")]
+    pub spaces: Vec<Space>,
+}
+
+/// Candidates of a search: what C, gamma and the kernel may be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Space {
     /// Values of C.
-    pub c: Space,
-    /// Values of gamma.
-    pub gamma: Space,
+    pub c: Values<f64>,
+    /// Values of gamma, and rules for it.
+    pub gamma: Values<Gamma>,
     /// Kernels, in the order that a draw or the grid counts them.
     pub kernels: Vec<Kernel>,
+}
+
+/// One space stands in the place of the list, as searches were written when there was no list.
+fn serialize_spaces<S: Serializer>(spaces: &[Space], serializer: S) -> Result<S::Ok, S::Error> {
+    if let [one] = spaces {
+        return one.serialize(serializer);
+    }
+    let mut map = serializer.serialize_map(Some(1))?;
+    map.serialize_entry("spaces", spaces)?;
+    map.end()
 }
 
 /// Which candidates a search tries.
@@ -180,7 +208,7 @@ pub enum Strategy {
 
 /// The values that a search may give to one parameter.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Space {
+pub enum Values<T> {
     /// Log-uniform between two positive bounds.
     LogUniform {
         /// Lower bound.
@@ -189,10 +217,10 @@ pub enum Space {
         high: f64,
     },
     /// One of these.
-    List(Vec<f64>),
+    List(Vec<T>),
 }
 
-impl Serialize for Space {
+impl<T: Serialize> Serialize for Values<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::LogUniform { low, high } => {
@@ -245,15 +273,17 @@ impl Probe {
                     seed: 42,
                 },
                 folds: 5,
-                c: Space::LogUniform {
-                    low: 1e-3,
-                    high: 1e1,
-                },
-                gamma: Space::LogUniform {
-                    low: 1e-4,
-                    high: 1e-3,
-                },
-                kernels: vec![Kernel::Rbf, Kernel::Linear, Kernel::Sigmoid, Kernel::Poly],
+                spaces: vec![Space {
+                    c: Values::LogUniform {
+                        low: 1e-3,
+                        high: 1e1,
+                    },
+                    gamma: Values::LogUniform {
+                        low: 1e-4,
+                        high: 1e-3,
+                    },
+                    kernels: vec![Kernel::Rbf, Kernel::Linear, Kernel::Sigmoid, Kernel::Poly],
+                }],
             }),
             solver: Solver::Smo,
         }
@@ -265,14 +295,12 @@ impl Probe {
     /// [`Error::Setting`] with the first key that does not hold.
     pub fn validate(&self) -> Result<(), Error> {
         require(is_positive(self.c), "c", self.c, POSITIVE)?;
-        if let Gamma::Value(gamma) = self.gamma {
-            require(
-                is_at_least_zero(gamma),
-                "gamma",
-                gamma,
-                "a number of at least 0, `scale` or `auto`",
-            )?;
-        }
+        require(
+            is_gamma(self.gamma),
+            "gamma",
+            self.gamma,
+            "a number of at least 0, `scale` or `auto`",
+        )?;
         require(
             self.coef0.is_finite(),
             "coef0",
@@ -293,20 +321,26 @@ impl Probe {
         if let Some(search) = &self.search {
             search.validate()?;
         }
-        if self.solver == Solver::Linfa {
-            let kernels = self
-                .search
-                .as_ref()
-                .map_or(std::slice::from_ref(&self.kernel), |search| &search.kernels);
-            if kernels.contains(&Kernel::Sigmoid) {
-                return Err(Error::Setting {
-                    key: "solver",
-                    found: "`linfa` has no sigmoid kernel".to_owned(),
-                    expected: "`smo`, or kernels among `linear`, `rbf` and `poly`",
-                });
-            }
+        if self.solver == Solver::Linfa && self.kernels().contains(&Kernel::Sigmoid) {
+            return Err(Error::Setting {
+                key: "solver",
+                found: "`linfa` has no sigmoid kernel".to_owned(),
+                expected: "`smo`, or kernels among `linear`, `rbf` and `poly`",
+            });
         }
         Ok(())
+    }
+
+    /// The kernels that may come out: those of the search, or the one that is given.
+    pub fn kernels(&self) -> Vec<Kernel> {
+        match &self.search {
+            None => vec![self.kernel],
+            Some(search) => search
+                .spaces
+                .iter()
+                .flat_map(|space| space.kernels.iter().copied())
+                .collect(),
+        }
     }
 }
 
@@ -320,32 +354,42 @@ impl Search {
         if let Strategy::Random { n_iter, .. } = self.strategy {
             require(n_iter >= 1, "search.n_iter", n_iter, "at least 1")?;
         }
-        self.c
-            .validate("search.c", self.strategy, is_positive, POSITIVE)?;
-        self.gamma.validate(
-            "search.gamma",
-            self.strategy,
-            is_at_least_zero,
-            "finite numbers of at least 0",
-        )?;
-        if self.kernels.is_empty() {
+        if self.spaces.is_empty() {
             return Err(Error::Setting {
-                key: "search.kernels",
-                found: "no kernel".to_owned(),
-                expected: "at least one of `linear`, `rbf`, `poly` and `sigmoid`",
+                key: "search",
+                found: "an empty list".to_owned(),
+                expected: "at least one table",
             });
+        }
+        for space in &self.spaces {
+            space
+                .c
+                .validate("search.c", self.strategy, is_positive, POSITIVE)?;
+            space.gamma.validate(
+                "search.gamma",
+                self.strategy,
+                is_gamma,
+                "finite numbers of at least 0, `scale` or `auto`",
+            )?;
+            if space.kernels.is_empty() {
+                return Err(Error::Setting {
+                    key: "search.kernels",
+                    found: "no kernel".to_owned(),
+                    expected: "at least one of `linear`, `rbf`, `poly` and `sigmoid`",
+                });
+            }
         }
         Ok(())
     }
 }
 
-impl Space {
+impl<T: Copy + fmt::Display> Values<T> {
     /// Checks that the space holds values, and that each of them is in the parameter's range.
     fn validate(
         &self,
         key: &'static str,
         strategy: Strategy,
-        in_range: fn(f64) -> bool,
+        in_range: fn(T) -> bool,
         expected: &'static str,
     ) -> Result<(), Error> {
         match self {
@@ -391,8 +435,11 @@ fn is_positive(value: f64) -> bool {
     value.is_finite() && value > 0.0
 }
 
-fn is_at_least_zero(value: f64) -> bool {
-    value.is_finite() && value >= 0.0
+fn is_gamma(gamma: Gamma) -> bool {
+    match gamma {
+        Gamma::Value(value) => value.is_finite() && value >= 0.0,
+        Gamma::Scale | Gamma::Auto => true,
+    }
 }
 
 fn require(

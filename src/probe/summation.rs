@@ -2,6 +2,8 @@
 
 use std::ops::Add;
 
+use ndarray::ArrayView2;
+
 /// Up to this many elements are summed by eight accumulators; longer slices are halved.
 const BLOCK: usize = 128;
 
@@ -30,6 +32,29 @@ pub(super) fn pairwise_sum<T: Copy + Default + Add<Output = T>>(values: &[T]) ->
     let [a, b, c, d, e, f, g, h] = sums;
     let joined = ((a + b) + (c + d)) + ((e + f) + (g + h));
     rest.iter().fold(joined, |sum, &value| sum + value)
+}
+
+/// Sums `value(x, column)` over the rows of `x` (`[n, d]`), column by column: `[d]`.
+///
+/// Rows are added one after the other. A single column is contiguous, so it is summed pairwise.
+///
+/// Source: NumPy 2.4, `np.add.reduce` over the first axis of a row-major array. (Where it converts a single column on the
+/// way, it does so by 8,192 values, whose sums it adds; here the sum is pairwise throughout.)
+pub(super) fn column_sums<T: Copy + Default + Add<Output = T>>(
+    x: ArrayView2<'_, f32>,
+    value: impl Fn(f32, usize) -> T,
+) -> Vec<T> {
+    if x.ncols() == 1 {
+        let column: Vec<T> = x.iter().map(|&x| value(x, 0)).collect();
+        return vec![pairwise_sum(&column)];
+    }
+    let mut sums = vec![T::default(); x.ncols()];
+    for row in x.rows() {
+        for (column, (sum, &x)) in sums.iter_mut().zip(row).enumerate() {
+            *sum = *sum + value(x, column);
+        }
+    }
+    sums
 }
 
 #[cfg(test)]

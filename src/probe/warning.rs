@@ -33,15 +33,6 @@ pub enum Warning {
         /// Number of candidates asked for.
         n_iter: usize,
     },
-    /// Rows that equal the mean of the train rows cannot be scaled to unit length and stay zero.
-    ZeroRows {
-        /// The task's name.
-        task: String,
-        /// `train` or `test`.
-        split: &'static str,
-        /// Indices among the rows of the split.
-        rows: Vec<usize>,
-    },
 }
 
 impl fmt::Display for Warning {
@@ -68,28 +59,8 @@ impl fmt::Display for Warning {
                 f,
                 "task `{task}`: the search has {n_candidates} combinations, fewer than n_iter = {n_iter}; all are tried"
             ),
-            Self::ZeroRows { task, split, rows } => {
-                let list: Vec<String> = rows.iter().map(ToString::to_string).collect();
-                write!(
-                    f,
-                    "task `{task}`: {split} rows without a direction (equal to the mean of the train rows): {}",
-                    list.join(", ")
-                )
-            }
         }
     }
-}
-
-/// Warns of rows without a direction.
-pub(super) fn of_zero_rows(task: &str, split: &'static str, rows: &[usize]) -> Vec<Warning> {
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    vec![Warning::ZeroRows {
-        task: task.to_owned(),
-        split,
-        rows: rows.to_vec(),
-    }]
 }
 
 /// Warns of what a search over these labels cannot do in full.

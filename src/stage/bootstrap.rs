@@ -16,6 +16,10 @@
 //!
 //! The reference bootstraps the overall score. A group's interval is what it would give for the
 //! group's rows alone: the same seed, and draws among those rows.
+//!
+//! Scores are resampled in the order of their image ids. Where `n_train` takes all rows, the reference's scores stand
+//! under other ids (see [`super::probes`]), so the same draws choose other scores, and its intervals differ from these
+//! as those of another seed would.
 
 use rayon::prelude::*;
 

@@ -25,10 +25,12 @@ use serde::{Deserialize, Serialize};
 use self::network::Network;
 use self::precomputed::Precomputed;
 use super::{Context, Name, Objects, Stage, StageError, part};
+use crate::artifact::Listing;
 use crate::backbone::{Device, Precision};
 use crate::cache::{Digest, KeyBuilder, Request};
 use crate::error::Error;
 use crate::newt::labels::Labels;
+use crate::text::count;
 
 /// The name of this stage's output.
 pub const FEATURES: &str = "features.json";
@@ -191,11 +193,28 @@ impl<'a> FeaturesStage<'a> {
         }
     }
 
+    fn warn_of_zeros(&self, rows: &Array2<f32>, context: Context<'_>) {
+        let images: Listing = rows
+            .rows()
+            .into_iter()
+            .zip(&self.images.ids)
+            .filter(|(row, _)| row.iter().all(|value| *value == 0.0))
+            .map(|(_, id)| format!("`{id}`"))
+            .collect();
+        if !images.is_empty() {
+            context.progress.warn(&format!(
+                "{} with features of zeros only: {images}; a row of zeros has no norm to divide by and stays as it is, as in the reference",
+                count(images.n, "image", "images")
+            ));
+        }
+    }
+
     fn load(&self, context: Context<'_>) -> Result<(FeatureTable, Arc<Array2<f32>>), Error> {
         let (rows, n_extracted) = match self.source {
             Source::Network(network) => network.rows(self.images, context)?,
             Source::Precomputed(file) => (file.rows(&self.images.ids, self.labels, context)?, 0),
         };
+        self.warn_of_zeros(&rows, context);
         let mut counts = self.counts.borrow_mut();
         counts.extracted += n_extracted;
         counts.reused = self.images.ids.len().saturating_sub(counts.extracted);

@@ -14,6 +14,11 @@
 //! | `score` | f64 | 1 where the prediction is right, else 0 |
 //! | `decision` | f64 | positive means class 1 |
 //!
+//! A row's id is that of the test image that was predicted. Where all train rows take part (`n_train` of 0 or below), the
+//! reference writes the ids of the task's first rows instead, train rows among them: the same scores under other ids.
+//! It bootstraps scores in the order of ids, so its interval of such a run has other ends than ours; the accuracy is
+//! the same.
+//!
 //! | writes `probes.parquet` | type | |
 //! | --- | --- | --- |
 //! | `task`, `cluster`, `kernel` | string | one row per task |
@@ -35,12 +40,13 @@ use super::features::{FEATURES, FeatureTable};
 use super::labels::LABELS;
 use super::sample::{SAMPLE, Sample};
 use super::{Context, Made, Name, Objects, Stage, part};
-use crate::artifact::{ProbeFile, Table};
+use crate::artifact::{Listing, ProbeFile, Table};
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
 use crate::newt::labels::{LabelRow, Labels};
-use crate::probe::{self, Probe, TaskData, TaskFit, Warning};
+use crate::probe::{self, Oddity, Probe, TaskData, TaskFit};
 use crate::stats::accuracy;
+use crate::text::count;
 
 /// The name of the predictions.
 pub const PREDICTIONS: &str = "predictions.parquet";
@@ -209,24 +215,54 @@ impl<'a> Tasks<'a> {
         Ok(fit?)
     }
 
-    fn warn(&self, task: &TaskRows, fit: &TaskFit, context: Context<'_>) {
-        // Rows of zeros are named below by their images, which the probe does not know.
-        for warning in fit
-            .warnings
-            .iter()
-            .filter(|warning| !matches!(warning, Warning::ZeroRows { .. }))
-        {
+    fn warn(&self, task: &TaskRows, fit: &TaskFit, probe: &Probe, context: Context<'_>) {
+        for warning in &fit.warnings {
             context.progress.warn(&warning.to_string());
         }
-        let train = fit.zero_train_rows.iter().map(|row| task.train[*row]);
-        let test = fit.zero_test_rows.iter().map(|row| task.test[*row]);
-        for place in train.chain(test) {
-            context.progress.warn(&format!(
-                "task `{}`: image `{}` equals the train mean, its row of zeros stays as it is",
-                task.name,
-                self.row(place).id
-            ));
+        for oddity in [Oddity::Zero, Oddity::Tiny, Oddity::Huge] {
+            let of = |rows: &[(usize, Oddity)], places: &[usize]| -> Vec<usize> {
+                let odd = rows.iter().filter(|(_, other)| *other == oddity);
+                odd.map(|&(row, _)| places[row]).collect()
+            };
+            let train = of(&fit.odd_train_rows, &task.train);
+            let test = of(&fit.odd_test_rows, &task.test);
+            let images: Listing = train
+                .into_iter()
+                .chain(test)
+                .map(|place| format!("`{}`", self.row(place).id))
+                .collect();
+            if !images.is_empty() {
+                context.progress.warn(&format!(
+                    "task `{}`: {} {}: {images}; {}",
+                    task.name,
+                    count(images.n, "image", "images"),
+                    found(oddity, probe.center),
+                    consequence(oddity)
+                ));
+            }
         }
+    }
+}
+
+/// What is odd about the features of an image, to stand behind "1 image".
+fn found(oddity: Oddity, is_centred: bool) -> &'static str {
+    match (oddity, is_centred) {
+        (Oddity::Zero, true) => "with features equal to the train mean",
+        (Oddity::Zero, false) => "with features of zeros only",
+        (Oddity::Tiny, true) => {
+            "with features so near to the train mean that float32 loses their squares"
+        }
+        (Oddity::Tiny, false) => "with features so small that float32 loses their squares",
+        (Oddity::Huge, _) => "with features so large that float32 cannot hold their squares",
+    }
+}
+
+/// What becomes of such an image.
+fn consequence(oddity: Oddity) -> &'static str {
+    match oddity {
+        Oddity::Zero => "a row of zeros stays as it is, where the reference fails",
+        Oddity::Tiny => "scaled by the norm in float64, where the reference fails",
+        Oddity::Huge => "divided by an infinite norm, they become zeros, as in the reference",
     }
 }
 
@@ -271,7 +307,7 @@ impl Stage for ProbesStage<'_> {
             )?),
         };
         for (rows, fit) in tasks.each.iter().zip(fits) {
-            tasks.warn(rows, &fit, context);
+            tasks.warn(rows, &fit, probe, context);
             let first = probes.predictions.len();
             for ((place, y_pred), decision) in rows.test.iter().zip(&fit.y_pred).zip(&fit.decision)
             {
@@ -416,7 +452,7 @@ pub fn task_columns(table: Table, tasks: &[FittedTask]) -> Table {
         clippy::cast_possible_truncation,
         reason = "no more rows than a labels file, which stay below 2^32"
     )]
-    let count = |n: usize| n as u32;
+    let number = |n: usize| n as u32;
     table
         .str("task", tasks.iter().map(|task| task.task.as_str()))
         .str("cluster", tasks.iter().map(|task| task.cluster.as_str()))
@@ -426,17 +462,17 @@ pub fn task_columns(table: Table, tasks: &[FittedTask]) -> Table {
         )
         .u32(
             "n_train_rows",
-            tasks.iter().map(|task| count(task.n_train_rows)),
+            tasks.iter().map(|task| number(task.n_train_rows)),
         )
         .u32(
             "n_test_rows",
-            tasks.iter().map(|task| count(task.n_test_rows)),
+            tasks.iter().map(|task| number(task.n_test_rows)),
         )
         .str("kernel", tasks.iter().map(|task| task.kernel.as_str()))
         .f64("c", tasks.iter().map(|task| task.c))
         .f64("gamma", tasks.iter().map(|task| task.gamma))
         .opt_f64("cv_accuracy", tasks.iter().map(|task| task.cv_accuracy))
-        .u32("n_support", tasks.iter().map(|task| count(task.n_support)))
+        .u32("n_support", tasks.iter().map(|task| number(task.n_support)))
         .f64("bias", tasks.iter().map(|task| task.bias))
         .f64("accuracy", tasks.iter().map(|task| task.accuracy))
 }

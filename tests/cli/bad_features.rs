@@ -6,6 +6,10 @@ const DIM: usize = 4;
 
 /// Runs on a features file made of the good one's ids and rows.
 fn run(change: impl Fn(&mut Vec<String>, &mut Vec<f32>)) -> Finished {
+    run_with(&[], change)
+}
+
+fn run_with(arguments: &[&str], change: impl Fn(&mut Vec<String>, &mut Vec<f32>)) -> Finished {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 2, DIM);
     let bytes = fs_err::read(sandbox.path("features.safetensors")).unwrap();
@@ -22,7 +26,7 @@ fn run(change: impl Fn(&mut Vec<String>, &mut Vec<f32>)) -> Finished {
         .collect();
     change(&mut ids, &mut values);
     write_features(&sandbox.path("features.safetensors"), &ids, &values, DIM);
-    sandbox.run(&["run", "mine.toml"])
+    sandbox.run(&[&["run", "mine.toml"], arguments].concat())
 }
 
 fn run_bytes(change: impl Fn(Vec<u8>) -> Vec<u8>) -> Finished {
@@ -48,14 +52,87 @@ fn a_missing_file() {
 }
 
 #[test]
-fn nan_and_zero_rows() {
-    crate::assert_run!(run(|_, values| { values[5] = f32::NAN; values[8..12].fill(0.0); }), @"
+fn nan_rows() {
+    crate::assert_run!(run(|_, values| values[5] = f32::NAN), @"
     exit code: Some(3)
     --- stdout
     --- stderr
-    error: features.safetensors: 1 row with a NaN or an infinity: row 1 (`t0-01`); 1 row of zeros: row 2 (`t0-02`)
+    error: features.safetensors: 1 row with a NaN or an infinity: row 1 (`t0-01`)
     hint: make these rows again, or leave these images out of the labels
     ");
+}
+
+#[test]
+fn zero_rows_are_taken_with_one_warning() {
+    let finished = run(|_, values| {
+        values[8..12].fill(0.0);
+        values[60..64].fill(-0.0);
+    });
+    assert_eq!(finished.code, Some(0));
+    insta::assert_snapshot!(warnings(&finished), @"warning: 2 images with features of zeros only: `t0-02`, `t0-15`; a row of zeros has no norm to divide by and stays as it is, as in the reference");
+}
+
+#[test]
+fn zero_rows_are_not_said_to_equal_a_mean_that_is_not_subtracted() {
+    let finished = run_with(&["--set", "probe.center=false"], |_, values| {
+        values[8..12].fill(0.0);
+    });
+    insta::assert_snapshot!(warnings(&finished), @"
+    warning: 1 image with features of zeros only: `t0-02`; a row of zeros has no norm to divide by and stays as it is, as in the reference
+    warning: task `task_0`: 1 image with features of zeros only: `t0-02`; a row of zeros stays as it is, where the reference fails
+    ");
+}
+
+#[test]
+fn rows_that_equal_the_train_mean_are_counted_once_per_task() {
+    // Task 0 has the same row throughout, so that no image has a direction; in task 1 one test row is the mean's twin.
+    let finished = run(|_, values| {
+        for row in values[..20 * DIM].chunks_exact_mut(DIM) {
+            row.copy_from_slice(&[0.5; DIM]);
+        }
+    });
+    assert_eq!(finished.code, Some(0));
+    insta::assert_snapshot!(warnings(&finished), @"warning: task `task_0`: 20 images with features equal to the train mean: `t0-00`, `t0-01`, `t0-02`, `t0-03`, `t0-04`, `t0-05`, `t0-06`, `t0-07`, `t0-08`, `t0-09` and 10 more; a row of zeros stays as it is, where the reference fails");
+}
+
+#[test]
+fn rows_whose_squares_leave_float32_are_named_for_what_they_are() {
+    // Powers of two, whose mean is exact: the rows differ from it by about 1e-24, or by 1e20.
+    let scaled = |scale: f32| {
+        run(move |_, values| {
+            for (row, values) in values[..20 * DIM].chunks_exact_mut(DIM).enumerate() {
+                values.fill(if row % 2 == 0 { scale } else { -scale });
+            }
+        })
+    };
+    let (tiny, huge) = (scaled(2.0_f32.powi(-80)), scaled(2.0_f32.powi(70)));
+    assert_eq!((tiny.code, huge.code), (Some(0), Some(0)));
+    insta::assert_snapshot!(warnings(&tiny), @"
+    warning: features.safetensors: the row of `t0-00` has L2 norm 0.0000; rows are used as they are, the reference has them at norm 1
+    warning: task `task_0`: 20 images with features so near to the train mean that float32 loses their squares: `t0-00`, `t0-01`, `t0-02`, `t0-03`, `t0-04`, `t0-05`, `t0-06`, `t0-07`, `t0-08`, `t0-09` and 10 more; scaled by the norm in float64, where the reference fails
+    ");
+    insta::assert_snapshot!(warnings(&huge), @"
+    warning: features.safetensors: the row of `t0-00` has L2 norm inf; rows are used as they are, the reference has them at norm 1
+    warning: task `task_0`: 20 images with features so large that float32 cannot hold their squares: `t0-00`, `t0-01`, `t0-02`, `t0-03`, `t0-04`, `t0-05`, `t0-06`, `t0-07`, `t0-08`, `t0-09` and 10 more; divided by an infinite norm, they become zeros, as in the reference
+    ");
+}
+
+#[test]
+fn rows_whose_mean_leaves_float32_are_refused() {
+    crate::assert_run!(run(|_, values| values[..20 * DIM].fill(3e38)), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    warning: features.safetensors: the row of `t0-00` has L2 norm inf; rows are used as they are, the reference has them at norm 1
+    error: task `task_0`: train row 0 overflows once the train mean is subtracted, expected features far below 3e38
+    hint: divide the features by a constant
+    ");
+}
+
+fn warnings(finished: &Finished) -> String {
+    let lines = finished.stderr.lines();
+    let warnings: Vec<&str> = lines.filter(|line| line.starts_with("warning")).collect();
+    warnings.join("\n")
 }
 
 #[test]

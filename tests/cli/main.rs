@@ -16,6 +16,7 @@ mod interruption;
 mod libtorch;
 mod models;
 mod output_folders;
+mod probe_settings;
 mod progress_lines;
 mod quickstart;
 mod sandbox;

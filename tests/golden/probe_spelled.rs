@@ -3,7 +3,7 @@
 
 use ndarray::array;
 use newt_pipe::probe::{
-    ClassWeight, Gamma, Kernel, Probe, Search, Solver, Space, Strategy, TaskFit,
+    ClassWeight, Gamma, Kernel, Probe, ScoredCandidate, Search, Solver, Space, Strategy, Values,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -46,21 +46,39 @@ fn kernel(value: &Value) -> Kernel {
     value.as_str().unwrap().parse().unwrap()
 }
 
-fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(number).collect()
-}
-
-fn space(value: &Value) -> Space {
-    match value.get("loguniform").map(numbers) {
-        Some(bounds) => Space::LogUniform {
-            low: bounds[0],
-            high: bounds[1],
+fn values<T>(value: &Value, one: fn(&Value) -> T) -> Values<T> {
+    match value.get("loguniform") {
+        Some(bounds) => Values::LogUniform {
+            low: number(&bounds[0]),
+            high: number(&bounds[1]),
         },
-        None => Space::List(numbers(value)),
+        None => Values::List(value.as_array().unwrap().iter().map(one).collect()),
     }
 }
 
-fn search(value: &Value) -> Search {
+fn gamma(value: &Value) -> Gamma {
+    match value.as_str() {
+        None => Gamma::Value(number(value)),
+        Some("scale") => Gamma::Scale,
+        Some(_) => Gamma::Auto,
+    }
+}
+
+fn space(value: &Value) -> Space {
+    Space {
+        c: values(&value["c"], number),
+        gamma: values(&value["gamma"], gamma),
+        kernels: value["kernels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(kernel)
+            .collect(),
+    }
+}
+
+/// A search as it is written in cache keys.
+pub(super) fn search(value: &Value) -> Search {
     Search {
         strategy: match value["strategy"].as_str().unwrap() {
             "grid" => Strategy::Grid,
@@ -70,14 +88,10 @@ fn search(value: &Value) -> Search {
             },
         },
         folds: count(&value["folds"]),
-        c: space(&value["c"]),
-        gamma: space(&value["gamma"]),
-        kernels: value["kernels"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(kernel)
-            .collect(),
+        spaces: match value["spaces"].as_array() {
+            None => vec![space(value)],
+            Some(spaces) => spaces.iter().map(space).collect(),
+        },
     }
 }
 
@@ -89,11 +103,7 @@ fn probe(value: &Value) -> Probe {
         standardize: flag("standardize"),
         kernel: kernel(&value["kernel"]),
         c: number(&value["c"]),
-        gamma: match value["gamma"].as_str() {
-            None => Gamma::Value(number(&value["gamma"])),
-            Some("scale") => Gamma::Scale,
-            Some(_) => Gamma::Auto,
-        },
+        gamma: gamma(&value["gamma"]),
         degree: u32::try_from(count(&value["degree"])).unwrap(),
         coef0: number(&value["coef0"]),
         tol: number(&value["tol"]),
@@ -137,23 +147,27 @@ fn spelled_out_probes_equal_scikit_learns() {
     }
 }
 
-#[test]
-fn candidates_equal_scikit_learns() {
-    let fixture: Fixture = fixture("probe_spelled.json");
-    // Any task will do; here none of the candidates takes long.
+/// The candidates of a search, tried on rows on which none of them takes long.
+pub(super) fn candidates(of: &Value) -> Vec<ScoredCandidate> {
     let x = array![[1.0_f32, 2.0], [1.5, 2.0], [-1.0, 0.5], [-2.0, 0.5]];
     let made = Made {
         x_train: x.clone(),
         y_train: vec![0, 0, 1, 1],
         x_test: x,
     };
+    let probe = Probe {
+        search: Some(search(of)),
+        ..Probe::biobench(10)
+    };
+    made.fit("draws", &probe).unwrap().candidates
+}
+
+#[test]
+fn candidates_equal_scikit_learns() {
+    let fixture: Fixture = fixture("probe_spelled.json");
     let mut n_off = 0;
     for draws in fixture.draws {
-        let probe = Probe {
-            search: Some(search(&draws.search)),
-            ..Probe::biobench(10)
-        };
-        let TaskFit { candidates, .. } = made.fit("draws", &probe).unwrap();
+        let candidates = candidates(&draws.search);
         let kernels: Vec<&str> = candidates
             .iter()
             .map(|scored| scored.candidate.kernel.name())
@@ -161,7 +175,10 @@ fn candidates_equal_scikit_learns() {
         assert_eq!(kernels.join(" "), draws.kernels, "{}", draws.search);
         for (scored, (c, gamma)) in candidates.iter().zip(draws.c.0.iter().zip(&draws.gamma.0)) {
             n_off += off_by_one_unit(scored.candidate.c, *c)
-                + off_by_one_unit(scored.candidate.gamma, *gamma);
+                + match scored.candidate.gamma {
+                    Gamma::Value(value) => off_by_one_unit(value, *gamma),
+                    rule => panic!("{rule}, expected {gamma}"),
+                };
         }
         // The reference's seed.
         if draws.search["seed"] == 42 {
@@ -173,7 +190,7 @@ fn candidates_equal_scikit_learns() {
 }
 
 /// 1 if the numbers are neighbours, 0 if they are equal.
-fn off_by_one_unit(a: f64, b: f64) -> u64 {
+pub(super) fn off_by_one_unit(a: f64, b: f64) -> u64 {
     let units = a.to_bits().abs_diff(b.to_bits());
     assert!(units <= 1, "{a} and {b}");
     units

@@ -3,7 +3,6 @@
 use super::functions::{exp, tanh};
 use super::gram::Gram;
 use super::simd::{LANES, Simd, multiversion};
-use crate::probe::candidates::Candidate;
 use crate::probe::settings::{Kernel, Probe};
 
 /// A kernel with its parameters: a function of a dot product and, for `rbf`, of two squared norms.
@@ -57,11 +56,11 @@ fn power<S: Simd>(s: S, base: S::V, exponent: u32) -> S::V {
 }
 
 impl KernelFunction {
-    /// The kernel of `candidate`, with what `probe` fixes.
-    pub(crate) fn new(probe: &Probe, candidate: Candidate) -> Self {
+    /// `kernel` with this gamma, and with what `probe` fixes.
+    pub(crate) fn new(probe: &Probe, kernel: Kernel, gamma: f64) -> Self {
         Self {
-            kernel: candidate.kernel,
-            gamma: candidate.gamma,
+            kernel,
+            gamma,
             degree: probe.degree,
             coef0: probe.coef0,
         }

@@ -60,11 +60,11 @@ impl Precomputed {
         let known: Vec<&str> = labels.rows.iter().map(|row| row.id.as_str()).collect();
         file.check_known(&known)?;
         let rows = file.select(ids)?;
-        let far = rows
-            .rows()
-            .into_iter()
-            .map(|row| row.dot(&row).sqrt())
-            .position(|norm| (norm - 1.0).abs() > NORM_TOLERANCE);
+        // Rows of zeros, which nothing can normalise, are reported with those of networks.
+        let far = rows.rows().into_iter().position(|row| {
+            let is_zero = row.iter().all(|value| *value == 0.0);
+            !is_zero && (row.dot(&row).sqrt() - 1.0).abs() > NORM_TOLERANCE
+        });
         if let Some(row) = far {
             let norm = rows.row(row).dot(&rows.row(row)).sqrt();
             context.progress.warn(&format!(

@@ -1,0 +1,125 @@
+//! Settings that are written and change nothing, so that nobody believes that they did.
+
+use std::collections::BTreeMap;
+
+use super::config::{Pipeline, SAMPLE_SEED};
+use super::document::Document;
+use super::probe_config::{ProbeConfig, SearchConfig};
+use crate::backbone::{Device, Precision};
+use crate::probe::{Gamma, Kernel, Probe, Solver, Values};
+use crate::stage::features::BatchSize;
+
+/// A dotted key, and why nothing reads its value.
+type Idle = (&'static str, &'static str);
+
+const NO_GAMMA: &str = "the kernel `linear` has no gamma";
+
+/// One line for each key whose value has no effect, at least in some experiments; the default passes for unwritten.
+pub(super) fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> {
+    let experiments = pipeline.experiments();
+    let mut idle: BTreeMap<Idle, usize> = BTreeMap::new();
+    for experiment in &experiments {
+        for setting in of_probe(&experiment.probe, experiment.n_train) {
+            *idle.entry(setting).or_default() += 1;
+        }
+    }
+    for setting in of_pipeline(pipeline) {
+        idle.insert(setting, experiments.len());
+    }
+    idle.into_iter()
+        .map(|((key, reason), n)| {
+            let place = document.root().place(key);
+            let share = if n == experiments.len() {
+                String::new()
+            } else {
+                format!(" in {n} of {} experiments", experiments.len())
+            };
+            format!("{place}: `{key}` has no effect{share}: {reason}")
+        })
+        .collect()
+}
+
+/// The settings of `[probe]` that do nothing for one probe, each once.
+#[expect(clippy::float_cmp, reason = "the default, as it was written")]
+fn of_probe(config: &ProbeConfig, n_train: i64) -> Vec<Idle> {
+    let default = Probe::biobench(n_train);
+    let probe = config.resolve(n_train);
+    let kernels = probe.kernels();
+    let is_linear = |kernels: &[Kernel]| kernels.iter().all(|kernel| *kernel == Kernel::Linear);
+
+    let mut is_gamma_read = probe.search.is_none() && !is_linear(&kernels);
+    let mut is_range_idle = false;
+    if let (Some(SearchConfig::On { spaces, .. }), Some(search)) = (&config.search, &probe.search) {
+        let scale = Values::List(vec![Gamma::Scale]);
+        for (written, space) in spaces.iter().zip(&search.spaces) {
+            let is_linear = is_linear(&space.kernels);
+            match &written.gamma {
+                None => is_gamma_read |= !is_linear,
+                Some(values) => is_range_idle |= is_linear && *values != scale,
+            }
+        }
+    }
+    let is_gamma_written = config.gamma.is_some_and(|gamma| gamma != default.gamma);
+    let is_degree_written = config.degree.is_some_and(|degree| degree != default.degree);
+    let is_coef0_written = config.coef0.is_some_and(|coef0| coef0 != default.coef0);
+    let is_poly = kernels.contains(&Kernel::Poly);
+    let settings = [
+        (is_gamma_written && !is_gamma_read, "probe.gamma", NO_GAMMA),
+        (is_range_idle, "probe.search.gamma", NO_GAMMA),
+        (
+            is_degree_written && !is_poly,
+            "probe.degree",
+            "only the kernel `poly` has a degree",
+        ),
+        (
+            is_coef0_written && !is_poly && !kernels.contains(&Kernel::Sigmoid),
+            "probe.coef0",
+            "only the kernels `poly` and `sigmoid` have it",
+        ),
+        (
+            config.shrinking == Some(false) && probe.solver == Solver::Linfa,
+            "probe.shrinking",
+            "the solver `linfa` never shrinks",
+        ),
+    ];
+    idle(&settings)
+}
+
+/// The settings beside `[probe]` that do nothing for any experiment.
+fn of_pipeline(pipeline: &Pipeline) -> Vec<Idle> {
+    let features = &pipeline.features;
+    let from_files = !pipeline.runs_networks();
+    let no_network = "features that come from a file go through no network";
+    let draws = pipeline.n_train.iter().any(|&n_train| n_train > 0);
+    let settings = [
+        (
+            !draws && pipeline.seeds != [SAMPLE_SEED],
+            "sample.seed",
+            "`n_train` takes all rows and draws none",
+        ),
+        (
+            from_files && features.device != Device::Auto,
+            "features.device",
+            no_network,
+        ),
+        (
+            from_files && features.precision != Precision::Auto,
+            "features.precision",
+            no_network,
+        ),
+        (
+            from_files && features.batch_size != BatchSize::Auto,
+            "features.batch_size",
+            no_network,
+        ),
+    ];
+    idle(&settings)
+}
+
+fn idle(settings: &[(bool, &'static str, &'static str)]) -> Vec<Idle> {
+    settings
+        .iter()
+        .filter(|(is_idle, ..)| *is_idle)
+        .map(|&(_, key, reason)| (key, reason))
+        .collect()
+}

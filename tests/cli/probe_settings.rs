@@ -1,0 +1,240 @@
+//! Settings that are written and have no effect, and searches of one's own.
+
+use crate::sandbox::{Sandbox, precomputed};
+
+/// The warnings of a plan with these settings; it must succeed.
+fn warnings(settings: &[&str]) -> String {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let sets = settings.iter().flat_map(|setting| ["--set", *setting]);
+    let arguments: Vec<&str> = ["plan", "mine.toml"].into_iter().chain(sets).collect();
+    let plan = sandbox.run(&arguments);
+    assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+    plan.stderr
+}
+
+#[test]
+fn settings_without_effect_are_named_with_the_reason() {
+    insta::assert_snapshot!(warnings(&["probe.gamma=0.5", "probe.degree=2", "probe.coef0=1.0"]), @"
+    warning: --set: `probe.coef0` has no effect: only the kernels `poly` and `sigmoid` have it
+    warning: --set: `probe.degree` has no effect: only the kernel `poly` has a degree
+    warning: --set: `probe.gamma` has no effect: the kernel `linear` has no gamma
+    ");
+    insta::assert_snapshot!(warnings(&["probe.gamma=auto", "probe.kernel=[\"linear\", \"rbf\"]"]), @"warning: --set: `probe.gamma` has no effect in 1 of 2 experiments: the kernel `linear` has no gamma");
+    insta::assert_snapshot!(warnings(&["probe.solver=linfa", "probe.shrinking=false"]), @"warning: --set: `probe.shrinking` has no effect: the solver `linfa` never shrinks");
+    insta::assert_snapshot!(
+        warnings(&["probe.search={ kernel = \"linear\", gamma = [0.1, 0.2] }"]),
+        @"warning: --set: `probe.search.gamma` has no effect: the kernel `linear` has no gamma"
+    );
+    insta::assert_snapshot!(warnings(&["sample.seed=[1, 2]"]), @"warning: --set: `sample.seed` has no effect: `n_train` takes all rows and draws none");
+    insta::assert_snapshot!(
+        warnings(&["features.device=cpu", "features.precision=f16", "features.batch_size=8"]),
+        @"
+        warning: --set: `features.batch_size` has no effect: features that come from a file go through no network
+        warning: --set: `features.device` has no effect: features that come from a file go through no network
+        warning: --set: `features.precision` has no effect: features that come from a file go through no network
+        "
+    );
+}
+
+#[test]
+fn settings_that_something_reads_are_not_warned_of() {
+    for settings in [
+        &[
+            "probe.kernel=poly",
+            "probe.gamma=0.5",
+            "probe.degree=2",
+            "probe.coef0=1.0",
+        ][..],
+        &[
+            "sample.n_train=10",
+            "sample.seed=3",
+            "probe.search={}",
+            "probe.gamma=auto",
+            "probe.degree=2",
+        ],
+        &["sample.n_train=[-1, 10]", "sample.seed=[3, 4]"],
+        &[
+            "probe.search=[{ kernel = \"linear\", c = 1.0 }, { kernel = \"rbf\" }]",
+            "probe.gamma=0.1",
+        ],
+        // The defaults, as a spelled-out file has them.
+        &[
+            "sample.seed=17",
+            "probe.gamma=scale",
+            "probe.degree=3",
+            "probe.coef0=0.0",
+            "features.device=auto",
+        ],
+    ] {
+        assert_eq!(warnings(settings), "", "{settings:?}");
+    }
+}
+
+/// `[probe]` as `plan --full` spells it out under these settings.
+fn spelled(settings: &[&str]) -> String {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let sets = settings.iter().flat_map(|setting| ["--set", *setting]);
+    let arguments: Vec<&str> = ["plan", "--full", "mine.toml"]
+        .into_iter()
+        .chain(sets)
+        .collect();
+    let plan = sandbox.run(&arguments);
+    assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+    sandbox.write(
+        "spelled.toml",
+        plan.stdout
+            .replace("[DIR]", &sandbox.path("").display().to_string()),
+    );
+    let again = sandbox.run(&["plan", "--full", "spelled.toml"]);
+    assert_eq!(again.stdout, plan.stdout, "{}", again.stderr);
+    let probe = plan.stdout.split("[probe.search]").nth(1);
+    let probe = probe
+        .or_else(|| plan.stdout.split("[[probe.search]]").nth(1))
+        .unwrap_or_default();
+    probe
+        .split("\n[sample]")
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+#[test]
+fn rules_for_gamma_are_searched() {
+    insta::assert_snapshot!(spelled(&["probe.search={}", "probe.gamma=scale"]), @r#"
+    folds = 5
+    gamma = ["scale"]
+    kernel = ["rbf", "linear", "sigmoid", "poly"]
+    n_iter = 100
+    seed = 42
+    strategy = "random"
+
+    [probe.search.c]
+    loguniform = [0.001, 10.0]
+    "#);
+    insta::assert_snapshot!(spelled(&["probe.search.gamma=[\"auto\", 0.5]"]), @r#"
+    folds = 5
+    gamma = ["auto", 0.5]
+    kernel = ["rbf", "linear", "sigmoid", "poly"]
+    n_iter = 100
+    seed = 42
+    strategy = "random"
+
+    [probe.search.c]
+    loguniform = [0.001, 10.0]
+    "#);
+}
+
+#[test]
+fn a_linear_grid_needs_no_gamma() {
+    insta::assert_snapshot!(spelled(&["probe.search={ strategy = \"grid\", kernel = \"linear\", c = [0.1, 1] }"]), @r#"
+    c = [0.1, 1.0]
+    folds = 5
+    gamma = ["scale"]
+    kernel = ["linear"]
+    strategy = "grid"
+    "#);
+    insta::assert_snapshot!(
+        spelled(&["probe.search={ strategy = \"grid\", kernel = \"rbf\", gamma = [0.1, 1] }", "probe.c=3"]),
+        @r#"
+        c = [3.0]
+        folds = 5
+        gamma = [0.1, 1.0]
+        kernel = ["rbf"]
+        strategy = "grid"
+        "#
+    );
+}
+
+#[test]
+fn a_search_may_be_a_list_of_tables() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let mine = fs_err::read_to_string(sandbox.path("mine.toml")).unwrap();
+    let search = "\n[[probe.search]]\nstrategy = \"grid\"\nfolds = 3\nkernel = \"linear\"\nc = [0.1, 1]\n\n\
+        [[probe.search]]\nkernel = [\"rbf\", \"poly\"]\ngamma = [0.5, \"scale\"]\n";
+    sandbox.write("mine.toml", format!("{mine}{search}"));
+    let full = sandbox.run(&["plan", "--full", "mine.toml"]);
+    let lists: Vec<&str> = full.stdout.split("[[probe.search]]").skip(1).collect();
+    insta::assert_snapshot!(lists.concat(), @r#"
+
+    c = [0.1, 1.0]
+    folds = 3
+    gamma = ["scale"]
+    kernel = ["linear"]
+    strategy = "grid"
+
+
+    c = [1.0]
+    gamma = [0.5, "scale"]
+    kernel = ["rbf", "poly"]
+
+    [sample]
+    n_train = -1
+    seed = 17
+    "#);
+    let spelled = full
+        .stdout
+        .replace("[DIR]", &sandbox.path("").display().to_string());
+    sandbox.write("spelled.toml", spelled);
+    let key =
+        |file: &str| sandbox.json(&["run", file])["experiments"][0]["stages"][3]["key"].clone();
+    assert_eq!(key("mine.toml"), key("spelled.toml"));
+}
+
+fn refused(search: &str) -> String {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let mine = fs_err::read_to_string(sandbox.path("mine.toml")).unwrap();
+    sandbox.write("mine.toml", format!("{mine}\n{search}\n"));
+    let run = sandbox.run(&["run", "mine.toml"]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    run.stderr
+}
+
+#[test]
+fn what_is_wrong_with_a_search_is_said_of_the_value_itself() {
+    insta::assert_snapshot!(
+        [
+            "[probe.search]\nc = { loguniform = [1, 0.1] }",
+            "[probe.search]\nc = { loguniform = [1] }",
+            "[probe.search]\nc = { loguniform = [0.1, 1], base = 2 }",
+            "[probe.search]\nc = { uniform = [0.1, 1] }",
+            "[probe.search]\ngamma = [\"scale\", \"half\"]",
+            "[probe.search]\nstrategy = \"grid\"\nc = { loguniform = [0.1, 1] }",
+            "[probe.search]\nstrategy = \"grid\"\nc = 1\nseed = 4",
+            "[probe]\nsearch = []",
+            "[[probe.search]]\nfolds = 3\n[[probe.search]]\nfolds = 4",
+            "[[probe.search]]\nc = 1\n[[probe.search]]\ncost = 4",
+            "[probe]\nc = 1\n[[probe.search]]\nc = 1\n[[probe.search]]\nc = 4",
+        ]
+        .map(refused)
+        .concat(),
+        @r#"
+        error: mine.toml:13: `probe.search.c.loguniform` is `[1, 0.1]`, expected the lower number first, and 1 is not below 0.1
+        hint: `newt-pipe config` shows every key with its default
+        error: mine.toml:13: `probe.search.c.loguniform` is `[1]`, expected two numbers above 0, the lower first
+        hint: `newt-pipe config` shows every key with its default
+        error: mine.toml:13: unknown key `probe.search.c.base`
+        hint: `newt-pipe plan --full` shows every key of a pipeline file
+        error: mine.toml:13: `probe.search.c` is a table, expected a number above 0, a list of such, or `{ loguniform = [low, high] }`
+        hint: `newt-pipe config` shows every key with its default
+        error: mine.toml:13: `probe.search.gamma` is `["scale", "half"]`, expected a number above 0, `"scale"` or `"auto"`, a list of such, or `{ loguniform = [low, high] }`
+        hint: `newt-pipe config` shows every key with its default
+        error: mine.toml:14: `probe.search.c.loguniform` is `[0.1, 1]`, expected a list of values in its place, since the search is a grid
+        hint: `newt-pipe config` shows every key with its default
+        error: mine.toml:15: `probe.search.seed` is `4`, expected no such key in a grid search
+        hint: `newt-pipe config` shows every key with its default
+        error: mine.toml:13: `probe.search` is `[]`, expected a table, a list of tables, or `false` for none
+        hint: `newt-pipe config` shows every key with its default
+        error: mine.toml:15: `probe.search[1].folds` is `4`, expected the same value in all tables of the list, or none after the first
+        hint: `newt-pipe config` shows every key with its default
+        error: mine.toml:15: unknown key `probe.search[1].cost`
+        hint: `newt-pipe plan --full` shows every key of a pipeline file
+        error: mine.toml:13: `probe.c` is `1`, expected no fixed value, since the search covers it
+        hint: `newt-pipe config` shows every key with its default
+        "#
+    );
+}
