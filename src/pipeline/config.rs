@@ -70,11 +70,11 @@ pub enum Error {
         n: usize,
     },
     /// Two experiments of the sweep would be the same.
-    #[error("{place}: `{what}` stands twice in the sweep")]
+    #[error("{place}: {what}")]
     Twice {
         /// The file.
         place: String,
-        /// The repeated value.
+        /// The values, and why they are the same.
         what: String,
     },
 }
@@ -106,7 +106,7 @@ impl Error {
             Error::SeveralModels { .. } => {
                 Some("name one model in a pipeline file of its own".to_owned())
             }
-            Error::Twice { .. } => Some("name each value once".to_owned()),
+            Error::Twice { .. } => Some("keep one of them".to_owned()),
         }
     }
 }
@@ -435,30 +435,36 @@ impl Pipeline {
     }
 
     fn check_distinct(&self, place: &str) -> Result<(), Error> {
-        let twice = |names: Vec<String>| {
-            let mut sorted = names.clone();
-            sorted.sort();
-            sorted
-                .windows(2)
-                .find(|pair| pair[0] == pair[1])
-                .map(|pair| Error::Twice {
-                    place: place.to_owned(),
-                    what: pair[0].clone(),
-                })
-                .map_or(Ok(()), Err)
+        let same = |what: String| {
+            let place = place.to_owned();
+            Err(Error::Twice { place, what })
         };
+        let twice = |mut names: Vec<String>| {
+            names.sort();
+            match names.windows(2).find(|pair| pair[0] == pair[1]) {
+                Some(pair) => same(format!("`{}` stands twice in the sweep", pair[0])),
+                None => Ok(()),
+            }
+        };
+        let written = |n_train: &i64| format!("n_train = {n_train}");
         twice(
             self.models
                 .iter()
                 .map(|model| format!("{}/{}", model.org, model.ckpt))
                 .collect(),
         )?;
-        twice(
-            self.n_train
-                .iter()
-                .map(|n| format!("n_train = {}", (*n).max(0)))
-                .collect(),
-        )?;
+        twice(self.n_train.iter().map(written).collect())?;
+        let all: Vec<String> = self
+            .n_train
+            .iter()
+            .filter(|n| **n <= 0)
+            .map(written)
+            .collect();
+        if let [first, second, ..] = all.as_slice() {
+            return same(format!(
+                "`{first}` and `{second}` in the sweep both take all train rows"
+            ));
+        }
         twice(
             self.seeds
                 .iter()

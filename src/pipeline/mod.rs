@@ -5,6 +5,7 @@
 
 pub mod config;
 mod document;
+mod origins;
 pub mod plan;
 pub mod probe_config;
 pub mod results;

@@ -153,8 +153,8 @@ impl<'a> FeaturesStage<'a> {
         }
     }
 
-    /// Forgets what has been extracted of these images, so that the next [`Stage::run`] extracts
-    /// all of it again.
+    /// Has these images count as not extracted, so that the next [`Stage::run`] does so again; the rows that there are
+    /// stay until then.
     ///
     /// # Errors
     /// Those of the store.

@@ -233,6 +233,9 @@ impl Network {
             .start("extracting features", wanted.len() as u64);
         let extracted = self.extract(&wanted, backbone.as_ref(), context);
         context.progress.finish();
+        self.store
+            .borrow_mut()
+            .replace_forgotten(context.progress)?;
         extracted?;
         Ok(wanted.len())
     }
@@ -263,7 +266,7 @@ impl Network {
         Ok(backbone)
     }
 
-    /// Forgets the rows of `images`, so that they are extracted again.
+    /// Has the rows of `images` extracted again when they are asked for next.
     pub(super) fn forget(&self, images: &Images) -> Result<(), Error> {
         Ok(self.store.borrow_mut().forget(&images.digests)?)
     }
