@@ -16,9 +16,10 @@ use safetensors::tensor::Metadata;
 
 use super::damage::{LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
 use super::tensors::metadata_json;
-use super::{Error, TensorWriter, Tensors};
+use super::{Error, Listing, TensorWriter, Tensors};
 use crate::cache::{self, Cache, Digest, Key, ShardStore};
 use crate::progress::Progress;
+use crate::text::count;
 
 const FEATURES: &str = "features";
 const IMAGES: &str = "images";
@@ -181,15 +182,14 @@ impl FeatureStore {
         images: &[Digest],
         progress: &dyn Progress,
     ) -> Result<Array2<f32>, Error> {
-        // A damaged shard leaves the store, so there are at most as many rounds as shards.
+        // Damaged shards leave the store, so there are at most as many rounds as shards.
         while let Some(places) = self.locate(images) {
-            match self.read_places(images, &places)? {
-                Outcome::Whole(rows) => return Ok(rows),
-                Outcome::Damaged(shard, why) => {
-                    self.discard(&shard, &why, progress)?;
-                    self.index(progress)?;
-                }
+            let (rows, damaged) = self.read_places(images, &places)?;
+            if damaged.is_empty() {
+                return Ok(rows);
             }
+            self.discard(&damaged, progress)?;
+            self.index(progress)?;
         }
         Err(Error::Lost {
             positions: self.missing(images),
@@ -209,34 +209,43 @@ impl FeatureStore {
         Some(by_shard)
     }
 
+    /// The rows at these places, and the shards that turn out damaged.
     fn read_places(
         &self,
         images: &[Digest],
         by_shard: &BTreeMap<Digest, Vec<(usize, usize)>>,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<(Array2<f32>, Vec<Damaged>), Error> {
         let mut rows = Array2::zeros((images.len(), self.dim));
+        let mut damaged = Vec::new();
         for (shard, places) in by_shard {
             let bytes = match self.shards.read(shard) {
                 Ok(bytes) => bytes,
                 Err(error) if error.is_loss() => {
-                    return Ok(Outcome::Damaged(*shard, error.to_string()));
+                    damaged.push((*shard, error.to_string()));
+                    continue;
                 }
                 Err(error) => return Err(error.into()),
             };
             // The header that the index was made of was not checked: the whole shard decides.
             let (found, features) = match self.parse(shard, &bytes) {
                 Ok(parsed) => parsed,
-                Err(error) => return Ok(Outcome::Damaged(*shard, error.to_string())),
-            };
-            for &(position, row) in places {
-                if found.get(row) != Some(&images[position]) {
-                    let why = format!("{}: no row of an image in its header", self.name(shard));
-                    return Ok(Outcome::Damaged(*shard, why));
+                Err(error) => {
+                    damaged.push((*shard, error.to_string()));
+                    continue;
                 }
+            };
+            let has_moved =
+                |(position, row): &(usize, usize)| found.get(*row) != Some(&images[*position]);
+            if places.iter().any(has_moved) {
+                let why = format!("{}: no row of an image in its header", self.name(shard));
+                damaged.push((*shard, why));
+                continue;
+            }
+            for &(position, row) in places {
                 rows.row_mut(position).assign(&features.row(row));
             }
         }
-        Ok(Outcome::Whole(rows))
+        Ok((rows, damaged))
     }
 
     /// The images and the features `[n, dim]` of a shard.
@@ -260,27 +269,31 @@ impl FeatureStore {
     /// Reads the headers of all shards anew.
     fn index(&mut self, progress: &dyn Progress) -> Result<(), Error> {
         self.places.clear();
+        let (mut damaged, mut foreign) = (Vec::new(), Vec::new());
         for shard in self.shards.list()? {
             match self.head(&shard) {
                 Ok(Some(images)) => self.add(shard, &images),
                 Ok(None) => match self.shards.read(&shard) {
-                    Err(error) if error.is_loss() => {
-                        self.discard(&shard, &error.to_string(), progress)?;
-                    }
+                    Err(error) if error.is_loss() => damaged.push((shard, error.to_string())),
                     Err(error) => return Err(error.into()),
                     // Somebody's whole work, if not ours: not to be removed.
-                    Ok(_) => progress.warn(&format!(
-                        "{}: no shard of {} features, passed over",
-                        self.name(&shard),
-                        self.dim
-                    )),
+                    Ok(_) => foreign.push(self.name(&shard)),
                 },
                 // Another process found it damaged and removed it.
                 Err(_) if !self.shards.path(&shard).exists() => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        if !foreign.is_empty() {
+            progress.warn(&format!(
+                "{} passed over, which {} no shard of {} features: {}",
+                count(foreign.len(), "file", "files"),
+                if foreign.len() == 1 { "is" } else { "are" },
+                self.dim,
+                foreign.into_iter().collect::<Listing>()
+            ));
+        }
+        self.discard(&damaged, progress)
     }
 
     fn add(&mut self, shard: Digest, images: &[Digest]) {
@@ -324,9 +337,20 @@ impl FeatureStore {
         fits.then_some(images)
     }
 
-    fn discard(&self, shard: &Digest, why: &str, progress: &dyn Progress) -> Result<(), Error> {
-        progress.warn(&format!("{why}; its images are extracted again"));
-        Ok(self.shards.discard(shard)?)
+    fn discard(&self, damaged: &[Damaged], progress: &dyn Progress) -> Result<(), Error> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let whys: Listing = damaged.iter().map(|(_, why)| why.as_str()).collect();
+        progress.warn(&format!(
+            "{} of features removed, so that the images in {} are extracted again: {whys}",
+            count(damaged.len(), "damaged shard", "damaged shards"),
+            if damaged.len() == 1 { "it" } else { "them" },
+        ));
+        for (shard, _) in damaged {
+            self.shards.discard(shard)?;
+        }
+        Ok(())
     }
 
     fn name(&self, shard: &Digest) -> String {
@@ -334,10 +358,8 @@ impl FeatureStore {
     }
 }
 
-enum Outcome {
-    Whole(Array2<f32>),
-    Damaged(Digest, String),
-}
+/// A shard that cannot be used, and why.
+type Damaged = (Digest, String);
 
 #[cfg(test)]
 mod tests;

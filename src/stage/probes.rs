@@ -35,12 +35,13 @@ use super::features::{FEATURES, FeatureTable};
 use super::labels::LABELS;
 use super::sample::{SAMPLE, Sample};
 use super::{Context, Made, Name, Objects, Stage, part};
-use crate::artifact::{ProbeFile, Table};
+use crate::artifact::{Listing, ProbeFile, Table};
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
 use crate::newt::labels::{LabelRow, Labels};
 use crate::probe::{self, Probe, TaskData, TaskFit, Warning};
 use crate::stats::accuracy;
+use crate::text::count;
 
 /// The name of the predictions.
 pub const PREDICTIONS: &str = "predictions.parquet";
@@ -220,11 +221,15 @@ impl<'a> Tasks<'a> {
         }
         let train = fit.zero_train_rows.iter().map(|row| task.train[*row]);
         let test = fit.zero_test_rows.iter().map(|row| task.test[*row]);
-        for place in train.chain(test) {
+        let images: Listing = train
+            .chain(test)
+            .map(|place| format!("`{}`", self.row(place).id))
+            .collect();
+        if !images.is_empty() {
             context.progress.warn(&format!(
-                "task `{}`: image `{}` equals the train mean, its row of zeros stays as it is",
+                "task `{}`: {} with features equal to the train mean, whose row of zeros stays as it is: {images}",
                 task.name,
-                self.row(place).id
+                count(images.n, "image", "images"),
             ));
         }
     }

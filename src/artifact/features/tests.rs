@@ -156,7 +156,7 @@ fn shard_with_a_changed_row_is_removed_when_read_and_its_images_are_missing() {
     assert!(matches!(error, Error::Lost { positions } if positions == [1, 2]));
     let warnings = warnings.0.into_inner().unwrap();
     assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].contains("expected digest") && warnings[0].ends_with("extracted again"));
+    assert!(warnings[0].contains("expected digest") && warnings[0].starts_with("1 damaged shard of features removed"));
     assert!(!path.exists());
 
     store.append(&images([2, 1]), rows(&[2, 1]).view()).unwrap();
@@ -208,7 +208,7 @@ fn whole_file_that_is_no_shard_of_this_dimension_is_passed_over_and_kept() {
     let (store, warnings) = fixture.open_warned();
     assert!(store.is_empty());
     assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].ends_with(": no shard of 3 features, passed over"));
+    assert!(warnings[0].starts_with("1 file passed over, which is no shard of 3 features: "));
     assert!(fixture.paths()[0].exists());
 }
 
@@ -323,4 +323,33 @@ fn rows_that_come_out_as_they_were_stay() {
     assert_eq!(fixture.paths(), before);
     let asked = images([2, 1]);
     assert_eq!(store.read(&asked, &Silent).unwrap(), rows(&[2, 1]));
+}
+
+#[test]
+fn damaged_shards_are_told_of_in_one_line() {
+    let fixture = Fixture::new();
+    let damage_all = |at: fn(&[u8]) -> usize| {
+        let mut store = fixture.open();
+        for n in 0..30 {
+            store.append(&images([n]), rows(&[n]).view()).unwrap();
+        }
+        for path in fixture.paths() {
+            let mut bytes = fs_err::read(&path).unwrap();
+            let at = at(&bytes);
+            bytes[at] ^= 0xff;
+            fs_err::write(&path, bytes).unwrap();
+        }
+    };
+    damage_all(|_| 9);
+    let (store, warnings) = fixture.open_warned();
+    assert!(store.is_empty());
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("30 damaged shards of features removed"));
+    assert!(warnings[0].ends_with(" and 20 more"));
+
+    damage_all(|bytes| bytes.len() - 1);
+    let warnings = Warnings::default();
+    let error = fixture.open().read(&images(0..30), &warnings).unwrap_err();
+    assert!(matches!(error, Error::Lost { positions } if positions.len() == 30));
+    assert_eq!(warnings.0.into_inner().unwrap().len(), 1);
 }
