@@ -10,6 +10,7 @@ use toml::{Table, Value};
 
 use super::document::{self, Document, Section};
 use super::probe_config::{self, ProbeConfig};
+use super::sweep::Experiment;
 use crate::backbone::{Device, Precision};
 use crate::newt::synth;
 use crate::probe;
@@ -181,19 +182,6 @@ pub struct Pipeline {
     pub cache_dir: Option<PathBuf>,
 }
 
-/// One point of a sweep: what one evaluation needs to know.
-#[derive(Debug, Clone)]
-pub struct Experiment {
-    /// The model.
-    pub model: Model,
-    /// Train rows per task; `<= 0` for all.
-    pub n_train: i64,
-    /// Seed of the train rows' choice.
-    pub seed: u64,
-    /// The probe as written.
-    pub probe: ProbeConfig,
-}
-
 /// Where a pipeline's text comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source<'a> {
@@ -327,34 +315,6 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// The sweep: models × `n_train` × seeds × probes, the last varying fastest.
-    ///
-    /// Seeds make no difference where all train rows are taken; such points are listed once, with
-    /// the first seed.
-    pub fn experiments(&self) -> Vec<Experiment> {
-        let mut experiments = Vec::new();
-        for model in &self.models {
-            for &n_train in &self.n_train {
-                let seeds = if n_train <= 0 {
-                    &self.seeds[..1]
-                } else {
-                    &self.seeds
-                };
-                for &seed in seeds {
-                    for probe in &self.probes {
-                        experiments.push(Experiment {
-                            model: model.clone(),
-                            n_train,
-                            seed,
-                            probe: probe.clone(),
-                        });
-                    }
-                }
-            }
-        }
-        experiments
-    }
-
     /// One experiment as a pipeline file of its own, every key spelled out.
     pub fn spell_out(&self, experiment: &Experiment) -> Table {
         let text = |text: String| Value::String(text);
@@ -432,46 +392,6 @@ impl Pipeline {
             put("cache", table(vec![("dir", path(dir))]));
         }
         spelled
-    }
-
-    fn check_distinct(&self, place: &str) -> Result<(), Error> {
-        let same = |what: String| {
-            let place = place.to_owned();
-            Err(Error::Twice { place, what })
-        };
-        let twice = |mut names: Vec<String>| {
-            names.sort();
-            match names.windows(2).find(|pair| pair[0] == pair[1]) {
-                Some(pair) => same(format!("`{}` stands twice in the sweep", pair[0])),
-                None => Ok(()),
-            }
-        };
-        let written = |n_train: &i64| format!("n_train = {n_train}");
-        twice(
-            self.models
-                .iter()
-                .map(|model| format!("{}/{}", model.org, model.ckpt))
-                .collect(),
-        )?;
-        twice(self.n_train.iter().map(written).collect())?;
-        let all: Vec<String> = self
-            .n_train
-            .iter()
-            .filter(|n| **n <= 0)
-            .map(written)
-            .collect();
-        if let [first, second, ..] = all.as_slice() {
-            return same(format!(
-                "`{first}` and `{second}` in the sweep both take all train rows"
-            ));
-        }
-        twice(
-            self.seeds
-                .iter()
-                .map(|seed| format!("seed = {seed}"))
-                .collect(),
-        )?;
-        twice(self.probes.iter().map(ProbeConfig::name).collect())
     }
 }
 

@@ -12,15 +12,17 @@ pub mod predict;
 pub mod probe_config;
 pub mod results;
 mod sources;
+mod sweep;
 pub mod view;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use self::config::{Experiment, Pipeline};
+use self::config::Pipeline;
 use self::plan::{StagePlan, State};
 use self::sources::Sources;
+pub use self::sweep::Experiment;
 use crate::backbone;
 use crate::cache::{Action, Cache, Digest, Key, MissReason, Request};
 use crate::error::Error;

@@ -1,8 +1,7 @@
 //! Evaluations and plans as the plain values that `render` shows.
 
-use super::config::Experiment;
 use super::plan::{StagePlan, State};
-use super::{Evaluation, StageRecord};
+use super::{Evaluation, Experiment, StageRecord};
 use crate::render::{Card, Line, StageLine, SweepRow};
 use crate::stage::features::Counts;
 use crate::stage::report::{Accuracy, Level};

@@ -156,7 +156,10 @@ fn shard_with_a_changed_row_is_removed_when_read_and_its_images_are_missing() {
     assert!(matches!(error, Error::Lost { positions } if positions == [1, 2]));
     let warnings = warnings.0.into_inner().unwrap();
     assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].contains("expected digest") && warnings[0].starts_with("1 damaged shard of features removed"));
+    assert!(
+        warnings[0].contains("expected digest")
+            && warnings[0].starts_with("1 damaged shard of features removed")
+    );
     assert!(!path.exists());
 
     store.append(&images([2, 1]), rows(&[2, 1]).view()).unwrap();
