@@ -353,7 +353,7 @@ impl<'a> Section<'a> {
                     .map(|(_, candidate)| join(&self.path, candidate));
                 return Err(Error::UnknownKey {
                     place: self.document.place(&path),
-                    key: path,
+                    key: cut(path, ""),
                     nearest,
                 });
             }
@@ -376,10 +376,14 @@ fn show(value: &Value) -> String {
         Value::Table(_) => "a table".to_owned(),
         other => format!("`{other}`"),
     };
-    if text.chars().count() <= 80 {
-        text
-    } else {
-        format!("{}…`", text.chars().take(78).collect::<String>())
+    cut(text, "`")
+}
+
+/// At most 80 characters of `text`, with `end` behind what was cut.
+fn cut(text: String, end: &str) -> String {
+    match text.char_indices().nth(80) {
+        None => text,
+        Some(_) => format!("{}…{end}", text.chars().take(78).collect::<String>()),
     }
 }
 

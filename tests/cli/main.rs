@@ -11,13 +11,16 @@ mod caching;
 mod commands;
 mod configuration;
 mod fetch;
+mod forcing;
 mod interruption;
 mod libtorch;
 mod models;
 mod output_folders;
+mod predict;
 mod progress_lines;
 mod quickstart;
 mod sandbox;
+mod selection;
 #[path = "../../src/hub/tests/server.rs"]
 mod server;
 mod weights;
