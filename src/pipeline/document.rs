@@ -45,7 +45,7 @@ pub enum Error {
         /// What the key takes.
         expected: String,
         /// How a list is spelled, where one seems to be meant.
-        list: Option<String>,
+        list: Option<Box<str>>,
     },
     /// A `--set` argument without a key or without `=`.
     #[error("--set {argument}: expected `key=value`, such as `probe.c=0.1`")]
@@ -316,7 +316,7 @@ impl<'a> Section<'a> {
     }
 
     /// `--set 'key=[1, 2]'` where `--set key=1,2` was written.
-    fn as_list(&self, key: &str, path: &str) -> Option<String> {
+    fn as_list(&self, key: &str, path: &str) -> Option<Box<str>> {
         let text = self.table?.get(key)?.as_str()?;
         if self.document.origin(path) != Some(Origin::Override) || !text.contains(',') {
             return None;
@@ -326,7 +326,7 @@ impl<'a> Section<'a> {
             .split(',')
             .map(|item| parse_value(item.trim()).to_string())
             .collect();
-        Some(format!("--set '{path}=[{}]'", items.join(", ")))
+        Some(format!("--set '{path}=[{}]'", items.join(", ")).into())
     }
 
     /// Where `key` was written: `file:line`, or `--set`.
