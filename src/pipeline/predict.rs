@@ -143,3 +143,47 @@ fn scaled<'a>(
         (false, _) => Ok(rows.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cache::{Digest, KeyBuilder};
+    use crate::progress::Silent;
+
+    fn id(network: &str, mean: f64, precision: &str, weights: &str) -> BackboneId {
+        let preprocessing = json!({ "mean": mean });
+        let request = KeyBuilder::new("backbone", 1)
+            .param(
+                "backbone",
+                json!({ "network": network, "preprocessing": preprocessing }),
+            )
+            .param("precision", precision)
+            .input("weights", Digest::of(weights.as_bytes()))
+            .finish();
+        BackboneId::new("timm", "a", &request)
+    }
+
+    #[test]
+    fn what_makes_a_backbone_another_is_said() {
+        let expected = id("vit", 0.5, "f32", "w");
+        let reason = |found: BackboneId| {
+            check_backbone(&expected, &found, "f", &Silent)
+                .err()
+                .map(|error| error.to_string())
+        };
+        let told = "f: features of `timm/a`, the probes were fitted on those of `timm/a`: ";
+        for (found, why) in [
+            (id("swin", 0.5, "f32", "v"), "the network is another"),
+            (id("vit", 0.5, "f32", "v"), "the weights are others"),
+            (id("vit", 0.4, "f32", "w"), "the preprocessing is another"),
+        ] {
+            assert_eq!(reason(found), Some(format!("{told}{why}")));
+        }
+        // The same network in another precision gives nearly the same rows.
+        for found in [expected.clone(), id("vit", 0.5, "f16", "w")] {
+            assert_eq!(reason(found), None);
+        }
+    }
+}
