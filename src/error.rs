@@ -10,6 +10,7 @@ use crate::hub;
 use crate::interrupt::Stopped;
 use crate::newt::{fetch, images, labels, sampling, synth};
 use crate::pipeline::config;
+use crate::pipeline::predict;
 use crate::pipeline::results::NotResults;
 use crate::probe;
 use crate::stage::StageError;
@@ -57,6 +58,9 @@ pub enum Error {
     /// A stage.
     #[error(transparent)]
     Stage(#[from] StageError),
+    /// Features that probes were not fitted for.
+    #[error(transparent)]
+    Predict(#[from] predict::Error),
     /// The results folder.
     #[error(transparent)]
     Results(#[from] NotResults),
@@ -97,6 +101,7 @@ impl Error {
             Error::Artifact(error) => error.hint(),
             Error::Stopped(stopped) => Some(stopped.hint()),
             Error::Stage(error) => Some(error.hint()),
+            Error::Predict(error) => Some(error.hint()),
             Error::Results(error) => Some(error.hint()),
             Error::Io(error) if BrokenLink::is_in(error) => Some(BrokenLink::HINT.to_owned()),
             Error::Io(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -137,7 +142,11 @@ impl Error {
             | Error::Synth(_)
             | Error::Probe(probe::Error::Setting { .. }) => 2,
             // The data are bad.
-            Error::Labels(_) | Error::Data(_) | Error::Probe(_) | Error::Artifact(_) => 3,
+            Error::Labels(_)
+            | Error::Data(_)
+            | Error::Probe(_)
+            | Error::Predict(_)
+            | Error::Artifact(_) => 3,
         }
     }
 }

@@ -29,9 +29,30 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
+/// `text` on one line: a tab, a line break and other control characters are spelled `\t`, `\n`, `\u{1b}`, and a
+/// backslash is doubled, so that no two texts come out the same.
+pub fn escaped(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let (plain, escape) = if c.is_control() || c == '\\' {
+                (None, Some(c.escape_default()))
+            } else {
+                (Some(c), None)
+            };
+            plain.into_iter().chain(escape.into_iter().flatten())
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_escaped_text_is_one_line_and_one_field() {
+        assert_eq!(escaped("plain ü"), "plain ü");
+        assert_eq!(escaped("a\tb\r\n\\n\u{1b}"), r"a\tb\r\n\\n\u{1b}");
+    }
 
     #[test]
     fn thousands_are_set_apart() {

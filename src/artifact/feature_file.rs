@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | tensor `features` | [n, d], F16, BF16, F32 or F64; read as f32 |
 //! | metadata key `ids` | a JSON array of n image ids, the rows' |
+//! | metadata key `newt_pipe_backbone` | a [`BackboneId`]; absent where the file's writer did not say |
 //!
 //! Other tensors and metadata keys are passed over.
 
@@ -14,10 +15,11 @@ use half::{bf16, f16};
 use ndarray::{Array2, Axis, Ix2};
 use safetensors::Dtype;
 
-use super::{Element, Error, Listing, TensorWriter, Tensors};
+use super::{BackboneId, Element, Error, Listing, TensorWriter, Tensors};
 
 const FEATURES: &str = "features";
 const IDS: &str = "ids";
+const BACKBONE: &str = "newt_pipe_backbone";
 
 /// Features of images by id, checked: every id once, every row finite.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +28,8 @@ pub struct FeatureFile {
     ids: Vec<String>,
     features: Array2<f32>,
     rows: BTreeMap<String, usize>,
+    /// The backbone, where the file says it.
+    pub backbone: Option<BackboneId>,
 }
 
 impl FeatureFile {
@@ -57,7 +61,11 @@ impl FeatureFile {
             other => Err(tensors.wrong_type(FEATURES, other, "F16, BF16, F32 or F64")),
         }?;
         let ids = tensors.metadata(IDS, "a JSON array of image ids")?;
-        Self::new(file, ids, features)
+        let backbone = tensors.optional_metadata(BACKBONE, "what `features export` writes")?;
+        Ok(Self {
+            backbone,
+            ..Self::new(file, ids, features)?
+        })
     }
 
     /// Checks features `[n, d]` of n images; `file` serves in messages.
@@ -108,18 +116,28 @@ impl FeatureFile {
             ids,
             features,
             rows,
+            backbone: None,
         })
     }
 
-    /// The file's bytes: tensor `features` as F32, and `ids` as the only metadata key.
+    /// The file's bytes: tensor `features` as F32, and the metadata.
     ///
     /// # Errors
     /// [`Error::NotSafetensors`] where the ids do not fit a header of 100 MB.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        TensorWriter::new()
+        let writer = TensorWriter::new()
             .array(FEATURES, &self.features)
-            .metadata(IDS, &self.ids)
-            .to_bytes()
+            .metadata(IDS, &self.ids);
+        match &self.backbone {
+            Some(backbone) => writer.metadata(BACKBONE, backbone),
+            None => writer,
+        }
+        .to_bytes()
+    }
+
+    /// The file's name, as messages have it.
+    pub fn name(&self) -> &str {
+        &self.file
     }
 
     /// The ids, in the order of the rows.

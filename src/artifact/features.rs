@@ -10,15 +10,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ndarray::{Array2, ArrayView2, Ix2};
+use ndarray::{Array2, ArrayView2, Axis, Ix2};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use super::damage::{LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
 use super::tensors::metadata_json;
-use super::{Error, TensorWriter, Tensors};
+use super::{Error, Listing, TensorWriter, Tensors};
 use crate::cache::{self, Cache, Digest, Key, ShardStore};
 use crate::progress::Progress;
+use crate::text::count;
 
 const FEATURES: &str = "features";
 const IMAGES: &str = "images";
@@ -39,6 +40,10 @@ pub struct FeatureStore {
     shards: ShardStore,
     dim: usize,
     places: BTreeMap<Digest, Place>,
+    /// Images whose rows count as missing …
+    forgotten: BTreeSet<Digest>,
+    /// … in these shards.
+    old: BTreeSet<Digest>,
 }
 
 impl FeatureStore {
@@ -58,6 +63,8 @@ impl FeatureStore {
             shards: ShardStore::open(cache, key, "safetensors"),
             dim,
             places: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
+            old: BTreeSet::new(),
         };
         store.index(progress)?;
         Ok(store)
@@ -108,27 +115,60 @@ impl FeatureStore {
             .metadata(IMAGES, &images)
             .to_bytes()?;
         let shard = self.shards.publish(&bytes)?;
+        // The same rows as before make the same shard.
+        self.old.remove(&shard);
         self.add(shard, images);
         Ok(())
     }
 
-    /// Removes every shard that holds a row of these images; other images that were in such a shard
-    /// are missing from then on, too.
+    /// Has the rows of these images count as missing. They stay on the disk until others have come in their place, see
+    /// [`replace_forgotten`](Self::replace_forgotten).
     ///
     /// # Errors
-    /// [`Error::Cache`] where a file cannot be removed.
+    /// [`Error::Cache`] where the folder cannot be read.
     pub fn forget(&mut self, images: &[Digest]) -> Result<(), Error> {
-        let shards: BTreeSet<Digest> = images
-            .iter()
-            .filter_map(|image| self.places.get(image))
-            .map(|place| place.shard)
-            .collect();
-        for shard in &shards {
-            self.shards.discard(shard)?;
+        self.old.extend(self.shards.list()?);
+        for image in images {
+            self.places.remove(image);
+            self.forgotten.insert(*image);
         }
-        self.places
-            .retain(|_, place| !shards.contains(&place.shard));
         Ok(())
+    }
+
+    /// Removes the forgotten rows of images that have a row again; the other images of their shards get shards of
+    /// their own.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] where a shard cannot be written or removed; no row of another image is lost.
+    pub fn replace_forgotten(&mut self, progress: &dyn Progress) -> Result<(), Error> {
+        for shard in std::mem::take(&mut self.old) {
+            let has_gone =
+                |image: &Digest| self.forgotten.contains(image) && self.places.contains_key(image);
+            // One that another process has removed, or that is no shard, holds nothing to replace.
+            let Some(images) = self.head(&shard).ok().flatten() else {
+                continue;
+            };
+            if !images.iter().any(has_gone) {
+                continue;
+            }
+            let kept: Vec<usize> = (0..images.len())
+                .filter(|row| !has_gone(&images[*row]))
+                .collect();
+            // What is damaged is found out when it is read.
+            let Ok((_, features)) = self
+                .shards
+                .read(&shard)
+                .map_err(Error::from)
+                .and_then(|bytes| self.parse(&shard, &bytes))
+            else {
+                continue;
+            };
+            let images: Vec<Digest> = kept.iter().map(|row| images[*row]).collect();
+            self.append(&images, features.select(Axis(0), &kept).view())?;
+            self.shards.discard(&shard)?;
+        }
+        self.forgotten.clear();
+        self.index(progress)
     }
 
     /// The features of these images, in this order: `[images.len(), dim]` f32, from shards whose digests are checked.
@@ -142,15 +182,14 @@ impl FeatureStore {
         images: &[Digest],
         progress: &dyn Progress,
     ) -> Result<Array2<f32>, Error> {
-        // A damaged shard leaves the store, so there are at most as many rounds as shards.
+        // Damaged shards leave the store, so there are at most as many rounds as shards.
         while let Some(places) = self.locate(images) {
-            match self.read_places(images, &places)? {
-                Outcome::Whole(rows) => return Ok(rows),
-                Outcome::Damaged(shard, why) => {
-                    self.discard(&shard, &why, progress)?;
-                    self.index(progress)?;
-                }
+            let (rows, damaged) = self.read_places(images, &places)?;
+            if damaged.is_empty() {
+                return Ok(rows);
             }
+            self.discard(&damaged, progress)?;
+            self.index(progress)?;
         }
         Err(Error::Lost {
             positions: self.missing(images),
@@ -170,34 +209,43 @@ impl FeatureStore {
         Some(by_shard)
     }
 
+    /// The rows at these places, and the shards that turn out damaged.
     fn read_places(
         &self,
         images: &[Digest],
         by_shard: &BTreeMap<Digest, Vec<(usize, usize)>>,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<(Array2<f32>, Vec<Damaged>), Error> {
         let mut rows = Array2::zeros((images.len(), self.dim));
+        let mut damaged = Vec::new();
         for (shard, places) in by_shard {
             let bytes = match self.shards.read(shard) {
                 Ok(bytes) => bytes,
                 Err(error) if error.is_loss() => {
-                    return Ok(Outcome::Damaged(*shard, error.to_string()));
+                    damaged.push((*shard, error.to_string()));
+                    continue;
                 }
                 Err(error) => return Err(error.into()),
             };
             // The header that the index was made of was not checked: the whole shard decides.
             let (found, features) = match self.parse(shard, &bytes) {
                 Ok(parsed) => parsed,
-                Err(error) => return Ok(Outcome::Damaged(*shard, error.to_string())),
-            };
-            for &(position, row) in places {
-                if found.get(row) != Some(&images[position]) {
-                    let why = format!("{}: the header lacks the row of an image", self.name(shard));
-                    return Ok(Outcome::Damaged(*shard, why));
+                Err(error) => {
+                    damaged.push((*shard, error.to_string()));
+                    continue;
                 }
+            };
+            let has_moved =
+                |(position, row): &(usize, usize)| found.get(*row) != Some(&images[*position]);
+            if places.iter().any(has_moved) {
+                let why = format!("{}: the header lacks the row of an image", self.name(shard));
+                damaged.push((*shard, why));
+                continue;
+            }
+            for &(position, row) in places {
                 rows.row_mut(position).assign(&features.row(row));
             }
         }
-        Ok(Outcome::Whole(rows))
+        Ok((rows, damaged))
     }
 
     /// The images and the features `[n, dim]` of a shard.
@@ -221,31 +269,39 @@ impl FeatureStore {
     /// Reads the headers of all shards anew.
     fn index(&mut self, progress: &dyn Progress) -> Result<(), Error> {
         self.places.clear();
+        let (mut damaged, mut foreign) = (Vec::new(), Vec::new());
         for shard in self.shards.list()? {
             match self.head(&shard) {
                 Ok(Some(images)) => self.add(shard, &images),
                 Ok(None) => match self.shards.read(&shard) {
-                    Err(error) if error.is_loss() => {
-                        self.discard(&shard, &error.to_string(), progress)?;
-                    }
+                    Err(error) if error.is_loss() => damaged.push((shard, error.to_string())),
                     Err(error) => return Err(error.into()),
                     // Somebody's whole work, if not ours: not to be removed.
-                    Ok(_) => progress.warn(&format!(
-                        "{}: no shard of {} features, passed over",
-                        self.name(&shard),
-                        self.dim
-                    )),
+                    Ok(_) => foreign.push(self.name(&shard)),
                 },
                 // Another process found it damaged and removed it.
                 Err(_) if !self.shards.path(&shard).exists() => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        if !foreign.is_empty() {
+            progress.warn(&format!(
+                "{} passed over, which {} no shard of {} features: {}",
+                count(foreign.len(), "file", "files"),
+                if foreign.len() == 1 { "is" } else { "are" },
+                self.dim,
+                foreign.into_iter().collect::<Listing>()
+            ));
+        }
+        self.discard(&damaged, progress)
     }
 
     fn add(&mut self, shard: Digest, images: &[Digest]) {
+        let is_old = self.old.contains(&shard);
         for (row, image) in images.iter().enumerate() {
+            if is_old && self.forgotten.contains(image) {
+                continue;
+            }
             self.places
                 .entry(*image)
                 .and_modify(|place| {
@@ -281,9 +337,20 @@ impl FeatureStore {
         fits.then_some(images)
     }
 
-    fn discard(&self, shard: &Digest, why: &str, progress: &dyn Progress) -> Result<(), Error> {
-        progress.warn(&format!("{why}; its images are extracted again"));
-        Ok(self.shards.discard(shard)?)
+    fn discard(&self, damaged: &[Damaged], progress: &dyn Progress) -> Result<(), Error> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let whys: Listing = damaged.iter().map(|(_, why)| why.as_str()).collect();
+        progress.warn(&format!(
+            "{} of features removed, so that the images in {} are extracted again: {whys}",
+            count(damaged.len(), "damaged shard", "damaged shards"),
+            if damaged.len() == 1 { "it" } else { "them" },
+        ));
+        for (shard, _) in damaged {
+            self.shards.discard(shard)?;
+        }
+        Ok(())
     }
 
     fn name(&self, shard: &Digest) -> String {
@@ -291,294 +358,8 @@ impl FeatureStore {
     }
 }
 
-enum Outcome {
-    Whole(Array2<f32>),
-    Damaged(Digest, String),
-}
+/// A shard that cannot be used, and why.
+type Damaged = (Digest, String);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cache::KeyBuilder;
-    use crate::progress::Silent;
-    use ndarray::{Axis, array};
-    use std::path::PathBuf;
-    use std::sync::Mutex;
-
-    #[derive(Default)]
-    struct Warnings(Mutex<Vec<String>>);
-
-    impl Progress for Warnings {
-        fn start(&self, _: &str, _: u64) {}
-        fn tick(&self, _: u64) {}
-        fn finish(&self) {}
-        fn warn(&self, message: &str) {
-            self.0.lock().unwrap().push(message.to_owned());
-        }
-    }
-
-    fn image(n: usize) -> Digest {
-        Digest::of(&n.to_le_bytes())
-    }
-
-    fn images(numbers: impl IntoIterator<Item = usize>) -> Vec<Digest> {
-        numbers.into_iter().map(image).collect()
-    }
-
-    /// Row n of an imagined backbone.
-    fn rows(numbers: &[usize]) -> Array2<f32> {
-        Array2::from_shape_fn((numbers.len(), 3), |(i, j)| (numbers[i] * 10 + j) as f32)
-    }
-
-    struct Fixture {
-        _dir: tempfile::TempDir,
-        cache: Cache,
-        key: Key,
-    }
-
-    impl Fixture {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            Self {
-                cache: Cache::open(dir.path()).unwrap(),
-                _dir: dir,
-                key: KeyBuilder::new("features", 1).finish().key,
-            }
-        }
-
-        fn open(&self) -> FeatureStore {
-            FeatureStore::open(&self.cache, &self.key, 3, &Silent).unwrap()
-        }
-
-        /// Opens the store and returns the warnings of that.
-        fn open_warned(&self) -> (FeatureStore, Vec<String>) {
-            let warnings = Warnings::default();
-            let store = FeatureStore::open(&self.cache, &self.key, 3, &warnings).unwrap();
-            (store, warnings.0.into_inner().unwrap())
-        }
-
-        fn paths(&self) -> Vec<PathBuf> {
-            let store = self.open();
-            let shards = store.shards.list().unwrap();
-            shards
-                .iter()
-                .map(|shard| store.shards.path(shard))
-                .collect()
-        }
-    }
-
-    #[test]
-    fn rows_come_back_in_any_order_and_number() {
-        let fixture = Fixture::new();
-        let mut store = fixture.open();
-        store
-            .append(&images(0..5), rows(&[0, 1, 2, 3, 4]).view())
-            .unwrap();
-        store.append(&images([7]), rows(&[7]).view()).unwrap();
-        for mut store in [store, fixture.open()] {
-            assert_eq!(store.len(), 6);
-            let asked = [7, 3, 3, 0, 7];
-            assert_eq!(store.read(&images(asked), &Silent).unwrap(), rows(&asked));
-            assert_eq!(store.read(&[], &Silent).unwrap().dim(), (0, 3));
-        }
-    }
-
-    #[test]
-    fn missing_gives_the_first_position_of_each_new_image_in_order() {
-        let fixture = Fixture::new();
-        let mut store = fixture.open();
-        assert!(store.is_empty());
-        store.append(&images([1]), rows(&[1]).view()).unwrap();
-        assert_eq!(store.missing(&images([9, 1, 5, 9, 2, 5])), [0, 2, 4]);
-        assert_eq!(store.missing(&images([1, 1])), [0; 0]);
-    }
-
-    #[test]
-    fn keys_do_not_share_features() {
-        let fixture = Fixture::new();
-        fixture
-            .open()
-            .append(&images([1]), rows(&[1]).view())
-            .unwrap();
-        let other = KeyBuilder::new("features", 2).finish().key;
-        let store = FeatureStore::open(&fixture.cache, &other, 3, &Silent).unwrap();
-        assert!(store.is_empty());
-    }
-
-    #[test]
-    fn append_refuses_rows_of_another_shape_and_adds_nothing_for_no_images() {
-        let fixture = Fixture::new();
-        let mut store = fixture.open();
-        let error = store
-            .append(&images([1, 2]), rows(&[1]).view())
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "features of 2 images: shape [1, 3], expected [2, 3]"
-        );
-        let narrow = array![[1.0]];
-        let error = store.append(&images([1]), narrow.view()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "features of 1 image: shape [1, 1], expected [1, 3]"
-        );
-        store.append(&[], rows(&[]).view()).unwrap();
-        assert!(fixture.paths().is_empty());
-    }
-
-    #[test]
-    fn read_names_the_positions_without_features() {
-        let fixture = Fixture::new();
-        let mut store = fixture.open();
-        store.append(&images([1]), rows(&[1]).view()).unwrap();
-        let error = store.read(&images([1, 2, 3, 2]), &Silent).unwrap_err();
-        assert!(matches!(error, Error::Lost { positions } if positions == [1, 2]));
-    }
-
-    #[test]
-    fn shard_with_a_changed_row_is_removed_when_read_and_its_images_are_missing() {
-        let fixture = Fixture::new();
-        let mut store = fixture.open();
-        store.append(&images([1, 2]), rows(&[1, 2]).view()).unwrap();
-        let path = fixture.paths().remove(0);
-        store.append(&images([3]), rows(&[3]).view()).unwrap();
-        let mut bytes = fs_err::read(&path).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        fs_err::write(&path, bytes).unwrap();
-
-        let (mut store, warnings) = fixture.open_warned();
-        assert_eq!((store.len(), warnings.len()), (3, 0));
-        let warnings = Warnings::default();
-        let asked = images([3, 2, 1]);
-        let error = store.read(&asked, &warnings).unwrap_err();
-        assert!(matches!(error, Error::Lost { positions } if positions == [1, 2]));
-        let warnings = warnings.0.into_inner().unwrap();
-        assert_eq!(warnings.len(), 1);
-        assert!(
-            warnings[0].contains("expected digest") && warnings[0].ends_with("extracted again")
-        );
-        assert!(!path.exists());
-
-        store.append(&images([2, 1]), rows(&[2, 1]).view()).unwrap();
-        assert_eq!(store.read(&asked, &Silent).unwrap(), rows(&[3, 2, 1]));
-    }
-
-    #[test]
-    fn shard_that_vanishes_after_opening_counts_as_missing() {
-        let fixture = Fixture::new();
-        let mut store = fixture.open();
-        store.append(&images([1]), rows(&[1]).view()).unwrap();
-        fs_err::remove_file(fixture.paths().remove(0)).unwrap();
-        let error = store.read(&images([1]), &Silent).unwrap_err();
-        assert!(matches!(error, Error::Lost { positions } if positions == [0]));
-    }
-
-    #[test]
-    fn shard_whose_header_is_damaged_is_removed_on_opening() {
-        let fixture = Fixture::new();
-        let damages: [fn(&mut Vec<u8>); 5] = [
-            Vec::clear,
-            |bytes| bytes.truncate(5),
-            |bytes| bytes.truncate(40),
-            |bytes| bytes[7] = 0xff,
-            |bytes| bytes[9] = 0xff,
-        ];
-        for damage in damages {
-            fixture
-                .open()
-                .append(&images([1]), rows(&[1]).view())
-                .unwrap();
-            let path = fixture.paths().remove(0);
-            let mut bytes = fs_err::read(&path).unwrap();
-            damage(&mut bytes);
-            fs_err::write(&path, bytes).unwrap();
-            let (store, warnings) = fixture.open_warned();
-            assert!(store.is_empty() && !path.exists());
-            assert_eq!(warnings.len(), 1);
-            assert!(warnings[0].contains("expected digest"), "{warnings:?}");
-        }
-    }
-
-    #[test]
-    fn whole_file_that_is_no_shard_of_this_dimension_is_passed_over_and_kept() {
-        let fixture = Fixture::new();
-        let mut wide = FeatureStore::open(&fixture.cache, &fixture.key, 4, &Silent).unwrap();
-        wide.append(&images([1]), Array2::zeros((1, 4)).view())
-            .unwrap();
-        let (store, warnings) = fixture.open_warned();
-        assert!(store.is_empty());
-        assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].ends_with(": no shard of 3 features, passed over"));
-        assert!(fixture.paths()[0].exists());
-    }
-
-    #[test]
-    fn image_that_a_header_invents_is_found_out() {
-        let fixture = Fixture::new();
-        fixture
-            .open()
-            .append(&images([1]), rows(&[1]).view())
-            .unwrap();
-        let path = fixture.paths().remove(0);
-        let text = fs_err::read(&path).unwrap();
-        let (old, new) = (image(1).to_string(), image(2).to_string());
-        let at = text
-            .windows(64)
-            .position(|window| window == old.as_bytes())
-            .unwrap();
-        let mut bytes = text.clone();
-        bytes[at..at + 64].copy_from_slice(new.as_bytes());
-        fs_err::write(&path, bytes).unwrap();
-        let mut store = fixture.open();
-        assert_eq!(store.missing(&images([1, 2])), [0]);
-        assert!(matches!(
-            store.read(&images([2]), &Silent).unwrap_err(),
-            Error::Lost { .. }
-        ));
-    }
-
-    #[test]
-    fn row_of_two_processes_is_taken_from_the_same_shard_by_all() {
-        let fixture = Fixture::new();
-        let (mut left, mut right) = (fixture.open(), fixture.open());
-        left.append(&images([1, 2]), rows(&[1, 2]).view()).unwrap();
-        right
-            .append(&images([2, 3]), (rows(&[2, 3]) + 0.5).view())
-            .unwrap();
-        let asked = images([2]);
-        let first = fixture.open().read(&asked, &Silent).unwrap();
-        right.append(&images([1, 2]), rows(&[1, 2]).view()).unwrap();
-        left.append(&images([2, 3]), (rows(&[2, 3]) + 0.5).view())
-            .unwrap();
-        for mut store in [left, right, fixture.open()] {
-            assert_eq!(store.read(&asked, &Silent).unwrap(), first);
-        }
-        // The other row serves where its shard is the only whole one.
-        let damaged = fixture.paths().remove(0);
-        fs_err::write(damaged, b"").unwrap();
-        let other = fixture.open().read(&asked, &Silent).unwrap();
-        assert_eq!(
-            (other - first)
-                .mapv(f32::abs)
-                .index_axis(Axis(0), 0)
-                .to_vec(),
-            [0.5; 3]
-        );
-    }
-
-    #[test]
-    fn header_longer_than_the_first_reading_is_read() {
-        let fixture = Fixture::new();
-        let numbers: Vec<usize> = (0..3000).collect();
-        fixture
-            .open()
-            .append(&images(0..3000), rows(&numbers).view())
-            .unwrap();
-        let mut store = fixture.open();
-        assert_eq!(store.len(), 3000);
-        assert_eq!(
-            store.read(&images(0..3000), &Silent).unwrap(),
-            rows(&numbers)
-        );
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! | file | format | written by |
 //! | --- | --- | --- |
-//! | [`TensorWriter`], [`Tensors`] | safetensors: arrays by name, with at most one metadata key | stages with numeric outputs |
+//! | [`TensorWriter`], [`Tensors`] | safetensors: arrays by name, and metadata keys | stages with numeric outputs |
 //! | [`FeatureFile`] | safetensors: `features` [n, d] and the ids of its rows | the user, and `features export` |
 //! | [`ProbeFile`] | safetensors: support vectors, coefficients and scaling of every task's probe | stage `probes` |
 //! | [`FeatureStore`] | safetensors shards: `features` [n, d] f32 and the digests of its images | feature extraction |
@@ -12,6 +12,7 @@
 //! Equal content makes equal bytes, on every machine and with any number of threads: digests of these files
 //! are the inputs of later keys.
 
+mod backbone_id;
 mod csv;
 mod damage;
 mod error;
@@ -21,10 +22,11 @@ mod probe_file;
 mod table;
 mod tensors;
 
+pub use backbone_id::BackboneId;
 pub use csv::{TextColumns, csv_strings};
 pub use error::{Error, Listing};
 pub use feature_file::FeatureFile;
 pub use features::FeatureStore;
-pub use probe_file::ProbeFile;
+pub use probe_file::{FittedOn, ProbeFile};
 pub use table::Table;
 pub use tensors::{Element, TensorWriter, Tensors};

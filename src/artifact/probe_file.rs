@@ -9,6 +9,7 @@
 //! | `<task>/mean` | [d] F32, where the probe centres |
 //! | `<task>/scaler` | [2, d] F64: mean and scale of the columns, where the probe standardises |
 //! | metadata key `probes` | a JSON array of `{task, kernel, degree, l2}` |
+//! | metadata key `fitted_on` | a [`FittedOn`]; absent in the cache, whose keys say more, and in files of version 0.1 |
 //!
 //! A probe that is written and read again makes the same decisions bit for bit.
 
@@ -17,16 +18,29 @@ use std::path::Path;
 use ndarray::{Array1, Array2, Ix1, Ix2, arr1};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, TensorWriter, Tensors};
+use super::{BackboneId, Error, TensorWriter, Tensors};
 use crate::probe::{FittedProbe, Scaler};
 
 const PROBES: &str = "probes";
+const FITTED_ON: &str = "fitted_on";
+const FEATURES: &str = "features";
 
 /// The probes of an experiment, each with its task's name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbeFile {
     /// In the order of the file.
     pub probes: Vec<(String, FittedProbe)>,
+    /// The features that they were fitted on, where the file says it.
+    pub fitted_on: Option<FittedOn>,
+}
+
+/// The features that probes were fitted on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FittedOn {
+    /// The backbone; `None` where the features came in a file that does not say it.
+    pub backbone: Option<BackboneId>,
+    /// The smallest and the largest L2 norm of their rows.
+    pub norms: [f32; 2],
 }
 
 /// What the metadata says of one probe.
@@ -39,46 +53,27 @@ struct Header {
 }
 
 impl ProbeFile {
-    /// The file.
+    /// The file, as stage `probes` writes it: it does not say what the probes were fitted on.
     ///
     /// # Errors
     /// [`Error::NotSafetensors`] where the tasks' names do not fit a header of 100 MB.
     pub fn to_bytes<'a>(
         probes: impl IntoIterator<Item = (&'a str, &'a FittedProbe)>,
     ) -> Result<Vec<u8>, Error> {
-        let mut headers = Vec::new();
-        let mut writer = TensorWriter::new();
-        for (task, probe) in probes {
-            headers.push(Header {
-                task: task.to_owned(),
-                kernel: probe.kernel.to_string(),
-                degree: probe.degree,
-                l2: probe.l2,
-            });
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "no task has 2^32 train rows"
-            )]
-            let rows: Array1<u32> = probe.support_rows.iter().map(|row| *row as u32).collect();
-            writer = writer
-                .array(&format!("{task}/support_vectors"), &probe.support_vectors)
-                .array(&format!("{task}/support_rows"), &rows)
-                .array(&format!("{task}/dual_coef"), &arr1(&probe.dual_coef))
-                .array(
-                    &format!("{task}/numbers"),
-                    &arr1(&[probe.bias, probe.gamma, probe.coef0]),
-                );
-            if let Some(mean) = &probe.mean {
-                writer = writer.array(&format!("{task}/mean"), mean);
-            }
-            if let Some(scaler) = &probe.scaler {
-                let mut columns = Array2::zeros((2, scaler.mean.len()));
-                columns.row_mut(0).assign(&arr1(&scaler.mean));
-                columns.row_mut(1).assign(&arr1(&scaler.scale));
-                writer = writer.array(&format!("{task}/scaler"), &columns);
-            }
-        }
-        writer.metadata(PROBES, &headers).to_bytes()
+        writer(probes).to_bytes()
+    }
+
+    /// The file that [`to_bytes`](Self::to_bytes) wrote, with what its probes were fitted on.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse) and [`to_bytes`](Self::to_bytes).
+    pub fn with_fitted_on(bytes: &[u8], fitted_on: &FittedOn) -> Result<Vec<u8>, Error> {
+        let file = Self::parse(PROBES, bytes)?;
+        let probes = file
+            .probes
+            .iter()
+            .map(|(task, probe)| (task.as_str(), probe));
+        writer(probes).metadata(FITTED_ON, fitted_on).to_bytes()
     }
 
     /// Reads the file at `path`.
@@ -92,20 +87,66 @@ impl ProbeFile {
     /// Reads the bytes of `file`, whose name serves in messages.
     ///
     /// # Errors
-    /// [`Error::NotSafetensors`], [`Error::MissingTensor`], [`Error::TensorType`], [`Error::TensorShape`],
-    /// [`Error::Metadata`].
+    /// [`Error::ProbeFile`] with what is missing or damaged.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let tensors = Tensors::parse(file, bytes)?;
-        let headers: Vec<Header> = tensors.metadata(PROBES, "a JSON array of fitted probes")?;
-        let probes = headers
-            .into_iter()
-            .map(|header| {
-                let probe = read(file, &tensors, &header)?;
-                Ok((header.task, probe))
-            })
-            .collect::<Result<_, Error>>()?;
-        Ok(Self { probes })
+        let wrong = |is_feature_file| {
+            move |error| Error::ProbeFile {
+                is_feature_file,
+                source: Box::new(error),
+            }
+        };
+        let tensors = Tensors::parse(file, bytes).map_err(wrong(false))?;
+        parse(file, &tensors).map_err(wrong(tensors.holds(FEATURES)))
     }
+}
+
+fn parse(file: &str, tensors: &Tensors<'_>) -> Result<ProbeFile, Error> {
+    let headers: Vec<Header> = tensors.metadata(PROBES, "a JSON array of fitted probes")?;
+    let probes = headers
+        .into_iter()
+        .map(|header| {
+            let probe = read(file, tensors, &header)?;
+            Ok((header.task, probe))
+        })
+        .collect::<Result<_, Error>>()?;
+    let fitted_on = tensors.optional_metadata(FITTED_ON, "what `run --save-probes` writes")?;
+    Ok(ProbeFile { probes, fitted_on })
+}
+
+fn writer<'a>(probes: impl IntoIterator<Item = (&'a str, &'a FittedProbe)>) -> TensorWriter {
+    let mut headers = Vec::new();
+    let mut writer = TensorWriter::new();
+    for (task, probe) in probes {
+        headers.push(Header {
+            task: task.to_owned(),
+            kernel: probe.kernel.to_string(),
+            degree: probe.degree,
+            l2: probe.l2,
+        });
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "no task has 2^32 train rows"
+        )]
+        let rows: Array1<u32> = probe.support_rows.iter().map(|row| *row as u32).collect();
+        writer = writer
+            .array(&format!("{task}/support_vectors"), &probe.support_vectors)
+            .array(&format!("{task}/support_rows"), &rows)
+            .array(&format!("{task}/dual_coef"), &arr1(&probe.dual_coef))
+            .array(
+                &format!("{task}/numbers"),
+                &arr1(&[probe.bias, probe.gamma, probe.coef0]),
+            );
+        if let Some(mean) = &probe.mean {
+            writer = writer.array(&format!("{task}/mean"), mean);
+        }
+        if let Some(scaler) = &probe.scaler {
+            let mut columns = Array2::zeros((2, scaler.mean.len()));
+            columns.row_mut(0).assign(&arr1(&scaler.mean));
+            columns.row_mut(1).assign(&arr1(&scaler.scale));
+            writer = writer.array(&format!("{task}/scaler"), &columns);
+        }
+    }
+    writer.metadata(PROBES, &headers)
 }
 
 fn read(file: &str, tensors: &Tensors<'_>, header: &Header) -> Result<FittedProbe, Error> {

@@ -1,7 +1,7 @@
 //! safetensors files: arrays by name.
 //!
-//! A file has at most one metadata key, whose value is canonical JSON: the safetensors crate writes metadata in
-//! the order of a hash map, which differs from run to run as soon as there are two keys.
+//! Metadata keys stand in their order, and their values are canonical JSON. They are written here: the safetensors
+//! crate has them in the order of a hash map, which differs from run to run as soon as there are two keys.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +14,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Error;
-use super::damage::{self, LENGTH_BYTES};
+use super::damage::{self, LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
+use crate::text::thousands;
 
 /// A number that a tensor can hold.
 pub trait Element: Copy + private::Sealed {
@@ -73,7 +74,7 @@ element! {
 #[must_use]
 pub struct TensorWriter {
     tensors: BTreeMap<String, Tensor>,
-    metadata: Option<(&'static str, String)>,
+    metadata: BTreeMap<&'static str, String>,
 }
 
 #[derive(Debug)]
@@ -139,10 +140,10 @@ impl TensorWriter {
         self
     }
 
-    /// Sets the one metadata key, to JSON with sorted object keys.
+    /// Sets a metadata key, to JSON with sorted object keys.
     ///
     /// # Panics
-    /// If the file has a key, which is a bug: two keys are written in varying order.
+    /// If the key is taken, which is a bug.
     pub fn metadata(mut self, key: &'static str, value: &impl Serialize) -> Self {
         #[expect(
             clippy::expect_used,
@@ -150,8 +151,8 @@ impl TensorWriter {
         )]
         let mut value = serde_json::to_value(value).expect("metadata has a JSON form");
         value.sort_all_objects();
-        assert!(self.metadata.is_none(), "a file has one metadata key");
-        self.metadata = Some((key, value.to_string()));
+        let previous = self.metadata.insert(key, value.to_string());
+        assert!(previous.is_none(), "metadata key `{key}` is given twice");
         self
     }
 
@@ -160,16 +161,38 @@ impl TensorWriter {
     /// # Errors
     /// [`Error::NotSafetensors`] where names and metadata do not fit a header of 100 MB.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        let metadata = self
-            .metadata
-            .iter()
-            .map(|(key, json)| ((*key).to_owned(), json.clone()))
-            .collect();
-        let metadata = self.metadata.is_some().then_some(metadata);
-        safetensors::serialize(&self.tensors, metadata).map_err(|error| Error::NotSafetensors {
+        let refused = |what: String| Error::NotSafetensors {
             file: "tensors to be written".to_owned(),
-            what: error.to_string(),
-        })
+            what,
+        };
+        let file = safetensors::serialize(&self.tensors, None)
+            .map_err(|error| refused(error.to_string()))?;
+        if self.metadata.is_empty() {
+            return Ok(file);
+        }
+        let n_header = header_bytes(&file).and_then(|n| usize::try_from(n).ok());
+        let (tensors, data) = n_header
+            .and_then(|n| file.get(LENGTH_BYTES..)?.split_at_checked(n))
+            .ok_or_else(|| refused("no header".to_owned()))?;
+        // `{…}`, and spaces up to a multiple of eight bytes.
+        let tensors = String::from_utf8_lossy(tensors);
+        let tensors = tensors.trim_end().trim_start_matches('{');
+        let comma = if tensors == "}" { "" } else { "," };
+        let mut header = format!(
+            "{{\"__metadata__\":{}{comma}{tensors}",
+            serde_json::to_string(&self.metadata).map_err(|error| refused(error.to_string()))?
+        );
+        let n_header = header.len().next_multiple_of(LENGTH_BYTES);
+        if n_header as u64 > MAX_HEADER_BYTES {
+            return Err(refused(format!(
+                "a header of {} bytes, at most {} are allowed",
+                thousands(n_header as u64),
+                thousands(MAX_HEADER_BYTES)
+            )));
+        }
+        header.push_str(&" ".repeat(n_header - header.len()));
+        let length = (n_header as u64).to_le_bytes();
+        Ok([length.as_slice(), header.as_bytes(), data].concat())
     }
 }
 
@@ -257,6 +280,21 @@ impl<'a> Tensors<'a> {
             found,
             expected,
         })
+    }
+
+    /// As [`metadata`](Self::metadata); `None` where the key is absent.
+    ///
+    /// # Errors
+    /// [`Error::Metadata`].
+    pub fn optional_metadata<T: DeserializeOwned>(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+    ) -> Result<Option<T>, Error> {
+        let keys = self.metadata.metadata().as_ref();
+        keys.is_some_and(|keys| keys.contains_key(key))
+            .then(|| self.metadata(key, expected))
+            .transpose()
     }
 
     pub(super) fn wrong_type(&self, name: &str, found: Dtype, expected: &'static str) -> Error {
@@ -401,9 +439,29 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a file has one metadata key")]
-    fn second_metadata_key_is_a_bug() {
-        let _ = writer().metadata("more", &1);
+    #[should_panic(expected = "metadata key `about` is given twice")]
+    fn metadata_key_given_twice_is_a_bug() {
+        let _ = writer().metadata("about", &1);
+    }
+
+    #[test]
+    fn metadata_keys_stand_in_their_order() {
+        let bytes = writer().metadata("z", &1).metadata("a", &"\"x").to_bytes();
+        let bytes = bytes.unwrap();
+        let header = String::from_utf8_lossy(&bytes[8..]);
+        let expected =
+            r#"{"__metadata__":{"a":"\"\\\"x\"","about":"{\"a\":[\"é\",null],\"b\":1}","z":"1"},""#;
+        assert!(header.starts_with(expected), "{header}");
+        let tensors = Tensors::parse("f", &bytes).unwrap();
+        assert_eq!(tensors.metadata::<String>("a", "a text").unwrap(), "\"x");
+        let alone = TensorWriter::new().metadata("a", &1).to_bytes().unwrap();
+        assert_eq!(
+            Tensors::parse("f", &alone)
+                .unwrap()
+                .metadata::<u8>("a", "1")
+                .unwrap(),
+            1
+        );
     }
 
     proptest! {

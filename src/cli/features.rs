@@ -1,12 +1,10 @@
 //! `newt-pipe features`: vectors out.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::Outcome;
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
-use newt_pipe::artifact::FeatureFile;
 use newt_pipe::error::Error;
 use newt_pipe::files;
 use newt_pipe::interrupt::Interrupt;
@@ -20,8 +18,8 @@ pub(super) enum Command {
     /// Write the features of every image of the data set to a safetensors file.
     ///
     /// The file holds a float32 tensor `features` [n, d] and, under the metadata key `ids`, a JSON
-    /// array of the n image ids. A pipeline reads it as `org = "precomputed"`. Images that the
-    /// cache has no features of go through the network first.
+    /// array of the n image ids; `newt_pipe_backbone` says what extracted them. A pipeline reads it as
+    /// `org = "precomputed"`. Images that the cache has no features of go through the network first.
     Export(ExportArgs),
 }
 
@@ -68,12 +66,7 @@ pub(super) fn exec(
         },
         options,
     )?;
-    let (ids, rows) = runner.features(model)?;
-    let file = FeatureFile::new(
-        &args.output.display().to_string(),
-        ids,
-        Arc::unwrap_or_clone(rows),
-    )?;
+    let file = runner.features(model, &args.output.display().to_string())?;
     files::replace_file(&args.output, &file.to_bytes()?)?;
     let rows = file.features();
     console.note(&format!(

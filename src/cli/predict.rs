@@ -9,8 +9,9 @@ use super::console::Console;
 use newt_pipe::artifact::{FeatureFile, ProbeFile, Table};
 use newt_pipe::error::Error;
 use newt_pipe::files;
-use newt_pipe::stage::StageError;
-use newt_pipe::text::count;
+use newt_pipe::pipeline::predict;
+use newt_pipe::stage::TaskFilter;
+use newt_pipe::text::{count, escaped};
 
 /// Arguments of `newt-pipe predict`.
 #[derive(Debug, clap::Args)]
@@ -19,13 +20,19 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     probe: PathBuf,
 
-    /// Features of the same backbone, as `features export` writes them.
+    /// Features of the same backbone, as `features export` writes them; rows are scaled to L2 norm 1
+    /// where those were that the probes were fitted on.
     #[arg(long, value_name = "FILE")]
     features: PathBuf,
 
-    /// Predict only with the probes of tasks whose names match.
-    #[arg(long, value_name = "GLOB")]
-    tasks: Option<glob::Pattern>,
+    /// Take features of another backbone, too.
+    #[arg(long)]
+    any_backbone: bool,
+
+    /// Predict only with the probes of tasks whose names match one of the patterns; may be repeated,
+    /// and `a*,b*` are two patterns.
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    tasks: Vec<glob::Pattern>,
 
     /// Write a parquet file (`img_id`, `task`, `y_pred`, `decision`) in place of a table.
     #[arg(long, short, value_name = "PATH")]
@@ -49,28 +56,22 @@ pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
     }
     let file = ProbeFile::open(&args.probe)?;
     let features = FeatureFile::open(&args.features)?;
-    let n_tasks = file.probes.len();
+    let filter = TaskFilter::new(args.tasks.clone());
+    if let Some(filter) = &filter {
+        let tasks: Vec<&str> = file.probes.iter().map(|(task, _)| task.as_str()).collect();
+        filter.check(&tasks)?;
+    }
+    let name = args.probe.display().to_string();
+    let rows = predict::rows(&file, &name, &features, args.any_backbone, console)?;
     let mut predictions = Vec::new();
     for (task, probe) in file.probes {
-        if args
-            .tasks
-            .as_ref()
-            .is_none_or(|pattern| pattern.matches(&task))
-        {
-            let x = features.features().view();
+        if filter.as_ref().is_none_or(|filter| filter.matches(&task)) {
             predictions.push(Prediction {
-                y_pred: probe.predict(x)?,
-                decision: probe.decision(x)?,
+                y_pred: probe.predict(rows.view())?,
+                decision: probe.decision(rows.view())?,
                 task,
             });
         }
-    }
-    if let (Some(pattern), true) = (&args.tasks, predictions.is_empty()) {
-        return Err(StageError::NoTaskMatches {
-            pattern: pattern.as_str().to_owned(),
-            n_tasks,
-        }
-        .into());
     }
     let ids = features.ids();
     if let Some(path) = &args.output {
@@ -86,9 +87,11 @@ pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
     } else {
         console.result("img_id\ttask\ty_pred\tdecision\n")?;
         for of in &predictions {
+            let task = escaped(&of.task);
             let mut lines = String::new();
             for ((id, y_pred), decision) in ids.iter().zip(&of.y_pred).zip(&of.decision) {
-                lines.push_str(&format!("{id}\t{}\t{y_pred}\t{decision}\n", of.task));
+                let id = escaped(id);
+                lines.push_str(&format!("{id}\t{task}\t{y_pred}\t{decision}\n"));
             }
             console.result(&lines)?;
         }

@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use super::document::{self, Document, Section};
 use super::idle;
 use super::probe_config::{self, ProbeConfig};
+use super::sweep::Experiment;
 use crate::backbone::{Device, Precision};
 use crate::files::located;
 use crate::newt::synth;
@@ -87,11 +88,11 @@ pub enum Error {
         n: usize,
     },
     /// Two experiments of the sweep would be the same.
-    #[error("{place}: `{what}` stands twice in the sweep")]
+    #[error("{place}: {what}")]
     Twice {
         /// The file.
         place: String,
-        /// The repeated value.
+        /// The values, and why they are the same.
         what: String,
     },
 }
@@ -130,7 +131,7 @@ impl Error {
             Error::SeveralModels { .. } => {
                 Some("name one model in a pipeline file of its own".to_owned())
             }
-            Error::Twice { .. } => Some("name each value once".to_owned()),
+            Error::Twice { .. } => Some("keep one of them".to_owned()),
         }
     }
 }
@@ -211,19 +212,6 @@ pub struct Pipeline {
     pub cache_dir: Option<PathBuf>,
     /// Settings that have no effect, for the user to know.
     pub warnings: Vec<String>,
-}
-
-/// One point of a sweep: what one evaluation needs to know.
-#[derive(Debug, Clone)]
-pub struct Experiment {
-    /// The model.
-    pub model: Model,
-    /// Train rows per task; `<= 0` for all.
-    pub n_train: i64,
-    /// Seed of the train rows' choice.
-    pub seed: u64,
-    /// The probe as written.
-    pub probe: ProbeConfig,
 }
 
 /// Where a pipeline's text comes from.
@@ -364,34 +352,6 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// The sweep: models × `n_train` × seeds × probes, the last varying fastest.
-    ///
-    /// Seeds make no difference where all train rows are taken; such points are listed once, with
-    /// the first seed.
-    pub fn experiments(&self) -> Vec<Experiment> {
-        let mut experiments = Vec::new();
-        for model in &self.models {
-            for &n_train in &self.n_train {
-                let seeds = if n_train <= 0 {
-                    &self.seeds[..1]
-                } else {
-                    &self.seeds
-                };
-                for &seed in seeds {
-                    for probe in &self.probes {
-                        experiments.push(Experiment {
-                            model: model.clone(),
-                            n_train,
-                            seed,
-                            probe: probe.clone(),
-                        });
-                    }
-                }
-            }
-        }
-        experiments
-    }
-
     /// One experiment as a pipeline file of its own, every key spelled out.
     pub fn spell_out(&self, experiment: &Experiment) -> Table {
         let text = |text: String| Value::String(text);
@@ -469,40 +429,6 @@ impl Pipeline {
             put("cache", table(vec![("dir", path(dir))]));
         }
         spelled
-    }
-
-    fn check_distinct(&self, place: &str) -> Result<(), Error> {
-        let twice = |names: Vec<String>| {
-            let mut sorted = names.clone();
-            sorted.sort();
-            sorted
-                .windows(2)
-                .find(|pair| pair[0] == pair[1])
-                .map(|pair| Error::Twice {
-                    place: place.to_owned(),
-                    what: pair[0].clone(),
-                })
-                .map_or(Ok(()), Err)
-        };
-        twice(
-            self.models
-                .iter()
-                .map(|model| format!("{}/{}", model.org, model.ckpt))
-                .collect(),
-        )?;
-        twice(
-            self.n_train
-                .iter()
-                .map(|n| format!("n_train = {}", (*n).max(0)))
-                .collect(),
-        )?;
-        twice(
-            self.seeds
-                .iter()
-                .map(|seed| format!("seed = {seed}"))
-                .collect(),
-        )?;
-        twice(self.probes.iter().map(ProbeConfig::name).collect())
     }
 }
 

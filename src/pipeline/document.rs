@@ -7,8 +7,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use toml::de::{DeTable, DeValue};
-use toml::{Spanned, Table, Value};
+use toml::de::DeTable;
+use toml::{Table, Value};
+
+use super::origins::{Lines, Origin, join};
 
 /// What can be wrong with a document as such, and with a value in it.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,8 @@ pub enum Error {
         found: String,
         /// What the key takes.
         expected: String,
+        /// How a list is spelled, where one seems to be meant.
+        list: Option<Box<str>>,
     },
     /// A `--set` argument without a key or without `=`.
     #[error("--set {argument}: expected `key=value`, such as `probe.c=0.1`")]
@@ -76,7 +80,10 @@ impl Error {
             Error::Syntax { .. } => {
                 "a pipeline file is TOML: texts and paths stand in quotes".to_owned()
             }
-            Error::Invalid { .. } => {
+            Error::Invalid {
+                list: Some(list), ..
+            } => format!("a list is written `{list}`"),
+            Error::Invalid { list: None, .. } => {
                 "`newt-pipe config` shows every key with its default".to_owned()
             }
             Error::Override { .. } => {
@@ -84,13 +91,6 @@ impl Error {
             }
         }
     }
-}
-
-/// Where a value was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    Line(usize),
-    Override,
 }
 
 /// A parsed TOML file with `--set` overrides applied.
@@ -106,16 +106,16 @@ impl Document {
     /// Parses `text`; `name` stands for it in messages, and `base_dir` is what relative paths
     /// written in it are relative to.
     pub(super) fn parse(text: &str, name: &str, base_dir: &Path) -> Result<Document, Error> {
+        let lines = Lines::new(text);
         let syntax = |error: &toml::de::Error| Error::Syntax {
             place: format!(
                 "{name}:{}",
-                error.span().map_or(1, |span| line_of(text, span.start))
+                error.span().map_or(1, |span| lines.at(span.start))
             ),
             message: error.message().trim_end().replace('\n', "; "),
         };
         let spanned = DeTable::parse(text).map_err(|error| syntax(&error))?;
-        let mut origins = BTreeMap::new();
-        record_lines(text, "", spanned.get_ref(), &mut origins);
+        let origins = lines.of_keys(spanned.get_ref());
         let values = toml::from_str(text).map_err(|error| syntax(&error))?;
         Ok(Document {
             values,
@@ -140,10 +140,7 @@ impl Document {
         else {
             return Err(malformed());
         };
-        let value = toml::from_str::<Table>(&format!("value = {text}"))
-            .ok()
-            .and_then(|mut table| table.remove("value").filter(|_| table.is_empty()))
-            .unwrap_or_else(|| Value::String(text.to_owned()));
+        let value = parse_value(text);
         let mut table = &mut self.values;
         let mut path = String::new();
         for part in parents {
@@ -310,9 +307,26 @@ impl<'a> Section<'a> {
                 .table
                 .and_then(|table| table.get(key))
                 .map_or("absent".to_owned(), show),
+            list: self
+                .as_list(key, &path)
+                .filter(|_| expected.contains("list")),
             key: path,
             expected: expected.to_owned(),
         }
+    }
+
+    /// `--set 'key=[1, 2]'` where `--set key=1,2` was written.
+    fn as_list(&self, key: &str, path: &str) -> Option<Box<str>> {
+        let text = self.table?.get(key)?.as_str()?;
+        if self.document.origin(path) != Some(Origin::Override) || !text.contains(',') {
+            return None;
+        }
+        let items: Vec<String> = text
+            .trim_matches(['[', ']', ' '])
+            .split(',')
+            .map(|item| parse_value(item.trim()).to_string())
+            .collect();
+        Some(format!("--set '{path}=[{}]'", items.join(", ")).into())
     }
 
     /// Where `key` was written: `file:line`, or `--set`.
@@ -339,7 +353,7 @@ impl<'a> Section<'a> {
                     .map(|(_, candidate)| join(&self.path, candidate));
                 return Err(Error::UnknownKey {
                     place: self.document.place(&path),
-                    key: path,
+                    key: cut(path, ""),
                     nearest,
                 });
             }
@@ -348,12 +362,12 @@ impl<'a> Section<'a> {
     }
 }
 
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+/// What stands behind the `=` of a `--set`: TOML, or else a string.
+fn parse_value(text: &str) -> Value {
+    toml::from_str::<Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("value").filter(|_| table.is_empty()))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 /// A value as the user would write it, on one line and cut where it is long.
@@ -362,49 +376,14 @@ fn show(value: &Value) -> String {
         Value::Table(_) => "a table".to_owned(),
         other => format!("`{other}`"),
     };
-    if text.chars().count() <= 80 {
-        text
-    } else {
-        format!("{}…`", text.chars().take(78).collect::<String>())
-    }
+    cut(text, "`")
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes()
-        .iter()
-        .take(offset)
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1
-}
-
-fn record_lines(
-    text: &str,
-    path: &str,
-    table: &DeTable<'_>,
-    origins: &mut BTreeMap<String, Origin>,
-) {
-    for (key, value) in table {
-        let path = join(path, key.get_ref());
-        origins.insert(path.clone(), Origin::Line(line_of(text, key.span().start)));
-        record_value(text, &path, value, origins);
-    }
-}
-
-fn record_value(
-    text: &str,
-    path: &str,
-    value: &Spanned<DeValue<'_>>,
-    origins: &mut BTreeMap<String, Origin>,
-) {
-    match value.get_ref() {
-        DeValue::Table(table) => record_lines(text, path, table, origins),
-        DeValue::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                record_value(text, &format!("{path}[{index}]"), item, origins);
-            }
-        }
-        _ => {}
+/// At most 80 characters of `text`, with `end` behind what was cut.
+fn cut(text: String, end: &str) -> String {
+    match text.char_indices().nth(80) {
+        None => text,
+        Some(_) => format!("{}…{end}", text.chars().take(78).collect::<String>()),
     }
 }
 
@@ -454,6 +433,22 @@ mod tests {
             c_of(&document).unwrap_err().to_string(),
             "--set: `probe.c` is `\"low\"`, expected a number"
         );
+    }
+
+    #[test]
+    fn a_list_without_brackets_is_shown_as_it_is_written() {
+        for (argument, spelled) in [
+            ("probe.c=1,20", "--set 'probe.c=[1, 20]'"),
+            ("probe.c=[low, 2]", "--set 'probe.c=[\"low\", 2]'"),
+        ] {
+            let mut document = document("");
+            document.set(argument).unwrap();
+            let probe = document.root().section("probe").unwrap();
+            let error = probe.sweep("c", "a number", Value::as_float).unwrap_err();
+            assert_eq!(error.hint(), format!("a list is written `{spelled}`"));
+            let error = probe.get("c", "a number", Value::as_float).unwrap_err();
+            assert!(error.hint().starts_with("`newt-pipe config`"), "{error}");
+        }
     }
 
     #[test]

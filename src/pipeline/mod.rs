@@ -5,23 +5,25 @@
 
 pub mod config;
 mod document;
+mod export;
 mod idle;
+mod origins;
 pub mod plan;
+pub mod predict;
 pub mod probe_config;
 pub mod results;
 mod sources;
+mod sweep;
 pub mod view;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Instant;
 
-use ndarray::Array2;
-
-use self::config::{Experiment, Model, Pipeline};
+use self::config::Pipeline;
 use self::plan::{StagePlan, State};
 use self::sources::Sources;
+pub use self::sweep::Experiment;
 use crate::backbone;
 use crate::cache::{Action, Cache, Digest, Key, MissReason, Request};
 use crate::error::Error;
@@ -30,10 +32,10 @@ use crate::newt::images::DataRoot;
 use crate::progress::Silent;
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
 use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
-use crate::stage::probes::{FITTED, Probes, ProbesStage};
+use crate::stage::probes::{Probes, ProbesStage};
 use crate::stage::report::{Report, ReportStage};
 use crate::stage::sample::SampleStage;
-use crate::stage::{Context, Made, Name, Objects, Stage, StageError};
+use crate::stage::{Context, Made, Name, Objects, Stage, TaskFilter};
 use crate::text::count;
 
 /// What a run does besides what its pipeline says.
@@ -42,7 +44,7 @@ pub struct Options {
     /// Stages to compute even where the cache has them.
     pub force: BTreeSet<Name>,
     /// Which tasks to evaluate; all without it.
-    pub tasks: Option<glob::Pattern>,
+    pub tasks: Option<TaskFilter>,
     /// Who made what, for the records: program version, host, device …; never part of a key.
     pub provenance: BTreeMap<String, String>,
     /// Where checkpoints come from that are not on this machine.
@@ -91,7 +93,7 @@ pub struct Evaluation {
     pub bootstrap: Bootstrap,
     /// How its stages went.
     pub stages: Vec<StageRecord>,
-    /// The pattern that chose its tasks; all of them without it.
+    /// The patterns that chose its tasks, with commas between them; all tasks without it.
     pub tasks: Option<String>,
     /// Where on the hub the model's files come from.
     pub source: Option<backbone::Source>,
@@ -202,11 +204,7 @@ impl<'a> Runner<'a> {
                 report,
                 bootstrap,
                 stages: walk.stages,
-                tasks: self
-                    .options
-                    .tasks
-                    .as_ref()
-                    .map(|pattern| pattern.as_str().to_owned()),
+                tasks: self.options.tasks.as_ref().map(TaskFilter::to_string),
                 source: self.sources.source(&experiment.model)?,
             }),
             Err(halt) => Err(halt.into()),
@@ -229,54 +227,6 @@ impl<'a> Runner<'a> {
             }
             Err(Halt::Failed(error)) => Err(error),
         }
-    }
-
-    /// The ids and features, `[n, d]`, of every image of the data set, extracted where needed.
-    ///
-    /// # Errors
-    /// Those of the stages up to `features`.
-    pub fn features(&self, model: &Model) -> Result<(Vec<String>, Arc<Array2<f32>>), Error> {
-        let mut walk = Walk {
-            mode: Mode::Run,
-            stages: Vec::new(),
-        };
-        let labels = self.make(&sources::labels(&self.data)?, &mut walk)?;
-        let everything = SampleStage {
-            labels: &labels,
-            n_train: -1,
-            seed: 0,
-            tasks: None,
-        };
-        let sample = self.make(&everything, &mut walk)?;
-        let source = self.sources.of(model)?;
-        let images = self
-            .sources
-            .images(&source, &labels.output, &sample.output)?;
-        let stage = FeaturesStage::new(&source, &images, &labels.output);
-        let features = self.make_features(&stage, None, &mut walk)?;
-        let rows = stage.rows(&features.output, self.context)?;
-        Ok((images.ids, rows))
-    }
-
-    /// The fitted probes of an evaluation, as `probes.safetensors` holds them.
-    ///
-    /// # Errors
-    /// Those of the cache, where they were fitted by an earlier run.
-    pub fn fitted(&self, evaluation: &Evaluation) -> Result<Vec<u8>, Error> {
-        if let Some(bytes) = &evaluation.probes.fitted {
-            return Ok(bytes.clone());
-        }
-        let of_probes = |record: &&StageRecord| record.stage == Name::Probes;
-        let digest = evaluation
-            .stages
-            .iter()
-            .find(of_probes)
-            .and_then(|record| record.outputs.get(FITTED));
-        let digest = digest.ok_or(StageError::NoPart {
-            stage: Name::Probes,
-            name: FITTED,
-        })?;
-        Ok(self.cache.get(digest)?)
     }
 
     /// labels → sample → features → probes → report → bootstrap.
@@ -351,20 +301,25 @@ impl<'a> Runner<'a> {
         reason: Option<MissReason>,
         walk: &mut Walk,
     ) -> Result<Made<<FeaturesStage<'_> as Stage>::Output>, Halt> {
-        let is_forced = walk.mode == Mode::Run && self.is_forced(Name::Features, &stage.request());
-        if is_forced {
+        if self.is_forced(Name::Features, &stage.request()) {
             stage.forget()?;
         }
         let n_missing = stage.n_missing();
         let made = self.make_because(stage, reason, walk);
         if let Some(record) = walk.stages.last_mut() {
-            record.counts = Some(match (walk.mode, &record.state) {
-                (Mode::Plan, State::Runs(_)) => Counts {
-                    extracted: n_missing,
-                    reused: stage.counts().reused - n_missing,
-                },
-                _ => stage.counts(),
-            });
+            let mut counts = stage.counts();
+            match (walk.mode, &record.state) {
+                (Mode::Plan, State::Runs(_)) => {
+                    counts.extracted = n_missing;
+                    counts.reused -= n_missing;
+                }
+                (_, State::Cached) => {
+                    counts.lost = n_missing;
+                    counts.reused -= n_missing;
+                }
+                _ => {}
+            }
+            record.counts = Some(counts);
         }
         made
     }
@@ -471,8 +426,7 @@ impl<'a> Runner<'a> {
                     self.context
                         .progress
                         .warn(&format!("{error}; stage `{name}` makes the object again"));
-                    let reason =
-                        format!("its output `{part}` is damaged, or no longer in the cache");
+                    let reason = format!("its output `{part}` is damaged or missing in the cache");
                     return Ok((State::Runs(MissReason::Unusable(reason)), None));
                 }
                 Err(error) => return Err(error.into()),

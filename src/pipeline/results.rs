@@ -263,31 +263,34 @@ fn describe(evaluation: &Evaluation) -> Value {
 
 fn headline(evaluation: &Evaluation) -> Value {
     let mut json = describe(evaluation);
-    if let Some(overall) = evaluation.report.level(Level::Overall).next() {
-        let interval = evaluation.interval(overall);
-        json["n_tasks"] = json!(evaluation.probes.tasks.len());
-        json["n_test"] = json!(overall.n);
-        json["accuracy"] = json!(overall.accuracy);
-        json["ci_low"] = json!(interval.low);
-        json["ci_high"] = json!(interval.high);
-        json["mean_task_accuracy"] = json!(overall.mean_task_accuracy);
-    }
+    let overall = evaluation.report.overall();
+    json["n_tasks"] = json!(evaluation.probes.tasks.len());
+    put_score(&mut json, evaluation, overall);
+    json["mean_task_accuracy"] = json!(overall.mean_task_accuracy);
+    let named = |group: &Accuracy| {
+        let mut json = json!({ "name": group.name });
+        put_score(&mut json, evaluation, group);
+        json
+    };
     json["clusters"] = evaluation
         .report
         .level(Level::Cluster)
         .map(|cluster| {
-            let interval = evaluation.interval(cluster);
-            json!({
-                "name": cluster.name,
-                "n_test": cluster.n,
-                "accuracy": cluster.accuracy,
-                "ci_low": interval.low,
-                "ci_high": interval.high,
-                "mean_task_accuracy": cluster.mean_task_accuracy,
-            })
+            let mut json = named(cluster);
+            json["mean_task_accuracy"] = json!(cluster.mean_task_accuracy);
+            json
         })
         .collect();
+    json["tasks"] = evaluation.report.level(Level::Task).map(named).collect();
     json
+}
+
+fn put_score(json: &mut Value, evaluation: &Evaluation, group: &Accuracy) {
+    let interval = evaluation.interval(group);
+    json["n_test"] = json!(group.n);
+    json["accuracy"] = json!(group.accuracy);
+    json["ci_low"] = json!(interval.low);
+    json["ci_high"] = json!(interval.high);
 }
 
 /// What `run --json` prints of one experiment.
@@ -335,5 +338,6 @@ fn put_counts(json: &mut Value, counts: Option<Counts>) {
     if let Some(counts) = counts {
         json["images_extracted"] = json!(counts.extracted);
         json["images_reused"] = json!(counts.reused);
+        json["images_missing"] = json!(counts.lost);
     }
 }

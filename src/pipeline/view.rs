@@ -1,12 +1,11 @@
 //! Evaluations and plans as the plain values that `render` shows.
 
-use super::config::Experiment;
 use super::plan::{StagePlan, State};
-use super::{Evaluation, StageRecord};
+use super::{Evaluation, Experiment, StageRecord};
 use crate::render::{Card, Line, StageLine, SweepRow};
 use crate::stage::features::Counts;
 use crate::stage::report::{Accuracy, Level};
-use crate::text::{count, thousands};
+use crate::text::{count, escaped, thousands};
 
 /// An experiment in one line: `timm/vit_base_patch16_224, n_train 20, seed 17, probe biobench`.
 pub fn title(experiment: &Experiment) -> String {
@@ -73,7 +72,7 @@ pub fn sweep_row(evaluation: &Evaluation) -> SweepRow {
 fn line(evaluation: &Evaluation, group: &Accuracy) -> Line {
     let interval = evaluation.interval(group);
     Line {
-        name: group.name.clone(),
+        name: escaped(&group.name),
         n: group.n,
         accuracy: group.accuracy,
         ci_low: interval.low,
@@ -83,12 +82,10 @@ fn line(evaluation: &Evaluation, group: &Accuracy) -> Line {
 
 /// How a stage went.
 pub fn ran(record: &StageRecord) -> StageLine {
-    let counts = record.counts.map(|Counts { extracted, reused }| {
-        format!(
-            "{} extracted, {} reused",
-            count(extracted, "image", "images"),
-            thousands(reused as u64)
-        )
+    let counts = record.counts.map(|counts| {
+        let extracted = count(counts.extracted, "image", "images");
+        let reused = thousands(counts.reused as u64);
+        format!("{extracted} extracted, {reused} reused{}", lost(counts))
     });
     StageLine {
         stage: record.stage.as_str(),
@@ -98,14 +95,20 @@ pub fn ran(record: &StageRecord) -> StageLine {
     }
 }
 
+/// What is to be known of images whose features are not there and not needed.
+fn lost(counts: Counts) -> String {
+    match counts.lost {
+        0 => String::new(),
+        n => format!(", {} missing and not needed", thousands(n as u64)),
+    }
+}
+
 /// How a stage would go.
 pub fn planned(plan: &StagePlan) -> StageLine {
-    let counts = plan.counts.map(|Counts { extracted, reused }| {
-        format!(
-            "{} to extract, {} to reuse",
-            count(extracted, "image", "images"),
-            thousands(reused as u64)
-        )
+    let counts = plan.counts.map(|counts| {
+        let extracted = count(counts.extracted, "image", "images");
+        let reused = thousands(counts.reused as u64);
+        format!("{extracted} to extract, {reused} to reuse{}", lost(counts))
     });
     StageLine {
         stage: plan.stage.as_str(),

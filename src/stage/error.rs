@@ -19,10 +19,10 @@ pub enum StageError {
         /// All of them.
         images: Vec<BadImage>,
     },
-    /// No task has a name that fits.
+    /// Patterns that no task's name fits.
     #[error("--tasks {pattern}: matches none of {}", count(*n_tasks, "task", "tasks"))]
     NoTaskMatches {
-        /// The pattern.
+        /// The patterns, with commas between them.
         pattern: String,
         /// The tasks that there are.
         n_tasks: usize,
@@ -73,7 +73,7 @@ impl StageError {
                 "get these files again; `newt-pipe data check DIR` looks at every image".to_owned()
             }
             Self::NoTaskMatches { .. } => {
-                "the pattern is matched against whole task names, as in `--tasks 'ml_*'`".to_owned()
+                "a pattern is matched against whole task names, as in `--tasks 'ml_*'`".to_owned()
             }
             Self::NoPart { stage, .. } => format!("`--force {stage}` makes it again"),
             Self::FeaturesChanged { .. } => {

@@ -14,6 +14,7 @@
 //! under the backbone's key, and only images never seen with that backbone go through the network.
 
 pub mod network;
+pub mod norm;
 pub mod precomputed;
 
 use std::cell::RefCell;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use self::network::Network;
 use self::precomputed::Precomputed;
 use super::{Context, Name, Objects, Stage, StageError, part};
+use crate::artifact::FittedOn;
 use crate::artifact::Listing;
 use crate::backbone::{Device, Precision};
 use crate::cache::{Digest, KeyBuilder, Request};
@@ -64,6 +66,28 @@ pub enum Source {
     Precomputed(Precomputed),
 }
 
+impl Source {
+    /// What probes are fitted on that take these features; `org` and `ckpt` name the model in its pipeline.
+    ///
+    /// # Errors
+    /// Those of [`Precomputed::open`].
+    pub fn fitted_on(&self, org: &str, ckpt: &str) -> Result<FittedOn, Error> {
+        Ok(match self {
+            Self::Network(network) => FittedOn {
+                backbone: Some(network.id(org, ckpt)),
+                norms: [1.0, 1.0],
+            },
+            Self::Precomputed(file) => {
+                let file = file.open()?;
+                FittedOn {
+                    norms: norm::range(file.features()),
+                    backbone: file.backbone,
+                }
+            }
+        })
+    }
+}
+
 /// The images of a sample, in its order.
 #[derive(Debug, Clone)]
 pub struct Images {
@@ -80,6 +104,8 @@ pub struct Counts {
     pub extracted: usize,
     /// Images whose features were there.
     pub reused: usize,
+    /// Images whose features are not there any more, and which no stage asks for.
+    pub lost: usize,
 }
 
 /// What this stage makes: the proof of which rows a run used.
@@ -132,6 +158,7 @@ impl<'a> FeaturesStage<'a> {
         let counts = Counts {
             extracted: 0,
             reused: images.ids.len(),
+            lost: 0,
         };
         Self {
             source,
@@ -155,8 +182,8 @@ impl<'a> FeaturesStage<'a> {
         }
     }
 
-    /// Forgets what has been extracted of these images, so that the next [`Stage::run`] extracts
-    /// all of it again.
+    /// Has these images count as not extracted, so that the next [`Stage::run`] does so again; the rows that there are
+    /// stay until then.
     ///
     /// # Errors
     /// Those of the store.

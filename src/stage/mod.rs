@@ -21,12 +21,14 @@ mod pins;
 pub mod probes;
 pub mod report;
 pub mod sample;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 pub use self::error::StageError;
+pub use self::tasks::TaskFilter;
 use crate::cache::{Digest, Request};
 use crate::error::Error;
 use crate::interrupt::Interrupt;

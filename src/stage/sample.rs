@@ -11,7 +11,7 @@
 use serde_json::json;
 
 use super::labels::LABELS;
-use super::{Context, Made, Name, Objects, Stage, StageError, part};
+use super::{Context, Made, Name, Objects, Stage, TaskFilter, part};
 use crate::artifact::Table;
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
@@ -31,7 +31,7 @@ pub struct SampleStage<'a> {
     /// Seed of the draw.
     pub seed: u64,
     /// Which tasks are kept after the draw, which is always made for all of them.
-    pub tasks: Option<&'a glob::Pattern>,
+    pub tasks: Option<&'a TaskFilter>,
 }
 
 /// Indices into the labels' rows: all test rows, then the train rows task by task; or, without a
@@ -57,7 +57,7 @@ impl Stage for SampleStage<'_> {
                 draw.map_or_else(|| json!("all"), |(n_train, _)| json!(n_train)),
             )
             .param("seed", draw.map(|(_, seed)| seed))
-            .param("tasks", self.tasks.map(glob::Pattern::as_str))
+            .param("tasks", self.tasks.map(TaskFilter::to_string))
             .input(LABELS, self.labels.digest(LABELS))
             .finish()
     }
@@ -65,15 +65,11 @@ impl Stage for SampleStage<'_> {
     fn run(&self, _context: Context<'_>) -> Result<Sample, Error> {
         let labels = &self.labels.output;
         let mut rows = sampling::sample(labels, self.n_train, self.seed)?;
-        if let Some(pattern) = self.tasks {
-            rows.retain(|row| pattern.matches(&labels.rows[*row].task));
-            if rows.is_empty() {
-                return Err(StageError::NoTaskMatches {
-                    pattern: pattern.as_str().to_owned(),
-                    n_tasks: labels.tasks().len(),
-                }
-                .into());
-            }
+        if let Some(filter) = self.tasks {
+            let tasks = labels.tasks();
+            let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+            filter.check(&names)?;
+            rows.retain(|row| filter.matches(&labels.rows[*row].task));
         }
         Ok(Sample { rows })
     }
@@ -147,7 +143,7 @@ mod tests {
         labels: &'a Made<Labels>,
         n_train: i64,
         seed: u64,
-        tasks: Option<&'a glob::Pattern>,
+        tasks: Option<&'a TaskFilter>,
     ) -> SampleStage<'a> {
         SampleStage {
             labels,
@@ -157,6 +153,11 @@ mod tests {
         }
     }
 
+    fn filter(patterns: &[&str]) -> Option<TaskFilter> {
+        let parse = |pattern: &&str| glob::Pattern::new(pattern).unwrap();
+        TaskFilter::new(patterns.iter().map(parse).collect())
+    }
+
     #[test]
     fn a_task_keeps_its_rows_when_others_are_left_out() {
         let labels = labels();
@@ -164,9 +165,9 @@ mod tests {
             progress: &Silent,
             interrupt: &Interrupt::default(),
         };
-        let pattern = glob::Pattern::new("b").unwrap();
+        let filter = filter(&["b"]);
         let all = stage(&labels, 4, 17, None).run(context).unwrap();
-        let some = stage(&labels, 4, 17, Some(&pattern)).run(context).unwrap();
+        let some = stage(&labels, 4, 17, filter.as_ref()).run(context).unwrap();
         let of_b: Vec<usize> = all
             .rows
             .into_iter()
@@ -185,16 +186,28 @@ mod tests {
     }
 
     #[test]
+    fn patterns_make_the_same_key_in_any_order_and_one_makes_that_of_its_text() {
+        let labels = labels();
+        let key = |patterns: &[&str]| {
+            let request = stage(&labels, -1, 17, filter(patterns).as_ref()).request();
+            request.params["tasks"].clone()
+        };
+        assert_eq!(key(&[]), serde_json::Value::Null);
+        assert_eq!(key(&["b"]), "b");
+        assert_eq!(key(&["b", "a*", "b"]), "a*,b");
+    }
+
+    #[test]
     fn a_pattern_without_a_task_is_an_error() {
         let labels = labels();
-        let pattern = glob::Pattern::new("z*").unwrap();
+        let filter = filter(&["z*", "a", "y"]);
         let context = Context {
             progress: &Silent,
             interrupt: &Interrupt::default(),
         };
-        let error = stage(&labels, -1, 17, Some(&pattern))
+        let error = stage(&labels, -1, 17, filter.as_ref())
             .run(context)
             .unwrap_err();
-        assert_eq!(error.to_string(), "--tasks z*: matches none of 2 tasks");
+        assert_eq!(error.to_string(), "--tasks y,z*: matches none of 2 tasks");
     }
 }

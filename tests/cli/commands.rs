@@ -1,10 +1,6 @@
 //! The small commands, and how output behaves.
 
-use std::collections::BTreeMap;
-
-use newt_pipe::artifact::Table;
-
-use crate::sandbox::{Sandbox, precomputed, write_features};
+use crate::sandbox::{Sandbox, precomputed};
 
 #[test]
 fn quiet_and_json_leave_one_document_on_standard_output_and_nothing_on_standard_error() {
@@ -303,104 +299,4 @@ fn a_reader_that_stops_reading_is_no_error() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
-}
-
-#[test]
-fn saved_probes_decide_as_the_run_did() {
-    let sandbox = Sandbox::new();
-    precomputed(&sandbox, 2, 4);
-    for n_train in ["-1", "10"] {
-        let sample = format!("sample.n_train={n_train}");
-        sandbox.json(&[
-            "run",
-            "mine.toml",
-            "--save-probes",
-            "--out",
-            "saved",
-            "--set",
-            &sample,
-        ]);
-        let predicted = sandbox.run(&[
-            "predict",
-            "--probe",
-            "saved/probes.safetensors",
-            "--features",
-            "features.safetensors",
-            "-o",
-            "p.parquet",
-        ]);
-        assert_eq!(predicted.code, Some(0), "{}", predicted.stderr);
-        let table =
-            |name: &str| Table::from_parquet(&fs_err::read(sandbox.path(name)).unwrap()).unwrap();
-        let key = |table: &Table, name: &str| {
-            let (ids, tasks) = (
-                table.get_str("img_id").unwrap(),
-                table.get_str("task").unwrap(),
-            );
-            let decisions = table
-                .get_f64("decision")
-                .unwrap()
-                .into_iter()
-                .map(f64::to_bits);
-            assert!(!ids.is_empty(), "{name}");
-            ids.into_iter()
-                .zip(tasks)
-                .zip(decisions)
-                .collect::<BTreeMap<(String, String), u64>>()
-        };
-        let of_run = key(&table("saved/predictions.parquet"), "run");
-        let of_predict = key(&table("p.parquet"), "predict");
-        for (row, decision) in of_run {
-            assert_eq!(of_predict[&row], decision, "{row:?}");
-        }
-    }
-}
-
-#[test]
-fn predict_refuses_a_pattern_without_a_task_and_features_of_another_width() {
-    let sandbox = Sandbox::new();
-    precomputed(&sandbox, 1, 4);
-    sandbox.json(&["run", "mine.toml", "--save-probes", "--out", "saved"]);
-    let predict = |features: &str, extra: &[&str]| {
-        sandbox.run(
-            &[
-                &[
-                    "predict",
-                    "--probe",
-                    "saved/probes.safetensors",
-                    "--features",
-                    features,
-                ],
-                extra,
-            ]
-            .concat(),
-        )
-    };
-    crate::assert_run!(predict("features.safetensors", &["--tasks", "x*"]), @"
-    exit code: Some(2)
-    --- stdout
-    --- stderr
-    error: --tasks x*: matches none of 1 task
-    hint: the pattern is matched against whole task names, as in `--tasks 'ml_*'`
-    ");
-    write_features(
-        &sandbox.path("wide.safetensors"),
-        &["a".to_owned()],
-        &[0.5; 5],
-        5,
-    );
-    crate::assert_run!(predict("wide.safetensors", &[]), @"
-    exit code: Some(3)
-    --- stdout
-    --- stderr
-    error: fitted probe: features of 5 columns, expected 4, as its support vectors have
-    hint: use features of the backbone that the probe was fitted on
-    ");
-    crate::assert_run!(predict("none.safetensors", &[]), @"
-    exit code: Some(2)
-    --- stdout
-    --- stderr
-    error: failed to open file `none.safetensors`: No such file or directory (os error 2)
-    hint: check the path; a relative one starts at the working folder, and in a pipeline file at the folder of the file
-    ");
 }

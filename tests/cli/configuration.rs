@@ -94,7 +94,7 @@ fn a_pattern_that_no_task_fits_is_refused() {
     --- stdout
     --- stderr
     error: --tasks ml_*: matches none of 2 tasks
-    hint: the pattern is matched against whole task names, as in `--tasks 'ml_*'`
+    hint: a pattern is matched against whole task names, as in `--tasks 'ml_*'`
     ");
 }
 
@@ -204,4 +204,35 @@ fn a_spelled_out_pipeline_means_what_it_was_spelled_out_from() {
         document["experiments"][0]["stages"][5]["key"],
         original["experiments"][0]["stages"][5]["key"]
     );
+}
+
+#[test]
+fn a_list_without_brackets_is_shown_as_it_is_written() {
+    crate::assert_run!(run(&["--set", "sample.n_train=6,10"]), @r#"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: --set: `sample.n_train` is `"6,10"`, expected a whole number (0 or below: all train rows), or a list of such
+    hint: a list is written `--set 'sample.n_train=[6, 10]'`
+    "#);
+    // As the hint says.
+    assert_eq!(run(&["--set", "sample.n_train=[6, 10]"]).code, Some(0));
+}
+
+#[test]
+fn values_of_a_sweep_that_mean_the_same_are_both_named() {
+    crate::assert_run!(run(&["--set", "sample.n_train=[-1, -2]"]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: mine.toml: `n_train = -1` and `n_train = -2` in the sweep both take all train rows
+    hint: keep one of them
+    ");
+    crate::assert_run!(run(&["--set", "sample.n_train=[6, 6]"]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: mine.toml: `n_train = 6` stands twice in the sweep
+    hint: keep one of them
+    ");
 }

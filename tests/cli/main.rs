@@ -11,15 +11,18 @@ mod caching;
 mod commands;
 mod configuration;
 mod fetch;
+mod forcing;
 mod hub_cache;
 mod interruption;
 mod libtorch;
 mod models;
 mod output_folders;
+mod predict;
 mod probe_settings;
 mod progress_lines;
 mod quickstart;
 mod sandbox;
+mod selection;
 #[path = "../../src/hub/tests/server.rs"]
 mod server;
 mod weights;

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
+use super::norm::normalize;
 use super::{BatchSize, Images, Settings};
-use crate::artifact::{self, FeatureStore};
+use crate::artifact::{self, BackboneId, FeatureStore};
 use crate::backbone::{self, Backbone, BackboneSpec, Choice, Device, Precision, Source};
-use crate::cache::{Cache, Digest, KeyBuilder};
+use crate::cache::{Cache, Digest, KeyBuilder, Request};
 use crate::error::Error;
 use crate::image::{self, Preprocessing};
 use crate::newt::images::DataRoot;
@@ -123,17 +124,10 @@ impl Network {
             BatchSize::Auto if device == Device::Cpu => 32.max(4 * rayon::current_num_threads()),
             BatchSize::Auto => 256,
         };
-        let key = describe(
-            &spec,
-            weights,
-            precision,
-            KeyBuilder::new("backbone", VERSION),
-        )
-        .finish()
-        .key;
+        let request = request(&spec, weights, precision);
         let store = RefCell::new(FeatureStore::open(
             cache,
-            &key,
+            &request.key,
             spec.dim(),
             context.progress,
         )?);
@@ -153,6 +147,12 @@ impl Network {
     /// Where on the hub the checkpoint's files come from.
     pub fn source(&self) -> Option<&Source> {
         self.spec.source()
+    }
+
+    /// The backbone, which the pipeline names `org`/`ckpt`.
+    pub fn id(&self, org: &str, ckpt: &str) -> BackboneId {
+        let request = request(&self.spec, self.weights, self.precision);
+        BackboneId::new(org, ckpt, &request)
     }
 
     /// Adds what decides the features to a key.
@@ -236,6 +236,9 @@ impl Network {
             .start("extracting features", wanted.len() as u64);
         let extracted = self.extract(&wanted, backbone.as_ref(), context);
         context.progress.finish();
+        self.store
+            .borrow_mut()
+            .replace_forgotten(context.progress)?;
         extracted?;
         Ok(wanted.len())
     }
@@ -266,7 +269,7 @@ impl Network {
         Ok(backbone)
     }
 
-    /// Forgets the rows of `images`, so that they are extracted again.
+    /// Has the rows of `images` extracted again when they are asked for next.
     pub(super) fn forget(&self, images: &Images) -> Result<(), Error> {
         Ok(self.store.borrow_mut().forget(&images.digests)?)
     }
@@ -318,6 +321,17 @@ impl Network {
             }
         })
     }
+}
+
+/// The key under which a backbone's features are kept.
+fn request(spec: &BackboneSpec, weights: Option<Digest>, precision: Precision) -> Request {
+    describe(
+        spec,
+        weights,
+        precision,
+        KeyBuilder::new("backbone", VERSION),
+    )
+    .finish()
 }
 
 fn describe(
@@ -452,22 +466,5 @@ impl Shard {
         }
         self.since = Instant::now();
         Ok(())
-    }
-}
-
-/// Scales a row to unit L2 norm; `torch.nn.functional.normalize`: norms below 1e-12 count as that.
-fn normalize(row: &mut [f32]) {
-    let norm = row
-        .iter()
-        .map(|value| f64::from(*value) * f64::from(*value))
-        .sum::<f64>()
-        .sqrt();
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the norm is a float32 in the reference"
-    )]
-    let norm = (norm as f32).max(1e-12);
-    for value in row {
-        *value /= norm;
     }
 }

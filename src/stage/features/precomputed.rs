@@ -1,14 +1,17 @@
 //! Features that somebody else extracted, in a safetensors file.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 
-use crate::artifact::FeatureFile;
+use super::norm;
+use crate::artifact::{FeatureFile, Listing};
 use crate::cache::{Digest, KeyBuilder};
 use crate::error::Error;
 use crate::newt::labels::Labels;
 use crate::stage::{Context, StageError};
+use crate::text::count;
 
 /// A file with a tensor `features` [n, d] and the n ids of its rows.
 ///
@@ -18,11 +21,9 @@ use crate::stage::{Context, StageError};
 pub struct Precomputed {
     path: PathBuf,
     digest: Digest,
+    /// Whether the user has been told that rows are not normalised.
+    has_warned: Cell<bool>,
 }
-
-/// How far a row's norm may be from one before the user is told that rows are not normalised.
-/// Half-precision rows of 10,000 features stay below.
-const NORM_TOLERANCE: f32 = 1e-2;
 
 impl Precomputed {
     /// The file at `path`, whose bytes have `digest`.
@@ -30,7 +31,26 @@ impl Precomputed {
         Self {
             path: path.to_owned(),
             digest,
+            has_warned: Cell::new(false),
         }
+    }
+
+    /// The file as it was when it was hashed.
+    ///
+    /// # Errors
+    /// [`StageError::ChangedMeanwhile`], and those of [`FeatureFile`].
+    pub fn open(&self) -> Result<FeatureFile, Error> {
+        let bytes = fs_err::read(&self.path).map_err(Error::Io)?;
+        if Digest::of(&bytes) != self.digest {
+            return Err(StageError::ChangedMeanwhile {
+                path: self.path.clone(),
+            }
+            .into());
+        }
+        Ok(FeatureFile::parse(
+            &self.path.display().to_string(),
+            &bytes,
+        )?)
     }
 
     /// Adds what decides the features to a key.
@@ -49,30 +69,29 @@ impl Precomputed {
         labels: &Labels,
         context: Context<'_>,
     ) -> Result<Array2<f32>, Error> {
-        let bytes = fs_err::read(&self.path).map_err(Error::Io)?;
-        if Digest::of(&bytes) != self.digest {
-            return Err(StageError::ChangedMeanwhile {
-                path: self.path.clone(),
-            }
-            .into());
-        }
-        let file = FeatureFile::parse(&self.path.display().to_string(), &bytes)?;
+        let file = self.open()?;
         let known: Vec<&str> = labels.rows.iter().map(|row| row.id.as_str()).collect();
         file.check_known(&known)?;
         let rows = file.select(ids)?;
-        // Rows of zeros, which nothing can normalise, are reported with those of networks.
-        let far = rows.rows().into_iter().position(|row| {
-            let is_zero = row.iter().all(|value| *value == 0.0);
-            !is_zero && (row.dot(&row).sqrt() - 1.0).abs() > NORM_TOLERANCE
-        });
-        if let Some(row) = far {
-            let norm = rows.row(row).dot(&rows.row(row)).sqrt();
+        self.warn_of_norms(&rows, ids, context);
+        Ok(rows)
+    }
+
+    fn warn_of_norms(&self, rows: &Array2<f32>, ids: &[String], context: Context<'_>) {
+        let far: Listing = rows
+            .rows()
+            .into_iter()
+            .map(norm::norm)
+            .zip(ids)
+            .filter(|(norm, _)| !norm::is_unit(*norm))
+            .map(|(norm, id)| format!("`{id}` ({norm:.4})"))
+            .collect();
+        if !far.is_empty() && !self.has_warned.replace(true) {
             context.progress.warn(&format!(
-                "{}: the row of `{}` has L2 norm {norm:.4}; rows are used as they are, the reference has them at norm 1",
+                "{}: {} with an L2 norm other than 1: {far}; rows are used as they are, the reference has them at norm 1",
                 self.path.display(),
-                ids[row]
+                count(far.n, "row", "rows"),
             ));
         }
-        Ok(rows)
     }
 }

@@ -1,0 +1,358 @@
+//! A store in a folder of its own, and what damage does to it.
+
+use super::*;
+use crate::cache::KeyBuilder;
+use crate::progress::Silent;
+use ndarray::array;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Progress for Warnings {
+    fn start(&self, _: &str, _: u64) {}
+    fn tick(&self, _: u64) {}
+    fn finish(&self) {}
+    fn warn(&self, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+}
+
+fn image(n: usize) -> Digest {
+    Digest::of(&n.to_le_bytes())
+}
+
+fn images(numbers: impl IntoIterator<Item = usize>) -> Vec<Digest> {
+    numbers.into_iter().map(image).collect()
+}
+
+/// Row n of an imagined backbone.
+fn rows(numbers: &[usize]) -> Array2<f32> {
+    Array2::from_shape_fn((numbers.len(), 3), |(i, j)| (numbers[i] * 10 + j) as f32)
+}
+
+struct Fixture {
+    _dir: tempfile::TempDir,
+    cache: Cache,
+    key: Key,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self {
+            cache: Cache::open(dir.path()).unwrap(),
+            _dir: dir,
+            key: KeyBuilder::new("features", 1).finish().key,
+        }
+    }
+
+    fn open(&self) -> FeatureStore {
+        FeatureStore::open(&self.cache, &self.key, 3, &Silent).unwrap()
+    }
+
+    /// Opens the store and returns the warnings of that.
+    fn open_warned(&self) -> (FeatureStore, Vec<String>) {
+        let warnings = Warnings::default();
+        let store = FeatureStore::open(&self.cache, &self.key, 3, &warnings).unwrap();
+        (store, warnings.0.into_inner().unwrap())
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        let store = self.open();
+        let shards = store.shards.list().unwrap();
+        shards
+            .iter()
+            .map(|shard| store.shards.path(shard))
+            .collect()
+    }
+}
+
+#[test]
+fn rows_come_back_in_any_order_and_number() {
+    let fixture = Fixture::new();
+    let mut store = fixture.open();
+    store
+        .append(&images(0..5), rows(&[0, 1, 2, 3, 4]).view())
+        .unwrap();
+    store.append(&images([7]), rows(&[7]).view()).unwrap();
+    for mut store in [store, fixture.open()] {
+        assert_eq!(store.len(), 6);
+        let asked = [7, 3, 3, 0, 7];
+        assert_eq!(store.read(&images(asked), &Silent).unwrap(), rows(&asked));
+        assert_eq!(store.read(&[], &Silent).unwrap().dim(), (0, 3));
+    }
+}
+
+#[test]
+fn missing_gives_the_first_position_of_each_new_image_in_order() {
+    let fixture = Fixture::new();
+    let mut store = fixture.open();
+    assert!(store.is_empty());
+    store.append(&images([1]), rows(&[1]).view()).unwrap();
+    assert_eq!(store.missing(&images([9, 1, 5, 9, 2, 5])), [0, 2, 4]);
+    assert_eq!(store.missing(&images([1, 1])), [0; 0]);
+}
+
+#[test]
+fn keys_do_not_share_features() {
+    let fixture = Fixture::new();
+    fixture
+        .open()
+        .append(&images([1]), rows(&[1]).view())
+        .unwrap();
+    let other = KeyBuilder::new("features", 2).finish().key;
+    let store = FeatureStore::open(&fixture.cache, &other, 3, &Silent).unwrap();
+    assert!(store.is_empty());
+}
+
+#[test]
+fn append_refuses_rows_of_another_shape_and_adds_nothing_for_no_images() {
+    let fixture = Fixture::new();
+    let mut store = fixture.open();
+    let error = store
+        .append(&images([1, 2]), rows(&[1]).view())
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "features of 2 images: shape [1, 3], expected [2, 3]"
+    );
+    let narrow = array![[1.0]];
+    let error = store.append(&images([1]), narrow.view()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "features of 1 image: shape [1, 1], expected [1, 3]"
+    );
+    store.append(&[], rows(&[]).view()).unwrap();
+    assert!(fixture.paths().is_empty());
+}
+
+#[test]
+fn read_names_the_positions_without_features() {
+    let fixture = Fixture::new();
+    let mut store = fixture.open();
+    store.append(&images([1]), rows(&[1]).view()).unwrap();
+    let error = store.read(&images([1, 2, 3, 2]), &Silent).unwrap_err();
+    assert!(matches!(error, Error::Lost { positions } if positions == [1, 2]));
+}
+
+#[test]
+fn shard_with_a_changed_row_is_removed_when_read_and_its_images_are_missing() {
+    let fixture = Fixture::new();
+    let mut store = fixture.open();
+    store.append(&images([1, 2]), rows(&[1, 2]).view()).unwrap();
+    let path = fixture.paths().remove(0);
+    store.append(&images([3]), rows(&[3]).view()).unwrap();
+    let mut bytes = fs_err::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs_err::write(&path, bytes).unwrap();
+
+    let (mut store, warnings) = fixture.open_warned();
+    assert_eq!((store.len(), warnings.len()), (3, 0));
+    let warnings = Warnings::default();
+    let asked = images([3, 2, 1]);
+    let error = store.read(&asked, &warnings).unwrap_err();
+    assert!(matches!(error, Error::Lost { positions } if positions == [1, 2]));
+    let warnings = warnings.0.into_inner().unwrap();
+    assert_eq!(warnings.len(), 1);
+    assert!(
+        warnings[0].contains("expected digest")
+            && warnings[0].starts_with("1 damaged shard of features removed")
+    );
+    assert!(!path.exists());
+
+    store.append(&images([2, 1]), rows(&[2, 1]).view()).unwrap();
+    assert_eq!(store.read(&asked, &Silent).unwrap(), rows(&[3, 2, 1]));
+}
+
+#[test]
+fn shard_that_vanishes_after_opening_counts_as_missing() {
+    let fixture = Fixture::new();
+    let mut store = fixture.open();
+    store.append(&images([1]), rows(&[1]).view()).unwrap();
+    fs_err::remove_file(fixture.paths().remove(0)).unwrap();
+    let error = store.read(&images([1]), &Silent).unwrap_err();
+    assert!(matches!(error, Error::Lost { positions } if positions == [0]));
+}
+
+#[test]
+fn shard_whose_header_is_damaged_is_removed_on_opening() {
+    let fixture = Fixture::new();
+    let damages: [fn(&mut Vec<u8>); 5] = [
+        Vec::clear,
+        |bytes| bytes.truncate(5),
+        |bytes| bytes.truncate(40),
+        |bytes| bytes[7] = 0xff,
+        |bytes| bytes[9] = 0xff,
+    ];
+    for damage in damages {
+        fixture
+            .open()
+            .append(&images([1]), rows(&[1]).view())
+            .unwrap();
+        let path = fixture.paths().remove(0);
+        let mut bytes = fs_err::read(&path).unwrap();
+        damage(&mut bytes);
+        fs_err::write(&path, bytes).unwrap();
+        let (store, warnings) = fixture.open_warned();
+        assert!(store.is_empty() && !path.exists());
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].contains("expected digest"), "{warnings:?}");
+    }
+}
+
+#[test]
+fn whole_file_that_is_no_shard_of_this_dimension_is_passed_over_and_kept() {
+    let fixture = Fixture::new();
+    let mut wide = FeatureStore::open(&fixture.cache, &fixture.key, 4, &Silent).unwrap();
+    wide.append(&images([1]), Array2::zeros((1, 4)).view())
+        .unwrap();
+    let (store, warnings) = fixture.open_warned();
+    assert!(store.is_empty());
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].starts_with("1 file passed over, which is no shard of 3 features: "));
+    assert!(fixture.paths()[0].exists());
+}
+
+#[test]
+fn image_that_a_header_invents_is_found_out() {
+    let fixture = Fixture::new();
+    fixture
+        .open()
+        .append(&images([1]), rows(&[1]).view())
+        .unwrap();
+    let path = fixture.paths().remove(0);
+    let text = fs_err::read(&path).unwrap();
+    let (old, new) = (image(1).to_string(), image(2).to_string());
+    let at = text
+        .windows(64)
+        .position(|window| window == old.as_bytes())
+        .unwrap();
+    let mut bytes = text.clone();
+    bytes[at..at + 64].copy_from_slice(new.as_bytes());
+    fs_err::write(&path, bytes).unwrap();
+    let mut store = fixture.open();
+    assert_eq!(store.missing(&images([1, 2])), [0]);
+    assert!(matches!(
+        store.read(&images([2]), &Silent).unwrap_err(),
+        Error::Lost { .. }
+    ));
+}
+
+#[test]
+fn row_of_two_processes_is_taken_from_the_same_shard_by_all() {
+    let fixture = Fixture::new();
+    let (mut left, mut right) = (fixture.open(), fixture.open());
+    left.append(&images([1, 2]), rows(&[1, 2]).view()).unwrap();
+    right
+        .append(&images([2, 3]), (rows(&[2, 3]) + 0.5).view())
+        .unwrap();
+    let asked = images([2]);
+    let first = fixture.open().read(&asked, &Silent).unwrap();
+    right.append(&images([1, 2]), rows(&[1, 2]).view()).unwrap();
+    left.append(&images([2, 3]), (rows(&[2, 3]) + 0.5).view())
+        .unwrap();
+    for mut store in [left, right, fixture.open()] {
+        assert_eq!(store.read(&asked, &Silent).unwrap(), first);
+    }
+    // The other row serves where its shard is the only whole one.
+    let damaged = fixture.paths().remove(0);
+    fs_err::write(damaged, b"").unwrap();
+    let other = fixture.open().read(&asked, &Silent).unwrap();
+    assert_eq!(
+        (other - first)
+            .mapv(f32::abs)
+            .index_axis(Axis(0), 0)
+            .to_vec(),
+        [0.5; 3]
+    );
+}
+
+#[test]
+fn header_longer_than_the_first_reading_is_read() {
+    let fixture = Fixture::new();
+    let numbers: Vec<usize> = (0..3000).collect();
+    fixture
+        .open()
+        .append(&images(0..3000), rows(&numbers).view())
+        .unwrap();
+    let mut store = fixture.open();
+    assert_eq!(store.len(), 3000);
+    assert_eq!(
+        store.read(&images(0..3000), &Silent).unwrap(),
+        rows(&numbers)
+    );
+}
+
+#[test]
+fn forgotten_rows_give_way_to_new_ones_and_other_images_keep_theirs() {
+    let fixture = Fixture::new();
+    let mut store = fixture.open();
+    store
+        .append(&images(0..4), rows(&[0, 1, 2, 3]).view())
+        .unwrap();
+    store
+        .append(&images([1, 5]), (rows(&[1, 5]) + 0.25).view())
+        .unwrap();
+    store.forget(&images([1, 2])).unwrap();
+    assert_eq!(store.missing(&images(0..6)), [1, 2, 4]);
+    // Until there are new rows, the old ones are there for everybody else.
+    assert_eq!(fixture.open().len(), 5);
+
+    store
+        .append(&images([1]), (rows(&[1]) + 0.5).view())
+        .unwrap();
+    store.replace_forgotten(&Silent).unwrap();
+    let expected = [(0, 0.0), (1, 0.5), (2, 0.0), (3, 0.0), (5, 0.25)];
+    for mut store in [store, fixture.open()] {
+        for (number, added) in expected {
+            let row = store.read(&images([number]), &Silent).unwrap();
+            assert_eq!(row, rows(&[number]) + added);
+        }
+        assert_eq!(store.len(), 5);
+    }
+}
+
+#[test]
+fn rows_that_come_out_as_they_were_stay() {
+    let fixture = Fixture::new();
+    let mut store = fixture.open();
+    store.append(&images([1, 2]), rows(&[1, 2]).view()).unwrap();
+    let before = fixture.paths();
+    store.forget(&images([1, 2])).unwrap();
+    store.append(&images([1, 2]), rows(&[1, 2]).view()).unwrap();
+    store.replace_forgotten(&Silent).unwrap();
+    assert_eq!(fixture.paths(), before);
+    let asked = images([2, 1]);
+    assert_eq!(store.read(&asked, &Silent).unwrap(), rows(&[2, 1]));
+}
+
+#[test]
+fn damaged_shards_are_told_of_in_one_line() {
+    let fixture = Fixture::new();
+    let damage_all = |at: fn(&[u8]) -> usize| {
+        let mut store = fixture.open();
+        for n in 0..30 {
+            store.append(&images([n]), rows(&[n]).view()).unwrap();
+        }
+        for path in fixture.paths() {
+            let mut bytes = fs_err::read(&path).unwrap();
+            let at = at(&bytes);
+            bytes[at] ^= 0xff;
+            fs_err::write(&path, bytes).unwrap();
+        }
+    };
+    damage_all(|_| 9);
+    let (store, warnings) = fixture.open_warned();
+    assert!(store.is_empty());
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("30 damaged shards of features removed"));
+    assert!(warnings[0].ends_with(" and 20 more"));
+
+    damage_all(|bytes| bytes.len() - 1);
+    let warnings = Warnings::default();
+    let error = fixture.open().read(&images(0..30), &warnings).unwrap_err();
+    assert!(matches!(error, Error::Lost { positions } if positions.len() == 30));
+    assert_eq!(warnings.0.into_inner().unwrap().len(), 1);
+}

@@ -1,0 +1,69 @@
+//! What a pipeline gives besides results: features of every image, and fitted probes.
+
+use std::sync::Arc;
+
+use super::config::Model;
+use super::{Evaluation, Mode, Runner, StageRecord, Walk, sources};
+use crate::artifact::{FeatureFile, ProbeFile};
+use crate::error::Error;
+use crate::stage::features::FeaturesStage;
+use crate::stage::probes::FITTED;
+use crate::stage::sample::SampleStage;
+use crate::stage::{Name, StageError};
+
+impl Runner<'_> {
+    /// The features of every image of the data set, extracted where needed; `file` serves in messages.
+    ///
+    /// # Errors
+    /// Those of the stages up to `features`.
+    pub fn features(&self, model: &Model, file: &str) -> Result<FeatureFile, Error> {
+        let mut walk = Walk {
+            mode: Mode::Run,
+            stages: Vec::new(),
+        };
+        let labels = self.make(&sources::labels(&self.data)?, &mut walk)?;
+        let everything = SampleStage {
+            labels: &labels,
+            n_train: -1,
+            seed: 0,
+            tasks: None,
+        };
+        let sample = self.make(&everything, &mut walk)?;
+        let source = self.sources.of(model)?;
+        let images = self
+            .sources
+            .images(&source, &labels.output, &sample.output)?;
+        let stage = FeaturesStage::new(&source, &images, &labels.output);
+        let features = self.make_features(&stage, None, &mut walk)?;
+        let rows = stage.rows(&features.output, self.context)?;
+        drop(stage);
+        let mut file = FeatureFile::new(file, images.ids, Arc::unwrap_or_clone(rows))?;
+        file.backbone = source.fitted_on(&model.org, &model.ckpt)?.backbone;
+        Ok(file)
+    }
+
+    /// The fitted probes of an evaluation as a file of their own, which says what they were fitted on.
+    ///
+    /// # Errors
+    /// Those of the cache, where they were fitted by an earlier run.
+    pub fn fitted(&self, evaluation: &Evaluation) -> Result<Vec<u8>, Error> {
+        let model = &evaluation.experiment.model;
+        let source = self.sources.of(model)?;
+        let fitted_on = source.fitted_on(&model.org, &model.ckpt)?;
+        if let Some(bytes) = &evaluation.probes.fitted {
+            return Ok(ProbeFile::with_fitted_on(bytes, &fitted_on)?);
+        }
+        let of_probes = |record: &&StageRecord| record.stage == Name::Probes;
+        let digest = evaluation
+            .stages
+            .iter()
+            .find(of_probes)
+            .and_then(|record| record.outputs.get(FITTED));
+        let digest = digest.ok_or(StageError::NoPart {
+            stage: Name::Probes,
+            name: FITTED,
+        })?;
+        let bytes = self.cache.get(digest)?;
+        Ok(ProbeFile::with_fitted_on(&bytes, &fitted_on)?)
+    }
+}

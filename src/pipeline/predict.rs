@@ -1,0 +1,189 @@
+//! Whether features are of the kind that probes were fitted on.
+
+use ndarray::{Axis, CowArray, Ix2};
+
+use crate::artifact::{BackboneId, FeatureFile, FittedOn, ProbeFile};
+use crate::progress::Progress;
+use crate::stage::features::norm;
+use crate::text::count;
+
+/// Features that the probes would take for something else.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Of another backbone.
+    #[error(
+        "{file}: features of `{found}`, the probes were fitted on those of `{expected}`: {reason}"
+    )]
+    OtherBackbone {
+        /// The features' file.
+        file: String,
+        /// The features' model.
+        found: String,
+        /// The probes' model.
+        expected: String,
+        /// What makes the backbones differ.
+        reason: &'static str,
+    },
+    /// Scaled, where the probes' were not.
+    #[error(
+        "{file}: every row has L2 norm 1, the probes were fitted on rows of norm {:.4} to {:.4}",
+        norms[0],
+        norms[1]
+    )]
+    Normalised {
+        /// The features' file.
+        file: String,
+        /// The smallest and the largest norm of the probes' rows.
+        norms: [f32; 2],
+    },
+}
+
+impl Error {
+    /// One action that helps.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::OtherBackbone { .. } => {
+                "`newt-pipe features export` with the pipeline of the probes writes features that fit; `--any-backbone` takes these nevertheless"
+                    .to_owned()
+            }
+            Self::Normalised { .. } => {
+                "write the features as the backbone gives them, as for the run that fitted the probes, without scaling rows to norm 1"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// The features, `[n, d]`, as the probes take them: scaled to norm 1 where the rows were that the probes were fitted
+/// on. What only may matter is said as a warning, `probes_name` being the probes' file.
+///
+/// # Errors
+/// [`Error`]; with `any_backbone`, that of the backbone is none.
+pub fn rows<'a>(
+    probes: &ProbeFile,
+    probes_name: &str,
+    features: &'a FeatureFile,
+    any_backbone: bool,
+    progress: &dyn Progress,
+) -> Result<CowArray<'a, f32, Ix2>, Error> {
+    let Some(fitted_on) = &probes.fitted_on else {
+        progress.warn(&format!(
+            "{probes_name}: does not say which backbone's features the probes were fitted on, so nobody knows whether these fit; `newt-pipe run --save-probes` writes a file that does"
+        ));
+        return Ok(features.features().into());
+    };
+    if let (Some(expected), Some(found), false) =
+        (&fitted_on.backbone, &features.backbone, any_backbone)
+    {
+        check_backbone(expected, found, features.name(), progress)?;
+    }
+    scaled(fitted_on, features, progress)
+}
+
+fn check_backbone(
+    expected: &BackboneId,
+    found: &BackboneId,
+    file: &str,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    if expected.key == found.key {
+        return Ok(());
+    }
+    let differs = |part: &str| expected.params["backbone"][part] != found.params["backbone"][part];
+    let reason = if differs("network") {
+        "the network is another"
+    } else if expected.inputs != found.inputs || differs("random") {
+        "the weights are others"
+    } else if differs("preprocessing") {
+        "the preprocessing is another"
+    } else if expected.params["precision"] != found.params["precision"] {
+        progress.warn(&format!(
+            "{file}: features in precision {}, the probes were fitted on features in {}; decisions may differ slightly",
+            found.params["precision"], expected.params["precision"]
+        ));
+        return Ok(());
+    } else {
+        "they were extracted by another version of this program"
+    };
+    let name = |id: &BackboneId| format!("{}/{}", id.org, id.ckpt);
+    Err(Error::OtherBackbone {
+        file: file.to_owned(),
+        found: name(found),
+        expected: name(expected),
+        reason,
+    })
+}
+
+fn scaled<'a>(
+    fitted_on: &FittedOn,
+    features: &'a FeatureFile,
+    progress: &dyn Progress,
+) -> Result<CowArray<'a, f32, Ix2>, Error> {
+    let rows = features.features();
+    let norms = rows.rows().into_iter().map(norm::norm);
+    let n_far = norms.filter(|norm| !norm::is_unit(*norm)).count();
+    match (fitted_on.norms.into_iter().all(norm::is_unit), n_far) {
+        (true, 0) => Ok(rows.into()),
+        (true, _) => {
+            progress.warn(&format!(
+                "{}: {} with an L2 norm other than 1; all are scaled to norm 1, which the rows had that the probes were fitted on",
+                features.name(),
+                count(n_far, "row", "rows")
+            ));
+            let mut rows = rows.as_standard_layout().into_owned();
+            for mut row in rows.axis_iter_mut(Axis(0)) {
+                norm::normalize(row.as_slice_mut().unwrap_or_default());
+            }
+            Ok(rows.into())
+        }
+        (false, 0) if !features.ids().is_empty() => Err(Error::Normalised {
+            file: features.name().to_owned(),
+            norms: fitted_on.norms,
+        }),
+        (false, _) => Ok(rows.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cache::{Digest, KeyBuilder};
+    use crate::progress::Silent;
+
+    fn id(network: &str, mean: f64, precision: &str, weights: &str) -> BackboneId {
+        let preprocessing = json!({ "mean": mean });
+        let request = KeyBuilder::new("backbone", 1)
+            .param(
+                "backbone",
+                json!({ "network": network, "preprocessing": preprocessing }),
+            )
+            .param("precision", precision)
+            .input("weights", Digest::of(weights.as_bytes()))
+            .finish();
+        BackboneId::new("timm", "a", &request)
+    }
+
+    #[test]
+    fn what_makes_a_backbone_another_is_said() {
+        let expected = id("vit", 0.5, "f32", "w");
+        let reason = |found: BackboneId| {
+            check_backbone(&expected, &found, "f", &Silent)
+                .err()
+                .map(|error| error.to_string())
+        };
+        let told = "f: features of `timm/a`, the probes were fitted on those of `timm/a`: ";
+        for (found, why) in [
+            (id("swin", 0.5, "f32", "v"), "the network is another"),
+            (id("vit", 0.5, "f32", "v"), "the weights are others"),
+            (id("vit", 0.4, "f32", "w"), "the preprocessing is another"),
+        ] {
+            assert_eq!(reason(found), Some(format!("{told}{why}")));
+        }
+        // The same network in another precision gives nearly the same rows.
+        for found in [expected.clone(), id("vit", 0.5, "f16", "w")] {
+            assert_eq!(reason(found), None);
+        }
+    }
+}

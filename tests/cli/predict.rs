@@ -1,0 +1,299 @@
+//! Saved probes on features of all sorts.
+
+use std::collections::BTreeMap;
+
+use ndarray::array;
+use newt_pipe::artifact::{FeatureFile, ProbeFile, Table};
+use newt_pipe::probe::{FittedProbe, Kernel};
+
+use crate::sandbox::{Finished, Sandbox, draw_data, precomputed, put_checkpoint, write_features};
+
+fn predict(sandbox: &Sandbox, features: &str, extra: &[&str]) -> Finished {
+    let probe = ["predict", "--probe", "saved/probes.safetensors"];
+    sandbox.run(&[&probe[..], &["--features", features], extra].concat())
+}
+
+/// The features that [`precomputed`] made, with the rows `change`d.
+fn write_changed(sandbox: &Sandbox, name: &str, change: impl Fn(usize, f32) -> f32) {
+    let file = FeatureFile::open(&sandbox.path("features.safetensors")).unwrap();
+    let dim = file.features().ncols();
+    let values: Vec<f32> = file
+        .features()
+        .indexed_iter()
+        .map(|((row, _), value)| change(row, *value))
+        .collect();
+    write_features(&sandbox.path(name), file.ids(), &values, dim);
+}
+
+#[test]
+fn saved_probes_decide_as_the_run_did() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    for n_train in ["-1", "10"] {
+        let sample = format!("sample.n_train={n_train}");
+        sandbox.json(&[
+            "run",
+            "mine.toml",
+            "--save-probes",
+            "--out",
+            "saved",
+            "--set",
+            &sample,
+        ]);
+        let predicted = sandbox.run(&[
+            "predict",
+            "--probe",
+            "saved/probes.safetensors",
+            "--features",
+            "features.safetensors",
+            "-o",
+            "p.parquet",
+        ]);
+        assert_eq!(predicted.code, Some(0), "{}", predicted.stderr);
+        let table =
+            |name: &str| Table::from_parquet(&fs_err::read(sandbox.path(name)).unwrap()).unwrap();
+        let key = |table: &Table, name: &str| {
+            let (ids, tasks) = (
+                table.get_str("img_id").unwrap(),
+                table.get_str("task").unwrap(),
+            );
+            let decisions = table
+                .get_f64("decision")
+                .unwrap()
+                .into_iter()
+                .map(f64::to_bits);
+            assert!(!ids.is_empty(), "{name}");
+            ids.into_iter()
+                .zip(tasks)
+                .zip(decisions)
+                .collect::<BTreeMap<(String, String), u64>>()
+        };
+        let of_run = key(&table("saved/predictions.parquet"), "run");
+        let of_predict = key(&table("p.parquet"), "predict");
+        for (row, decision) in of_run {
+            assert_eq!(of_predict[&row], decision, "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn predict_refuses_a_pattern_without_a_task_and_features_of_another_width() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, 4);
+    sandbox.json(&["run", "mine.toml", "--save-probes", "--out", "saved"]);
+    let predict = |features: &str, extra: &[&str]| {
+        sandbox.run(
+            &[
+                &[
+                    "predict",
+                    "--probe",
+                    "saved/probes.safetensors",
+                    "--features",
+                    features,
+                ],
+                extra,
+            ]
+            .concat(),
+        )
+    };
+    crate::assert_run!(predict("features.safetensors", &["--tasks", "x*"]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: --tasks x*: matches none of 1 task
+    hint: a pattern is matched against whole task names, as in `--tasks 'ml_*'`
+    ");
+    write_features(
+        &sandbox.path("wide.safetensors"),
+        &["a".to_owned()],
+        &[0.2_f32.sqrt(); 5],
+        5,
+    );
+    crate::assert_run!(predict("wide.safetensors", &[]), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: fitted probe: features of 5 columns, expected 4, as its support vectors have
+    hint: use features of the backbone that the probe was fitted on
+    ");
+    crate::assert_run!(predict("none.safetensors", &[]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: failed to open file `none.safetensors`: No such file or directory (os error 2)
+    hint: check the path; it starts at the working folder, in a pipeline file at the file's
+    ");
+}
+
+#[test]
+fn a_name_with_a_tab_and_a_line_break_stays_in_its_field() {
+    let sandbox = Sandbox::new();
+    let probe = FittedProbe {
+        mean: None,
+        l2: false,
+        scaler: None,
+        support_rows: vec![0],
+        support_vectors: array![[1.0, 0.0]],
+        dual_coef: vec![1.0],
+        bias: -0.5,
+        kernel: Kernel::Linear,
+        gamma: 1.0,
+        degree: 3,
+        coef0: 0.0,
+    };
+    // A file of an earlier version: it does not say what it was fitted on.
+    let bytes = ProbeFile::to_bytes([("fl\ty\nor\\n", &probe)]).unwrap();
+    sandbox.write("saved/probes.safetensors", bytes);
+    let ids = ["a".to_owned(), "b\t".to_owned()];
+    write_features(
+        &sandbox.path("f.safetensors"),
+        &ids,
+        &[1.0, 0.0, 0.0, 1.0],
+        2,
+    );
+    crate::assert_run!(predict(&sandbox, "f.safetensors", &[]), @r"
+    exit code: Some(0)
+    --- stdout
+    img_id	task	y_pred	decision
+    a	fl\ty\nor\\n	1	0.5
+    b\t	fl\ty\nor\\n	0	-0.5
+    --- stderr
+    warning: saved/probes.safetensors: does not say which backbone's features the probes were fitted on, so nobody knows whether these fit; `newt-pipe run --save-probes` writes a file that does
+    ");
+}
+
+#[test]
+fn rows_are_scaled_as_those_were_that_the_probes_were_fitted_on() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    write_changed(&sandbox, "long.safetensors", |row, value| {
+        if row < 20 { value * 8.0 } else { value }
+    });
+    sandbox.json(&["run", "mine.toml", "--save-probes", "--out", "saved"]);
+    let expected = predict(&sandbox, "features.safetensors", &["--json"]);
+    assert_eq!((expected.code, expected.stderr.as_str()), (Some(0), ""));
+    let scaled = predict(&sandbox, "long.safetensors", &["--json"]);
+    assert_eq!(
+        scaled.stderr,
+        "warning: long.safetensors: 20 rows with an L2 norm other than 1; all are scaled to norm 1, which the rows had that the probes were fitted on\n"
+    );
+    let labels = |finished: &Finished| {
+        let document: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+        let tasks = document["tasks"].as_array().unwrap();
+        tasks
+            .iter()
+            .map(|task| task["y_pred"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&scaled), labels(&expected));
+
+    let long = "model.ckpt=long.safetensors";
+    let run = [
+        "run",
+        "mine.toml",
+        "--save-probes",
+        "--out",
+        "saved",
+        "--set",
+        long,
+    ];
+    let run = sandbox.run(&run);
+    assert!(
+        run.stderr.starts_with("warning: long.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (8.0000), `t0-01` (8.0000), "),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(run.stderr.matches("warning: ").count(), 1);
+    assert_eq!(predict(&sandbox, "long.safetensors", &[]).stderr, "");
+    crate::assert_run!(predict(&sandbox, "features.safetensors", &[]), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: features.safetensors: every row has L2 norm 1, the probes were fitted on rows of norm 1.0000 to 8.0000
+    hint: write the features as the backbone gives them, as for the run that fitted the probes, without scaling rows to norm 1
+    ");
+}
+
+#[test]
+fn features_of_another_backbone_are_refused() {
+    let sandbox = Sandbox::new();
+    draw_data(&sandbox);
+    for name in ["mine", "other"] {
+        put_checkpoint(&sandbox, &format!("{name}-weights"));
+        sandbox.write(
+            &format!("{name}.toml"),
+            format!("data.root = \"data\"\nmodel.org = \"timm\"\nmodel.ckpt = \"local-dir:{name}-weights\"\n"),
+        );
+    }
+    let mut weights = fs_err::read(sandbox.path("other-weights/model.safetensors")).unwrap();
+    let last = weights.len() - 4;
+    weights[last..].copy_from_slice(&0.25_f32.to_le_bytes());
+    sandbox.write("other-weights/model.safetensors", weights);
+    let run = |arguments: &[&str]| {
+        let finished = sandbox.run(arguments);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    };
+    run(&["run", "mine.toml", "--save-probes", "--out", "saved"]);
+    for name in ["mine", "other"] {
+        let (file, output) = (format!("{name}.toml"), format!("{name}.safetensors"));
+        run(&["features", "export", &file, "-o", &output]);
+    }
+    let fits = predict(&sandbox, "mine.safetensors", &[]);
+    assert_eq!((fits.code, fits.stderr.as_str()), (Some(0), ""));
+    crate::assert_run!(predict(&sandbox, "other.safetensors", &[]), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: other.safetensors: features of `timm/local-dir:other-weights`, the probes were fitted on those of `timm/local-dir:mine-weights`: the weights are others
+    hint: `newt-pipe features export` with the pipeline of the probes writes features that fit; `--any-backbone` takes these nevertheless
+    ");
+    // As the hint says.
+    let any = predict(&sandbox, "other.safetensors", &["--any-backbone"]);
+    assert_eq!((any.code, any.stderr.as_str()), (Some(0), ""));
+
+    // Probes that were fitted on an exported file know the backbone from it.
+    let exported = [
+        "--set",
+        "model.org=precomputed",
+        "--set",
+        "model.ckpt=mine.safetensors",
+    ];
+    run(&[
+        &["run", "mine.toml", "--save-probes", "--out", "saved"],
+        &exported[..],
+    ]
+    .concat());
+    assert_eq!(predict(&sandbox, "other.safetensors", &[]).code, Some(3));
+    let fits = predict(&sandbox, "mine.safetensors", &[]);
+    assert_eq!((fits.code, fits.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_file_that_holds_no_probes_is_told_from_one_that_does() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, 4);
+    sandbox.write("notes.txt", "not a probe at all");
+    let run = |probe: &str| {
+        sandbox.run(&[
+            "predict",
+            "--probe",
+            probe,
+            "--features",
+            "features.safetensors",
+        ])
+    };
+    crate::assert_run!(run("features.safetensors"), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: features.safetensors: metadata key `probes` is absent, expected a JSON array of fitted probes
+    hint: this is a file of features, for `--features`; `--probe` takes the `probes.safetensors` that `newt-pipe run --save-probes` writes
+    ");
+    crate::assert_run!(run("notes.txt"), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: notes.txt: a header of 8,246,126,519,243,796,334 bytes, at most 100,000,000 are allowed
+    hint: a probe file is the `probes.safetensors` that `newt-pipe run --save-probes` writes into its results folder
+    ");
+}
