@@ -48,6 +48,7 @@ class Check:
         self.program = Program(args.newt_pipe, scratch, 0.8 * self.row_limit_s)
         self.drawn = Data(scratch / "drawn")
         self.writing: Child | None = None
+        self.unwritten: dict[str, RuntimeError] = {}
 
     def left(self) -> float:
         return self.deadline - time.monotonic()
@@ -82,7 +83,8 @@ class Check:
     def load_libraries(self) -> None:
         """Once for all children; this process itself computes nothing with them, and never touches the GPU."""
         self.say("loading PyTorch's libraries")
-        with self.log.open("a") as file, contextlib.redirect_stderr(file), contextlib.redirect_stdout(file):
+        file = self.log.open("a", buffering=1)  # not closed: the libraries' loggers keep it
+        with contextlib.redirect_stderr(file), contextlib.redirect_stdout(file):
             cuda_networks.load_libraries()
 
     def look(self) -> bool:
@@ -152,6 +154,9 @@ class Check:
         """Waits for the weights of this network, and lets the next one's be written while this one is compared."""
         try:
             self.result(self.writing)
+        except RuntimeError as error:
+            self.unwritten[network.name] = RuntimeError(f"its weights were not written: {error}")
+            raise self.unwritten[network.name] from error
         finally:
             later = self.networks[self.networks.index(network) + 1 :]
             self.writing = self.start_writing(later[0]) if later else None
@@ -183,6 +188,8 @@ class Check:
         n_images = max(int(args.speed_images * SPEED[network.name]), 2)
         photos = Data(self.scratch / f"photos-{n_images}")
         try:
+            if network.name in self.unwritten:
+                raise self.unwritten[network.name]
             if not photos.root.exists():
                 self.result(self.child(cuda_speed.make_data, self.drawn, photos.root, n_images))
             if self.writing is not None:  # it would take cores from what is timed
@@ -237,6 +244,7 @@ def machine(args: argparse.Namespace) -> dict:
         "transformers": version_of("transformers"),
         "python": sys.version.split()[0],
         "numpy": version_of("numpy"),
+        "pillow": version_of("pillow"),
         "n_cores": len(os.sched_getaffinity(0)),
     }
 

@@ -4,8 +4,10 @@ import concurrent.futures
 import dataclasses
 import pathlib
 import traceback
+from collections.abc import Callable
 
 import numpy as np
+import PIL
 import torch
 from cuda_child import first_line
 from cuda_networks import Loaded, Network
@@ -74,6 +76,20 @@ class Row:
     moved: list[Moved] = dataclasses.field(default_factory=list)
     of_library: list[Moved] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+
+
+def in_order_of_pillow_13(resize: Callable) -> Callable:
+    """`Image.resize` of an older Pillow, which begins with the width always, as Pillow 13 has it, whose bytes newt-pipe's
+    are: with the height where that shrinks by more than twice as many pixels as the width. Each pass rounds.
+    """
+
+    def resized(image: Image.Image, size, resample=None, box=None, reducing_gap=None) -> Image.Image:
+        narrower, lower = (old - new for old, new in zip(image.size, size))
+        if box is None and lower > max(0, 2 * narrower):
+            image = resize(image, (image.width, size[1]), resample)
+        return resize(image, size, resample, box, reducing_gap)
+
+    return resized
 
 
 def prepare(paths: list[pathlib.Path], loaded: Loaded) -> torch.Tensor:
@@ -180,6 +196,8 @@ def compare(network: Network, weights: pathlib.Path, program: Program, data: Dat
         }
         # Meanwhile, in this process:
         set_device(settings.device)
+        if int(PIL.__version__.partition(".")[0]) < 13:
+            Image.Image.resize = in_order_of_pillow_13(Image.Image.resize)
         loaded = network.load(weights)
         loaded.model.to(settings.device)
         pixels = prepare(data.paths(), loaded)

@@ -58,12 +58,12 @@ def of_timm(name: str, architecture: str, side: int | None = None, args: Callabl
         from timm.models._hub import save_for_hf
 
         model = timm.create_model(architecture, **args()).eval()
-        config = timm.data.resolve_data_config(model.pretrained_cfg)
         if side is not None:
-            config["input_size"] = (3, side, side)
-        transform = timm.data.create_transform(**config)
+            model.pretrained_cfg["input_size"] = (3, side, side)
+        transform = timm.data.create_transform(**timm.data.resolve_data_config(model.pretrained_cfg))
         randomize(model, torch.stack([transform(photo) for photo in photos]))
-        save_for_hf(model, folder, safe_serialization=True, data_config={"input_size": config["input_size"]})
+        # An older timm does not note the arguments by itself.
+        save_for_hf(model, folder, safe_serialization=True, model_args=args())
 
     return Network(name, "timm", write, lambda folder: Loaded(*checkpoints.load_timm(f"local-dir:{folder}")))
 

@@ -67,7 +67,7 @@ class Report:
             f" {bound.border:g} from the border"
             for precision, bound in BOUNDS.items()
         )
-        names = ["program", "torch", "cuda", "driver", "timm", "transformers", "python", "numpy"]
+        names = ["program", "torch", "cuda", "driver", "timm", "transformers", "python", "numpy", "pillow"]
         versions = ", ".join(f"{name} {self.machine[name]}" for name in names if self.machine.get(name))
         lines = [
             f"Seen on {self.machine['date']} on {self.machine['device']} ({versions}), {self.machine['n_cores']} cores."

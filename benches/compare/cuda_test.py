@@ -21,10 +21,12 @@ import cuda_gpu
 import cuda_preflight
 import cuda_speed
 import numpy as np
+import PIL
 import torch
 from cuda_child import Child, TimeIsUp
-from cuda_features import Row, moved, problems, put_features, put_predictions
+from cuda_features import Row, in_order_of_pillow_13, moved, problems, put_features, put_predictions
 from cuda_program import Predictions, Program
+from PIL import Image
 
 # Long enough for any machine; nothing waits for its end.
 PATIENCE_S = 600
@@ -99,6 +101,17 @@ class Features(unittest.TestCase):
         self.assertEqual(moved(np.array([[tiny, 1]], np.float32), np.array([[-tiny, 1]], np.float32), 5).ulps, 2)
 
 
+class Pixels(unittest.TestCase):
+    @unittest.skipIf(int(PIL.__version__.partition(".")[0]) < 13, "Pillow 13 is the judge")
+    def test_an_older_pillow_is_made_to_resize_as_pillow_13(self):
+        values = np.random.default_rng(0).integers(0, 256, (90, 60, 3), np.uint8)
+        image = Image.fromarray(values)
+        resized = in_order_of_pillow_13(Image.Image.resize)
+        for size in ((40, 40), (59, 88), (59, 87), (70, 80), (30, 80), (70, 100)):
+            expected = image.resize(size, Image.Resampling.BICUBIC)
+            self.assertEqual(resized(image, size, Image.Resampling.BICUBIC).tobytes(), expected.tobytes(), size)
+
+
 class Children(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -165,19 +178,28 @@ class Whole(unittest.TestCase):
         self.assertEqual(found["error"], "newt-pipe models: exit code 1, error: no libtorch")
 
     def test_a_library_that_cannot_be_loaded_costs_the_rows_of_its_networks(self):
+        code, table, found = self.run_without("transformers", "DINO")
+        self.assertEqual(code, 1)
+        self.assertEqual(table.count("| failed: its weights were not written: not this version |"), 4)
+        self.assertEqual(len(found["features"]), 4)
+        self.assertIsNone(found["error"])
+
+    def test_the_speed_of_a_network_that_was_not_written_fails_for_that_reason(self):
+        _, table, found = self.run_without("timm", "ViT-B/16")
+        self.assertEqual(table.count("| failed: its weights were not written: not this version |"), 3)
+        self.assertEqual(len(found["speed"]), 1)
+
+    def run_without(self, library: str, only: str) -> tuple[int, str, dict]:
+        """Exit code, table and JSON of a run in which a library cannot be loaded."""
         script = r"""case $1 in
             data) mkdir "$3"; echo id,task,task_cluster,task_subcluster,label,split >"$3/newt2021_labels.csv";;
             features) echo "error: no | luck" >&2; exit 1;;
             *) echo newt-pipe 9.9.9;;
         esac"""
         with tempfile.TemporaryDirectory() as folder:
-            pathlib.Path(folder, "transformers").mkdir()
-            pathlib.Path(folder, "transformers", "__init__.py").write_text("raise RuntimeError('not this version')")
-            code, table, _, found = self.run_with(script, "--only", "DINO", PYTHONPATH=folder)
-        self.assertEqual(code, 1)
-        self.assertEqual(table.count("| failed: not this version |"), 4)
-        self.assertEqual(len(found["features"]), 4)
-        self.assertIsNone(found["error"])
+            pathlib.Path(folder, f"{library}.py").write_text("raise RuntimeError('not this version')")
+            code, table, _, found = self.run_with(script, "--only", only, PYTHONPATH=folder)
+        return code, table, found
 
     def test_the_script_does_not_hide_nvidias_package(self):
         with tempfile.TemporaryDirectory() as folder:

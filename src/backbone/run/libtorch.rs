@@ -7,7 +7,7 @@
 use std::ops::Deref;
 use std::sync::Once;
 
-use tch::Tensor;
+use tch::{Device, Kind, TchError, Tensor};
 
 /// A network's weights: a tensor that is read from several threads at once and never written.
 pub(in crate::backbone) struct Parameter(Tensor);
@@ -29,6 +29,29 @@ impl Deref for Parameter {
     fn deref(&self) -> &Tensor {
         &self.0
     }
+}
+
+/// A copy of `values` on `device`, of shape `shape`.
+pub(super) fn copied(values: &[f32], shape: [i64; 4], device: Device) -> Result<Tensor, TchError> {
+    if device == Device::Cpu {
+        return Tensor::f_from_slice(values)?.f_reshape(shape);
+    }
+    let n: i64 = shape.iter().product();
+    assert_eq!(usize::try_from(n), Ok(values.len()), "values of the shape");
+    // Not by way of a second copy on this side, during which the GPU would wait.
+    //
+    // SAFETY: `values` has as many values as the shape, and `lent` is dropped before it can be. Nothing writes to
+    // `lent`: it is only copied, which libtorch waits for.
+    let lent = unsafe {
+        Tensor::f_from_blob(
+            values.as_ptr().cast(),
+            &shape,
+            &[],
+            Kind::Float,
+            Device::Cpu,
+        )
+    }?;
+    lent.f_to_device(device)
 }
 
 /// How many CUDA devices libtorch can use.

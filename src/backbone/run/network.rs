@@ -126,9 +126,8 @@ impl LoadedNetwork {
         let b = rows.len() / self.dim;
         let mut forward = || {
             let _no_grad = tch::no_grad_guard();
-            let images = Tensor::f_from_slice(pixels)?
-                .f_reshape([b, 3, self.size[0], self.size[1]].map(as_i64))? // [b, 3, h, w]
-                .f_to_device(self.device)?;
+            let shape = [b, 3, self.size[0], self.size[1]].map(as_i64);
+            let images = libtorch::copied(pixels, shape, self.device)?; // [b, 3, h, w]
             let features = self.network.forward(&images)?; // [b, d]
             let features = features
                 .f_to_kind(Kind::Float)?

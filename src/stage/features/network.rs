@@ -4,7 +4,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use ndarray::{Array2, ArrayView2};
@@ -284,9 +284,15 @@ impl Network {
         let (preprocessing, batch_size) = (self.spec.preprocessing(), self.batch_size);
         std::thread::scope(|scope| {
             let (sender, batches) = sync_channel::<Batch<'_>>(BATCHES_AHEAD);
+            // Memory of batches that the network has seen: new memory for each costs time in which a GPU waits.
+            let (done, spare) = channel::<Vec<f32>>();
             scope.spawn(move || {
                 for images in wanted.chunks(batch_size) {
-                    if sender.send(decode_batch(images, preprocessing)).is_err() {
+                    let pixels = spare.try_recv().unwrap_or_default();
+                    if sender
+                        .send(decode_batch(images, preprocessing, pixels))
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -305,6 +311,7 @@ impl Network {
                     Ok(_) if !bad.is_empty() => {}
                     Ok(pixels) => {
                         let rows = backbone.extract(&pixels, batch.images.len())?;
+                        done.send(pixels).ok(); // nobody asks for it while the last batches are on their way
                         shard.push(batch.images, rows)?;
                         if shard.is_due() {
                             shard.store(&mut self.store.borrow_mut())?;
@@ -379,10 +386,18 @@ pub fn bad_images(paths: &[&Path], context: Context<'_>) -> Result<Vec<BadImage>
     Ok(checked.into_iter().flatten().collect())
 }
 
-fn decode_batch<'a>(images: &'a [Wanted], preprocessing: &Preprocessing) -> Batch<'a> {
+/// `pixels`: memory of an earlier batch, which is no shorter, or an empty vector.
+fn decode_batch<'a>(
+    images: &'a [Wanted],
+    preprocessing: &Preprocessing,
+    mut pixels: Vec<f32>,
+) -> Batch<'a> {
     let [height, width] = preprocessing.size;
     let n_pixels = 3 * height * width;
-    let mut pixels = vec![0.0; images.len() * n_pixels];
+    if pixels.is_empty() {
+        pixels = vec![0.0; images.len() * n_pixels];
+    }
+    pixels.truncate(images.len() * n_pixels);
     let bad: Vec<Option<BadImage>> = pixels
         .par_chunks_exact_mut(n_pixels)
         .zip(images)
