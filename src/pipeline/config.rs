@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use super::document::{self, Document, Section};
 use super::probe_config::{self, ProbeConfig};
 use crate::backbone::{Device, Precision};
+use crate::newt::labels::OtherSplits;
 use crate::newt::synth;
 use crate::probe;
 use crate::stage::features::BatchSize;
@@ -165,6 +166,8 @@ pub struct Pipeline {
     pub name: String,
     /// The images.
     pub data: Data,
+    /// What rows do that are neither of the split `train` nor of `test`.
+    pub other_splits: OtherSplits,
     /// The models, at least one.
     pub models: Vec<Model>,
     /// Train rows per task; `<= 0` for all.
@@ -259,6 +262,11 @@ impl Pipeline {
                 |stem| stem.to_string_lossy().into_owned(),
             ),
             data: read_data(&data)?,
+            other_splits: data
+                .get("other_splits", "`\"refuse\"` or `\"test\"`", |value| {
+                    value.as_str()?.parse().ok()
+                })?
+                .unwrap_or_default(),
             models: read_models(&root, name)?,
             n_train: sample
                 .sweep(
@@ -383,7 +391,8 @@ impl Pipeline {
         let mut put = |key: &str, value: Value| {
             spelled.insert(key.to_owned(), value);
         };
-        put("data", table(vec![data]));
+        let other_splits = text(self.other_splits.as_str().to_owned());
+        put("data", table(vec![data, ("other_splits", other_splits)]));
         let model = &experiment.model;
         put(
             "model",

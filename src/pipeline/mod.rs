@@ -227,7 +227,7 @@ impl<'a> Runner<'a> {
             mode: Mode::Run,
             stages: Vec::new(),
         };
-        let labels = self.make(&sources::labels(&self.data)?, &mut walk)?;
+        let labels = self.make(&sources::labels(&self.data, self.pipeline.other_splits)?, &mut walk)?;
         let everything = SampleStage {
             labels: &labels,
             n_train: -1,
@@ -272,7 +272,7 @@ impl<'a> Runner<'a> {
         experiment: &Experiment,
         walk: &mut Walk,
     ) -> Result<(Probes, Report, Bootstrap), Halt> {
-        let labels = self.make(&sources::labels(&self.data)?, walk)?;
+        let labels = self.make(&sources::labels(&self.data, self.pipeline.other_splits)?, walk)?;
 
         let sample = self.make(
             &SampleStage {

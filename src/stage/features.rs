@@ -2,7 +2,7 @@
 //!
 //! | reads | |
 //! | --- | --- |
-//! | images | `newt2021_images/<id>.jpg`, by digest; or none, with precomputed features |
+//! | images | `newt2021_images/<id>.jpg` or what is found in its place, by digest; or none, with precomputed features |
 //! | weights | the checkpoint, by digest |
 //!
 //! | writes `features.json` | | |
@@ -17,6 +17,7 @@ pub mod network;
 pub mod precomputed;
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ndarray::Array2;
@@ -67,7 +68,9 @@ pub enum Source {
 pub struct Images {
     /// Their ids.
     pub ids: Vec<String>,
-    /// Digests of their files; empty where no image is read.
+    /// Their files; empty where no image is read.
+    pub paths: Vec<PathBuf>,
+    /// Digests of the files; empty where no image is read.
     pub digests: Vec<Digest>,
 }
 
