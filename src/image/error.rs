@@ -67,7 +67,9 @@ impl Error {
             Self::Empty | Self::Truncated(_) | Self::Corrupt { .. } => {
                 "get the file again, the copy is damaged"
             }
-            Self::OtherFormat { .. } | Self::Unsupported(_) => "convert the file to a baseline JPEG",
+            Self::OtherFormat { .. } | Self::Unsupported(_) => {
+                "convert the file to a baseline JPEG"
+            }
             Self::TooLarge { .. } => "scale the image down",
         };
         Some(hint.to_owned())

@@ -110,7 +110,8 @@ fn segment(bytes: &[u8], at: usize) -> Result<&[u8], Error> {
         return Err(Error::Truncated(Format::Jpeg));
     };
     let length = usize::from(u16::from_be_bytes([high, low]));
-    rest.get(..length.saturating_sub(2)).ok_or(Error::Truncated(Format::Jpeg))
+    rest.get(..length.saturating_sub(2))
+        .ok_or(Error::Truncated(Format::Jpeg))
 }
 
 /// Reads the frame header (SOF) of kind `code`.

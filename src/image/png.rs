@@ -48,7 +48,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage, Error> {
         pixels: vec![0; width * height * 3],
     };
     let bits = png.n_samples() * usize::from(png.depth);
-    let passes: &[[usize; 4]] = if png.is_interlaced { &ADAM7 } else { &[[0, 0, 1, 1]] };
+    let passes: &[[usize; 4]] = if png.is_interlaced {
+        &ADAM7
+    } else {
+        &[[0, 0, 1, 1]]
+    };
     for &[first_x, first_y, step_x, step_y] in passes {
         let columns = (first_x..width).step_by(step_x);
         if columns.len() == 0 {
@@ -186,7 +190,23 @@ impl Png {
     }
 
     fn of_header(data: &[u8]) -> Result<Self, Error> {
-        let &[w3, w2, w1, w0, h3, h2, h1, h0, depth, colour, _compression, filter, interlace, ..] = data else {
+        let &[
+            w3,
+            w2,
+            w1,
+            w0,
+            h3,
+            h2,
+            h1,
+            h0,
+            depth,
+            colour,
+            _compression,
+            filter,
+            interlace,
+            ..,
+        ] = data
+        else {
             return Err(corrupt(format!("header of {} bytes", data.len())));
         };
         let components = match (colour, depth) {
@@ -218,7 +238,11 @@ impl Png {
 
     /// Samples per pixel in the file.
     fn n_samples(&self) -> usize {
-        if self.has_palette { 1 } else { self.header.components }
+        if self.has_palette {
+            1
+        } else {
+            self.header.components
+        }
     }
 
     /// The pixel `i` of an unfiltered row.

@@ -45,7 +45,9 @@ pub fn check(
         Err(error @ labels::Error::OtherSplits { .. }) => (parse(OtherSplits::Test), Some(error)),
         parsed => (parsed, None),
     };
-    report.problems.extend(refused.iter().flat_map(labels_problems));
+    report
+        .problems
+        .extend(refused.iter().flat_map(labels_problems));
     let labels = match parsed {
         Ok(labels) => labels,
         Err(error) => {
@@ -56,7 +58,11 @@ pub fn check(
     let ids = labels.rows.iter().map(|row| row.id.as_str());
     // A folder that cannot be listed is no news: its images are reported.
     let files = root.find_images(ids).ok();
-    let path = |id: &str| files.as_ref().map_or_else(|| root.image_path(id), |files| files.path(id));
+    let path = |id: &str| {
+        files
+            .as_ref()
+            .map_or_else(|| root.image_path(id), |files| files.path(id))
+    };
     let images = look_at_images(&labels.rows, path, depth, progress, interrupt)?;
     let counts = count(&labels, images.iter().map(|image| image.n_bytes).sum());
     let newt = Identity::of(&labels);
@@ -64,17 +70,24 @@ pub fn check(
     report
         .notes
         .extend(note_of_sizes(csv, &labels.rows, &images));
-    report.notes.extend(files.iter().filter_map(ImageFiles::note));
-    report.notes.extend(files.iter().filter_map(note_of_strangers));
+    report
+        .notes
+        .extend(files.iter().filter_map(ImageFiles::note));
+    report
+        .notes
+        .extend(files.iter().filter_map(note_of_strangers));
     report.counts = Some(counts);
     report.newt = Some(newt);
-    let problems = images.into_iter().zip(&labels.rows).filter_map(|(image, row)| {
-        let mut problem = image.problem?;
-        if let Some(names) = files.as_ref().and_then(|files| files.choices(&row.id)) {
-            problem.message = ImageFiles::undecided(names);
-        }
-        Some(problem)
-    });
+    let problems = images
+        .into_iter()
+        .zip(&labels.rows)
+        .filter_map(|(image, row)| {
+            let mut problem = image.problem?;
+            if let Some(names) = files.as_ref().and_then(|files| files.choices(&row.id)) {
+                problem.message = ImageFiles::undecided(names);
+            }
+            Some(problem)
+        });
     report.problems.extend(problems);
     Ok(report)
 }
@@ -231,11 +244,7 @@ fn notes_of_identity(newt: &Identity, counts: &Counts) -> Vec<String> {
 /// has other features.
 fn note_of_sizes(csv: &Csv, rows: &[LabelRow], images: &[Image]) -> Option<String> {
     let given = |name, row: usize| -> Option<usize> {
-        csv.column(name)?
-            .get(row)?
-            .as_deref()?
-            .parse()
-            .ok()
+        csv.column(name)?.get(row)?.as_deref()?.parse().ok()
     };
     let differing = images.iter().enumerate().filter_map(|(row, image)| {
         let (found, expected) = (image.size?, [given("width", row)?, given("height", row)?]);
@@ -318,14 +327,7 @@ mod tests {
         }
 
         fn check(&self, depth: Depth) -> Report {
-            check(
-                &self.root,
-                &self.csv,
-                depth,
-                &Silent,
-                &Interrupt::default(),
-            )
-            .unwrap()
+            check(&self.root, &self.csv, depth, &Silent, &Interrupt::default()).unwrap()
         }
     }
 
@@ -419,7 +421,10 @@ mod tests {
         let problem = &report.problems[0];
         assert_eq!(
             (problem.place.as_str(), problem.message.as_str()),
-            ("newt2021_labels.csv:1", "column `task` is missing, found `id`")
+            (
+                "newt2021_labels.csv:1",
+                "column `task` is missing, found `id`"
+            )
         );
     }
 
@@ -457,7 +462,9 @@ mod tests {
     fn other_splits_are_a_problem_and_images_are_looked_at() {
         let mut copy = Copy::new();
         let splits = &copy.csv.columns[6].1;
-        let test_row = splits.iter().position(|split| split.as_deref() == Some("test"));
+        let test_row = splits
+            .iter()
+            .position(|split| split.as_deref() == Some("test"));
         copy.set("split", test_row.unwrap(), "Train");
         let line = test_row.unwrap() + 2;
         fs_err::remove_file(copy.root.image_path(copy.id(0))).unwrap();
@@ -480,14 +487,21 @@ mod tests {
     #[test]
     fn images_under_other_names_are_found_and_noted() {
         let copy = Copy::new();
-        let image = |row, ending: &str| copy.root.images_dir().join(copy.id(row).to_owned() + ending);
+        let image = |row, ending: &str| {
+            copy.root
+                .images_dir()
+                .join(copy.id(row).to_owned() + ending)
+        };
         fs_err::rename(image(0, ".jpg"), image(0, ".JPG")).unwrap();
         fs_err::copy(image(1, ".jpg"), image(1, ".jpeg")).unwrap();
         fs_err::rename(image(1, ".jpg"), image(1, ".JPG")).unwrap();
         let report = copy.check(Depth::Full);
         assert_eq!(
             report.notes,
-            [format!("1 image is not named `<id>.jpg`, taken instead: {}.JPG", copy.id(0))]
+            [format!(
+                "1 image is not named `<id>.jpg`, taken instead: {}.JPG",
+                copy.id(0)
+            )]
         );
         let id = copy.id(1);
         assert_eq!(report.problems.len(), 1);

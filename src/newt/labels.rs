@@ -468,8 +468,12 @@ b2,appearance,age,ml_age_coopers_hawk,1,adult,val,426,640
     #[test]
     fn whatever_is_not_train_tests_where_that_is_asked_for() {
         let read = |other_splits| {
-            let csv = NEWT.to_owned() + "b3,appearance,age,ml_age_coopers_hawk,0,adult,val,426,640\n";
-            let csv = csv.replace("b1,context", "b0,context,,ml_bio_raptor_utility_pole,0,neg,Train,1,1\nb1,context");
+            let csv =
+                NEWT.to_owned() + "b3,appearance,age,ml_age_coopers_hawk,0,adult,val,426,640\n";
+            let csv = csv.replace(
+                "b1,context",
+                "b0,context,,ml_bio_raptor_utility_pole,0,neg,Train,1,1\nb1,context",
+            );
             let csv = Csv::parse("labels.csv", csv.as_bytes())?;
             Labels::from_csv(&csv, "labels.csv", other_splits)
         };
@@ -512,9 +516,14 @@ b2,appearance,age,ml_age_coopers_hawk,1,adult,val,426,640
     #[test]
     fn lines_are_those_of_the_file() {
         let csv = NEWT.replace("pole,1,pos,test", "pole,7,pos,test");
-        let csv = csv.replace(",adult,", ",\"not\nyet\nadult\",").replace("9a12", "\n\n9a12");
+        let csv = csv
+            .replace(",adult,", ",\"not\nyet\nadult\",")
+            .replace("9a12", "\n\n9a12");
         let error = read(&csv).unwrap_err().to_string();
-        assert!(error.starts_with("labels.csv:10: label of image `b1`"), "{error}");
+        assert!(
+            error.starts_with("labels.csv:10: label of image `b1`"),
+            "{error}"
+        );
     }
 
     proptest! {

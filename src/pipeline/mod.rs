@@ -26,6 +26,7 @@ use crate::cache::{Action, Cache, Digest, Key, MissReason, Request};
 use crate::error::Error;
 use crate::hub::{self, Hub};
 use crate::newt::images::DataRoot;
+use crate::newt::sampling;
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
 use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
 use crate::stage::probes::{FITTED, Probes, ProbesStage};
@@ -56,6 +57,8 @@ pub struct Runner<'a> {
     sources: Sources<'a>,
     /// What `--force` has made again already: experiments share stages.
     forced: RefCell<BTreeSet<Key>>,
+    /// The values of `n_train` that tasks without so many rows have been named for.
+    short: RefCell<BTreeSet<i64>>,
 }
 
 /// One stage of one evaluation, as it went.
@@ -158,6 +161,7 @@ impl<'a> Runner<'a> {
             data,
             sources,
             forced: RefCell::default(),
+            short: RefCell::default(),
         })
     }
 
@@ -227,7 +231,10 @@ impl<'a> Runner<'a> {
             mode: Mode::Run,
             stages: Vec::new(),
         };
-        let labels = self.make(&sources::labels(&self.data, self.pipeline.other_splits)?, &mut walk)?;
+        let labels = self.make(
+            &sources::labels(&self.data, self.pipeline.other_splits)?,
+            &mut walk,
+        )?;
         let everything = SampleStage {
             labels: &labels,
             n_train: -1,
@@ -272,7 +279,10 @@ impl<'a> Runner<'a> {
         experiment: &Experiment,
         walk: &mut Walk,
     ) -> Result<(Probes, Report, Bootstrap), Halt> {
-        let labels = self.make(&sources::labels(&self.data, self.pipeline.other_splits)?, walk)?;
+        let labels = self.make(
+            &sources::labels(&self.data, self.pipeline.other_splits)?,
+            walk,
+        )?;
 
         let sample = self.make(
             &SampleStage {
@@ -283,6 +293,11 @@ impl<'a> Runner<'a> {
             },
             walk,
         )?;
+        let n_train = experiment.n_train;
+        if walk.mode == Mode::Run && self.short.borrow_mut().insert(n_train) {
+            let shortage = sampling::shortage(&labels.output, &sample.output.rows, n_train);
+            shortage.inspect(|warning| self.context.progress.warn(warning));
+        }
 
         let source = self.sources.of(&experiment.model)?;
         let images: Images = self

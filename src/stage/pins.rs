@@ -129,7 +129,7 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
         &mut pins,
     );
     insta::assert_snapshot!(pins, @"
-    labels v1 e8deb5fe54f3
+    labels v1 3549094fc7f6
       labels.parquet d6418693d17e
     sample v1 bfc2c22e53d7
       sample.parquet 212820bf17f0

@@ -203,7 +203,10 @@ fn refusals_say_what_is_wrong() {
             "one_byte",
             "neither JPEG nor PNG (starts with `\\xff`: no format known here)",
         ),
-        ("text", "neither JPEG nor PNG (starts with `vers`: a Git LFS pointer)"),
+        (
+            "text",
+            "neither JPEG nor PNG (starts with `vers`: a Git LFS pointer)",
+        ),
         ("magic_only", "truncated JPEG data"),
         ("three_quarters", "truncated JPEG data"),
         ("half", "truncated JPEG data"),
@@ -258,7 +261,6 @@ fn check_finds_files_that_end_early_without_decoding_them() {
             "half_progressive",
             "half_cmyk",
             "half_of_exif_thumbnail",
-            "png",
             "bomb",
         ] {
             let bytes = tensor(tensors, &format!("jpeg/{name}"));

@@ -77,12 +77,21 @@ fn refusals_say_what_is_wrong() {
         ("cut_in_header", "truncated PNG data"),
         ("cut_in_data", "truncated PNG data"),
         ("one_row_and_a_half", "truncated PNG data"),
-        ("magic_changed", "corrupt PNG data: line ends were changed on the way"),
+        (
+            "magic_changed",
+            "corrupt PNG data: line ends were changed on the way",
+        ),
         ("no_data", "corrupt PNG data: no image data"),
         ("data_before_header", "corrupt PNG data: no header"),
         ("short_header", "corrupt PNG data: header of 10 bytes"),
-        ("wrong_checksum_of_text", "corrupt PNG data: wrong checksum of chunk `tEXt`"),
-        ("wrong_checksum_of_stream", "corrupt PNG data: the zlib stream is damaged"),
+        (
+            "wrong_checksum_of_text",
+            "corrupt PNG data: wrong checksum of chunk `tEXt`",
+        ),
+        (
+            "wrong_checksum_of_stream",
+            "corrupt PNG data: the zlib stream is damaged",
+        ),
         ("filter_5", "corrupt PNG data: filter 5, expected 0 to 4"),
         ("filter_method_1", "corrupt PNG data: filter method 1"),
         ("colour_5", "corrupt PNG data: colour type 5 of 8 bits"),
@@ -109,7 +118,12 @@ fn refusals_say_what_is_wrong() {
 fn damaged_pngs_have_pillows_verdict_and_pixels() {
     with_fixture(|cases, tensors| {
         for damage in &cases.damage {
-            let Damage { name, at, value, pixels } = damage;
+            let Damage {
+                name,
+                at,
+                value,
+                pixels,
+            } = damage;
             let bytes = tensors.tensor(&format!("png/{name}")).unwrap().data();
             let mut broken = bytes.to_vec();
             match u8::try_from(*value) {
@@ -123,9 +137,16 @@ fn damaged_pngs_have_pillows_verdict_and_pixels() {
                     .collect();
                 digest
             });
-            assert_eq!(digest.as_ref().ok(), pixels.as_ref(), "{name}, {at} = {value}: {digest:?}");
+            assert_eq!(
+                digest.as_ref().ok(),
+                pixels.as_ref(),
+                "{name}, {at} = {value}: {digest:?}"
+            );
             // What decodes is never refused before.
-            assert!(check(&broken).is_ok() || digest.is_err(), "{name}, {at} = {value}");
+            assert!(
+                check(&broken).is_ok() || digest.is_err(),
+                "{name}, {at} = {value}"
+            );
         }
     });
 }

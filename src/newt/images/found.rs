@@ -31,15 +31,15 @@ pub struct ImageFiles {
 
 impl ImageFiles {
     /// The files in `dir`, which is listed once, of the images `ids`: all those of a data set.
-    pub(super) fn find<'a>(
-        dir: PathBuf,
-        ids: impl Iterator<Item = &'a str>,
-    ) -> io::Result<Self> {
+    pub(super) fn find<'a>(dir: PathBuf, ids: impl Iterator<Item = &'a str>) -> io::Result<Self> {
         let ids: BTreeSet<&str> = ids.collect();
         let mut by_key: BTreeMap<String, Option<&str>> = BTreeMap::new();
         for id in &ids {
             let is_shared = |entry: &mut Option<&str>| *entry = None;
-            by_key.entry(key(id)).and_modify(is_shared).or_insert(Some(id));
+            by_key
+                .entry(key(id))
+                .and_modify(is_shared)
+                .or_insert(Some(id));
         }
 
         let mut found = BTreeSet::new();
@@ -179,11 +179,28 @@ mod tests {
         let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}");
         let ids = ["a", "b", "C", "d.jpg", composed, "e", "gone"];
         let decomposed = format!("{decomposed}.jpg");
-        let names = ["a.JPG", "b.jpg.jpg", "c.JPEG", "d.jpg", &decomposed, "e.png", "x.jpg", "._a.jpg"];
+        let names = [
+            "a.JPG",
+            "b.jpg.jpg",
+            "c.JPEG",
+            "d.jpg",
+            &decomposed,
+            "e.png",
+            "x.jpg",
+            "._a.jpg",
+        ];
         let (paths, files) = found(&ids, &names);
         assert_eq!(
             paths,
-            ["a.JPG", "b.jpg.jpg", "c.JPEG", "d.jpg", &decomposed, "e.png", "gone.jpg"]
+            [
+                "a.JPG",
+                "b.jpg.jpg",
+                "c.JPEG",
+                "d.jpg",
+                &decomposed,
+                "e.png",
+                "gone.jpg"
+            ]
         );
         assert_eq!(
             files.strangers().iter().collect::<Vec<_>>(),
@@ -200,7 +217,14 @@ mod tests {
         let decomposed = "cafe\u{301}.jpg";
         let (paths, files) = found(
             &["a", "caf\u{e9}", "b"],
-            &["A.JPG", "a.jpg", "a.jpeg", "CAF\u{c9}.jpg", decomposed, "B.jpg"],
+            &[
+                "A.JPG",
+                "a.jpg",
+                "a.jpeg",
+                "CAF\u{c9}.jpg",
+                decomposed,
+                "B.jpg",
+            ],
         );
         assert_eq!(paths, ["a.jpg", decomposed, "B.jpg"]);
         assert_eq!(

@@ -67,7 +67,9 @@ pub enum Malformed {
 impl Malformed {
     pub(super) fn hint(&self) -> &'static str {
         match self {
-            Self::Utf16 | Self::NotUtf8 => "save the file as UTF-8; spreadsheets call it `CSV UTF-8`",
+            Self::Utf16 | Self::NotUtf8 => {
+                "save the file as UTF-8; spreadsheets call it `CSV UTF-8`"
+            }
             Self::CarriageReturns => "save the file with the line ends of Unix or Windows",
             Self::Separator(_) => "save the file with commas between the fields",
             Self::SeparatorLine(_) => "remove that line",
@@ -153,7 +155,10 @@ fn parse(bytes: &[u8]) -> Result<Csv, Found> {
 /// The text without a byte order mark.
 fn decode(bytes: &[u8]) -> Result<&str, Found> {
     // Without a mark, one byte of the first ASCII character is zero.
-    let begins_as_utf16 = matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..]);
+    let begins_as_utf16 = matches!(
+        bytes,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..]
+    );
     if begins_as_utf16 {
         return Err((1, Malformed::Utf16));
     }
@@ -236,7 +241,10 @@ impl Records<'_> {
             let end = self.rest.find([',', '\n']).unwrap_or(self.rest.len());
             let (field, tail) = self.rest.split_at(end);
             let is_last = !tail.starts_with(',');
-            let field = field.strip_suffix('\r').filter(|_| is_last).unwrap_or(field);
+            let field = field
+                .strip_suffix('\r')
+                .filter(|_| is_last)
+                .unwrap_or(field);
             if field.contains('"') {
                 return Err((line, Malformed::StrayQuote(field.to_owned())));
             }
@@ -307,7 +315,10 @@ mod tests {
         assert_eq!(read(text), expected);
         assert_eq!(read(text.trim_end()), expected);
         assert_eq!(read(&text.replace('\n', "\r\n")), expected);
-        assert_eq!(read(text.replace('\n', "\r\n").trim_end_matches('\n')), expected);
+        assert_eq!(
+            read(text.replace('\n', "\r\n").trim_end_matches('\n')),
+            expected
+        );
         assert_eq!(read(&format!("\u{feff}{text}")), expected);
     }
 
@@ -343,11 +354,7 @@ mod tests {
 
     #[test]
     fn columns_without_a_name_are_kept() {
-        let expected = columns(&[
-            ("", &[Some("0")]),
-            ("a", &[Some("1")]),
-            ("", &[None]),
-        ]);
+        let expected = columns(&[("", &[Some("0")]), ("a", &[Some("1")]), ("", &[None])]);
         assert_eq!(read(",a,\n0,1,\n"), expected);
         assert_eq!(read("\"\",\"a\",\"\"\n0,1,\n"), expected);
     }
@@ -365,11 +372,26 @@ mod tests {
             (b"\xff\xfea\0,\0b\0", "f:1: UTF-16 text, expected UTF-8"),
             (b"\xfe\xff\0a\0,\0b", "f:1: UTF-16 text, expected UTF-8"),
             (b"a\0,\0b\0", "f:1: UTF-16 text, expected UTF-8"),
-            (b"a;b\n1;2\n", "f:1: fields are separated by semicolons, expected commas"),
-            (b"\na\tb\n1\t2\n", "f:2: fields are separated by tabs, expected commas"),
-            (b"a|b\n1|2\n", "f:1: fields are separated by vertical bars, expected commas"),
-            (b"sep=;\na;b\n", "f:1: `sep=;` is a line for spreadsheets, expected the columns' names"),
-            (b"a,b\r1,2\r", "f:1: lines end with a carriage return alone, expected a line feed"),
+            (
+                b"a;b\n1;2\n",
+                "f:1: fields are separated by semicolons, expected commas",
+            ),
+            (
+                b"\na\tb\n1\t2\n",
+                "f:2: fields are separated by tabs, expected commas",
+            ),
+            (
+                b"a|b\n1|2\n",
+                "f:1: fields are separated by vertical bars, expected commas",
+            ),
+            (
+                b"sep=;\na;b\n",
+                "f:1: `sep=;` is a line for spreadsheets, expected the columns' names",
+            ),
+            (
+                b"a,b\r1,2\r",
+                "f:1: lines end with a carriage return alone, expected a line feed",
+            ),
             (
                 b"a,b\n1,2\n\"3,4\n5,6\n",
                 "f:3: a quote that is never closed",

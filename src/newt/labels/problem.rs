@@ -254,12 +254,23 @@ fn in_rows(values: &[OtherSplit]) -> String {
     let mut parts: Vec<String> = shown
         .map(|split| {
             let rows = count(split.n_rows, "row", "rows");
-            let from = if split.n_rows == 1 { "line" } else { "from line" };
-            format!("{} in {rows} ({from} {})", quoted(&split.value), split.first_line)
+            let from = if split.n_rows == 1 {
+                "line"
+            } else {
+                "from line"
+            };
+            format!(
+                "{} in {rows} ({from} {})",
+                quoted(&split.value),
+                split.first_line
+            )
         })
         .collect();
     if values.len() > SHOWN_PROBLEMS {
-        parts.push(format!("and {} other values", values.len() - SHOWN_PROBLEMS));
+        parts.push(format!(
+            "and {} other values",
+            values.len() - SHOWN_PROBLEMS
+        ));
     }
     parts.join(", ")
 }

@@ -15,7 +15,6 @@ import struct
 import warnings
 import zlib
 
-
 import numpy as np
 import PIL
 from PIL import Image
