@@ -85,6 +85,9 @@ impl Malformed {
     }
 }
 
+/// The fields of one row.
+type Record = Vec<Option<String>>;
+
 /// A mistake and its line.
 type Found = (usize, Malformed);
 
@@ -165,7 +168,7 @@ fn decode(bytes: &[u8]) -> Result<&str, Found> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = before.split(|byte| *byte == b'\n').count();
         (line, Malformed::NotUtf8)
     })
 }
@@ -203,7 +206,7 @@ struct Records<'a> {
 
 impl Records<'_> {
     /// The next record that is not blank, and its line.
-    fn next(&mut self) -> Result<Option<(usize, Vec<Option<String>>)>, Found> {
+    fn next(&mut self) -> Result<Option<(usize, Record)>, Found> {
         while !self.rest.is_empty() {
             let line = self.line;
             let fields = self.record()?;
@@ -218,7 +221,7 @@ impl Records<'_> {
         Ok(None)
     }
 
-    fn record(&mut self) -> Result<Vec<Option<String>>, Found> {
+    fn record(&mut self) -> Result<Record, Found> {
         let mut fields = Vec::new();
         loop {
             fields.push(self.field()?);
