@@ -2,7 +2,8 @@
 //!
 //! Pillow looks at the checksums of what comes before the image's data, and at the zlib stream's own; not at those of
 //! the data's chunks, nor at anything behind them. So do we. Other than Pillow, we do not look into chunks that say
-//! nothing about the pixels, and an animation is the image that it begins with, whatever its frames' sizes.
+//! nothing about the pixels, nor at what is cut short behind the last row; and an animation is the image that it
+//! begins with, whatever its frames' sizes.
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
@@ -75,11 +76,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage, Error> {
             std::mem::swap(&mut row, &mut above);
         }
     }
-    match data.fill(&mut [0]) {
-        // The stream's checksum may be missing, but not wrong.
-        Ok(_) | Err(Error::Truncated(_)) => Ok(image),
-        Err(error) => Err(error),
-    }
+    // What follows the last row is looked at as far as the call that filled it did: as in Pillow, the stream's checksum
+    // may be missing, but not wrong.
+    Ok(image)
 }
 
 /// As [`super::check`], of a PNG: looks at all chunks, and decodes where the last one is missing.
