@@ -182,26 +182,6 @@ pub enum Error {
         positions: Vec<usize>,
     },
 
-    /// A CSV file does not follow the rules.
-    #[error("{file}:{line}: {what}")]
-    Csv {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: usize,
-        /// What is found and what was expected.
-        what: String,
-    },
-
-    /// A CSV file that follows the rules is not understood.
-    #[error("{file}: {what}")]
-    CsvContent {
-        /// The file.
-        file: String,
-        /// What the reader said.
-        what: String,
-    },
-
     /// A table cannot be read or written.
     #[error("table: {what}")]
     Table {
@@ -279,9 +259,6 @@ impl Error {
             Self::MissingIds { .. } => "add a row for each image of the labels",
             Self::SurplusIds { .. } => "use the labels that the features were made for",
             Self::Lost { .. } => "run again: what was lost is extracted again",
-            Self::Csv { .. } | Self::CsvContent { .. } => {
-                "expected comma-separated UTF-8 text with one header line and the same number of fields in each row"
-            }
             Self::RowShape { .. }
             | Self::Table { .. }
             | Self::MissingColumn { .. }

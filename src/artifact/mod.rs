@@ -7,13 +7,11 @@
 //! | [`ProbeFile`] | safetensors: support vectors, coefficients and scaling of every task's probe | stage `probes` |
 //! | [`FeatureStore`] | safetensors shards: `features` [n, d] f32 and the digests of its images | feature extraction |
 //! | [`Table`] | parquet: named columns of one type each | stages with tables |
-//! | [`csv_strings`] | CSV, every value as text | the user |
 //!
 //! Equal content makes equal bytes, on every machine and with any number of threads: digests of these files
 //! are the inputs of later keys.
 
 mod backbone_id;
-mod csv;
 mod damage;
 mod error;
 mod feature_file;
@@ -23,7 +21,6 @@ mod table;
 mod tensors;
 
 pub use backbone_id::BackboneId;
-pub use csv::{TextColumns, csv_strings};
 pub use error::{Error, Listing};
 pub use feature_file::FeatureFile;
 pub use features::FeatureStore;

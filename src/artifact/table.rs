@@ -1,4 +1,4 @@
-//! Tables: named columns of one type each, as parquet. The only user of polars, beside CSV reading.
+//! Tables: named columns of one type each, as parquet. The only user of polars.
 //!
 //! The bytes of a file depend on the columns' names, types and values alone: one chunk per column, row groups of a
 //! fixed number of rows, Zstandard at its default level, no time stamps.

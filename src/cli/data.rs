@@ -9,12 +9,11 @@ use serde_json::json;
 
 use super::Outcome;
 use super::console::Console;
-use newt_pipe::artifact;
 use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::newt::check::{self, Depth, Report};
 use newt_pipe::newt::images::DataRoot;
-use newt_pipe::newt::labels::Column;
+use newt_pipe::newt::labels::Csv;
 use newt_pipe::newt::synth;
 use newt_pipe::text::{count, thousands};
 
@@ -85,13 +84,13 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     let root = DataRoot::new(&args.dir);
     root.require_labels()?;
     root.require_images()?;
-    let columns = read_columns(&root)?;
+    let labels = read_labels(&root)?;
     let depth = if args.quick {
         Depth::Headers
     } else {
         Depth::Full
     };
-    let report = check::check(&root, &columns, depth, console, interrupt)?;
+    let report = check::check(&root, &labels, depth, console, interrupt)?;
     if args.json {
         console.json(&json!(report))?;
     } else {
@@ -104,11 +103,11 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     })
 }
 
-/// The columns of the labels file, cell by cell.
-fn read_columns(root: &DataRoot) -> Result<Vec<Column>, Error> {
+/// The labels file, cell by cell.
+fn read_labels(root: &DataRoot) -> Result<Csv, Error> {
     let path = root.labels_path();
     let csv = fs_err::read(&path).map_err(Error::Io)?;
-    Ok(artifact::csv_strings(&path.display().to_string(), &csv)?)
+    Ok(Csv::parse(&path.display().to_string(), &csv)?)
 }
 
 fn show(report: &Report) -> String {

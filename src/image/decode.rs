@@ -11,12 +11,13 @@ use std::panic::{self, AssertUnwindSafe};
 
 use mozjpeg::{ColorSpace, Decompress};
 
-use super::{Error, RgbImage, header};
+use super::error::Format;
+use super::{Error, RgbImage, header, png};
 
 /// Rows that are decoded at a time; a file that ends early costs one strip of made-up pixels.
 const STRIP: usize = 16;
 
-/// Decodes a JPEG to RGB, byte for byte as `Image.open(f).convert("RGB")`.
+/// Decodes a JPEG or a PNG to RGB, byte for byte as `Image.open(f).convert("RGB")`.
 ///
 /// Grey is replicated; CMYK and YCCK are taken as inverted, as Adobe writes them, and multiplied
 /// out; ICC profiles and the EXIF orientation are ignored; so are bytes after the image.
@@ -31,6 +32,9 @@ const STRIP: usize = 16;
 ///
 /// Source: `JpegImagePlugin.py`, `JpegDecode.c` and `cmyk2rgb` in `Convert.c` of Pillow 13.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, Error> {
+    if png::is_png(bytes) {
+        return png::decode(bytes);
+    }
     let (header, _) = header::parse(bytes)?;
     let ran_out = Cell::new(false);
     let source = Source {
@@ -77,7 +81,7 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, Error> {
         (_, Some(image)) if ran_out.get() => Ok(image),
         (Ok(Err(error)), _) if !ran_out.get() => Err(Error::corrupt(error.to_string())),
         (Err(payload), _) if !ran_out.get() => Err(Error::corrupt(libjpeg_message(&*payload))),
-        _ => Err(Error::Truncated),
+        _ => Err(Error::Truncated(Format::Jpeg)),
     }
 }
 

@@ -1,6 +1,26 @@
 //! Why bytes are not an image that we can read.
 
+use std::fmt;
+
 use super::header::MAX_PIXELS;
+
+/// The formats that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// By libjpeg.
+    Jpeg,
+    /// By a decoder of ours.
+    Png,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+        })
+    }
+}
 
 /// Why bytes are not an image we can read; the caller adds which image.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -8,9 +28,9 @@ pub enum Error {
     /// No bytes at all.
     #[error("empty file")]
     Empty,
-    /// The magic bytes are not those of a JPEG.
-    #[error("not a JPEG (starts with `{start}`: {kind})")]
-    NotJpeg {
+    /// The magic bytes are those of neither format.
+    #[error("neither JPEG nor PNG (starts with `{start}`: {kind})")]
+    OtherFormat {
         /// The first bytes, escaped.
         start: String,
         /// What they are known to be, with its article.
@@ -28,11 +48,13 @@ pub enum Error {
         height: usize,
     },
     /// The data ends before the image does.
-    #[error("truncated JPEG data")]
-    Truncated,
+    #[error("truncated {0} data")]
+    Truncated(Format),
     /// The data breaks the format.
-    #[error("corrupt JPEG data: {found}")]
+    #[error("corrupt {format} data: {found}")]
     Corrupt {
+        /// The format.
+        format: Format,
         /// What is wrong, by us or by libjpeg.
         found: String,
     },
@@ -42,30 +64,34 @@ impl Error {
     /// One action that helps.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Empty | Self::Truncated | Self::Corrupt { .. } => {
+            Self::Empty | Self::Truncated(_) | Self::Corrupt { .. } => {
                 "get the file again, the copy is damaged"
             }
-            Self::NotJpeg { .. } | Self::Unsupported(_) => "convert the file to a baseline JPEG",
+            Self::OtherFormat { .. } | Self::Unsupported(_) => {
+                "convert the file to a baseline JPEG"
+            }
             Self::TooLarge { .. } => "scale the image down",
         };
         Some(hint.to_owned())
     }
 
+    /// A JPEG that breaks the format.
     pub(super) fn corrupt(found: impl Into<String>) -> Self {
         Self::Corrupt {
+            format: Format::Jpeg,
             found: found.into(),
         }
     }
 
     /// Names the format of `bytes` by its magic bytes.
-    pub(super) fn not_jpeg(bytes: &[u8]) -> Self {
+    pub(super) fn other_format(bytes: &[u8]) -> Self {
         let is = |at, magic| {
             bytes
                 .get(at..)
                 .is_some_and(|rest: &[u8]| rest.starts_with(magic))
         };
         let format = FORMATS.iter().find(|&&(at, magic, _)| is(at, magic));
-        Self::NotJpeg {
+        Self::OtherFormat {
             start: bytes[..bytes.len().min(4)].escape_ascii().to_string(),
             kind: format.map_or("no format known here", |&(_, _, kind)| kind),
         }
@@ -73,8 +99,7 @@ impl Error {
 }
 
 /// What is found under a name that ends in `.jpg`: where the magic bytes are, and what they mean.
-const FORMATS: [(usize, &[u8], &str); 10] = [
-    (0, b"\x89PNG", "a PNG image"),
+const FORMATS: [(usize, &[u8], &str); 9] = [
     (0, b"GIF8", "a GIF image"),
     (8, b"WEBP", "a WebP image"),
     (0, b"BM", "a BMP image"),
@@ -92,15 +117,14 @@ mod tests {
 
     #[test]
     fn other_formats_are_named() {
-        let cases: [(&[u8], &str); 5] = [
-            (b"\x89PNG\r\n\x1a\n", "`\\x89PNG`: a PNG image"),
+        let cases: [(&[u8], &str); 4] = [
             (b"GIF89a", "`GIF8`: a GIF image"),
             (b"RIFF\x24\0\0\0WEBPVP8 ", "`RIFF`: a WebP image"),
             (b"<!DOCTYPE html>", "`<!DO`: an HTML or XML page"),
             (b"\xff\xd8", "`\\xff\\xd8`: no format known here"),
         ];
         for (bytes, found) in cases {
-            let message = format!("not a JPEG (starts with {found})");
+            let message = format!("neither JPEG nor PNG (starts with {found})");
             assert_eq!(decode(bytes).unwrap_err().to_string(), message);
             assert_eq!(check(bytes).unwrap_err().to_string(), message);
         }

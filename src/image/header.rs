@@ -1,6 +1,7 @@
-//! What a JPEG says about itself before its first scan, read without decoding.
+//! What an image says about itself before its data, read without decoding.
 
-use super::{Error, decode};
+use super::error::Format;
+use super::{Error, decode, png};
 
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
@@ -11,27 +12,30 @@ const SOS: u8 = 0xDA;
 /// Source: twice `PIL.Image.MAX_IMAGE_PIXELS`, where Pillow raises `DecompressionBombError`.
 pub const MAX_PIXELS: usize = 2 * 89_478_485;
 
-/// Size and number of colour components of a JPEG, from its frame header.
+/// Size and number of colour components of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Pixels per row.
     pub width: usize,
     /// Number of rows.
     pub height: usize,
-    /// 1 (grey), 3 (YCbCr or RGB) or 4 (CMYK or YCCK).
+    /// 1 (grey), 3 (YCbCr, RGB or a palette's colours) or 4 (CMYK or YCCK); a PNG's transparency is one more.
     pub components: usize,
 }
 
-/// Tells in microseconds whether `bytes` look like a whole JPEG that [`decode()`](super::decode())
+/// Tells in microseconds whether `bytes` look like a whole image that [`decode()`](super::decode())
 /// can read.
 ///
-/// Checks the magic bytes, every segment up to the first scan, the size, and that an end-of-image
-/// marker follows. A file without that marker is decoded, since Pillow reads a few of them; so no
+/// Of a JPEG, checks the magic bytes, every segment up to the first scan, the size, and that an end-of-image
+/// marker follows; of a PNG, that its chunks are whole. A file without that end is decoded, since Pillow reads a few of them; so no
 /// image that decodes is refused. Damage within the compressed data is left to `decode`.
 ///
 /// # Errors
 /// Those of [`decode()`](super::decode()).
 pub fn check(bytes: &[u8]) -> Result<Header, Error> {
+    if png::is_png(bytes) {
+        return png::check(bytes);
+    }
     let (header, scan) = parse(bytes)?;
     // From the end: most files have the marker in their last two bytes.
     if bytes[scan..]
@@ -44,6 +48,18 @@ pub fn check(bytes: &[u8]) -> Result<Header, Error> {
     decode(bytes).map(|_| header)
 }
 
+/// Refuses sizes of which no image is read.
+pub(super) fn check_size(width: usize, height: usize, format: Format) -> Result<(), Error> {
+    match width.saturating_mul(height) {
+        0 => Err(Error::Corrupt {
+            format,
+            found: format!("size of {width} × {height} pixels"),
+        }),
+        1..=MAX_PIXELS => Ok(()),
+        _ => Err(Error::TooLarge { width, height }),
+    }
+}
+
 /// Reads the segments before the first scan; returns the header and where the scan's data starts.
 ///
 /// Source: `PIL.JpegImagePlugin.JpegImageFile._open`. Its leniency (junk and padding between
@@ -53,14 +69,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Header, usize), Error> {
         return Err(Error::Empty);
     }
     if !bytes.starts_with(&[0xFF, SOI, 0xFF]) {
-        return Err(Error::not_jpeg(bytes));
+        return Err(Error::other_format(bytes));
     }
     let mut header = None;
     let mut at = 2;
     loop {
         let code = match bytes.get(at..) {
             Some(&[0xFF, code, ..]) => code,
-            Some(&[] | &[0xFF]) | None => return Err(Error::Truncated),
+            Some(&[] | &[0xFF]) | None => return Err(Error::Truncated(Format::Jpeg)),
             Some(_) => {
                 at += 1; // junk between segments
                 continue;
@@ -91,10 +107,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Header, usize), Error> {
 /// libjpeg to judge.
 fn segment(bytes: &[u8], at: usize) -> Result<&[u8], Error> {
     let Some(&[high, low, ref rest @ ..]) = bytes.get(at..) else {
-        return Err(Error::Truncated);
+        return Err(Error::Truncated(Format::Jpeg));
     };
     let length = usize::from(u16::from_be_bytes([high, low]));
-    rest.get(..length.saturating_sub(2)).ok_or(Error::Truncated)
+    rest.get(..length.saturating_sub(2))
+        .ok_or(Error::Truncated(Format::Jpeg))
 }
 
 /// Reads the frame header (SOF) of kind `code`.
@@ -119,15 +136,12 @@ fn frame(code: u8, segment: &[u8]) -> Result<Header, Error> {
     }
     let height = usize::from(u16::from_be_bytes([h1, h0]));
     let width = usize::from(u16::from_be_bytes([w1, w0]));
-    match width * height {
-        0 => Err(Error::corrupt(format!("size of {width} × {height} pixels"))),
-        1..=MAX_PIXELS => Ok(Header {
-            width,
-            height,
-            components: components.into(),
-        }),
-        _ => Err(Error::TooLarge { width, height }),
-    }
+    check_size(width, height, Format::Jpeg)?;
+    Ok(Header {
+        width,
+        height,
+        components: components.into(),
+    })
 }
 
 #[cfg(test)]
@@ -170,7 +184,7 @@ mod tests {
         for length in 3..bytes.len() {
             assert_eq!(
                 parse(&bytes[..length]),
-                Err(Error::Truncated),
+                Err(Error::Truncated(Format::Jpeg)),
                 "{length} bytes"
             );
         }

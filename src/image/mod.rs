@@ -1,4 +1,4 @@
-//! JPEG bytes → RGB pixels → resized and cropped → normalised tensor data.
+//! JPEG or PNG bytes → RGB pixels → resized and cropped → normalised tensor data.
 //!
 //! Every step gives the bytes of the library that the checkpoints were evaluated with:
 //!
@@ -15,7 +15,8 @@
 //!
 //! - Grey, CMYK and YCCK images become RGB before they are resized, whatever the library. (timm's
 //!   data sets do so, too; `open_clip` converts after the crop, which shows for CMYK only.)
-//! - Only JPEG is read. Pillow opens a PNG that is named `.jpg`; we name what was found and refuse.
+//! - Only JPEG and PNG are read, whatever the file's name. Pillow opens other formats; we name what was found and
+//!   refuse.
 //! - Where compressed data is damaged and libjpeg fills in, Pillow's vector code and our C code may
 //!   fill in different pixels. The verdicts agree, but for 3 of 16,080 files damaged at random,
 //!   which Pillow refused and we read.
@@ -28,11 +29,12 @@ mod error;
 mod filter;
 mod header;
 mod passes;
+mod png;
 mod preprocess;
 mod resize;
 
 pub use decode::decode;
-pub use error::Error;
+pub use error::{Error, Format};
 pub use filter::Interpolation;
 pub use header::{Header, MAX_PIXELS, check};
 pub use preprocess::{CropRounding, OpenClipResize, Preprocessing, ResizeMode, TimmCrop};

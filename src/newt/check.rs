@@ -1,12 +1,12 @@
 //! Every problem of a copy of the data set, found in one go.
 
-use std::collections::BTreeSet;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::images::{DataRoot, IMAGES_DIR, LABELS_FILE};
-use super::labels::{self, Columns, LabelRow, Labels, Task};
+use super::images::{DataRoot, IMAGES_DIR, ImageFiles, LABELS_FILE, first_names};
+use super::labels::{self, Csv, LabelRow, Labels, OtherSplits, Task};
 use super::published::{self, Identity};
 use crate::image;
 use crate::interrupt::{Interrupt, Stopped};
@@ -17,10 +17,7 @@ mod report;
 
 pub use report::{Cluster, Counts, Depth, Kind, Problem, Report};
 
-/// How many names a note spells out.
-const SHOWN_NAMES: usize = 3;
-
-/// Checks the labels, given as the `columns` of the file, and every image that they name.
+/// Checks the labels, given as what the file holds, and every image that they name.
 ///
 /// Whether the files are there at all is for [`DataRoot::require_labels`] and
 /// [`DataRoot::require_images`] to say.
@@ -29,7 +26,7 @@ const SHOWN_NAMES: usize = 3;
 /// [`Stopped`] if the check was interrupted.
 pub fn check(
     root: &DataRoot,
-    columns: &Columns,
+    csv: &Csv,
     depth: Depth,
     progress: &dyn Progress,
     interrupt: &Interrupt,
@@ -42,28 +39,56 @@ pub fn check(
         problems: Vec::new(),
         notes: Vec::new(),
     };
-    let labels = match Labels::from_columns(columns, LABELS_FILE) {
+    let parse = |other_splits| Labels::from_csv(csv, LABELS_FILE, other_splits);
+    let (parsed, refused) = match parse(OtherSplits::Refuse) {
+        // There is a setting for them, so there is more to look at.
+        Err(error @ labels::Error::OtherSplits { .. }) => (parse(OtherSplits::Test), Some(error)),
+        parsed => (parsed, None),
+    };
+    report
+        .problems
+        .extend(refused.iter().flat_map(labels_problems));
+    let labels = match parsed {
         Ok(labels) => labels,
         Err(error) => {
-            report.problems = labels_problems(&error);
+            report.problems.extend(labels_problems(&error));
             return Ok(report);
         }
     };
-    let images = look_at_images(root, &labels.rows, depth, progress, interrupt)?;
+    let ids = labels.rows.iter().map(|row| row.id.as_str());
+    // A folder that cannot be listed is no news: its images are reported.
+    let files = root.find_images(ids).ok();
+    let path = |id: &str| {
+        files
+            .as_ref()
+            .map_or_else(|| root.image_path(id), |files| files.path(id))
+    };
+    let images = look_at_images(&labels.rows, path, depth, progress, interrupt)?;
     let counts = count(&labels, images.iter().map(|image| image.n_bytes).sum());
     let newt = Identity::of(&labels);
     report.notes.extend(notes_of_identity(&newt, &counts));
-    report.notes.extend(notes_of_splits(columns));
     report
         .notes
-        .extend(note_of_sizes(columns, &labels.rows, &images));
-    report.notes.extend(note_of_strangers(root, &labels.rows));
+        .extend(note_of_sizes(csv, &labels.rows, &images));
+    report
+        .notes
+        .extend(files.iter().filter_map(ImageFiles::note));
+    report
+        .notes
+        .extend(files.iter().filter_map(note_of_strangers));
     report.counts = Some(counts);
     report.newt = Some(newt);
-    report.problems = images
+    let problems = images
         .into_iter()
-        .filter_map(|image| image.problem)
-        .collect();
+        .zip(&labels.rows)
+        .filter_map(|(image, row)| {
+            let mut problem = image.problem?;
+            if let Some(names) = files.as_ref().and_then(|files| files.choices(&row.id)) {
+                problem.message = ImageFiles::undecided(names);
+            }
+            Some(problem)
+        });
+    report.problems.extend(problems);
     Ok(report)
 }
 
@@ -83,8 +108,14 @@ fn labels_problems(error: &labels::Error) -> Vec<Problem> {
                 )
             })
             .collect(),
-        labels::Error::MissingColumn { .. } | labels::Error::NoRows { .. } => {
-            vec![problem(LABELS_FILE.to_owned(), error.to_string())]
+        // Their messages begin with the place.
+        labels::Error::Malformed { .. }
+        | labels::Error::MissingColumn { .. }
+        | labels::Error::NoRows { .. }
+        | labels::Error::OtherSplits { .. } => {
+            let text = error.to_string();
+            let (place, message) = text.split_once(": ").unwrap_or((LABELS_FILE, &text));
+            vec![problem(place.to_owned(), message.to_owned())]
         }
     }
 }
@@ -99,8 +130,8 @@ struct Image {
 }
 
 fn look_at_images(
-    root: &DataRoot,
     rows: &[LabelRow],
+    path: impl Fn(&str) -> PathBuf + Sync,
     depth: Depth,
     progress: &dyn Progress,
     interrupt: &Interrupt,
@@ -110,7 +141,7 @@ fn look_at_images(
         .par_iter()
         .map(|row| {
             interrupt.check()?;
-            let image = look_at_image(root, &row.id, depth);
+            let image = look_at_image(&path(&row.id), depth);
             progress.tick(1);
             Ok(image)
         })
@@ -119,21 +150,22 @@ fn look_at_images(
     images
 }
 
-fn look_at_image(root: &DataRoot, id: &str, depth: Depth) -> Image {
+fn look_at_image(path: &Path, depth: Depth) -> Image {
     let problem = |kind, message| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         Some(Problem {
             kind,
-            place: format!("{IMAGES_DIR}/{id}.jpg"),
+            place: format!("{IMAGES_DIR}/{name}"),
             message,
         })
     };
-    let bytes = match fs_err::read(root.image_path(id)) {
+    let bytes = match fs_err::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
             let problem = if error.kind() == io::ErrorKind::NotFound {
                 problem(Kind::Missing, "missing".to_owned())
             } else {
-                problem(Kind::Unreadable, error.to_string())
+                problem(Kind::Unreadable, error.kind().to_string())
             };
             return Image {
                 problem,
@@ -208,27 +240,11 @@ fn notes_of_identity(newt: &Identity, counts: &Counts) -> Vec<String> {
     notes
 }
 
-fn notes_of_splits(columns: &Columns) -> Vec<String> {
-    labels::unusual_splits(columns)
-        .into_iter()
-        .map(|(value, n_rows)| {
-            format!(
-                "rows whose `split` is `{}`, which counts as test: {n_rows}",
-                value.escape_debug()
-            )
-        })
-        .collect()
-}
-
 /// Says so where images are not of the size that the labels file gives: a copy that was scaled
 /// has other features.
-fn note_of_sizes(columns: &Columns, rows: &[LabelRow], images: &[Image]) -> Option<String> {
+fn note_of_sizes(csv: &Csv, rows: &[LabelRow], images: &[Image]) -> Option<String> {
     let given = |name, row: usize| -> Option<usize> {
-        labels::column(columns, name)?
-            .get(row)?
-            .as_deref()?
-            .parse()
-            .ok()
+        csv.column(name)?.get(row)?.as_deref()?.parse().ok()
     };
     let differing = images.iter().enumerate().filter_map(|(row, image)| {
         let (found, expected) = (image.size?, [given("width", row)?, given("height", row)?]);
@@ -248,27 +264,13 @@ fn note_of_sizes(columns: &Columns, rows: &[LabelRow], images: &[Image]) -> Opti
 }
 
 /// Names files in the images folder that belong to no row.
-fn note_of_strangers(root: &DataRoot, rows: &[LabelRow]) -> Option<String> {
-    let expected: BTreeSet<String> = rows.iter().map(|row| format!("{}.jpg", row.id)).collect();
-    // A folder that cannot be listed is no news: its images have been reported.
-    let entries = fs_err::read_dir(root.images_dir()).ok()?;
-    let strangers: BTreeSet<String> = entries
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
-        .filter(|name| !expected.contains(name))
-        .collect();
-    let mut shown: Vec<&str> = strangers
-        .iter()
-        .take(SHOWN_NAMES)
-        .map(String::as_str)
-        .collect();
-    if strangers.len() > SHOWN_NAMES {
-        shown.push("…");
-    }
+fn note_of_strangers(files: &ImageFiles) -> Option<String> {
+    let strangers = files.strangers();
     (!strangers.is_empty()).then(|| {
         format!(
             "files in {IMAGES_DIR} that belong to no row: {} ({})",
             strangers.len(),
-            shown.join(", ")
+            first_names(strangers.iter().map(String::as_str))
         )
     })
 }
@@ -283,10 +285,10 @@ mod tests {
     use super::*;
     use crate::progress::Silent;
 
-    /// A synthetic data set of one task and eight images, with the columns of its labels file.
+    /// A synthetic data set of one task and eight images, with what its labels file holds.
     struct Copy {
         root: DataRoot,
-        columns: Vec<(String, Vec<Option<String>>)>,
+        csv: Csv,
         _outer: TempDir,
     }
 
@@ -302,30 +304,21 @@ mod tests {
             };
             synth::ensure(&dir, &options, &Silent, &Interrupt::default()).unwrap();
             let root = DataRoot::new(dir);
-            let csv = fs_err::read_to_string(root.labels_path()).unwrap();
-            let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
-            let cell = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-            let columns = (0..rows[0].len())
-                .map(|at| {
-                    (
-                        rows[0][at].to_owned(),
-                        rows[1..].iter().map(|row| cell(row[at])).collect(),
-                    )
-                })
-                .collect();
+            let bytes = fs_err::read(root.labels_path()).unwrap();
             Self {
                 root,
-                columns,
+                csv: Csv::parse(LABELS_FILE, &bytes).unwrap(),
                 _outer: outer,
             }
         }
 
         fn id(&self, row: usize) -> &str {
-            self.columns[0].1[row].as_deref().unwrap()
+            self.csv.columns[0].1[row].as_deref().unwrap()
         }
 
         fn set(&mut self, column: &str, row: usize, value: &str) {
             let column = self
+                .csv
                 .columns
                 .iter_mut()
                 .find(|(name, _)| name == column)
@@ -334,14 +327,7 @@ mod tests {
         }
 
         fn check(&self, depth: Depth) -> Report {
-            check(
-                &self.root,
-                &self.columns,
-                depth,
-                &Silent,
-                &Interrupt::default(),
-            )
-            .unwrap()
+            check(&self.root, &self.csv, depth, &Silent, &Interrupt::default()).unwrap()
         }
     }
 
@@ -429,41 +415,36 @@ mod tests {
                 ),
             }
         );
-        copy.columns.truncate(1);
+        copy.csv.columns.truncate(1);
         let report = copy.check(Depth::Full);
         assert_eq!(report.problems.len(), 1);
+        let problem = &report.problems[0];
         assert_eq!(
-            report.problems[0].message,
-            "newt2021_labels.csv:1: column `task` is missing, found `id`"
+            (problem.place.as_str(), problem.message.as_str()),
+            (
+                "newt2021_labels.csv:1",
+                "column `task` is missing, found `id`"
+            )
         );
     }
 
     #[test]
     fn what_is_odd_but_does_no_harm_is_noted() {
         let mut copy = Copy::new();
-        let test_row = copy.columns[6]
-            .1
-            .iter()
-            .position(|split| split.as_deref() == Some("test"));
-        copy.set("split", test_row.unwrap(), "Train");
         copy.set("width", 3, "1");
         for name in ["c.jpg", "a.png", "d.jpg", "b"] {
             fs_err::write(copy.root.images_dir().join(name), "").unwrap();
         }
         let report = copy.check(Depth::Headers);
         assert!(report.is_sound());
-        assert_eq!(report.notes.len(), 3);
-        assert_eq!(
-            report.notes[0],
-            "rows whose `split` is `Train`, which counts as test: 1"
-        );
+        assert_eq!(report.notes.len(), 2);
         let sizes = format!(
             "images of another `width` or `height` than in newt2021_labels.csv: 1, such as {}, ",
             copy.id(3)
         );
-        assert!(report.notes[1].starts_with(&sizes), "{}", report.notes[1]);
+        assert!(report.notes[0].starts_with(&sizes), "{}", report.notes[0]);
         assert_eq!(
-            report.notes[2],
+            report.notes[1],
             "files in newt2021_images that belong to no row: 4 (a.png, b, c.jpg, …)"
         );
     }
@@ -473,7 +454,60 @@ mod tests {
         let copy = Copy::new();
         let interrupt = Interrupt::default();
         interrupt.flag().store(2, Ordering::Relaxed);
-        let stopped = check(&copy.root, &copy.columns, Depth::Full, &Silent, &interrupt);
+        let stopped = check(&copy.root, &copy.csv, Depth::Full, &Silent, &interrupt);
         assert_eq!(stopped, Err(Stopped { signal: 2 }));
+    }
+
+    #[test]
+    fn other_splits_are_a_problem_and_images_are_looked_at() {
+        let mut copy = Copy::new();
+        let splits = &copy.csv.columns[6].1;
+        let test_row = splits
+            .iter()
+            .position(|split| split.as_deref() == Some("test"));
+        copy.set("split", test_row.unwrap(), "Train");
+        let line = test_row.unwrap() + 2;
+        fs_err::remove_file(copy.root.image_path(copy.id(0))).unwrap();
+        let report = copy.check(Depth::Headers);
+        let said: Vec<String> = report
+            .problems
+            .iter()
+            .map(|problem| format!("{}: {}", problem.place, problem.message))
+            .collect();
+        let expected = format!("`Train` in 1 row (line {line}), expected `train` or `test`");
+        assert_eq!(
+            said,
+            [
+                format!("newt2021_labels.csv: `split` is {expected}"),
+                format!("newt2021_images/{}.jpg: missing", copy.id(0))
+            ]
+        );
+    }
+
+    #[test]
+    fn images_under_other_names_are_found_and_noted() {
+        let copy = Copy::new();
+        let image = |row, ending: &str| {
+            copy.root
+                .images_dir()
+                .join(copy.id(row).to_owned() + ending)
+        };
+        fs_err::rename(image(0, ".jpg"), image(0, ".JPG")).unwrap();
+        fs_err::copy(image(1, ".jpg"), image(1, ".jpeg")).unwrap();
+        fs_err::rename(image(1, ".jpg"), image(1, ".JPG")).unwrap();
+        let report = copy.check(Depth::Full);
+        assert_eq!(
+            report.notes,
+            [format!(
+                "1 image is not named `<id>.jpg`, taken instead: {}.JPG",
+                copy.id(0)
+            )]
+        );
+        let id = copy.id(1);
+        assert_eq!(report.problems.len(), 1);
+        assert_eq!(
+            report.problems[0].message,
+            format!("missing, and more than one file could be it: {id}.JPG, {id}.jpeg")
+        );
     }
 }

@@ -132,9 +132,9 @@ impl<'a> Fetch<'a> {
             self.check_tasks(labels, of_labels)?;
         }
         let outcome = self.get(&self.images, &|| is_filled(&dir))?;
-        let is_missing = |id: &&str| !self.root.image_path(id).is_file();
-        let ids = labels.rows.iter().map(|row| row.id.as_str());
-        let missing: Vec<&str> = ids.filter(is_missing).collect();
+        let ids = || labels.rows.iter().map(|row| row.id.as_str());
+        let files = self.root.find_images(ids())?;
+        let missing: Vec<&str> = ids().filter(|id| !files.path(id).is_file()).collect();
         let Some(first) = missing.first() else {
             return Ok(outcome);
         };

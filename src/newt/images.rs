@@ -1,7 +1,12 @@
 //! Where the files of the data set lie below its root.
 
+mod found;
+
 use std::io;
 use std::path::{Path, PathBuf};
+
+pub use found::ImageFiles;
+pub(in crate::newt) use found::first_names;
 
 /// The labels file, below the data root.
 pub const LABELS_FILE: &str = "newt2021_labels.csv";
@@ -91,6 +96,14 @@ impl DataRoot {
     /// `<root>/newt2021_images/<id>.jpg`; `id` is one of a checked labels file, so a plain name.
     pub fn image_path(&self, id: &str) -> PathBuf {
         self.images_dir().join(format!("{id}.jpg"))
+    }
+
+    /// The files of the images `ids`, all those of the labels, whatever their names: see [`ImageFiles`].
+    ///
+    /// # Errors
+    /// The file system's, where the folder cannot be listed.
+    pub fn find_images<'a>(&self, ids: impl Iterator<Item = &'a str>) -> io::Result<ImageFiles> {
+        ImageFiles::find(self.images_dir(), ids)
     }
 
     /// Makes sure that the labels file is there.

@@ -7,21 +7,18 @@
 //! | `task_cluster` | one of five groups of tasks | not empty, one per task |
 //! | `task_subcluster` | a finer group | may be absent, empty, `nan` or `NaN`; one per task |
 //! | `label` | the class | `0` or `1` |
-//! | `split` | `train`, or anything else for test | not empty |
+//! | `split` | what the row is used for | `train` or `test`; others as [`OtherSplits`] says |
 //!
-//! Other columns are passed over. Every task needs test rows and train rows of both classes.
+//! Other columns are passed over, named or not. Every task needs test rows and train rows of both classes.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
+mod csv;
 mod problem;
 
+pub use csv::{Column, Csv, Malformed};
 pub use problem::{Error, Flaw, Problem};
-
-/// A column of a CSV file: its name, then one value per row (`None` where empty).
-pub type Column = (String, Vec<Option<String>>);
-
-/// The columns of a CSV file, cell by cell.
-pub type Columns = [Column];
 
 /// The columns without which the file is no labels file.
 const REQUIRED_COLUMNS: [&str; 5] = ["id", "task", "task_cluster", "label", "split"];
@@ -39,23 +36,45 @@ pub enum Split {
 }
 
 impl Split {
-    /// Reads the column `split`: `train` is [`Split::Train`], every other value [`Split::Test`].
-    ///
-    /// Source: `biobench.newt.sample`, which compares with `"train"` and with nothing else.
-    pub fn parse(value: &str) -> Self {
-        if value == "train" {
-            Self::Train
-        } else {
-            Self::Test
-        }
-    }
-
     /// `train` or `test`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Train => "train",
             Self::Test => "test",
         }
+    }
+}
+
+/// What becomes of rows whose `split` is neither `train` nor `test`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OtherSplits {
+    /// They are an error: a misspelt `train` would silently test.
+    #[default]
+    Refuse,
+    /// They test.
+    ///
+    /// Source: `biobench.newt.sample`, which compares with `"train"` and with nothing else.
+    Test,
+}
+
+impl OtherSplits {
+    /// As in a pipeline file: `refuse` or `test`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl FromStr for OtherSplits {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let both = [Self::Refuse, Self::Test].into_iter();
+        both.into_iter()
+            .find(|choice| choice.as_str() == text)
+            .ok_or(())
     }
 }
 
@@ -99,29 +118,34 @@ pub struct Task {
 }
 
 impl Labels {
-    /// Checks the `columns` of a labels file; `file` stands for it in messages.
+    /// Checks what a labels file holds; `file` stands for it in messages.
     ///
-    /// Rows keep the file's order. Line numbers count one line per row, and the line breaks inside
-    /// of quoted cells.
+    /// Rows keep the file's order.
     ///
     /// # Errors
-    /// [`Error::MissingColumn`], [`Error::NoRows`], or [`Error::Problems`] with every bad row or,
-    /// where all rows are sound, with every bad task.
-    pub fn from_columns(columns: &Columns, file: &str) -> Result<Self, Error> {
-        let cells = Cells::new(columns, file)?;
-        if cells.n_rows == 0 {
+    /// [`Error::MissingColumn`], [`Error::NoRows`]; [`Error::Problems`] with every bad row or, where all rows are
+    /// sound, with every bad task; [`Error::OtherSplits`] where `other_splits` says so.
+    pub fn from_csv(csv: &Csv, file: &str, other_splits: OtherSplits) -> Result<Self, Error> {
+        let cells = Cells::new(csv, file)?;
+        if csv.lines.is_empty() {
             return Err(Error::NoRows {
                 file: file.to_owned(),
             });
         }
-        let lines = lines(columns, cells.n_rows);
         let failed = |problems| Error::Problems {
             file: file.to_owned(),
             problems,
         };
 
-        let labels = checked_rows(&cells, &lines).map_err(failed)?;
-        let problems = task_problems(&labels, &lines);
+        let labels = checked_rows(&cells, &csv.lines).map_err(failed)?;
+        let values = other_values(&cells, &csv.lines);
+        if other_splits == OtherSplits::Refuse && !values.is_empty() {
+            return Err(Error::OtherSplits {
+                file: file.to_owned(),
+                values,
+            });
+        }
+        let problems = task_problems(&labels, &csv.lines);
         if problems.is_empty() {
             Ok(labels)
         } else {
@@ -156,16 +180,37 @@ impl Labels {
     }
 }
 
-/// Counts the values of the column `split` that are neither `train` nor a usual name of the test
-/// split (`test`, `val`): a misspelt `train` would silently test.
-pub fn unusual_splits(columns: &Columns) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for value in column(columns, "split").into_iter().flatten().flatten() {
-        if !matches!(value.as_str(), "train" | "test" | "val") {
-            *counts.entry(value.clone()).or_insert(0) += 1;
+/// A value of the column `split` that is neither `train` nor `test`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherSplit {
+    /// The value.
+    pub value: String,
+    /// How many rows have it.
+    pub n_rows: usize,
+    /// The line of the first of them.
+    pub first_line: usize,
+}
+
+/// The values of the column `split` that are neither `train` nor `test`, in order of first appearance.
+fn other_values(cells: &Cells, lines: &[usize]) -> Vec<OtherSplit> {
+    let mut found: Vec<OtherSplit> = Vec::new();
+    let mut places = BTreeMap::new();
+    for (row, &first_line) in lines.iter().enumerate() {
+        let value = cell(cells.split, row);
+        if value == Split::Train.as_str() || value == Split::Test.as_str() {
+            continue;
         }
+        let place = *places.entry(value).or_insert_with(|| {
+            found.push(OtherSplit {
+                value: value.to_owned(),
+                n_rows: 0,
+                first_line,
+            });
+            found.len() - 1
+        });
+        found[place].n_rows += 1;
     }
-    counts
+    found
 }
 
 /// The columns of interest, of which any cell can be asked for.
@@ -176,27 +221,25 @@ struct Cells<'a> {
     subcluster: &'a [Option<String>],
     label: &'a [Option<String>],
     split: &'a [Option<String>],
-    n_rows: usize,
 }
 
 impl<'a> Cells<'a> {
-    fn new(columns: &'a Columns, file: &str) -> Result<Self, Error> {
+    fn new(csv: &'a Csv, file: &str) -> Result<Self, Error> {
         let required = |name| {
-            column(columns, name).ok_or_else(|| Error::MissingColumn {
+            csv.column(name).ok_or_else(|| Error::MissingColumn {
                 file: file.to_owned(),
+                line: csv.header_line,
                 column: name,
-                found: columns.iter().map(|(name, _)| name.clone()).collect(),
+                found: csv.columns.iter().map(|(name, _)| name.clone()).collect(),
             })
         };
-        let id = required("id")?;
         Ok(Self {
-            id,
+            id: required("id")?,
             task: required("task")?,
             cluster: required("task_cluster")?,
-            subcluster: column(columns, "task_subcluster").unwrap_or(&[]),
+            subcluster: csv.column("task_subcluster").unwrap_or(&[]),
             label: required("label")?,
             split: required("split")?,
-            n_rows: id.len(),
         })
     }
 
@@ -217,7 +260,10 @@ impl<'a> Cells<'a> {
         let id = filled("id", self.id);
         let task = filled("task", self.task);
         let cluster = filled("task_cluster", self.cluster);
-        let split = Split::parse(&filled("split", self.split));
+        let split = match filled("split", self.split).as_str() {
+            "train" => Split::Train,
+            _ => Split::Test,
+        };
         let subcluster = match cell(self.subcluster, index) {
             "" | "nan" | "NaN" => None,
             _ => Some(filled("task_subcluster", self.subcluster)),
@@ -254,40 +300,15 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// The cells of a column, if it is there.
-pub(super) fn column<'a>(columns: &'a Columns, name: &str) -> Option<&'a [Option<String>]> {
-    columns
-        .iter()
-        .find(|(found, _)| found == name)
-        .map(|(_, cells)| cells.as_slice())
-}
-
 /// The value of a cell; empty where it, or the row, is missing.
 fn cell(column: &[Option<String>], row: usize) -> &str {
     column.get(row).and_then(Option::as_deref).unwrap_or("")
 }
 
-/// The line on which each row begins: the header's lines, then one line per row and one more per
-/// line break within a cell.
-fn lines(columns: &Columns, n_rows: usize) -> Vec<usize> {
-    let breaks = |text: &str| text.matches('\n').count();
-    let mut line = 2 + columns.iter().map(|(name, _)| breaks(name)).sum::<usize>();
-    (0..n_rows)
-        .map(|row| {
-            let begins = line;
-            line += 1 + columns
-                .iter()
-                .map(|(_, cells)| breaks(cell(cells, row)))
-                .sum::<usize>();
-            begins
-        })
-        .collect()
-}
-
 /// The rows, or every flaw of every row.
 fn checked_rows(cells: &Cells, lines: &[usize]) -> Result<Labels, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut rows: Vec<LabelRow> = Vec::with_capacity(cells.n_rows);
+    let mut rows: Vec<LabelRow> = Vec::with_capacity(lines.len());
     let mut lines_of_ids = BTreeMap::new();
     let mut first_rows_of_tasks = BTreeMap::new();
 
@@ -409,25 +430,10 @@ b1,context,,ml_bio_raptor_utility_pole,1,pos,test,426,640
 b2,appearance,age,ml_age_coopers_hawk,1,adult,val,426,640
 ";
 
-    /// The columns of a file without quotes.
-    fn columns(csv: &str) -> Vec<(String, Vec<Option<String>>)> {
-        let mut lines = csv.lines().map(|line| line.split(',').map(str::to_owned));
-        let mut columns: Vec<_> = lines
-            .next()
-            .unwrap()
-            .map(|name| (name, Vec::new()))
-            .collect();
-        for line in lines {
-            for (column, cell) in columns.iter_mut().zip(line) {
-                column.1.push(Some(cell).filter(|cell| !cell.is_empty()));
-            }
-        }
-        columns
-    }
-
-    /// [`Labels::from_columns`] of a file without quotes.
+    /// What a labels file of that text holds; every row that does not train tests.
     pub(super) fn read(csv: &str) -> Result<Labels, Error> {
-        Labels::from_columns(&columns(csv), "labels.csv")
+        let csv = Csv::parse("labels.csv", csv.as_bytes())?;
+        Labels::from_csv(&csv, "labels.csv", OtherSplits::Test)
     }
 
     #[test]
@@ -460,25 +466,31 @@ b2,appearance,age,ml_age_coopers_hawk,1,adult,val,426,640
     }
 
     #[test]
-    fn whatever_is_not_train_tests() {
-        let splits: Vec<Split> = read(NEWT)
-            .unwrap()
-            .rows
-            .iter()
-            .map(|row| row.split)
-            .collect();
-        assert_eq!(splits[3..], [Split::Train, Split::Test, Split::Test]);
-        assert_eq!(Split::parse("Train"), Split::Test);
-    }
+    fn whatever_is_not_train_tests_where_that_is_asked_for() {
+        let read = |other_splits| {
+            let csv =
+                NEWT.to_owned() + "b3,appearance,age,ml_age_coopers_hawk,0,adult,val,426,640\n";
+            let csv = csv.replace(
+                "b1,context",
+                "b0,context,,ml_bio_raptor_utility_pole,0,neg,Train,1,1\nb1,context",
+            );
+            let csv = Csv::parse("labels.csv", csv.as_bytes())?;
+            Labels::from_csv(&csv, "labels.csv", other_splits)
+        };
+        let labels = read(OtherSplits::Test).unwrap();
+        let splits: Vec<Split> = labels.rows.iter().map(|row| row.split).collect();
+        assert_eq!(splits[3], Split::Train);
+        assert_eq!(splits[4..], [Split::Test; 4]);
 
-    #[test]
-    fn unusual_names_of_the_test_split_are_counted() {
-        let csv = NEWT.replace("val", "trian").replace("test", "trian");
+        let error = read(OtherSplits::default()).unwrap_err();
         assert_eq!(
-            unusual_splits(&columns(&csv)),
-            BTreeMap::from([("trian".to_owned(), 2)])
+            error.to_string(),
+            "labels.csv: `split` is `Train` in 1 row (line 6), `val` in 2 rows (from line 8), expected `train` or `test`"
         );
-        assert!(unusual_splits(&columns(NEWT)).is_empty());
+        assert_eq!(
+            error.hint().unwrap(),
+            "correct these rows; or set `data.other_splits` to `test`, which tests on every row that does not train"
+        );
     }
 
     #[test]
@@ -502,18 +514,14 @@ b2,appearance,age,ml_age_coopers_hawk,1,adult,val,426,640
     }
 
     #[test]
-    fn line_breaks_in_cells_are_counted() {
-        let mut columns = columns(&NEWT.replace("pole,1,pos,test", "pole,7,pos,test"));
-        let text_label = columns
-            .iter_mut()
-            .find(|(name, _)| name == "text_label")
-            .unwrap();
-        text_label.1[0] = Some("not\nyet\nadult".to_owned());
-        let error = Labels::from_columns(&columns, "labels.csv").unwrap_err();
+    fn lines_are_those_of_the_file() {
+        let csv = NEWT.replace("pole,1,pos,test", "pole,7,pos,test");
+        let csv = csv
+            .replace(",adult,", ",\"not\nyet\nadult\",")
+            .replace("9a12", "\n\n9a12");
+        let error = read(&csv).unwrap_err().to_string();
         assert!(
-            error
-                .to_string()
-                .starts_with("labels.csv:8: label of image `b1`"),
+            error.starts_with("labels.csv:10: label of image `b1`"),
             "{error}"
         );
     }
@@ -521,15 +529,14 @@ b2,appearance,age,ml_age_coopers_hawk,1,adult,val,426,640
     proptest! {
         #[test]
         fn no_cells_make_it_panic(
-            cells in proptest::collection::vec(
-                proptest::collection::vec(proptest::option::of("(|a|b|0|1|train|test| |/|é)"), 0..6),
+            rows in proptest::collection::vec(
+                proptest::collection::vec("(|a|b|0|1|train|test| |/|é)", 7),
                 0..7,
             )
         ) {
-            let names = ["id", "task", "task_cluster", "label", "split", "task_subcluster", "x"];
-            let columns: Vec<_> =
-                names.iter().zip(cells).map(|(name, cells)| ((*name).to_owned(), cells)).collect();
-            if let Err(error) = Labels::from_columns(&columns, "labels.csv") {
+            let mut csv = "id,task,task_cluster,label,split,task_subcluster,x\n".to_owned();
+            csv.extend(rows.iter().map(|cells| cells.join(",") + "\n"));
+            if let Err(error) = read(&csv) {
                 prop_assert!(!error.to_string().is_empty());
                 prop_assert!(error.hint().is_some());
             }

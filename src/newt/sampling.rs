@@ -1,7 +1,11 @@
 //! Which rows of the labels take part: all test rows, and a balanced draw of train rows per task.
 
+use std::collections::BTreeMap;
+
+use crate::newt::images::first_names;
 use crate::newt::labels::{Labels, Split};
 use crate::random::Generator;
+use crate::text::count;
 
 /// Why no sample can be drawn.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +59,31 @@ pub fn sample(labels: &Labels, n_train: i64, seed: u64) -> Result<Vec<usize>, Er
         kept.extend(draw(class1, n_class1, &mut rng));
     }
     Ok(kept)
+}
+
+/// Says which tasks have fewer train rows among `rows`, a [`sample`], than the `n_train` that were asked for.
+pub fn shortage(labels: &Labels, rows: &[usize], n_train: i64) -> Option<String> {
+    let n_wanted = usize::try_from(n_train).ok().filter(|n| *n > 0)?;
+    let mut n_rows: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in rows.iter().map(|row| &labels.rows[*row]) {
+        *n_rows.entry(&row.task).or_default() += usize::from(row.split == Split::Train);
+    }
+    let is_short = |(_, n): &(&str, usize)| *n < n_wanted;
+    let n_tasks = n_rows.len();
+    let names: Vec<String> = n_rows
+        .into_iter()
+        .filter(is_short)
+        .map(|(task, n)| format!("{task} ({n})"))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "n_train = {n_train}: {} of {} have fewer train rows, or fewer of a class, than that takes: {}; \
+             `n_train_used` in the results is what was used",
+            names.len(),
+            count(n_tasks, "task", "tasks"),
+            first_names(names.iter().map(String::as_str))
+        )
+    })
 }
 
 fn test_rows(labels: &Labels) -> Vec<usize> {
@@ -143,6 +172,27 @@ mod tests {
 
     fn of_class(labels: &Labels, row: usize) -> (&str, u8) {
         (&labels.rows[row].task, labels.rows[row].label)
+    }
+
+    #[test]
+    fn tasks_with_too_few_rows_are_counted_and_named() {
+        let labels = labels();
+        let said = |n_train| shortage(&labels, &kept(n_train, 17), n_train);
+        assert_eq!([said(-1), said(0), said(40)], [None, None, None]);
+        assert_eq!(
+            said(60).unwrap(),
+            "n_train = 60: 2 of 2 tasks have fewer train rows, or fewer of a class, than that takes: a (40), b (40); \
+             `n_train_used` in the results is what was used"
+        );
+        // Of one class there are enough.
+        let test = |row: &&mut LabelRow| row.task == "b" && row.label == 0;
+        let mut fewer = labels.clone();
+        for row in fewer.rows.iter_mut().filter(test).skip(3) {
+            row.split = Split::Test;
+        }
+        let rows = sample(&fewer, 10, 17).unwrap();
+        let said = shortage(&fewer, &rows, 10).unwrap();
+        assert!(said.starts_with("n_train = 10: 1 of 2 tasks "), "{said}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::probe_config::{self, ProbeConfig};
 use super::sweep::Experiment;
 use crate::backbone::{Device, Precision};
 use crate::files::located;
+use crate::newt::labels::OtherSplits;
 use crate::newt::synth;
 use crate::probe;
 use crate::stage::features::BatchSize;
@@ -196,6 +197,8 @@ pub struct Pipeline {
     pub name: String,
     /// The images.
     pub data: Data,
+    /// What rows do that are neither of the split `train` nor of `test`.
+    pub other_splits: OtherSplits,
     /// The models, at least one.
     pub models: Vec<Model>,
     /// Train rows per task; `<= 0` for all.
@@ -282,6 +285,11 @@ impl Pipeline {
                 |stem| stem.to_string_lossy().into_owned(),
             ),
             data: read_data(&data)?,
+            other_splits: data
+                .get("other_splits", "`\"refuse\"` or `\"test\"`", |value| {
+                    value.as_str()?.parse().ok()
+                })?
+                .unwrap_or_default(),
             models: read_models(&root, name)?,
             n_train: sample
                 .sweep(
@@ -380,7 +388,8 @@ impl Pipeline {
         let mut put = |key: &str, value: Value| {
             spelled.insert(key.to_owned(), value);
         };
-        put("data", table(vec![data]));
+        let other_splits = text(self.other_splits.as_str().to_owned());
+        put("data", table(vec![data, ("other_splits", other_splits)]));
         let model = &experiment.model;
         put(
             "model",

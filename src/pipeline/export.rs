@@ -21,7 +21,10 @@ impl Runner<'_> {
             mode: Mode::Run,
             stages: Vec::new(),
         };
-        let labels = self.make(&sources::labels(&self.data)?, &mut walk)?;
+        let labels = self.make(
+            &sources::labels(&self.data, self.pipeline.other_splits)?,
+            &mut walk,
+        )?;
         let everything = SampleStage {
             labels: &labels,
             n_train: -1,

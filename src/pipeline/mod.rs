@@ -29,6 +29,7 @@ use crate::cache::{Action, Cache, Digest, Key, MissReason, Request};
 use crate::error::Error;
 use crate::hub::{self, Hub};
 use crate::newt::images::DataRoot;
+use crate::newt::sampling;
 use crate::progress::Silent;
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
 use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
@@ -61,6 +62,8 @@ pub struct Runner<'a> {
     sources: Sources<'a>,
     /// What `--force` has made again already: experiments share stages.
     forced: RefCell<BTreeSet<Key>>,
+    /// The values of `n_train` that tasks without so many rows have been named for.
+    short: RefCell<BTreeSet<i64>>,
 }
 
 /// One stage of one evaluation, as it went.
@@ -166,6 +169,7 @@ impl<'a> Runner<'a> {
             data,
             sources,
             forced: RefCell::default(),
+            short: RefCell::default(),
         })
     }
 
@@ -179,7 +183,7 @@ impl<'a> Runner<'a> {
             progress: &Silent,
             ..self.context
         };
-        sources::labels(&self.data)?.run(silent)?;
+        sources::labels(&self.data, self.pipeline.other_splits)?.run(silent)?;
         let mut models: Vec<_> = self.pipeline.models.iter().collect();
         models.sort_by_key(|model| !model.is_local());
         for model in models {
@@ -235,7 +239,10 @@ impl<'a> Runner<'a> {
         experiment: &Experiment,
         walk: &mut Walk,
     ) -> Result<(Probes, Report, Bootstrap), Halt> {
-        let labels = self.make(&sources::labels(&self.data)?, walk)?;
+        let labels = self.make(
+            &sources::labels(&self.data, self.pipeline.other_splits)?,
+            walk,
+        )?;
 
         let sample = self.make(
             &SampleStage {
@@ -246,6 +253,11 @@ impl<'a> Runner<'a> {
             },
             walk,
         )?;
+        let n_train = experiment.n_train;
+        if walk.mode == Mode::Run && self.short.borrow_mut().insert(n_train) {
+            let shortage = sampling::shortage(&labels.output, &sample.output.rows, n_train);
+            shortage.inspect(|warning| self.context.progress.warn(warning));
+        }
 
         let source = self.sources.of(&experiment.model)?;
         let images: Images = self

@@ -16,7 +16,9 @@ use crate::error::Error;
 use crate::files::StagedDir;
 use crate::stage::bootstrap::{BOOTSTRAP, resample_columns};
 use crate::stage::features::Counts;
-use crate::stage::probes::{FITTED, PREDICTIONS, PROBES, prediction_columns, task_columns};
+use crate::stage::probes::{
+    FITTED, FittedTask, PREDICTIONS, PROBES, prediction_columns, task_columns,
+};
 use crate::stage::report::{Accuracy, Level};
 use crate::stats::bootstrap::Interval;
 
@@ -223,6 +225,10 @@ fn score_columns(table: Table, evaluation: &Evaluation) -> Table {
     table
         .str("level", groups.iter().map(|group| group.level.as_str()))
         .str("name", groups.iter().map(|group| group.name.as_str()))
+        .f64(
+            "n_train_used",
+            groups.iter().map(|group| evaluation.n_train_used(group)),
+        )
         .u32("n", n)
         .f64("accuracy", groups.iter().map(|group| group.accuracy))
         .f64("ci_low", intervals.iter().map(|interval| interval.low))
@@ -230,6 +236,19 @@ fn score_columns(table: Table, evaluation: &Evaluation) -> Table {
 }
 
 impl Evaluation {
+    /// The mean number of rows that the probes of one of the report's groups were fitted on: `n_train`, unless tasks
+    /// have fewer.
+    pub fn n_train_used(&self, group: &Accuracy) -> f64 {
+        let is_level = |level: &Level| level.as_str() == group.level;
+        let level = Level::ALL.into_iter().find(is_level);
+        let n_rows = |task: &FittedTask| {
+            let name = level?.group(&task.task, &task.cluster, task.subcluster.as_deref())?;
+            (name == group.name).then_some(task.n_train_rows)
+        };
+        let n_rows: Vec<usize> = self.probes.tasks.iter().filter_map(n_rows).collect();
+        n_rows.iter().sum::<usize>() as f64 / n_rows.len() as f64
+    }
+
     /// The bootstrap interval of one of the report's groups.
     pub fn interval(&self, group: &Accuracy) -> Interval {
         self.bootstrap
@@ -287,6 +306,7 @@ fn headline(evaluation: &Evaluation) -> Value {
 
 fn put_score(json: &mut Value, evaluation: &Evaluation, group: &Accuracy) {
     let interval = evaluation.interval(group);
+    json["n_train_used"] = json!(evaluation.n_train_used(group));
     json["n_test"] = json!(group.n);
     json["accuracy"] = json!(group.accuracy);
     json["ci_low"] = json!(interval.low);

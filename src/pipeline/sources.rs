@@ -1,6 +1,6 @@
 //! From what a pipeline names to what its stages read: the data set, and the models' features.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -10,8 +10,8 @@ use crate::cache::{Cache, Digest, DigestMemo};
 use crate::error::Error;
 use crate::files::{BrokenLink, is_expanded, located};
 use crate::hub::Hub;
-use crate::newt::images::DataRoot;
-use crate::newt::labels::Labels;
+use crate::newt::images::{DataRoot, ImageFiles};
+use crate::newt::labels::{Labels, OtherSplits};
 use crate::newt::synth;
 use crate::stage::features::network::{self, BadImage, BadImageProblem, Network};
 use crate::stage::features::precomputed::Precomputed;
@@ -55,11 +55,12 @@ pub(super) fn require_data(data: &DataRoot, models: &[Model]) -> Result<(), Erro
 }
 
 /// The first stage, with the labels file read.
-pub(super) fn labels(data: &DataRoot) -> Result<LabelsStage, Error> {
+pub(super) fn labels(data: &DataRoot, other_splits: OtherSplits) -> Result<LabelsStage, Error> {
     data.require_labels()?;
     let path = data.labels_path();
     let csv = fs_err::read(&path).map_err(Error::Io)?;
-    Ok(LabelsStage::new(csv, path.display().to_string()))
+    let file = path.display().to_string();
+    Ok(LabelsStage::new(csv, file, other_splits))
 }
 
 /// The models' features, and the memo of files' digests that finding them takes.
@@ -70,6 +71,8 @@ pub(super) struct Sources<'a> {
     context: Context<'a>,
     memo: RefCell<DigestMemo>,
     hub: Hub,
+    /// Where the images lie, once one has not been found where it belongs.
+    files: OnceCell<ImageFiles>,
     /// The last model asked for: experiments come model by model, and one network at a time is
     /// enough for the device's memory.
     last: RefCell<Option<(Model, Rc<Source>)>>,
@@ -91,6 +94,7 @@ impl<'a> Sources<'a> {
             context,
             memo,
             hub,
+            files: OnceCell::new(),
             last: RefCell::default(),
         }
     }
@@ -158,7 +162,6 @@ impl<'a> Sources<'a> {
             self.cache,
             spec,
             Digest::of_all(&digests),
-            self.data.clone(),
             self.pipeline.features,
             self.context,
         )?;
@@ -180,22 +183,52 @@ impl<'a> Sources<'a> {
         if let Source::Precomputed(_) = source {
             return Ok(Images {
                 ids,
+                paths: Vec::new(),
                 digests: Vec::new(),
             });
         }
         self.data.require_images()?;
-        let paths: Vec<PathBuf> = ids.iter().map(|id| self.data.image_path(id)).collect();
-        let found = self.digest_files(&paths)?;
+        let mut paths = self.image_paths(&ids);
+        let mut found = self.digest_files(&paths)?;
+        // Only where an image is not where it belongs the folder is listed, and once.
+        let is_missing = |digest: &Result<Digest, std::io::Error>| {
+            digest
+                .as_ref()
+                .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        };
+        if self.files.get().is_none() && found.iter().any(is_missing) {
+            let all = labels.rows.iter().map(|row| row.id.as_str());
+            let files = self.data.find_images(all).map_err(Error::Io)?;
+            if let Some(note) = files.note() {
+                self.context.progress.note(&note);
+            }
+            self.files.get_or_init(|| files);
+            paths = self.image_paths(&ids);
+            found = self.digest_files(&paths)?;
+        }
         if found.iter().any(Result::is_err) {
-            return Err(self.bad_images(&paths, found)?);
+            return Err(self.bad_images(&ids, &paths, found)?);
         }
         let digests = found.into_iter().flatten().collect();
-        Ok(Images { ids, digests })
+        Ok(Images {
+            ids,
+            paths,
+            digests,
+        })
+    }
+
+    fn image_paths(&self, ids: &[String]) -> Vec<PathBuf> {
+        let path = |id: &String| match self.files.get() {
+            Some(files) => files.path(id),
+            None => self.data.image_path(id),
+        };
+        ids.iter().map(path).collect()
     }
 
     /// All images that cannot be used, those that could be read among them.
     fn bad_images(
         &self,
+        ids: &[String],
         paths: &[PathBuf],
         found: Vec<Result<Digest, std::io::Error>>,
     ) -> Result<Error, Error> {
@@ -205,10 +238,16 @@ impl<'a> Sources<'a> {
             .filter_map(|(path, digest)| digest.is_ok().then_some(path.as_path()))
             .collect();
         let mut images = network::bad_images(&readable, self.context)?;
-        images.extend(paths.iter().zip(found).filter_map(|(path, digest)| {
+        let choices = |id: &String| self.files.get()?.choices(id);
+        let bad = ids.iter().zip(paths).zip(found);
+        images.extend(bad.filter_map(|((id, path), digest)| {
+            let problem = match (digest.err()?, choices(id)) {
+                (_, Some(names)) => BadImageProblem::Undecided(names.to_vec()),
+                (error, None) => BadImageProblem::from_io(&error),
+            };
             Some(BadImage {
                 path: path.clone(),
-                problem: BadImageProblem::from_io(&digest.err()?),
+                problem,
             })
         }));
         images.sort_by(|a, b| a.path.cmp(&b.path));

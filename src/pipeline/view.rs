@@ -53,11 +53,7 @@ pub fn sweep_row(evaluation: &Evaluation) -> SweepRow {
     let overall = evaluation.report.overall();
     SweepRow {
         model: model(experiment),
-        n_train: if is_drawn {
-            experiment.n_train.to_string()
-        } else {
-            "all".to_owned()
-        },
+        n_train: n_train(experiment.n_train, evaluation.n_train_used(overall)),
         seed: if is_drawn {
             experiment.seed.to_string()
         } else {
@@ -66,6 +62,18 @@ pub fn sweep_row(evaluation: &Evaluation) -> SweepRow {
         probe: experiment.probe.name(),
         overall: line(evaluation, overall),
         mean_task_accuracy: overall.mean_task_accuracy,
+    }
+}
+
+/// Train rows per task as asked for and, where tasks have fewer, as used in the mean.
+fn n_train(asked: i64, used: f64) -> String {
+    if asked <= 0 {
+        "all".to_owned()
+    } else if used < asked as f64 {
+        let used = format!("{used:.1}");
+        format!("{asked} ({} used)", used.trim_end_matches(".0"))
+    } else {
+        asked.to_string()
     }
 }
 
@@ -115,5 +123,20 @@ pub fn planned(plan: &StagePlan) -> StageLine {
         status: plan.state.status(true),
         seconds: None,
         notes: plan.state.reason().into_iter().chain(counts).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_of_a_learning_curve_is_where_its_rows_are() {
+        assert_eq!(n_train(-1, 541.0), "all");
+        assert_eq!(n_train(10, 10.0), "10");
+        assert_eq!(
+            [n_train(30, 12.0), n_train(30, 20.75)],
+            ["30 (12 used)", "30 (20.8 used)"]
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Name;
-use super::features::network::{BadImage, BadImageProblem};
+use super::features::network::BadImage;
 use crate::cache::Digest;
 use crate::text::{count, thousands};
 
@@ -65,13 +65,9 @@ impl StageError {
     /// One action that helps.
     pub fn hint(&self) -> String {
         match self {
-            Self::BadImages { images } if images.iter().all(is_missing) => {
-                "unpack the images again; `newt-pipe data check DIR` lists what is missing"
-                    .to_owned()
-            }
-            Self::BadImages { .. } => {
+            Self::BadImages { images } => hint_of_all(images).unwrap_or_else(|| {
                 "get these files again; `newt-pipe data check DIR` looks at every image".to_owned()
-            }
+            }),
             Self::NoTaskMatches { .. } => {
                 "a pattern is matched against whole task names, as in `--tasks 'ml_*'`".to_owned()
             }
@@ -98,8 +94,11 @@ impl StageError {
     }
 }
 
-fn is_missing(image: &BadImage) -> bool {
-    matches!(image.problem, BadImageProblem::Missing)
+/// What helps all of them, if it is the same.
+fn hint_of_all(images: &[BadImage]) -> Option<String> {
+    let mut hints = images.iter().map(|image| image.problem.hint());
+    let first = hints.next()?;
+    hints.all(|hint| hint == first).then_some(first)?
 }
 
 fn list(images: &[BadImage]) -> String {

@@ -2,7 +2,7 @@
 //!
 //! | reads | |
 //! | --- | --- |
-//! | images | `newt2021_images/<id>.jpg`, by digest; or none, with precomputed features |
+//! | images | `newt2021_images/<id>.jpg` or what is found in its place, by digest; or none, with precomputed features |
 //! | weights | the checkpoint, by digest |
 //!
 //! | writes `features.json` | | |
@@ -18,6 +18,7 @@ pub mod norm;
 pub mod precomputed;
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ndarray::Array2;
@@ -93,7 +94,9 @@ impl Source {
 pub struct Images {
     /// Their ids.
     pub ids: Vec<String>,
-    /// Digests of their files; empty where no image is read.
+    /// Their files; empty where no image is read.
+    pub paths: Vec<PathBuf>,
+    /// Digests of the files; empty where no image is read.
     pub digests: Vec<Digest>,
 }
 

@@ -14,10 +14,10 @@
 //! | `is_train` | bool | |
 
 use super::{Context, Name, Objects, Stage, part};
-use crate::artifact::{self, Table};
+use crate::artifact::Table;
 use crate::cache::{Digest, KeyBuilder, Request};
 use crate::error::Error;
-use crate::newt::labels::{LabelRow, Labels, Split};
+use crate::newt::labels::{Csv, LabelRow, Labels, OtherSplits, Split};
 
 /// The name of this stage's output.
 pub const LABELS: &str = "labels.parquet";
@@ -28,15 +28,18 @@ pub struct LabelsStage {
     csv: Vec<u8>,
     digest: Digest,
     file: String,
+    other_splits: OtherSplits,
 }
 
 impl LabelsStage {
-    /// `csv`: the file's bytes; `file`: its path, for messages.
-    pub fn new(csv: Vec<u8>, file: String) -> Self {
+    /// `csv`: the file's bytes; `file`: its path, for messages; `other_splits`: what rows do that are neither of the
+    /// split `train` nor of `test`.
+    pub fn new(csv: Vec<u8>, file: String, other_splits: OtherSplits) -> Self {
         Self {
             digest: Digest::of(&csv),
             csv,
             file,
+            other_splits,
         }
     }
 }
@@ -49,13 +52,14 @@ impl Stage for LabelsStage {
 
     fn request(&self) -> Request {
         KeyBuilder::new(Self::NAME.as_str(), Self::VERSION)
+            .param("other_splits", self.other_splits.as_str())
             .input("labels.csv", self.digest)
             .finish()
     }
 
     fn run(&self, _context: Context<'_>) -> Result<Labels, Error> {
-        let columns = artifact::csv_strings(&self.file, &self.csv)?;
-        Ok(Labels::from_columns(&columns, &self.file)?)
+        let csv = Csv::parse(&self.file, &self.csv)?;
+        Ok(Labels::from_csv(&csv, &self.file, self.other_splits)?)
     }
 
     fn encode(labels: &Labels) -> Result<Objects, Error> {
@@ -110,11 +114,15 @@ mod tests {
     use crate::progress::Silent;
 
     const CSV: &str = "id,task,task_cluster,task_subcluster,label,split,note\n\
-        a,t,c,s,0,train,x\nb,t,c,s,1,train,\nc,t,c,s,0,test,\nd,u,c,,0,train,\ne,u,c,nan,1,train,\nf,u,c,,1,val,\n";
+        a,t,c,s,0,train,x\nb,t,c,s,1,train,\nc,t,c,s,0,test,\nd,u,c,,0,train,\ne,u,c,nan,1,train,\nf,u,c,,1,test,\n";
+
+    fn stage(csv: &str) -> LabelsStage {
+        let file = "labels.csv".to_owned();
+        LabelsStage::new(csv.as_bytes().to_vec(), file, OtherSplits::Refuse)
+    }
 
     fn run(csv: &str) -> Labels {
-        let stage = LabelsStage::new(csv.as_bytes().to_vec(), "labels.csv".to_owned());
-        stage
+        stage(csv)
             .run(Context {
                 progress: &Silent,
                 interrupt: &Interrupt::default(),
@@ -134,9 +142,7 @@ mod tests {
     #[test]
     fn a_changed_comment_column_changes_the_key_and_not_the_output() {
         let other = CSV.replace(",x\n", ",y\n");
-        let request =
-            |csv: &str| LabelsStage::new(csv.as_bytes().to_vec(), String::new()).request();
-        assert_ne!(request(CSV).key, request(&other).key);
+        assert_ne!(stage(CSV).request().key, stage(&other).request().key);
         assert_eq!(
             LabelsStage::encode(&run(CSV)).unwrap(),
             LabelsStage::encode(&run(&other)).unwrap()

@@ -18,6 +18,7 @@ use super::{Context, Made, Stage};
 use crate::cache::Digest;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::newt::labels::OtherSplits;
 use crate::probe::Probe;
 use crate::progress::Silent;
 
@@ -71,7 +72,11 @@ fn rows(n: usize) -> Array2<f32> {
 fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
     let mut pins = String::new();
     let labels = make(
-        &LabelsStage::new(csv().into_bytes(), "labels.csv".to_owned()),
+        &LabelsStage::new(
+            csv().into_bytes(),
+            "labels.csv".to_owned(),
+            OtherSplits::Refuse,
+        ),
         &mut pins,
     );
     let sample = make(
@@ -124,7 +129,7 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
         &mut pins,
     );
     insta::assert_snapshot!(pins, @"
-    labels v1 e8deb5fe54f3
+    labels v1 3549094fc7f6
       labels.parquet d6418693d17e
     sample v1 bfc2c22e53d7
       sample.parquet 212820bf17f0

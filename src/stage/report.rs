@@ -62,13 +62,18 @@ impl Level {
         }
     }
 
-    /// The group of this level that `prediction` belongs to.
-    fn group(self, prediction: &Prediction) -> Option<&str> {
+    /// The group of this level that a task belongs to, and all that is its.
+    pub fn group<'a>(
+        self,
+        task: &'a str,
+        cluster: &'a str,
+        subcluster: Option<&'a str>,
+    ) -> Option<&'a str> {
         match self {
             Level::Overall => Some("all"),
-            Level::Cluster => Some(&prediction.cluster),
-            Level::Subcluster => prediction.subcluster.as_deref(),
-            Level::Task => Some(&prediction.task),
+            Level::Cluster => Some(cluster),
+            Level::Subcluster => subcluster,
+            Level::Task => Some(task),
         }
     }
 }
@@ -97,7 +102,8 @@ pub fn groups(predictions: &[Prediction]) -> Vec<Group<'_>> {
         let first = groups.len();
         let mut places = std::collections::BTreeMap::new();
         for prediction in predictions {
-            let Some(name) = level.group(prediction) else {
+            let (task, cluster) = (&prediction.task, &prediction.cluster);
+            let Some(name) = level.group(task, cluster, prediction.subcluster.as_deref()) else {
                 continue;
             };
             let place = *places.entry(name).or_insert_with(|| {

@@ -78,7 +78,7 @@ fn rows_of_the_labels_file() {
     --- stdout
     --- stderr
     error: data/newt2021_labels.csv:4: 3 fields, expected 6
-    hint: expected comma-separated UTF-8 text with one header line and the same number of fields in each row
+    hint: write one field per column; one that holds a comma stands in double quotes
     ");
 }
 
@@ -120,7 +120,7 @@ fn every_bad_image_is_listed_before_the_network_runs() {
     sandbox.write(&format!("data/newt2021_images/{}", names[0]), b"");
     sandbox.write(
         &format!("data/newt2021_images/{}", names[1]),
-        b"\x89PNG\r\n\x1a\n and so on",
+        b"RIFF\x24\0\0\0WEBPVP8 ",
     );
     sandbox.write(
         &format!("data/newt2021_images/{}", names[2]),
@@ -128,7 +128,7 @@ fn every_bad_image_is_listed_before_the_network_runs() {
     );
     let finished = sandbox.run(&["run", "mine.toml"]);
     assert_eq!(finished.code, Some(3));
-    for (name, problem) in names.iter().zip(["empty file", "PNG image", "truncated"]) {
+    for (name, problem) in names.iter().zip(["empty file", "WebP image", "truncated"]) {
         let line = finished
             .stderr
             .lines()
@@ -146,4 +146,225 @@ fn every_bad_image_is_listed_before_the_network_runs() {
         "{}",
         finished.stderr
     );
+}
+
+#[test]
+fn other_splits_than_train_and_test() {
+    let validation = |csv: String| {
+        let csv = csv.replace(
+            "t0-12,task_0,cluster_0,,0,test",
+            "t0-12,task_0,cluster_0,,0,Train",
+        );
+        csv.replace(",1,test", ",1,val")
+    };
+    crate::assert_run!(run_csv(validation), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: data/newt2021_labels.csv: `split` is `Train` in 1 row (line 14), `val` in 8 rows (from line 15), expected `train` or `test`
+    hint: correct these rows; or set `data.other_splits` to `test`, which tests on every row that does not train
+    ");
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    sandbox.run(&["run", "mine.toml"]);
+    let path = sandbox.path("data/newt2021_labels.csv");
+    let csv = fs_err::read_to_string(&path).unwrap();
+    fs_err::write(&path, csv.replace(",1,test", ",1,val")).unwrap();
+    let tested = sandbox.json(&["run", "mine.toml", "--set", "data.other_splits=test"]);
+    // The same rows in the same splits: what was computed of them holds.
+    let statuses = crate::sandbox::statuses(&tested);
+    assert_eq!(
+        statuses[..3],
+        ["labels ran", "sample cached", "features cached"]
+    );
+    // The labels that the cache knows were taken under another rule.
+    assert_eq!(sandbox.run(&["run", "mine.toml"]).code, Some(3));
+}
+
+#[test]
+fn dialects_of_the_labels_file() {
+    let fine = |change: &dyn Fn(String) -> String| {
+        let finished = run_csv(change);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    };
+    let numbered = |csv: String, name: &str| {
+        let lines = csv.lines().enumerate();
+        lines
+            .map(|(n, line)| {
+                format!(
+                    "{},{line}\n",
+                    if n == 0 {
+                        name.to_owned()
+                    } else {
+                        n.to_string()
+                    }
+                )
+            })
+            .collect()
+    };
+    fine(&|csv| numbered(csv, ""));
+    fine(&|csv| numbered(csv, "\"\""));
+    fine(&|csv| csv.replace('\n', "\r\n") + "\r\n");
+    fine(&|csv| {
+        format!(
+            "\u{feff}\n{}\n,,,,,\n",
+            csv.replace("t0-12,", "\n\"t0-12\",")
+        )
+    });
+    crate::assert_run!(run_csv(|csv| csv.replace(',', ";")), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: data/newt2021_labels.csv:1: fields are separated by semicolons, expected commas
+    hint: save the file with commas between the fields
+    ");
+    crate::assert_run!(run_csv(|csv| csv.replace(',', "\t")), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: data/newt2021_labels.csv:1: fields are separated by tabs, expected commas
+    hint: save the file with commas between the fields
+    ");
+
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let path = sandbox.path("data/newt2021_labels.csv");
+    let csv = fs_err::read_to_string(&path).unwrap();
+    let wide: Vec<u8> = csv.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs_err::write(&path, [b"\xff\xfe", wide.as_slice()].concat()).unwrap();
+    crate::assert_run!(sandbox.run(&["run", "mine.toml"]), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: data/newt2021_labels.csv:1: UTF-16 text, expected UTF-8
+    hint: save the file as UTF-8; spreadsheets call it `CSV UTF-8`
+    ");
+    fs_err::write(&path, csv.replace("label,", "class,")).unwrap();
+    fs_err::create_dir(sandbox.path("data/newt2021_images")).unwrap();
+    crate::assert_run!(sandbox.run(&["data", "check", "data"]), @"
+    exit code: Some(3)
+    --- stdout
+    newt2021_labels.csv:1: column `label` is missing, found `id`, `task`, `task_cluster`, `task_subcluster`, `class`, `split`
+    1 problem found
+    --- stderr
+    ");
+}
+
+#[test]
+fn more_train_rows_than_a_task_has() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let sweep = [
+        "run",
+        "mine.toml",
+        "--set",
+        "sample.n_train=[4, 30]",
+        "--set",
+        "sample.seed=[1, 2]",
+    ];
+    let finished = sandbox.run(&sweep);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let warnings: Vec<&str> = finished
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("warning:"))
+        .collect();
+    insta::assert_snapshot!(warnings.join("\n"), @"warning: n_train = 30: 2 of 2 tasks have fewer train rows, or fewer of a class, than that takes: task_0 (12), task_1 (12); `n_train_used` in the results is what was used");
+    let in_table = |line: &&str| line.contains("30 (12 used)");
+    assert_eq!(
+        finished.stdout.lines().filter(in_table).count(),
+        2,
+        "{}",
+        finished.stdout
+    );
+
+    // Said again where everything is in the cache.
+    let document = sandbox.json(&sweep);
+    let used: Vec<f64> = document["experiments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|experiment| experiment["n_train_used"].as_f64().unwrap())
+        .collect();
+    assert_eq!(used, [4.0, 4.0, 12.0, 12.0]);
+    assert!(sandbox.run(&sweep).stderr.contains(warnings[0]));
+    assert_eq!(document["experiments"][2]["n_train"], 30);
+}
+
+#[test]
+fn images_under_other_names() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&DRAW);
+    sandbox.write("mine.toml", RANDOM);
+    let first = sandbox.json(&["run", "mine.toml"]);
+    let images = sandbox.path("data/newt2021_images");
+    let mut names: Vec<String> = images
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let rename = |name: &str, ending: &str| {
+        let to = name.replace(".jpg", ending);
+        fs_err::rename(images.join(name), images.join(&to)).unwrap();
+        to
+    };
+    rename(&names[0], ".JPG");
+    rename(&names[1], ".jpg.jpg");
+    rename(&names[2], ".jpeg");
+    let finished = sandbox.run(&["run", "mine.toml"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let taken = format!(
+        "3 images are not named `<id>.jpg`, taken instead: {}",
+        names[0].replace(".jpg", ".JPG")
+    );
+    assert_eq!(
+        finished.stderr.matches(&taken).count(),
+        1,
+        "{}",
+        finished.stderr
+    );
+    // The images are the same, whatever their names.
+    let again = sandbox.json(&["run", "mine.toml"]);
+    assert_eq!(again["experiments"][0]["stages"][2]["status"], "cached");
+    assert_eq!(
+        again["experiments"][0]["accuracy"],
+        first["experiments"][0]["accuracy"]
+    );
+
+    let other = names[0].replace(".jpg", ".JPEG");
+    fs_err::copy(
+        images.join(names[0].replace(".jpg", ".JPG")),
+        images.join(&other),
+    )
+    .unwrap();
+    let finished = sandbox.run(&["run", "mine.toml"]);
+    assert_eq!(finished.code, Some(3));
+    let stem = |place: usize| names[place].trim_end_matches(".jpg");
+    let said = finished.stderr.replace(stem(0), "A").replace(stem(1), "B");
+    insta::assert_snapshot!(said.replace(stem(2), "C"), @"
+    2 images are not named `<id>.jpg`, taken instead: B.jpg.jpg, C.jpeg
+    error: data/newt2021_images/A.jpg: missing, and more than one file could be it: A.JPEG, A.JPG
+    hint: give the right file the name that is missing
+    ");
+}
+
+#[test]
+fn a_png_under_the_name_of_a_jpeg_is_read() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&DRAW);
+    sandbox.write("mine.toml", RANDOM);
+    let fixture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/golden/fixtures/png.safetensors"
+    );
+    let bytes = fs_err::read(fixture).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let images = sandbox.path("data/newt2021_images");
+    for entry in images.read_dir().unwrap().take(1) {
+        let png = tensors.tensor("png/palette_4_interlaced").unwrap();
+        fs_err::write(entry.unwrap().path(), png.data()).unwrap();
+    }
+    let finished = sandbox.run(&["run", "mine.toml"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
 }

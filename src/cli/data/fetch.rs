@@ -7,12 +7,12 @@ use serde_json::json;
 use super::super::Outcome;
 use super::super::console::Console;
 use super::super::settings;
-use super::read_columns;
+use super::read_labels;
 use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::newt::fetch::{self, Fetch, Options, Source};
 use newt_pipe::newt::images::DataRoot;
-use newt_pipe::newt::labels::Labels;
+use newt_pipe::newt::labels::{Labels, OtherSplits};
 use newt_pipe::newt::published::Identity;
 use newt_pipe::text::count;
 
@@ -73,7 +73,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     let of_labels = fetch.labels()?;
     // Before hours are spent on images that nothing could be done with.
     let file = root.labels_path().display().to_string();
-    let labels = Labels::from_columns(&read_columns(&root)?, &file)?;
+    let labels = Labels::from_csv(&read_labels(&root)?, &file, OtherSplits::Test)?;
     let of_images = fetch.images(&labels, of_labels)?;
 
     let (n_images, n_tasks) = (labels.rows.len(), labels.tasks().len());

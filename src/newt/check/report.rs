@@ -8,7 +8,7 @@ use super::super::published::Identity;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Depth {
-    /// That they are there, and whole JPEGs by their headers.
+    /// That they are there, and whole by their headers.
     Headers,
     /// That they decode.
     Full,
@@ -82,7 +82,7 @@ pub enum Kind {
     Missing,
     /// The file system does not give an image.
     Unreadable,
-    /// An image is empty, cut short, or no JPEG that can be decoded.
+    /// An image is empty, cut short, or cannot be decoded.
     Damaged,
 }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::hub::tests::Told;
 use crate::hub::tests::quick;
 use crate::hub::tests::server::{Reply, Seen, Server, part, sha256};
-use crate::newt::labels::Column;
+use crate::newt::labels::{Csv, OtherSplits};
 use crate::progress::Silent;
 use tar_bytes::{FOLDER, entry, gzip, noise, tar};
 
@@ -87,18 +87,8 @@ impl Archives {
     }
 
     fn parsed(&self) -> Labels {
-        let rows: Vec<Vec<&str>> = self
-            .csv
-            .lines()
-            .map(|line| line.split(',').collect())
-            .collect();
-        let columns: Vec<Column> = (0..rows[0].len())
-            .map(|at| {
-                let cells = rows[1..].iter().map(|row| Some(row[at].to_owned()));
-                (rows[0][at].to_owned(), cells.collect())
-            })
-            .collect();
-        Labels::from_columns(&columns, "labels").unwrap()
+        let csv = Csv::parse("labels", self.csv.as_bytes()).unwrap();
+        Labels::from_csv(&csv, "labels", OtherSplits::Refuse).unwrap()
     }
 }
 

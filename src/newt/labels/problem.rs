@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::REQUIRED_COLUMNS;
+use super::{Malformed, OtherSplit, REQUIRED_COLUMNS};
+use crate::text::count;
 
 /// How many problems a message spells out; [`Error::Problems`] holds all of them.
 const SHOWN_PROBLEMS: usize = 10;
@@ -10,11 +11,23 @@ const SHOWN_PROBLEMS: usize = 10;
 /// A labels file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
+    /// The file is no CSV that is read.
+    #[error("{file}:{line}: {malformed}")]
+    Malformed {
+        /// The file, as the user knows it.
+        file: String,
+        /// The line.
+        line: usize,
+        /// What is wrong there.
+        malformed: Malformed,
+    },
     /// A column that the data set needs is not there.
-    #[error("{file}:1: column `{column}` is missing, found {}", in_backticks(.found))]
+    #[error("{file}:{line}: column `{column}` is missing, found {}", in_backticks(.found))]
     MissingColumn {
         /// The file, as the user knows it.
         file: String,
+        /// The line of the header.
+        line: usize,
         /// The missing column.
         column: &'static str,
         /// The columns of the file.
@@ -25,6 +38,14 @@ pub enum Error {
     NoRows {
         /// The file, as the user knows it.
         file: String,
+    },
+    /// Rows that are said to be of other splits than `train` and `test`.
+    #[error("{file}: `split` is {}, expected `train` or `test`", in_rows(.values))]
+    OtherSplits {
+        /// The file, as the user knows it.
+        file: String,
+        /// The values, in order of first appearance.
+        values: Vec<OtherSplit>,
     },
     /// Rows or tasks that break a rule.
     #[error("{}", list(.file, .problems))]
@@ -40,6 +61,11 @@ impl Error {
     /// One action that helps.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Malformed { malformed, .. } => Some(malformed.hint().to_owned()),
+            Self::OtherSplits { .. } => Some(
+                "correct these rows; or set `data.other_splits` to `test`, which tests on every row that does not train"
+                    .to_owned(),
+            ),
             Self::MissingColumn { column, found, .. } => Some(match nearest(column, found) {
                 Some(name) => format!("if column `{name}` holds it, rename that to `{column}`"),
                 None => format!("the columns needed are {}", in_backticks(&REQUIRED_COLUMNS)),
@@ -56,7 +82,7 @@ impl Error {
 /// A row, or a task by its first row, that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The line of the file, from 1. Exact as long as the file has no blank lines.
+    /// The line of the file, from 1.
     pub line: usize,
     /// What is wrong.
     pub flaw: Flaw,
@@ -222,6 +248,33 @@ fn list(file: &str, problems: &[Problem]) -> String {
     lines.join("\n")
 }
 
+/// Each value with the number of its rows, and where they begin.
+fn in_rows(values: &[OtherSplit]) -> String {
+    let shown = values.iter().take(SHOWN_PROBLEMS);
+    let mut parts: Vec<String> = shown
+        .map(|split| {
+            let rows = count(split.n_rows, "row", "rows");
+            let from = if split.n_rows == 1 {
+                "line"
+            } else {
+                "from line"
+            };
+            format!(
+                "{} in {rows} ({from} {})",
+                quoted(&split.value),
+                split.first_line
+            )
+        })
+        .collect();
+    if values.len() > SHOWN_PROBLEMS {
+        parts.push(format!(
+            "and {} other values",
+            values.len() - SHOWN_PROBLEMS
+        ));
+    }
+    parts.join(", ")
+}
+
 /// A value in backticks, with control characters escaped and its end cut where it is long.
 fn quoted(value: &str) -> String {
     const LONGEST: usize = 60;
@@ -244,9 +297,6 @@ fn subcluster(name: Option<&str>) -> String {
 }
 
 fn in_backticks<S: fmt::Display>(names: &[S]) -> String {
-    if names.is_empty() {
-        return "none".to_owned();
-    }
     names
         .iter()
         .map(|name| quoted(&name.to_string()))
@@ -256,7 +306,6 @@ fn in_backticks<S: fmt::Display>(names: &[S]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Labels;
     use super::super::tests::{NEWT, read};
     use super::*;
 
@@ -286,11 +335,11 @@ mod tests {
             refused(",label,", ",labels,").1,
             "if column `labels` holds it, rename that to `label`"
         );
-        let error = Labels::from_columns(&[], "labels.csv").unwrap_err();
+        let error = read("\n,Unnamed: 1\n").unwrap_err();
         assert_eq!(
             (error.to_string(), error.hint().unwrap()),
             says(
-                "labels.csv:1: column `id` is missing, found none",
+                "labels.csv:2: column `id` is missing, found ``, `Unnamed: 1`",
                 "the columns needed are `id`, `task`, `task_cluster`, `label`, `split`"
             )
         );

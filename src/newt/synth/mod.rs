@@ -170,7 +170,7 @@ mod tests {
 
     use super::*;
     use crate::image;
-    use crate::newt::labels::{Labels, Split};
+    use crate::newt::labels::{Csv, Labels, OtherSplits, Split};
     use crate::progress::Silent;
 
     /// All tasks with eight pictures each: rows of the labels file, and JPEGs.
@@ -198,20 +198,6 @@ mod tests {
             .iter()
             .zip(pictures)
             .map(|(s, p)| (s.csv_row(&p), p.jpeg))
-            .collect()
-    }
-
-    /// The rows in the form in which the labels file is read.
-    fn columns(set: &[(String, Vec<u8>)]) -> Vec<(String, Vec<Option<String>>)> {
-        let names = picture::CSV_HEADER.trim_end().split(',').enumerate();
-        names
-            .map(|(index, name)| {
-                let cell = |row: &str| row.trim_end().split(',').nth(index).unwrap().to_owned();
-                let cells = set
-                    .iter()
-                    .map(|(row, _)| Some(cell(row)).filter(|c| !c.is_empty()));
-                (name.to_owned(), cells.collect())
-            })
             .collect()
     }
 
@@ -257,7 +243,10 @@ mod tests {
 
     #[test]
     fn the_labels_are_sound_and_balanced_over_five_clusters() {
-        let labels = Labels::from_columns(&columns(&SMALL), "labels").unwrap();
+        let rows = SMALL.iter().map(|(row, _)| row.as_str());
+        let text: String = std::iter::once(picture::CSV_HEADER).chain(rows).collect();
+        let csv = Csv::parse("labels", text.as_bytes()).unwrap();
+        let labels = Labels::from_csv(&csv, "labels", OtherSplits::Refuse).unwrap();
         let tasks = labels.tasks();
         assert_eq!(tasks.len(), 12);
         assert_eq!(

@@ -17,7 +17,7 @@ use crate::backbone::{self, Backbone, BackboneSpec, Choice, Device, Precision, S
 use crate::cache::{Cache, Digest, KeyBuilder, Request};
 use crate::error::Error;
 use crate::image::{self, Preprocessing};
-use crate::newt::images::DataRoot;
+use crate::newt::images::ImageFiles;
 use crate::stage::{Context, StageError};
 
 /// Raised whenever decoding, preprocessing or a network gives other features for the same weights.
@@ -40,7 +40,6 @@ pub struct Network {
     device: Device,
     precision: Precision,
     batch_size: usize,
-    data: DataRoot,
     store: RefCell<FeatureStore>,
     backbone: OnceCell<Box<dyn Backbone>>,
 }
@@ -60,10 +59,13 @@ pub enum BadImageProblem {
     /// There is none.
     #[error("missing")]
     Missing,
+    /// There is none, and of these names none fits better than the others.
+    #[error("{}", ImageFiles::undecided(.0))]
+    Undecided(Vec<String>),
     /// It cannot be read.
     #[error("{0}")]
     Unreadable(std::io::ErrorKind),
-    /// It is no whole JPEG.
+    /// It is no whole image.
     #[error("{0}")]
     Undecodable(image::Error),
     /// It is another file than when it was hashed.
@@ -86,6 +88,20 @@ impl BadImageProblem {
             Self::Unreadable(error.kind())
         }
     }
+
+    /// One action that helps.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing => Some(
+                "unpack the images again; `newt-pipe data check DIR` lists what is missing"
+                    .to_owned(),
+            ),
+            Self::Undecided(_) => Some("give the right file the name that is missing".to_owned()),
+            Self::Undecodable(error) => error.hint(),
+            Self::Changed => Some("run again once nothing writes to the images".to_owned()),
+            Self::Unreadable(_) => None,
+        }
+    }
 }
 
 /// An image without a row, and where it lies.
@@ -102,7 +118,7 @@ struct Batch<'a> {
 }
 
 impl Network {
-    /// A model's features in `cache`, and how to extract more from the images in `data`.
+    /// A model's features in `cache`, and how to extract more.
     ///
     /// `weights`: the digest of the checkpoint's files, where it has some.
     ///
@@ -112,7 +128,6 @@ impl Network {
         cache: &Cache,
         spec: BackboneSpec,
         weights: Option<Digest>,
-        data: DataRoot,
         settings: Settings,
         context: Context<'_>,
     ) -> Result<Self, Error> {
@@ -138,7 +153,6 @@ impl Network {
             device,
             precision,
             batch_size,
-            data,
             store,
             backbone: OnceCell::new(),
         })
@@ -209,7 +223,7 @@ impl Network {
             .into_iter()
             .map(|place| Wanted {
                 digest: images.digests[place],
-                path: self.data.image_path(&images.ids[place]),
+                path: images.paths[place].clone(),
             })
             .collect();
         let paths: Vec<&Path> = wanted.iter().map(|image| image.path.as_path()).collect();
