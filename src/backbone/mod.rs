@@ -60,7 +60,7 @@ mod weights;
 mod windows;
 
 pub use catalog::architectures;
-pub use error::Error;
+pub use error::{Error, ScriptFault};
 pub use published::{Availability, Published, published};
 pub use run::{
     Choice, Device, Failure, Missing, Precision, SearchPaths, libtorch_version, require_libtorch,

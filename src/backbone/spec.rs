@@ -18,8 +18,8 @@ use crate::progress::Progress;
 
 /// The prefix of checkpoints that lie in a folder.
 const LOCAL_DIR: &str = "local-dir:";
-/// The prefix of repositories on the hub.
-const HF_HUB: &str = "hf-hub:";
+/// The prefix of repositories on the hub, and timm's former spelling of it.
+const HF_HUB: [&str; 2] = ["hf-hub:", "hf_hub:"];
 
 /// A backbone that is known but not loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,18 +93,22 @@ impl BackboneSpec {
     /// Names what is unknown, unsupported or missing; those of the hub.
     pub fn resolve(org: &str, ckpt: &str, places: Places<'_>) -> Result<Self, Error> {
         match org {
-            "timm" | "sam2" => in_timm_folder(&folder(ckpt, places, timm::repository)?),
+            "timm" | "sam2" => {
+                let repo = |name: &str| timm_repository(name, places);
+                in_timm_folder(&folder(ckpt, places, timm::WEIGHTS, repo)?)
+            }
             "open-clip" => open_clip_checkpoint(ckpt, places),
             "transformers" => {
                 let owned = |name: &str| Ok(name.to_owned());
-                in_transformers_folder(&folder(ckpt, places, owned)?, None)
+                in_transformers_folder(&folder(ckpt, places, transformers::WEIGHTS, owned)?, None)
             }
             "torchscript" => script::resolve(ckpt, places),
             "random" => random(ckpt),
             _ => match Family::of(org) {
                 Some(family) => {
                     let repo = |name: &str| known_repo(family, org, name);
-                    in_transformers_folder(&folder(ckpt, places, repo)?, Some(family))
+                    let folder = folder(ckpt, places, transformers::WEIGHTS, repo)?;
+                    in_transformers_folder(&folder, Some(family))
                 }
                 None if org == "vjepa" => Err(Error::VJepa {
                     ckpt: ckpt.to_owned(),
@@ -170,20 +174,100 @@ impl BackboneSpec {
 /// Rises when the same seed gives other weights.
 const RANDOM_VERSION: u32 = 1;
 
-/// The folder or the repository that `ckpt` names; `repo` gives that of a plain name.
+/// What stands behind the prefix of a repository on the hub.
+fn on_hub(ckpt: &str) -> Option<&str> {
+    HF_HUB.iter().find_map(|prefix| ckpt.strip_prefix(prefix))
+}
+
+/// The folder or the repository that `ckpt` names, with weights of that name; `repo` gives that of a plain name.
 fn folder<'a>(
     ckpt: &str,
     places: Places<'a>,
+    weights: &str,
     repo: impl Fn(&str) -> Result<String, Error>,
 ) -> Result<Folder<'a>, Error> {
     if let Some(dir) = ckpt.strip_prefix(LOCAL_DIR) {
-        return Folder::local(places.base_dir.join(dir), places.progress);
+        return Folder::local(places.base_dir.join(dir), weights, places.progress);
     }
-    let name = match ckpt.strip_prefix(HF_HUB) {
+    let name = match on_hub(ckpt) {
         Some(name) => name.to_owned(),
-        None => with_revision(ckpt, repo)?,
+        None => or_no_prefix(ckpt, places, |ckpt| with_revision(ckpt, repo))?,
     };
     Folder::hub(name.parse::<Repo>()?, places)
+}
+
+/// What `found` makes of a plain name, unless there is a folder or a file of that name which may be meant instead.
+fn or_no_prefix<T>(
+    ckpt: &str,
+    places: Places<'_>,
+    found: impl FnOnce(&str) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let is_here = !ckpt.is_empty() && places.base_dir.join(ckpt).exists();
+    if is_here && ckpt.contains('/') {
+        return Err(no_prefix(ckpt, places));
+    }
+    match found(ckpt) {
+        Err(
+            Error::UnknownCheckpoint { .. }
+            | Error::UnknownArchitecture { .. }
+            | Error::NotWritten { .. },
+        ) if is_here => Err(no_prefix(ckpt, places)),
+        result => result,
+    }
+}
+
+/// A plain name that leads to a folder or file, or reads as if it were a path or a repository.
+fn no_prefix(ckpt: &str, places: Places<'_>) -> Error {
+    let path = places.base_dir.join(ckpt);
+    let (kind, hint) = if path.is_dir() {
+        (
+            "a folder",
+            format!(
+                "write `{LOCAL_DIR}{ckpt}` for the folder, or `{}OWNER/NAME` for a repository on the hub",
+                HF_HUB[0]
+            ),
+        )
+    } else if path.exists() {
+        let dir = Path::new(ckpt)
+            .parent()
+            .filter(|dir| !dir.as_os_str().is_empty());
+        let dir = dir.unwrap_or(Path::new("."));
+        (
+            "a file",
+            format!("write `{LOCAL_DIR}{}`, the folder of it", dir.display()),
+        )
+    } else {
+        // Behind a prefix of other programs.
+        let rest = ckpt.rsplit(':').next().unwrap_or_default();
+        let name = rest.trim_start_matches("//huggingface.co/");
+        (
+            "a path, or a repository's name",
+            format!(
+                "write `{}{name}` for the repository on the hub, or `{LOCAL_DIR}{name}` for a folder",
+                HF_HUB[0]
+            ),
+        )
+    };
+    Error::NoPrefix {
+        ckpt: ckpt.to_owned(),
+        kind,
+        hint,
+    }
+}
+
+/// The repository of a checkpoint of timm's, which may have been renamed.
+fn timm_repository(name: &str, places: Places<'_>) -> Result<String, Error> {
+    if name.contains(['/', ':']) {
+        return Err(no_prefix(name, places));
+    }
+    let current = timm::names::current(name);
+    let repository = timm::repository(current.as_deref().unwrap_or(name))?;
+    if let Some(current) = current {
+        places.progress.warn(&format!(
+            "`{name}` is a former name of timm's, taken as `{current}`"
+        ));
+    }
+    Ok(repository)
 }
 
 /// The repository of a plain name, with the revision that may stand behind the name.
@@ -200,7 +284,7 @@ fn with_revision(
 fn in_timm_folder(folder: &Folder<'_>) -> Result<BackboneSpec, Error> {
     let path = folder.require("config.json")?;
     let config = timm::parse(&fs_err::read(&path)?, &path)?;
-    let paths = folder.weights("model.safetensors")?;
+    let paths = folder.weights(timm::WEIGHTS)?;
     folder.pin()?;
     Ok(BackboneSpec {
         architecture: config.architecture.to_owned(),
@@ -215,12 +299,12 @@ fn in_timm_folder(folder: &Folder<'_>) -> Result<BackboneSpec, Error> {
 }
 
 fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Error> {
-    let is_plain = !ckpt.starts_with(LOCAL_DIR) && !ckpt.starts_with(HF_HUB);
+    let is_plain = !ckpt.starts_with(LOCAL_DIR) && on_hub(ckpt).is_none();
     let (architecture, folder, config, file) = if is_plain {
         let (name, revision) = ckpt
             .split_once('@')
             .map_or((ckpt, None), |(name, revision)| (name, Some(revision)));
-        let named = open_clip::named(name)?;
+        let named = or_no_prefix(name, places, open_clip::named)?;
         if named.is_other_activation {
             places.progress.warn(&format!(
                 "`{ckpt}` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` \
@@ -235,7 +319,7 @@ fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, 
         let architecture = ckpt.split('/').next().unwrap_or_default().to_owned();
         (architecture, folder, named.config, named.file)
     } else {
-        let folder = folder(ckpt, places, |name| Ok(name.to_owned()))?;
+        let folder = folder(ckpt, places, open_clip::WEIGHTS, |name| Ok(name.to_owned()))?;
         let (value, path) = folder.json(open_clip::CONFIG)?;
         let config = open_clip::parse(value, &path)?;
         (
@@ -350,11 +434,7 @@ fn random(ckpt: &str) -> Result<BackboneSpec, Error> {
     let (name, tag) = ckpt
         .split_once('.')
         .map_or((ckpt, None), |(name, tag)| (name, Some(tag)));
-    let architecture = catalog::find(name).ok_or_else(|| Error::UnknownArchitecture {
-        place: "`model.ckpt`".to_owned(),
-        name: name.to_owned(),
-        nearest: catalog::nearest(name, catalog::architectures()),
-    })?;
+    let architecture = catalog::require(name, "`model.ckpt`")?;
     let seed = match tag {
         None => 0,
         Some(tag) => tag
