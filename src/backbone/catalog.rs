@@ -241,6 +241,9 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> V
     let mut is_begun = false;
     for known in names {
         let spelt = plain(known);
+        if spelt == wanted {
+            return vec![known];
+        }
         let rest = spelt.strip_prefix(&wanted).unwrap_or_default();
         if !wanted.is_empty()
             && (rest.starts_with(is_separator)
@@ -249,7 +252,7 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> V
             longer.push((known.len(), known));
         }
         let distance = strsim::osa_distance(&wanted, &spelt);
-        let is_misspelt = distance < 2 || distance == 2 && digits(&wanted) == digits(&spelt);
+        let is_misspelt = distance == 1 || distance == 2 && digits(&wanted) == digits(&spelt);
         if is_misspelt && 4 * distance <= wanted.len() {
             misspelt.push((distance, known));
         }

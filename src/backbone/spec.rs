@@ -525,13 +525,13 @@ mod tests {
             message,
             "`model.ckpt`: open_clip has no checkpoint `ViT-B-16/opnai`"
         );
-        assert!(hint.unwrap().starts_with("did you mean `ViT-B-16/openai`"));
+        assert_eq!(hint.unwrap(), "did you mean `ViT-B-16/openai`?");
         let (message, hint) = refused("dinov2", "dinov2_vitb15", Path::new(""));
         assert_eq!(
             message,
             "`model.ckpt`: DINOv2 has no checkpoint `dinov2_vitb15`"
         );
-        assert!(hint.unwrap().starts_with("did you mean `dinov2_vitb14`"));
+        assert_eq!(hint.unwrap(), "did you mean `dinov2_vitb14`?");
         let (message, _) = refused("random", "resnet51", Path::new(""));
         assert_eq!(message, "`model.ckpt`: unknown architecture `resnet51`");
     }
@@ -590,10 +590,47 @@ mod tests {
             )
         );
         let hint = hint.unwrap();
-        assert!(hint.starts_with("convert it: python3 -c '"), "{hint}");
+        assert!(hint.starts_with("convert it:\npython3 -c '\n"), "{hint}");
+        let dir = dir.path().display();
         assert!(
-            hint.ends_with(&format!("'{}/model.safetensors'", dir.path().display())),
+            hint.ends_with(&format!(
+                "' {dir}/model.safetensors {dir}/pytorch_model.bin"
+            )),
             "{hint}"
         );
+    }
+
+    #[test]
+    fn pickle_is_converted_to_what_its_layout_calls_the_weights() {
+        // What training leaves, in one file and in parts.
+        for (org, pickle, target, sources) in [
+            (
+                "timm",
+                "model_best.pth.tar",
+                "model.safetensors",
+                "model_best.pth.tar",
+            ),
+            (
+                "open-clip",
+                "epoch_1.pt",
+                "open_clip_model.safetensors",
+                "epoch_1.pt",
+            ),
+            (
+                "transformers",
+                "pytorch_model-00001-of-00002.bin",
+                "model.safetensors",
+                "pytorch_model-*-of-00002.bin",
+            ),
+        ] {
+            let dir = checkpoint(&[pickle]);
+            let file = dir.path().join(pickle);
+            let (_, hint) = refused(org, &format!("local-dir:{}", file.display()), Path::new(""));
+            let (hint, dir) = (hint.unwrap(), dir.path().display());
+            assert!(
+                hint.ends_with(&format!("' {dir}/{target} {dir}/{sources}")),
+                "{org}: {hint}"
+            );
+        }
     }
 }

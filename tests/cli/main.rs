@@ -20,4 +20,5 @@ mod quickstart;
 mod sandbox;
 #[path = "../../src/hub/tests/server.rs"]
 mod server;
+mod torchscript;
 mod weights;

@@ -48,7 +48,7 @@ pub(in crate::backbone) fn message(error: &TchError) -> String {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    lines.join(" ")
+    lines.join(" ").trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
     fn stack_is_cut_off_and_the_rest_is_whole() {
         let text = "CUDA out of memory.\nTried to allocate 2 GiB.\nException raised from malloc at /a.cpp:1 (most \
             recent call first):\nframe #0: c10::Error";
-        assert_eq!(said(text), "CUDA out of memory. Tried to allocate 2 GiB.");
+        assert_eq!(said(text), "CUDA out of memory. Tried to allocate 2 GiB");
         assert_eq!(said("one\n\n  two: three\n"), "one two: three");
         assert_eq!(said(""), "");
     }

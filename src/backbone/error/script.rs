@@ -88,8 +88,8 @@ impl ScriptFault {
             Self::NoDescription { .. } => description(&format!("write `{stem}.toml`")),
             Self::Precision => "set `features.precision = \"f32\"`".to_owned(),
             Self::Saved { images } => format!(
-                "load it into its network in Python, and write a module: `{}`, with a `{stem}-module.toml`",
-                trace(*images, &format!("{stem}-module.pt"))
+                "load it into its network in Python, and write a module: `{}`, with a `{stem}-traced.toml`",
+                trace(*images, &format!("{stem}-traced.pt"))
             ),
             Self::Unloadable { images, .. } => format!(
                 "copy the file again, or write it with PyTorch 2.11: `{}`",
