@@ -145,7 +145,7 @@ pub enum Error {
         /// The module.
         path: PathBuf,
         /// What is wrong.
-        fault: ScriptFault,
+        fault: Box<ScriptFault>,
     },
     /// A TOML file that is none.
     #[error("{}{}: {problem}", path.display(), line.map_or(String::new(), |line| format!(":{line}")))]

@@ -10,16 +10,12 @@ use super::error::Error;
 use super::folder::Folder;
 use super::layout::{self, Layout};
 use super::network::NetworkConfig;
+use super::prefix::{LOCAL_DIR, no_prefix, on_hub, or_no_prefix};
 use super::timm::Output;
 use super::{Backbone, Device, Precision, catalog, open_clip, run, script, timm, transformers};
 use crate::hub::{Hub, Repo};
 use crate::image::Preprocessing;
 use crate::progress::Progress;
-
-/// The prefix of checkpoints that lie in a folder.
-const LOCAL_DIR: &str = "local-dir:";
-/// The prefix of repositories on the hub, and timm's former spelling of it.
-const HF_HUB: [&str; 2] = ["hf-hub:", "hf_hub:"];
 
 /// A backbone that is known but not loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -174,11 +170,6 @@ impl BackboneSpec {
 /// Rises when the same seed gives other weights.
 const RANDOM_VERSION: u32 = 1;
 
-/// What stands behind the prefix of a repository on the hub.
-fn on_hub(ckpt: &str) -> Option<&str> {
-    HF_HUB.iter().find_map(|prefix| ckpt.strip_prefix(prefix))
-}
-
 /// The folder or the repository that `ckpt` names, with weights of that name; `repo` gives that of a plain name.
 fn folder<'a>(
     ckpt: &str,
@@ -194,65 +185,6 @@ fn folder<'a>(
         None => or_no_prefix(ckpt, places, |ckpt| with_revision(ckpt, repo))?,
     };
     Folder::hub(name.parse::<Repo>()?, places)
-}
-
-/// What `found` makes of a plain name, unless there is a folder or a file of that name which may be meant instead.
-fn or_no_prefix<T>(
-    ckpt: &str,
-    places: Places<'_>,
-    found: impl FnOnce(&str) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let is_here = !ckpt.is_empty() && places.base_dir.join(ckpt).exists();
-    if is_here && ckpt.contains('/') {
-        return Err(no_prefix(ckpt, places));
-    }
-    match found(ckpt) {
-        Err(
-            Error::UnknownCheckpoint { .. }
-            | Error::UnknownArchitecture { .. }
-            | Error::NotWritten { .. },
-        ) if is_here => Err(no_prefix(ckpt, places)),
-        result => result,
-    }
-}
-
-/// A plain name that leads to a folder or file, or reads as if it were a path or a repository.
-fn no_prefix(ckpt: &str, places: Places<'_>) -> Error {
-    let path = places.base_dir.join(ckpt);
-    let (kind, hint) = if path.is_dir() {
-        (
-            "a folder",
-            format!(
-                "write `{LOCAL_DIR}{ckpt}` for the folder, or `{}OWNER/NAME` for a repository on the hub",
-                HF_HUB[0]
-            ),
-        )
-    } else if path.exists() {
-        let dir = Path::new(ckpt)
-            .parent()
-            .filter(|dir| !dir.as_os_str().is_empty());
-        let dir = dir.unwrap_or(Path::new("."));
-        (
-            "a file",
-            format!("write `{LOCAL_DIR}{}`, the folder of it", dir.display()),
-        )
-    } else {
-        // Behind a prefix of other programs.
-        let rest = ckpt.rsplit(':').next().unwrap_or_default();
-        let name = rest.trim_start_matches("//huggingface.co/");
-        (
-            "a path, or a repository's name",
-            format!(
-                "write `{}{name}` for the repository on the hub, or `{LOCAL_DIR}{name}` for a folder",
-                HF_HUB[0]
-            ),
-        )
-    };
-    Error::NoPrefix {
-        ckpt: ckpt.to_owned(),
-        kind,
-        hint,
-    }
 }
 
 /// The repository of a checkpoint of timm's, which may have been renamed.

@@ -58,7 +58,6 @@ impl Error {
             {
                 Some(description("write it so"))
             }
-            Self::UnsupportedArgument { .. } | Self::UnknownKey { .. } => Some(WAYS_OUT.to_owned()),
             Self::Damaged { .. } => Some("copy or download the file again".to_owned()),
             Self::MissingTensor { fits: Some(fits), .. }
             | Self::MisshapenTensor { fits: Some(fits), .. }
@@ -83,7 +82,9 @@ impl Error {
                 Some("take the file as the checkpoint's publisher wrote it".to_owned())
             }
             Self::Dtype { path, found, .. } if found.starts_with('F') => Some(as_f32(path)),
-            Self::Dtype { .. } => Some(WAYS_OUT.to_owned()),
+            Self::UnsupportedArgument { .. } | Self::UnknownKey { .. } | Self::Dtype { .. } => {
+                Some(WAYS_OUT.to_owned())
+            }
             Self::NonFinite { .. } => Some("the weights are damaged: copy or download the file again".to_owned()),
             Self::Libtorch { message, .. } if ran_out_of_memory(message) => Some(
                 "memory ran out: on a GPU lower `features.batch_size`, on a CPU `--threads`".to_owned(),

@@ -29,7 +29,7 @@ impl Script {
     ) -> Result<Self, Error> {
         let fault = |fault| Error::Script {
             path: path.to_owned(),
-            fault,
+            fault: Box::new(fault),
         };
         // tch knows autocast to f16 on CUDA only.
         let in_half = match (precision, device) {
@@ -59,7 +59,7 @@ impl Script {
         let shape: [i64; 4] = images.size().try_into().unwrap_or_default();
         let fault = |fault| Error::Script {
             path: self.path.clone(),
-            fault,
+            fault: Box::new(fault),
         };
         let input = [IValue::Tensor(images.shallow_clone())];
         let output = tch::autocast(self.in_half, || self.module.forward_is(&input));
