@@ -1,4 +1,6 @@
-//! Numbers in messages and tables.
+//! Numbers in messages and tables, and paths in commands.
+
+use std::path::Path;
 
 /// `1234567` as `1,234,567`.
 pub fn thousands(n: u64) -> String {
@@ -44,6 +46,19 @@ pub fn escaped(text: &str) -> String {
         .collect()
 }
 
+/// A path as a shell takes it.
+pub fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c))
+    {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +88,11 @@ mod tests {
     fn one_of_a_kind_is_singular() {
         let shown = [0, 1, 2, 2048].map(|n| count(n, "task", "tasks"));
         assert_eq!(shown, ["0 tasks", "1 task", "2 tasks", "2,048 tasks"]);
+    }
+
+    #[test]
+    fn odd_paths_are_quoted_in_commands() {
+        assert_eq!(shell_word(Path::new("/opt/env-1")), "/opt/env-1");
+        assert_eq!(shell_word(Path::new("/my env/it's")), r"'/my env/it'\''s'");
     }
 }

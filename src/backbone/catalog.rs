@@ -202,26 +202,73 @@ pub fn architectures() -> impl Iterator<Item = &'static str> {
     all().map(|architecture| architecture.name)
 }
 
-/// The architecture of that name.
+/// The architecture that timm knows by that name.
 pub(super) fn find(name: &str) -> Option<Architecture> {
+    let current = timm::names::current(name);
+    let current = current.as_deref().and_then(|name| name.split('.').next());
+    let name = current.unwrap_or(name);
     all().find(|architecture| architecture.name == name)
 }
 
-/// The three of `names` that are most like `name`, best first: those that it begins, else those of which no more than
-/// half is different.
+/// The architecture of that name; `place` says in messages where the name stands.
+///
+/// # Errors
+/// [`Error::NotWritten`] for other networks of timm's, [`Error::UnknownArchitecture`].
+pub(super) fn require(name: &str, place: &str) -> Result<Architecture, Error> {
+    find(name).ok_or_else(|| {
+        let (name, place) = (name.to_owned(), place.to_owned());
+        if timm::names::others().any(|other| other == name) {
+            return Error::NotWritten { place, name };
+        }
+        let mut nearest = nearest(&name, architectures().chain(timm::names::others()));
+        nearest.retain(|known| find(known).is_some());
+        Error::UnknownArchitecture {
+            place,
+            name,
+            nearest,
+        }
+    })
+}
+
+/// Those of `names` that `name` may be meant for: those of which it is the first words, shortest first, else those that
+/// are nearest to it and no more than misspelt. A digit tells networks apart, so only one may be wrong.
 pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut names: Vec<_> = names
-        .map(|known| (strsim::levenshtein(name, known), known))
-        .collect();
-    let begins = |known: &str| !name.is_empty() && known.starts_with(name);
-    if names.iter().any(|(_, known)| begins(known)) {
-        names.retain(|(_, known)| begins(known));
-    } else {
-        names.retain(|(distance, _)| 2 * distance <= name.len());
+    let plain = |name: &str| name.to_lowercase().replace('-', "_");
+    let digits = |name: &str| name.replace(|c: char| !c.is_ascii_digit(), "");
+    let wanted = plain(name);
+    let is_separator = |c: char| "_./".contains(c);
+    let (mut longer, mut misspelt) = (Vec::new(), Vec::new());
+    let mut is_begun = false;
+    for known in names {
+        let spelt = plain(known);
+        if spelt == wanted {
+            return vec![known];
+        }
+        let rest = spelt.strip_prefix(&wanted).unwrap_or_default();
+        if !wanted.is_empty()
+            && (rest.starts_with(is_separator)
+                || !rest.is_empty() && wanted.ends_with(is_separator))
+        {
+            longer.push((known.len(), known));
+        }
+        let distance = strsim::osa_distance(&wanted, &spelt);
+        let is_misspelt = distance == 1 || distance == 2 && digits(&wanted) == digits(&spelt);
+        if is_misspelt && 4 * distance <= wanted.len() {
+            misspelt.push((distance, known));
+        }
+        is_begun |= spelt.len() > wanted.len() && spelt.starts_with(&wanted);
     }
-    // A stable sort: names equally far keep their order.
-    names.sort_by_key(|&(distance, _)| distance);
-    names.into_iter().take(3).map(|(_, known)| known).collect()
+    let is_longer = !longer.is_empty();
+    let mut found = if is_longer { longer } else { misspelt };
+    if is_begun {
+        found.retain(|(_, known)| plain(known).starts_with(&wanted));
+    }
+    // A stable sort: names equally near keep their order.
+    found.sort_by_key(|&(distance, _)| distance);
+    if !is_longer && let Some(&(least, _)) = found.first() {
+        found.retain(|&(distance, _)| distance == least);
+    }
+    found.into_iter().map(|(_, known)| known).collect()
 }
 
 /// The first architecture that a checkpoint with such shapes can be of.
@@ -251,16 +298,37 @@ mod tests {
     }
 
     #[test]
-    fn nearest_names_come_first() {
-        let nearest = |name| nearest(name, architectures());
-        assert_eq!(nearest("vit_tinny_patch16_224")[0], "vit_tiny_patch16_224");
+    fn misspelt_name_is_corrected_and_no_other_network_proposed() {
+        let nearest = |name| match require(name, "") {
+            Err(Error::UnknownArchitecture { nearest, .. }) => nearest,
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!(nearest("vit_tinny_patch16_224"), ["vit_tiny_patch16_224"]);
+        assert_eq!(nearest("vit_bsae_ptach16_224"), ["vit_base_patch16_224"]);
+        assert_eq!(nearest("ViT-Base-Patch16-224"), ["vit_base_patch16_224"]);
         assert_eq!(
-            nearest("vit_base_patch14_dino2")[0],
-            "vit_base_patch14_dinov2"
+            nearest("vit_base_patch14_dino2"),
+            ["vit_base_patch14_dinov2"]
         );
-        assert_eq!(nearest("resnet200")[0], "resnet200d");
-        assert!(nearest("").is_empty());
-        assert!(nearest("no_such_thing").is_empty());
+        assert_eq!(nearest("vit_base_patch8"), ["vit_base_patch8_224"]);
+        // Misspelt, or no more than the first words, of networks that are not written here.
+        for name in [
+            "seresnt50",
+            "beit_bsae_patch16_224",
+            "resnext26",
+            "vit_base_patch16_256",
+            "resnet",
+            "",
+            "x",
+        ] {
+            assert_eq!(nearest(name), [""; 0], "{name}");
+        }
+        for name in ["beit_base_patch16_224", "seresnet50", "resnet200"] {
+            assert!(
+                matches!(require(name, ""), Err(Error::NotWritten { .. })),
+                "{name}"
+            );
+        }
     }
 
     /// Notes what a network asks for, and gives zeros.

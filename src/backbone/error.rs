@@ -1,12 +1,18 @@
 //! What can go wrong between a model's name and its features.
 
 mod exit_code;
+mod hint;
+#[cfg(feature = "torch")]
+pub(super) mod libtorch;
+mod script;
 
 use std::io;
 use std::path::PathBuf;
 
+#[cfg(feature = "torch")]
+pub(super) use self::hint::ran_out_of_memory;
+pub use self::script::ScriptFault;
 use super::run::{Failure, Missing};
-use crate::files::BrokenLink;
 
 /// A checkpoint that cannot be used, a device that is not there, or a network that fails.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +62,24 @@ pub enum Error {
         library: &'static str,
         /// Known names that are like it.
         nearest: Vec<String>,
+    },
+    /// A path or a repository without the prefix that says so.
+    #[error("`model.ckpt`: `{ckpt}` is {kind}, expected a checkpoint's name")]
+    NoPrefix {
+        /// As written.
+        ckpt: String,
+        /// What it is, with its article.
+        kind: &'static str,
+        /// What is to be written.
+        hint: String,
+    },
+    /// A network of timm's that is not written here.
+    #[error("{place}: architecture `{name}` is one of timm's that is not written here")]
+    NotWritten {
+        /// The setting or file that names it.
+        place: String,
+        /// As written.
+        name: String,
     },
     /// No architecture has that name.
     #[error("{place}: unknown architecture `{name}`")]
@@ -115,23 +139,13 @@ pub enum Error {
         /// `[h, w]`
         given: [usize; 2],
     },
-    /// A checkpoint that is code, where none may run.
-    #[error("{}: a TorchScript module runs its author's code, and `allow_code` is not set", path.display())]
-    CodeNotAllowed {
+    /// A TorchScript module that cannot be run, or gives something else than features.
+    #[error("{}: {fault}", path.display())]
+    Script {
         /// The module.
         path: PathBuf,
-    },
-    /// A module that is not there.
-    #[error("{}: no such file", path.display())]
-    NoScript {
-        /// The module.
-        path: PathBuf,
-    },
-    /// A precision that a module cannot be run in.
-    #[error("{}: a TorchScript module runs in f32, or in f16 on CUDA", path.display())]
-    ScriptPrecision {
-        /// The module.
-        path: PathBuf,
+        /// What is wrong.
+        fault: Box<ScriptFault>,
     },
     /// A TOML file that is none.
     #[error("{}{}: {problem}", path.display(), line.map_or(String::new(), |line| format!(":{line}")))]
@@ -144,12 +158,14 @@ pub enum Error {
         line: Option<usize>,
     },
     /// A folder whose weights are pickled.
-    #[error("{}: a pickle, which can run any code when it is loaded, expected `model.safetensors`", path.display())]
+    #[error("{}: a pickle, which can run any code when it is loaded, expected `{file}`", path.display())]
     Pickle {
         /// The weights' file.
         path: PathBuf,
         /// The repository on the hub that it is in.
         repo: Option<String>,
+        /// The file that is read in a folder of this layout.
+        file: String,
     },
     /// A `config.json` that is no JSON.
     #[error("{}: {source}", path.display())]
@@ -339,7 +355,7 @@ pub enum Error {
     Libtorch {
         /// What was being done.
         doing: &'static str,
-        /// The first line of libtorch's message.
+        /// What libtorch says.
         message: String,
     },
     /// libtorch, or our own library that calls it, cannot be used.
@@ -351,176 +367,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// libtorch's own message, without the C++ stack below it.
-    #[cfg(feature = "torch")]
-    pub(super) fn libtorch(doing: &'static str, error: &tch::TchError) -> Self {
-        let message = match error {
-            tch::TchError::Torch(message) => message.clone(),
-            error => error.to_string(),
-        };
-        Self::Libtorch {
-            doing,
-            message: message.lines().next().unwrap_or_default().to_owned(),
-        }
-    }
-
     /// Whether the checkpoint is on the hub, which was not to be asked.
     pub fn is_to_fetch(&self) -> bool {
         use crate::hub::Error::{BrokenLink, Offline};
         matches!(self, Self::Hub(Offline { .. } | BrokenLink { .. }))
     }
-
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Hub(error) => error.hint(),
-            Self::UnknownCheckpoint { nearest, .. } => suggestion(nearest),
-            Self::UnknownArchitecture { nearest, .. } => suggestion(nearest),
-            Self::SeedTag { architecture, .. } => Some(format!("for example `{architecture}.seed17`")),
-            Self::NoWeights { .. } => Some(
-                "a checkpoint's folder has the files that its library publishes, weights as safetensors".to_owned(),
-            ),
-            Self::NoShard { .. } | Self::Index { .. } => {
-                Some("copy or download all files of the checkpoint again".to_owned())
-            }
-            Self::ImageSize { .. } => {
-                Some("take the files of the checkpoint as its publisher wrote them".to_owned())
-            }
-            Self::CodeNotAllowed { .. } => Some(
-                "if you trust it, write `allow_code = true` beside `ckpt` in the pipeline file, or give \
-                 `models check` the flag `--allow-code`"
-                    .to_owned(),
-            ),
-            Self::NoScript { .. } => Some(
-                "`model.ckpt` is the path of a module that `torch.jit.save` wrote; a relative one starts at the folder of \
-                 the pipeline file, in `--set` and `models check` at the working folder"
-                    .to_owned(),
-            ),
-            Self::ScriptPrecision { .. } => Some("set `features.precision = \"f32\"`".to_owned()),
-            Self::Pickle { path, repo: None } => Some(conversion(path)),
-            Self::Pickle { path, repo: Some(repo) } => {
-                let name = path.file_name().unwrap_or_default();
-                let path = std::path::Path::new("DIR").join(name);
-                let (repo, revision) = repo.split_once('@').unwrap_or((repo, "main"));
-                Some(format!(
-                    "`hf download {repo} --revision {revision} --local-dir DIR`, {}, and use `local-dir:DIR`",
-                    conversion(&path)
-                ))
-            }
-            Self::VJepa { .. } => Some(
-                "trace the network in Python as the README shows, and use `org = \"torchscript\"`".to_owned(),
-            ),
-            Self::OtherLibrary { org, .. } => Some(format!("set `model.org = \"{org}\"`")),
-            Self::Useless { .. } => Some("copy or download the checkpoint again".to_owned()),
-            Self::Org { org } if org == "precomputed" => {
-                Some("`models check` is for networks; `newt-pipe run` reads a file of features".to_owned())
-            }
-            Self::Org { org } => match nearest_org(org) {
-                Some(nearest) => Some(format!("did you mean `{nearest}`?")),
-                None => Some(PRECOMPUTED.to_owned()),
-            },
-            Self::UnknownKey { path, .. } if path.extension().is_some_and(|end| end == "toml") => {
-                Some("the README shows the file that describes a module".to_owned())
-            }
-            Self::UnsupportedArgument { .. } | Self::UnknownKey { .. } => Some(PRECOMPUTED.to_owned()),
-            Self::Damaged { .. } => Some("copy or download the file again".to_owned()),
-            Self::MissingTensor { fits: Some(fits), .. }
-            | Self::MisshapenTensor { fits: Some(fits), .. }
-            | Self::SurplusTensors { fits: Some(fits), .. } => Some(format!(
-                "the shapes fit `{fits}`; put the `config.json` that belongs to these weights beside them"
-            )),
-            Self::NoGrid { .. } => Some(
-                "write the size of the images that these positions were learned for into the file beside the weights: \
-                 `model_args.img_size` and `pretrained_cfg.input_size` in timm's, `vision_cfg.image_size` in open_clip's"
-                    .to_owned(),
-            ),
-            Self::SameName { .. } => Some("save the weights again with one of the two".to_owned()),
-            Self::NoCuda { hint: Some(hint), .. } => Some(hint.clone()),
-            Self::NoCuda { hint: None, .. } | Self::NoSuchCudaDevice { .. } => {
-                Some("`features.device = \"auto\"` takes what is there".to_owned())
-            }
-            Self::CudaNotUsable { .. } => Some(
-                "`nvidia-smi` says whether GPU and driver work; `features.device = \"cpu\"` does without".to_owned(),
-            ),
-            Self::Missing(missing) => Some(missing.hint()),
-            Self::Failure(failure) => failure.hint.clone(),
-            Self::MissingTensor { .. } | Self::MisshapenTensor { .. } | Self::SurplusTensors { .. } => {
-                Some("use weights and `config.json` of one and the same checkpoint".to_owned())
-            }
-            Self::Json { path, .. } | Self::Toml { path, .. } | Self::ConfigValue { path, .. } => {
-                let hint = if path.extension().is_some_and(|extension| extension == "toml") {
-                    "the README shows the file that describes a module"
-                } else {
-                    "take the file as the checkpoint's publisher wrote it"
-                };
-                Some(hint.to_owned())
-            }
-            Self::Dtype { .. } => Some("convert the tensor to one of these types".to_owned()),
-            Self::NonFinite { .. } => Some("the weights are damaged: copy or download the file again".to_owned()),
-            Self::Libtorch { .. } => {
-                Some("if memory ran out, lower `features.batch_size` or set `features.device = \"cpu\"`".to_owned())
-            }
-            Self::Io(error) if BrokenLink::is_in(error) => {
-                Some(BrokenLink::HINT.to_owned())
-            }
-            Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-                Some("correct `model.ckpt`, or put the file of the message where `model.ckpt` says".to_owned())
-            }
-            Self::Io(_) | Self::ParseDevice { .. } | Self::ParsePrecision { .. } | Self::Pixels { .. } => None,
-        }
-    }
-}
-
-/// The library that may have been meant.
-fn nearest_org(org: &str) -> Option<&'static str> {
-    const ORGS: [&str; 10] = [
-        "timm",
-        "open-clip",
-        "dinov2",
-        "dinov3",
-        "aimv2",
-        "sam2",
-        "transformers",
-        "torchscript",
-        "random",
-        "precomputed",
-    ];
-    let org = org.to_lowercase().replace('_', "-");
-    ORGS.into_iter()
-        .map(|known| (strsim::levenshtein(&org, known), known))
-        .filter(|(distance, _)| *distance <= 2)
-        .min()
-        .map(|(_, known)| known)
-}
-
-/// The names that may have been meant.
-fn suggestion(nearest: &[impl AsRef<str>]) -> Option<String> {
-    let names: Vec<_> = nearest
-        .iter()
-        .map(|name| format!("`{}`", name.as_ref()))
-        .collect();
-    match names.as_slice() {
-        [] => None,
-        [one] => Some(format!("did you mean {one}?")),
-        [others @ .., last] => Some(format!("did you mean {} or {last}?", others.join(", "))),
-    }
-}
-
-/// The way out for networks that are not written here.
-const PRECOMPUTED: &str = "extract the features in Python and use `org = \"precomputed\"`, or trace the network and use \
-                           `org = \"torchscript\"`";
-
-/// The command that turns a pickle into the file that is wanted.
-fn conversion(pickle: &std::path::Path) -> String {
-    let safetensors = pickle.with_file_name("model.safetensors");
-    format!(
-        "convert it: python3 -c 'import sys, torch, safetensors.torch as s; \
-         s.save_file({{k: v.contiguous().clone() for k, v in \
-         torch.load(sys.argv[1], map_location=\"cpu\", weights_only=True).items()}}, sys.argv[2])' \
-         '{}' '{}'",
-        pickle.display(),
-        safetensors.display()
-    )
 }
 
 /// Names for a message: all of a few, the first three of many.

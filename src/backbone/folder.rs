@@ -35,15 +35,20 @@ impl fmt::Display for Folder<'_> {
 }
 
 impl<'a> Folder<'a> {
-    /// A folder of this machine.
+    /// A folder of this machine, whose `weights` have that name.
     ///
     /// # Errors
     /// [`Error::Pickle`] if the path is that of a pickle.
-    pub(super) fn local(dir: PathBuf, progress: &'a dyn Progress) -> Result<Self, Error> {
+    pub(super) fn local(
+        dir: PathBuf,
+        weights: &str,
+        progress: &'a dyn Progress,
+    ) -> Result<Self, Error> {
         if is_pickle(&dir) && dir.is_file() {
             return Err(Error::Pickle {
                 path: dir,
                 repo: None,
+                file: weights.to_owned(),
             });
         }
         Ok(Self {
@@ -158,7 +163,11 @@ impl<'a> Folder<'a> {
                 Place::Local(_) => None,
                 Place::Hub { repo, .. } => Some(repo.to_string()),
             };
-            return Err(Error::Pickle { path, repo });
+            return Err(Error::Pickle {
+                path,
+                repo,
+                file: name.to_owned(),
+            });
         }
         Err(Error::NoWeights {
             place: self.to_string(),
@@ -181,7 +190,13 @@ impl<'a> Folder<'a> {
         }
         for name in names {
             match self.find(name)? {
-                Some(path) if is_pickle(&path) => return Err(Error::Pickle { path, repo: None }),
+                Some(path) if is_pickle(&path) => {
+                    return Err(Error::Pickle {
+                        path,
+                        repo: None,
+                        file: expected.to_owned(),
+                    });
+                }
                 Some(path) => return Ok(vec![path]),
                 None => {}
             }
@@ -319,8 +334,10 @@ fn shards(index: &Path) -> Result<Vec<String>, Error> {
 
 /// Whether a file's name is one that PyTorch's pickles go by.
 fn is_pickle(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| ["bin", "pth", "pt"].iter().any(|known| extension == *known))
+    let name = path.to_string_lossy();
+    [".bin", ".pth", ".pth.tar", ".pt", ".ckpt"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]
@@ -334,7 +351,7 @@ mod tests {
         for (name, text) in files {
             fs_err::write(dir.path().join(name), text).unwrap();
         }
-        let folder = Folder::local(dir.path().to_owned(), &Silent).unwrap();
+        let folder = Folder::local(dir.path().to_owned(), "model.safetensors", &Silent).unwrap();
         let found = folder.weights("model.safetensors");
         (dir, found)
     }
@@ -359,7 +376,12 @@ mod tests {
             fs_err::write(dir.path().join(name), "").unwrap();
         }
         let warnings = Warnings::default();
-        let folder = Folder::local(dir.path().to_owned(), &warnings).unwrap();
+        let folder = Folder::local(
+            dir.path().to_owned(),
+            super::super::timm::WEIGHTS[0],
+            &warnings,
+        )
+        .unwrap();
         let name = |path: &PathBuf| path.strip_prefix(dir.path()).unwrap().display().to_string();
         let found = folder
             .weights_of_any_name(super::super::timm::WEIGHTS)

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `spec.rs` | [`BackboneSpec`]: from the user's `org` and `ckpt` to a network, its preprocessing and its weights |
+//! | `prefix.rs` | `hf-hub:` and `local-dir:`, and names that lack them |
 //! | `folder.rs` | a checkpoint's files, here or on the hub |
 //! | `timm.rs`, `open_clip.rs`, `transformers.rs`, `fields.rs` | what the libraries' configuration files say |
 //! | `published.rs` | the checkpoints with a published NeWT score |
@@ -43,6 +44,7 @@ mod layers;
 mod layout;
 mod network;
 mod open_clip;
+mod prefix;
 mod published;
 #[cfg(feature = "torch")]
 mod random;
@@ -60,7 +62,7 @@ mod weights;
 mod windows;
 
 pub use catalog::architectures;
-pub use error::Error;
+pub use error::{Error, ScriptFault};
 pub use published::{Availability, Published, published};
 pub use run::{
     Choice, Device, Failure, Missing, Precision, SearchPaths, libtorch_version, require_libtorch,

@@ -174,7 +174,7 @@ fn read(
         Some(as_string(value))
     })?;
     let (network, layout) = if let Some(name) = timm_name {
-        let tower = timm_tower(&mut vision, name, output_dim, path)?;
+        let tower = timm_tower(&mut vision, &name, output_dim, path)?;
         (tower, &layout::OPEN_CLIP_TIMM)
     } else {
         vision.drop_nulls();
@@ -194,15 +194,11 @@ fn read(
 /// A tower that timm builds. Its images have the size that timm's name stands for.
 fn timm_tower(
     vision: &mut Fields<'_>,
-    name: String,
+    name: &str,
     output_dim: usize,
     path: &Path,
 ) -> Result<NetworkConfig, Error> {
-    let architecture = catalog::find(&name).ok_or_else(|| Error::UnknownArchitecture {
-        place: path.display().to_string(),
-        nearest: catalog::nearest(&name, catalog::architectures()),
-        name,
-    })?;
+    let architecture = catalog::require(name, &path.display().to_string())?;
     let mut pool = GlobalPool::Avg;
     let pools = "`map`, `avg` or `token`";
     vision.set_supported(&mut pool, "timm_pool", pools, |value| {

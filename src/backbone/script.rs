@@ -3,13 +3,7 @@
 //! `model.ckpt` is the module's file; a TOML file of the same name beside it says what the module takes and gives:
 //!
 //! ```toml
-//! dim = 1024                     # features per image
-//! size = 224                     # side of an image in pixels, or [height, width]
-//! resize = 256                   # what is resized before the centre is cut out; `size` if left out
-//! mode = "shortest"              # or "squash"
-//! interpolation = "bicubic"
-//! mean = [0.485, 0.456, 0.406]
-//! std = [0.229, 0.224, 0.225]
+#![doc = include_str!("script/description.toml")]
 //! ```
 //!
 //! The module takes images `[b, 3, h, w]` f32 and gives features `[b, dim]`. It is code of somebody else's, so it runs
@@ -21,7 +15,7 @@ mod network;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::error::Error;
+use super::error::{Error, ScriptFault};
 use super::fields::{
     Fields, INTERPOLATIONS, SIZE, STD, as_channels, as_sides, as_size, as_std, as_variant,
 };
@@ -31,7 +25,10 @@ use crate::files::located;
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
 
 #[cfg(feature = "torch")]
-pub(super) use network::load;
+pub(super) use network::Script;
+
+/// What a description of a module looks like.
+pub(super) const DESCRIPTION: &str = include_str!("script/description.toml");
 
 /// What a module says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,10 +46,22 @@ impl ScriptConfig {
 /// Finds the module that `ckpt` names and reads the file beside it.
 pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Error> {
     let module = located(places.base_dir, ckpt);
-    if !places.allow_code {
-        return Err(Error::CodeNotAllowed { path: module });
-    }
     let path = module.with_extension("toml");
+    let fault = if !places.allow_code {
+        Some(ScriptFault::CodeNotAllowed)
+    } else if !module.is_file() {
+        Some(ScriptFault::Missing)
+    } else if !path.exists() {
+        Some(ScriptFault::NoDescription { toml: path.clone() })
+    } else {
+        None
+    };
+    if let Some(fault) = fault {
+        return Err(Error::Script {
+            path: module,
+            fault: Box::new(fault),
+        });
+    }
     let text = fs_err::read_to_string(&path)?;
     let value: Value = toml::from_str(&text).map_err(|error| Error::Toml {
         path: path.clone(),
@@ -101,9 +110,6 @@ pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Er
         (false, [height, width]) if height == width => ResizeMode::Shortest { side: height },
         (false, size) => ResizeMode::Cover { size },
     };
-    if !module.is_file() {
-        return Err(Error::NoScript { path: module });
-    }
     Ok(BackboneSpec {
         architecture: module.display().to_string(),
         network: NetworkConfig::Script(ScriptConfig { dim }),
@@ -162,10 +168,10 @@ mod tests {
 
     #[test]
     fn nothing_is_read_before_code_is_allowed() {
-        assert!(matches!(
-            find("not TOML", false),
-            Err(Error::CodeNotAllowed { .. })
-        ));
+        let refused = find("not TOML", false);
+        assert!(
+            matches!(refused, Err(Error::Script { fault, .. }) if matches!(*fault, ScriptFault::CodeNotAllowed))
+        );
     }
 
     #[test]

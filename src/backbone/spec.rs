@@ -10,17 +10,13 @@ use super::error::Error;
 use super::folder::Folder;
 use super::layout::{self, Layout};
 use super::network::NetworkConfig;
+use super::prefix::{LOCAL_DIR, no_prefix, on_hub, or_no_prefix};
 use super::timm::Output;
 use super::{Backbone, Device, Precision, catalog, open_clip, run, script, timm, transformers};
 use crate::files::located;
 use crate::hub::{Hub, Repo};
 use crate::image::Preprocessing;
 use crate::progress::Progress;
-
-/// The prefix of checkpoints that lie in a folder.
-const LOCAL_DIR: &str = "local-dir:";
-/// The prefix of repositories on the hub.
-const HF_HUB: &str = "hf-hub:";
 
 /// A backbone that is known but not loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,18 +90,22 @@ impl BackboneSpec {
     /// Names what is unknown, unsupported or missing; those of the hub.
     pub fn resolve(org: &str, ckpt: &str, places: Places<'_>) -> Result<Self, Error> {
         match org {
-            "timm" | "sam2" => in_timm_folder(&folder(ckpt, places, timm::repository)?),
+            "timm" | "sam2" => {
+                let repo = |name: &str| timm_repository(name, places);
+                in_timm_folder(&folder(ckpt, places, timm::WEIGHTS[0], repo)?)
+            }
             "open-clip" => open_clip_checkpoint(ckpt, places),
             "transformers" => {
                 let owned = |name: &str| Ok(name.to_owned());
-                in_transformers_folder(&folder(ckpt, places, owned)?, None)
+                in_transformers_folder(&folder(ckpt, places, transformers::WEIGHTS, owned)?, None)
             }
             "torchscript" => script::resolve(ckpt, places),
             "random" => random(ckpt),
             _ => match Family::of(org) {
                 Some(family) => {
                     let repo = |name: &str| known_repo(family, org, name);
-                    in_transformers_folder(&folder(ckpt, places, repo)?, Some(family))
+                    let folder = folder(ckpt, places, transformers::WEIGHTS, repo)?;
+                    in_transformers_folder(&folder, Some(family))
                 }
                 None if org == "vjepa" => Err(Error::VJepa {
                     ckpt: ckpt.to_owned(),
@@ -171,20 +171,36 @@ impl BackboneSpec {
 /// Rises when the same seed gives other weights.
 const RANDOM_VERSION: u32 = 1;
 
-/// The folder or the repository that `ckpt` names; `repo` gives that of a plain name.
+/// The folder or the repository that `ckpt` names, with weights of that name; `repo` gives that of a plain name.
 fn folder<'a>(
     ckpt: &str,
     places: Places<'a>,
+    weights: &str,
     repo: impl Fn(&str) -> Result<String, Error>,
 ) -> Result<Folder<'a>, Error> {
     if let Some(dir) = ckpt.strip_prefix(LOCAL_DIR) {
-        return Folder::local(located(places.base_dir, dir), places.progress);
+        return Folder::local(located(places.base_dir, dir), weights, places.progress);
     }
-    let name = match ckpt.strip_prefix(HF_HUB) {
+    let name = match on_hub(ckpt) {
         Some(name) => name.to_owned(),
-        None => with_revision(ckpt, repo)?,
+        None => or_no_prefix(ckpt, places, |ckpt| with_revision(ckpt, repo))?,
     };
     Folder::hub(name.parse::<Repo>()?, places)
+}
+
+/// The repository of a checkpoint of timm's, which may have been renamed.
+fn timm_repository(name: &str, places: Places<'_>) -> Result<String, Error> {
+    if name.contains(['/', ':']) {
+        return Err(no_prefix(name, places));
+    }
+    let current = timm::names::current(name);
+    let repository = timm::repository(current.as_deref().unwrap_or(name))?;
+    if let Some(current) = current {
+        places.progress.warn(&format!(
+            "`{name}` is a former name of timm's, taken as `{current}`"
+        ));
+    }
+    Ok(repository)
 }
 
 /// The repository of a plain name, with the revision that may stand behind the name.
@@ -219,12 +235,12 @@ fn in_timm_folder(folder: &Folder<'_>) -> Result<BackboneSpec, Error> {
 }
 
 fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Error> {
-    let is_plain = !ckpt.starts_with(LOCAL_DIR) && !ckpt.starts_with(HF_HUB);
+    let is_plain = !ckpt.starts_with(LOCAL_DIR) && on_hub(ckpt).is_none();
     let (architecture, folder, config, paths) = if is_plain {
         let (name, revision) = ckpt
             .split_once('@')
             .map_or((ckpt, None), |(name, revision)| (name, Some(revision)));
-        let named = open_clip::named(name)?;
+        let named = or_no_prefix(name, places, open_clip::named)?;
         if named.is_other_activation {
             places.progress.warn(&format!(
                 "`{ckpt}` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` \
@@ -240,7 +256,9 @@ fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, 
         let paths = folder.weights(&named.file)?;
         (architecture, folder, named.config, paths)
     } else {
-        let folder = folder(ckpt, places, |name| Ok(name.to_owned()))?;
+        let folder = folder(ckpt, places, open_clip::WEIGHTS[0], |name| {
+            Ok(name.to_owned())
+        })?;
         let (value, path) = folder.json(open_clip::CONFIG)?;
         let config = open_clip::parse(value, &path)?;
         let paths = folder.weights_of_any_name(open_clip::WEIGHTS)?;
@@ -350,11 +368,7 @@ fn random(ckpt: &str) -> Result<BackboneSpec, Error> {
     let (name, tag) = ckpt
         .split_once('.')
         .map_or((ckpt, None), |(name, tag)| (name, Some(tag)));
-    let architecture = catalog::find(name).ok_or_else(|| Error::UnknownArchitecture {
-        place: "`model.ckpt`".to_owned(),
-        name: name.to_owned(),
-        nearest: catalog::nearest(name, catalog::architectures()),
-    })?;
+    let architecture = catalog::require(name, "`model.ckpt`")?;
     let seed = match tag {
         None => 0,
         Some(tag) => tag
@@ -445,13 +459,13 @@ mod tests {
             message,
             "`model.ckpt`: open_clip has no checkpoint `ViT-B-16/opnai`"
         );
-        assert!(hint.unwrap().starts_with("did you mean `ViT-B-16/openai`"));
+        assert_eq!(hint.unwrap(), "did you mean `ViT-B-16/openai`?");
         let (message, hint) = refused("dinov2", "dinov2_vitb15", Path::new(""));
         assert_eq!(
             message,
             "`model.ckpt`: DINOv2 has no checkpoint `dinov2_vitb15`"
         );
-        assert!(hint.unwrap().starts_with("did you mean `dinov2_vitb14`"));
+        assert_eq!(hint.unwrap(), "did you mean `dinov2_vitb14`?");
         let (message, _) = refused("random", "resnet51", Path::new(""));
         assert_eq!(message, "`model.ckpt`: unknown architecture `resnet51`");
     }
@@ -510,10 +524,47 @@ mod tests {
             )
         );
         let hint = hint.unwrap();
-        assert!(hint.starts_with("convert it: python3 -c '"), "{hint}");
+        assert!(hint.starts_with("convert it:\npython3 -c '\n"), "{hint}");
+        let dir = dir.path().display();
         assert!(
-            hint.ends_with(&format!("'{}/model.safetensors'", dir.path().display())),
+            hint.ends_with(&format!(
+                "' {dir}/model.safetensors {dir}/pytorch_model.bin"
+            )),
             "{hint}"
         );
+    }
+
+    #[test]
+    fn pickle_is_converted_to_what_its_layout_calls_the_weights() {
+        // What training leaves, in one file and in parts.
+        for (org, pickle, target, sources) in [
+            (
+                "timm",
+                "model_best.pth.tar",
+                "model.safetensors",
+                "model_best.pth.tar",
+            ),
+            (
+                "open-clip",
+                "epoch_1.pt",
+                "open_clip_model.safetensors",
+                "epoch_1.pt",
+            ),
+            (
+                "transformers",
+                "pytorch_model-00001-of-00002.bin",
+                "model.safetensors",
+                "pytorch_model-*-of-00002.bin",
+            ),
+        ] {
+            let dir = checkpoint(&[pickle]);
+            let file = dir.path().join(pickle);
+            let (_, hint) = refused(org, &format!("local-dir:{}", file.display()), Path::new(""));
+            let (hint, dir) = (hint.unwrap(), dir.path().display());
+            assert!(
+                hint.ends_with(&format!("' {dir}/{target} {dir}/{sources}")),
+                "{org}: {hint}"
+            );
+        }
     }
 }

@@ -531,7 +531,7 @@ mod tests {
             fs_err::write(dir.path().join(name), value.to_string()).unwrap();
         };
         let side = || {
-            let folder = Folder::local(dir.path().to_owned(), &crate::progress::Silent)?;
+            let folder = Folder::local(dir.path().to_owned(), WEIGHTS, &crate::progress::Silent)?;
             preprocessing(&folder).map(|preprocessing| preprocessing.size[0])
         };
         let of_size = |side: usize| json!({ "size": { "height": side, "width": side }, "resample": 3, "image_mean": [0, 0, 0], "image_std": [1, 1, 1] });

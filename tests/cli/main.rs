@@ -25,4 +25,5 @@ mod sandbox;
 mod selection;
 #[path = "../../src/hub/tests/server.rs"]
 mod server;
+mod torchscript;
 mod weights;

@@ -140,7 +140,7 @@ fn a_folder_that_is_not_there() {
     --- stdout
     --- stderr
     error: failed to open file `none/config.json`: No such file or directory (os error 2)
-    hint: correct `model.ckpt`, or put the file of the message where `model.ckpt` says
+    hint: `local-dir:` takes a folder with the files that the checkpoint's library publishes; it starts at the pipeline file's folder, on the command line at the working folder
     ");
 }
 
@@ -151,7 +151,7 @@ fn a_name_that_no_library_here_knows() {
     --- stdout
     --- stderr
     error: `model.org` is `keras`, expected `timm`, `open-clip`, `dinov2`, `dinov3`, `aimv2`, `sam2`, `transformers`, `torchscript` or `random`
-    hint: extract the features in Python and use `org = "precomputed"`, or trace the network and use `org = "torchscript"`
+    hint: trace the network in Python, `torch.jit.trace(model.eval(), torch.zeros(4, 3, 224, 224)).save("model.pt")`, and use `org = "torchscript"`, or extract its features there and use `org = "precomputed"`
     "#);
     crate::assert_run!(sandbox().run(&["run", "mine.toml", "--set", "model.ckpt=vit_base_patch16_224"]), @"
     exit code: Some(1)
@@ -167,7 +167,7 @@ fn a_name_that_no_library_here_knows() {
     --- stdout
     --- stderr
     error: `model.ckpt`: unknown architecture `vit_tinny_patch16_224`
-    hint: did you mean `vit_tiny_patch16_224`, `vit_tiny_patch16_384` or `deit_tiny_patch16_224`?
+    hint: did you mean `vit_tiny_patch16_224`?
     "
     );
 }

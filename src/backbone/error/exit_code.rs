@@ -14,15 +14,15 @@ impl Error {
             | Self::VJepa { .. }
             | Self::OtherLibrary { .. }
             | Self::UnknownArchitecture { .. }
+            | Self::NotWritten { .. }
+            | Self::NoPrefix { .. }
             | Self::SeedTag { .. }
             | Self::NoWeights { .. }
-            | Self::NoScript { .. }
-            | Self::CodeNotAllowed { .. }
-            | Self::ScriptPrecision { .. }
             | Self::ParseDevice { .. }
             | Self::ParsePrecision { .. }
             | Self::NoCuda { .. }
             | Self::NoSuchCudaDevice { .. } => 2,
+            Self::Script { fault, .. } => fault.exit_code(),
             Self::Missing(missing) => missing.exit_code(),
             Self::Hub(hub::Error::Altered { .. })
             | Self::Pickle { .. }

@@ -9,7 +9,7 @@ use crate::backbone::layers::{Loader, as_i64};
 use crate::backbone::layout::{Layout, Published};
 use crate::backbone::network::NetworkConfig;
 use crate::backbone::random::RandomWeights;
-use crate::backbone::script;
+use crate::backbone::script::Script;
 use crate::backbone::weights::{Checkpoint, MappedFiles, Source};
 
 /// A network on libtorch.
@@ -18,9 +18,15 @@ pub(in crate::backbone) trait Network: Send + Sync {
     fn forward(&self, images: &Tensor) -> Result<Tensor, TchError>;
 }
 
+/// What gives features.
+enum Loaded {
+    Family(Box<dyn Network>),
+    Script(Script),
+}
+
 /// A network and where it runs.
 pub(super) struct LoadedNetwork {
-    network: Box<dyn Network>,
+    network: Loaded,
     device: tch::Device,
     /// `[h, w]` of an image.
     size: [usize; 2],
@@ -78,12 +84,11 @@ impl LoadedNetwork {
             WeightsRequest::Script(_) => None,
         };
         let (network, n_parameters, notes) = match (built, &request.weights, &request.network) {
-            (Some((network, n, notes)), ..) => (network, Some(n), notes),
-            (None, WeightsRequest::Script(path), NetworkConfig::Script(config)) => (
-                script::load(path.as_ref(), *config, device, precision)?,
-                None,
-                Vec::new(),
-            ),
+            (Some((network, n, notes)), ..) => (Loaded::Family(network), Some(n), notes),
+            (None, WeightsRequest::Script(path), NetworkConfig::Script(config)) => {
+                let script = Script::load(path.as_ref(), *config, request.size, device, precision)?;
+                (Loaded::Script(script), None, Vec::new())
+            }
             // A module has its own weights, all other networks ask for theirs.
             (None, ..) => return Err(no_weights()),
         };
@@ -124,11 +129,15 @@ impl LoadedNetwork {
             tch::set_num_threads(1);
         }
         let b = rows.len() / self.dim;
-        let mut forward = || {
-            let _no_grad = tch::no_grad_guard();
-            let shape = [b, 3, self.size[0], self.size[1]].map(as_i64);
-            let images = libtorch::copied(pixels, shape, self.device)?; // [b, 3, h, w]
-            let features = self.network.forward(&images)?; // [b, d]
+        let failed = |error| Error::libtorch("extracting features", &error);
+        let _no_grad = tch::no_grad_guard();
+        let shape = [b, 3, self.size[0], self.size[1]].map(as_i64);
+        let images = libtorch::copied(pixels, shape, self.device).map_err(failed)?; // [b, 3, h, w]
+        let features = match &self.network {
+            Loaded::Family(network) => network.forward(&images).map_err(failed)?,
+            Loaded::Script(script) => script.forward(&images)?,
+        }; // [b, d]
+        let mut copy = || {
             let features = features
                 .f_to_kind(Kind::Float)?
                 .f_to_device(tch::Device::Cpu)?
@@ -136,6 +145,6 @@ impl LoadedNetwork {
             let n = rows.len();
             features.f_copy_data(rows, n)
         };
-        forward().map_err(|error| Error::libtorch("extracting features", &error))
+        copy().map_err(failed)
     }
 }

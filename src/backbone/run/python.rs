@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::find::VERSION;
+use crate::text::shell_word;
 
 /// How packages are put into a Python environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,19 +163,6 @@ fn setting(prefix: &Path, key: &str) -> Option<String> {
     })
 }
 
-/// A path as a shell takes it.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c))
-    {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,11 +238,5 @@ mod tests {
             "`python3.10 -m pip install --break-system-packages 'torch==2.11.*'`"
         );
         assert_eq!(of_prefix(Some(&dir.path().join("usr")), &path), None);
-    }
-
-    #[test]
-    fn odd_paths_are_quoted_in_commands() {
-        assert_eq!(shell_word(Path::new("/opt/env-1")), "/opt/env-1");
-        assert_eq!(shell_word(Path::new("/my env/it's")), r"'/my env/it'\''s'");
     }
 }
