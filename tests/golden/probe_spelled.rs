@@ -3,7 +3,7 @@
 
 use ndarray::array;
 use newt_pipe::probe::{
-    ClassWeight, Gamma, Kernel, Probe, Search, Solver, Space, Strategy, TaskFit,
+    ClassWeight, Gamma, Kernel, Probe, Search, Solver, Space, Strategy, TaskFit, Warning,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -98,6 +98,7 @@ fn probe(value: &Value) -> Probe {
         coef0: number(&value["coef0"]),
         tol: number(&value["tol"]),
         shrinking: flag("shrinking"),
+        max_iter: value["max_iter"].as_i64().unwrap(),
         class_weight: match &value["class_weight"] {
             Value::Null => ClassWeight::None,
             Value::String(_) => ClassWeight::Balanced,
@@ -135,6 +136,70 @@ fn spelled_out_probes_equal_scikit_learns() {
             .unwrap();
         task.outcome.assert_equal(&task.name, &fit);
     }
+}
+
+#[test]
+fn a_fit_of_more_than_ten_million_iterations_ends_with_a_warning() {
+    let fixture: Fixture = fixture("probe_spelled.json");
+    let task = &fixture.tasks[88];
+    let fit = task
+        .recipe
+        .make()
+        .fit(&task.name, &probe(&task.probe))
+        .unwrap();
+    // scikit-learn's `n_iter_` of this fit.
+    assert!(
+        matches!(
+            fit.warnings[..],
+            [Warning::LongFits {
+                n_fits: 1,
+                most_iterations: 11_477_610,
+                ..
+            }]
+        ),
+        "{:?}",
+        fit.warnings
+    );
+}
+
+/// C and gamma of the reference's candidates by NumPy on a CPU with AVX-512 (made by `make/candidates_avx512.py`).
+#[derive(Deserialize)]
+struct Avx512 {
+    c: Numbers,
+    gamma: Numbers,
+}
+
+/// Those of the other CPUs are kept: `exp` rounded correctly.
+#[test]
+fn six_of_the_references_candidates_are_one_unit_off_numpys_on_avx512() {
+    let fixture: Avx512 = fixture("candidates_avx512.json");
+    let x = array![[1.0_f32, 2.0], [1.5, 2.0], [-1.0, 0.5], [-2.0, 0.5]];
+    let made = Made {
+        x_train: array![
+            [1.0_f32, 2.0],
+            [1.5, 2.0],
+            [1.0, 1.0],
+            [1.0, 3.0],
+            [2.0, 1.0],
+            [-1.0, 0.5],
+            [-2.0, 0.5],
+            [-2.0, 1.5],
+            [-1.0, -1.0],
+            [-2.0, 0.0]
+        ],
+        y_train: vec![0, 0, 0, 0, 0, 1, 1, 1, 1, 1],
+        x_test: x,
+    };
+    let candidates = made.fit("draws", &Probe::biobench(10)).unwrap().candidates;
+    let off: Vec<usize> = (0..candidates.len())
+        .filter(|&i| {
+            let candidate = candidates[i].candidate;
+            off_by_one_unit(candidate.c, fixture.c.0[i])
+                + off_by_one_unit(candidate.gamma, fixture.gamma.0[i])
+                > 0
+        })
+        .collect();
+    assert_eq!(off, [22, 37, 74, 78, 85, 88]);
 }
 
 #[test]
