@@ -65,8 +65,8 @@ impl Effort {
 /// What to say of a fit that goes on after `iterations`: something at the tenth million, and whenever they have doubled
 /// since.
 pub(super) fn progress(task: &str, candidate: Candidate, iterations: u64) -> Option<String> {
-    let is_due =
-        iterations % MANY_ITERATIONS == 0 && (iterations / MANY_ITERATIONS).is_power_of_two();
+    let is_due = iterations.is_multiple_of(MANY_ITERATIONS)
+        && (iterations / MANY_ITERATIONS).is_power_of_two();
     is_due.then(|| {
         let Candidate { c, gamma, kernel } = candidate;
         format!(

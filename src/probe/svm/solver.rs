@@ -122,13 +122,15 @@ impl<'a, S: Simd> Smo<'a, S> {
     fn run(mut self) -> Solution {
         let period = self.dual.n.min(1000);
         let mut until_shrinking = period + 1;
-        let mut iterations = 0;
+        let mut iterations = 0_u64;
         let mut violation = self.violation();
         let ending = loop {
             if self.dual.max_iterations == Some(iterations) {
                 break Ending::Limit;
             }
-            if iterations % ITERATIONS_BETWEEN_QUESTIONS == 0 && !(self.dual.go_on)(iterations) {
+            if iterations.is_multiple_of(ITERATIONS_BETWEEN_QUESTIONS)
+                && !(self.dual.go_on)(iterations)
+            {
                 break Ending::Stopped;
             }
             until_shrinking -= 1;
