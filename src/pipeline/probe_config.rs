@@ -36,6 +36,8 @@ pub struct ProbeConfig {
     pub tol: Option<f64>,
     /// Whether the solver shrinks its active set.
     pub shrinking: Option<bool>,
+    /// The most iterations of a fit; -1: no limit.
+    pub max_iter: Option<i64>,
     /// Weights of the two classes.
     pub class_weight: Option<ClassWeight>,
     /// Which solver fits.
@@ -60,6 +62,7 @@ impl ProbeConfig {
         probe.degree = self.degree.unwrap_or(probe.degree);
         probe.coef0 = self.coef0.unwrap_or(probe.coef0);
         probe.tol = self.tol.unwrap_or(probe.tol);
+        probe.max_iter = self.max_iter.unwrap_or(probe.max_iter);
         probe.class_weight = self.class_weight.unwrap_or(probe.class_weight);
         probe.solver = self.solver.unwrap_or(probe.solver);
         match &self.search {
@@ -89,6 +92,7 @@ impl ProbeConfig {
         add("gamma", self.gamma.map(show_gamma));
         add("kernel", self.kernel.map(|kernel| kernel.to_string()));
         add("l2", flag(self.l2));
+        add("max_iter", self.max_iter.map(|limit| limit.to_string()));
         add("search", self.search.as_ref().map(SearchConfig::name));
         add("shrinking", flag(self.shrinking));
         add(
@@ -143,6 +147,7 @@ pub(super) fn to_toml(probe: &Probe) -> Table {
     put("coef0", probe.coef0.into());
     put("tol", probe.tol.into());
     put("shrinking", probe.shrinking.into());
+    put("max_iter", probe.max_iter.into());
     put(
         "class_weight",
         match probe.class_weight {
@@ -237,6 +242,15 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Vec<ProbeConfig>, Error> {
     vary(
         &mut sweep,
         probe.sweep(
+            "max_iter",
+            "a whole number of at least 1, or -1 for no limit",
+            max_iter,
+        )?,
+        |config, value| config.max_iter = Some(value),
+    );
+    vary(
+        &mut sweep,
+        probe.sweep(
             "class_weight",
             "`\"balanced\"`, `\"none\"` or two numbers above 0",
             class_weight,
@@ -294,6 +308,11 @@ pub(super) fn whole(value: &Value, low: u32, high: u32) -> Option<u32> {
 
 fn degree(value: &Value) -> Option<u32> {
     whole(value, 1, 100)
+}
+
+fn max_iter(value: &Value) -> Option<i64> {
+    let integer = value.as_integer()?;
+    (integer == -1 || integer >= 1).then_some(integer)
 }
 
 fn kernel(value: &Value) -> Option<Kernel> {

@@ -94,25 +94,6 @@ pub enum Error {
         /// Number of folds.
         folds: usize,
     },
-    /// A fit that did not meet its tolerance within the iteration ceiling.
-    #[error(
-        "task `{task}`: no solution after {iterations} iterations with kernel {kernel}, \
-         c = {c}, gamma = {gamma}, tol = {tol}; expected one within the ceiling"
-    )]
-    NoConvergence {
-        /// The task's name.
-        task: String,
-        /// Iterations done.
-        iterations: u64,
-        /// The kernel.
-        kernel: Kernel,
-        /// The penalty C.
-        c: f64,
-        /// The resolved gamma.
-        gamma: f64,
-        /// The tolerance.
-        tol: f64,
-    },
     /// Kernel values or coefficients that overflowed.
     #[error(
         "task `{task}`: kernel {kernel} with c = {c}, gamma = {gamma} gives a solution that is not finite, \
@@ -161,12 +142,6 @@ impl Error {
                     "raise `sample.n_train`".to_owned()
                 })
             }
-            Self::NoConvergence { kernel, .. } => Some(if *kernel == Kernel::Sigmoid {
-                "a sigmoid kernel need not be positive definite; lower `probe.c` or `probe.gamma`"
-                    .to_owned()
-            } else {
-                "lower `probe.c`, or raise `probe.tol`".to_owned()
-            }),
             Self::NonFiniteSolution { .. } => {
                 Some("set `probe.standardize = true`, or lower `probe.gamma`".to_owned())
             }

@@ -1,7 +1,7 @@
 //! Natural logarithm and exponential, rounded once.
 //!
-//! A log-uniform draw is exp(ln a + u (ln b - ln a)). The C libraries differ in the last bit of both functions, so
-//! candidates would depend on the machine. Here they are computed in pairs of f64 (about 106 bits) and rounded at the
+//! A log-uniform draw is exp(ln a + u (ln b - ln a)). Libraries differ in the last bit of both functions, NumPy's loops
+//! for AVX-512 from its others too, so candidates would depend on the machine. Here they are computed in pairs of f64 (about 106 bits) and rounded at the
 //! end, which gives the correctly rounded result except where it lies within 1e-25 or so of a midpoint.
 
 use std::ops::{Add, Mul, Sub};

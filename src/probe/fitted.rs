@@ -8,7 +8,7 @@ use super::prepared::scaled;
 use super::scaler::Scaler;
 use super::settings::Kernel;
 use super::svm::Scratch;
-use super::svm::gram::{Gram, Rows};
+use super::svm::gram::{Pairs, Rows};
 use super::svm::kernel::KernelFunction;
 use super::svm::simd::Level;
 
@@ -91,8 +91,8 @@ impl FittedProbe {
             })?;
             odd_rows.extend(odd.into_iter().map(|(row, oddity)| (first + row, oddity)));
             let rows = scaled(self.scaler.as_ref(), rows);
-            let gram = Gram::between(level, &support, &Rows::new(rows.view()));
-            let sums = scratch.weighted_sums(level, function, &gram);
+            let pairs = Pairs::new(level, &support, &Rows::new(rows.view()), &[self.kernel]);
+            let sums = scratch.weighted_sums(level, function, &pairs);
             decision.extend(sums.iter().map(|sum| sum + self.bias));
         }
         Ok((decision, odd_rows))

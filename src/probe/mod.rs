@@ -11,9 +11,23 @@
 //! | `scaler` | columns to zero mean and unit variance | scikit-learn's `StandardScaler` |
 //! | `folds`, `candidates`, `search` | cross-validation | scikit-learn's `StratifiedKFold`, `RandomizedSearchCV`, `GridSearchCV` |
 //! | `exact` | exp and ln, for the candidates | rounded once |
+//! | `watch` | [`Watch`]: progress of long fits, and stopping them | |
 //! | `prepared` | the rows of one fit | |
 //! | `svm` | the classifier | libsvm, as scikit-learn's `SVC` runs it |
 //! | `fitted` | [`FittedProbe`]: what prediction needs | |
+//!
+//! # Exact ties
+//!
+//! Where features have few values, or a row stands in both classes, a decision value can be zero but for rounding, and
+//! two candidates can be equally good but for such a row. Then the last bits decide, and scikit-learn's differ from CPU
+//! to CPU: `OpenBLAS` adds dot products in another order on each, NumPy has two `exp` and the C library several. So an
+//! exact tie is decided by a toss, there and here; here the toss is the same on every machine. Kept are
+//!
+//! - for dot products and distances the order of `OpenBLAS` on CPUs with AVX-512;
+//! - for candidates `exp` rounded correctly, which is NumPy's on CPUs without AVX-512. With AVX-512 NumPy's is up to one
+//!   unit in the last place off: so are C or gamma of six of the reference's hundred candidates (22, 37, 74, 78, 85 and
+//!   88, counted from 0);
+//! - for kernels `exp` and `tanh` within two or three units of the C library's.
 
 mod candidates;
 mod error;
@@ -28,6 +42,7 @@ mod settings;
 mod summation;
 mod svm;
 mod warning;
+mod watch;
 
 use ndarray::{Array1, ArrayView2, Axis};
 
@@ -42,6 +57,8 @@ pub use settings::{ClassWeight, Gamma, Kernel, Probe, Search, Solver, Space, Str
 use svm::Scratch;
 use svm::simd::Level;
 pub use warning::Warning;
+use watch::Effort;
+pub use watch::Watch;
 
 /// Features and labels of one task.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +106,7 @@ pub struct TaskFit {
 
 /// Fits `probe` to the train rows of a task and predicts its test rows.
 ///
-/// `stop` is asked between candidates; once it says yes, the fit ends with [`Error::Stopped`]. Within a task, folds and
+/// `watch` is asked every now and then whether to stop; once it says yes, the fit ends with [`Error::Stopped`]. Within a task, folds and
 /// candidates are spread over rayon's threads; the result is the same for any number of them.
 ///
 /// # Errors
@@ -98,21 +115,19 @@ pub struct TaskFit {
 /// and the errors of the search.
 ///
 /// Source: `biobench.newt.benchmark`.
-pub fn fit_task(
-    probe: &Probe,
-    data: &TaskData<'_>,
-    stop: &(dyn Fn() -> bool + Sync),
-) -> Result<TaskFit, Error> {
+pub fn fit_task(probe: &Probe, data: &TaskData<'_>, watch: &dyn Watch) -> Result<TaskFit, Error> {
     probe.validate()?;
     check(data)?;
-    if stop() {
+    if watch.stops() {
         return Err(Error::Stopped);
     }
+    let effort = Effort::default();
     let run = Run {
         probe,
         task: data.name,
         level: Level::widest(),
-        stop,
+        watch,
+        effort: &effort,
     };
     let mean = probe.center.then(|| normalize::mean_row(data.x_train));
     let (x, odd_train_rows) =
@@ -147,6 +162,7 @@ pub fn fit_task(
     );
     let fitted = fit_on_all(run, prepared, candidate, mean)?;
     let (decision, odd_test_rows) = fitted.decision_and_odd_rows(data.x_test)?;
+    warnings.extend(effort.warnings(data.name, probe.max_iter));
     Ok(TaskFit {
         y_pred: fitted::labels_of(&decision),
         decision,
@@ -471,6 +487,54 @@ mod tests {
         assert_eq!(
             fit_task(&Probe::biobench(20), &data, &stop),
             Err(Error::Stopped)
+        );
+    }
+
+    #[test]
+    fn a_fit_stops_when_asked_to() {
+        // Features that repeat, and a tolerance that rounding does not allow: without end.
+        let (x, labels) = clouds(10, 2, 0.1, 6);
+        let probe = Probe {
+            c: 1e9,
+            tol: 1e-300,
+            ..Probe::biobench(-1)
+        };
+        let n_asked = AtomicUsize::new(0);
+        let stop = || n_asked.fetch_add(1, Ordering::Relaxed) >= 50;
+        let data = TaskData {
+            name: "owl",
+            x_train: x.view(),
+            y_train: &labels,
+            x_test: x.view(),
+        };
+        assert_eq!(fit_task(&probe, &data, &stop), Err(Error::Stopped));
+        let limited = Probe {
+            max_iter: 30,
+            ..probe
+        };
+        let warnings = fit(&limited, &x, &labels).unwrap().warnings;
+        assert_eq!(
+            warnings[0].to_string(),
+            "task `owl`: 1 fit ended at `probe.max_iter = 30` before `probe.tol` was met, and was taken as it was; raise \
+             `probe.max_iter`, or set `probe.standardize = true`"
+        );
+    }
+
+    #[test]
+    fn a_limit_of_iterations_is_no_business_of_linfas() {
+        let (x, labels) = clouds(3, 2, 1.0, 6);
+        let limited = |max_iter, solver| Probe {
+            max_iter,
+            solver,
+            ..Probe::biobench(-1)
+        };
+        assert_eq!(
+            message(fit(&limited(7, Solver::Linfa), &x, &labels)),
+            "probe.max_iter: `7` with the solver `linfa`, which has a limit of its own, expected -1, or the solver `smo`"
+        );
+        assert_eq!(
+            message(fit(&limited(0, Solver::Smo), &x, &labels)),
+            "probe.max_iter: `0`, expected a whole number of at least 1, or -1 for no limit"
         );
     }
 

@@ -6,12 +6,13 @@ use super::Error;
 use super::candidates::Candidate;
 use super::folds::count;
 use super::scaler::Scaler;
-use super::settings::{ClassWeight, Gamma, Probe, Solver};
+use super::settings::{ClassWeight, Gamma, Kernel, Probe, Solver};
 use super::summation::pairwise_sum;
-use super::svm::gram::{Gram, Rows};
+use super::svm::gram::{Pairs, Rows};
 use super::svm::kernel::KernelFunction;
 use super::svm::simd::Level;
-use super::svm::{Scratch, Solution, SvcParams, TrainingSet};
+use super::svm::{Ending, Scratch, Solution, SvcParams, TrainingSet};
+use super::watch::{self, Effort, Watch};
 
 /// What all fits of one task share.
 #[derive(Clone, Copy)]
@@ -22,8 +23,10 @@ pub(super) struct Run<'a> {
     pub(super) task: &'a str,
     /// The instruction set that loops run on.
     pub(super) level: Level,
-    /// Asked between fits; the task ends once it says yes.
-    pub(super) stop: &'a (dyn Fn() -> bool + Sync),
+    /// Who waits for the task.
+    pub(super) watch: &'a dyn Watch,
+    /// Counts the work.
+    pub(super) effort: &'a Effort,
 }
 
 /// Rows to train on, scaled and multiplied with each other.
@@ -59,10 +62,12 @@ impl Prepared {
         }
     }
 
-    /// Multiplies the rows of the training set with `x` (`[m, d]`, normalised), scaled as they are.
-    pub(super) fn products(&self, run: Run<'_>, x: Array2<f32>) -> Gram {
+    /// Pairs the rows of the training set with `x` (`[m, d]`, normalised), scaled as they are, for predictions with
+    /// `kernels`.
+    pub(super) fn pairs(&self, run: Run<'_>, x: Array2<f32>, kernels: &[Kernel]) -> Pairs {
         let others = scaled(self.scaler.as_ref(), x);
-        self.set.products(run.level, &Rows::new(others.view()))
+        self.set
+            .pairs(run.level, &Rows::new(others.view()), kernels)
     }
 
     /// Gives the memory of what only products were needed of back.
@@ -93,14 +98,14 @@ impl Prepared {
     /// there. They may be infinite or not a number.
     ///
     /// # Errors
-    /// [`Error::Stopped`], [`Error::NoConvergence`], [`Error::Linfa`].
+    /// [`Error::Stopped`], [`Error::Linfa`].
     pub(super) fn fit(
         &self,
         run: Run<'_>,
         candidate: Candidate,
         scratch: &mut Scratch,
     ) -> Result<Solution, Error> {
-        if (run.stop)() {
+        if run.watch.stops() {
             return Err(Error::Stopped);
         }
         let function = self.function(run, candidate);
@@ -109,26 +114,27 @@ impl Prepared {
             c: self.upper_bounds(candidate),
             tol: run.probe.tol,
             shrinking: run.probe.shrinking,
+            max_iterations: u64::try_from(run.probe.max_iter).ok(),
             solver: run.probe.solver,
+        };
+        let go_on = |iterations| {
+            if let Some(message) = watch::progress(run.task, function, candidate.c, iterations) {
+                run.watch.note(&message);
+            }
+            !run.watch.stops()
         };
         let solution = self
             .set
-            .fit(run.level, params, scratch)
+            .fit(run.level, params, &go_on, scratch)
             .map_err(|message| Error::Linfa {
                 task: run.task.to_owned(),
                 message,
             })?;
-        if solution.converged {
-            return Ok(solution);
+        run.effort.add(&solution);
+        match solution.ending {
+            Ending::Converged | Ending::Limit => Ok(solution),
+            Ending::Stopped => Err(Error::Stopped),
         }
-        Err(Error::NoConvergence {
-            task: run.task.to_owned(),
-            iterations: solution.iterations,
-            kernel: candidate.kernel,
-            c: candidate.c,
-            gamma: function.gamma,
-            tol: run.probe.tol,
-        })
     }
 
     /// C for label 0 and for label 1.

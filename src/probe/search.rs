@@ -12,7 +12,7 @@ use super::prepared::{Prepared, Run};
 use super::settings::{Gamma, Kernel, Search};
 use super::summation::pairwise_sum;
 use super::svm::Scratch;
-use super::svm::gram::Gram;
+use super::svm::gram::Pairs;
 use super::svm::kernel::KernelFunction;
 
 /// A candidate of a search and how well it did.
@@ -37,8 +37,8 @@ pub(super) fn best(scored: &[ScoredCandidate]) -> Option<ScoredCandidate> {
 /// One fold: what it trains on and what it holds out.
 struct Fold {
     train: Prepared,
-    /// Dot products of the train rows (in the training set's order) with the held-out rows.
-    held_out: Gram,
+    /// The train rows (in the training set's order) paired with the held-out rows.
+    held_out: Pairs,
     held_out_labels: Vec<u8>,
 }
 
@@ -60,11 +60,11 @@ impl Fold {
             return None;
         }
         let mut prepared = Prepared::new(run, x.select(Axis(0), &train), &train_labels);
-        let products = prepared.products(run, x.select(Axis(0), &held_out));
+        let pairs = prepared.pairs(run, x.select(Axis(0), &held_out), &run.probe.kernels());
         prepared.forget_rows(run);
         Some(Self {
             train: prepared,
-            held_out: products,
+            held_out: pairs,
             held_out_labels: labels_of(&held_out),
         })
     }

@@ -37,6 +37,8 @@ pub struct Probe {
     pub tol: f64,
     /// Leave variables that are likely to stay at a bound out of the selection; `linfa` never does.
     pub shrinking: bool,
+    /// Ends each fit after this many iterations, wherever it is then; -1: no limit.
+    pub max_iter: i64,
     /// Factors of C per class.
     pub class_weight: ClassWeight,
     /// How kernel, C and gamma are chosen; `None` takes the three above.
@@ -266,6 +268,7 @@ impl Probe {
             coef0: 0.0,
             tol: 1e-3,
             shrinking: true,
+            max_iter: -1,
             class_weight: ClassWeight::None,
             search: searches.then(|| Search {
                 strategy: Strategy::Random {
@@ -308,6 +311,12 @@ impl Probe {
             "a finite number",
         )?;
         require(is_positive(self.tol), "tol", self.tol, POSITIVE)?;
+        require(
+            self.max_iter == -1 || self.max_iter >= 1,
+            "max_iter",
+            self.max_iter,
+            "a whole number of at least 1, or -1 for no limit",
+        )?;
         if let ClassWeight::Weights(weights) = self.class_weight {
             for weight in weights {
                 require(
@@ -320,6 +329,16 @@ impl Probe {
         }
         if let Some(search) = &self.search {
             search.validate()?;
+        }
+        if self.solver == Solver::Linfa && self.max_iter != -1 {
+            return Err(Error::Setting {
+                key: "max_iter",
+                found: format!(
+                    "`{}` with the solver `linfa`, which has a limit of its own",
+                    self.max_iter
+                ),
+                expected: "-1, or the solver `smo`",
+            });
         }
         if self.solver == Solver::Linfa && self.kernels().contains(&Kernel::Sigmoid) {
             return Err(Error::Setting {

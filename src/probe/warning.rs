@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::folds::count;
 use super::settings::{Search, Strategy};
+use crate::text;
 
 /// Something about a task that is worth knowing and does not keep it from being fitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,24 @@ pub enum Warning {
         /// Number of candidates asked for.
         n_iter: usize,
     },
+    /// Fits that took very many iterations.
+    LongFits {
+        /// The task's name.
+        task: String,
+        /// Number of such fits.
+        n_fits: usize,
+        /// Iterations of the longest.
+        most_iterations: u64,
+    },
+    /// Fits that ended at `max_iter`, before they met the tolerance.
+    LimitedFits {
+        /// The task's name.
+        task: String,
+        /// Number of such fits.
+        n_fits: usize,
+        /// The limit.
+        max_iter: i64,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -58,6 +77,27 @@ impl fmt::Display for Warning {
             } => write!(
                 f,
                 "task `{task}`: the search has {n_candidates} combinations, fewer than n_iter = {n_iter}; all are tried"
+            ),
+            Self::LongFits {
+                task,
+                n_fits,
+                most_iterations,
+            } => write!(
+                f,
+                "task `{task}`: {} took very long, up to {} iterations; set `probe.standardize = true`, lower \
+                 `probe.c` or raise `probe.tol`, or limit them by `probe.max_iter`",
+                text::count(*n_fits, "fit", "fits"),
+                text::thousands(*most_iterations)
+            ),
+            Self::LimitedFits {
+                task,
+                n_fits,
+                max_iter,
+            } => write!(
+                f,
+                "task `{task}`: {} ended at `probe.max_iter = {max_iter}` before `probe.tol` was met, and was taken as \
+                 it was; raise `probe.max_iter`, or set `probe.standardize = true`",
+                text::count(*n_fits, "fit", "fits"),
             ),
         }
     }

@@ -134,7 +134,7 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
     sample v1 bfc2c22e53d7
       sample.parquet 212820bf17f0
     features.json 3213702ed6a1
-    probes v3 b02f94c91b2c
+    probes v4 116864b91479
       predictions.parquet b3f42688b0eb
       probes.parquet 46a901b301f3
       probes.safetensors 0e725426f196

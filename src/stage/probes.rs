@@ -44,7 +44,7 @@ use crate::artifact::{Listing, ProbeFile, Table};
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
 use crate::newt::labels::{LabelRow, Labels};
-use crate::probe::{self, Oddity, Probe, TaskData, TaskFit};
+use crate::probe::{self, Oddity, Probe, TaskData, TaskFit, Watch};
 use crate::stats::accuracy;
 use crate::text::count;
 
@@ -209,7 +209,7 @@ impl<'a> Tasks<'a> {
             y_train: &y_train,
             x_test: x_test.view(),
         };
-        let fit = probe::fit_task(probe, &data, &|| context.interrupt.requested());
+        let fit = probe::fit_task(probe, &data, &Waiting(context));
         context.interrupt.check()?;
         context.progress.tick(1);
         Ok(fit?)
@@ -266,9 +266,22 @@ fn consequence(oddity: Oddity) -> &'static str {
     }
 }
 
+/// Hands what a fit says and asks on to the run.
+struct Waiting<'a>(Context<'a>);
+
+impl Watch for Waiting<'_> {
+    fn stops(&self) -> bool {
+        self.0.interrupt.requested()
+    }
+
+    fn note(&self, message: &str) {
+        self.0.progress.note(message);
+    }
+}
+
 impl Stage for ProbesStage<'_> {
     const NAME: Name = Name::Probes;
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const UNREAD: Option<&'static str> = Some(FITTED);
     type Output = Probes;
 

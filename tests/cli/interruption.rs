@@ -1,10 +1,11 @@
 //! Runs that are cut short: by a signal, by a kill, by a full disk.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, statuses, wait_until};
+use crate::sandbox::{Sandbox, precomputed, statuses, wait_until};
 
 const PIPELINE: &str =
     "[data]\nroot = \"data\"\n\n[model]\norg = \"random\"\nckpt = \"vit_tiny_patch16_224\"\n";
@@ -110,6 +111,49 @@ fn a_signal_keeps_what_was_extracted_and_says_how_to_go_on() {
         assert!(stderr.contains(hint), "{stderr}");
         assert!(!sandbox.path("results/mine").exists());
     }
+}
+
+#[test]
+fn a_fit_without_end_says_so_and_can_be_stopped() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, 4);
+    // A tolerance below what rounding allows.
+    let mut command = sandbox.command(&["run", "mine.toml", "--set", "probe.tol=1e-300"]);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let said = lines
+        .by_ref()
+        .map(Result::unwrap)
+        .find(|line| line.contains("goes on after"));
+    assert_eq!(
+        said.unwrap(),
+        "task `task_0`: the fit with kernel linear, c = 1, gamma = 1.0001242807290853 goes on after 10,000,000 \
+         iterations; Ctrl-C stops it, and `probe.max_iter` limits it"
+    );
+    signal(&child, "INT");
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+
+    let limited = sandbox.run(&[
+        "run",
+        "mine.toml",
+        "--set",
+        "probe.tol=1e-300",
+        "--set",
+        "probe.max_iter=2000",
+    ]);
+    assert_eq!(limited.code, Some(0), "{}", limited.stderr);
+    assert!(
+        limited.stderr.contains(
+            "task `task_0`: 1 fit ended at `probe.max_iter = 2000` before `probe.tol` was met"
+        ),
+        "{}",
+        limited.stderr
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use ndarray::array;
 use newt_pipe::probe::{
     ClassWeight, Gamma, Kernel, Probe, ScoredCandidate, Search, Solver, Space, Strategy, Values,
+    Warning,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -108,6 +109,7 @@ fn probe(value: &Value) -> Probe {
         coef0: number(&value["coef0"]),
         tol: number(&value["tol"]),
         shrinking: flag("shrinking"),
+        max_iter: value["max_iter"].as_i64().unwrap(),
         class_weight: match &value["class_weight"] {
             Value::Null => ClassWeight::None,
             Value::String(_) => ClassWeight::Balanced,
@@ -147,6 +149,70 @@ fn spelled_out_probes_equal_scikit_learns() {
     }
 }
 
+#[test]
+fn a_fit_of_more_than_ten_million_iterations_ends_with_a_warning() {
+    let fixture: Fixture = fixture("probe_spelled.json");
+    let task = &fixture.tasks[88];
+    let fit = task
+        .recipe
+        .make()
+        .fit(&task.name, &probe(&task.probe))
+        .unwrap();
+    // scikit-learn's `n_iter_` of this fit.
+    assert!(
+        matches!(
+            fit.warnings[..],
+            [Warning::LongFits {
+                n_fits: 1,
+                most_iterations: 11_477_610,
+                ..
+            }]
+        ),
+        "{:?}",
+        fit.warnings
+    );
+}
+
+/// C and gamma of the reference's candidates by NumPy on a CPU with AVX-512 (made by `make/candidates_avx512.py`).
+#[derive(Deserialize)]
+struct Avx512 {
+    c: Numbers,
+    gamma: Numbers,
+}
+
+/// Those of the other CPUs are kept: `exp` rounded correctly.
+#[test]
+fn six_of_the_references_candidates_are_one_unit_off_numpys_on_avx512() {
+    let fixture: Avx512 = fixture("candidates_avx512.json");
+    let x = array![[1.0_f32, 2.0], [1.5, 2.0], [-1.0, 0.5], [-2.0, 0.5]];
+    let made = Made {
+        x_train: array![
+            [1.0_f32, 2.0],
+            [1.5, 2.0],
+            [1.0, 1.0],
+            [1.0, 3.0],
+            [2.0, 1.0],
+            [-1.0, 0.5],
+            [-2.0, 0.5],
+            [-2.0, 1.5],
+            [-1.0, -1.0],
+            [-2.0, 0.0]
+        ],
+        y_train: vec![0, 0, 0, 0, 0, 1, 1, 1, 1, 1],
+        x_test: x,
+    };
+    let candidates = made.fit("draws", &Probe::biobench(10)).unwrap().candidates;
+    let off: Vec<usize> = (0..candidates.len())
+        .filter(|&i| {
+            let candidate = candidates[i].candidate;
+            off_by_one_unit(candidate.c, fixture.c.0[i])
+                + off_by_one_unit(drawn(candidate.gamma), fixture.gamma.0[i])
+                > 0
+        })
+        .collect();
+    assert_eq!(off, [22, 37, 74, 78, 85, 88]);
+}
+
 /// The candidates of a search, tried on rows on which none of them takes long.
 pub(super) fn candidates(of: &Value) -> Vec<ScoredCandidate> {
     let x = array![[1.0_f32, 2.0], [1.5, 2.0], [-1.0, 0.5], [-2.0, 0.5]];
@@ -175,10 +241,7 @@ fn candidates_equal_scikit_learns() {
         assert_eq!(kernels.join(" "), draws.kernels, "{}", draws.search);
         for (scored, (c, gamma)) in candidates.iter().zip(draws.c.0.iter().zip(&draws.gamma.0)) {
             n_off += off_by_one_unit(scored.candidate.c, *c)
-                + match scored.candidate.gamma {
-                    Gamma::Value(value) => off_by_one_unit(value, *gamma),
-                    rule => panic!("{rule}, expected {gamma}"),
-                };
+                + off_by_one_unit(drawn(scored.candidate.gamma), *gamma);
         }
         // The reference's seed.
         if draws.search["seed"] == 42 {
@@ -187,6 +250,14 @@ fn candidates_equal_scikit_learns() {
     }
     // Ours are rounded correctly; the C library's exp is within 0.51 units.
     assert!(n_off <= 8, "{n_off} values differ");
+}
+
+/// The number that was drawn for gamma.
+fn drawn(gamma: Gamma) -> f64 {
+    match gamma {
+        Gamma::Value(value) => value,
+        rule => panic!("{rule}, expected a number"),
+    }
 }
 
 /// 1 if the numbers are neighbours, 0 if they are equal.

@@ -224,6 +224,14 @@ impl Recipe {
             "scales" => Box::new(|i, j| (x(i, j) + signal(i, j)) >> (j % 13)),
             "constant" => Box::new(|_, _| 54_321),
             "grid" => Box::new(|i, j| (x(i, j) + signal(i, j)) >> 16 << 16),
+            "huge" => Box::new(|i, j| (x(i, j) + signal(i, j)) << 21),
+            "offset" => Box::new(|i, j| {
+                if j == 0 {
+                    1 << 37
+                } else {
+                    (x(i, j) + signal(i, j)) >> (j % 5)
+                }
+            }),
             kind => panic!("unknown kind {kind}"),
         };
         Array2::from_shape_fn((n, d), |(i, j)| value(i, j) as f32 / 65_536.0)

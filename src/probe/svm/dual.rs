@@ -28,8 +28,21 @@ pub(crate) struct Dual<'a> {
     pub(crate) tol: f64,
     /// Leave variables that are likely to stay at a bound out of the selection.
     pub(crate) shrinking: bool,
-    /// Give up after this many iterations.
-    pub(crate) max_iterations: u64,
+    /// Ends after this many iterations, wherever it is then.
+    pub(crate) max_iterations: Option<u64>,
+    /// Asked every now and then, with the iterations done, whether to go on.
+    pub(crate) go_on: &'a dyn Fn(u64) -> bool,
+}
+
+/// Why the solver ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The tolerance is met.
+    Converged,
+    /// The most iterations that were allowed are done.
+    Limit,
+    /// The caller asked to stop.
+    Stopped,
 }
 
 /// What a solved problem tells besides alpha.
@@ -39,10 +52,10 @@ pub(crate) struct Solution {
     pub(crate) rho: f64,
     /// Number of pairs optimised.
     pub(crate) iterations: u64,
-    /// Whether the tolerance was met before the iterations ran out.
-    pub(crate) converged: bool,
+    /// Why it ended.
+    pub(crate) ending: Ending,
     /// The largest value that an alpha, or the sum of two alphas of one class, took on the way, if no upper bound ever
-    /// limited it. A problem that differs only in larger C, or in smaller C above this value, runs the same way.
+    /// limited it and the tolerance was met. A problem that differs only in larger C, or in smaller C above this value, runs the same way.
     pub(crate) free_peak: Option<f64>,
 }
 
@@ -52,7 +65,7 @@ impl Solution {
         Self {
             rho,
             iterations: 0,
-            converged: true,
+            ending: Ending::Converged,
             free_peak: None,
         }
     }
@@ -71,6 +84,15 @@ impl<'a> Dual<'a> {
         let kernel = f64::from(self.kernel[i * self.stride + j]);
         let curvature = self.diagonal[i] + self.diagonal[j] - 2.0 * kernel;
         if curvature > 0.0 { curvature } else { TAU }
+    }
+
+    /// The same, as libsvm computes it once more for the step: twice K may overflow in f32, and what is not a number
+    /// stays so.
+    #[inline(always)]
+    pub(crate) fn step_curvature(&self, i: usize, j: usize) -> f64 {
+        let twice_kernel = f64::from(2.0 * self.kernel[i * self.stride + j]);
+        let curvature = self.diagonal[i] + self.diagonal[j] - twice_kernel;
+        if curvature <= 0.0 { TAU } else { curvature }
     }
 
     /// +1 or -1.

@@ -1,9 +1,10 @@
-//! Dot products of rows: the one expensive thing that all kernels share.
+//! Dot products and distances of rows: the one expensive thing that all kernels share.
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, Zip};
 
 use super::aligned::Aligned;
 use super::simd::{LANES, Level, Simd, multiversion};
+use crate::probe::settings::Kernel;
 
 /// Rows of features, widened to f64: row-major, `d` values each.
 #[derive(Debug, Default)]
@@ -53,49 +54,35 @@ impl Rows {
     }
 }
 
-/// The dot products of one set of rows with another, and those of each row with itself.
+/// The dot products of a set of rows with each other.
 ///
-/// Each sum runs in one fixed order ([`dot_tile`]), whatever the CPU and the number of threads.
+/// Each sum runs in one fixed order ([`tile`]), whatever the CPU and the number of threads.
 #[derive(Debug)]
 pub(crate) struct Gram {
-    /// Number of rows of the matrix.
-    pub(crate) n_rows: usize,
-    /// Number of columns of the matrix.
-    pub(crate) n_columns: usize,
-    /// Distance between two rows in `dots`: `n_columns`, rounded up to a multiple of [`LANES`].
+    /// Number of rows.
+    pub(crate) n: usize,
+    /// Distance between two rows in `dots`: `n`, rounded up to a multiple of [`LANES`].
     pub(crate) stride: usize,
-    /// `[n_rows, stride]`; what lies between `n_columns` and `stride` is zero.
+    /// `[n, stride]`; what lies between `n` and `stride` is zero.
     pub(crate) dots: Aligned<f64>,
-    /// Squared norms of the rows, `[n_rows]`.
-    pub(crate) row_squares: Aligned<f64>,
-    /// Squared norms of the columns, `[stride]`, zero from `n_columns` on.
-    pub(crate) column_squares: Aligned<f64>,
+    /// Squared norms of the rows, `[stride]`, zero from `n` on.
+    pub(crate) squares: Aligned<f64>,
 }
 
 impl Gram {
-    /// Multiplies each of `rows` with each of `columns`, which have as many values each.
-    pub(crate) fn between(level: Level, rows: &Rows, columns: &Rows) -> Self {
-        Self::new(level, rows, columns, false)
-    }
-
-    /// Multiplies each of `rows` with each other: a symmetric matrix.
+    /// Multiplies each of `rows` with each other.
     pub(crate) fn of(level: Level, rows: &Rows) -> Self {
-        Self::new(level, rows, rows, true)
-    }
-
-    fn new(level: Level, rows: &Rows, columns: &Rows, is_symmetric: bool) -> Self {
-        let stride = columns.n.next_multiple_of(LANES);
+        let stride = rows.n.next_multiple_of(LANES);
         let mut gram = Self {
-            n_rows: rows.n,
-            n_columns: columns.n,
+            n: rows.n,
             stride,
             dots: Aligned::new(rows.n * stride),
-            row_squares: Aligned::new(rows.n),
-            column_squares: Aligned::new(stride),
+            squares: Aligned::new(stride),
         };
-        products(level, rows, columns, is_symmetric, &mut gram.dots, stride);
-        squares(level, rows, &mut gram.row_squares);
-        squares(level, columns, &mut gram.column_squares);
+        products(level, rows, rows, true, &mut gram.dots, stride);
+        for i in 0..rows.n {
+            gram.squares[i] = gram.dots[i * stride + i];
+        }
         gram
     }
 
@@ -106,16 +93,50 @@ impl Gram {
     }
 }
 
-multiversion! {
-    /// Squared norms of rows.
-    fn squares(rows: &Rows, out: &mut [f64]) = squares_body;
+/// What kernels are functions of, for each of one set of rows with each of another.
+///
+/// libsvm predicts from |x - y|², where it trains from |x|² + |y|² - 2 x·y. The two differ where rows are long and
+/// close to each other.
+#[derive(Debug)]
+pub(crate) struct Pairs {
+    /// Number of rows of the second set: the columns of the matrices.
+    pub(crate) n_columns: usize,
+    /// `n_columns`, rounded up to a multiple of [`LANES`].
+    pub(crate) stride: usize,
+    /// Dot products, `[n_rows, stride]`; empty if no kernel asks for them.
+    dots: Aligned<f64>,
+    /// Squared distances, `[n_rows, stride]`; empty if no kernel asks for them.
+    distances: Aligned<f64>,
 }
 
-#[inline(always)]
-fn squares_body<S: Simd>(s: S, rows: &Rows, out: &mut [f64]) {
-    for (i, out) in out.iter_mut().enumerate().take(rows.n) {
-        let [[square]] = dot_tile(s, [rows.row(i)], [rows.row(i)]);
-        *out = square;
+impl Pairs {
+    /// Pairs each of `rows` with each of `columns`, which have as many values each, for predictions with `kernels`.
+    pub(crate) fn new(level: Level, rows: &Rows, columns: &Rows, kernels: &[Kernel]) -> Self {
+        let stride = columns.n.next_multiple_of(LANES);
+        let matrix = |is_wanted: bool| Aligned::new(if is_wanted { rows.n * stride } else { 0 });
+        let is_rbf = |kernel: &Kernel| *kernel == Kernel::Rbf;
+        let mut pairs = Self {
+            n_columns: columns.n,
+            stride,
+            dots: matrix(!kernels.iter().all(is_rbf)),
+            distances: matrix(kernels.iter().any(is_rbf)),
+        };
+        if !pairs.dots.is_empty() {
+            products(level, rows, columns, false, &mut pairs.dots, stride);
+        }
+        if !pairs.distances.is_empty() {
+            distances(level, rows, columns, &mut pairs.distances, stride);
+        }
+        pairs
+    }
+
+    /// What `kernel` is a function of, row after row of `stride` values.
+    #[inline(always)]
+    pub(crate) fn arguments(&self, kernel: Kernel) -> &[f64] {
+        match kernel {
+            Kernel::Rbf => &self.distances,
+            Kernel::Linear | Kernel::Poly | Kernel::Sigmoid => &self.dots,
+        }
     }
 }
 
@@ -135,9 +156,23 @@ fn products_body<S: Simd>(
     stride: usize,
 ) {
     if S::HAS_MANY_REGISTERS {
-        products_in_tiles::<S, 2>(s, rows, columns, is_symmetric, out, stride);
+        in_tiles::<S, 2, false>(s, rows, columns, is_symmetric, out, stride);
     } else {
-        products_in_tiles::<S, 1>(s, rows, columns, is_symmetric, out, stride);
+        in_tiles::<S, 1, false>(s, rows, columns, is_symmetric, out, stride);
+    }
+}
+
+multiversion! {
+    /// Squared distances of the rows from the columns: row i in `out[i * stride..]`.
+    fn distances(rows: &Rows, columns: &Rows, out: &mut [f64], stride: usize) = distances_body;
+}
+
+#[inline(always)]
+fn distances_body<S: Simd>(s: S, rows: &Rows, columns: &Rows, out: &mut [f64], stride: usize) {
+    if S::HAS_MANY_REGISTERS {
+        in_tiles::<S, 2, true>(s, rows, columns, false, out, stride);
+    } else {
+        in_tiles::<S, 1, true>(s, rows, columns, false, out, stride);
     }
 }
 
@@ -145,8 +180,9 @@ fn products_body<S: Simd>(
 /// cache.
 const ROW_BLOCK: usize = 4;
 
+/// Dot products or, if `DISTANCE`, squared distances.
 #[inline(always)]
-fn products_in_tiles<S: Simd, const T: usize>(
+fn in_tiles<S: Simd, const T: usize, const DISTANCE: bool>(
     s: S,
     rows: &Rows,
     columns: &Rows,
@@ -162,7 +198,8 @@ fn products_in_tiles<S: Simd, const T: usize>(
                 // A tile at the edge repeats the last row or column.
                 let i = std::array::from_fn::<_, T, _>(|k| (i + k).min(n - 1));
                 let j = std::array::from_fn::<_, T, _>(|k| (j + k).min(m - 1));
-                let tile = dot_tile(s, i.map(|i| rows.row(i)), j.map(|j| columns.row(j)));
+                let tile =
+                    tile::<S, T, T, DISTANCE>(s, i.map(|i| rows.row(i)), j.map(|j| columns.row(j)));
                 for (i, line) in i.into_iter().zip(tile) {
                     for (j, dot) in j.into_iter().zip(line) {
                         out[i * stride + j] = dot;
@@ -183,16 +220,16 @@ fn products_in_tiles<S: Simd, const T: usize>(
 /// Columns that the accumulators of one dot product take at a time: four vectors.
 const WIDE: usize = 4 * LANES;
 
-/// Dot products of `I` rows with `J` rows.
+/// Dot products of `I` rows with `J` rows or, if `DISTANCE`, the dot products of their differences with themselves.
 ///
 /// Thirty-two accumulators take the columns in turn; they are folded to sixteen, which take sixteen more columns if as
 /// many are left; then to four, two and one; what is left over is added in order. Products of two f32 are exact in
-/// f64, so only this order decides the bits.
+/// f64, so only this order decides the bits; the square of a difference is rounded before it is added.
 ///
 /// Source: the order of `OpenBLAS` 0.3's `ddot` on CPUs with AVX-512, which scikit-learn's libsvm calls. On other CPUs
 /// `OpenBLAS` has other orders; this one is ours everywhere.
 #[inline(always)]
-fn dot_tile<S: Simd, const I: usize, const J: usize>(
+fn tile<S: Simd, const I: usize, const J: usize, const DISTANCE: bool>(
     s: S,
     a: [&[f64]; I],
     b: [&[f64]; J],
@@ -209,7 +246,12 @@ fn dot_tile<S: Simd, const I: usize, const J: usize>(
             let y = quarters(s, &b[j][k..k + WIDE]);
             for i in 0..I {
                 for q in 0..4 {
-                    sums[i][j][q] = s.add_exact_product(sums[i][j][q], x[i][q], y[q]);
+                    sums[i][j][q] = if DISTANCE {
+                        let difference = s.sub(x[i][q], y[q]);
+                        s.add(sums[i][j][q], s.mul(difference, difference))
+                    } else {
+                        s.add_exact_product(sums[i][j][q], x[i][q], y[q])
+                    };
                 }
             }
         }
@@ -219,7 +261,7 @@ fn dot_tile<S: Simd, const I: usize, const J: usize>(
         for j in 0..J {
             let [p, q, r, t] = sums[i][j];
             let sums = [s.to_array(p), s.to_array(q), s.to_array(r), s.to_array(t)];
-            dots[i][j] = finish_dot(sums, &a[i][wide..], &b[j][wide..]);
+            dots[i][j] = finish::<DISTANCE>(sums, &a[i][wide..], &b[j][wide..]);
         }
     }
     dots
@@ -237,16 +279,22 @@ fn quarters<S: Simd>(s: S, wide: &[f64]) -> [S::V; 4] {
     ]
 }
 
-/// Folds the accumulators of one dot product and adds the columns that are left over (fewer than 32).
+/// The product of two values or, if `DISTANCE`, the square of their difference.
 #[inline(always)]
-fn finish_dot(sums: [[f64; LANES]; 4], a_rest: &[f64], b_rest: &[f64]) -> f64 {
+fn term<const DISTANCE: bool>(x: f64, y: f64) -> f64 {
+    if DISTANCE { (x - y) * (x - y) } else { x * y }
+}
+
+/// Folds the accumulators of one sum and adds the columns that are left over (fewer than 32).
+#[inline(always)]
+fn finish<const DISTANCE: bool>(sums: [[f64; LANES]; 4], a_rest: &[f64], b_rest: &[f64]) -> f64 {
     let mut folded: [[f64; 4]; 4] =
         sums.map(|sum| std::array::from_fn(|lane| sum[lane] + sum[lane + 4]));
     let (a_half, a_rest) = a_rest.as_chunks::<16>();
     let (b_half, b_rest) = b_rest.as_chunks::<16>();
     for (x, y) in a_half.iter().zip(b_half) {
         for (lane, (x, y)) in x.iter().zip(y).enumerate() {
-            folded[lane / 4][lane % 4] += x * y;
+            folded[lane / 4][lane % 4] += term::<DISTANCE>(*x, *y);
         }
     }
     let quad: [f64; 4] = std::array::from_fn(|lane| {
@@ -256,5 +304,5 @@ fn finish_dot(sums: [[f64; LANES]; 4], a_rest: &[f64], b_rest: &[f64]) -> f64 {
     a_rest
         .iter()
         .zip(b_rest)
-        .fold(dot, |dot, (x, y)| dot + x * y)
+        .fold(dot, |dot, (x, y)| dot + term::<DISTANCE>(*x, *y))
 }

@@ -1,11 +1,11 @@
-//! Kernel functions of Gram matrices.
+//! Kernel functions of dot products and distances.
 
 use super::functions::{exp, tanh};
-use super::gram::Gram;
-use super::simd::{LANES, Simd, multiversion};
+use super::gram::{Gram, Pairs};
+use super::simd::{LANES, Simd, lanes, multiversion};
 use crate::probe::settings::{Kernel, Probe};
 
-/// A kernel with its parameters: a function of a dot product and, for `rbf`, of two squared norms.
+/// A kernel with its parameters: a function of a dot product or, for `rbf`, of a squared distance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct KernelFunction {
     /// Which kernel.
@@ -16,27 +16,6 @@ pub(crate) struct KernelFunction {
     pub(crate) degree: u32,
     /// Constant of `poly` and `sigmoid`.
     pub(crate) coef0: f64,
-}
-
-/// What kernel values are stored as.
-pub(crate) trait KernelValue: Sized {
-    /// Stores eight kernel values.
-    fn store<S: Simd>(s: S, values: S::V, to: &mut [Self; LANES]);
-}
-
-impl KernelValue for f64 {
-    #[inline(always)]
-    fn store<S: Simd>(s: S, values: S::V, to: &mut [Self; LANES]) {
-        s.store(values, to);
-    }
-}
-
-impl KernelValue for f32 {
-    /// Rounds as libsvm does when it stores a kernel value in its Q matrix.
-    #[inline(always)]
-    fn store<S: Simd>(s: S, values: S::V, to: &mut [Self; LANES]) {
-        s.store_f32(values, to);
-    }
 }
 
 /// base^exponent by repeated squaring, in the order of libsvm.
@@ -66,50 +45,41 @@ impl KernelFunction {
         }
     }
 
-    /// Kernel values of one row with many columns, given its dot products with them. All slices are `[stride]`.
+    /// Kernel values of eight pairs, given their dot products or, for `rbf`, their squared distances.
+    ///
+    /// Source: the kernels of libsvm.
     #[inline(always)]
-    fn of_row<S: Simd, T: KernelValue>(
-        self,
-        s: S,
-        dots: &[f64],
-        row_square: f64,
-        column_squares: &[f64],
-        out: &mut [T],
-    ) {
-        let row_square = s.splat(row_square);
-        let columns = dots
-            .as_chunks::<LANES>()
-            .0
-            .iter()
-            .zip(column_squares.as_chunks::<LANES>().0);
-        for ((dots, column_squares), out) in columns.zip(out.as_chunks_mut::<LANES>().0) {
-            let squares = s.add(row_square, s.load(column_squares));
-            T::store(s, self.of_lanes(s, s.load(dots), squares), out);
+    fn of_lanes<S: Simd>(self, s: S, argument: S::V) -> S::V {
+        let gamma = s.splat(self.gamma);
+        let inner = s.add(s.mul(gamma, argument), s.splat(self.coef0));
+        match self.kernel {
+            Kernel::Linear => argument,
+            Kernel::Rbf => exp(s, s.mul(s.splat(-self.gamma), argument)),
+            Kernel::Poly => power(s, inner, self.degree),
+            Kernel::Sigmoid => tanh(s, inner),
         }
     }
 
-    /// Kernel values of eight pairs, given their dot products and the sums of their squared norms.
-    ///
-    /// Source: the kernels of libsvm as scikit-learn 1.9 evaluates them in training.
+    /// Kernel values of row `i` with the columns from `first` (a multiple of [`LANES`]) on, as libsvm trains on them:
+    /// distances come from dot products, and the values are rounded to f32.
     #[inline(always)]
-    fn of_lanes<S: Simd>(self, s: S, dot: S::V, squares: S::V) -> S::V {
-        let gamma = s.splat(self.gamma);
-        let inner = s.add(s.mul(gamma, dot), s.splat(self.coef0));
-        match self.kernel {
-            Kernel::Linear => dot,
-            Kernel::Rbf => {
-                let distance = s.sub(squares, s.add(dot, dot));
-                exp(s, s.mul(s.splat(-self.gamma), distance))
-            }
-            Kernel::Poly => power(s, inner, self.degree),
-            Kernel::Sigmoid => tanh(s, inner),
+    fn of_row<S: Simd>(self, s: S, gram: &Gram, i: usize, first: usize, out: &mut [f32]) {
+        let row_square = s.splat(gram.squares[i]);
+        let columns = lanes(&gram.row(i)[first..]).zip(lanes(&gram.squares[first..]));
+        for ((dots, squares), out) in columns.zip(out.as_chunks_mut::<LANES>().0) {
+            let dots = s.load(dots);
+            let argument = match self.kernel {
+                Kernel::Rbf => s.sub(s.add(row_square, s.load(squares)), s.add(dots, dots)),
+                Kernel::Linear | Kernel::Poly | Kernel::Sigmoid => dots,
+            };
+            s.store_f32(self.of_lanes(s, argument), out);
         }
     }
 }
 
 multiversion! {
-    /// Kernel values of a symmetric Gram matrix: `matrix` gets `[n_rows, stride]` rounded to f32, `diagonal` gets
-    /// `[stride]` in f64. What lies beyond the last column means nothing.
+    /// Kernel values of a Gram matrix: `matrix` gets `[n, stride]` rounded to f32, `diagonal` gets `[stride]` in f64.
+    /// What lies beyond the last column means nothing.
     pub(crate) fn kernel_matrix(
         function: KernelFunction,
         gram: &Gram,
@@ -128,7 +98,7 @@ fn kernel_matrix_body<S: Simd>(
 ) {
     let stride = gram.stride;
     let is_dear = matches!(function.kernel, Kernel::Rbf | Kernel::Sigmoid);
-    for i in 0..gram.n_rows {
+    for i in 0..gram.n {
         // Where a value costs more than a copy, what lies before the diagonal's block of columns mirrors rows above.
         let first = if is_dear { i / LANES * LANES } else { 0 };
         let (above, row) = matrix.split_at_mut(i * stride);
@@ -136,29 +106,28 @@ fn kernel_matrix_body<S: Simd>(
         for (j, value) in mirrored.iter_mut().enumerate() {
             *value = above[j * stride + i];
         }
-        let (dots, column_squares) = (&gram.row(i)[first..], &gram.column_squares[first..]);
-        function.of_row(s, dots, gram.row_squares[i], column_squares, computed);
+        function.of_row(s, gram, i, first, computed);
     }
     if function.kernel == Kernel::Rbf {
         // exp(0): a row is at no distance from itself.
         diagonal.fill(1.0);
     } else {
-        // A row's product with itself is its square; no other kernel looks at squares.
-        function.of_row(s, &gram.column_squares, 0.0, &gram.column_squares, diagonal);
+        for (squares, out) in lanes(&gram.squares).zip(diagonal.as_chunks_mut::<LANES>().0) {
+            s.store(function.of_lanes(s, s.load(squares)), out);
+        }
     }
 }
 
 multiversion! {
     /// Sums the kernel values of every column with the rows that have a coefficient, times that coefficient.
     ///
-    /// `coefficients`: `[n_rows]`, zero where a row is no support vector. `sums`: `[stride]`, overwritten. `values`:
-    /// `[stride]`, scratch. Rows are added in order, each product and each sum rounded, as libsvm predicts.
+    /// `coefficients`: one per row, zero where a row is no support vector. `sums`: `[stride]`, overwritten. Rows are
+    /// added in order, each product and each sum rounded, as libsvm predicts.
     pub(crate) fn weighted_sums(
         function: KernelFunction,
-        gram: &Gram,
+        pairs: &Pairs,
         coefficients: &[f64],
         sums: &mut [f64],
-        values: &mut [f64],
     ) = weighted_sums_body;
 }
 
@@ -166,34 +135,22 @@ multiversion! {
 fn weighted_sums_body<S: Simd>(
     s: S,
     function: KernelFunction,
-    gram: &Gram,
+    pairs: &Pairs,
     coefficients: &[f64],
     sums: &mut [f64],
-    values: &mut [f64],
 ) {
     sums.fill(0.0);
-    for (i, &coefficient) in coefficients.iter().enumerate() {
+    let rows = pairs
+        .arguments(function.kernel)
+        .chunks_exact(pairs.stride.max(1));
+    for (arguments, &coefficient) in rows.zip(coefficients) {
         if coefficient == 0.0 {
             continue;
         }
-        function.of_row(
-            s,
-            gram.row(i),
-            gram.row_squares[i],
-            &gram.column_squares,
-            values,
-        );
         let coefficient = s.splat(coefficient);
-        for (sums, values) in sums
-            .as_chunks_mut::<LANES>()
-            .0
-            .iter_mut()
-            .zip(values.as_chunks::<LANES>().0)
-        {
-            s.store(
-                s.add(s.load(sums), s.mul(coefficient, s.load(values))),
-                sums,
-            );
+        for (arguments, sums) in lanes(arguments).zip(sums.as_chunks_mut::<LANES>().0) {
+            let values = function.of_lanes(s, s.load(arguments));
+            s.store(s.add(s.load(sums), s.mul(coefficient, values)), sums);
         }
     }
 }

@@ -26,16 +26,12 @@ mod solver;
 
 use aligned::Aligned;
 use dual::Dual;
-pub(super) use dual::Solution;
-use gram::{Gram, Rows};
+pub(super) use dual::{Ending, Solution};
+use gram::{Gram, Pairs, Rows};
 use kernel::KernelFunction;
 use simd::Level;
 
-use super::settings::Solver;
-
-/// A fit that takes more iterations than this is given up. Under scikit-learn libsvm sets no limit; the hardest problems
-/// of this size that we have seen end after a million.
-const MAX_ITERATIONS: u64 = 10_000_000;
+use super::settings::{Kernel, Solver};
 
 /// Rows to train on: those of label 0 first, then those of label 1.
 #[derive(Debug)]
@@ -58,6 +54,8 @@ pub(super) struct SvcParams {
     pub(super) tol: f64,
     /// Whether to leave variables at a bound out of the selection.
     pub(super) shrinking: bool,
+    /// The most iterations, if there is a limit.
+    pub(super) max_iterations: Option<u64>,
     /// Who solves the problem.
     pub(super) solver: Solver,
 }
@@ -71,7 +69,6 @@ pub(super) struct Scratch {
     /// y α of each row, in the order of the training set; zero where the row is no support vector.
     pub(super) coefficients: Vec<f64>,
     sums: Aligned<f64>,
-    values: Aligned<f64>,
 }
 
 impl TrainingSet {
@@ -85,9 +82,9 @@ impl TrainingSet {
         }
     }
 
-    /// Multiplies the rows with others.
-    pub(super) fn products(&self, level: Level, others: &Rows) -> Gram {
-        Gram::between(level, &self.rows, others)
+    /// Pairs the rows with others, for predictions with `kernels`.
+    pub(super) fn pairs(&self, level: Level, others: &Rows, kernels: &[Kernel]) -> Pairs {
+        Pairs::new(level, &self.rows, others, kernels)
     }
 
     /// Gives the rows' memory back; what follows works on the products alone.
@@ -108,7 +105,8 @@ impl TrainingSet {
         );
     }
 
-    /// Fits on the kernel values that [`Self::evaluate`] left in `scratch`, and leaves the coefficients there.
+    /// Fits on the kernel values that [`Self::evaluate`] left in `scratch`, and leaves the coefficients there. Every now
+    /// and then `go_on` is asked, with the number of iterations done, whether to go on.
     ///
     /// # Errors
     /// linfa's message, if linfa solves the problem.
@@ -116,6 +114,7 @@ impl TrainingSet {
         &self,
         level: Level,
         params: SvcParams,
+        go_on: &dyn Fn(u64) -> bool,
         scratch: &mut Scratch,
     ) -> Result<Solution, String> {
         if params.solver == Solver::Linfa {
@@ -124,7 +123,7 @@ impl TrainingSet {
             return Ok(Solution::from_elsewhere(rho));
         }
         let dual = Dual {
-            n: self.gram.n_rows,
+            n: self.gram.n,
             n_positive: self.n_zeros,
             kernel: &scratch.matrix,
             stride: self.gram.stride,
@@ -132,7 +131,8 @@ impl TrainingSet {
             c: params.c,
             tol: params.tol,
             shrinking: params.shrinking,
-            max_iterations: MAX_ITERATIONS,
+            max_iterations: params.max_iterations,
+            go_on,
         };
         let solution = solver::solve(level, &dual, &mut scratch.workspace);
         let (zeros, ones) = scratch.workspace.alpha.split_at(self.n_zeros);
@@ -161,24 +161,16 @@ impl Scratch {
                 .all(|coefficient| coefficient.is_finite())
     }
 
-    /// Returns, per column of `gram`, the sum of its kernel values with the rows times their coefficients.
+    /// Returns, per column of `pairs`, the sum of its kernel values with the rows times their coefficients.
     pub(super) fn weighted_sums(
         &mut self,
         level: Level,
         function: KernelFunction,
-        gram: &Gram,
+        pairs: &Pairs,
     ) -> &[f64] {
-        self.sums.resize(gram.stride);
-        self.values.resize(gram.stride);
-        kernel::weighted_sums(
-            level,
-            function,
-            gram,
-            &self.coefficients,
-            &mut self.sums,
-            &mut self.values,
-        );
-        &self.sums[..gram.n_columns]
+        self.sums.resize(pairs.stride);
+        kernel::weighted_sums(level, function, pairs, &self.coefficients, &mut self.sums);
+        &self.sums[..pairs.n_columns]
     }
 }
 
@@ -211,8 +203,13 @@ mod tests {
             c: [c, c],
             tol: 1e-3,
             shrinking: true,
+            max_iterations: None,
             solver: Solver::Smo,
         }
+    }
+
+    fn fit(set: &TrainingSet, level: Level, params: SvcParams, scratch: &mut Scratch) -> Solution {
+        set.fit(level, params, &|_| true, scratch).unwrap()
     }
 
     #[test]
@@ -223,13 +220,19 @@ mod tests {
                 .into_iter()
                 .map(|level| {
                     let set = TrainingSet::new(level, rows(n, d, 1), n / 2);
-                    let held_out = set.products(level, &test);
-                    let mut outcome = [&set.gram.dots[..], &held_out.dots].concat();
+                    let held_out = set.pairs(level, &test, &Kernel::ALL);
+                    let arguments = |kernel| held_out.arguments(kernel);
+                    let mut outcome = [
+                        &set.gram.dots[..],
+                        arguments(Kernel::Linear),
+                        arguments(Kernel::Rbf),
+                    ]
+                    .concat();
                     let mut scratch = Scratch::default();
                     for kernel in Kernel::ALL {
                         set.evaluate(level, function(kernel), &mut scratch);
                         for c in [1e-2, 1.0, 1e3] {
-                            let solution = set.fit(level, params(kernel, c), &mut scratch).unwrap();
+                            let solution = fit(&set, level, params(kernel, c), &mut scratch);
                             outcome.push(solution.rho);
                             outcome.push(solution.iterations as f64);
                             outcome.extend(&scratch.coefficients);
@@ -255,40 +258,43 @@ mod tests {
         let set = TrainingSet::new(level, rows(40, 100, 3), 20);
         let mut scratch = Scratch::default();
         set.evaluate(level, function(Kernel::Linear), &mut scratch);
-        let wide = set
-            .fit(level, params(Kernel::Linear, 1e6), &mut scratch)
-            .unwrap();
+        let wide = fit(&set, level, params(Kernel::Linear, 1e6), &mut scratch);
         let coefficients = scratch.coefficients.clone();
         let peak = wide.free_peak.unwrap();
         let c = peak * (1.0 + 1e-9);
-        let narrow = set
-            .fit(level, params(Kernel::Linear, c), &mut scratch)
-            .unwrap();
+        let narrow = fit(&set, level, params(Kernel::Linear, c), &mut scratch);
         assert_eq!(wide, narrow);
         assert_eq!(coefficients, scratch.coefficients);
-        let limited = set
-            .fit(level, params(Kernel::Linear, peak / 4.0), &mut scratch)
-            .unwrap();
+        let limited = fit(
+            &set,
+            level,
+            params(Kernel::Linear, peak / 4.0),
+            &mut scratch,
+        );
         assert_eq!(limited.free_peak, None);
     }
 
     #[test]
-    fn a_fit_without_end_is_given_up() {
-        let set = TrainingSet::new(Level::widest(), rows(60, 3, 4), 30);
+    fn a_fit_ends_at_its_limit_or_when_it_is_told_to() {
+        let level = Level::widest();
+        let set = TrainingSet::new(level, rows(60, 3, 4), 30);
         let mut scratch = Scratch::default();
-        set.evaluate(Level::widest(), function(Kernel::Linear), &mut scratch);
-        let dual = Dual {
-            n: 60,
-            n_positive: 30,
-            kernel: &scratch.matrix,
-            stride: set.gram.stride,
-            diagonal: &scratch.diagonal,
-            c: [1e3; 2],
+        set.evaluate(level, function(Kernel::Linear), &mut scratch);
+        let params = SvcParams {
             tol: 1e-12,
-            shrinking: true,
-            max_iterations: 5,
+            ..params(Kernel::Linear, 1e3)
         };
-        let solution = solver::solve(Level::widest(), &dual, &mut scratch.workspace);
-        assert_eq!((solution.converged, solution.iterations), (false, 5));
+        let limited = SvcParams {
+            max_iterations: Some(5),
+            ..params
+        };
+        let solution = fit(&set, level, limited, &mut scratch);
+        assert_eq!((solution.ending, solution.iterations), (Ending::Limit, 5));
+        let go_on = |iterations| iterations < 2000;
+        let solution = set.fit(level, params, &go_on, &mut scratch).unwrap();
+        assert_eq!(
+            (solution.ending, solution.iterations),
+            (Ending::Stopped, 2000)
+        );
     }
 }

@@ -18,6 +18,12 @@ use std::arch::x86_64::*;
 /// Number of lanes of a vector. Rows of matrices are padded to a multiple of it.
 pub(crate) const LANES: usize = 8;
 
+/// The vectors of a slice.
+#[inline(always)]
+pub(crate) fn lanes<T>(values: &[T]) -> std::slice::Iter<'_, [T; LANES]> {
+    values.as_chunks::<LANES>().0.iter()
+}
+
 /// Operations on eight f64 lanes. A value of an implementing type is proof that the CPU has the instructions.
 pub(crate) trait Simd: Copy {
     /// Eight lanes.

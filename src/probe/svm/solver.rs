@@ -1,8 +1,8 @@
 //! Sequential minimal optimisation.
 
 use super::aligned::Aligned;
-use super::dual::{Dual, Solution, TAU, clip_to_difference, clip_to_sum};
-use super::simd::{LANES, Simd, multiversion};
+use super::dual::{Dual, Ending, Solution, TAU, clip_to_difference, clip_to_sum};
+use super::simd::{LANES, Simd, lanes, multiversion};
 
 /// State of the solver; kept between problems, so that solving allocates nothing.
 ///
@@ -63,6 +63,9 @@ fn solve_body<S: Simd>(s: S, dual: &Dual<'_>, workspace: &mut Workspace) -> Solu
 /// A gain of at least this share of the largest, by estimate, may be the largest.
 const NEARLY_ONE: f64 = 1.0 - 1.0 / 2048.0;
 
+/// `Dual::go_on` is asked this often: on the largest problems every some 50 ms.
+const ITERATIONS_BETWEEN_QUESTIONS: u64 = 1000;
+
 /// Largest v over `I_up`, and largest -v over `I_low`.
 #[derive(Clone, Copy)]
 struct Violation {
@@ -119,9 +122,17 @@ impl<'a, S: Simd> Smo<'a, S> {
     fn run(mut self) -> Solution {
         let period = self.dual.n.min(1000);
         let mut until_shrinking = period + 1;
-        let mut iterations = 0;
+        let mut iterations = 0_u64;
         let mut violation = self.violation();
-        let converged = loop {
+        let ending = loop {
+            if self.dual.max_iterations == Some(iterations) {
+                break Ending::Limit;
+            }
+            if iterations.is_multiple_of(ITERATIONS_BETWEEN_QUESTIONS)
+                && !(self.dual.go_on)(iterations)
+            {
+                break Ending::Stopped;
+            }
             until_shrinking -= 1;
             if until_shrinking == 0 {
                 until_shrinking = period;
@@ -138,18 +149,17 @@ impl<'a, S: Simd> Smo<'a, S> {
                 // Shrinks again at once, if there is still something to do.
                 until_shrinking = 1;
             }
-            let Some(pair) = pair else { break true };
-            if iterations == self.dual.max_iterations {
-                break false;
-            }
+            let Some(pair) = pair else {
+                break Ending::Converged;
+            };
             iterations += 1;
             violation = self.optimise(pair);
         };
         Solution {
             rho: self.rho(),
             iterations,
-            converged,
-            free_peak: self.peak.is_finite().then_some(self.peak),
+            ending,
+            free_peak: (ending == Ending::Converged && self.peak.is_finite()).then_some(self.peak),
         }
     }
 
@@ -295,7 +305,7 @@ impl<'a, S: Simd> Smo<'a, S> {
     #[inline(always)]
     fn optimise(&mut self, (i, j): (usize, usize)) -> Violation {
         let (kernel_i, kernel_j) = (self.dual.kernel_row(i), self.dual.kernel_row(j));
-        let step = (self.v[i] - self.v[j]) / self.dual.curvature(i, j);
+        let step = (self.v[i] - self.v[j]) / self.dual.step_curvature(i, j);
 
         let (y_i, y_j) = (self.dual.y(i), self.dual.y(j));
         let (c_i, c_j) = (self.dual.c_of(i), self.dual.c_of(j));
@@ -433,22 +443,27 @@ impl<'a, S: Simd> Smo<'a, S> {
         self.place[self.order[b]] = b;
     }
 
-    /// The mean of y ∇f over the free variables; without any, the middle of the interval that the bounds allow.
+    /// The mean of y ∇f over the free variables; without any, the middle of the interval that the bounds allow. Before
+    /// the end variables that are out of the selection do not count.
+    ///
+    /// A gradient that is not a number becomes the bound, and the next one takes its place: so libsvm's `min` and `max`
+    /// have it.
+    #[inline(always)]
     fn rho(&self) -> f64 {
         let mut sum = 0.0;
         let mut n_free = 0_u32;
         let (mut above, mut below) = (f64::INFINITY, f64::NEG_INFINITY);
-        for &t in self.order.iter() {
+        for &t in &self.order[..self.n_active] {
             let y_gradient = -self.v[t];
             match self.directions(t) {
                 (true, false) => {
-                    above = if y_gradient < above {
-                        y_gradient
-                    } else {
+                    above = if above < y_gradient {
                         above
+                    } else {
+                        y_gradient
                     }
                 }
-                (false, true) => below = larger(y_gradient, below),
+                (false, true) => below = larger(below, y_gradient),
                 _ => {
                     sum += y_gradient;
                     n_free += 1;
@@ -467,11 +482,6 @@ impl<'a, S: Simd> Smo<'a, S> {
 #[inline(always)]
 fn larger(a: f64, b: f64) -> f64 {
     if a > b { a } else { b }
-}
-
-#[inline(always)]
-fn lanes<T>(values: &[T]) -> std::slice::Iter<'_, [T; LANES]> {
-    values.as_chunks::<LANES>().0.iter()
 }
 
 /// Lane-wise maxima over `I_up` and `I_low`.

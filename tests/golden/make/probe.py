@@ -1,6 +1,6 @@
 """Writes fixtures/probe.json: small tasks through NumPy and scikit-learn, as BioBench's NeWT probe runs them.
 
-Features come from a recipe of 64-bit integers that tests/golden/probe.rs repeats, so the fixture holds only results.
+Features come from a recipe of 64-bit integers that tests/golden/probe_tasks.rs repeats, so the fixture holds only results.
 
 NumPy's loops for AVX-512 round `exp` and `log` differently from its other ones in the last bit, and so C and gamma
 of some candidates; the fixture is made without them, as most machines have it.
@@ -79,6 +79,13 @@ def features(kind: str, seed: int, labels: np.ndarray, d: int, strength: int) ->
     elif kind == "grid":
         # Few distinct values: many rows, distances and decisions are tied.
         x = (x + signal) >> 16 << 16
+    elif kind == "huge":
+        # Rows of 1e6, whose powers overflow.
+        x = (x + signal) << 21
+    elif kind == "offset":
+        # A constant column that is some 10^7 times as large as the others: |x|² + |y|² - 2 x·y cancels.
+        x = (x + signal) >> (np.arange(d) % 5)[None, :]
+        x[:, 0] = 1 << 37
     else:
         raise ValueError(kind)
     return (x / 65_536).astype(np.float32)

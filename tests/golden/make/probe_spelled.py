@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-SCRIPT_VERSION = 1
+SCRIPT_VERSION = 2
 OUT = pathlib.Path(__file__).parent.parent / "fixtures" / "probe_spelled.json"
 
 PLAIN = {
@@ -31,6 +31,7 @@ PLAIN = {
     "coef0": 0.0,
     "tol": 0.001,
     "shrinking": True,
+    "max_iter": -1,
     "class_weight": None,
     "search": None,
     "solver": "smo",
@@ -55,6 +56,7 @@ def model(settings: dict):
         coef0=settings["coef0"],
         tol=settings["tol"],
         shrinking=settings["shrinking"],
+        max_iter=settings["max_iter"],
         class_weight=dict(enumerate(weight)) if isinstance(weight, list) else weight,
     )
     pipeline = make_pipeline(*([StandardScaler()] if settings["standardize"] else []), svc)
@@ -130,6 +132,28 @@ def plan():
     for search in searches():
         yield "normal", 48, (32, 30), 24, {"search": search} | scaled
         yield "grid", 24, (30, 9), 32, {"search": search, "class_weight": "balanced"}
+    yield from hard()
+
+
+def hard():
+    """What only odd settings or features lead to."""
+    raw = {"center": False, "l2": False}
+    # More than ten million iterations.
+    yield "normal", 3, (12, 12), 10, raw | {"c": 1e6, "tol": 1e-6}
+    for kernel in ("linear", "rbf", "sigmoid", "poly"):
+        # Ends before the tolerance is met, with variables out of the selection and without.
+        for limit in (1, 150, 400):
+            yield "normal", 8, (70, 70), 8, {"kernel": kernel, "c": 1000.0, "max_iter": limit}
+        # Few distinct values: ties, down to rows that stand in both classes.
+        yield "grid", 3, (40, 40), 8, raw | {"kernel": kernel}
+        yield "grid", 1, (30, 30), 64, raw | {"kernel": kernel, "c": 10.0}
+    for d, gamma in ((2, 1.0), (20, 0.05), (80, 0.5), (80, "auto")):
+        yield "offset", d, (40, 45), 64, raw | {"kernel": "rbf", "gamma": gamma, "c": 10.0}
+    # Kernel values around the largest f32: some are infinite, and so gradients, or not a number.
+    for degree, scale in ((9, 38.5), (3, 39), (9, 40), (5, 39), (7, 39)):
+        # Few digits, as serde_json reads them exactly.
+        gamma = float(f"{10 ** (scale / degree) / 1e13:.2e}")
+        yield "huge", 8, (20, 24), 32, raw | {"kernel": "poly", "degree": degree, "gamma": gamma, "max_iter": 5000}
 
 
 def searches():
