@@ -188,19 +188,13 @@ fn dialects_of_the_labels_file() {
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     };
     let numbered = |csv: String, name: &str| {
-        let lines = csv.lines().enumerate();
-        lines
-            .map(|(n, line)| {
-                format!(
-                    "{},{line}\n",
-                    if n == 0 {
-                        name.to_owned()
-                    } else {
-                        n.to_string()
-                    }
-                )
-            })
-            .collect()
+        let rows = csv.lines().skip(1).enumerate();
+        let rows = rows.map(|(n, row)| [n.to_string(), row.to_owned()].join(","));
+        let header = format!("{name},{}", csv.lines().next().unwrap());
+        std::iter::once(header)
+            .chain(rows)
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     fine(&|csv| numbered(csv, ""));
     fine(&|csv| numbered(csv, "\"\""));
