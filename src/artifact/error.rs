@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::cache;
-use crate::text::count;
+use crate::text::{count, thousands};
 
 /// How many names a message shows before it counts the rest.
 const MAX_SHOWN: usize = 10;
@@ -41,7 +41,7 @@ impl fmt::Display for Listing {
         }
         match self.n - self.shown.len() {
             0 => Ok(()),
-            rest => write!(f, " and {rest} more"),
+            rest => write!(f, " and {} more", thousands(rest as u64)),
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct FittedOn {
     /// The backbone; `None` where the features came in a file that does not say it.
     pub backbone: Option<BackboneId>,
     /// The smallest and the largest L2 norm of their rows.
-    pub norms: [f32; 2],
+    pub norms: [f64; 2],
 }
 
 /// What the metadata says of one probe.

@@ -26,15 +26,15 @@ pub enum Error {
     },
     /// Scaled, where the probes' were not.
     #[error(
-        "{file}: every row has L2 norm 1, the probes were fitted on rows of norm {:.4} to {:.4}",
-        norms[0],
-        norms[1]
+        "{file}: every row has L2 norm 1, the probes were fitted on rows of norm {} to {}",
+        norm::show(norms[0]),
+        norm::show(norms[1])
     )]
     Normalised {
         /// The features' file.
         file: String,
         /// The smallest and the largest norm of the probes' rows.
-        norms: [f32; 2],
+        norms: [f64; 2],
     },
 }
 

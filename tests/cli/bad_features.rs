@@ -108,11 +108,11 @@ fn rows_whose_squares_leave_float32_are_named_for_what_they_are() {
     let (tiny, huge) = (scaled(2.0_f32.powi(-80)), scaled(2.0_f32.powi(70)));
     assert_eq!((tiny.code, huge.code), (Some(0), Some(0)));
     insta::assert_snapshot!(warnings(&tiny), @"
-    warning: features.safetensors: the row of `t0-00` has L2 norm 0.0000; rows are used as they are, the reference has them at norm 1
+    warning: features.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (1.7e-24), `t0-01` (1.7e-24), `t0-02` (1.7e-24), `t0-03` (1.7e-24), `t0-04` (1.7e-24), `t0-05` (1.7e-24), `t0-06` (1.7e-24), `t0-07` (1.7e-24), `t0-08` (1.7e-24), `t0-09` (1.7e-24) and 10 more; rows are used as they are, the reference has them at norm 1
     warning: task `task_0`: 20 images with features so near to the train mean that float32 loses their squares: `t0-00`, `t0-01`, `t0-02`, `t0-03`, `t0-04`, `t0-05`, `t0-06`, `t0-07`, `t0-08`, `t0-09` and 10 more; scaled by the norm in float64, where the reference fails
     ");
     insta::assert_snapshot!(warnings(&huge), @"
-    warning: features.safetensors: the row of `t0-00` has L2 norm inf; rows are used as they are, the reference has them at norm 1
+    warning: features.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (2.4e21), `t0-01` (2.4e21), `t0-02` (2.4e21), `t0-03` (2.4e21), `t0-04` (2.4e21), `t0-05` (2.4e21), `t0-06` (2.4e21), `t0-07` (2.4e21), `t0-08` (2.4e21), `t0-09` (2.4e21) and 10 more; rows are used as they are, the reference has them at norm 1
     warning: task `task_0`: 20 images with features so large that float32 cannot hold their squares: `t0-00`, `t0-01`, `t0-02`, `t0-03`, `t0-04`, `t0-05`, `t0-06`, `t0-07`, `t0-08`, `t0-09` and 10 more; divided by an infinite norm, they become zeros, as in the reference
     ");
 }
@@ -123,7 +123,7 @@ fn rows_whose_mean_leaves_float32_are_refused() {
     exit code: Some(3)
     --- stdout
     --- stderr
-    warning: features.safetensors: the row of `t0-00` has L2 norm inf; rows are used as they are, the reference has them at norm 1
+    warning: features.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (6.0e38), `t0-01` (6.0e38), `t0-02` (6.0e38), `t0-03` (6.0e38), `t0-04` (6.0e38), `t0-05` (6.0e38), `t0-06` (6.0e38), `t0-07` (6.0e38), `t0-08` (6.0e38), `t0-09` (6.0e38) and 10 more; rows are used as they are, the reference has them at norm 1
     error: task `task_0`: train row 0 overflows once the train mean is subtracted, expected features far below 3e38
     hint: divide the features by a constant
     ");

@@ -76,7 +76,7 @@ fn a_plan_tells_of_rows_that_are_gone_whether_they_are_needed_or_not() {
     timm/local-dir:weights, n_train all, probe biobench c=0.1
       labels     cached
       sample     cached
-      features   runs               the cache lacks 16 of its feature rows; 16 images to extract, 0 to reuse
+      features   runs               the cache no longer holds 16 feature rows that the probes need; 16 images to extract, 0 to reuse
       probes     waits              until stage `features` has run
       report     waits              until stage `features` has run
       bootstrap  waits              until stage `features` has run

@@ -131,7 +131,7 @@ fn a_fit_without_end_says_so_and_can_be_stopped() {
         .find(|line| line.contains("goes on after"));
     assert_eq!(
         said.unwrap(),
-        "task `task_0`: the fit with kernel linear, c = 1, gamma = 1.0001242807290853 goes on after 10,000,000 \
+        "task `task_0`: the fit with kernel linear, c = 1 goes on after 10,000,000 \
          iterations; Ctrl-C stops it, and `probe.max_iter` limits it"
     );
     signal(&child, "INT");

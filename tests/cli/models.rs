@@ -559,7 +559,7 @@ fn names_of_timm_s_mean_what_they_mean_to_timm() {
     --- stderr
     warning: `vit_base_patch16_224_in21k` is a former name of timm's, taken as `vit_base_patch16_224.augreg_in21k`
     error: timm/vit_base_patch16_224.augreg_in21k: not in the cache `[DIR]/hub`, and the hub is not asked in offline mode
-    hint: run `newt-pipe models fetch` on a machine with network, into the hub's cache `[DIR]/hub`
+    hint: `newt-pipe models fetch ORG CKPT` with a network, and without `--offline` and `HF_HUB_OFFLINE`, brings it into the hub's cache; what another machine has fetched can be copied into `[DIR]/hub`
     ");
     assert_eq!(
         check("hf_hub:timm/vit_tiny_patch16_224.dino"),

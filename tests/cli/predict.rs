@@ -121,7 +121,7 @@ fn predict_refuses_a_pattern_without_a_task_and_features_of_another_width() {
     --- stdout
     --- stderr
     error: failed to open file `none.safetensors`: No such file or directory (os error 2)
-    hint: check the path; it starts at the working folder, in a pipeline file at the file's
+    hint: check the path; a relative one starts at the working folder, and in a pipeline file at the folder of the file
     ");
 }
 

@@ -218,7 +218,7 @@ fn what_is_wrong_with_a_search_is_said_of_the_value_itself() {
         error: mine.toml:13: `probe.search.c.loguniform` is `[1]`, expected two numbers above 0, the lower first
         hint: `newt-pipe config` shows every key with its default
         error: mine.toml:13: unknown key `probe.search.c.base`
-        hint: `newt-pipe plan --full` shows every key of a pipeline file
+        hint: `newt-pipe config` shows every key
         error: mine.toml:13: `probe.search.c` is a table, expected a number above 0, a list of such, or `{ loguniform = [low, high] }`
         hint: `newt-pipe config` shows every key with its default
         error: mine.toml:13: `probe.search.gamma` is `["scale", "half"]`, expected a number above 0, `"scale"` or `"auto"`, a list of such, or `{ loguniform = [low, high] }`
@@ -232,7 +232,7 @@ fn what_is_wrong_with_a_search_is_said_of_the_value_itself() {
         error: mine.toml:15: `probe.search[1].folds` is `4`, expected the same value in all tables of the list, or none after the first
         hint: `newt-pipe config` shows every key with its default
         error: mine.toml:15: unknown key `probe.search[1].cost`
-        hint: `newt-pipe plan --full` shows every key of a pipeline file
+        hint: `newt-pipe config` shows every key
         error: mine.toml:13: `probe.c` is `1`, expected no fixed value, since the search covers it
         hint: `newt-pipe config` shows every key with its default
         "#

@@ -103,13 +103,16 @@ fn rows_without_a_direction_are_told_of_in_one_line_a_task() {
     let lines: Vec<&str> = finished.stderr.lines().collect();
     let expected = |task: &str| {
         format!(
-            "warning: task `{task}`: 2,000 images with features equal to the train mean, whose row of zeros stays as it is: `{task}0`, `{task}1`, "
+            "warning: task `{task}`: 2,000 images with features equal to the train mean: `{task}0`, `{task}1`, "
         )
     };
     assert_eq!(lines.len(), 2, "{}", finished.stderr);
     for (line, task) in lines.iter().zip(["a", "b"]) {
         assert!(
-            line.starts_with(&expected(task)) && line.ends_with(" and 1990 more"),
+            line.starts_with(&expected(task))
+                && line.ends_with(
+                    " and 1,990 more; a row of zeros stays as it is, where the reference fails"
+                ),
             "{line}"
         );
     }

@@ -4,20 +4,30 @@ use ndarray::{Array2, ArrayView1};
 
 /// How far a row's norm may be from one before it counts as not normalised. Half-precision rows of 10,000 features
 /// stay below.
-const TOLERANCE: f32 = 1e-2;
+const TOLERANCE: f64 = 1e-2;
 
-/// The row's L2 norm.
-pub fn norm(row: ArrayView1<'_, f32>) -> f32 {
-    row.dot(&row).sqrt()
+/// The row's L2 norm, in float64, where no square is lost.
+pub fn norm(row: ArrayView1<'_, f32>) -> f64 {
+    let squares = row.iter().map(|value| f64::from(*value).powi(2));
+    squares.sum::<f64>().sqrt()
+}
+
+/// A norm for a message: four places, or a power of ten where those would hide it.
+pub fn show(norm: f64) -> String {
+    if (1e-3..1e6).contains(&norm) {
+        format!("{norm:.4}")
+    } else {
+        format!("{norm:.1e}")
+    }
 }
 
 /// Whether a row of this norm counts as normalised. One of zeros does: no scale would change it.
-pub fn is_unit(norm: f32) -> bool {
+pub fn is_unit(norm: f64) -> bool {
     norm == 0.0 || (norm - 1.0).abs() <= TOLERANCE
 }
 
 /// The smallest and the largest norm of the rows that are not zero; 1 where all are.
-pub fn range(rows: &Array2<f32>) -> [f32; 2] {
+pub fn range(rows: &Array2<f32>) -> [f64; 2] {
     let norms = rows.rows().into_iter().map(norm).filter(|norm| *norm > 0.0);
     norms
         .map(|norm| [norm, norm])
@@ -27,11 +37,7 @@ pub fn range(rows: &Array2<f32>) -> [f32; 2] {
 
 /// Scales a row to unit L2 norm; `torch.nn.functional.normalize`: norms below 1e-12 count as that.
 pub fn normalize(row: &mut [f32]) {
-    let norm = row
-        .iter()
-        .map(|value| f64::from(*value) * f64::from(*value))
-        .sum::<f64>()
-        .sqrt();
+    let norm = norm(ArrayView1::from(&*row));
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the norm is a float32 in the reference"

@@ -84,7 +84,7 @@ impl Precomputed {
             .map(norm::norm)
             .zip(ids)
             .filter(|(norm, _)| !norm::is_unit(*norm))
-            .map(|(norm, id)| format!("`{id}` ({norm:.4})"))
+            .map(|(norm, id)| format!("`{id}` ({})", norm::show(norm)))
             .collect();
         if !far.is_empty() && !self.has_warned.replace(true) {
             context.progress.warn(&format!(
