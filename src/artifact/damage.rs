@@ -34,7 +34,7 @@ pub(super) fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
         .and_then(|n| bytes.get(LENGTH_BYTES..)?.get(..n));
     match error {
         SafeTensorError::HeaderTooLarge => format!(
-            "a header of {} bytes, at most {} are allowed",
+            "no safetensors file: its first {LENGTH_BYTES} bytes announce a header of {} bytes, at most {} are allowed",
             thousands(n_header),
             thousands(MAX_HEADER_BYTES)
         ),
@@ -130,7 +130,7 @@ mod tests {
             ),
             (
                 b"\x89PNG\r\n\x1a\n".to_vec(),
-                "a header of 727,905,341,920,923,785 bytes, at most 100,000,000 are allowed"
+                "no safetensors file: its first 8 bytes announce a header of 727,905,341,920,923,785 bytes, at most 100,000,000 are allowed"
                     .to_owned(),
             ),
             (

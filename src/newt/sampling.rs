@@ -77,10 +77,9 @@ pub fn shortage(labels: &Labels, rows: &[usize], n_train: i64) -> Option<String>
         .collect();
     (!names.is_empty()).then(|| {
         format!(
-            "n_train = {n_train}: {} of {} have fewer train rows, or fewer of a class, than that takes: {}; \
+            "n_train = {n_train}: {} of {n_tasks} with fewer train rows, or fewer of a class, than that takes: {}; \
              `n_train_used` in the results is what was used",
-            names.len(),
-            count(n_tasks, "task", "tasks"),
+            count(names.len(), "task", "tasks"),
             first_names(names.iter().map(String::as_str))
         )
     })
@@ -181,7 +180,7 @@ mod tests {
         assert_eq!([said(-1), said(0), said(40)], [None, None, None]);
         assert_eq!(
             said(60).unwrap(),
-            "n_train = 60: 2 of 2 tasks have fewer train rows, or fewer of a class, than that takes: a (40), b (40); \
+            "n_train = 60: 2 tasks of 2 with fewer train rows, or fewer of a class, than that takes: a (40), b (40); \
              `n_train_used` in the results is what was used"
         );
         // Of one class there are enough.

@@ -263,7 +263,7 @@ fn more_train_rows_than_a_task_has() {
         .lines()
         .filter(|line| line.starts_with("warning:"))
         .collect();
-    insta::assert_snapshot!(warnings.join("\n"), @"warning: n_train = 30: 2 of 2 tasks have fewer train rows, or fewer of a class, than that takes: task_0 (12), task_1 (12); `n_train_used` in the results is what was used");
+    insta::assert_snapshot!(warnings.join("\n"), @"warning: n_train = 30: 2 tasks of 2 with fewer train rows, or fewer of a class, than that takes: task_0 (12), task_1 (12); `n_train_used` in the results is what was used");
     let in_table = |line: &&str| line.contains("30 (12 used)");
     assert_eq!(
         finished.stdout.lines().filter(in_table).count(),

@@ -203,7 +203,7 @@ fn a_header_that_lies_about_its_length() {
     exit code: Some(3)
     --- stdout
     --- stderr
-    error: features.safetensors: a header of 1,152,921,504,606,846,976 bytes, at most 100,000,000 are allowed
+    error: features.safetensors: no safetensors file: its first 8 bytes announce a header of 1,152,921,504,606,846,976 bytes, at most 100,000,000 are allowed
     hint: write or download the file again
     ");
 }

@@ -293,7 +293,7 @@ fn a_file_that_holds_no_probes_is_told_from_one_that_does() {
     exit code: Some(3)
     --- stdout
     --- stderr
-    error: notes.txt: a header of 8,246,126,519,243,796,334 bytes, at most 100,000,000 are allowed
+    error: notes.txt: no safetensors file: its first 8 bytes announce a header of 8,246,126,519,243,796,334 bytes, at most 100,000,000 are allowed
     hint: a probe file is the `probes.safetensors` that `newt-pipe run --save-probes` writes into its results folder
     ");
 }
