@@ -9,7 +9,7 @@ use super::header::MAX_PIXELS;
 pub enum Format {
     /// By libjpeg.
     Jpeg,
-    /// By a decoder of ours.
+    /// By the crate `png`.
     Png,
 }
 
@@ -55,7 +55,7 @@ pub enum Error {
     Corrupt {
         /// The format.
         format: Format,
-        /// What is wrong, by us or by libjpeg.
+        /// What is wrong, by us or by the decoder.
         found: String,
     },
 }

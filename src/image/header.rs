@@ -19,7 +19,7 @@ pub struct Header {
     pub width: usize,
     /// Number of rows.
     pub height: usize,
-    /// 1 (grey), 3 (YCbCr, RGB or a palette's colours) or 4 (CMYK or YCCK); a PNG's transparency is one more.
+    /// Of a JPEG 1 (grey), 3 (YCbCr or RGB) or 4 (CMYK or YCCK); of a PNG the samples of a pixel.
     pub components: usize,
 }
 
@@ -27,8 +27,8 @@ pub struct Header {
 /// can read.
 ///
 /// Of a JPEG, checks the magic bytes, every segment up to the first scan, the size, and that an end-of-image
-/// marker follows; of a PNG, that its chunks are whole. A file without that end is decoded, since Pillow reads a few of them; so no
-/// image that decodes is refused. Damage within the compressed data is left to `decode`.
+/// marker follows. A JPEG without that end is decoded, since Pillow reads a few of them; so no image that decodes is
+/// refused. Of a PNG, checks all chunks and their checksums. Damage within the compressed data is left to `decode`.
 ///
 /// # Errors
 /// Those of [`decode()`](super::decode()).

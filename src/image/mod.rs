@@ -20,6 +20,8 @@
 //! - Where compressed data is damaged and libjpeg fills in, Pillow's vector code and our C code may
 //!   fill in different pixels. The verdicts agree, but for 3 of 16,080 files damaged at random,
 //!   which Pillow refused and we read.
+//! - PNGs that are damaged, or break the specification, are refused. Pillow reads some of them, with black rows, with a
+//!   wrong checksum or without an end.
 //! - A side that would shrink to nothing keeps one pixel; the libraries raise.
 //!
 //! ICC profiles and the EXIF orientation are ignored, as `Image.open` ignores them.

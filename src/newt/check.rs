@@ -243,9 +243,7 @@ fn notes_of_identity(newt: &Identity, counts: &Counts) -> Vec<String> {
 /// Says so where images are not of the size that the labels file gives: a copy that was scaled
 /// has other features.
 fn note_of_sizes(csv: &Csv, rows: &[LabelRow], images: &[Image]) -> Option<String> {
-    let given = |name, row: usize| -> Option<usize> {
-        csv.column(name)?.get(row)?.as_deref()?.parse().ok()
-    };
+    let given = |name, row: usize| -> Option<usize> { csv.column(name)?.get(row)?.parse().ok() };
     let differing = images.iter().enumerate().filter_map(|(row, image)| {
         let (found, expected) = (image.size?, [given("width", row)?, given("height", row)?]);
         (found != expected).then_some((row, found, expected))
@@ -313,7 +311,7 @@ mod tests {
         }
 
         fn id(&self, row: usize) -> &str {
-            self.csv.columns[0].1[row].as_deref().unwrap()
+            &self.csv.columns[0].1[row]
         }
 
         fn set(&mut self, column: &str, row: usize, value: &str) {
@@ -323,7 +321,7 @@ mod tests {
                 .iter_mut()
                 .find(|(name, _)| name == column)
                 .unwrap();
-            column.1[row] = Some(value.to_owned());
+            column.1[row] = value.to_owned();
         }
 
         fn check(&self, depth: Depth) -> Report {
@@ -462,9 +460,7 @@ mod tests {
     fn other_splits_are_a_problem_and_images_are_looked_at() {
         let mut copy = Copy::new();
         let splits = &copy.csv.columns[6].1;
-        let test_row = splits
-            .iter()
-            .position(|split| split.as_deref() == Some("test"));
+        let test_row = splits.iter().position(|split| *split == "test");
         copy.set("split", test_row.unwrap(), "Train");
         let line = test_row.unwrap() + 2;
         fs_err::remove_file(copy.root.image_path(copy.id(0))).unwrap();

@@ -215,12 +215,12 @@ fn other_values(cells: &Cells, lines: &[usize]) -> Vec<OtherSplit> {
 
 /// The columns of interest, of which any cell can be asked for.
 struct Cells<'a> {
-    id: &'a [Option<String>],
-    task: &'a [Option<String>],
-    cluster: &'a [Option<String>],
-    subcluster: &'a [Option<String>],
-    label: &'a [Option<String>],
-    split: &'a [Option<String>],
+    id: &'a [String],
+    task: &'a [String],
+    cluster: &'a [String],
+    subcluster: &'a [String],
+    label: &'a [String],
+    split: &'a [String],
 }
 
 impl<'a> Cells<'a> {
@@ -301,8 +301,8 @@ impl<'a> Cells<'a> {
 }
 
 /// The value of a cell; empty where it, or the row, is missing.
-fn cell(column: &[Option<String>], row: usize) -> &str {
-    column.get(row).and_then(Option::as_deref).unwrap_or("")
+fn cell(column: &[String], row: usize) -> &str {
+    column.get(row).map_or("", String::as_str)
 }
 
 /// The rows, or every flaw of every row.
