@@ -16,6 +16,8 @@ pub struct Interrupt {
 pub struct Stopped {
     /// The signal's number.
     pub signal: usize,
+    /// Whether stages were computed that were in the cache.
+    pub is_forced: bool,
 }
 
 fn name(signal: usize) -> &'static str {
@@ -30,7 +32,12 @@ fn name(signal: usize) -> &'static str {
 impl Stopped {
     /// One action that helps.
     pub fn hint(self) -> String {
-        "what was finished is in the cache; the same command goes on from there".to_owned()
+        if self.is_forced {
+            "what was finished is in the cache; the same command without `--force` takes it from there, with `--force` it begins again"
+        } else {
+            "what was finished is in the cache; the same command goes on from there"
+        }
+        .to_owned()
     }
 
     /// 130 after Ctrl-C, as shells have it; 75 (try again) after a scheduler's signal.
@@ -61,7 +68,10 @@ impl Interrupt {
     pub fn check(&self) -> Result<(), Stopped> {
         match self.signal.load(Ordering::Relaxed) {
             0 => Ok(()),
-            signal => Err(Stopped { signal }),
+            signal => Err(Stopped {
+                signal,
+                is_forced: false,
+            }),
         }
     }
 }
@@ -81,17 +91,32 @@ mod tests {
     }
 
     #[test]
+    fn the_hint_tells_what_forcing_does_to_what_was_finished() {
+        let hint = |is_forced| {
+            Stopped {
+                signal: 2,
+                is_forced,
+            }
+            .hint()
+        };
+        assert!(hint(false).ends_with("the same command goes on from there"));
+        assert!(hint(true).ends_with("with `--force` it begins again"));
+    }
+
+    #[test]
     fn a_schedulers_signal_asks_to_be_tried_again() {
         assert_eq!(
             Stopped {
-                signal: libc::SIGTERM as usize
+                signal: libc::SIGTERM as usize,
+                is_forced: false
             }
             .exit_code(),
             75
         );
         assert_eq!(
             Stopped {
-                signal: libc::SIGUSR1 as usize
+                signal: libc::SIGUSR1 as usize,
+                is_forced: false
             }
             .exit_code(),
             75

@@ -1,50 +1,9 @@
 //! What can be wrong with a file, and what to do about it.
 
-use std::fmt;
 use std::io;
 
 use crate::cache;
-use crate::text::{count, thousands};
-
-/// How many names a message shows before it counts the rest.
-const MAX_SHOWN: usize = 10;
-
-/// Some names and how many there are in all; shown as "`a`, `b` and 7 more".
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// The first ten.
-    pub shown: Vec<String>,
-    /// The number of all.
-    pub n: usize,
-}
-
-impl<S: Into<String>> FromIterator<S> for Listing {
-    fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
-        let mut names = names.into_iter();
-        let shown: Vec<String> = names.by_ref().take(MAX_SHOWN).map(Into::into).collect();
-        let n = shown.len() + names.count();
-        Self { shown, n }
-    }
-}
-
-impl Listing {
-    /// Whether there is nothing to list.
-    pub fn is_empty(&self) -> bool {
-        self.n == 0
-    }
-}
-
-impl fmt::Display for Listing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, name) in self.shown.iter().enumerate() {
-            write!(f, "{}{name}", if i == 0 { "" } else { ", " })?;
-        }
-        match self.n - self.shown.len() {
-            0 => Ok(()),
-            rest => write!(f, " and {} more", thousands(rest as u64)),
-        }
-    }
-}
+use crate::text::{Listing, count};
 
 /// Errors of files and their contents.
 #[derive(Debug, thiserror::Error)]
@@ -268,24 +227,5 @@ impl Error {
             Self::Cache(error) => return error.hint(),
         };
         Some(hint.to_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn listing_shows_ten_and_counts_the_rest() {
-        let listing = |n: usize| {
-            (0..n)
-                .map(|i| i.to_string())
-                .collect::<Listing>()
-                .to_string()
-        };
-        assert_eq!(listing(0), "");
-        assert_eq!(listing(2), "0, 1");
-        assert_eq!(listing(10), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9");
-        assert_eq!(listing(13), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 3 more");
     }
 }

@@ -15,7 +15,8 @@ use half::{bf16, f16};
 use ndarray::{Array2, Axis, Ix2};
 use safetensors::Dtype;
 
-use super::{BackboneId, Element, Error, Listing, TensorWriter, Tensors};
+use super::{BackboneId, Element, Error, TensorWriter, Tensors};
+use crate::text::Listing;
 
 const FEATURES: &str = "features";
 const IDS: &str = "ids";

@@ -16,10 +16,10 @@ use safetensors::tensor::Metadata;
 
 use super::damage::{LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
 use super::tensors::metadata_json;
-use super::{Error, Listing, TensorWriter, Tensors};
+use super::{Error, TensorWriter, Tensors};
 use crate::cache::{self, Cache, Digest, Key, ShardStore};
 use crate::progress::Progress;
-use crate::text::count;
+use crate::text::{Listing, count};
 
 const FEATURES: &str = "features";
 const IMAGES: &str = "images";

@@ -21,7 +21,7 @@ mod table;
 mod tensors;
 
 pub use backbone_id::BackboneId;
-pub use error::{Error, Listing};
+pub use error::Error;
 pub use feature_file::FeatureFile;
 pub use features::FeatureStore;
 pub use probe_file::{FittedOn, ProbeFile};

@@ -10,7 +10,8 @@ use polars::prelude::{
     PolarsError, SerReader, Series,
 };
 
-use super::{Error, Listing};
+use super::Error;
+use crate::text::Listing;
 
 /// Rows of a row group; part of the files' bytes.
 const ROW_GROUP_ROWS: usize = 1 << 18;

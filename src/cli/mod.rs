@@ -99,6 +99,11 @@ pub(crate) fn main() -> ExitCode {
 
 impl Command {
     fn exec(self, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+        let threads = match &self {
+            Command::Run(args) => args.threads,
+            _ => None,
+        };
+        settings::start_threads(threads, console)?;
         match self {
             Command::Run(args) => run::exec(args, console, interrupt),
             Command::Plan(args) => plan::exec(&args, console, interrupt),

@@ -11,7 +11,7 @@ use newt_pipe::pipeline::config::Pipeline;
 use newt_pipe::pipeline::plan::State;
 use newt_pipe::pipeline::{Options, Runner, results, view};
 use newt_pipe::render::terminal;
-use newt_pipe::stage::{Context, TaskFilter};
+use newt_pipe::stage::{Context, TaskArgument};
 
 /// Arguments of `newt-pipe plan`.
 #[derive(Debug, clap::Args)]
@@ -24,8 +24,8 @@ pub(super) struct Args {
     full: bool,
 
     /// Plan only the tasks whose names match one of the patterns; may be repeated, and `a*,b*` are two patterns.
-    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
-    tasks: Vec<glob::Pattern>,
+    #[arg(long, value_name = "GLOB")]
+    tasks: Vec<TaskArgument>,
 
     /// Print one JSON document.
     #[arg(long)]
@@ -66,7 +66,7 @@ pub(super) fn exec(
     }
     let cache = args.pipeline.open_cache(&pipeline)?;
     let options = Options {
-        tasks: TaskFilter::new(args.tasks.clone()),
+        tasks: args.tasks.clone(),
         provenance: settings::provenance(&pipeline),
         hub: args.pipeline.hub(true),
         ..Options::default()

@@ -10,7 +10,7 @@ use newt_pipe::artifact::{FeatureFile, ProbeFile, Table};
 use newt_pipe::error::Error;
 use newt_pipe::files;
 use newt_pipe::pipeline::predict;
-use newt_pipe::stage::TaskFilter;
+use newt_pipe::stage::{TaskArgument, TaskFilter};
 use newt_pipe::text::{count, escaped};
 
 /// Arguments of `newt-pipe predict`.
@@ -31,8 +31,8 @@ pub(super) struct Args {
 
     /// Predict only with the probes of tasks whose names match one of the patterns; may be repeated,
     /// and `a*,b*` are two patterns.
-    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
-    tasks: Vec<glob::Pattern>,
+    #[arg(long, value_name = "GLOB")]
+    tasks: Vec<TaskArgument>,
 
     /// Write a parquet file (`img_id`, `task`, `y_pred`, `decision`) in place of a table.
     #[arg(long, short, value_name = "PATH")]
@@ -56,11 +56,8 @@ pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
     }
     let file = ProbeFile::open(&args.probe)?;
     let features = FeatureFile::open(&args.features)?;
-    let filter = TaskFilter::new(args.tasks.clone());
-    if let Some(filter) = &filter {
-        let tasks: Vec<&str> = file.probes.iter().map(|(task, _)| task.as_str()).collect();
-        filter.check(&tasks)?;
-    }
+    let tasks: Vec<&str> = file.probes.iter().map(|(task, _)| task.as_str()).collect();
+    let filter = TaskFilter::new(&args.tasks, &tasks)?;
     let name = args.probe.display().to_string();
     let rows = predict::rows(&file, &name, &features, args.any_backbone, console)?;
     let mut predictions = Vec::new();

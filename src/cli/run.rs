@@ -1,6 +1,5 @@
 //! `newt-pipe run`: evaluate the models of a pipeline file.
 
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -13,10 +12,8 @@ use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::results::{self, Results};
 use newt_pipe::pipeline::view;
 use newt_pipe::pipeline::{Evaluation, Options, Runner};
-use newt_pipe::progress::Progress;
 use newt_pipe::render::{SweepRow, terminal};
-use newt_pipe::stage::{Context, Name, TaskFilter};
-use newt_pipe::text::count;
+use newt_pipe::stage::{Context, Name, TaskArgument};
 
 /// Arguments of `newt-pipe run`.
 #[derive(Debug, clap::Args)]
@@ -30,8 +27,8 @@ pub(super) struct Args {
 
     /// Evaluate only the tasks whose names match one of the patterns, with the numbers of the whole run; may be
     /// repeated, and `a*,b*` are two patterns.
-    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
-    tasks: Vec<glob::Pattern>,
+    #[arg(long, value_name = "GLOB")]
+    tasks: Vec<TaskArgument>,
 
     /// Compute a stage even where the cache has it: labels, sample, features, probes, report or
     /// bootstrap; may be repeated.
@@ -58,13 +55,13 @@ pub(super) struct Args {
     #[arg(long)]
     save_probes: bool,
 
-    /// Threads to compute with; at most a few more than there are cores [default: one per core].
+    /// Threads to compute with; at most a few more than there are cores [default: `$RAYON_NUM_THREADS`, then
+    /// one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    pub(super) threads: Option<u16>,
 }
 
 pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
-    settings::limit_threads(args.threads.map(|asked| capped(asked, console)))?;
     let pipeline = args.pipeline.load()?;
     let out = args
         .out
@@ -79,7 +76,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     let provenance = settings::provenance(&pipeline);
     let options = Options {
         force: args.force.into_iter().collect(),
-        tasks: TaskFilter::new(args.tasks),
+        tasks: args.tasks,
         provenance: provenance.clone(),
         hub: args.pipeline.hub(is_plan),
     };
@@ -132,22 +129,6 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     }
     console.note(&format!("\ntables and provenance are in {}", out.display()));
     Ok(Outcome::Done)
-}
-
-/// Threads beyond the cores: more of them only wait for each other.
-const SPARE_THREADS: usize = 4;
-
-/// The threads that are started where so many are asked for.
-fn capped(asked: u16, console: &Console) -> usize {
-    let n_cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let (asked, most) = (usize::from(asked), n_cores + SPARE_THREADS);
-    if asked > most {
-        console.warn(&format!(
-            "--threads {asked}: this machine has {}, so {most} threads are started",
-            count(n_cores, "core", "cores")
-        ));
-    }
-    asked.min(most)
 }
 
 /// What is printed once all experiments are done.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 
+use super::console::Console;
 use newt_pipe::backbone::{self, SearchPaths};
 use newt_pipe::cache::Cache;
 use newt_pipe::error::Error;
@@ -17,6 +19,8 @@ use newt_pipe::files;
 use newt_pipe::hub::{self, Token};
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::config::{self, Pipeline, Source};
+use newt_pipe::progress::Progress;
+use newt_pipe::text::count;
 
 /// The version as `--version` shows it.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -225,11 +229,31 @@ pub(super) fn catch_signals() -> Result<Interrupt, Error> {
     Ok(interrupt)
 }
 
-/// Limits the threads of everything that computes.
-pub(super) fn limit_threads(n: Option<usize>) -> Result<(), Error> {
-    let Some(n) = n else { return Ok(()) };
+/// Threads beyond the cores: more of them only wait for each other.
+const SPARE_THREADS: usize = 4;
+
+/// Starts the threads of everything that computes: as many as `--threads` says, or rayon's variable, or one per core;
+/// never many more than cores.
+pub(super) fn start_threads(flag: Option<u16>, console: &Console) -> Result<(), Error> {
+    const VARIABLE: &str = "RAYON_NUM_THREADS";
+    let n_cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let most = n_cores + SPARE_THREADS;
+    // As rayon reads it: what is no number, or zero, says nothing.
+    let of_variable = || environment(VARIABLE)?.to_str()?.parse().ok();
+    let asked = match flag {
+        Some(n) => Some((format!("--threads {n}"), n.into())),
+        None => of_variable()
+            .filter(|n| *n > 0)
+            .map(|n: usize| (format!("{VARIABLE}={n}"), n)),
+    };
+    if let Some((asked, _)) = asked.as_ref().filter(|(_, n)| *n > most) {
+        console.warn(&format!(
+            "{asked}: this machine has {}, so {most} threads are started",
+            count(n_cores, "core", "cores")
+        ));
+    }
     rayon::ThreadPoolBuilder::new()
-        .num_threads(n)
+        .num_threads(asked.map_or(n_cores, |(_, n)| n.min(most)))
         .build_global()
         .map_err(|error| Error::Io(io::Error::other(error)))
 }

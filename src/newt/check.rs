@@ -453,7 +453,7 @@ mod tests {
         let interrupt = Interrupt::default();
         interrupt.flag().store(2, Ordering::Relaxed);
         let stopped = check(&copy.root, &copy.csv, Depth::Full, &Silent, &interrupt);
-        assert_eq!(stopped, Err(Stopped { signal: 2 }));
+        assert_eq!(stopped.unwrap_err().signal, 2);
     }
 
     #[test]

@@ -165,6 +165,11 @@ impl Model {
         self.org == "precomputed"
     }
 
+    /// Whether its checkpoint is a program.
+    pub fn brings_code(&self) -> bool {
+        self.org == "torchscript"
+    }
+
     /// Whether it is made or kept on this machine, and the hub is not asked for it.
     pub fn is_local(&self) -> bool {
         let is_folder = self.ckpt.starts_with("local-dir:");
@@ -176,7 +181,7 @@ impl Model {
         let absolute = |written: &str| absolute(&located(&self.base_dir, written));
         match self.ckpt.strip_prefix("local-dir:") {
             Some(dir) => format!("local-dir:{}", absolute(dir)),
-            None if self.is_precomputed() || self.org == "torchscript" => absolute(&self.ckpt),
+            None if self.is_precomputed() || self.brings_code() => absolute(&self.ckpt),
             None => self.ckpt.clone(),
         }
     }
@@ -348,11 +353,11 @@ impl Pipeline {
         for section in [data, sample, extraction, probe, resampling, cache, root] {
             section.finish()?;
         }
-        pipeline.check_distinct(name)?;
+        pipeline.check_distinct(&document)?;
         for experiment in pipeline.experiments() {
             let probe = experiment.probe.resolve(experiment.n_train);
             probe.validate().map_err(|source| Error::Probe {
-                place: name.to_owned(),
+                place: document.place_of_all("probe"),
                 source,
             })?;
         }

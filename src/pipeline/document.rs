@@ -44,8 +44,8 @@ pub enum Error {
         found: String,
         /// What the key takes.
         expected: String,
-        /// How a list is spelled, where one seems to be meant.
-        list: Option<Box<str>>,
+        /// What helps here, besides a look at all keys.
+        hint: Option<Box<str>>,
     },
     /// A `--set` argument without a key or without `=`.
     #[error("--set {argument}: expected `key=value`, such as `probe.c=0.1`")]
@@ -66,6 +66,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error for a value that does not fit, with what helps there.
+    pub(super) fn with_hint(mut self, what_helps: String) -> Self {
+        if let Error::Invalid { hint, .. } = &mut self {
+            *hint = Some(what_helps.into());
+        }
+        self
+    }
+
     /// One action that helps.
     pub fn hint(&self) -> String {
         match self {
@@ -80,12 +88,10 @@ impl Error {
             Error::Syntax { .. } => {
                 "a pipeline file is TOML: texts and paths stand in quotes".to_owned()
             }
-            Error::Invalid {
-                list: Some(list), ..
-            } => format!("a list is written `{list}`"),
-            Error::Invalid { list: None, .. } => {
-                "`newt-pipe config` shows every key with its default".to_owned()
-            }
+            Error::Invalid { hint, .. } => hint.as_deref().map_or_else(
+                || "`newt-pipe config` shows every key with its default".to_owned(),
+                str::to_owned,
+            ),
             Error::Override { .. } => {
                 "quote the argument where the shell would split it".to_owned()
             }
@@ -198,6 +204,20 @@ impl Document {
         }
     }
 
+    /// Where `path` was written, and, if below it something was overridden, that it was.
+    pub(super) fn place_of_all(&self, path: &str) -> String {
+        let is_below = |key: &str| {
+            let rest = key.strip_prefix(path);
+            rest.is_some_and(|rest| rest.starts_with(['.', '[']))
+        };
+        let mut origins = self.origins.iter();
+        if origins.any(|(key, origin)| is_below(key) && matches!(origin, Origin::Override)) {
+            format!("{} and --set", self.name)
+        } else {
+            self.place(path)
+        }
+    }
+
     /// What a relative path at `path` is relative to: the file's folder, or the working folder for
     /// what `--set` gives.
     fn base_dir(&self, path: &str) -> PathBuf {
@@ -307,7 +327,7 @@ impl<'a> Section<'a> {
                 .table
                 .and_then(|table| table.get(key))
                 .map_or("absent".to_owned(), show),
-            list: self
+            hint: self
                 .as_list(key, &path)
                 .filter(|_| expected.contains("list")),
             key: path,
@@ -315,7 +335,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// `--set 'key=[1, 2]'` where `--set key=1,2` was written.
+    /// That a list is written `--set 'key=[1, 2]'`, where `--set key=1,2` was written.
     fn as_list(&self, key: &str, path: &str) -> Option<Box<str>> {
         let text = self.table?.get(key)?.as_str()?;
         if self.document.origin(path) != Some(Origin::Override) || !text.contains(',') {
@@ -326,7 +346,7 @@ impl<'a> Section<'a> {
             .split(',')
             .map(|item| parse_value(item.trim()).to_string())
             .collect();
-        Some(format!("--set '{path}=[{}]'", items.join(", ")).into())
+        Some(format!("a list is written `--set '{path}=[{}]'`", items.join(", ")).into())
     }
 
     /// Where `key` was written: `file:line`, or `--set`.

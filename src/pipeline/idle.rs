@@ -12,6 +12,11 @@ use crate::stage::features::BatchSize;
 /// A dotted key, and why nothing reads its value.
 type Idle = (&'static str, &'static str);
 
+const NO_CODE: Idle = (
+    "model.allow_code",
+    "only a model of the org `torchscript` brings code of its own",
+);
+
 const NO_GAMMA: &str = "the kernel `linear` has no gamma";
 
 /// One line for each key whose value has no effect, at least in some experiments; the default passes for unwritten.
@@ -21,6 +26,9 @@ pub(super) fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> 
     for experiment in &experiments {
         for setting in of_probe(&experiment.probe, experiment.n_train) {
             *idle.entry(setting).or_default() += 1;
+        }
+        if experiment.model.allow_code && !experiment.model.brings_code() {
+            *idle.entry(NO_CODE).or_default() += 1;
         }
     }
     for setting in of_pipeline(pipeline) {

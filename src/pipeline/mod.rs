@@ -28,6 +28,7 @@ use crate::backbone;
 use crate::cache::{Action, Cache, Digest, Key, MissReason, Request};
 use crate::error::Error;
 use crate::hub::{self, Hub};
+use crate::interrupt::Stopped;
 use crate::newt::images::DataRoot;
 use crate::newt::sampling;
 use crate::progress::Silent;
@@ -36,7 +37,7 @@ use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
 use crate::stage::probes::{Probes, ProbesStage};
 use crate::stage::report::{Report, ReportStage};
 use crate::stage::sample::SampleStage;
-use crate::stage::{Context, Made, Name, Objects, Stage, TaskFilter};
+use crate::stage::{Context, Made, Name, Objects, Stage, TaskArgument, TaskFilter};
 use crate::text::count;
 
 /// What a run does besides what its pipeline says.
@@ -44,8 +45,8 @@ use crate::text::count;
 pub struct Options {
     /// Stages to compute even where the cache has them.
     pub force: BTreeSet<Name>,
-    /// Which tasks to evaluate; all without it.
-    pub tasks: Option<TaskFilter>,
+    /// Which tasks to evaluate; all without any.
+    pub tasks: Vec<TaskArgument>,
     /// Who made what, for the records: program version, host, device …; never part of a key.
     pub provenance: BTreeMap<String, String>,
     /// Where checkpoints come from that are not on this machine.
@@ -96,8 +97,6 @@ pub struct Evaluation {
     pub bootstrap: Bootstrap,
     /// How its stages went.
     pub stages: Vec<StageRecord>,
-    /// The patterns that chose its tasks, with commas between them; all tasks without it.
-    pub tasks: Option<String>,
     /// Where on the hub the model's files come from.
     pub source: Option<backbone::Source>,
 }
@@ -208,10 +207,15 @@ impl<'a> Runner<'a> {
                 report,
                 bootstrap,
                 stages: walk.stages,
-                tasks: self.options.tasks.as_ref().map(TaskFilter::to_string),
                 source: self.sources.source(&experiment.model)?,
             }),
-            Err(halt) => Err(halt.into()),
+            Err(halt) => Err(match halt.into() {
+                Error::Stopped(stopped) => Error::Stopped(Stopped {
+                    is_forced: !self.options.force.is_empty(),
+                    ..stopped
+                }),
+                error => error,
+            }),
         }
     }
 
@@ -244,12 +248,15 @@ impl<'a> Runner<'a> {
             walk,
         )?;
 
+        let tasks = labels.output.tasks();
+        let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+        let tasks = TaskFilter::new(&self.options.tasks, &names).map_err(Error::Stage)?;
         let sample = self.make(
             &SampleStage {
                 labels: &labels,
                 n_train: experiment.n_train,
                 seed: experiment.seed,
-                tasks: self.options.tasks.as_ref(),
+                tasks: tasks.as_ref(),
             },
             walk,
         )?;

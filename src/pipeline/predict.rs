@@ -72,40 +72,58 @@ pub fn rows<'a>(
         ));
         return Ok(features.features().into());
     };
-    if let (Some(expected), Some(found), false) =
-        (&fitted_on.backbone, &features.backbone, any_backbone)
-    {
-        check_backbone(expected, found, features.name(), progress)?;
+    let file = features.name();
+    match (&fitted_on.backbone, &features.backbone) {
+        _ if any_backbone => {}
+        (Some(expected), Some(found)) => check_backbone(expected, found, file, progress)?,
+        (Some(expected), None) => progress.warn(&format!(
+            "{file}: does not say which backbone gave the features, so nobody knows whether they fit probes that were fitted on those of `{}`; `newt-pipe features export` writes a file that does",
+            name(expected)
+        )),
+        (None, Some(found)) => progress.warn(&format!(
+            "{probes_name}: fitted on features whose file does not say which backbone gave them, so nobody knows whether those of `{}` in {file} fit",
+            name(found)
+        )),
+        // The user's own features: nobody but the user can know.
+        (None, None) => {}
     }
     scaled(fitted_on, features, progress)
 }
 
-fn check_backbone(
-    expected: &BackboneId,
-    found: &BackboneId,
+fn name(id: &BackboneId) -> String {
+    format!("{}/{}", id.org, id.ckpt)
+}
+
+fn check_backbone<'a>(
+    expected: &'a BackboneId,
+    found: &'a BackboneId,
     file: &str,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
     if expected.key == found.key {
         return Ok(());
     }
-    let differs = |part: &str| expected.params["backbone"][part] != found.params["backbone"][part];
+    // A file may have been written by another version or hand: any of these can be absent.
+    let param = |id: &'a BackboneId, key: &str| id.params.get(key);
+    let part = |id: &'a BackboneId, part: &str| param(id, "backbone")?.get(part);
+    let differs = |name: &str| part(expected, name) != part(found, name);
     let reason = if differs("network") {
         "the network is another"
     } else if expected.inputs != found.inputs || differs("random") {
         "the weights are others"
     } else if differs("preprocessing") {
         "the preprocessing is another"
-    } else if expected.params["precision"] != found.params["precision"] {
+    } else if let (Some(of_probes), Some(of_features)) =
+        (param(expected, "precision"), param(found, "precision"))
+        && of_probes != of_features
+    {
         progress.warn(&format!(
-            "{file}: features in precision {}, the probes were fitted on features in {}; decisions may differ slightly",
-            found.params["precision"], expected.params["precision"]
+            "{file}: features in precision {of_features}, the probes were fitted on features in {of_probes}; decisions may differ slightly"
         ));
         return Ok(());
     } else {
         "they were extracted by another version of this program"
     };
-    let name = |id: &BackboneId| format!("{}/{}", id.org, id.ckpt);
     Err(Error::OtherBackbone {
         file: file.to_owned(),
         found: name(found),
@@ -136,10 +154,12 @@ fn scaled<'a>(
             }
             Ok(rows.into())
         }
-        (false, 0) if !features.ids().is_empty() => Err(Error::Normalised {
-            file: features.name().to_owned(),
-            norms: fitted_on.norms,
-        }),
+        (false, 0) if !features.ids().is_empty() && !norm::includes_unit(fitted_on.norms) => {
+            Err(Error::Normalised {
+                file: features.name().to_owned(),
+                norms: fitted_on.norms,
+            })
+        }
         (false, _) => Ok(rows.into()),
     }
 }
@@ -185,5 +205,16 @@ mod tests {
         for found in [expected.clone(), id("vit", 0.5, "f16", "w")] {
             assert_eq!(reason(found), None);
         }
+        // Whoever wrote the file wrote other parameters.
+        let mut other = id("vit", 0.5, "f16", "w");
+        other.params.remove("precision");
+        assert_eq!(
+            reason(other.clone()),
+            Some(format!(
+                "{told}they were extracted by another version of this program"
+            ))
+        );
+        other.params.clear();
+        assert_eq!(reason(other), Some(format!("{told}the network is another")));
     }
 }

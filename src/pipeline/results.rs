@@ -12,8 +12,10 @@ use super::config::Pipeline;
 use super::plan::StagePlan;
 use super::{Evaluation, StageRecord};
 use crate::artifact::Table;
+use crate::cache::Digest;
 use crate::error::Error;
 use crate::files::StagedDir;
+use crate::stage::Name;
 use crate::stage::bootstrap::{BOOTSTRAP, resample_columns};
 use crate::stage::features::Counts;
 use crate::stage::probes::{
@@ -26,7 +28,8 @@ use crate::stats::bootstrap::Interval;
 pub const SCORES: &str = "scores.parquet";
 /// The headline.
 pub const SUMMARY: &str = "summary.json";
-/// The provenance.
+/// The provenance: `files` has the digest of each other file of the folder, `outputs` of a stage those of the objects
+/// in the cache, which hold one experiment and may have other bytes under the same name.
 pub const MANIFEST: &str = "manifest.json";
 
 const FILES: [&str; 6] = [PREDICTIONS, PROBES, SCORES, BOOTSTRAP, SUMMARY, MANIFEST];
@@ -54,6 +57,8 @@ pub struct Results {
     tables: BTreeMap<&'static str, Vec<Table>>,
     headlines: Vec<Value>,
     records: Vec<Value>,
+    /// Size and digest of what has been written, by name.
+    files: BTreeMap<String, Value>,
 }
 
 impl Results {
@@ -75,6 +80,7 @@ impl Results {
             tables: BTreeMap::new(),
             headlines: Vec::new(),
             records: Vec::new(),
+            files: BTreeMap::new(),
         })
     }
 
@@ -94,7 +100,6 @@ impl Results {
             bootstrap,
             stages,
             experiment,
-            tasks,
             source: _,
         } = evaluation;
         if let Some(fitted) = fitted {
@@ -120,7 +125,9 @@ impl Results {
         );
         self.headlines.push(headline(evaluation));
         let mut record = describe(evaluation);
-        record["tasks"] = json!(tasks);
+        let sample = stages.iter().find(|stage| stage.stage == Name::Sample);
+        // The patterns that chose the tasks, with commas between them; null without any.
+        record["tasks"] = json!(sample.and_then(|stage| stage.request.params.get("tasks")));
         record["pipeline"] = json!(pipeline.spell_out(experiment));
         record["stages"] = stages.iter().map(|stage| stage_json(stage, true)).collect();
         self.records.push(record);
@@ -139,21 +146,24 @@ impl Results {
         let headlines = std::mem::take(&mut self.headlines);
         self.write_json(SUMMARY, &json!({ "experiments": headlines }))?;
         let records = std::mem::take(&mut self.records);
+        let files = std::mem::take(&mut self.files);
         self.write_json(
             MANIFEST,
-            &json!({ "provenance": provenance, "experiments": records }),
+            &json!({ "provenance": provenance, "files": files, "experiments": records }),
         )?;
 
         Ok(self.draft.publish()?)
     }
 
-    fn write_json(&self, name: &str, value: &Value) -> Result<(), Error> {
+    fn write_json(&mut self, name: &str, value: &Value) -> Result<(), Error> {
         let mut text = serde_json::to_string_pretty(value).map_err(Error::Json)?;
         text.push('\n');
         self.write(name, text.as_bytes())
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let file = json!({ "blake3": Digest::of(bytes), "bytes": bytes.len() });
+        self.files.insert(name.to_owned(), file);
         fs_err::write(self.draft.path().join(name), bytes).map_err(Error::Io)
     }
 }
@@ -354,6 +364,8 @@ pub fn plan_json(plan: &StagePlan) -> Value {
     json
 }
 
+/// The counts of stage `features`: `images_missing` are those whose rows the cache no longer holds, and which no stage
+/// of this run needs, since what they went into is cached.
 fn put_counts(json: &mut Value, counts: Option<Counts>) {
     if let Some(counts) = counts {
         json["images_extracted"] = json!(counts.extracted);

@@ -1,7 +1,11 @@
 //! The points of a sweep: one evaluation each.
 
 use super::config::{Error, Model, Pipeline};
+use super::document::Document;
 use super::probe_config::ProbeConfig;
+
+/// The key of the sweep over train rows.
+const N_TRAIN: &str = "sample.n_train";
 
 /// One point of a sweep: what one evaluation needs to know.
 #[derive(Debug, Clone)]
@@ -46,26 +50,27 @@ impl Pipeline {
     }
 
     /// Makes sure that no two points are the same.
-    pub(super) fn check_distinct(&self, place: &str) -> Result<(), Error> {
-        let same = |what: String| {
-            let place = place.to_owned();
+    pub(super) fn check_distinct(&self, document: &Document) -> Result<(), Error> {
+        let same = |key: &str, what: String| {
+            let place = document.place_of_all(key);
             Err(Error::Twice { place, what })
         };
-        let twice = |mut names: Vec<String>| {
+        let twice = |key: &str, mut names: Vec<String>| {
             names.sort();
             match names.windows(2).find(|pair| pair[0] == pair[1]) {
-                Some(pair) => same(format!("`{}` stands twice in the sweep", pair[0])),
+                Some(pair) => same(key, format!("`{}` stands twice in the sweep", pair[0])),
                 None => Ok(()),
             }
         };
         let written = |n_train: &i64| format!("n_train = {n_train}");
         twice(
+            "models",
             self.models
                 .iter()
                 .map(|model| format!("{}/{}", model.org, model.ckpt))
                 .collect(),
         )?;
-        twice(self.n_train.iter().map(written).collect())?;
+        twice(N_TRAIN, self.n_train.iter().map(written).collect())?;
         let all: Vec<String> = self
             .n_train
             .iter()
@@ -73,16 +78,16 @@ impl Pipeline {
             .map(written)
             .collect();
         if let [first, second, ..] = all.as_slice() {
-            return same(format!(
-                "`{first}` and `{second}` in the sweep both take all train rows"
-            ));
+            let what = format!("`{first}` and `{second}` in the sweep both take all train rows");
+            return same(N_TRAIN, what);
         }
         twice(
+            "sample.seed",
             self.seeds
                 .iter()
                 .map(|seed| format!("seed = {seed}"))
                 .collect(),
         )?;
-        twice(self.probes.iter().map(ProbeConfig::name).collect())
+        twice("probe", self.probes.iter().map(ProbeConfig::name).collect())
     }
 }

@@ -28,12 +28,11 @@ use self::network::Network;
 use self::precomputed::Precomputed;
 use super::{Context, Name, Objects, Stage, StageError, part};
 use crate::artifact::FittedOn;
-use crate::artifact::Listing;
 use crate::backbone::{Device, Precision};
 use crate::cache::{Digest, KeyBuilder, Request};
 use crate::error::Error;
 use crate::newt::labels::Labels;
-use crate::text::count;
+use crate::text::{Listing, count};
 
 /// The name of this stage's output.
 pub const FEATURES: &str = "features.json";

@@ -28,7 +28,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use self::error::StageError;
-pub use self::tasks::TaskFilter;
+pub use self::tasks::{ArgumentError, TaskArgument, TaskFilter};
 use crate::cache::{Digest, Request};
 use crate::error::Error;
 use crate::interrupt::Interrupt;

@@ -40,13 +40,13 @@ use super::features::{FEATURES, FeatureTable};
 use super::labels::LABELS;
 use super::sample::{SAMPLE, Sample};
 use super::{Context, Made, Name, Objects, Stage, part};
-use crate::artifact::{Listing, ProbeFile, Table};
+use crate::artifact::{ProbeFile, Table};
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
 use crate::newt::labels::{LabelRow, Labels};
 use crate::probe::{self, Oddity, Probe, TaskData, TaskFit, Watch};
 use crate::stats::accuracy;
-use crate::text::count;
+use crate::text::{Listing, count};
 
 /// The name of the predictions.
 pub const PREDICTIONS: &str = "predictions.parquet";

@@ -1,8 +1,16 @@
 //! Which tasks take part.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::StageError;
+
+/// One argument of `--tasks`: a task's name, or patterns with commas between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskArgument {
+    text: String,
+    patterns: Vec<glob::Pattern>,
+}
 
 /// Patterns of task names; a task takes part whose whole name matches one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,37 +18,101 @@ pub struct TaskFilter {
     patterns: Vec<glob::Pattern>,
 }
 
+/// An argument of `--tasks` that is no list of patterns.
+#[derive(Debug, thiserror::Error)]
+pub enum ArgumentError {
+    /// Nothing before, behind or between commas.
+    #[error("an empty pattern, which matches no task")]
+    Empty,
+    /// One that is no glob.
+    #[error("{0}")]
+    Pattern(glob::PatternError),
+}
+
+impl FromStr for TaskArgument {
+    type Err = ArgumentError;
+
+    fn from_str(text: &str) -> Result<Self, ArgumentError> {
+        let patterns = split(text)
+            .map(|pattern| match pattern.trim() {
+                "" => Err(ArgumentError::Empty),
+                pattern => glob::Pattern::new(pattern).map_err(ArgumentError::Pattern),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            text: text.to_owned(),
+            patterns,
+        })
+    }
+}
+
+/// The parts of `text` between commas, but for those in brackets, as in `x[,;]*`.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    // The first character in brackets closes none, nor does it behind `!`.
+    let (mut in_brackets, mut is_first) = (false, false);
+    text.split(move |c| {
+        let was_first = std::mem::replace(&mut is_first, false);
+        match c {
+            '[' if !in_brackets => (in_brackets, is_first) = (true, true),
+            '!' if was_first => is_first = true,
+            ']' if !was_first => in_brackets = false,
+            _ => {}
+        }
+        c == ',' && !in_brackets
+    })
+}
+
+impl TaskArgument {
+    /// The patterns among `tasks`: what is a task's name stands for that task alone.
+    fn patterns(&self, tasks: &[&str]) -> Vec<glob::Pattern> {
+        let named = |text: &str| {
+            // A comma in brackets divides no patterns when the text is read again.
+            let escaped = || glob::Pattern::escape(text).replace(',', "[,]");
+            tasks
+                .contains(&text)
+                .then(|| glob::Pattern::new(&escaped()).ok())
+                .flatten()
+        };
+        let of_part =
+            |pattern: &glob::Pattern| named(pattern.as_str()).unwrap_or_else(|| pattern.clone());
+        match named(&self.text) {
+            Some(task) => vec![task],
+            None => self.patterns.iter().map(of_part).collect(),
+        }
+    }
+}
+
 impl TaskFilter {
-    /// `None` without a pattern, which leaves no task out. The patterns' order makes no difference.
-    pub fn new(mut patterns: Vec<glob::Pattern>) -> Option<Self> {
+    /// What the arguments mean among `tasks`; `None` without an argument, which leaves no task out. The patterns'
+    /// order makes no difference.
+    ///
+    /// # Errors
+    /// [`StageError::NoTaskMatches`] with the patterns that match none of `tasks`.
+    pub fn new(arguments: &[TaskArgument], tasks: &[&str]) -> Result<Option<Self>, StageError> {
+        let mut patterns: Vec<glob::Pattern> = arguments
+            .iter()
+            .flat_map(|argument| argument.patterns(tasks))
+            .collect();
         patterns.sort();
         patterns.dedup();
-        (!patterns.is_empty()).then_some(Self { patterns })
+        let filter = Self { patterns };
+        let (_, unmatched): (Vec<_>, Vec<_>) = (filter.patterns.iter().cloned())
+            .partition(|pattern| tasks.iter().any(|task| pattern.matches(task)));
+        if !unmatched.is_empty() {
+            return Err(StageError::NoTaskMatches {
+                pattern: Self {
+                    patterns: unmatched,
+                }
+                .to_string(),
+                n_tasks: tasks.len(),
+            });
+        }
+        Ok((!filter.patterns.is_empty()).then_some(filter))
     }
 
     /// Whether the task takes part.
     pub fn matches(&self, task: &str) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(task))
-    }
-
-    /// Makes sure that every pattern matches one of `tasks`.
-    ///
-    /// # Errors
-    /// [`StageError::NoTaskMatches`] with the patterns that match none.
-    pub fn check(&self, tasks: &[&str]) -> Result<(), StageError> {
-        let unmatched: Vec<glob::Pattern> = self
-            .patterns
-            .iter()
-            .filter(|pattern| !tasks.iter().any(|task| pattern.matches(task)))
-            .cloned()
-            .collect();
-        match Self::new(unmatched) {
-            None => Ok(()),
-            Some(unmatched) => Err(StageError::NoTaskMatches {
-                pattern: unmatched.to_string(),
-                n_tasks: tasks.len(),
-            }),
-        }
     }
 }
 
@@ -49,5 +121,66 @@ impl fmt::Display for TaskFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let patterns: Vec<&str> = self.patterns.iter().map(glob::Pattern::as_str).collect();
         f.write_str(&patterns.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASKS: [&str; 5] = ["a", "b", "a,b", "c,d", "x[1]"];
+
+    fn filter(arguments: &[&str]) -> Result<Option<TaskFilter>, StageError> {
+        let parse = |text: &&str| text.parse().unwrap();
+        let arguments: Vec<TaskArgument> = arguments.iter().map(parse).collect();
+        TaskFilter::new(&arguments, &TASKS)
+    }
+
+    fn shown(arguments: &[&str]) -> String {
+        filter(arguments).unwrap().unwrap().to_string()
+    }
+
+    fn chosen(arguments: &[&str]) -> Vec<&'static str> {
+        let filter = filter(arguments).unwrap().unwrap();
+        let tasks = TASKS.into_iter();
+        tasks.filter(|task| filter.matches(task)).collect()
+    }
+
+    #[test]
+    fn patterns_read_the_same_in_any_order_and_one_reads_as_it_was_written() {
+        assert_eq!(filter(&[]).unwrap(), None);
+        assert_eq!(shown(&["b"]), "b");
+        assert_eq!(shown(&["b", "a*", "b"]), "a*,b");
+        assert_eq!(shown(&["b, a*"]), "a*,b");
+    }
+
+    #[test]
+    fn a_comma_divides_patterns_unless_it_is_in_brackets_or_in_a_name() {
+        assert_eq!(chosen(&["b,c*"]), ["b", "c,d"]);
+        assert_eq!(chosen(&["?[,]?"]), ["a,b", "c,d"]);
+        assert_eq!(chosen(&["[!],]", "c[,]*"]), ["a", "b", "c,d"]);
+        // The name of a task is that task, and no other key than its own.
+        assert_eq!(chosen(&["a,b"]), ["a,b"]);
+        assert_eq!(
+            (shown(&["a,b"]), shown(&["a", "b"])),
+            ("a[,]b".into(), "a,b".into())
+        );
+        assert_eq!(chosen(&["a[,]b"]), ["a,b"]);
+        assert_eq!(chosen(&["x[1]"]), ["x[1]"]);
+        assert_eq!(chosen(&["b,x[1]"]), ["b", "x[1]"]);
+    }
+
+    #[test]
+    fn no_pattern_is_empty() {
+        for text in ["", " ", "a,", ",a", "a, ,b"] {
+            let parsed = text.parse::<TaskArgument>();
+            assert!(matches!(parsed, Err(ArgumentError::Empty)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_without_a_task_is_an_error() {
+        let error = filter(&["z*", "a", "y"]).unwrap_err();
+        assert_eq!(error.to_string(), "--tasks y,z*: matches none of 5 tasks");
     }
 }

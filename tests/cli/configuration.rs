@@ -64,14 +64,14 @@ fn a_kernel_that_the_solver_does_not_have_is_refused_before_anything_runs() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: mine.toml: probe.solver: `linfa` has no sigmoid kernel, expected `smo`, or kernels among `linear`, `rbf` and `poly`
+    error: mine.toml and --set: probe.solver: `linfa` has no sigmoid kernel, expected `smo`, or kernels among `linear`, `rbf` and `poly`
     hint: change one of the settings that the message names
     ");
     crate::assert_run!(run(&[&linfa[..], &["sample.n_train=10"]].concat()), @"
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: mine.toml: probe.solver: `linfa` has no sigmoid kernel, expected `smo`, or kernels among `linear`, `rbf` and `poly`
+    error: mine.toml and --set: probe.solver: `linfa` has no sigmoid kernel, expected `smo`, or kernels among `linear`, `rbf` and `poly`
     hint: change one of the settings that the message names
     ");
 }
@@ -225,14 +225,21 @@ fn values_of_a_sweep_that_mean_the_same_are_both_named() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: mine.toml: `n_train = -1` and `n_train = -2` in the sweep both take all train rows
+    error: --set: `n_train = -1` and `n_train = -2` in the sweep both take all train rows
     hint: keep one of them
     ");
     crate::assert_run!(run(&["--set", "sample.n_train=[6, 6]"]), @"
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: mine.toml: `n_train = 6` stands twice in the sweep
+    error: --set: `n_train = 6` stands twice in the sweep
+    hint: keep one of them
+    ");
+    crate::assert_run!(run(&["--set", "probe.c=[1, 1.0]"]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: mine.toml and --set: `biobench c=1.0` stands twice in the sweep
     hint: keep one of them
     ");
 }

@@ -44,6 +44,18 @@ fn forcing_some_tasks_leaves_the_rows_of_the_others_alone() {
 }
 
 #[test]
+fn forcing_a_sweep_extracts_each_image_once() {
+    let sandbox = sandbox();
+    let sweep = ["--set", "sample.n_train=[2, 4, -1]", "--force", "features"];
+    let document = sandbox.json(&[&["run", "mine.toml"], &sweep[..]].concat());
+    let experiments = document["experiments"].as_array().unwrap();
+    let extracted = |experiment: &Value| experiment["stages"][2]["images_extracted"].as_u64();
+    let extracted: Vec<u64> = experiments.iter().filter_map(extracted).collect();
+    assert!(extracted[0] > 0, "{extracted:?}");
+    assert_eq!(extracted.iter().sum::<u64>(), 16, "{extracted:?}");
+}
+
+#[test]
 fn forcing_without_libtorch_loses_nothing() {
     let sandbox = sandbox();
     let mut command = sandbox.command(&["run", "mine.toml", "--force", "features"]);

@@ -184,3 +184,37 @@ fn predictions_for_a_missing_folder_are_refused_before_anything_is_read() {
     hint: make that folder first
     ");
 }
+
+#[test]
+fn the_manifest_has_the_digest_of_each_file() {
+    let sandbox = sandbox();
+    let run = [
+        "run",
+        "mine.toml",
+        "--save-probes",
+        "--set",
+        "probe.c=[0.1, 1.0]",
+    ];
+    sandbox.json(&run);
+    // From the cache, too.
+    sandbox.json(&run);
+    let dir = sandbox.path("results/mine");
+    let manifest = fs_err::read(dir.join("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let mut expected = serde_json::Map::new();
+    for name in names(&dir) {
+        if name != "manifest.json" {
+            let bytes = fs_err::read(dir.join(&name)).unwrap();
+            let digest = newt_pipe::cache::Digest::of(&bytes);
+            expected.insert(
+                name,
+                serde_json::json!({ "blake3": digest, "bytes": bytes.len() }),
+            );
+        }
+    }
+    assert!(
+        expected.contains_key("probes-2.safetensors"),
+        "{expected:?}"
+    );
+    assert_eq!(manifest["files"], serde_json::Value::Object(expected));
+}

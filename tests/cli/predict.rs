@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use ndarray::array;
-use newt_pipe::artifact::{FeatureFile, ProbeFile, Table};
+use newt_pipe::artifact::{BackboneId, FeatureFile, ProbeFile, Table};
+use newt_pipe::cache::KeyBuilder;
 use newt_pipe::probe::{FittedProbe, Kernel};
+use serde_json::json;
 
 use crate::sandbox::{Finished, Sandbox, draw_data, precomputed, put_checkpoint, write_features};
 
@@ -197,20 +199,85 @@ fn rows_are_scaled_as_those_were_that_the_probes_were_fitted_on() {
         "--set",
         long,
     ];
-    let run = sandbox.run(&run);
+    let finished = sandbox.run(&run);
     assert!(
-        run.stderr.starts_with("warning: long.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (8.0000), `t0-01` (8.0000), "),
+        finished.stderr.starts_with("warning: long.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (8.0000), `t0-01` (8.0000), "),
         "{}",
-        run.stderr
+        finished.stderr
     );
-    assert_eq!(run.stderr.matches("warning: ").count(), 1);
+    assert_eq!(finished.stderr.matches("warning: ").count(), 1);
     assert_eq!(predict(&sandbox, "long.safetensors", &[]).stderr, "");
+    // Among the rows that the probes were fitted on are some of norm 1, and these may be more of them.
+    let unit = predict(&sandbox, "features.safetensors", &[]);
+    assert_eq!((unit.code, unit.stderr.as_str()), (Some(0), ""));
+
+    write_changed(&sandbox, "long.safetensors", |row, value| {
+        value * if row < 20 { 8.0 } else { 2.0 }
+    });
+    sandbox.run(&run);
     crate::assert_run!(predict(&sandbox, "features.safetensors", &[]), @"
     exit code: Some(3)
     --- stdout
     --- stderr
-    error: features.safetensors: every row has L2 norm 1, the probes were fitted on rows of norm 1.0000 to 8.0000
+    error: features.safetensors: every row has L2 norm 1, the probes were fitted on rows of norm 2.0000 to 8.0000
     hint: write the features as the backbone gives them, as for the run that fitted the probes, without scaling rows to norm 1
+    ");
+}
+
+/// The features that [`precomputed`] made, as those of a backbone.
+fn write_of_backbone(sandbox: &Sandbox, name: &str, change: impl Fn(&mut BackboneId)) {
+    let mut file = FeatureFile::open(&sandbox.path("features.safetensors")).unwrap();
+    let request = KeyBuilder::new("backbone", 1)
+        .param("backbone", json!({ "network": "vit" }))
+        .param("precision", "f32")
+        .finish();
+    let mut id = BackboneId::new("timm", "vit", &request);
+    change(&mut id);
+    file.backbone = Some(id);
+    sandbox.write(name, file.to_bytes().unwrap());
+}
+
+#[test]
+fn a_backbone_that_only_one_side_knows_is_told_of() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, 4);
+    write_of_backbone(&sandbox, "known.safetensors", |_| {});
+    let fit = |features: &str| {
+        let ckpt = format!("model.ckpt={features}");
+        let run = [
+            "run",
+            "mine.toml",
+            "--save-probes",
+            "--out",
+            "saved",
+            "--set",
+        ];
+        sandbox.json(&[&run[..], &[&ckpt]].concat());
+    };
+    let said = |features: &str, extra: &[&str]| {
+        let finished = predict(&sandbox, features, extra);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        finished.stderr
+    };
+    fit("features.safetensors");
+    assert_eq!(said("features.safetensors", &[]), "");
+    insta::assert_snapshot!(said("known.safetensors", &[]), @"warning: saved/probes.safetensors: fitted on features whose file does not say which backbone gave them, so nobody knows whether those of `timm/vit` in known.safetensors fit");
+    fit("known.safetensors");
+    assert_eq!(said("known.safetensors", &[]), "");
+    insta::assert_snapshot!(said("features.safetensors", &[]), @"warning: features.safetensors: does not say which backbone gave the features, so nobody knows whether they fit probes that were fitted on those of `timm/vit`; `newt-pipe features export` writes a file that does");
+    assert_eq!(said("features.safetensors", &["--any-backbone"]), "");
+
+    // Whatever the file says of its backbone, it is read.
+    write_of_backbone(&sandbox, "odd.safetensors", |id| {
+        id.key = KeyBuilder::new("another", 1).finish().key;
+        id.params.clear();
+    });
+    crate::assert_run!(predict(&sandbox, "odd.safetensors", &[]), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: odd.safetensors: features of `timm/vit`, the probes were fitted on those of `timm/vit`: the network is another
+    hint: `newt-pipe features export` with the pipeline of the probes writes features that fit; `--any-backbone` takes these nevertheless
     ");
 }
 

@@ -26,6 +26,7 @@ fn settings_without_effect_are_named_with_the_reason() {
         warnings(&["probe.search={ kernel = \"linear\", gamma = [0.1, 0.2] }"]),
         @"warning: --set: `probe.search.gamma` has no effect: the kernel `linear` has no gamma"
     );
+    insta::assert_snapshot!(warnings(&["model.allow_code=true"]), @"warning: --set: `model.allow_code` has no effect: only a model of the org `torchscript` brings code of its own");
     insta::assert_snapshot!(warnings(&["sample.seed=[1, 2]"]), @"warning: --set: `sample.seed` has no effect: `n_train` takes all rows and draws none");
     insta::assert_snapshot!(
         warnings(&["features.device=cpu", "features.precision=f16", "features.batch_size=8"]),
@@ -209,12 +210,13 @@ fn what_is_wrong_with_a_search_is_said_of_the_value_itself() {
             "[[probe.search]]\nfolds = 3\n[[probe.search]]\nfolds = 4",
             "[[probe.search]]\nc = 1\n[[probe.search]]\ncost = 4",
             "[probe]\nc = 1\n[[probe.search]]\nc = 1\n[[probe.search]]\nc = 4",
+            "[probe]\nc = 1\n[probe.search]\nc = [1, 2]",
         ]
         .map(refused)
         .concat(),
         @r#"
         error: mine.toml:13: `probe.search.c.loguniform` is `[1, 0.1]`, expected the lower number first, and 1 is not below 0.1
-        hint: `newt-pipe config` shows every key with its default
+        hint: write two numbers, the lower first
         error: mine.toml:13: `probe.search.c.loguniform` is `[1]`, expected two numbers above 0, the lower first
         hint: `newt-pipe config` shows every key with its default
         error: mine.toml:13: unknown key `probe.search.c.base`
@@ -224,17 +226,19 @@ fn what_is_wrong_with_a_search_is_said_of_the_value_itself() {
         error: mine.toml:13: `probe.search.gamma` is `["scale", "half"]`, expected a number above 0, `"scale"` or `"auto"`, a list of such, or `{ loguniform = [low, high] }`
         hint: `newt-pipe config` shows every key with its default
         error: mine.toml:14: `probe.search.c.loguniform` is `[0.1, 1]`, expected a list of values in its place, since the search is a grid
-        hint: `newt-pipe config` shows every key with its default
+        hint: write `c` as a list, or search with `strategy = "random"`
         error: mine.toml:15: `probe.search.seed` is `4`, expected no such key in a grid search
-        hint: `newt-pipe config` shows every key with its default
+        hint: remove `seed`, or search with `strategy = "random"`
         error: mine.toml:13: `probe.search` is `[]`, expected a table, a list of tables, or `false` for none
         hint: `newt-pipe config` shows every key with its default
         error: mine.toml:15: `probe.search[1].folds` is `4`, expected the same value in all tables of the list, or none after the first
-        hint: `newt-pipe config` shows every key with its default
+        hint: write `folds` in the first table only
         error: mine.toml:15: unknown key `probe.search[1].cost`
         hint: `newt-pipe config` shows every key
         error: mine.toml:13: `probe.c` is `1`, expected no fixed value, since the search covers it
-        hint: `newt-pipe config` shows every key with its default
+        hint: remove `probe.c`, or `c` from a table of `probe.search`
+        error: mine.toml:13: `probe.c` is `1`, expected no fixed value, since the search covers it
+        hint: remove `probe.c` or `probe.search.c`
         "#
     );
 }

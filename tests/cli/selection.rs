@@ -1,5 +1,7 @@
 //! Which tasks a run takes, with how many threads, and what it says of them.
 
+use std::process::{Command, Stdio};
+
 use crate::sandbox::{Sandbox, precomputed, write_features};
 
 fn sandbox() -> Sandbox {
@@ -44,6 +46,29 @@ fn every_pattern_that_fits_no_task_is_named() {
 }
 
 #[test]
+fn a_comma_in_brackets_or_in_a_name_divides_no_patterns() {
+    let sandbox = sandbox();
+    let labels = fs_err::read_to_string(sandbox.path("data/newt2021_labels.csv")).unwrap();
+    let labels = labels.replace(",task_1,", ",\"task_0,task_2\",");
+    sandbox.write("data/newt2021_labels.csv", labels);
+    let run = |tasks: &str| sandbox.json(&["run", "mine.toml", "--tasks", tasks]);
+    assert_eq!(names(&run("task_[0,1]")), ["task_0"]);
+    assert_eq!(names(&run("task_0, task_2*")), ["task_0", "task_2"]);
+    // A name that is written out is no list, nor is what was cached for that list taken for it.
+    let repeated = ["run", "mine.toml", "--tasks", "task_0", "--tasks", "task_2"];
+    assert_eq!(names(&sandbox.json(&repeated)), ["task_0", "task_2"]);
+    assert_eq!(names(&run("task_0,task_2")), ["task_0,task_2"]);
+    crate::assert_run!(sandbox.run(&["plan", "mine.toml", "--tasks", "task_0,"]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: invalid value 'task_0,' for '--tasks <GLOB>': an empty pattern, which matches no task
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
 fn the_json_and_the_summary_have_every_task_of_the_table() {
     let sandbox = sandbox();
     let document = sandbox.json(&["run", "mine.toml"]);
@@ -77,6 +102,39 @@ fn more_threads_than_help_are_not_started_which_is_said_once() {
         "{stderr}"
     );
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[test]
+fn the_variable_of_rayon_starts_no_more_threads_either() {
+    let sandbox = sandbox();
+    let probes = sandbox.path("pipe");
+    let made = Command::new("mkfifo").arg(&probes).status().unwrap();
+    assert!(made.success());
+    let predict = ["predict", "--probe", "pipe", "--features", "none"];
+    for (n, is_said) in [("3000", true), ("2", false), ("many", false)] {
+        let mut command = sandbox.command(&predict);
+        command.env("RAYON_NUM_THREADS", n).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        // Waits until the program reads the probes, which it does with its threads started.
+        let writer = fs_err::OpenOptions::new()
+            .write(true)
+            .open(&probes)
+            .unwrap();
+        let tasks = format!("/proc/{}/task", child.id());
+        let n_threads = fs_err::read_dir(tasks).unwrap().count() - 1;
+        drop(writer);
+        let stderr = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+        let n_cores = std::thread::available_parallelism().unwrap().get();
+        let expected = match n {
+            "3000" => n_cores + 4,
+            "2" => 2,
+            _ => n_cores,
+        };
+        assert_eq!(n_threads, expected, "{n}");
+        let warning = "warning: RAYON_NUM_THREADS=3000: this machine has ";
+        assert_eq!(stderr.starts_with(warning), is_said, "{stderr}");
+        assert_eq!(stderr.matches("warning: ").count(), usize::from(is_said));
+    }
 }
 
 #[test]

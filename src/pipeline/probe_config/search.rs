@@ -208,7 +208,10 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Option<SearchConfig>, Error> {
         _ if is_grid.is_some_and(|(is_grid, _)| is_grid) => {
             for (key, written) in [("n_iter", n_iter), ("seed", seed)] {
                 if let Some((_, table)) = written {
-                    return Err(table.invalid(key, "no such key in a grid search"));
+                    let hint = format!("remove `{key}`, or search with `strategy = \"random\"`");
+                    return Err(table
+                        .invalid(key, "no such key in a grid search")
+                        .with_hint(hint));
                 }
             }
             Strategy::Grid
@@ -234,7 +237,14 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Option<SearchConfig>, Error> {
         ("kernel", all(|space| space.kernels.is_some())),
     ] {
         if is_searched && probe.get(key, "", |_| Some(()))?.is_some() {
-            return Err(probe.invalid(key, "no fixed value, since the search covers it"));
+            let hint = if is_list {
+                format!("remove `probe.{key}`, or `{key}` from a table of `probe.search`")
+            } else {
+                format!("remove `probe.{key}` or `probe.search.{key}`")
+            };
+            return Err(probe
+                .invalid(key, "no fixed value, since the search covers it")
+                .with_hint(hint));
         }
     }
     for table in tables {
@@ -260,10 +270,9 @@ fn shared<'a, 'b, T: PartialEq>(
         match (table.get(key, expected, &read)?, &found) {
             (Some(value), None) => found = Some((value, table)),
             (Some(value), Some((first, _))) if value != *first => {
-                return Err(table.invalid(
-                    key,
-                    "the same value in all tables of the list, or none after the first",
-                ));
+                let expected = "the same value in all tables of the list, or none after the first";
+                let hint = format!("write `{key}` in the first table only");
+                return Err(table.invalid(key, expected).with_hint(hint));
             }
             _ => {}
         }
@@ -291,7 +300,11 @@ fn read_space(table: &Section<'_>, strategy: Strategy) -> Result<SpaceConfig, Er
     ] {
         if is_drawn && strategy == Strategy::Grid {
             let expected = "a list of values in its place, since the search is a grid";
-            return Err(table.section(key)?.invalid("loguniform", expected));
+            let hint = format!("write `{key}` as a list, or search with `strategy = \"random\"`");
+            return Err(table
+                .section(key)?
+                .invalid("loguniform", expected)
+                .with_hint(hint));
         }
     }
     Ok(space)
@@ -336,7 +349,8 @@ fn read_values<T>(
     };
     if low >= high {
         let expected = format!("the lower number first, and {low} is not below {high}");
-        return Err(bounds.invalid("loguniform", &expected));
+        let hint = "write two numbers, the lower first".to_owned();
+        return Err(bounds.invalid("loguniform", &expected).with_hint(hint));
     }
     bounds.finish()?;
     Ok(Some(Values::LogUniform { low, high }))

@@ -2,6 +2,7 @@
 //! shards as they come, and only images without a row are touched.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{channel, sync_channel};
@@ -41,6 +42,8 @@ pub struct Network {
     precision: Precision,
     batch_size: usize,
     store: RefCell<FeatureStore>,
+    /// Images that [`Network::forget`] has had: each is extracted again once.
+    forgotten: RefCell<BTreeSet<Digest>>,
     backbone: OnceCell<Box<dyn Backbone>>,
 }
 
@@ -154,6 +157,7 @@ impl Network {
             precision,
             batch_size,
             store,
+            forgotten: RefCell::default(),
             backbone: OnceCell::new(),
         })
     }
@@ -283,9 +287,12 @@ impl Network {
         Ok(backbone)
     }
 
-    /// Has the rows of `images` extracted again when they are asked for next.
+    /// Has the rows of `images` extracted again when they are asked for next, but for those that it has had before.
     pub(super) fn forget(&self, images: &Images) -> Result<(), Error> {
-        Ok(self.store.borrow_mut().forget(&images.digests)?)
+        let mut forgotten = self.forgotten.borrow_mut();
+        let mut images = images.digests.clone();
+        images.retain(|image| forgotten.insert(*image));
+        Ok(self.store.borrow_mut().forget(&images)?)
     }
 
     /// Sends `wanted` through the network, batch by batch, and stores rows as shards fill up.

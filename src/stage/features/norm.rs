@@ -26,6 +26,11 @@ pub fn is_unit(norm: f64) -> bool {
     norm == 0.0 || (norm - 1.0).abs() <= TOLERANCE
 }
 
+/// Whether rows with norms from `low` to `high` may have norm 1.
+pub fn includes_unit([low, high]: [f64; 2]) -> bool {
+    is_unit(low) || is_unit(high) || (low < 1.0 && 1.0 < high)
+}
+
 /// The smallest and the largest norm of the rows that are not zero; 1 where all are.
 pub fn range(rows: &Array2<f32>) -> [f64; 2] {
     let norms = rows.rows().into_iter().map(norm).filter(|norm| *norm > 0.0);

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 
 use super::norm;
-use crate::artifact::{FeatureFile, Listing};
+use crate::artifact::FeatureFile;
 use crate::cache::{Digest, KeyBuilder};
 use crate::error::Error;
 use crate::newt::labels::Labels;
 use crate::stage::{Context, StageError};
-use crate::text::count;
+use crate::text::{Listing, count};
 
 /// A file with a tensor `features` [n, d] and the n ids of its rows.
 ///
