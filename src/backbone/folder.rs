@@ -228,7 +228,10 @@ impl<'a> Folder<'a> {
     /// A pickle that holds the weights instead.
     fn first_pickle(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         match &self.place {
-            Place::Local(dir) => Ok(files_of(dir)?.into_iter().find(|path| is_pickle(path))),
+            Place::Local(dir) => Ok(files_of(dir)?
+                .into_iter()
+                .filter(|path| is_pickle(path) && !is_state_of_training(path))
+                .min_by_key(|path| rank(path))),
             Place::Hub { snapshot, .. } => {
                 let stem = name.trim_end_matches("model.safetensors");
                 let names = [
@@ -332,12 +335,32 @@ fn shards(index: &Path) -> Result<Vec<String>, Error> {
     }
 }
 
+/// What the names of PyTorch's pickles end with, in the order in which timm takes them, then those that it leaves.
+const PICKLES: [&str; 5] = [".pth", ".pth.tar", ".bin", ".pt", ".ckpt"];
+
 /// Whether a file's name is one that PyTorch's pickles go by.
 fn is_pickle(path: &Path) -> bool {
     let name = path.to_string_lossy();
-    [".bin", ".pth", ".pth.tar", ".pt", ".ckpt"]
+    PICKLES.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a pickle's name says that training keeps something else than weights in it.
+fn is_state_of_training(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.to_lowercase();
+    ["optim", "scheduler", "rng_state", "scaler", "training_args"]
         .iter()
-        .any(|end| name.ends_with(end))
+        .any(|part| name.contains(part))
+}
+
+/// Of several pickles the one of least rank is most likely the weights: one of the libraries' name, then by its ending.
+fn rank(pickle: &Path) -> (bool, Option<usize>) {
+    let name = pickle.file_name().unwrap_or_default().to_string_lossy();
+    let is_of_library = name.starts_with("pytorch_model");
+    (
+        !is_of_library,
+        PICKLES.iter().position(|end| name.ends_with(end)),
+    )
 }
 
 #[cfg(test)]
@@ -438,8 +461,44 @@ mod tests {
         // timm would read the pickle.
         let (found, _) = taken(&["a.safetensors", "pytorch_model.bin"]);
         assert!(matches!(found, Err(Error::Pickle { .. })));
-        let (found, _) = taken(&["notes.txt"]);
-        assert!(matches!(found, Err(Error::NoWeights { .. })));
+        for files in [&["notes.txt"][..], &["optimizer.pt", "training_args.bin"]] {
+            let (found, _) = taken(files);
+            assert!(matches!(found, Err(Error::NoWeights { .. })));
+        }
+    }
+
+    #[test]
+    fn pickle_that_is_named_holds_the_weights() {
+        for (files, expected) in [
+            (
+                &[
+                    "optimizer.pt",
+                    "rng_state.pth",
+                    "pytorch_model.bin",
+                    "a.pth",
+                ][..],
+                "pytorch_model.bin",
+            ),
+            (
+                &["a_optimizer.bin", "model_weights.pth"],
+                "model_weights.pth",
+            ),
+            (&["a.bin", "b.pth.tar", "c.pth"], "c.pth"),
+            (
+                &[
+                    "pytorch_model-00001-of-00002.bin",
+                    "pytorch_model-00002-of-00002.bin",
+                ],
+                "pytorch_model-00001-of-00002.bin",
+            ),
+        ] {
+            let files: Vec<_> = files.iter().map(|file| (*file, "")).collect();
+            let (dir, found) = weights(&files);
+            let Err(Error::Pickle { path, .. }) = found else {
+                panic!("{found:?}");
+            };
+            assert_eq!(path, dir.path().join(expected));
+        }
     }
 
     #[test]

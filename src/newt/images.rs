@@ -5,6 +5,7 @@ mod found;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::text::shell_word;
 pub use found::ImageFiles;
 pub(in crate::newt) use found::first_names;
 
@@ -144,17 +145,6 @@ fn is_dir(path: &Path) -> Result<Option<bool>, io::Error> {
     }
 }
 
-/// `path` as one word of a POSIX shell.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%=".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
@@ -260,13 +250,5 @@ mod tests {
                 Some("set `data.root` to the folder, not to a file in it".to_owned())
             )
         );
-    }
-
-    #[test]
-    fn commands_quote_paths_that_a_shell_would_split() {
-        assert_eq!(shell_word(Path::new("data/newt-2021")), "data/newt-2021");
-        assert_eq!(shell_word(Path::new("my data")), "'my data'");
-        assert_eq!(shell_word(Path::new("it's; $HOME")), r"'it'\''s; $HOME'");
-        assert_eq!(shell_word(Path::new("")), "''");
     }
 }

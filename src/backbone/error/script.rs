@@ -110,6 +110,11 @@ impl ScriptFault {
                     trace(*images, &name)
                 ),
             },
+            Self::Failed { message, images } if message.contains("channels") => format!(
+                "a module gets images of 3 channels: call it from one that makes of them what it takes, as \
+                 `images.mean(1, keepdim=True)` does for 1 channel, and trace that: `{}`",
+                trace(*images, &name)
+            ),
             Self::Failed { images, .. } => format!(
                 "if it takes images of another size, write that as `size` in `{stem}.toml`; if it takes another number of \
                  images only, trace it again: `{}`",
