@@ -96,7 +96,7 @@ impl Error {
             Error::Artifact(artifact::Error::Io(error))
                 if error.kind() == io::ErrorKind::NotFound =>
             {
-                Some(CHECK_PATH.to_owned())
+                Some(files::hint(error).unwrap_or(CHECK_PATH).to_owned())
             }
             Error::Artifact(error) => error.hint(),
             Error::Stopped(stopped) => Some(stopped.hint()),

@@ -256,10 +256,11 @@ pub enum Error {
     },
     /// Positions for the patches alone, where tokens before them have positions, too.
     #[error(
-        "{}: tensor `pos_embed` has positions of {} × {} patches and none of the class token, expected {n_prefix} more",
+        "{}: tensor `pos_embed` has positions of {} × {} patches and none of the class token, expected {} positions",
         path.display(),
         grid[0],
-        grid[1]
+        grid[1],
+        grid[0] * grid[1] + n_prefix
     )]
     NoPrefixPositions {
         /// The file.

@@ -206,6 +206,7 @@ impl<'a> Folder<'a> {
         let Some(first) = files.first() else {
             return self.weights(expected);
         };
+        BrokenLink::check(first)?;
         if files.len() > 1 {
             self.warn(&format!(
                 "`{}` is taken, the first of {} safetensors files here",
@@ -228,10 +229,14 @@ impl<'a> Folder<'a> {
     /// A pickle that holds the weights instead.
     fn first_pickle(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         match &self.place {
-            Place::Local(dir) => Ok(files_of(dir)?
-                .into_iter()
-                .filter(|path| is_pickle(path) && !is_state_of_training(path))
-                .min_by_key(|path| rank(path))),
+            Place::Local(dir) => {
+                let first = files_of(dir)?
+                    .into_iter()
+                    .filter(|path| is_pickle(path) && !is_state_of_training(path))
+                    .min_by_key(|path| rank(path));
+                first.iter().try_for_each(|path| BrokenLink::check(path))?;
+                Ok(first)
+            }
             Place::Hub { snapshot, .. } => {
                 let stem = name.trim_end_matches("model.safetensors");
                 let names = [
@@ -258,7 +263,8 @@ fn files_of(dir: &Path) -> Result<Vec<PathBuf>, Error> {
         path.file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
     };
-    paths.retain(|path| path.is_file() && !is_hidden(path));
+    // A link to where nothing is stands for a file that is missed.
+    paths.retain(|path| (path.is_file() || !path.exists()) && !is_hidden(path));
     paths.sort();
     Ok(paths)
 }
@@ -464,6 +470,22 @@ mod tests {
         for files in [&["notes.txt"][..], &["optimizer.pt", "training_args.bin"]] {
             let (found, _) = taken(files);
             assert!(matches!(found, Err(Error::NoWeights { .. })));
+        }
+    }
+
+    #[test]
+    fn link_to_where_nothing_is_is_named_whatever_its_name() {
+        for name in ["epoch_30.safetensors", "pytorch_model.bin"] {
+            let dir = tempfile::tempdir().unwrap();
+            std::os::unix::fs::symlink("gone", dir.path().join(name)).unwrap();
+            let folder =
+                Folder::local(dir.path().to_owned(), "model.safetensors", &Silent).unwrap();
+            let found = folder.weights_of_any_name(super::super::timm::WEIGHTS);
+            let message = found.unwrap_err().to_string();
+            assert!(
+                message.ends_with("is a link to `gone`, where nothing is"),
+                "{message}"
+            );
         }
     }
 

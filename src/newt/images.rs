@@ -5,6 +5,7 @@ mod found;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::{self, BrokenLink};
 use crate::text::shell_word;
 pub use found::ImageFiles;
 pub(in crate::newt) use found::first_names;
@@ -68,7 +69,7 @@ impl Error {
             Self::RootIsNoFolder { .. } => {
                 Some("set `data.root` to the folder, not to a file in it".to_owned())
             }
-            Self::Io(_) => None,
+            Self::Io(error) => files::hint(error).map(str::to_owned),
         }
     }
 }
@@ -140,7 +141,9 @@ impl DataRoot {
 fn is_dir(path: &Path) -> Result<Option<bool>, io::Error> {
     match fs_err::metadata(path) {
         Ok(metadata) => Ok(Some(metadata.is_dir())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            BrokenLink::check(path).map(|()| None)
+        }
         Err(error) => Err(error),
     }
 }

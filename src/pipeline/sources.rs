@@ -1,6 +1,7 @@
 //! From what a pipeline names to what its stages read: the data set, and the models' features.
 
 use std::cell::{OnceCell, RefCell};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -200,7 +201,7 @@ impl<'a> Sources<'a> {
         let is_missing = |digest: &Result<Digest, std::io::Error>| {
             digest
                 .as_ref()
-                .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+                .is_err_and(|error| error.kind() == ErrorKind::NotFound)
         };
         if self.files.get().is_none() && found.iter().any(is_missing) {
             let all = labels.rows.iter().map(|row| row.id.as_str());
@@ -249,7 +250,7 @@ impl<'a> Sources<'a> {
         images.extend(bad.filter_map(|((id, path), digest)| {
             let problem = match (digest.err()?, choices(id)) {
                 (_, Some(names)) => BadImageProblem::Undecided(names.to_vec()),
-                (error, None) => BadImageProblem::from_io(&error),
+                (error, None) => BadImageProblem::from_io(path, &error),
             };
             Some(BadImage {
                 path: path.clone(),
@@ -270,7 +271,7 @@ impl<'a> Sources<'a> {
             Err(error)
                 if matches!(
                     error.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidInput
+                    ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::InvalidInput
                 ) =>
             {
                 Err(missing().into())

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::Error;
-use crate::{files, hub};
+use crate::files;
+use crate::hub;
 
 impl Error {
     /// 2 where something was asked for that cannot be, 3 where a checkpoint is bad, 1 where the machine fails.

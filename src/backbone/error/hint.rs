@@ -225,7 +225,7 @@ fn as_f32(path: &Path) -> String {
          python3 -c '\n\
          import pathlib, shutil, sys, torch\n\
          from safetensors.torch import load_file, save_file\n\
-         shutil.copytree(sys.argv[1], sys.argv[2])\n\
+         shutil.copytree(sys.argv[1], sys.argv[2], copy_function=shutil.copyfile)\n\
          for path in pathlib.Path(sys.argv[2]).glob(\"*.safetensors\"):\n    \
              tensors = load_file(path).items()\n    \
              tensors = {{name: t.float() if t.dtype == torch.float64 else t for name, t in tensors}}\n    \

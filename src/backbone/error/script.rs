@@ -189,3 +189,20 @@ fn rewritten(path: &Path, part: &str, dim: i64, [_, channels, height, width]: [i
         shell_word(&new)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_of_one_channel_is_told_that_it_gets_three() {
+        let hint = |message: &str| {
+            let message = message.to_owned();
+            let images = [2, 3, 32, 48];
+            ScriptFault::Failed { message, images }.hint(Path::new("m.pt"))
+        };
+        let of_channels = hint("expected input[2, 3, 32, 48] to have 1 channels, but got 3");
+        assert!(of_channels.starts_with("a module gets images of 3 channels"));
+        assert!(hint("shape '[4, 8]' is invalid").contains("`size`"));
+    }
+}

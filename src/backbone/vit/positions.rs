@@ -84,17 +84,19 @@ fn learned(
     };
     let n_patches = stored.n.saturating_sub(n_prefix);
     let Some(old @ [old_height, old_width]) = stored_grid(n_patches, config.grid()) else {
-        return Err(match stored_grid(stored.n, config.grid()) {
-            Some(grid) => Error::NoPrefixPositions {
-                path: stored.path,
+        let path = stored.path;
+        return Err(if stored.n == height * width {
+            Error::NoPrefixPositions {
+                path,
                 grid,
                 n_prefix,
-            },
-            None => Error::NoGrid {
-                path: stored.path,
+            }
+        } else {
+            Error::NoGrid {
+                path,
                 n_patches,
                 grid,
-            },
+            }
         });
     };
     let values = loader.values(NAME, &[1, stored.n, dim], init)?;
