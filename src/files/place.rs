@@ -87,12 +87,14 @@ impl UnknownName {
     /// What to do about it.
     pub const HINT: &str = "set the variable, or write the path without it; a name that begins with `~` is written `./~…`";
 
-    /// Makes sure that nothing in an expanded path was left as it was written, unless it is there under that very name.
+    /// Makes sure that nothing in an expanded path was left as it was written, unless what is named so is there.
     ///
     /// # Errors
     /// The path, if it was.
     pub fn check(path: &Path) -> Result<(), Self> {
-        if is_expanded(path) || is_there(path) {
+        let is_meant =
+            |part: &Path| is_there(part) && path.strip_prefix(part).is_ok_and(is_expanded);
+        if is_expanded(path) || path.ancestors().any(is_meant) {
             Ok(())
         } else {
             Err(Self {
@@ -292,6 +294,7 @@ mod tests {
             );
             assert_eq!(hint(&error), Some(UnknownName::HINT));
         }
+        assert_eq!(UnknownName::check(&dir.path().join("$NEVER/x")), Ok(()));
     }
 
     #[test]

@@ -386,7 +386,14 @@ fn paths_in_arguments_are_expanded() {
     for dir in ["/c/~y", "./~x"] {
         assert_eq!(path(dir).stdout, format!("{dir}\n"));
     }
-    assert_run!(path("~nobody-of-that-name/c"), @"");
+    assert_run!(path("~nobody-of-that-name/c"), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: invalid value '~nobody-of-that-name/c' for '--cache-dir <DIR>': a user or a variable in it is not known; set the variable, or write the path without it; a name that begins with `~` is written `./~…`
+
+    For more information, try '--help'.
+    ");
     // A name that is known, of a folder that is there under that very name.
     fs_err::create_dir(sandbox.path("a$HOME")).unwrap();
     assert_eq!(path("a$HOME").stdout, "a$HOME\n");
@@ -407,7 +414,13 @@ fn names_that_are_not_known_are_said_of_checkpoints_and_the_hub_s_cache() {
     }
     let mut command = sandbox.command(&CHECK);
     command.env("HF_HOME", "$NEVER/hf");
-    assert_run!(sandbox.finish(command), @"");
+    assert_run!(sandbox.finish(command), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: hub's cache `$NEVER/hf/hub`: a user or a variable in it is not known
+    hint: set the variable, or write the path without it; a name that begins with `~` is written `./~…`
+    ");
 }
 
 #[test]

@@ -105,17 +105,18 @@ impl Error {
             Self::Libtorch { message, .. } if message.contains("CUDA") => {
                 Some("`features.device = \"cpu\"` does without the GPU".to_owned())
             }
-            Self::Io(error) if files::hint(error).is_some() => {
-                files::hint(error).map(str::to_owned)
-            }
-            Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-                Some("`local-dir:` takes a folder with the files that the checkpoint's library publishes; it starts at the \
-                 pipeline file's folder, on the command line at the working folder"
-                    .to_owned())
-            }
-            Self::Libtorch { .. } | Self::Io(_) | Self::ParseDevice { .. } | Self::ParsePrecision { .. } | Self::Pixels { .. } => None,
+            Self::Io(error) => hint_of_io(error).map(str::to_owned),
+            Self::Libtorch { .. } | Self::ParseDevice { .. } | Self::ParsePrecision { .. } | Self::Pixels { .. } => None,
         }
     }
+}
+
+fn hint_of_io(error: &io::Error) -> Option<&'static str> {
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    files::hint(error).or(is_missing.then_some(
+        "`local-dir:` takes a folder with the files that the checkpoint's library publishes; it starts at the pipeline \
+         file's folder, on the command line at the working folder",
+    ))
 }
 
 /// The library that may have been meant.
