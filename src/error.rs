@@ -5,7 +5,7 @@ use std::io;
 use crate::artifact;
 use crate::backbone;
 use crate::cache;
-use crate::files::{self, BrokenLink};
+use crate::files;
 use crate::hub;
 use crate::interrupt::Stopped;
 use crate::newt::{fetch, images, labels, sampling, synth};
@@ -96,14 +96,16 @@ impl Error {
             Error::Artifact(artifact::Error::Io(error))
                 if error.kind() == io::ErrorKind::NotFound =>
             {
-                Some(CHECK_PATH.to_owned())
+                Some(files::hint(error).unwrap_or(CHECK_PATH).to_owned())
             }
             Error::Artifact(error) => error.hint(),
             Error::Stopped(stopped) => Some(stopped.hint()),
             Error::Stage(error) => Some(error.hint()),
             Error::Predict(error) => Some(error.hint()),
             Error::Results(error) => Some(error.hint()),
-            Error::Io(error) if BrokenLink::is_in(error) => Some(BrokenLink::HINT.to_owned()),
+            Error::Io(error) if files::hint(error).is_some() => {
+                files::hint(error).map(str::to_owned)
+            }
             Error::Io(error) if error.kind() == io::ErrorKind::NotFound => {
                 Some(CHECK_PATH.to_owned())
             }
@@ -125,7 +127,7 @@ impl Error {
             {
                 2
             }
-            Error::Io(error) if BrokenLink::is_in(error) => 2,
+            Error::Io(error) if files::hint(error).is_some() => 2,
             // The machine failed.
             Error::Output(files::Error::NotWritten { .. })
             | Error::Synth(synth::Error::Io(_))

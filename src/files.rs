@@ -21,7 +21,9 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use place::{BrokenLink, MAX_LINKS, expanded, follow, home, is_expanded, located};
+pub use place::{
+    BrokenLink, MAX_LINKS, Names, UnknownName, expand_by, expanded, follow, found, hint, located,
+};
 pub use staged::{StagedDir, strays};
 
 /// Why something cannot be written where it should be.

@@ -43,6 +43,7 @@ use std::sync::OnceLock;
 
 use ureq::Proxy;
 
+use crate::files::UnknownName;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use api::Listing;
@@ -176,6 +177,7 @@ impl Hub {
 
     fn store(&self, repo: &Repo) -> Result<Store, Error> {
         let cache_dir = self.cache_dir.as_deref().ok_or(Error::NoCacheDir)?;
+        UnknownName::check(cache_dir)?;
         Ok(Store::new(cache_dir, repo))
     }
 }

@@ -90,10 +90,8 @@ pub fn escaped(text: &str) -> String {
 /// A path as a shell takes it.
 pub fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
-    if text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c))
-    {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
         text
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
@@ -149,5 +147,7 @@ mod tests {
     fn odd_paths_are_quoted_in_commands() {
         assert_eq!(shell_word(Path::new("/opt/env-1")), "/opt/env-1");
         assert_eq!(shell_word(Path::new("/my env/it's")), r"'/my env/it'\''s'");
+        assert_eq!(shell_word(Path::new("it's; $HOME")), r"'it'\''s; $HOME'");
+        assert_eq!(shell_word(Path::new("")), "''");
     }
 }

@@ -16,6 +16,7 @@ use ndarray::{Array2, Axis, Ix2};
 use safetensors::Dtype;
 
 use super::{BackboneId, Element, Error, TensorWriter, Tensors};
+use crate::files::BrokenLink;
 use crate::text::Listing;
 
 const FEATURES: &str = "features";
@@ -39,6 +40,7 @@ impl FeatureFile {
     /// # Errors
     /// [`Error::Io`], and those of [`parse`](Self::parse).
     pub fn open(path: &Path) -> Result<Self, Error> {
+        BrokenLink::check(path)?;
         let bytes = fs_err::read(path)?;
         Self::parse(&path.display().to_string(), &bytes)
     }

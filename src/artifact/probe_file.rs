@@ -19,6 +19,7 @@ use ndarray::{Array1, Array2, Ix1, Ix2, arr1};
 use serde::{Deserialize, Serialize};
 
 use super::{BackboneId, Error, TensorWriter, Tensors};
+use crate::files::BrokenLink;
 use crate::probe::{FittedProbe, Scaler};
 
 const PROBES: &str = "probes";
@@ -81,6 +82,7 @@ impl ProbeFile {
     /// # Errors
     /// [`Error::Io`], and those of [`parse`](Self::parse).
     pub fn open(path: &Path) -> Result<Self, Error> {
+        BrokenLink::check(path)?;
         Self::parse(&path.display().to_string(), &fs_err::read(path)?)
     }
 

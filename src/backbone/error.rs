@@ -187,6 +187,16 @@ pub enum Error {
         /// What would do.
         expected: String,
     },
+    /// A setting that has no default.
+    #[error("{}: `{key}` is missing, expected {expected}", path.display())]
+    MissingKey {
+        /// The file.
+        path: PathBuf,
+        /// Dotted.
+        key: String,
+        /// What would do.
+        expected: String,
+    },
     /// A setting in `config.json` that would need another network than those written here.
     #[error("{}: `{key}` is `{found}`, only {expected} is supported", path.display())]
     UnsupportedArgument {
@@ -243,6 +253,22 @@ pub enum Error {
         n_patches: usize,
         /// In the network.
         grid: [usize; 2],
+    },
+    /// Positions for the patches alone, where tokens before them have positions, too.
+    #[error(
+        "{}: tensor `pos_embed` has positions of {} × {} patches and none of the class token, expected {} positions",
+        path.display(),
+        grid[0],
+        grid[1],
+        grid[0] * grid[1] + n_prefix
+    )]
+    NoPrefixPositions {
+        /// The file.
+        path: PathBuf,
+        /// In the file.
+        grid: [usize; 2],
+        /// The tokens before the patches.
+        n_prefix: usize,
     },
     /// Two tensors that are one to the library, which takes off what training put before their names.
     #[error("{}: tensors `{}` and `{}` are both `{name}` of the network", path.display(), tensors[0], tensors[1])]

@@ -76,7 +76,11 @@ impl<'a> Fields<'a> {
         expected: &str,
         read: impl Fn(&Value) -> Option<T>,
     ) -> Result<T, Error> {
-        let value = self.take(key).unwrap_or_default();
+        let value = self.take(key).ok_or_else(|| Error::MissingKey {
+            path: self.path.to_owned(),
+            key: format!("{}{key}", self.prefix),
+            expected: expected.to_owned(),
+        })?;
         read(&value).ok_or_else(|| self.wrong(key, quoted(&value), expected.to_owned()))
     }
 

@@ -206,6 +206,7 @@ impl<'a> Folder<'a> {
         let Some(first) = files.first() else {
             return self.weights(expected);
         };
+        BrokenLink::check(first)?;
         if files.len() > 1 {
             self.warn(&format!(
                 "`{}` is taken, the first of {} safetensors files here",
@@ -228,7 +229,14 @@ impl<'a> Folder<'a> {
     /// A pickle that holds the weights instead.
     fn first_pickle(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         match &self.place {
-            Place::Local(dir) => Ok(files_of(dir)?.into_iter().find(|path| is_pickle(path))),
+            Place::Local(dir) => {
+                let first = files_of(dir)?
+                    .into_iter()
+                    .filter(|path| is_pickle(path) && !is_state_of_training(path))
+                    .min_by_key(|path| rank(path));
+                first.iter().try_for_each(|path| BrokenLink::check(path))?;
+                Ok(first)
+            }
             Place::Hub { snapshot, .. } => {
                 let stem = name.trim_end_matches("model.safetensors");
                 let names = [
@@ -255,7 +263,8 @@ fn files_of(dir: &Path) -> Result<Vec<PathBuf>, Error> {
         path.file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
     };
-    paths.retain(|path| path.is_file() && !is_hidden(path));
+    // A link to where nothing is stands for a file that is missed.
+    paths.retain(|path| (path.is_file() || !path.exists()) && !is_hidden(path));
     paths.sort();
     Ok(paths)
 }
@@ -332,180 +341,33 @@ fn shards(index: &Path) -> Result<Vec<String>, Error> {
     }
 }
 
+/// What the names of PyTorch's pickles end with, in the order in which timm takes them, then those that it leaves.
+const PICKLES: [&str; 5] = [".pth", ".pth.tar", ".bin", ".pt", ".ckpt"];
+
 /// Whether a file's name is one that PyTorch's pickles go by.
 fn is_pickle(path: &Path) -> bool {
     let name = path.to_string_lossy();
-    [".bin", ".pth", ".pth.tar", ".pt", ".ckpt"]
+    PICKLES.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a pickle's name says that training keeps something else than weights in it.
+fn is_state_of_training(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.to_lowercase();
+    ["optim", "scheduler", "rng_state", "scaler", "training_args"]
         .iter()
-        .any(|end| name.ends_with(end))
+        .any(|part| name.contains(part))
+}
+
+/// Of several pickles the one of least rank is most likely the weights: one of the libraries' name, then by its ending.
+fn rank(pickle: &Path) -> (bool, Option<usize>) {
+    let name = pickle.file_name().unwrap_or_default().to_string_lossy();
+    let is_of_library = name.starts_with("pytorch_model");
+    (
+        !is_of_library,
+        PICKLES.iter().position(|end| name.ends_with(end)),
+    )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::progress::Silent;
-
-    /// What is said of a folder of these files.
-    fn weights(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<Vec<PathBuf>, Error>) {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            fs_err::write(dir.path().join(name), text).unwrap();
-        }
-        let folder = Folder::local(dir.path().to_owned(), "model.safetensors", &Silent).unwrap();
-        let found = folder.weights("model.safetensors");
-        (dir, found)
-    }
-
-    #[test]
-    fn parts_are_found_once_each_and_in_order() {
-        let index =
-            r#"{"weight_map": {"a": "2.safetensors", "b": "1.safetensors", "c": "2.safetensors"}}"#;
-        let (dir, found) = weights(&[
-            ("model.safetensors.index.json", index),
-            ("1.safetensors", ""),
-            ("2.safetensors", ""),
-        ]);
-        let parts = ["1.safetensors", "2.safetensors"];
-        assert_eq!(found.unwrap(), parts.map(|part| dir.path().join(part)));
-    }
-
-    /// The file that is taken of these as weights of timm's, and what is said of that.
-    fn taken(files: &[&str]) -> (Result<String, Error>, Vec<String>) {
-        let dir = tempfile::tempdir().unwrap();
-        for name in files {
-            fs_err::write(dir.path().join(name), "").unwrap();
-        }
-        let warnings = Warnings::default();
-        let folder = Folder::local(
-            dir.path().to_owned(),
-            super::super::timm::WEIGHTS[0],
-            &warnings,
-        )
-        .unwrap();
-        let name = |path: &PathBuf| path.strip_prefix(dir.path()).unwrap().display().to_string();
-        let found = folder
-            .weights_of_any_name(super::super::timm::WEIGHTS)
-            .map(|paths| paths.iter().map(name).collect::<Vec<_>>().join(" "));
-        let said = warnings.0.into_inner().unwrap();
-        let here = dir.path().display().to_string();
-        (
-            found,
-            said.iter().map(|said| said.replace(&here, "DIR")).collect(),
-        )
-    }
-
-    #[derive(Default)]
-    struct Warnings(std::sync::Mutex<Vec<String>>);
-
-    impl Progress for Warnings {
-        fn start(&self, _what: &str, _total: u64) {}
-        fn tick(&self, _n: u64) {}
-        fn finish(&self) {}
-        fn warn(&self, message: &str) {
-            self.0.lock().unwrap().push(message.to_owned());
-        }
-    }
-
-    #[test]
-    fn weights_of_any_name_are_those_that_the_library_takes() {
-        for (files, expected) in [
-            (
-                &["a.safetensors", "model.safetensors", "model.pth"][..],
-                "model.safetensors",
-            ),
-            (
-                &["a.safetensors", "open_clip_model.safetensors"],
-                "open_clip_model.safetensors",
-            ),
-            (
-                &[
-                    "epoch_30.safetensors",
-                    "optimizer.pt",
-                    "._epoch_30.safetensors",
-                ],
-                "epoch_30.safetensors",
-            ),
-        ] {
-            let (found, said) = taken(files);
-            assert_eq!((found.unwrap().as_str(), said), (expected, Vec::new()));
-        }
-        let (found, said) = taken(&["b.safetensors", "c.safetensors", "a.safetensors"]);
-        assert_eq!(found.unwrap(), "a.safetensors");
-        assert_eq!(
-            said,
-            ["DIR: `a.safetensors` is taken, the first of 3 safetensors files here"]
-        );
-        // timm would read the pickle.
-        let (found, _) = taken(&["a.safetensors", "pytorch_model.bin"]);
-        assert!(matches!(found, Err(Error::Pickle { .. })));
-        let (found, _) = taken(&["notes.txt"]);
-        assert!(matches!(found, Err(Error::NoWeights { .. })));
-    }
-
-    #[test]
-    fn literals_of_python_are_texts() {
-        let read = |json: &str| {
-            parse_json(json.as_bytes(), Path::new("config.json"))
-                .map(|value| value.to_string())
-                .map_err(|error| error.to_string())
-        };
-        assert_eq!(
-            read(r#"[NaN, {"a": -Infinity, "b\\\"NaN": Infinity}, "NaN \\"]"#).unwrap(),
-            r#"["NaN",{"a":"-Infinity","b\\\"NaN":"Infinity"},"NaN \\"]"#
-        );
-        for json in ["NaNNaN", "[Infinity", "+Infinity", "nan", "\"NaN", "\"\\"] {
-            let message = read(json).unwrap_err();
-            assert!(message.starts_with("config.json: "), "{json}: {message}");
-        }
-    }
-
-    #[test]
-    fn index_that_names_anything_but_files_beside_it_is_refused() {
-        for name in [
-            "../1.safetensors",
-            "/etc/1.safetensors",
-            "parts/1.safetensors",
-            "..",
-            "1.bin",
-        ] {
-            let index = format!(r#"{{"weight_map": {{"a": "{name}"}}}}"#);
-            let (dir, found) = weights(&[("model.safetensors.index.json", &index)]);
-            assert_eq!(
-                found.unwrap_err().to_string(),
-                format!(
-                    "{}/model.safetensors.index.json: lists `{name}`, expected names of safetensors files in \
-                     `weight_map`",
-                    dir.path().display()
-                )
-            );
-        }
-    }
-
-    #[test]
-    fn index_without_names_is_refused() {
-        for index in [
-            "{}",
-            "[]",
-            r#"{"weight_map": {}}"#,
-            r#"{"weight_map": {"a": 1}}"#,
-        ] {
-            let (_dir, found) = weights(&[("model.safetensors.index.json", index)]);
-            assert!(matches!(found, Err(Error::Index { found, .. }) if found.is_empty()));
-        }
-        let (_dir, found) = weights(&[("model.safetensors.index.json", "{")]);
-        assert!(matches!(found, Err(Error::Json { .. })));
-    }
-
-    #[test]
-    fn part_that_is_not_there_is_named() {
-        let index = r#"{"weight_map": {"a": "1.safetensors"}}"#;
-        let (dir, found) = weights(&[("model.safetensors.index.json", index)]);
-        assert_eq!(
-            found.unwrap_err().to_string(),
-            format!(
-                "{}/model.safetensors.index.json: lists `1.safetensors`, which is not there",
-                dir.path().display()
-            )
-        );
-    }
-}
+mod tests;

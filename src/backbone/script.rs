@@ -21,7 +21,7 @@ use super::fields::{
 };
 use super::network::NetworkConfig;
 use super::spec::{BackboneSpec, Places, Weights};
-use crate::files::located;
+use crate::files::{BrokenLink, found};
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
 
 #[cfg(feature = "torch")]
@@ -45,12 +45,14 @@ impl ScriptConfig {
 
 /// Finds the module that `ckpt` names and reads the file beside it.
 pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Error> {
-    let module = located(places.base_dir, ckpt);
+    let module = found(places.base_dir, ckpt)?;
     let path = module.with_extension("toml");
-    let fault = if !places.allow_code {
-        Some(ScriptFault::CodeNotAllowed)
-    } else if !module.is_file() {
+    BrokenLink::check(&module)?;
+    BrokenLink::check(&path)?;
+    let fault = if !module.is_file() {
         Some(ScriptFault::Missing)
+    } else if !places.allow_code {
+        Some(ScriptFault::CodeNotAllowed)
     } else if !path.exists() {
         Some(ScriptFault::NoDescription { toml: path.clone() })
     } else {
@@ -172,6 +174,22 @@ mod tests {
         assert!(
             matches!(refused, Err(Error::Script { fault, .. }) if matches!(*fault, ScriptFault::CodeNotAllowed))
         );
+    }
+
+    #[test]
+    fn a_module_that_is_not_there_is_named_before_code_is_allowed() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places {
+            base_dir: dir.path(),
+            hub: &Hub::new(Settings::default(), Interrupt::default()),
+            progress: &Silent,
+            allow_code: false,
+            update: false,
+        };
+        let message = |ckpt| resolve(ckpt, places).unwrap_err().to_string();
+        assert!(message("module.pt").ends_with("module.pt: no such file"));
+        std::os::unix::fs::symlink("gone", dir.path().join("link.pt")).unwrap();
+        assert!(message("link.pt").ends_with("is a link to `gone`, where nothing is"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::network::NetworkConfig;
 use super::prefix::{LOCAL_DIR, no_prefix, on_hub, or_no_prefix};
 use super::timm::Output;
 use super::{Backbone, Device, Precision, catalog, open_clip, run, script, timm, transformers};
-use crate::files::located;
+use crate::files::found;
 use crate::hub::{Hub, Repo};
 use crate::image::Preprocessing;
 use crate::progress::Progress;
@@ -179,7 +179,7 @@ fn folder<'a>(
     repo: impl Fn(&str) -> Result<String, Error>,
 ) -> Result<Folder<'a>, Error> {
     if let Some(dir) = ckpt.strip_prefix(LOCAL_DIR) {
-        return Folder::local(located(places.base_dir, dir), weights, places.progress);
+        return Folder::local(found(places.base_dir, dir)?, weights, places.progress);
     }
     let name = match on_hub(ckpt) {
         Some(name) => name.to_owned(),

@@ -604,7 +604,7 @@ mod tests {
         );
         assert_eq!(
             message(&json!({})),
-            "config.json: `architecture` is `null`, expected a name"
+            "config.json: `architecture` is missing, expected a name"
         );
     }
 }

@@ -168,7 +168,12 @@ impl DigestMemo {
         let metadata = fs_err::metadata(path)?;
         if !metadata.is_file() {
             let text = format!("{}: not a regular file", path.display());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            let kind = if metadata.is_dir() {
+                io::ErrorKind::IsADirectory
+            } else {
+                io::ErrorKind::InvalidInput
+            };
+            return Err(io::Error::new(kind, text));
         }
         let stamp = Stamp::of(&metadata);
         Ok(self

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Outcome;
 use super::console::Console;
-use super::settings::CacheArgs;
+use super::settings::{self, CacheArgs};
 use newt_pipe::error::Error;
 use newt_pipe::pipeline::config::{Pipeline, Source};
 
@@ -19,7 +19,7 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 pub(super) struct PathArgs {
     /// The pipeline file whose `cache.dir` counts; without it, none does.
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = settings::place())]
     file: Option<PathBuf>,
 
     #[command(flatten)]

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Outcome;
 use super::console::Console;
+use super::settings;
 use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::newt::check::{self, Depth, Report};
@@ -32,7 +33,7 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArgs {
     /// The folder with `newt2021_labels.csv` and `newt2021_images`.
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_parser = settings::place())]
     dir: PathBuf,
 
     /// Look at the images' headers only, and decode none.
@@ -48,7 +49,7 @@ pub(super) struct CheckArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct SynthArgs {
     /// The folder to make.
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_parser = settings::place())]
     dir: PathBuf,
 
     /// Another seed draws other pictures [default: 17].

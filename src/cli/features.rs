@@ -34,7 +34,8 @@ pub(super) struct ExportArgs {
         long,
         short,
         value_name = "PATH",
-        default_value = "features.safetensors"
+        default_value = "features.safetensors",
+        value_parser = settings::place()
     )]
     output: PathBuf,
 }

@@ -73,6 +73,7 @@ enum Outcome {
 
 /// Parses argv, runs the command, prints its error, and gives the exit code.
 pub(crate) fn main() -> ExitCode {
+    settings::expand_paths();
     let cli = Cli::parse();
     let console = Console::new(if cli.quiet {
         Verbosity::Quiet

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Outcome;
 use super::console::Console;
+use super::settings;
 use newt_pipe::artifact::{FeatureFile, ProbeFile, Table};
 use newt_pipe::error::Error;
 use newt_pipe::files;
@@ -17,12 +18,12 @@ use newt_pipe::text::{count, escaped};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Fitted probes, as `run --save-probes` writes them.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = settings::place())]
     probe: PathBuf,
 
     /// Features of the same backbone, as `features export` writes them; rows are scaled to L2 norm 1
     /// where those were that the probes were fitted on.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = settings::place())]
     features: PathBuf,
 
     /// Take features of another backbone, too.
@@ -35,7 +36,7 @@ pub(super) struct Args {
     tasks: Vec<TaskArgument>,
 
     /// Write a parquet file (`img_id`, `task`, `y_pred`, `decision`) in place of a table.
-    #[arg(long, short, value_name = "PATH")]
+    #[arg(long, short, value_name = "PATH", value_parser = settings::place())]
     output: Option<PathBuf>,
 
     /// Print one JSON document in place of the table.

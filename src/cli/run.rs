@@ -48,7 +48,7 @@ pub(super) struct Args {
     json: bool,
 
     /// Where the tables go [default: results/<name of the pipeline>].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = settings::place())]
     out: Option<PathBuf>,
 
     /// Write the fitted probes, too, as `probes.safetensors` (per experiment of a sweep).

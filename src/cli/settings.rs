@@ -2,20 +2,23 @@
 //! program and the machine.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
 use std::num::NonZero;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 
 use super::console::Console;
 use newt_pipe::backbone::{self, SearchPaths};
 use newt_pipe::cache::Cache;
 use newt_pipe::error::Error;
-use newt_pipe::files;
+use newt_pipe::files::{self, Names, UnknownName};
 use newt_pipe::hub::{self, Token};
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::config::{self, Pipeline, Source};
@@ -29,7 +32,7 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 #[derive(Debug, clap::Args)]
 pub(super) struct PipelineArgs {
     /// The pipeline file; without it, the built-in quickstart on drawn images.
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = place())]
     file: Option<PathBuf>,
 
     /// Override a key of the pipeline file, as in `--set probe.c=0.1`; may be repeated.
@@ -57,7 +60,7 @@ pub(super) struct HubArgs {
 pub(super) struct CacheArgs {
     /// The cache folder [default: `$NEWT_PIPE_CACHE`, then `cache.dir` of the pipeline file, then the
     /// user's cache folder].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = place())]
     cache_dir: Option<PathBuf>,
 }
 
@@ -95,15 +98,13 @@ impl CacheArgs {
         let dir = self
             .cache_dir
             .clone()
-            .or_else(|| environment("NEWT_PIPE_CACHE"))
+            .or_else(|| Some(files::expanded(&environment("NEWT_PIPE_CACHE")?)))
             .or_else(|| of_pipeline.map(Path::to_owned))
             .or_else(|| Some(user_cache_dir()?.join("newt-pipe")))
-            .map(|dir| files::expanded(&dir));
-        match dir {
-            // Nobody means a new folder named `~` or `$SCRATCH`.
-            Some(dir) if files::is_expanded(&dir) || dir.is_dir() => Ok(dir),
-            dir => Err(config::Error::CacheDir { dir }.into()),
-        }
+            .ok_or(config::Error::CacheDir { dir: None })?;
+        // Nobody means a new folder named `~` or `$SCRATCH`.
+        UnknownName::check(&dir).map_err(|dir| config::Error::CacheDir { dir: Some(dir) })?;
+        Ok(dir)
     }
 }
 
@@ -169,7 +170,47 @@ fn user_cache_dir() -> Option<PathBuf> {
         .map(|dir| files::expanded(&dir))
         // The XDG specification: a relative path is to be ignored.
         .filter(|dir| dir.is_absolute())
-        .or_else(|| Some(files::home()?.join(".cache")))
+        .or_else(|| Some(home()?.join(".cache")))
+}
+
+/// The user's folder: `$HOME`, else that of the user's entry in passwd.
+fn home() -> Option<PathBuf> {
+    std::env::home_dir().filter(|home| !home.as_os_str().is_empty())
+}
+
+/// The folder of `user`, or of the one who runs the program where no name is given.
+fn home_of(user: &OsStr) -> Option<PathBuf> {
+    if user.is_empty() {
+        return home();
+    }
+    let passwd = fs_err::read("/etc/passwd").ok()?;
+    let mut lines = passwd.split(|byte| *byte == b'\n');
+    lines.find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let home = (fields.next()? == user.as_bytes()).then(|| fields.nth(4))??;
+        Some(OsStr::from_bytes(home).into())
+    })
+}
+
+/// Says what the names in paths stand for.
+pub(super) fn expand_paths() {
+    files::expand_by(Names {
+        variable: |name| std::env::var_os(name),
+        home_of,
+    });
+}
+
+/// Reads an argument that is a path: what a shell does not expand, as in `--out=~/x`, is expanded here.
+pub(super) fn place() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|written| {
+        let path = files::expanded(&written);
+        UnknownName::check(&path).map(|()| path).map_err(|_| {
+            format!(
+                "a user or a variable in it is not known; {}",
+                UnknownName::HINT
+            )
+        })
+    })
 }
 
 fn environment(name: &str) -> Option<PathBuf> {
@@ -189,7 +230,7 @@ pub(super) fn search_libtorch() {
     };
     let data_dir = || {
         let data_home = environment("XDG_DATA_HOME").filter(|dir| dir.is_absolute());
-        let of_user = || files::home().map(|home| home.join(".local/share"));
+        let of_user = || home().map(|home| home.join(".local/share"));
         Some(data_home.or_else(of_user)?.join("newt-pipe"))
     };
     // `/proc/self/exe` gives the file itself, whatever links led to it.
@@ -199,8 +240,7 @@ pub(super) fn search_libtorch() {
         program_dir: program.and_then(|file| file.parent().map(Path::to_owned)),
         python_path: folders("PYTHONPATH"),
         path: folders("PATH"),
-        user_base: environment("PYTHONUSERBASE")
-            .or_else(|| files::home().map(|home| home.join(".local"))),
+        user_base: environment("PYTHONUSERBASE").or_else(|| home().map(|home| home.join(".local"))),
         build_dir: environment("NEWT_PIPE_LIBTORCH_DIR").or_else(data_dir),
     });
 }

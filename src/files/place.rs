@@ -4,42 +4,123 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// How many links a path may go through, as in the kernel.
 pub const MAX_LINKS: usize = 40;
 
-/// The user's folder: `$HOME`, else that of the user's entry in passwd.
-pub fn home() -> Option<PathBuf> {
-    std::env::home_dir().filter(|home| !home.as_os_str().is_empty())
+/// What the names in paths stand for.
+#[derive(Debug, Clone, Copy)]
+pub struct Names {
+    /// The value of a variable.
+    pub variable: fn(&OsStr) -> Option<OsString>,
+    /// The folder of a user, of the one who runs the program where no name is given.
+    pub home_of: fn(&OsStr) -> Option<PathBuf>,
 }
 
-/// The path with `~`, `~user`, `$NAME` and `${NAME}` replaced by what they stand for; what is not known stays.
+/// Until they are set, no name stands for anything.
+static NAMES: OnceLock<Names> = OnceLock::new();
+
+/// Says once what the names in paths stand for: only the command line sees the environment.
+pub fn expand_by(names: Names) {
+    NAMES.get_or_init(|| names);
+}
+
+/// The path with `~`, `~user`, `$NAME` and `${NAME}` replaced by what they stand for; what is not known stays, and so
+/// does a path that is there as it is written.
 ///
 /// Source: `os.path.expandvars(os.path.expanduser(path))`.
 pub fn expanded(written: &Path) -> PathBuf {
-    expanded_by(written, &|name| std::env::var_os(name), &home_of)
+    match NAMES.get() {
+        Some(names) if !is_there(written) => expanded_by(written, *names),
+        _ => written.to_owned(),
+    }
+}
+
+/// Where a path of a file in `base_dir` leads; as it is written where something in it is not known.
+pub fn located(base_dir: &Path, written: impl AsRef<Path>) -> PathBuf {
+    let written = written.as_ref();
+    let literal = base_dir.join(written);
+    if is_there(&literal) {
+        return literal;
+    }
+    let path = expanded(written);
+    if is_expanded(&path) {
+        base_dir.join(path)
+    } else {
+        path
+    }
 }
 
 /// Where a path of a file in `base_dir` leads.
-pub fn located(base_dir: &Path, written: impl AsRef<Path>) -> PathBuf {
-    base_dir.join(expanded(written.as_ref()))
+///
+/// # Errors
+/// [`UnknownName`], as an error of kind `InvalidInput`.
+pub fn found(base_dir: &Path, written: impl AsRef<Path>) -> io::Result<PathBuf> {
+    let path = located(base_dir, &written);
+    if path == written.as_ref() {
+        UnknownName::check(&path)?;
+    }
+    Ok(path)
+}
+
+fn is_there(path: &Path) -> bool {
+    fs_err::symlink_metadata(path).is_ok()
 }
 
 /// Whether nothing in an expanded path was left as it was written: no `~` before it, and no `$NAME` in it.
-pub fn is_expanded(path: &Path) -> bool {
+fn is_expanded(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     let is_name = |pair: &[u8]| pair[0] == b'$' && (pair[1] == b'{' || is_name_byte(pair[1]));
-    let has_home = path
-        .components()
-        .any(|part| part.as_os_str().as_bytes().starts_with(b"~"));
-    !has_home && !bytes.windows(2).any(is_name)
+    !bytes.starts_with(b"~") && !bytes.windows(2).any(is_name)
 }
 
-fn expanded_by(
-    written: &Path,
-    variable: &dyn Fn(&OsStr) -> Option<OsString>,
-    home_of: &dyn Fn(&OsStr) -> Option<PathBuf>,
-) -> PathBuf {
+/// A path in which `~user` or `$NAME` stands for nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}`: a user or a variable in it is not known", path.display())]
+pub struct UnknownName {
+    /// As it was written.
+    pub path: PathBuf,
+}
+
+impl UnknownName {
+    /// What to do about it.
+    pub const HINT: &str = "set the variable, or write the path without it; a name that begins with `~` is written `./~…`";
+
+    /// Makes sure that nothing in an expanded path was left as it was written, unless what is named so is there.
+    ///
+    /// # Errors
+    /// The path, if it was.
+    pub fn check(path: &Path) -> Result<(), Self> {
+        let is_meant =
+            |part: &Path| is_there(part) && path.strip_prefix(part).is_ok_and(is_expanded);
+        if is_expanded(path) || path.ancestors().any(is_meant) {
+            Ok(())
+        } else {
+            Err(Self {
+                path: path.to_owned(),
+            })
+        }
+    }
+}
+
+impl From<UnknownName> for io::Error {
+    fn from(unknown: UnknownName) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, unknown)
+    }
+}
+
+/// What to do about an error that is about the path as it was written; `None` for others.
+pub fn hint(error: &io::Error) -> Option<&'static str> {
+    let inner = error.get_ref()?;
+    if inner.is::<BrokenLink>() {
+        Some(BrokenLink::HINT)
+    } else {
+        inner.is::<UnknownName>().then_some(UnknownName::HINT)
+    }
+}
+
+fn expanded_by(written: &Path, Names { variable, home_of }: Names) -> PathBuf {
     let mut parts = written.components();
     let first = parts.next().map_or(OsStr::new(""), |part| part.as_os_str());
     let with_home = first
@@ -74,20 +155,6 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// The folder of `user`, or of the one who runs the program where no name is given.
-fn home_of(user: &OsStr) -> Option<PathBuf> {
-    if user.is_empty() {
-        return home();
-    }
-    let passwd = fs_err::read("/etc/passwd").ok()?;
-    let mut lines = passwd.split(|byte| *byte == b'\n');
-    lines.find_map(|line| {
-        let mut fields = line.split(|byte| *byte == b':');
-        let home = (fields.next()? == user.as_bytes()).then(|| fields.nth(4))??;
-        Some(OsStr::from_bytes(home).into())
-    })
-}
-
 /// One step along a link, to a path without links before its last part; `None` where it is no link, and where there is
 /// no such folder.
 pub fn follow(link: &Path) -> Option<PathBuf> {
@@ -109,14 +176,6 @@ pub struct BrokenLink {
 impl BrokenLink {
     /// What to do about it.
     pub const HINT: &str = "copy what the links stand for with them, as `cp -rL` and `rsync -L` do";
-
-    /// Whether the error is of [`check`](Self::check).
-    pub fn is_in(error: &io::Error) -> bool {
-        error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Self>())
-            .is_some()
-    }
 
     /// Makes sure that no broken link is on the way to `path`.
     ///
@@ -161,18 +220,18 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn expand(written: &str) -> String {
-        let variable = |name: &OsStr| match name.to_str()? {
+        let variable: fn(&OsStr) -> _ = |name| match name.to_str()? {
             "DATA" => Some("/data".into()),
             "EMPTY" => Some("".into()),
             "DOLLAR" => Some("$DATA".into()),
             _ => None,
         };
-        let home_of = |user: &OsStr| match user.to_str()? {
+        let home_of: fn(&OsStr) -> _ = |user| match user.to_str()? {
             "" => Some("/home/me".into()),
             "you" => Some("/home/you".into()),
             _ => None,
         };
-        let expanded = expanded_by(Path::new(written), &variable, &home_of);
+        let expanded = expanded_by(Path::new(written), Names { variable, home_of });
         expanded.into_os_string().into_string().unwrap()
     }
 
@@ -210,12 +269,32 @@ mod tests {
 
     #[test]
     fn what_stands_for_nothing_is_noticed() {
-        for path in ["~", "~nobody/x", "/files/~/x", "$NEVER", "/a/${NEVER}/x"] {
+        for path in ["~", "~nobody/x", "$NEVER", "/a/${NEVER}/x"] {
             assert!(!is_expanded(Path::new(path)), "{path}");
         }
-        for path in ["/a/b", "a$", "a~b", "/a$/b"] {
+        for path in ["/a/b", "a$", "a~b", "/a$/b", "/files/~/x", "./~x"] {
             assert!(is_expanded(Path::new(path)), "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_there_under_the_name_that_is_written_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::create_dir(dir.path().join("$NEVER")).unwrap();
+        assert_eq!(
+            found(dir.path(), "$NEVER").unwrap(),
+            dir.path().join("$NEVER")
+        );
+        assert_eq!(found(dir.path(), "./~x").unwrap(), dir.path().join("./~x"));
+        for written in ["$NEVER/x", "~nobody"] {
+            let error = found(dir.path(), written).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("`{written}`: a user or a variable in it is not known")
+            );
+            assert_eq!(hint(&error), Some(UnknownName::HINT));
+        }
+        assert_eq!(UnknownName::check(&dir.path().join("$NEVER/x")), Ok(()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Repo;
-use crate::files::BrokenLink;
+use crate::files::{BrokenLink, UnknownName};
 use crate::interrupt::Stopped;
 use crate::text::thousands;
 
@@ -57,6 +57,10 @@ pub enum Error {
     /// There is no folder for the hub's cache.
     #[error("hub's cache: no folder is known for it, since the user has no home folder")]
     NoCacheDir,
+
+    /// `~user` or `$VARIABLE` in the path of the hub's cache, with no such user or variable.
+    #[error("hub's cache {0}")]
+    UnknownCacheDir(#[from] UnknownName),
 
     /// A link in the hub's cache, or the link that the cache is, leads to where nothing is.
     #[error("{what}: {link}")]
@@ -240,6 +244,7 @@ impl Error {
                 "set `HF_TOKEN` to the token; `HF_HUB_DISABLE_IMPLICIT_TOKEN=1` does without one"
             }
             Self::NoCacheDir => "set `HF_HOME` to the folder that the hub's cache is to be in",
+            Self::UnknownCacheDir(_) => UnknownName::HINT,
             Self::BrokenLink { .. } => BrokenLink::HINT,
             Self::Unreachable { .. } => {
                 "check the network and `HTTPS_PROXY`; without network, use `--offline` with a cache that holds the model, or `local-dir:PATH`"
@@ -294,6 +299,7 @@ impl Error {
             | Self::Endpoint { .. }
             | Self::Token { .. }
             | Self::NoCacheDir
+            | Self::UnknownCacheDir(_)
             | Self::NoRepo { .. }
             | Self::NoRevision { .. }
             | Self::NoFile { .. } => 2,

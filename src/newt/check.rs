@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::images::{DataRoot, IMAGES_DIR, ImageFiles, LABELS_FILE, first_names};
 use super::labels::{self, Csv, LabelRow, Labels, OtherSplits, Task};
 use super::published::{self, Identity};
+use crate::files::BrokenLink;
 use crate::image;
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
@@ -162,7 +163,9 @@ fn look_at_image(path: &Path, depth: Depth) -> Image {
     let bytes = match fs_err::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            let problem = if error.kind() == io::ErrorKind::NotFound {
+            let problem = if let Some(link) = BrokenLink::on_the_way(path) {
+                problem(Kind::Missing, link.to_string())
+            } else if error.kind() == io::ErrorKind::NotFound {
                 problem(Kind::Missing, "missing".to_owned())
             } else {
                 problem(Kind::Unreadable, error.kind().to_string())

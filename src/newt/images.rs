@@ -5,6 +5,8 @@ mod found;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::{self, BrokenLink};
+use crate::text::shell_word;
 pub use found::ImageFiles;
 pub(in crate::newt) use found::first_names;
 
@@ -67,7 +69,7 @@ impl Error {
             Self::RootIsNoFolder { .. } => {
                 Some("set `data.root` to the folder, not to a file in it".to_owned())
             }
-            Self::Io(_) => None,
+            Self::Io(error) => files::hint(error).map(str::to_owned),
         }
     }
 }
@@ -139,19 +141,10 @@ impl DataRoot {
 fn is_dir(path: &Path) -> Result<Option<bool>, io::Error> {
     match fs_err::metadata(path) {
         Ok(metadata) => Ok(Some(metadata.is_dir())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            BrokenLink::check(path).map(|()| None)
+        }
         Err(error) => Err(error),
-    }
-}
-
-/// `path` as one word of a POSIX shell.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%=".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -260,13 +253,5 @@ mod tests {
                 Some("set `data.root` to the folder, not to a file in it".to_owned())
             )
         );
-    }
-
-    #[test]
-    fn commands_quote_paths_that_a_shell_would_split() {
-        assert_eq!(shell_word(Path::new("data/newt-2021")), "data/newt-2021");
-        assert_eq!(shell_word(Path::new("my data")), "'my data'");
-        assert_eq!(shell_word(Path::new("it's; $HOME")), r"'it'\''s; $HOME'");
-        assert_eq!(shell_word(Path::new("")), "''");
     }
 }

@@ -191,7 +191,7 @@ mod tests {
         }
         let rows = sample(&fewer, 10, 17).unwrap();
         let said = shortage(&fewer, &rows, 10).unwrap();
-        assert!(said.starts_with("n_train = 10: 1 of 2 tasks "), "{said}");
+        assert!(said.starts_with("n_train = 10: 1 task of 2 "), "{said}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::idle;
 use super::probe_config::{self, ProbeConfig};
 use super::sweep::Experiment;
 use crate::backbone::{Device, Precision};
-use crate::files::located;
+use crate::files::{UnknownName, located};
 use crate::newt::labels::OtherSplits;
 use crate::newt::synth;
 use crate::probe;
@@ -68,19 +68,16 @@ pub enum Error {
         path: PathBuf,
     },
     /// `~user` or `$VARIABLE` in the data root, with no such user or variable, nor a folder of that very name.
-    #[error("`data.root` is `{}`: a user or a variable in it is not known", root.display())]
-    DataRoot {
-        /// The folder as far as it is known.
-        root: PathBuf,
-    },
+    #[error("`data.root` is {0}")]
+    DataRoot(UnknownName),
     /// No folder is known that the cache could be in.
     #[error("{}", match dir {
-        Some(dir) => format!("cache folder `{}`: a user or a variable in it is not known", dir.display()),
+        Some(dir) => format!("cache folder {dir}"),
         None => "no folder is known for the cache, since the user has no home folder".to_owned(),
     })]
     CacheDir {
         /// The folder as it was written, where it was.
-        dir: Option<PathBuf>,
+        dir: Option<UnknownName>,
     },
     /// A command that takes one model, and a pipeline that names more.
     #[error("the pipeline names {n} models, expected one")]
@@ -123,9 +120,7 @@ impl Error {
                  working folder"
                     .to_owned(),
             ),
-            Error::DataRoot { .. } => {
-                Some("set the variable, or write the path without it".to_owned())
-            }
+            Error::DataRoot(_) => Some(UnknownName::HINT.to_owned()),
             Error::CacheDir { .. } => {
                 Some("name the folder with `--cache-dir DIR`, or set NEWT_PIPE_CACHE to it".to_owned())
             }

@@ -1,6 +1,7 @@
 //! From what a pipeline names to what its stages read: the data set, and the models' features.
 
 use std::cell::{OnceCell, RefCell};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -8,7 +9,7 @@ use super::config::{self, Data, Model, Pipeline};
 use crate::backbone::{self, BackboneSpec, Places};
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::error::Error;
-use crate::files::{BrokenLink, is_expanded, located};
+use crate::files::{BrokenLink, UnknownName, found};
 use crate::hub::Hub;
 use crate::newt::images::{DataRoot, ImageFiles};
 use crate::newt::labels::{Labels, OtherSplits};
@@ -27,10 +28,10 @@ pub(super) fn data_root(
     context: Context<'_>,
 ) -> Result<DataRoot, Error> {
     match data {
-        Data::Root(root) if !is_expanded(root) && !root.exists() => {
-            Err(config::Error::DataRoot { root: root.clone() }.into())
+        Data::Root(root) => {
+            UnknownName::check(root).map_err(config::Error::DataRoot)?;
+            Ok(DataRoot::new(root))
         }
-        Data::Root(root) => Ok(DataRoot::new(root)),
         Data::Synth(options) => {
             let name = format!(
                 "v{}-seed{}-{}",
@@ -43,6 +44,13 @@ pub(super) fn data_root(
             Ok(DataRoot::new(dir))
         }
     }
+}
+
+/// Where the features of `model` are, which somebody else extracted.
+fn file_of(model: &Model) -> Result<PathBuf, Error> {
+    let path = found(&model.base_dir, &model.ckpt).map_err(Error::Io)?;
+    BrokenLink::check(&path).map_err(Error::Io)?;
+    Ok(path)
 }
 
 /// Makes sure that the files of the data set are there which `models` read.
@@ -123,8 +131,7 @@ impl<'a> Sources<'a> {
     /// Finds the files of `model`, and fetches those that are not here.
     pub(super) fn find(&self, model: &Model) -> Result<(), Error> {
         if model.is_precomputed() {
-            let path = located(&model.base_dir, &model.ckpt);
-            BrokenLink::check(&path).map_err(Error::Io)?;
+            let path = file_of(model)?;
             return match fs_err::metadata(&path) {
                 Ok(_) => Ok(()),
                 Err(_) => Err(config::Error::NoModelFile { path }.into()),
@@ -146,7 +153,7 @@ impl<'a> Sources<'a> {
 
     fn open(&self, model: &Model) -> Result<Source, Error> {
         if model.is_precomputed() {
-            let path = located(&model.base_dir, &model.ckpt);
+            let path = file_of(model)?;
             return Ok(Source::Precomputed(Precomputed::new(
                 &path,
                 self.digest_file(&path)?,
@@ -194,7 +201,7 @@ impl<'a> Sources<'a> {
         let is_missing = |digest: &Result<Digest, std::io::Error>| {
             digest
                 .as_ref()
-                .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+                .is_err_and(|error| error.kind() == ErrorKind::NotFound)
         };
         if self.files.get().is_none() && found.iter().any(is_missing) {
             let all = labels.rows.iter().map(|row| row.id.as_str());
@@ -243,7 +250,7 @@ impl<'a> Sources<'a> {
         images.extend(bad.filter_map(|((id, path), digest)| {
             let problem = match (digest.err()?, choices(id)) {
                 (_, Some(names)) => BadImageProblem::Undecided(names.to_vec()),
-                (error, None) => BadImageProblem::from_io(&error),
+                (error, None) => BadImageProblem::from_io(path, &error),
             };
             Some(BadImage {
                 path: path.clone(),
@@ -264,7 +271,7 @@ impl<'a> Sources<'a> {
             Err(error)
                 if matches!(
                     error.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidInput
+                    ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::InvalidInput
                 ) =>
             {
                 Err(missing().into())

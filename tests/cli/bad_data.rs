@@ -149,6 +149,47 @@ fn every_bad_image_is_listed_before_the_network_runs() {
 }
 
 #[test]
+fn a_folder_and_a_broken_link_in_an_image_s_place_are_said_alike_by_run_and_check() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&DRAW);
+    sandbox.write("mine.toml", RANDOM);
+    let images = sandbox.path("data/newt2021_images");
+    let mut names: Vec<_> = fs_err::read_dir(&images)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    names.sort();
+    for path in &names[..2] {
+        fs_err::remove_file(path).unwrap();
+    }
+    fs_err::create_dir(&names[0]).unwrap();
+    std::os::unix::fs::symlink("gone.jpg", &names[1]).unwrap();
+    let name = |place: usize| names[place].file_name().unwrap().to_str().unwrap();
+    for arguments in [&["run", "mine.toml"][..], &["data", "check", "data"]] {
+        let finished = sandbox.run(arguments);
+        assert_eq!(finished.code, Some(3));
+        let said = finished.stdout + &finished.stderr;
+        for problem in [
+            format!("{}: is a directory", name(0)),
+            format!("{}` is a link to `gone.jpg`, where nothing is", name(1)),
+        ] {
+            assert!(said.contains(&problem), "{problem}: {said}");
+        }
+    }
+
+    fs_err::remove_file(sandbox.path("data/newt2021_labels.csv")).unwrap();
+    let link = sandbox.path("data/newt2021_labels.csv");
+    std::os::unix::fs::symlink("gone.csv", link).unwrap();
+    crate::assert_run!(sandbox.run(&["run", "mine.toml"]), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: `data/newt2021_labels.csv` is a link to `gone.csv`, where nothing is
+    hint: copy what the links stand for with them, as `cp -rL` and `rsync -L` do
+    ");
+}
+
+#[test]
 fn other_splits_than_train_and_test() {
     let validation = |csv: String| {
         let csv = csv.replace(

@@ -356,11 +356,71 @@ fn folder_that_names_what_is_not_known_is_not_made() {
     --- stdout
     --- stderr
     error: `data.root` is `${NEVER}/x`: a user or a variable in it is not known
-    hint: set the variable, or write the path without it
+    hint: set the variable, or write the path without it; a name that begins with `~` is written `./~…`
     ");
     // Unless somebody does mean it.
     fs_err::create_dir(sandbox.path("$NEVER")).unwrap();
     assert_eq!(path(&["--cache-dir", "$NEVER"], None).stdout, "$NEVER\n");
+}
+
+#[test]
+fn paths_in_arguments_are_expanded() {
+    let sandbox = Sandbox::new();
+    let drawn = sandbox.run(&[
+        "data",
+        "synth",
+        "~/newt",
+        "--images-per-task",
+        "8",
+        "--task",
+        "synth_flower_blue_vs_red",
+    ]);
+    assert_eq!(drawn.code, Some(0), "{}", drawn.stderr);
+    assert_eq!(sandbox.run(&["data", "check", "$HOME/newt"]).code, Some(0));
+    precomputed(&sandbox, 2, 4);
+    let finished = sandbox.run(&["run", "mine.toml", "--out=~/results"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!(sandbox.path("home/results").is_dir() && !sandbox.path("~").exists());
+
+    let path = |dir: &str| sandbox.run(&["cache", "path", "--cache-dir", dir]);
+    for dir in ["/c/~y", "./~x"] {
+        assert_eq!(path(dir).stdout, format!("{dir}\n"));
+    }
+    assert_run!(path("~nobody-of-that-name/c"), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: invalid value '~nobody-of-that-name/c' for '--cache-dir <DIR>': a user or a variable in it is not known; set the variable, or write the path without it; a name that begins with `~` is written `./~…`
+
+    For more information, try '--help'.
+    ");
+    // A name that is known, of a folder that is there under that very name.
+    fs_err::create_dir(sandbox.path("a$HOME")).unwrap();
+    assert_eq!(path("a$HOME").stdout, "a$HOME\n");
+}
+
+#[test]
+fn names_that_are_not_known_are_said_of_checkpoints_and_the_hub_s_cache() {
+    let sandbox = Sandbox::new();
+    for arguments in [
+        ["timm", "local-dir:$NEVER/x"],
+        ["torchscript", "~nobody-of-that-name/x"],
+    ] {
+        let written = arguments[1].trim_start_matches("local-dir:");
+        let finished = sandbox.run(&[&["models", "check"][..], &arguments].concat());
+        assert_eq!(finished.code, Some(2));
+        let message = format!("error: `{written}`: a user or a variable in it is not known\n");
+        assert!(finished.stderr.starts_with(&message), "{}", finished.stderr);
+    }
+    let mut command = sandbox.command(&CHECK);
+    command.env("HF_HOME", "$NEVER/hf");
+    assert_run!(sandbox.finish(command), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: hub's cache `$NEVER/hf/hub`: a user or a variable in it is not known
+    hint: set the variable, or write the path without it; a name that begins with `~` is written `./~…`
+    ");
 }
 
 #[test]

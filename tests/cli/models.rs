@@ -486,6 +486,7 @@ fn a_header_of_2_to_the_60_bytes_is_refused() {
 #[test]
 fn a_module_runs_only_where_code_is_allowed() {
     let sandbox = Sandbox::new();
+    sandbox.write("vjepa.pt", "");
     assert_run!(
         sandbox.run(&["models", "check", "torchscript", "vjepa.pt"]),
         @"
@@ -500,7 +501,6 @@ fn a_module_runs_only_where_code_is_allowed() {
         "vjepa.toml",
         "dim = 0\nsize = 224\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n",
     );
-    sandbox.write("vjepa.pt", "");
     assert_run!(
         sandbox
             .run(&["models", "check", "torchscript", "vjepa.pt", "--allow-code"]),

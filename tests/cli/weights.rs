@@ -242,6 +242,16 @@ fn positions_that_form_no_square_are_refused_with_a_way_out() {
     hint: write the size of the images that these positions were learned for into the file beside the weights: `model_args.img_size` and `pretrained_cfg.input_size` in timm's, `vision_cfg.image_size` in open_clip's
     "
     );
+    assert_run!(
+        check_oblong([20, 20]),
+        @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: weights/model.safetensors: tensor `pos_embed` has positions of 5 × 5 patches and none of the class token, expected 26 positions
+    hint: use weights and `config.json` of one and the same checkpoint
+    "
+    );
     let checked = check_oblong([16, 24]);
     assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
 }

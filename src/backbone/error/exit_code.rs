@@ -3,6 +3,7 @@
 use std::io;
 
 use super::Error;
+use crate::files;
 use crate::hub;
 
 impl Error {
@@ -33,19 +34,25 @@ impl Error {
             | Self::Index { .. }
             | Self::ImageSize { .. }
             | Self::ConfigValue { .. }
+            | Self::MissingKey { .. }
             | Self::UnsupportedArgument { .. }
             | Self::UnknownKey { .. }
             | Self::Damaged { .. }
             | Self::MissingTensor { .. }
             | Self::MisshapenTensor { .. }
             | Self::NoGrid { .. }
+            | Self::NoPrefixPositions { .. }
             | Self::SameName { .. }
             | Self::SurplusTensors { .. }
             | Self::Dtype { .. }
             | Self::NonFinite { .. } => 3,
             Self::Hub(error) => error.exit_code(),
             Self::Failure(failure) => failure.exit_code,
-            Self::Io(error) if error.kind() == io::ErrorKind::NotFound => 2,
+            Self::Io(error)
+                if error.kind() == io::ErrorKind::NotFound || files::hint(error).is_some() =>
+            {
+                2
+            }
             Self::Io(_)
             | Self::Pixels { .. }
             | Self::CudaNotUsable { .. }

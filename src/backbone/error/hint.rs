@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Error;
 use super::script::description;
-use crate::files::BrokenLink;
+use crate::files;
 use crate::text::shell_word;
 
 impl Error {
@@ -54,7 +54,10 @@ impl Error {
                 Some(nearest) => Some(format!("did you mean `{nearest}`?")),
                 None => Some(WAYS_OUT.to_owned()),
             },
-            Self::Toml { path, .. } | Self::ConfigValue { path, .. } | Self::UnknownKey { path, .. }
+            Self::Toml { path, .. }
+            | Self::ConfigValue { path, .. }
+            | Self::MissingKey { path, .. }
+            | Self::UnknownKey { path, .. }
                 if path.extension().is_some_and(|end| end == "toml") =>
             {
                 Some(description("write it so"))
@@ -82,13 +85,16 @@ impl Error {
             ),
             Self::Missing(missing) => Some(missing.hint()),
             Self::Failure(failure) => failure.hint.clone(),
-            Self::MissingTensor { .. } | Self::MisshapenTensor { .. } | Self::SurplusTensors { .. } => {
+            Self::MissingTensor { .. }
+            | Self::MisshapenTensor { .. }
+            | Self::SurplusTensors { .. }
+            | Self::NoPrefixPositions { .. } => {
                 Some("use weights and `config.json` of one and the same checkpoint".to_owned())
             }
-            Self::Json { .. } | Self::Toml { .. } | Self::ConfigValue { .. } => {
+            Self::Json { .. } | Self::Toml { .. } | Self::ConfigValue { .. } | Self::MissingKey { .. } => {
                 Some("take the file as the checkpoint's publisher wrote it".to_owned())
             }
-            Self::Dtype { path, found, .. } if found.starts_with('F') => Some(as_f32(path)),
+            Self::Dtype { path, found, .. } if found == "F64" => Some(as_f32(path)),
             Self::UnsupportedArgument { .. } | Self::UnknownKey { .. } | Self::Dtype { .. } => {
                 Some(WAYS_OUT.to_owned())
             }
@@ -99,15 +105,18 @@ impl Error {
             Self::Libtorch { message, .. } if message.contains("CUDA") => {
                 Some("`features.device = \"cpu\"` does without the GPU".to_owned())
             }
-            Self::Io(error) if BrokenLink::is_in(error) => Some(BrokenLink::HINT.to_owned()),
-            Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-                Some("`local-dir:` takes a folder with the files that the checkpoint's library publishes; it starts at the \
-                 pipeline file's folder, on the command line at the working folder"
-                    .to_owned())
-            }
-            Self::Libtorch { .. } | Self::Io(_) | Self::ParseDevice { .. } | Self::ParsePrecision { .. } | Self::Pixels { .. } => None,
+            Self::Io(error) => hint_of_io(error).map(str::to_owned),
+            Self::Libtorch { .. } | Self::ParseDevice { .. } | Self::ParsePrecision { .. } | Self::Pixels { .. } => None,
         }
     }
+}
+
+fn hint_of_io(error: &io::Error) -> Option<&'static str> {
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    files::hint(error).or(is_missing.then_some(
+        "`local-dir:` takes a folder with the files that the checkpoint's library publishes; it starts at the pipeline \
+         file's folder, on the command line at the working folder",
+    ))
 }
 
 /// The library that may have been meant.
@@ -171,14 +180,22 @@ pub(in crate::backbone) fn ran_out_of_memory(message: &str) -> bool {
 
 /// The command that turns a pickle into `file` beside it, the weights that are read in its folder.
 ///
+/// NumPy's scalars and arrays are allowed under the names that versions 1 and 2 have for them.
+///
 /// Source: what a checkpoint of training holds, and how names are cleaned, `timm.models._helpers.load_state_dict`.
 fn conversion(pickle: &Path, file: &str) -> String {
     format!(
         "convert it:\n\
          python3 -c '\n\
-         import argparse, sys, torch\n\
+         import argparse, numpy, sys, torch\n\
          from safetensors.torch import save_file\n\
-         torch.serialization.add_safe_globals([argparse.Namespace])\n\
+         scalar = numpy.float64(0).__reduce__()[0]\n\
+         array = numpy.zeros(1).__reduce__()[0]\n\
+         torch.serialization.add_safe_globals([\n    \
+             argparse.Namespace, numpy.ndarray, numpy.dtype,\n    \
+             *(type(numpy.dtype(code)) for code in numpy.typecodes[\"All\"]),\n    \
+             *((made, f\"numpy.{{core}}.multiarray.{{made.__name__}}\") for made in (scalar, array) for core in (\"core\", \"_core\")),\n\
+         ])\n\
          tensors = {{}}\n\
          for path in sys.argv[2:]:\n    \
              weights = torch.load(path, map_location=\"cpu\", weights_only=True)\n    \
@@ -190,6 +207,11 @@ fn conversion(pickle: &Path, file: &str) -> String {
                      name = name.split(\".\", 1)[1]\n        \
                  if isinstance(tensor, torch.Tensor):\n            \
                      tensors[name] = tensor.detach().contiguous().clone()\n\
+         if not tensors:\n    \
+             sys.exit(f\"no tensors in {{sys.argv[2]}}\")\n\
+         for prefix in (\"model.\", \"backbone.\", \"net.\", \"network.\", \"_orig_mod.\") * 2:\n    \
+             if all(name.startswith(prefix) for name in tensors):\n        \
+                 tensors = {{name[len(prefix):]: tensor for name, tensor in tensors.items()}}\n\
          save_file(tensors, sys.argv[1], {{\"format\": \"pt\"}})\n\
          ' {} {}",
         shell_word(&pickle.with_file_name(file)),
@@ -197,20 +219,20 @@ fn conversion(pickle: &Path, file: &str) -> String {
     )
 }
 
-/// The command that turns the floats of a safetensors file into those of 32 bits.
+/// The command that copies a checkpoint's folder with floats of 32 bits for those of 64.
 fn as_f32(path: &Path) -> String {
     format!(
-        "convert it:\n\
+        "the command below copies the checkpoint into a new folder DIR, with F32 for F64; use `local-dir:DIR`\n\
          python3 -c '\n\
-         import os, sys\n\
+         import pathlib, shutil, sys, torch\n\
          from safetensors.torch import load_file, save_file\n\
-         path = sys.argv[1]\n\
-         tensors = load_file(path)\n\
-         tensors = {{name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}}\n\
-         save_file(tensors, path + \".new\", {{\"format\": \"pt\"}})\n\
-         os.replace(path + \".new\", path)\n\
-         ' {}",
-        shell_word(path)
+         shutil.copytree(sys.argv[1], sys.argv[2], copy_function=shutil.copyfile)\n\
+         for path in pathlib.Path(sys.argv[2]).glob(\"*.safetensors\"):\n    \
+             tensors = load_file(path).items()\n    \
+             tensors = {{name: t.float() if t.dtype == torch.float64 else t for name, t in tensors}}\n    \
+             save_file(tensors, path, {{\"format\": \"pt\"}})\n\
+         ' {} DIR",
+        shell_word(path.parent().unwrap_or(path))
     )
 }
 

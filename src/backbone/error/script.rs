@@ -110,6 +110,11 @@ impl ScriptFault {
                     trace(*images, &name)
                 ),
             },
+            Self::Failed { message, images } if message.contains("channels") => format!(
+                "a module gets images of 3 channels: call it from one that makes of them what it takes, as \
+                 `images.mean(1, keepdim=True)` does for 1 channel, and trace that: `{}`",
+                trace(*images, &name)
+            ),
             Self::Failed { images, .. } => format!(
                 "if it takes images of another size, write that as `size` in `{stem}.toml`; if it takes another number of \
                  images only, trace it again: `{}`",
@@ -183,4 +188,21 @@ fn rewritten(path: &Path, part: &str, dim: i64, [_, channels, height, width]: [i
         shell_word(path),
         shell_word(&new)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_of_one_channel_is_told_that_it_gets_three() {
+        let hint = |message: &str| {
+            let message = message.to_owned();
+            let images = [2, 3, 32, 48];
+            ScriptFault::Failed { message, images }.hint(Path::new("m.pt"))
+        };
+        let of_channels = hint("expected input[2, 3, 32, 48] to have 1 channels, but got 3");
+        assert!(of_channels.starts_with("a module gets images of 3 channels"));
+        assert!(hint("shape '[4, 8]' is invalid").contains("`size`"));
+    }
 }

@@ -194,7 +194,7 @@ mod tests {
             ),
             (
                 json!({ "image_mean": null }),
-                "`image_mean` is `null`, expected three numbers",
+                "`image_mean` is missing, expected three numbers",
             ),
             (
                 json!({ "image_std": [0.5, 0.0, 0.5] }),

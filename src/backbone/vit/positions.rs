@@ -84,10 +84,19 @@ fn learned(
     };
     let n_patches = stored.n.saturating_sub(n_prefix);
     let Some(old @ [old_height, old_width]) = stored_grid(n_patches, config.grid()) else {
-        return Err(Error::NoGrid {
-            path: stored.path,
-            n_patches,
-            grid,
+        let path = stored.path;
+        return Err(if stored.n == height * width {
+            Error::NoPrefixPositions {
+                path,
+                grid,
+                n_prefix,
+            }
+        } else {
+            Error::NoGrid {
+                path,
+                n_patches,
+                grid,
+            }
         });
     };
     let values = loader.values(NAME, &[1, stored.n, dim], init)?;

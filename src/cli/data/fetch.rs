@@ -20,7 +20,7 @@ use newt_pipe::text::count;
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// The folder that gets `newt2021_labels.csv` and `newt2021_images`; an archive that lies in it is used.
-    #[arg(value_name = "DIR", default_value = "data/newt")]
+    #[arg(value_name = "DIR", default_value = "data/newt", value_parser = settings::place())]
     dir: PathBuf,
 
     /// Take the archives from the folder at this address, instead of NeWT's public one.

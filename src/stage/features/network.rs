@@ -17,6 +17,7 @@ use crate::artifact::{self, BackboneId, FeatureStore};
 use crate::backbone::{self, Backbone, BackboneSpec, Choice, Device, Precision, Source};
 use crate::cache::{Cache, Digest, KeyBuilder, Request};
 use crate::error::Error;
+use crate::files::BrokenLink;
 use crate::image::{self, Preprocessing};
 use crate::newt::images::ImageFiles;
 use crate::stage::{Context, StageError};
@@ -62,6 +63,9 @@ pub enum BadImageProblem {
     /// There is none.
     #[error("missing")]
     Missing,
+    /// There is a link to where nothing is.
+    #[error("{0}")]
+    BrokenLink(BrokenLink),
     /// There is none, and of these names none fits better than the others.
     #[error("{}", ImageFiles::undecided(.0))]
     Undecided(Vec<String>),
@@ -84,11 +88,11 @@ impl fmt::Display for BadImage {
 
 impl BadImageProblem {
     /// Tells a missing file from one that cannot be read.
-    pub fn from_io(error: &std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::NotFound {
-            Self::Missing
-        } else {
-            Self::Unreadable(error.kind())
+    pub fn from_io(path: &Path, error: &std::io::Error) -> Self {
+        match BrokenLink::on_the_way(path) {
+            Some(link) => Self::BrokenLink(link),
+            None if error.kind() == std::io::ErrorKind::NotFound => Self::Missing,
+            None => Self::Unreadable(error.kind()),
         }
     }
 
@@ -99,6 +103,7 @@ impl BadImageProblem {
                 "unpack the images again; `newt-pipe data check DIR` lists what is missing"
                     .to_owned(),
             ),
+            Self::BrokenLink(_) => Some(BrokenLink::HINT.to_owned()),
             Self::Undecided(_) => Some("give the right file the name that is missing".to_owned()),
             Self::Undecodable(error) => error.hint(),
             Self::Changed => Some("run again once nothing writes to the images".to_owned()),
@@ -393,7 +398,7 @@ pub fn bad_images(paths: &[&Path], context: Context<'_>) -> Result<Vec<BadImage>
             }
             let problem = match fs_err::read(path) {
                 Ok(bytes) => image::check(&bytes).err().map(BadImageProblem::Undecodable),
-                Err(error) => Some(BadImageProblem::from_io(&error)),
+                Err(error) => Some(BadImageProblem::from_io(path, &error)),
             };
             context.progress.tick(1);
             problem.map(|problem| BadImage {
@@ -438,8 +443,8 @@ fn decode(
     out: &mut [f32],
 ) -> Result<(), (PathBuf, BadImageProblem)> {
     let place = |problem| (wanted.path.clone(), problem);
-    let bytes =
-        fs_err::read(&wanted.path).map_err(|error| place(BadImageProblem::from_io(&error)))?;
+    let bytes = fs_err::read(&wanted.path)
+        .map_err(|error| place(BadImageProblem::from_io(&wanted.path, &error)))?;
     if Digest::of(&bytes) != wanted.digest {
         return Err(place(BadImageProblem::Changed));
     }
