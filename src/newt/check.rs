@@ -115,7 +115,9 @@ fn labels_problems(error: &labels::Error) -> Vec<Problem> {
         | labels::Error::OtherSplits { .. } => {
             let text = error.to_string();
             let (place, message) = text.split_once(": ").unwrap_or((LABELS_FILE, &text));
-            vec![problem(place.to_owned(), message.to_owned())]
+            let hint = error.hint().map(|hint| format!("; {hint}"));
+            let message = message.to_owned() + &hint.unwrap_or_default();
+            vec![problem(place.to_owned(), message)]
         }
     }
 }
@@ -474,7 +476,10 @@ mod tests {
             .iter()
             .map(|problem| format!("{}: {}", problem.place, problem.message))
             .collect();
-        let expected = format!("`Train` in 1 row (line {line}), expected `train` or `test`");
+        let expected = format!(
+            "`Train` in 1 row (line {line}), expected `train` or `test`; correct these rows; or set \
+             `data.other_splits` to `test`, which tests on every row that does not train"
+        );
         assert_eq!(
             said,
             [

@@ -306,10 +306,10 @@ fn images_under_other_names() {
     rename(&names[0], ".JPG");
     rename(&names[1], ".jpg.jpg");
     rename(&names[2], ".jpeg");
-    let finished = sandbox.run(&["run", "mine.toml"]);
+    let finished = sandbox.run(&["run", "mine.toml", "-q"]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let taken = format!(
-        "3 images are not named `<id>.jpg`, taken instead: {}",
+        "warning: 3 images are not named `<id>.jpg`, taken instead: {}",
         names[0].replace(".jpg", ".JPG")
     );
     assert_eq!(
@@ -337,7 +337,7 @@ fn images_under_other_names() {
     let stem = |place: usize| names[place].trim_end_matches(".jpg");
     let said = finished.stderr.replace(stem(0), "A").replace(stem(1), "B");
     insta::assert_snapshot!(said.replace(stem(2), "C"), @"
-    2 images are not named `<id>.jpg`, taken instead: B.jpg.jpg, C.jpeg
+    warning: 2 images are not named `<id>.jpg`, taken instead: B.jpg.jpg, C.jpeg
     error: data/newt2021_images/A.jpg: missing, and more than one file could be it: A.JPEG, A.JPG
     hint: give the right file the name that is missing
     ");

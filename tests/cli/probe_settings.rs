@@ -90,10 +90,8 @@ fn spelled(settings: &[&str]) -> String {
     let again = sandbox.run(&["plan", "--full", "spelled.toml"]);
     assert_eq!(again.stdout, plan.stdout, "{}", again.stderr);
     let probe = plan.stdout.split("[probe.search]").nth(1);
-    let probe = probe
-        .or_else(|| plan.stdout.split("[[probe.search]]").nth(1))
-        .unwrap_or_default();
     probe
+        .unwrap_or_default()
         .split("\n[sample]")
         .next()
         .unwrap_or_default()

@@ -3,6 +3,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::{Duration, Instant};
@@ -64,7 +65,7 @@ pub enum BadImageProblem {
     Undecided(Vec<String>),
     /// It cannot be read.
     #[error("{0}")]
-    Unreadable(std::io::ErrorKind),
+    Unreadable(ErrorKind),
     /// It is no whole image.
     #[error("{0}")]
     Undecodable(image::Error),
@@ -82,7 +83,7 @@ impl fmt::Display for BadImage {
 impl BadImageProblem {
     /// Tells a missing file from one that cannot be read.
     pub fn from_io(error: &std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::NotFound {
+        if error.kind() == ErrorKind::NotFound {
             Self::Missing
         } else {
             Self::Unreadable(error.kind())
@@ -90,17 +91,20 @@ impl BadImageProblem {
     }
 
     /// One action that helps.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Missing => Some(
+    pub fn hint(&self) -> String {
+        let hint = match self {
+            Self::Missing => {
                 "unpack the images again; `newt-pipe data check DIR` lists what is missing"
-                    .to_owned(),
-            ),
-            Self::Undecided(_) => Some("give the right file the name that is missing".to_owned()),
-            Self::Undecodable(error) => error.hint(),
-            Self::Changed => Some("run again once nothing writes to the images".to_owned()),
-            Self::Unreadable(_) => None,
-        }
+            }
+            Self::Undecided(_) => "give the right file the name that is missing",
+            Self::Undecodable(error) => return error.hint().unwrap_or_default(),
+            Self::Changed => "run again once nothing writes to the images",
+            Self::Unreadable(ErrorKind::PermissionDenied) => {
+                "let your user read the file, as `chmod u+r FILE` does for its owner"
+            }
+            Self::Unreadable(_) => "get the file again, the file system does not give this copy",
+        };
+        hint.to_owned()
     }
 }
 
