@@ -136,6 +136,11 @@ fn every_bad_image_is_listed_before_the_network_runs() {
             .unwrap();
         assert!(line.contains(problem), "{line}");
     }
+    let hint = format!(
+        "hint: for `{}`: get the file again, the copy is damaged; for `{}`: convert the file to a baseline JPEG\n",
+        names[0], names[1]
+    );
+    assert!(finished.stderr.ends_with(&hint), "{}", finished.stderr);
     assert!(!sandbox.path("results/mine").exists());
 
     fs_err::remove_file(images.join(&names[0])).unwrap();
@@ -238,7 +243,7 @@ fn dialects_of_the_labels_file() {
     crate::assert_run!(sandbox.run(&["data", "check", "data"]), @"
     exit code: Some(3)
     --- stdout
-    newt2021_labels.csv:1: column `label` is missing, found `id`, `task`, `task_cluster`, `task_subcluster`, `class`, `split`
+    newt2021_labels.csv:1: column `label` is missing, found `id`, `task`, `task_cluster`, `task_subcluster`, `class`, `split`; the columns needed are `id`, `task`, `task_cluster`, `label`, `split`
     1 problem found
     --- stderr
     ");

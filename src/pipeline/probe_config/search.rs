@@ -277,7 +277,7 @@ fn shared<'a, 'b, T: PartialEq>(
         if i > 0 && of_first != Some(&value) {
             return Err(table.invalid(
                 key,
-                "no such key after the first table of the list, whose value holds for all, or the same value",
+                "the first table's value, which holds for all, or no such key",
             ));
         }
         found = found.or(Some((value, table)));
