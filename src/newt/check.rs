@@ -425,7 +425,7 @@ mod tests {
             (problem.place.as_str(), problem.message.as_str()),
             (
                 "newt2021_labels.csv:1",
-                "column `task` is missing, found `id`"
+                "column `task` is missing, found `id`; the columns needed are `id`, `task`, `task_cluster`, `label`, `split`"
             )
         );
     }

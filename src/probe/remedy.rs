@@ -17,11 +17,12 @@ pub(super) fn of_long_fits(probe: &Probe) -> String {
 /// For fits that ended at a limit of iterations.
 pub(super) fn of_limited_fits(probe: &Probe) -> String {
     let mut remedies = easier_problem(probe);
-    let more_iterations = match probe.solver {
+    let first = match probe.solver {
         Solver::Smo => "raise `probe.max_iter`",
-        Solver::Linfa => "set `probe.solver = \"smo\"`",
+        // Its limit is fixed.
+        Solver::Linfa => "raise `probe.tol`",
     };
-    remedies.insert(0, more_iterations.to_owned());
+    remedies.insert(0, first.to_owned());
     any_of(&remedies)
 }
 

@@ -261,7 +261,7 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Option<SearchConfig>, Error> {
 
 /// The value of a key that all tables of a search share, and a table that has it: the first one, unless a later one
 /// repeats the default.
-fn shared<'a, 'b, T: PartialEq>(
+fn shared<'a, 'b, T: Copy + PartialEq>(
     tables: &'b [Section<'a>],
     key: &'static str,
     default: Option<T>,
@@ -273,8 +273,8 @@ fn shared<'a, 'b, T: PartialEq>(
         let Some(value) = table.get(key, expected, &read)? else {
             continue;
         };
-        let of_first = found.as_ref().map(|(first, _)| first).or(default.as_ref());
-        if i > 0 && of_first != Some(&value) {
+        let of_first = found.map(|(first, _)| first).or(default);
+        if i > 0 && of_first != Some(value) {
             return Err(table.invalid(
                 key,
                 "the first table's value, which holds for all, or no such key",

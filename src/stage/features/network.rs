@@ -99,9 +99,7 @@ impl BadImageProblem {
             Self::Undecided(_) => "give the right file the name that is missing",
             Self::Undecodable(error) => return error.hint().unwrap_or_default(),
             Self::Changed => "run again once nothing writes to the images",
-            Self::Unreadable(ErrorKind::PermissionDenied) => {
-                "let your user read the file, as `chmod u+r FILE` does for its owner"
-            }
+            Self::Unreadable(ErrorKind::PermissionDenied) => "let your user read the file",
             Self::Unreadable(_) => "get the file again, the file system does not give this copy",
         };
         hint.to_owned()
