@@ -11,6 +11,9 @@ use newt_pipe::artifact::{FeatureFile, ProbeFile, Table};
 use newt_pipe::error::Error;
 use newt_pipe::files;
 use newt_pipe::pipeline::predict;
+use newt_pipe::probe::labels_of;
+use newt_pipe::progress::Progress;
+use newt_pipe::stage::probes::odd_rows;
 use newt_pipe::stage::{TaskArgument, TaskFilter};
 use newt_pipe::text::{count, escaped};
 
@@ -64,9 +67,17 @@ pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let mut predictions = Vec::new();
     for (task, probe) in file.probes {
         if filter.as_ref().is_none_or(|filter| filter.matches(&task)) {
+            let (decision, odd) = probe.decision_and_odd_rows(rows.view()).map_err(|error| {
+                error.naming_row(|_, row| odd_rows::name(&task, &features.ids()[row]))
+            })?;
+            let image = |&(row, oddity): &(usize, _)| (oddity, features.ids()[row].as_str());
+            let odd: Vec<_> = odd.iter().map(image).collect();
+            for warning in odd_rows::warnings(&task, probe.mean.is_some(), &odd) {
+                console.warn(&warning);
+            }
             predictions.push(Prediction {
-                y_pred: probe.predict(rows.view())?,
-                decision: probe.decision(rows.view())?,
+                y_pred: labels_of(&decision),
+                decision,
                 task,
             });
         }

@@ -116,7 +116,9 @@ fn labels_problems(error: &labels::Error) -> Vec<Problem> {
         | labels::Error::OtherSplits { .. } => {
             let text = error.to_string();
             let (place, message) = text.split_once(": ").unwrap_or((LABELS_FILE, &text));
-            vec![problem(place.to_owned(), message.to_owned())]
+            let hint = error.hint().map(|hint| format!("; {hint}"));
+            let message = message.to_owned() + &hint.unwrap_or_default();
+            vec![problem(place.to_owned(), message)]
         }
     }
 }
@@ -424,7 +426,7 @@ mod tests {
             (problem.place.as_str(), problem.message.as_str()),
             (
                 "newt2021_labels.csv:1",
-                "column `task` is missing, found `id`"
+                "column `task` is missing, found `id`; the columns needed are `id`, `task`, `task_cluster`, `label`, `split`"
             )
         );
     }
@@ -473,7 +475,10 @@ mod tests {
             .iter()
             .map(|problem| format!("{}: {}", problem.place, problem.message))
             .collect();
-        let expected = format!("`Train` in 1 row (line {line}), expected `train` or `test`");
+        let expected = format!(
+            "`Train` in 1 row (line {line}), expected `train` or `test`; correct these rows; or set \
+             `data.other_splits` to `test`, which tests on every row that does not train"
+        );
         assert_eq!(
             said,
             [

@@ -6,16 +6,13 @@ use super::config::{Pipeline, SAMPLE_SEED};
 use super::document::Document;
 use super::probe_config::{ProbeConfig, SearchConfig};
 use crate::backbone::{Device, Precision};
-use crate::probe::{Gamma, Kernel, Probe, Solver, Values};
+use crate::probe::{Gamma, Kernel, Probe, Solver, Strategy, Values};
 use crate::stage::features::BatchSize;
 
 /// A dotted key, and why nothing reads its value.
-type Idle = (&'static str, &'static str);
+type Idle = (String, &'static str);
 
-const NO_CODE: Idle = (
-    "model.allow_code",
-    "only a model of the org `torchscript` brings code of its own",
-);
+const NO_CODE: &str = "only a model of the org `torchscript` brings code of its own";
 
 const NO_GAMMA: &str = "the kernel `linear` has no gamma";
 
@@ -28,7 +25,8 @@ pub(super) fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> 
             *idle.entry(setting).or_default() += 1;
         }
         if experiment.model.allow_code && !experiment.model.brings_code() {
-            *idle.entry(NO_CODE).or_default() += 1;
+            let setting = ("model.allow_code".to_owned(), NO_CODE);
+            *idle.entry(setting).or_default() += 1;
         }
     }
     for setting in of_pipeline(pipeline) {
@@ -36,7 +34,7 @@ pub(super) fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> 
     }
     idle.into_iter()
         .map(|((key, reason), n)| {
-            let place = document.root().place(key);
+            let place = document.root().place(&key);
             let share = if n == experiments.len() {
                 String::new()
             } else {
@@ -56,15 +54,37 @@ fn of_probe(config: &ProbeConfig, n_train: i64) -> Vec<Idle> {
     let is_linear = |kernels: &[Kernel]| kernels.iter().all(|kernel| *kernel == Kernel::Linear);
 
     let mut is_gamma_read = probe.search.is_none() && !is_linear(&kernels);
-    let mut is_range_idle = false;
-    if let (Some(SearchConfig::On { spaces, .. }), Some(search)) = (&config.search, &probe.search) {
+    let mut of_search = Vec::new();
+    if let (
+        Some(SearchConfig::On {
+            spaces, is_list, ..
+        }),
+        Some(search),
+    ) = (&config.search, &probe.search)
+    {
+        // The key of a table of the list, or of the only table.
+        let key = |i: usize, key| match is_list {
+            true => format!("probe.search[{i}].{key}"),
+            false => format!("probe.search.{key}"),
+        };
         let scale = Values::List(vec![Gamma::Scale]);
-        for (written, space) in spaces.iter().zip(&search.spaces) {
+        for (i, (written, space)) in spaces.iter().zip(&search.spaces).enumerate() {
             let is_linear = is_linear(&space.kernels);
             match &written.gamma {
                 None => is_gamma_read |= !is_linear,
-                Some(values) => is_range_idle |= is_linear && *values != scale,
+                Some(values) if is_linear && *values != scale => {
+                    of_search.push((key(i, "gamma"), NO_GAMMA));
+                }
+                Some(_) => {}
             }
+        }
+        if let (Strategy::Random { n_iter, seed }, Some(n_combinations)) =
+            (search.strategy, search.n_combinations())
+            && n_combinations <= n_iter
+            && !is_default_seed(seed)
+        {
+            let reason = "the search tries all combinations, and draws none";
+            of_search.push((key(0, "seed"), reason));
         }
     }
     let is_gamma_written = config.gamma.is_some_and(|gamma| gamma != default.gamma);
@@ -73,7 +93,6 @@ fn of_probe(config: &ProbeConfig, n_train: i64) -> Vec<Idle> {
     let is_poly = kernels.contains(&Kernel::Poly);
     let settings = [
         (is_gamma_written && !is_gamma_read, "probe.gamma", NO_GAMMA),
-        (is_range_idle, "probe.search.gamma", NO_GAMMA),
         (
             is_degree_written && !is_poly,
             "probe.degree",
@@ -90,7 +109,15 @@ fn of_probe(config: &ProbeConfig, n_train: i64) -> Vec<Idle> {
             "the solver `linfa` never shrinks",
         ),
     ];
-    idle(&settings)
+    of_search.extend(idle(&settings));
+    of_search
+}
+
+fn is_default_seed(seed: u32) -> bool {
+    let search = Probe::biobench(10).search;
+    search.is_some_and(
+        |search| matches!(search.strategy, Strategy::Random { seed: default, .. } if default == seed),
+    )
 }
 
 /// The settings beside `[probe]` that do nothing for any experiment.
@@ -128,6 +155,6 @@ fn idle(settings: &[(bool, &'static str, &'static str)]) -> Vec<Idle> {
     settings
         .iter()
         .filter(|(is_idle, ..)| *is_idle)
-        .map(|&(_, key, reason)| (key, reason))
+        .map(|&(_, key, reason)| (key.to_owned(), reason))
         .collect()
 }

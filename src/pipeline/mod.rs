@@ -65,6 +65,8 @@ pub struct Runner<'a> {
     forced: RefCell<BTreeSet<Key>>,
     /// The values of `n_train` that tasks without so many rows have been named for.
     short: RefCell<BTreeSet<i64>>,
+    /// The outputs that the user has been warned of.
+    warned: RefCell<BTreeSet<Key>>,
 }
 
 /// One stage of one evaluation, as it went.
@@ -169,6 +171,7 @@ impl<'a> Runner<'a> {
             sources,
             forced: RefCell::default(),
             short: RefCell::default(),
+            warned: RefCell::default(),
         })
     }
 
@@ -369,6 +372,7 @@ impl<'a> Runner<'a> {
         if let Some((action, objects)) = known {
             match S::decode(&objects) {
                 Ok(output) => {
+                    self.warn::<S>(&record, &output, walk);
                     record.seconds = started.elapsed().as_secs_f64();
                     record.outputs.clone_from(&action.outputs);
                     walk.stages.push(record);
@@ -388,6 +392,7 @@ impl<'a> Runner<'a> {
             return Err(Halt::Unknown);
         }
         let output = stage.run(self.context)?;
+        self.warn::<S>(&record, &output, walk);
         let objects = S::encode(&output)?;
         let digests: BTreeMap<String, Digest> = objects
             .iter()
@@ -409,6 +414,15 @@ impl<'a> Runner<'a> {
         record.outputs.clone_from(&digests);
         walk.stages.push(record);
         Ok(Made { output, digests })
+    }
+
+    /// Says once in a run what there is to know about an output.
+    fn warn<S: Stage>(&self, record: &StageRecord, output: &S::Output, walk: &Walk) {
+        if walk.mode == Mode::Run && self.warned.borrow_mut().insert(record.request.key) {
+            for warning in S::warnings(output) {
+                self.context.progress.warn(warning);
+            }
+        }
     }
 
     /// Whether `stage` would be computed, were it asked for now.

@@ -208,7 +208,7 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Vec<ProbeConfig>, Error> {
         &mut sweep,
         probe.sweep(
             "gamma",
-            "a number above 0, `\"scale\"` or `\"auto\"`",
+            "a number of at least 0, `\"scale\"` or `\"auto\"`",
             gamma,
         )?,
         |config, value| {
@@ -324,7 +324,9 @@ fn gamma(value: &Value) -> Option<Gamma> {
         Some("scale") => Some(Gamma::Scale),
         Some("auto") => Some(Gamma::Auto),
         Some(_) => None,
-        None => positive(value).map(Gamma::Value),
+        None => number(value)
+            .filter(|number| *number >= 0.0)
+            .map(Gamma::Value),
     }
 }
 

@@ -207,7 +207,7 @@ impl<'a> Sources<'a> {
             let all = labels.rows.iter().map(|row| row.id.as_str());
             let files = self.data.find_images(all).map_err(Error::Io)?;
             if let Some(note) = files.note() {
-                self.context.progress.note(&note);
+                self.context.progress.warn(&note);
             }
             self.files.get_or_init(|| files);
             paths = self.image_paths(&ids);

@@ -20,7 +20,7 @@ pub struct Candidate {
 
 impl Search {
     /// Number of combinations, if all values are listed.
-    pub(super) fn n_combinations(&self) -> Option<usize> {
+    pub fn n_combinations(&self) -> Option<usize> {
         Grid::of(&self.spaces).map(|grid| grid.len())
     }
 

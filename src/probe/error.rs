@@ -1,6 +1,6 @@
 //! What can go wrong in a probe, with place and values.
 
-use super::settings::{Gamma, Kernel};
+use super::settings::Kernel;
 
 /// Why a task has no fitted probe.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -56,12 +56,14 @@ pub enum Error {
     },
     /// Features so far apart that their differences leave float32.
     #[error(
-        "task `{task}`: train row {row} overflows once the train mean is subtracted, expected features far below 3e38"
+        "{place} overflows once the train mean is subtracted, expected features far below 3e38"
     )]
     Overflow {
-        /// The task's name.
-        task: String,
-        /// Index among the train rows.
+        /// What the row is called.
+        place: String,
+        /// `train` or `test`.
+        split: &'static str,
+        /// Index among the rows of that split.
         row: usize,
     },
     /// Train rows of one class only.
@@ -96,8 +98,9 @@ pub enum Error {
     },
     /// Kernel values or coefficients that overflowed.
     #[error(
-        "task `{task}`: kernel {kernel} with c = {c}, gamma = {gamma} gives a solution that is not finite, \
-         expected finite coefficients"
+        "task `{task}`: kernel {kernel} with c = {c}{} gives a solution that is not finite, \
+         expected finite coefficients",
+        gamma.map(|gamma| format!(", gamma = {gamma}")).unwrap_or_default()
     )]
     NonFiniteSolution {
         /// The task's name.
@@ -106,8 +109,10 @@ pub enum Error {
         kernel: Kernel,
         /// The penalty C.
         c: f64,
-        /// Gamma, or the rule for it.
-        gamma: Gamma,
+        /// Gamma, where the kernel has one.
+        gamma: Option<f64>,
+        /// What to do about it.
+        remedy: String,
     },
     /// A fitted probe whose parts do not fit each other, or the features it is given.
     #[error("fitted probe: {found}, expected {expected}")]
@@ -128,6 +133,28 @@ pub enum Error {
 }
 
 impl Error {
+    /// A row that overflows.
+    pub(super) fn overflow(split: &'static str, row: usize) -> Self {
+        Self::Overflow {
+            place: format!("{split} row {row}"),
+            split,
+            row,
+        }
+    }
+
+    /// The same error; a row that overflows is called what `name` makes of its split and its index there.
+    #[must_use]
+    pub fn naming_row(self, name: impl FnOnce(&'static str, usize) -> String) -> Self {
+        match self {
+            Self::Overflow { split, row, .. } => Self::Overflow {
+                place: name(split, row),
+                split,
+                row,
+            },
+            other => other,
+        }
+    }
+
     /// Says what to do about the error, where one action helps.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -142,9 +169,7 @@ impl Error {
                     "raise `sample.n_train`".to_owned()
                 })
             }
-            Self::NonFiniteSolution { .. } => {
-                Some("set `probe.standardize = true`, or lower `probe.gamma`".to_owned())
-            }
+            Self::NonFiniteSolution { remedy, .. } => Some(remedy.clone()),
             Self::Overflow { .. } => Some("divide the features by a constant".to_owned()),
             Self::NonFinite { .. } => Some(
                 "a backbone in half precision can overflow; set `features.precision = \"f32\"`"

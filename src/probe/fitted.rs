@@ -49,8 +49,8 @@ impl FittedProbe {
     /// on the other rows.
     ///
     /// # Errors
-    /// [`Error::Fitted`] if the parts of the probe do not fit each other, `x` has another number of columns, or a row of
-    /// it overflows once the mean is subtracted.
+    /// [`Error::Fitted`] if the parts of the probe do not fit each other or `x` has another number of columns,
+    /// [`Error::Overflow`] if a row of it overflows once the mean is subtracted.
     ///
     /// Source: `decision_function` of scikit-learn's pipeline; libsvm's sum over the support vectors in their order.
     pub fn decision(&self, x: ArrayView2<'_, f32>) -> Result<Vec<f64>, Error> {
@@ -66,7 +66,10 @@ impl FittedProbe {
     }
 
     /// Returns the decision values, and the rows that cannot be divided by their norm as float32 has it.
-    pub(super) fn decision_and_odd_rows(
+    ///
+    /// # Errors
+    /// As [`Self::decision`].
+    pub fn decision_and_odd_rows(
         &self,
         x: ArrayView2<'_, f32>,
     ) -> Result<(Vec<f64>, OddRows), Error> {
@@ -85,10 +88,8 @@ impl FittedProbe {
         for chunk in x.axis_chunks_iter(Axis(0), ROWS_AT_A_TIME) {
             let first = decision.len();
             let mean = self.mean.as_ref().map(Array1::view);
-            let (rows, odd) = normalize(chunk, mean, self.l2).map_err(|row| Error::Fitted {
-                found: format!("row {} of the features overflows once centred", first + row),
-                expected: "values far below 3e38".to_owned(),
-            })?;
+            let (rows, odd) = normalize(chunk, mean, self.l2)
+                .map_err(|row| Error::overflow("test", first + row))?;
             odd_rows.extend(odd.into_iter().map(|(row, oddity)| (first + row, oddity)));
             let rows = scaled(self.scaler.as_ref(), rows);
             let pairs = Pairs::new(level, &support, &Rows::new(rows.view()), &[self.kernel]);
@@ -136,8 +137,8 @@ impl FittedProbe {
     }
 }
 
-/// Label 0 only where libsvm's decision value is strictly positive; scikit-learn's has the other sign.
-pub(super) fn labels_of(decision: &[f64]) -> Vec<u8> {
+/// The labels that decision values mean: 0 only where libsvm's decision value is strictly positive; scikit-learn's has the other sign.
+pub fn labels_of(decision: &[f64]) -> Vec<u8> {
     let is_label_0 = |&value: &f64| value < 0.0;
     decision
         .iter()

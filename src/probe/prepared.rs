@@ -5,6 +5,7 @@ use ndarray::Array2;
 use super::Error;
 use super::candidates::Candidate;
 use super::folds::count;
+use super::remedy;
 use super::scaler::Scaler;
 use super::settings::{ClassWeight, Gamma, Kernel, Probe, Solver};
 use super::summation::pairwise_sum;
@@ -27,6 +28,20 @@ pub(super) struct Run<'a> {
     pub(super) watch: &'a dyn Watch,
     /// Counts the work.
     pub(super) effort: &'a Effort,
+}
+
+impl Run<'_> {
+    /// The error of a fit with `function` and `c` that is not finite.
+    pub(super) fn not_finite(self, function: KernelFunction, c: f64) -> Error {
+        let kernel = function.kernel;
+        Error::NonFiniteSolution {
+            task: self.task.to_owned(),
+            kernel,
+            c,
+            gamma: (kernel != Kernel::Linear).then_some(function.gamma),
+            remedy: remedy::of_overflow(self.probe, kernel),
+        }
+    }
 }
 
 /// Rows to train on, scaled and multiplied with each other.
@@ -119,7 +134,11 @@ impl Prepared {
         };
         let go_on = |iterations| {
             if let Some(message) = watch::progress(run.task, function, candidate.c, iterations) {
-                run.watch.note(&message);
+                if iterations == watch::MANY_ITERATIONS {
+                    run.watch.warn(&message);
+                } else {
+                    run.watch.note(&message);
+                }
             }
             !run.watch.stops()
         };

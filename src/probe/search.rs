@@ -184,14 +184,12 @@ pub(super) fn search(
     });
     let sorted: Vec<Candidate> = by_matrix.iter().map(|&i| candidates[i]).collect();
     let scores = scores(run, &folds, &sorted)?;
-    if scores.iter().all(|score| score.is_nan()) {
-        let Candidate { c, gamma, kernel } = candidates[0];
-        return Err(Error::NonFiniteSolution {
-            task: run.task.to_owned(),
-            kernel,
-            c,
-            gamma,
-        });
+    // A row is held out once, so at most one fold trains on one label only.
+    if scores.iter().all(|score| score.is_nan())
+        && let Some(fold) = folds.iter().flatten().next()
+    {
+        let function = fold.train.function(run, candidates[0]);
+        return Err(run.not_finite(function, candidates[0].c));
     }
 
     let mut scored: Vec<ScoredCandidate> = candidates

@@ -42,15 +42,19 @@ pub enum Warning {
         n_fits: usize,
         /// Iterations of the longest.
         most_iterations: u64,
+        /// What to do about it.
+        remedy: String,
     },
-    /// Fits that ended at `max_iter`, before they met the tolerance.
+    /// Fits that ended at a limit of iterations, before they met the tolerance.
     LimitedFits {
         /// The task's name.
         task: String,
         /// Number of such fits.
         n_fits: usize,
-        /// The limit.
-        max_iter: i64,
+        /// `max_iter`; `None` where the limit is linfa's own.
+        max_iter: Option<i64>,
+        /// What to do about it.
+        remedy: String,
     },
 }
 
@@ -64,7 +68,8 @@ impl fmt::Display for Warning {
                 folds,
             } => write!(
                 f,
-                "task `{task}`: label {label} has {n_rows} train rows, fewer than the {folds} folds of the search"
+                "task `{task}`: label {label} has {}, fewer than the {folds} folds of the search",
+                text::count(*n_rows, "train row", "train rows")
             ),
             Self::UnscoredSearch { task } => write!(
                 f,
@@ -76,16 +81,17 @@ impl fmt::Display for Warning {
                 n_iter,
             } => write!(
                 f,
-                "task `{task}`: the search has {n_candidates} combinations, fewer than n_iter = {n_iter}; all are tried"
+                "task `{task}`: the search has {}, fewer than n_iter = {n_iter}; all are tried",
+                text::count(*n_candidates, "combination", "combinations")
             ),
             Self::LongFits {
                 task,
                 n_fits,
                 most_iterations,
+                remedy,
             } => write!(
                 f,
-                "task `{task}`: {} took very long, up to {} iterations; set `probe.standardize = true`, lower \
-                 `probe.c` or raise `probe.tol`, or limit them by `probe.max_iter`",
+                "task `{task}`: {} took very long, up to {} iterations; {remedy}",
                 text::count(*n_fits, "fit", "fits"),
                 text::thousands(*most_iterations)
             ),
@@ -93,12 +99,23 @@ impl fmt::Display for Warning {
                 task,
                 n_fits,
                 max_iter,
-            } => write!(
-                f,
-                "task `{task}`: {} ended at `probe.max_iter = {max_iter}` before `probe.tol` was met, and was taken as \
-                 it was; raise `probe.max_iter`, or set `probe.standardize = true`",
-                text::count(*n_fits, "fit", "fits"),
-            ),
+                remedy,
+            } => {
+                let limit = max_iter.map_or_else(
+                    || "linfa's limit of iterations".to_owned(),
+                    |limit| format!("`probe.max_iter = {limit}`"),
+                );
+                let taken = if *n_fits == 1 {
+                    "was taken as it was"
+                } else {
+                    "were taken as they were"
+                };
+                write!(
+                    f,
+                    "task `{task}`: {} ended at {limit} before `probe.tol` was met, and {taken}; {remedy}",
+                    text::count(*n_fits, "fit", "fits"),
+                )
+            }
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::Warning;
-use super::settings::Kernel;
+use super::remedy;
+use super::settings::{Kernel, Probe, Solver};
 use super::svm::kernel::KernelFunction;
 use super::svm::{Ending, Solution};
 use crate::text::thousands;
@@ -13,7 +14,10 @@ pub trait Watch: Sync {
     /// Whether to stop; asked between fits, and within one every thousand iterations.
     fn stops(&self) -> bool;
 
-    /// A fit takes long; one line.
+    /// A fit takes very long; one line, the first about it.
+    fn warn(&self, _message: &str) {}
+
+    /// It still goes on; one line.
     fn note(&self, _message: &str) {}
 }
 
@@ -24,7 +28,7 @@ impl<F: Fn() -> bool + Sync> Watch for F {
 }
 
 /// A fit of more iterations than this is worth a warning. Most end after some thousands.
-const MANY_ITERATIONS: u64 = 10_000_000;
+pub(super) const MANY_ITERATIONS: u64 = 10_000_000;
 
 /// How much work the fits of a task were.
 #[derive(Debug, Default)]
@@ -47,18 +51,20 @@ impl Effort {
         }
     }
 
-    /// What there is to say about the fits of `task`.
-    pub(super) fn warnings(self, task: &str, max_iter: i64) -> Vec<Warning> {
+    /// What there is to say about the fits of `probe` on `task`.
+    pub(super) fn warnings(self, task: &str, probe: &Probe) -> Vec<Warning> {
         let (n_long, n_limited) = (self.n_long.into_inner(), self.n_limited.into_inner());
         let long = (n_long > 0).then(|| Warning::LongFits {
             task: task.to_owned(),
             n_fits: n_long,
             most_iterations: self.most_iterations.into_inner(),
+            remedy: remedy::of_long_fits(probe),
         });
         let limited = (n_limited > 0).then(|| Warning::LimitedFits {
             task: task.to_owned(),
             n_fits: n_limited,
-            max_iter,
+            max_iter: (probe.solver == Solver::Smo).then_some(probe.max_iter),
+            remedy: remedy::of_limited_fits(probe),
         });
         long.into_iter().chain(limited).collect()
     }
@@ -91,8 +97,6 @@ pub(super) fn progress(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::settings::Probe;
-
     #[test]
     fn a_long_fit_is_told_of_whenever_its_iterations_have_doubled() {
         let function = |kernel| KernelFunction::new(&Probe::biobench(10), kernel, 0.25);

@@ -65,9 +65,7 @@ impl StageError {
     /// One action that helps.
     pub fn hint(&self) -> String {
         match self {
-            Self::BadImages { images } => hint_of_all(images).unwrap_or_else(|| {
-                "get these files again; `newt-pipe data check DIR` looks at every image".to_owned()
-            }),
+            Self::BadImages { images } => hints(images),
             Self::NoTaskMatches { .. } => {
                 "a pattern is matched against whole task names, as in `--tasks 'ml_*'`".to_owned()
             }
@@ -94,11 +92,23 @@ impl StageError {
     }
 }
 
-/// What helps all of them, if it is the same.
-fn hint_of_all(images: &[BadImage]) -> Option<String> {
-    let mut hints = images.iter().map(|image| image.problem.hint());
-    let first = hints.next()?;
-    hints.all(|hint| hint == first).then_some(first)?
+/// What helps them, each action once; where they need several, with one image that it helps.
+fn hints(images: &[BadImage]) -> String {
+    let mut hints: Vec<(String, &BadImage)> = Vec::new();
+    for image in images {
+        let hint = image.problem.hint();
+        if hints.iter().all(|(other, _)| *other != hint) {
+            hints.push((hint, image));
+        }
+    }
+    if let [(hint, _)] = hints.as_slice() {
+        return hint.clone();
+    }
+    let named = hints.iter().map(|(hint, image)| {
+        let name = image.path.file_name().unwrap_or_default();
+        format!("for `{}`: {hint}", name.display())
+    });
+    named.collect::<Vec<_>>().join("; ")
 }
 
 fn list(images: &[BadImage]) -> String {

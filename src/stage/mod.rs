@@ -126,6 +126,11 @@ pub trait Stage {
     /// Whatever the modules that do the work report.
     fn run(&self, context: Context<'_>) -> Result<Self::Output, Error>;
 
+    /// What the user should know about an output, wherever it comes from; a line each.
+    fn warnings(_output: &Self::Output) -> &[String] {
+        &[]
+    }
+
     /// Writes an output as named bytes, the same bytes for the same output.
     ///
     /// # Errors

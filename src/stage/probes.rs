@@ -30,6 +30,12 @@
 //! | writes `probes.safetensors` | |
 //! | --- | --- |
 //! | the fitted probes | see [`crate::artifact::ProbeFile`] |
+//!
+//! | writes `warnings.json`, where there are some | |
+//! | --- | --- |
+//! | an array of strings | what the user should know about the probes, said again whenever they come from the cache |
+
+pub mod odd_rows;
 
 use std::sync::Arc;
 
@@ -46,12 +52,13 @@ use crate::error::Error;
 use crate::newt::labels::{LabelRow, Labels};
 use crate::probe::{self, Oddity, Probe, TaskData, TaskFit, Watch};
 use crate::stats::accuracy;
-use crate::text::{Listing, count};
 
 /// The name of the predictions.
 pub const PREDICTIONS: &str = "predictions.parquet";
 /// The name of the table of fitted probes.
 pub const PROBES: &str = "probes.parquet";
+/// The name of what there is to know about them.
+const WARNINGS: &str = "warnings.json";
 /// The name of the fitted probes themselves.
 pub const FITTED: &str = "probes.safetensors";
 
@@ -136,6 +143,8 @@ pub struct Probes {
     pub tasks: Vec<FittedTask>,
     /// The fitted probes, as `probes.safetensors` holds them; `None` where they stayed in the store.
     pub fitted: Option<Vec<u8>>,
+    /// What the user should know about them, a line each.
+    pub warnings: Vec<String>,
 }
 
 /// The tasks of a sample.
@@ -209,60 +218,33 @@ impl<'a> Tasks<'a> {
             y_train: &y_train,
             x_test: x_test.view(),
         };
-        let fit = probe::fit_task(probe, &data, &Waiting(context));
+        let fit = probe::fit_task(probe, &data, &Waiting(context)).map_err(|error| {
+            error.naming_row(|split, row| {
+                let places = if split == "train" {
+                    &task.train
+                } else {
+                    &task.test
+                };
+                odd_rows::name(&task.name, &self.row(places[row]).id)
+            })
+        });
         context.interrupt.check()?;
         context.progress.tick(1);
         Ok(fit?)
     }
 
-    fn warn(&self, task: &TaskRows, fit: &TaskFit, probe: &Probe, context: Context<'_>) {
-        for warning in &fit.warnings {
-            context.progress.warn(&warning.to_string());
-        }
-        for oddity in [Oddity::Zero, Oddity::Tiny, Oddity::Huge] {
-            let of = |rows: &[(usize, Oddity)], places: &[usize]| -> Vec<usize> {
-                let odd = rows.iter().filter(|(_, other)| *other == oddity);
-                odd.map(|&(row, _)| places[row]).collect()
-            };
-            let train = of(&fit.odd_train_rows, &task.train);
-            let test = of(&fit.odd_test_rows, &task.test);
-            let images: Listing = train
-                .into_iter()
-                .chain(test)
-                .map(|place| format!("`{}`", self.row(place).id))
-                .collect();
-            if !images.is_empty() {
-                context.progress.warn(&format!(
-                    "task `{}`: {} {}: {images}; {}",
-                    task.name,
-                    count(images.n, "image", "images"),
-                    found(oddity, probe.center),
-                    consequence(oddity)
-                ));
-            }
-        }
-    }
-}
-
-/// What is odd about the features of an image, to stand behind "1 image".
-fn found(oddity: Oddity, is_centred: bool) -> &'static str {
-    match (oddity, is_centred) {
-        (Oddity::Zero, true) => "with features equal to the train mean",
-        (Oddity::Zero, false) => "with features of zeros only",
-        (Oddity::Tiny, true) => {
-            "with features so near to the train mean that float32 loses their squares"
-        }
-        (Oddity::Tiny, false) => "with features so small that float32 loses their squares",
-        (Oddity::Huge, _) => "with features so large that float32 cannot hold their squares",
-    }
-}
-
-/// What becomes of such an image.
-fn consequence(oddity: Oddity) -> &'static str {
-    match oddity {
-        Oddity::Zero => "a row of zeros stays as it is, where the reference fails",
-        Oddity::Tiny => "scaled by the norm in float64, where the reference fails",
-        Oddity::Huge => "divided by an infinite norm, they become zeros, as in the reference",
+    /// What the user should know about a task's fit.
+    fn warnings(&self, task: &TaskRows, fit: &TaskFit, probe: &Probe) -> Vec<String> {
+        let train = fit.odd_train_rows.iter().map(|odd| (odd, &task.train));
+        let test = fit.odd_test_rows.iter().map(|odd| (odd, &task.test));
+        let odd: Vec<(Oddity, &str)> = train
+            .chain(test)
+            .map(|(&(row, oddity), places)| (oddity, self.row(places[row]).id.as_str()))
+            .collect();
+        let of_fit = fit.warnings.iter().map(ToString::to_string);
+        of_fit
+            .chain(odd_rows::warnings(&task.name, probe.center, &odd))
+            .collect()
     }
 }
 
@@ -272,6 +254,10 @@ struct Waiting<'a>(Context<'a>);
 impl Watch for Waiting<'_> {
     fn stops(&self) -> bool {
         self.0.interrupt.requested()
+    }
+
+    fn warn(&self, message: &str) {
+        self.0.progress.warn(message);
     }
 
     fn note(&self, message: &str) {
@@ -318,9 +304,10 @@ impl Stage for ProbesStage<'_> {
             fitted: Some(ProbeFile::to_bytes(
                 names.zip(fits.iter().map(|fit| &fit.fitted)),
             )?),
+            warnings: Vec::new(),
         };
         for (rows, fit) in tasks.each.iter().zip(fits) {
-            tasks.warn(rows, &fit, probe, context);
+            probes.warnings.extend(tasks.warnings(rows, &fit, probe));
             let first = probes.predictions.len();
             for ((place, y_pred), decision) in rows.test.iter().zip(&fit.y_pred).zip(&fit.decision)
             {
@@ -357,7 +344,7 @@ impl Stage for ProbesStage<'_> {
     }
 
     fn encode(probes: &Probes) -> Result<Objects, Error> {
-        Ok(Objects::from([
+        let mut objects = Objects::from([
             (
                 PREDICTIONS.to_owned(),
                 prediction_columns(Table::new(), &probes.predictions).to_parquet()?,
@@ -367,7 +354,12 @@ impl Stage for ProbesStage<'_> {
                 task_columns(Table::new(), &probes.tasks).to_parquet()?,
             ),
             (FITTED.to_owned(), probes.fitted.clone().unwrap_or_default()),
-        ]))
+        ]);
+        if !probes.warnings.is_empty() {
+            let json = serde_json::to_vec(&probes.warnings).map_err(Error::Json)?;
+            objects.insert(WARNINGS.to_owned(), json);
+        }
+        Ok(objects)
     }
 
     fn decode(objects: &Objects) -> Result<Probes, Error> {
@@ -432,11 +424,22 @@ impl Stage for ProbesStage<'_> {
                 accuracy: accuracy[row],
             })
             .collect();
+        let warnings = objects
+            .get(WARNINGS)
+            .map(|json| serde_json::from_slice(json));
         Ok(Probes {
             predictions,
             tasks,
             fitted: None,
+            warnings: warnings
+                .transpose()
+                .map_err(Error::Json)?
+                .unwrap_or_default(),
         })
+    }
+
+    fn warnings(probes: &Probes) -> &[String] {
+        &probes.warnings
     }
 }
 

@@ -272,6 +272,7 @@ mod tests {
                 predictions,
                 tasks: Vec::new(),
                 fitted: None,
+                warnings: Vec::new(),
             },
             digests: BTreeMap::new(),
         };

@@ -136,6 +136,11 @@ fn every_bad_image_is_listed_before_the_network_runs() {
             .unwrap();
         assert!(line.contains(problem), "{line}");
     }
+    let hint = format!(
+        "hint: for `{}`: get the file again, the copy is damaged; for `{}`: convert the file to a baseline JPEG\n",
+        names[0], names[1]
+    );
+    assert!(finished.stderr.ends_with(&hint), "{}", finished.stderr);
     assert!(!sandbox.path("results/mine").exists());
 
     fs_err::remove_file(images.join(&names[0])).unwrap();
@@ -279,7 +284,7 @@ fn dialects_of_the_labels_file() {
     crate::assert_run!(sandbox.run(&["data", "check", "data"]), @"
     exit code: Some(3)
     --- stdout
-    newt2021_labels.csv:1: column `label` is missing, found `id`, `task`, `task_cluster`, `task_subcluster`, `class`, `split`
+    newt2021_labels.csv:1: column `label` is missing, found `id`, `task`, `task_cluster`, `task_subcluster`, `class`, `split`; the columns needed are `id`, `task`, `task_cluster`, `label`, `split`
     1 problem found
     --- stderr
     ");
@@ -347,10 +352,10 @@ fn images_under_other_names() {
     rename(&names[0], ".JPG");
     rename(&names[1], ".jpg.jpg");
     rename(&names[2], ".jpeg");
-    let finished = sandbox.run(&["run", "mine.toml"]);
+    let finished = sandbox.run(&["run", "mine.toml", "-q"]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let taken = format!(
-        "3 images are not named `<id>.jpg`, taken instead: {}",
+        "warning: 3 images are not named `<id>.jpg`, taken instead: {}",
         names[0].replace(".jpg", ".JPG")
     );
     assert_eq!(
@@ -378,7 +383,7 @@ fn images_under_other_names() {
     let stem = |place: usize| names[place].trim_end_matches(".jpg");
     let said = finished.stderr.replace(stem(0), "A").replace(stem(1), "B");
     insta::assert_snapshot!(said.replace(stem(2), "C"), @"
-    2 images are not named `<id>.jpg`, taken instead: B.jpg.jpg, C.jpeg
+    warning: 2 images are not named `<id>.jpg`, taken instead: B.jpg.jpg, C.jpeg
     error: data/newt2021_images/A.jpg: missing, and more than one file could be it: A.JPEG, A.JPG
     hint: give the right file the name that is missing
     ");

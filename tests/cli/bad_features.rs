@@ -124,7 +124,22 @@ fn rows_whose_mean_leaves_float32_are_refused() {
     --- stdout
     --- stderr
     warning: features.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (6.0e38), `t0-01` (6.0e38), `t0-02` (6.0e38), `t0-03` (6.0e38), `t0-04` (6.0e38), `t0-05` (6.0e38), `t0-06` (6.0e38), `t0-07` (6.0e38), `t0-08` (6.0e38), `t0-09` (6.0e38) and 10 more; rows are used as they are, the reference has them at norm 1
-    error: task `task_0`: train row 0 overflows once the train mean is subtracted, expected features far below 3e38
+    error: task `task_0`: the row of image `t0-00` overflows once the train mean is subtracted, expected features far below 3e38
+    hint: divide the features by a constant
+    ");
+}
+
+#[test]
+fn a_test_row_that_overflows_is_named_by_its_image() {
+    let finished = run(|_, values| {
+        values[..20 * DIM].fill(-2e37);
+        values[15 * DIM..16 * DIM].fill(3.3e38);
+    });
+    assert_eq!(finished.code, Some(3));
+    let lines = finished.stderr.lines();
+    let lines: Vec<&str> = lines.filter(|line| !line.starts_with("warning")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @"
+    error: task `task_0`: the row of image `t0-15` overflows once the train mean is subtracted, expected features far below 3e38
     hint: divide the features by a constant
     ");
 }

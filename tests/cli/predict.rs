@@ -79,6 +79,25 @@ fn saved_probes_decide_as_the_run_did() {
 }
 
 #[test]
+fn rows_that_no_norm_divides_are_warned_of_as_in_a_run() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    write_changed(&sandbox, "zero.safetensors", |row, value| {
+        if row == 2 { 0.0 } else { value }
+    });
+    let save = ["run", "mine.toml", "--save-probes", "--out", "saved"];
+    sandbox.json(&[&save[..], &["--set", "probe.center=false"]].concat());
+    let finished = predict(&sandbox, "zero.safetensors", &[]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let lines = finished.stderr.lines();
+    let of_tasks: Vec<&str> = lines.filter(|line| line.contains("task `")).collect();
+    insta::assert_snapshot!(of_tasks.join("\n"), @"
+    warning: task `task_0`: 1 image with features of zeros only: `t0-02`; a row of zeros stays as it is, where the reference fails
+    warning: task `task_1`: 1 image with features of zeros only: `t0-02`; a row of zeros stays as it is, where the reference fails
+    ");
+}
+
+#[test]
 fn predict_refuses_a_pattern_without_a_task_and_features_of_another_width() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 1, 4);

@@ -27,6 +27,10 @@ fn settings_without_effect_are_named_with_the_reason() {
         @"warning: --set: `probe.search.gamma` has no effect: the kernel `linear` has no gamma"
     );
     insta::assert_snapshot!(warnings(&["model.allow_code=true"]), @"warning: --set: `model.allow_code` has no effect: only a model of the org `torchscript` brings code of its own");
+    insta::assert_snapshot!(
+        warnings(&["probe.search={ kernel = \"rbf\", c = [0.1, 1], gamma = \"scale\", seed = 4 }"]),
+        @"warning: --set: `probe.search.seed` has no effect: the search tries all combinations, and draws none"
+    );
     insta::assert_snapshot!(warnings(&["sample.seed=[1, 2]"]), @"warning: --set: `sample.seed` has no effect: `n_train` takes all rows and draws none");
     insta::assert_snapshot!(
         warnings(&["features.device=cpu", "features.precision=f16", "features.batch_size=8"]),
@@ -36,6 +40,19 @@ fn settings_without_effect_are_named_with_the_reason() {
         warning: --set: `features.precision` has no effect: features that come from a file go through no network
         "
     );
+}
+
+#[test]
+fn settings_without_effect_are_named_in_their_table_of_a_list() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let mine = fs_err::read_to_string(sandbox.path("mine.toml")).unwrap();
+    let search = "[[probe.search]]\nkernel = \"rbf\"\nseed = 4\n[[probe.search]]\nkernel = \"linear\"\ngamma = [0.1, 0.2]";
+    sandbox.write("mine.toml", format!("{mine}\n{search}\n"));
+    insta::assert_snapshot!(sandbox.run(&["plan", "mine.toml"]).stderr, @"
+    warning: mine.toml:14: `probe.search[0].seed` has no effect: the search tries all combinations, and draws none
+    warning: mine.toml:17: `probe.search[1].gamma` has no effect: the kernel `linear` has no gamma
+    ");
 }
 
 #[test]
@@ -59,6 +76,10 @@ fn settings_that_something_reads_are_not_warned_of() {
             "probe.search=[{ kernel = \"linear\", c = 1.0 }, { kernel = \"rbf\" }]",
             "probe.gamma=0.1",
         ],
+        // scikit-learn takes a gamma of zero, too.
+        &["probe.kernel=rbf", "probe.gamma=0"],
+        // What all tables share, repeated.
+        &["probe.search=[{ kernel = \"rbf\" }, { kernel = \"linear\", folds = 5 }]"],
         // The defaults, as a spelled-out file has them.
         &[
             "sample.seed=17",
@@ -91,10 +112,8 @@ fn spelled(settings: &[&str]) -> String {
     let again = sandbox.run(&["plan", "--full", "spelled.toml"]);
     assert_eq!(again.stdout, plan.stdout, "{}", again.stderr);
     let probe = plan.stdout.split("[probe.search]").nth(1);
-    let probe = probe
-        .or_else(|| plan.stdout.split("[[probe.search]]").nth(1))
-        .unwrap_or_default();
     probe
+        .unwrap_or_default()
         .split("\n[sample]")
         .next()
         .unwrap_or_default()
@@ -208,6 +227,7 @@ fn what_is_wrong_with_a_search_is_said_of_the_value_itself() {
             "[probe.search]\nstrategy = \"grid\"\nc = 1\nseed = 4",
             "[probe]\nsearch = []",
             "[[probe.search]]\nfolds = 3\n[[probe.search]]\nfolds = 4",
+            "[[probe.search]]\nkernel = \"rbf\"\n[[probe.search]]\nstrategy = \"grid\"",
             "[[probe.search]]\nc = 1\n[[probe.search]]\ncost = 4",
             "[probe]\nc = 1\n[[probe.search]]\nc = 1\n[[probe.search]]\nc = 4",
             "[probe]\nc = 1\n[probe.search]\nc = [1, 2]",
@@ -223,7 +243,7 @@ fn what_is_wrong_with_a_search_is_said_of_the_value_itself() {
         hint: `newt-pipe config` shows every key
         error: mine.toml:13: `probe.search.c` is a table, expected a number above 0, a list of such, or `{ loguniform = [low, high] }`
         hint: `newt-pipe config` shows every key with its default
-        error: mine.toml:13: `probe.search.gamma` is `["scale", "half"]`, expected a number above 0, `"scale"` or `"auto"`, a list of such, or `{ loguniform = [low, high] }`
+        error: mine.toml:13: `probe.search.gamma` is `["scale", "half"]`, expected a number of at least 0, `"scale"` or `"auto"`, a list of such, or `{ loguniform = [low, high] }`
         hint: `newt-pipe config` shows every key with its default
         error: mine.toml:14: `probe.search.c.loguniform` is `[0.1, 1]`, expected a list of values in its place, since the search is a grid
         hint: write `c` as a list, or search with `strategy = "random"`
@@ -231,8 +251,10 @@ fn what_is_wrong_with_a_search_is_said_of_the_value_itself() {
         hint: remove `seed`, or search with `strategy = "random"`
         error: mine.toml:13: `probe.search` is `[]`, expected a table, a list of tables, or `false` for none
         hint: `newt-pipe config` shows every key with its default
-        error: mine.toml:15: `probe.search[1].folds` is `4`, expected the same value in all tables of the list, or none after the first
+        error: mine.toml:15: `probe.search[1].folds` is `4`, expected the first table's value, which holds for all, or no such key
         hint: write `folds` in the first table only
+        error: mine.toml:15: `probe.search[1].strategy` is `"grid"`, expected the first table's value, which holds for all, or no such key
+        hint: write `strategy` in the first table only
         error: mine.toml:15: unknown key `probe.search[1].cost`
         hint: `newt-pipe config` shows every key
         error: mine.toml:13: `probe.c` is `1`, expected no fixed value, since the search covers it

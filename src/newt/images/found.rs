@@ -46,10 +46,13 @@ impl ImageFiles {
         let mut fitting: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         let mut strangers = BTreeSet::new();
         for entry in fs_err::read_dir(&dir)? {
-            let name = entry?.file_name();
+            let entry = entry?;
+            let name = entry.file_name();
             let (name, is_text) = (name.to_string_lossy().into_owned(), name.to_str().is_some());
             let id = name.strip_suffix(".jpg").and_then(|id| ids.get(id));
-            if let Some(id) = id.filter(|_| is_text) {
+            if is_folder(&entry)? {
+                strangers.insert(name);
+            } else if let Some(id) = id.filter(|_| is_text) {
                 found.insert(*id);
             } else if let (true, Some(Some(id))) = (is_text, by_key.get(&key(&name))) {
                 fitting.entry(id).or_default().push(name);
@@ -117,6 +120,12 @@ impl ImageFiles {
             )
         })
     }
+}
+
+/// Whether an entry of a folder is a folder, or a link to one.
+fn is_folder(entry: &fs_err::DirEntry) -> io::Result<bool> {
+    let kind = entry.file_type()?;
+    Ok(kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()))
 }
 
 /// The first few of `names`, fit to be printed.
@@ -240,6 +249,22 @@ mod tests {
         assert_eq!(paths, ["a.jpg"]);
         assert_eq!(files.choices("a").unwrap(), ["a.JPG", "a.jpeg"]);
         assert_eq!((files.note(), files.strangers().len()), (None, 0));
+    }
+
+    #[test]
+    fn folders_are_no_images() {
+        let dir = TempDir::new().unwrap();
+        for name in ["a.jpg", "b.JPG"] {
+            fs_err::create_dir(dir.path().join(name)).unwrap();
+        }
+        fs_err::write(dir.path().join("a.JPG"), "").unwrap();
+        let files = ImageFiles::find(dir.path().to_owned(), ["a", "b"].into_iter()).unwrap();
+        assert!(files.path("a").ends_with("a.JPG"));
+        assert!(files.path("b").ends_with("b.jpg"));
+        assert_eq!(
+            files.strangers().iter().collect::<Vec<_>>(),
+            ["a.jpg", "b.JPG"]
+        );
     }
 
     #[test]

@@ -178,9 +178,15 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Option<SearchConfig>, Error> {
         Some(Form::Table) => (vec![probe.section("search")?], false),
         Some(Form::List) => (probe.sections("search")?, true),
     };
+    let (default, _) = protocol();
+    let (default_n_iter, default_seed) = match default.strategy {
+        Strategy::Random { n_iter, seed } => (u32::try_from(n_iter).ok(), Some(seed)),
+        Strategy::Grid => (None, None),
+    };
     let is_grid = shared(
         &tables,
         "strategy",
+        Some(default.strategy == Strategy::Grid),
         "`\"random\"` or `\"grid\"`",
         |value| match value.as_str()? {
             "random" => Some(false),
@@ -191,19 +197,24 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Option<SearchConfig>, Error> {
     let n_iter = shared(
         &tables,
         "n_iter",
+        default_n_iter,
         "a whole number from 1 to 100000",
         |value| whole(value, 1, 100_000),
     )?;
     let seed = shared(
         &tables,
         "seed",
+        default_seed,
         "a whole number from 0 to 4294967295",
         |value| whole(value, 0, u32::MAX),
     )?;
-    let folds = shared(&tables, "folds", "a whole number from 2 to 1000", |value| {
-        whole(value, 2, 1000)
-    })?;
-    let (default, _) = protocol();
+    let folds = shared(
+        &tables,
+        "folds",
+        u32::try_from(default.folds).ok(),
+        "a whole number from 2 to 1000",
+        |value| whole(value, 2, 1000),
+    )?;
     let strategy = match default.strategy {
         _ if is_grid.is_some_and(|(is_grid, _)| is_grid) => {
             for (key, written) in [("n_iter", n_iter), ("seed", seed)] {
@@ -258,24 +269,27 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Option<SearchConfig>, Error> {
     }))
 }
 
-/// The value of a key that all tables of a search share, and the first table that has it.
-fn shared<'a, 'b, T: PartialEq>(
+/// The value of a key that all tables of a search share, and a table that has it: the first one, unless a later one
+/// repeats the default.
+fn shared<'a, 'b, T: Copy + PartialEq>(
     tables: &'b [Section<'a>],
     key: &'static str,
+    default: Option<T>,
     expected: &str,
     read: impl Fn(&Value) -> Option<T>,
 ) -> Result<Option<(T, &'b Section<'a>)>, Error> {
     let mut found: Option<(T, &Section<'_>)> = None;
-    for table in tables {
-        match (table.get(key, expected, &read)?, &found) {
-            (Some(value), None) => found = Some((value, table)),
-            (Some(value), Some((first, _))) if value != *first => {
-                let expected = "the same value in all tables of the list, or none after the first";
-                let hint = format!("write `{key}` in the first table only");
-                return Err(table.invalid(key, expected).with_hint(hint));
-            }
-            _ => {}
+    for (i, table) in tables.iter().enumerate() {
+        let Some(value) = table.get(key, expected, &read)? else {
+            continue;
+        };
+        let of_first = found.map(|(first, _)| first).or(default);
+        if i > 0 && of_first != Some(value) {
+            let expected = "the first table's value, which holds for all, or no such key";
+            let hint = format!("write `{key}` in the first table only");
+            return Err(table.invalid(key, expected).with_hint(hint));
         }
+        found = found.or(Some((value, table)));
     }
     Ok(found)
 }
@@ -286,7 +300,7 @@ fn read_space(table: &Section<'_>, strategy: Strategy) -> Result<SpaceConfig, Er
         gamma: read_values(
             table,
             "gamma",
-            "a number above 0, `\"scale\"` or `\"auto\"`",
+            "a number of at least 0, `\"scale\"` or `\"auto\"`",
             gamma,
         )?,
         kernels: table.sweep("kernel", KERNELS, kernel)?,

@@ -60,12 +60,12 @@ pub(crate) struct Solution {
 }
 
 impl Solution {
-    /// A solution of which only rho is known.
-    pub(crate) fn from_elsewhere(rho: f64) -> Self {
+    /// A solution of which only rho is known, and how the fit ended.
+    pub(crate) fn from_elsewhere(rho: f64, ending: Ending) -> Self {
         Self {
             rho,
             iterations: 0,
-            ending: Ending::Converged,
+            ending,
             free_peak: None,
         }
     }

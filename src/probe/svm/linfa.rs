@@ -1,7 +1,7 @@
 //! The same problem, solved by the `linfa-svm` library.
 //!
 //! It takes rows instead of a Gram matrix and keeps kernel values in f64, so it ends at another point within the
-//! tolerance. After ten million iterations it ends without saying so. It always runs without shrinking: that of linfa-svm
+//! tolerance. After ten million iterations it ends wherever it is then. It always runs without shrinking: that of linfa-svm
 //! 0.8.1 takes variables out of the problem until it indexes before the first, and panics.
 
 use linfa::Dataset;
@@ -9,11 +9,11 @@ use linfa::prelude::Fit;
 use linfa_svm::Svm;
 use ndarray::{Array1, Array2};
 
-use super::SvcParams;
 use super::gram::Rows;
+use super::{Ending, SvcParams};
 use crate::probe::settings::Kernel;
 
-/// Fits on `rows` (the first `n_zeros` of label 0); returns y α of each row, and rho.
+/// Fits on `rows` (the first `n_zeros` of label 0); returns y α of each row, rho, and how the fit ended.
 ///
 /// # Errors
 /// linfa's message. A sigmoid kernel is refused: linfa has none.
@@ -21,7 +21,7 @@ pub(super) fn fit(
     rows: &Rows,
     n_zeros: usize,
     params: SvcParams,
-) -> Result<(Vec<f64>, f64), String> {
+) -> Result<(Vec<f64>, f64, Ending), String> {
     let function = params.function;
     let rows = Array2::from_shape_vec(rows.dim(), rows.values().to_vec())
         .map_err(|error| error.to_string())?;
@@ -43,5 +43,15 @@ pub(super) fn fit(
     let fitted = svm
         .fit(&Dataset::new(rows, is_zero))
         .map_err(|error| error.to_string())?;
-    Ok((fitted.alpha, fitted.rho))
+    let ending = ending(&fitted.to_string());
+    Ok((fitted.alpha, fitted.rho, ending))
+}
+
+/// How a fit ended, by linfa's description of it, in which alone linfa says so.
+fn ending(description: &str) -> Ending {
+    if description.starts_with("Reached maximal iterations") {
+        Ending::Limit
+    } else {
+        Ending::Converged
+    }
 }

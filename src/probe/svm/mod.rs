@@ -118,9 +118,9 @@ impl TrainingSet {
         scratch: &mut Scratch,
     ) -> Result<Solution, String> {
         if params.solver == Solver::Linfa {
-            let (coefficients, rho) = linfa::fit(&self.rows, self.n_zeros, params)?;
+            let (coefficients, rho, ending) = linfa::fit(&self.rows, self.n_zeros, params)?;
             scratch.coefficients = coefficients;
-            return Ok(Solution::from_elsewhere(rho));
+            return Ok(Solution::from_elsewhere(rho, ending));
         }
         let dual = Dual {
             n: self.gram.n,

@@ -4,6 +4,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::{Duration, Instant};
@@ -71,7 +72,7 @@ pub enum BadImageProblem {
     Undecided(Vec<String>),
     /// It cannot be read.
     #[error("{0}")]
-    Unreadable(std::io::ErrorKind),
+    Unreadable(ErrorKind),
     /// It is no whole image.
     #[error("{0}")]
     Undecodable(image::Error),
@@ -91,24 +92,26 @@ impl BadImageProblem {
     pub fn from_io(path: &Path, error: &std::io::Error) -> Self {
         match BrokenLink::on_the_way(path) {
             Some(link) => Self::BrokenLink(link),
-            None if error.kind() == std::io::ErrorKind::NotFound => Self::Missing,
+            None if error.kind() == ErrorKind::NotFound => Self::Missing,
             None => Self::Unreadable(error.kind()),
         }
     }
 
     /// One action that helps.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Missing => Some(
+    pub fn hint(&self) -> String {
+        let hint = match self {
+            Self::Missing => {
                 "unpack the images again; `newt-pipe data check DIR` lists what is missing"
-                    .to_owned(),
-            ),
-            Self::BrokenLink(_) => Some(BrokenLink::HINT.to_owned()),
-            Self::Undecided(_) => Some("give the right file the name that is missing".to_owned()),
-            Self::Undecodable(error) => error.hint(),
-            Self::Changed => Some("run again once nothing writes to the images".to_owned()),
-            Self::Unreadable(_) => None,
-        }
+            }
+            Self::BrokenLink(_) => BrokenLink::HINT,
+            Self::Undecided(_) => "give the right file the name that is missing",
+            Self::Undecodable(error) => return error.hint().unwrap_or_default(),
+            Self::Changed => "run again once nothing writes to the images",
+            Self::Unreadable(ErrorKind::PermissionDenied) => "let your user read the file",
+            Self::Unreadable(ErrorKind::IsADirectory) => "put the image in the place of the folder",
+            Self::Unreadable(_) => "get the file again, the file system does not give this copy",
+        };
+        hint.to_owned()
     }
 }
 
