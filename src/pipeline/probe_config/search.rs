@@ -178,13 +178,32 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Option<SearchConfig>, Error> {
         Some(Form::Table) => (vec![probe.section("search")?], false),
         Some(Form::List) => (probe.sections("search")?, true),
     };
+    let (strategy, folds) = read_shared(&tables)?;
+    let spaces = tables
+        .iter()
+        .map(|table| read_space(table, strategy))
+        .collect::<Result<Vec<_>, Error>>()?;
+    check_nothing_is_fixed(probe, &spaces, is_list)?;
+    for table in tables {
+        table.finish()?;
+    }
+    Ok(Some(SearchConfig::On {
+        strategy,
+        folds,
+        spaces,
+        is_list,
+    }))
+}
+
+/// How candidates are made, and the number of folds: what all tables of a search share.
+fn read_shared(tables: &[Section<'_>]) -> Result<(Strategy, usize), Error> {
     let (default, _) = protocol();
     let (default_n_iter, default_seed) = match default.strategy {
         Strategy::Random { n_iter, seed } => (u32::try_from(n_iter).ok(), Some(seed)),
         Strategy::Grid => (None, None),
     };
     let is_grid = shared(
-        &tables,
+        tables,
         "strategy",
         Some(default.strategy == Strategy::Grid),
         "`\"random\"` or `\"grid\"`",
@@ -195,21 +214,21 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Option<SearchConfig>, Error> {
         },
     )?;
     let n_iter = shared(
-        &tables,
+        tables,
         "n_iter",
         default_n_iter,
         "a whole number from 1 to 100000",
         |value| whole(value, 1, 100_000),
     )?;
     let seed = shared(
-        &tables,
+        tables,
         "seed",
         default_seed,
         "a whole number from 0 to 4294967295",
         |value| whole(value, 0, u32::MAX),
     )?;
     let folds = shared(
-        &tables,
+        tables,
         "folds",
         u32::try_from(default.folds).ok(),
         "a whole number from 2 to 1000",
@@ -237,10 +256,15 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Option<SearchConfig>, Error> {
         Strategy::Grid => Strategy::Grid,
     };
     let folds = folds.map_or(default.folds, |(folds, _)| folds as usize);
-    let spaces = tables
-        .iter()
-        .map(|table| read_space(table, strategy))
-        .collect::<Result<Vec<_>, Error>>()?;
+    Ok((strategy, folds))
+}
+
+/// Refuses a value of `[probe]` that every space of its search covers.
+fn check_nothing_is_fixed(
+    probe: &Section<'_>,
+    spaces: &[SpaceConfig],
+    is_list: bool,
+) -> Result<(), Error> {
     let all = |is_written: fn(&SpaceConfig) -> bool| spaces.iter().all(is_written);
     for (key, is_searched) in [
         ("c", all(|space| space.c.is_some())),
@@ -258,15 +282,7 @@ pub(super) fn read(probe: &Section<'_>) -> Result<Option<SearchConfig>, Error> {
                 .with_hint(hint));
         }
     }
-    for table in tables {
-        table.finish()?;
-    }
-    Ok(Some(SearchConfig::On {
-        strategy,
-        folds,
-        spaces,
-        is_list,
-    }))
+    Ok(())
 }
 
 /// The value of a key that all tables of a search share, and a table that has it: the first one, unless a later one
