@@ -26,6 +26,9 @@ pub struct Csv {
 /// Why text is no CSV that is read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
+    /// Something that holds the file, or its cells.
+    #[error("{0}, expected CSV text")]
+    Packed(&'static str),
     /// Two bytes per character.
     #[error("UTF-16 text, expected UTF-8")]
     Utf16,
@@ -62,6 +65,9 @@ impl Malformed {
         match self {
             Self::Utf16 | Self::NotUtf8 => {
                 "save the file as UTF-8; spreadsheets call it `CSV UTF-8`"
+            }
+            Self::Packed(_) => {
+                "unpack an archive; save a spreadsheet as CSV, which is called `CSV UTF-8` there"
             }
             Self::Separator(_) => "save the file with commas between the fields",
             Self::SeparatorLine(_) => "remove that line",
@@ -167,6 +173,13 @@ fn parse(bytes: &[u8]) -> Result<Csv, Found> {
 
 /// The text without a byte order mark; every line ends with a line feed, whatever ended it.
 fn decode(bytes: &[u8]) -> Result<String, Found> {
+    match bytes {
+        [0x1f, 0x8b, ..] => return Err((1, Malformed::Packed("a gzip archive"))),
+        [b'P', b'K', 3, 4, ..] => {
+            return Err((1, Malformed::Packed("a zip archive, or a spreadsheet")));
+        }
+        _ => {}
+    }
     // Without a mark, one byte of the first ASCII character is zero.
     let begins_as_utf16 = matches!(
         bytes,
@@ -283,7 +296,7 @@ mod tests {
 
     #[test]
     fn malformed_text_is_an_error_with_its_line() {
-        let cases: [(&[u8], &str); 17] = [
+        let cases: [(&[u8], &str); 19] = [
             (b"", "f:1: no header, expected the columns' names"),
             (b"\n \n", "f:1: no header, expected the columns' names"),
             (b"a,b,a\n", "f:1: two columns have the name `a`"),
@@ -291,6 +304,11 @@ mod tests {
             (b"a,b\n1,2\n3,4,5\n", "f:3: 3 fields, expected 2"),
             (b"a,b\n\"1\n\n\",2\n3\n", "f:5: 1 field, expected 2"),
             (b"a,b\n1,2\n3,\xff\n", "f:3: not UTF-8"),
+            (b"\x1f\x8b\x08\0", "f:1: a gzip archive, expected CSV text"),
+            (
+                b"PK\x03\x04",
+                "f:1: a zip archive, or a spreadsheet, expected CSV text",
+            ),
             (b"\xff\xfea\0,\0b\0", "f:1: UTF-16 text, expected UTF-8"),
             (b"\xfe\xff\0a\0,\0b", "f:1: UTF-16 text, expected UTF-8"),
             (b"a\0,\0b\0", "f:1: UTF-16 text, expected UTF-8"),
