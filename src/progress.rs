@@ -33,3 +33,18 @@ impl Progress for Silent {
     fn finish(&self) {}
     fn warn(&self, _message: &str) {}
 }
+
+/// Keeps the warnings, for tests that look at them.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Warnings(pub(crate) std::sync::Mutex<Vec<String>>);
+
+#[cfg(test)]
+impl Progress for Warnings {
+    fn start(&self, _what: &str, _total: u64) {}
+    fn tick(&self, _n: u64) {}
+    fn finish(&self) {}
+    fn warn(&self, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+}

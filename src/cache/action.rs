@@ -183,19 +183,7 @@ mod tests {
     use super::*;
     use crate::cache::{KeyBuilder, MissReason};
     use crate::progress::Silent;
-    use std::sync::Mutex;
-
-    #[derive(Default)]
-    struct Warnings(Mutex<Vec<String>>);
-
-    impl Progress for Warnings {
-        fn start(&self, _: &str, _: u64) {}
-        fn tick(&self, _: u64) {}
-        fn finish(&self) {}
-        fn warn(&self, message: &str) {
-            self.0.lock().unwrap().push(message.to_owned());
-        }
-    }
+    use crate::progress::Warnings;
 
     fn request(seed: u64) -> Request {
         KeyBuilder::new("sample", 2)

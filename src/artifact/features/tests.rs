@@ -3,21 +3,9 @@
 use super::*;
 use crate::cache::KeyBuilder;
 use crate::progress::Silent;
+use crate::progress::Warnings;
 use ndarray::array;
 use std::path::PathBuf;
-use std::sync::Mutex;
-
-#[derive(Default)]
-struct Warnings(Mutex<Vec<String>>);
-
-impl Progress for Warnings {
-    fn start(&self, _: &str, _: u64) {}
-    fn tick(&self, _: u64) {}
-    fn finish(&self) {}
-    fn warn(&self, message: &str) {
-        self.0.lock().unwrap().push(message.to_owned());
-    }
-}
 
 fn image(n: usize) -> Digest {
     Digest::of(&n.to_le_bytes())

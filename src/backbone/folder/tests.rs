@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::progress::Silent;
+use crate::progress::Warnings;
 
 /// What is said of a folder of these files.
 fn weights(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<Vec<PathBuf>, Error>) {
@@ -50,18 +51,6 @@ fn taken(files: &[&str]) -> (Result<String, Error>, Vec<String>) {
         found,
         said.iter().map(|said| said.replace(&here, "DIR")).collect(),
     )
-}
-
-#[derive(Default)]
-struct Warnings(std::sync::Mutex<Vec<String>>);
-
-impl Progress for Warnings {
-    fn start(&self, _what: &str, _total: u64) {}
-    fn tick(&self, _n: u64) {}
-    fn finish(&self) {}
-    fn warn(&self, message: &str) {
-        self.0.lock().unwrap().push(message.to_owned());
-    }
 }
 
 #[test]
