@@ -1,4 +1,5 @@
-//! Files and folders that appear whole or not at all: written beside their place, flushed, renamed into it.
+//! Files and folders that appear whole or not at all: written beside their place, flushed, renamed into it. And what
+//! is read: regular files of a bounded size, see [`read`].
 //!
 //! What is being written has a name that ends in its maker, `<host>-<pid>-<counter>`. `<host>` stands for one
 //! boot of one kernel and one process table, not for a host name: containers on one machine may share a name
@@ -11,6 +12,7 @@
 //! | `.results.old-<maker>` | what was `results`, for the moment between two renames |
 
 mod place;
+mod reading;
 mod staged;
 
 use std::ffi::{OsStr, OsString};
@@ -24,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use place::{
     BrokenLink, MAX_LINKS, Names, UnknownName, expand_by, expanded, follow, found, hint, located,
 };
+pub use reading::{NotRegular, TooLarge, open, read, read_text};
 pub use staged::{StagedDir, strays};
 
 /// Why something cannot be written where it should be.

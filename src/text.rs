@@ -87,6 +87,51 @@ pub fn escaped(text: &str) -> String {
         .collect()
 }
 
+/// The most characters of a foreign text that a message shows.
+const MAX_FOREIGN: usize = 120;
+
+/// A text that the program did not write itself (a name in a file, a reply of a server) as a message shows it: on one
+/// line, with everything spelled out that a terminal would obey (control characters, and those that turn the direction
+/// of writing), and cut in its middle where it has more than 120 characters.
+pub fn foreign(text: &str) -> String {
+    let n_chars = text.chars().count();
+    let n_end = MAX_FOREIGN / 2;
+    if n_chars <= MAX_FOREIGN {
+        return spelled(text.chars());
+    }
+    let n_cut = n_chars - 2 * n_end;
+    format!(
+        "{}…({} characters)…{}",
+        spelled(text.chars().take(n_end)),
+        thousands(n_cut as u64),
+        spelled(text.chars().skip(n_end + n_cut))
+    )
+}
+
+/// A path as a message shows it: whole, with everything spelled out that a terminal would obey, see [`foreign`].
+pub fn path(path: &Path) -> String {
+    spelled(path.to_string_lossy().chars())
+}
+
+fn spelled(text: impl Iterator<Item = char>) -> String {
+    let mut shown = String::new();
+    for c in text {
+        if is_obeyed(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Whether a terminal does something else with a character than to show it.
+fn is_obeyed(c: char) -> bool {
+    let turns = matches!(c,
+        '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    c.is_control() || turns
+}
+
 /// A path as a shell takes it.
 pub fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
@@ -101,6 +146,26 @@ pub fn shell_word(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn foreign_text_is_one_short_line_that_no_terminal_obeys() {
+        for (text, shown) in [
+            ("Müller's C:\\x", "Müller's C:\\x"),
+            ("a\x1b[2Jb\r\n\u{9b}31m", "a\\u{1b}[2Jb\\r\\n\\u{9b}31m"),
+            ("gpj.\u{202e}exe", "gpj.\\u{202e}exe"),
+        ] {
+            assert_eq!(foreign(text), shown);
+        }
+        let longest = "x".repeat(MAX_FOREIGN);
+        assert_eq!(foreign(&longest), longest);
+        let long = format!("{}{}", "a".repeat(1_000_000), "z".repeat(1_000_000));
+        let (start, end) = ("a".repeat(60), "z".repeat(60));
+        assert_eq!(
+            foreign(&long),
+            format!("{start}…(1,999,880 characters)…{end}")
+        );
+        assert_eq!(path(Path::new("a\x1b/b")), "a\\u{1b}/b");
+    }
 
     #[test]
     fn listing_shows_ten_and_counts_the_rest() {

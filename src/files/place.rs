@@ -6,6 +6,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::{NotRegular, TooLarge};
+
 /// How many links a path may go through, as in the kernel.
 pub const MAX_LINKS: usize = 40;
 
@@ -110,13 +112,17 @@ impl From<UnknownName> for io::Error {
     }
 }
 
-/// What to do about an error that is about the path as it was written; `None` for others.
+/// What to do about an error that is about the path as it was written, or about what is there; `None` for others.
 pub fn hint(error: &io::Error) -> Option<&'static str> {
     let inner = error.get_ref()?;
     if inner.is::<BrokenLink>() {
         Some(BrokenLink::HINT)
+    } else if inner.is::<UnknownName>() {
+        Some(UnknownName::HINT)
+    } else if inner.is::<NotRegular>() {
+        Some(NotRegular::HINT)
     } else {
-        inner.is::<UnknownName>().then_some(UnknownName::HINT)
+        inner.is::<TooLarge>().then_some(TooLarge::HINT)
     }
 }
 

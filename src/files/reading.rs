@@ -1,0 +1,170 @@
+//! Reading files that somebody else may have put there: regular ones, of a bounded size.
+//!
+//! Opening a named pipe waits for a writer that may never come, `/dev/zero` has no end, and a sparse file of any size
+//! takes no room on the disk. So whatever the program reads is looked at first.
+
+use std::fs::{FileType, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Something that is no regular file, where one is to be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: is {found}, expected a regular file", path.display())]
+pub struct NotRegular {
+    /// The path.
+    pub path: PathBuf,
+    /// What is there, with its article.
+    pub found: &'static str,
+}
+
+impl NotRegular {
+    /// What to do about it.
+    pub const HINT: &str = "put a regular file there, or give the path of one";
+}
+
+/// A file that is larger than anything of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {bytes} bytes, expected {max_bytes} at most", path.display())]
+pub struct TooLarge {
+    /// The path.
+    pub path: PathBuf,
+    /// Its size, as far as it is known: one more than `max_bytes` for a file that grew while it was read.
+    pub bytes: u64,
+    /// The largest size that is read.
+    pub max_bytes: u64,
+}
+
+impl TooLarge {
+    /// What to do about it.
+    pub const HINT: &str = "look whether it is the file that was meant";
+}
+
+/// Opens a regular file for reading; links are followed.
+///
+/// # Errors
+/// [`NotRegular`], as an error of kind `InvalidInput`, without waiting for whatever is there; the file system's.
+pub fn open(path: &Path) -> io::Result<fs_err::File> {
+    // Opening may itself do something, as it does with a tape drive.
+    check(path, fs_err::metadata(path)?.file_type())?;
+    // Another process may have put a pipe there meanwhile: opened so, it does not wait.
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NONBLOCK);
+    let file = fs_err::OpenOptions::from_options(options).open(path)?;
+    check(path, file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+/// All bytes of a regular file that holds no more than `max_bytes`; links are followed.
+///
+/// # Errors
+/// [`NotRegular`], as an error of kind `InvalidInput`; [`TooLarge`], as one of kind `InvalidData`; the file system's.
+pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    let too_large = |bytes| {
+        let error = TooLarge {
+            path: path.to_owned(),
+            bytes,
+            max_bytes,
+        };
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    };
+    let bytes = file.metadata()?.len();
+    if bytes > max_bytes {
+        return Err(too_large(bytes));
+    }
+    let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
+    // The file may have grown since.
+    file.take(max_bytes.saturating_add(1))
+        .read_to_end(&mut content)?;
+    let bytes = content.len() as u64;
+    if bytes > max_bytes {
+        return Err(too_large(bytes));
+    }
+    Ok(content)
+}
+
+/// All of a regular file of UTF-8 text that holds no more than `max_bytes`; links are followed.
+///
+/// # Errors
+/// As [`read`]; other bytes than UTF-8 are an error of kind `InvalidData`.
+pub fn read_text(path: &Path, max_bytes: u64) -> io::Result<String> {
+    String::from_utf8(read(path, max_bytes)?).map_err(|_| {
+        let message = format!("{}: is not UTF-8 text", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })
+}
+
+fn check(path: &Path, file_type: FileType) -> io::Result<()> {
+    let found = if file_type.is_file() {
+        return Ok(());
+    } else if file_type.is_dir() {
+        "a folder"
+    } else if file_type.is_fifo() {
+        "a named pipe"
+    } else if file_type.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    let error = NotRegular {
+        path: path.to_owned(),
+        found,
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_named_without_waiting_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let pipe = root.join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
+        fs_err::os::unix::fs::symlink("/dev/zero", root.join("zero")).unwrap();
+        fs_err::create_dir(root.join("folder")).unwrap();
+        for (name, found) in [
+            ("pipe", "a named pipe"),
+            ("socket", "a socket"),
+            ("zero", "a device"),
+            ("folder", "a folder"),
+        ] {
+            let path = root.join(name);
+            let error = read(&path, u64::MAX).unwrap_err();
+            let expected = format!("{}: is {found}, expected a regular file", path.display());
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(crate::files::hint(&error), Some(NotRegular::HINT));
+        }
+    }
+
+    #[test]
+    fn file_of_the_largest_size_is_read_and_one_byte_more_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs_err::write(&path, "abcd").unwrap();
+        assert_eq!(read(&path, 4).unwrap(), b"abcd");
+        assert_eq!(read_text(&path, u64::MAX).unwrap(), "abcd");
+        let error = read(&path, 3).unwrap_err();
+        assert!(error.to_string().ends_with(": 4 bytes, expected 3 at most"));
+        assert_eq!(crate::files::hint(&error), Some(TooLarge::HINT));
+        // Sparse: it takes no room on the disk, and would fill the memory.
+        let file = fs_err::File::create(&path).unwrap();
+        file.set_len(1 << 40).unwrap();
+        assert_eq!(
+            read(&path, 1 << 20).unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
+        // A file without an end whose size the system gives as zero.
+        let error = read(Path::new("/proc/self/maps"), 16).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with(": 17 bytes, expected 16 at most")
+        );
+    }
+}
