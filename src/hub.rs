@@ -2,7 +2,10 @@
 //!
 //! What the cache holds of a repository is used as it is: the hub is asked only for what is missing, and then
 //! for files of the very commit that the cache holds. So a run does not change by itself, and needs the
-//! network once. [`Hub::latest`] moves on to what the revision stands for now.
+//! network once. [`Hub::latest`] moves on to what the revision stands for now, and replaces what is damaged.
+//!
+//! What is there may have been damaged since it came. A small file is held against its digest whenever it is asked for,
+//! a large one by [`Hub::latest`], and by whoever is about to compute with it: see [`Promise`].
 //!
 //! | in | is |
 //! | --- | --- |
@@ -13,6 +16,7 @@
 //! | `transfer.rs` | the bytes at one address, continued where they broke off |
 //! | `download.rs` | one file of a repository, fetched and checked |
 //! | `lock.rs` | one process fetches, the others wait |
+//! | `own.rs` | files that we write where others may put links |
 //! | `store.rs` | the cache on disk |
 //! | `verify.rs` | whether it still holds what came |
 //!
@@ -26,6 +30,7 @@ mod download;
 mod error;
 mod http;
 mod lock;
+mod own;
 mod repo;
 mod retry;
 mod store;
@@ -38,28 +43,31 @@ mod watch;
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use ureq::Proxy;
 
-use crate::files::UnknownName;
+use crate::files::{self, UnknownName};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use api::Listing;
+use crate::text::foreign;
+use api::{FileInfo, Listing};
 use download::Download;
 use store::Store;
+use verify::Etag;
 
 pub(crate) use address::shown_endpoint;
 pub(crate) use http::Client;
 pub(crate) use lock::{lock, try_lock};
+pub(crate) use own::{hint_of_occupied, open_own};
 pub(crate) use retry::Pace;
 pub(crate) use transfer::{Transfer, Wanted};
 
 pub use error::Error;
 pub use repo::Repo;
 pub use token::Token;
-pub use verify::verify;
+pub use verify::{Promise, Reading, verify};
 
 /// Read, written, hashed and reported at a time; a stop is heard after each.
 pub(crate) const CHUNK_BYTES: usize = 1 << 18;
@@ -136,16 +144,18 @@ impl Hub {
     /// The snapshot of `repo` that the cache holds, else that of the hub now.
     ///
     /// # Errors
-    /// [`Error::Name`], [`Error::NoCacheDir`]; where the cache holds none, those of [`latest`](Self::latest).
+    /// [`Error::Name`], [`Error::NoCacheDir`]; [`Error::Io`] where what the cache knows of the revision cannot be read;
+    /// where the cache holds none, those of [`latest`](Self::latest).
     pub fn snapshot(&self, repo: &Repo, progress: &dyn Progress) -> Result<Snapshot<'_>, Error> {
         repo.check()?;
         let store = self.store(repo)?;
-        match store.held(&repo.revision) {
+        match store.held(&repo.revision)? {
             Some(commit) => Ok(Snapshot {
                 hub: self,
                 repo: repo.clone(),
                 store,
                 commit,
+                is_latest: false,
                 listing: OnceLock::new(),
             }),
             None => self.latest(repo, progress),
@@ -171,6 +181,7 @@ impl Hub {
             repo: repo.clone(),
             store,
             commit: listing.commit.clone(),
+            is_latest: true,
             listing: OnceLock::from(listing),
         })
     }
@@ -188,6 +199,8 @@ pub struct Snapshot<'a> {
     repo: Repo,
     store: Store,
     commit: String,
+    /// Whether the hub was asked for the commit: then what the cache has of it is mended where it is damaged.
+    is_latest: bool,
     /// Asked for when something is missing from the cache.
     listing: OnceLock<Listing>,
 }
@@ -239,20 +252,21 @@ impl Snapshot<'_> {
                 || listing.is_some_and(|listing| !listing.files.contains(file)))
     }
 
-    /// The path of the file in the cache, fetched unless it is there.
+    /// The path of the file in the cache, fetched unless it is there; also where it is damaged, if this snapshot is one
+    /// of [`Hub::latest`].
     ///
     /// Where the cache holds no commit of the revision, it takes this one over.
     ///
     /// # Errors
     /// [`Error::FileName`], [`Error::NoFile`], [`Error::Offline`] and [`Error::BrokenLink`] where the cache lacks it,
-    /// [`Error::Size`] and [`Error::Digest`] where the wrong bytes came, [`Error::Stopped`], and those of the hub and of the file
-    /// system. What has arrived by then is not fetched again.
+    /// [`Error::Altered`] for a small file that is damaged, [`Error::Size`] and [`Error::Digest`] where the wrong bytes
+    /// came, [`Error::Stopped`], and those of the hub and of the file system. What has arrived by then is not fetched again.
     pub fn file(&self, file: &str, progress: &dyn Progress) -> Result<PathBuf, Error> {
         self.repo.check_file(file)?;
         // Asked first: a snapshot that the fetch makes is none that was held.
-        let is_first = self.store.held(&self.repo.revision).is_none();
+        let is_first = !matches!(self.store.held(&self.repo.revision), Ok(Some(_)));
         let path = self.store.file_path(&self.commit, file);
-        if !path.is_file() {
+        if !path.is_file() || self.is_to_be_mended(&path, progress)? {
             self.fetch(file, progress)?;
         }
         if is_first {
@@ -278,8 +292,26 @@ impl Snapshot<'_> {
             })
     }
 
+    /// Whether a file that is there has other bytes than it should, and may be replaced.
+    ///
+    /// # Errors
+    /// [`Error::Altered`] where it may not be.
+    fn is_to_be_mended(&self, path: &Path, progress: &dyn Progress) -> Result<bool, Error> {
+        let Some(promise) = Promise::of(path).filter(|it| self.is_latest || it.is_of_git()) else {
+            return Ok(false);
+        };
+        match promise.verify(&self.hub.client.interrupt, progress) {
+            Ok(()) => Ok(false),
+            Err(error @ Error::Altered { .. }) if self.is_latest => {
+                progress.warn(&format!("{error}; it is downloaded again"));
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn fetch(&self, file: &str, progress: &dyn Progress) -> Result<(), Error> {
-        let what = format!("{} {file}", self.repo);
+        let what = format!("{} {}", self.repo, foreign(file));
         if self.hub.offline {
             return Err(self
                 .store
@@ -299,9 +331,7 @@ impl Snapshot<'_> {
             .store
             .lock(&info.etag, &what, &client.interrupt, progress)?;
         let content = self.store.content_path(&info.etag);
-        // Content of another size is damaged.
-        let is_held = fs_err::metadata(&content)
-            .is_ok_and(|held| info.size.is_none_or(|size| held.len() == size));
+        let is_held = self.is_sound(&content, &info, &what, progress)?;
         if !is_held {
             Download {
                 client,
@@ -315,6 +345,28 @@ impl Snapshot<'_> {
         }
         self.store.place(&self.commit, file, &info.etag, !is_held)?;
         Ok(())
+    }
+
+    /// Whether content that the cache may have is what the hub says.
+    fn is_sound(
+        &self,
+        content: &Path,
+        info: &FileInfo,
+        what: &str,
+        progress: &dyn Progress,
+    ) -> Result<bool, Error> {
+        let has_size = |held: std::fs::Metadata| {
+            held.is_file() && info.size.is_none_or(|size| held.len() == size)
+        };
+        if !fs_err::metadata(content).is_ok_and(has_size) {
+            return Ok(false);
+        }
+        let Some(etag) = Etag::of(&info.etag) else {
+            return Ok(true);
+        };
+        let mut held = files::open(content)?;
+        let other = etag.compare(&mut held, what, &self.hub.client.interrupt, progress)?;
+        Ok(other.is_none())
     }
 
     /// The hub's list of this commit's files.

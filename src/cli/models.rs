@@ -13,7 +13,7 @@ use newt_pipe::error::Error;
 use newt_pipe::hub::{self, Hub};
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::progress::Progress;
-use newt_pipe::text::{count, thousands};
+use newt_pipe::text::{self, count, foreign, thousands};
 
 /// Subcommands of `newt-pipe models`.
 #[derive(Debug, clap::Subcommand)]
@@ -202,16 +202,15 @@ fn fetch(args: &FetchArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     // Fetching runs nothing.
     let may_bring_code = true;
     let spec = resolve(&args.model, &hub, console, may_bring_code, true)?;
-    let files = paths(&spec);
     if args.json {
         let mut document =
-            json!({ "org": args.model.org, "ckpt": args.model.ckpt, "files": files });
+            json!({ "org": args.model.org, "ckpt": args.model.ckpt, "files": paths(&spec) });
         put_source(&mut document, &spec);
         console.json(&document)?;
         return Ok(Outcome::Done);
     }
-    for file in &files {
-        console.result(&format!("{file}\n"))?;
+    for path in spec.weights_paths() {
+        console.result(&format!("{}\n", text::path(path)))?;
     }
     match spec.source() {
         Some(source) => console.note(&format!("{} at {}", source.repo, source.revision)),
@@ -220,7 +219,7 @@ fn fetch(args: &FetchArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     Ok(Outcome::Done)
 }
 
-/// The files that hold the weights.
+/// The files that hold the weights, for programs.
 fn paths(spec: &BackboneSpec) -> Vec<String> {
     spec.weights_paths()
         .iter()
@@ -267,7 +266,6 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     } else {
         None
     };
-    let files = paths(&spec);
     if args.json {
         let mut document = json!({
             "org": args.model.org,
@@ -276,7 +274,7 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
             "dim": loaded.dim(),
             "parameters": loaded.n_parameters(),
             "preprocessing": spec.preprocessing(),
-            "files": files,
+            "files": paths(&spec),
             "verified": is_verified,
             "device": device.to_string(),
             "precision": precision.to_string(),
@@ -290,24 +288,21 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
         let mut text = String::new();
         let mut add = |name: &str, value: &str| text.push_str(&format!("{name:<14} {value}\n"));
         add("model", &format!("{}/{}", args.model.org, args.model.ckpt));
-        add("architecture", spec.architecture());
+        add("architecture", &foreign(spec.architecture()));
         add("features", &thousands(loaded.dim() as u64));
         if let Some(n) = loaded.n_parameters() {
             add("parameters", &thousands(n));
         }
         add("images", &describe(spec.preprocessing()));
-        for file in &files {
-            add("weights", file);
+        for path in spec.weights_paths() {
+            add("weights", &text::path(path));
         }
         if let Some(source) = spec.source() {
             add("repository", &source.repo);
             add("revision", &source.revision);
         }
         if is_verified {
-            add(
-                "verified",
-                "the weights have the SHA-256 that the hub gives",
-            );
+            add("verified", "the weights have the digest that the hub gives");
         }
         add("device", &format!("{device}, {precision}"));
         add("load", &format!("{load_seconds:.2} s"));

@@ -3,6 +3,8 @@
 use ureq::http::Uri;
 use ureq::http::uri::Authority;
 
+use crate::text::foreign;
+
 /// Scheme, host and port: what has to be equal for two addresses to be of one server.
 pub(super) fn origin(address: &Uri) -> (String, String, u16) {
     let scheme = address
@@ -40,7 +42,11 @@ pub(super) fn join(base: &Uri, location: &str) -> Option<Uri> {
 pub(super) fn shown(address: &Uri) -> String {
     let scheme = address.scheme_str().unwrap_or_default();
     let authority = address.authority().map_or("", Authority::as_str);
-    format!("{scheme}://{}{}", after_user(authority), address.path())
+    foreign(&format!(
+        "{scheme}://{}{}",
+        after_user(authority),
+        address.path()
+    ))
 }
 
 /// The hub's address for messages: without all that stands before the last `@`, also where it is malformed.
@@ -48,7 +54,7 @@ pub(crate) fn shown_endpoint(endpoint: &str) -> String {
     let scheme = ["https://", "http://"]
         .into_iter()
         .find(|scheme| endpoint.contains('@') && endpoint.starts_with(scheme));
-    scheme.unwrap_or_default().to_owned() + after_user(endpoint)
+    foreign(&(scheme.unwrap_or_default().to_owned() + after_user(endpoint)))
 }
 
 fn after_user(text: &str) -> &str {
@@ -106,5 +112,8 @@ mod tests {
         }
         let address = "https://user:secret@cdn:8443/b?sig=1".parse().unwrap();
         assert_eq!(shown(&address), "https://cdn:8443/b");
+        // An address may hold some control characters.
+        let address = "https://cdn/\u{9b}31m".parse().unwrap();
+        assert_eq!(shown(&address), "https://cdn/\\u{9b}31m");
     }
 }

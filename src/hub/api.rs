@@ -13,11 +13,12 @@ use serde::Deserialize;
 use ureq::http::Uri;
 use ureq::http::header::{CONTENT_LENGTH, ETAG, HeaderName};
 
-use super::http::{Answer, Client};
+use super::http::{Answer, Client, Speed};
 use super::repo::is_commit;
 use super::retry::Patience;
 use super::{Error, Repo};
 use crate::progress::Progress;
+use crate::text::foreign;
 
 const REPO_COMMIT: HeaderName = HeaderName::from_static("x-repo-commit");
 const LINKED_ETAG: HeaderName = HeaderName::from_static("x-linked-etag");
@@ -71,7 +72,7 @@ impl Client {
             if answer.status() != 200 {
                 return Err(self.refusal(&answer, repo, None).into());
             }
-            let bytes = answer.read_all(MAX_LISTING_BYTES)?;
+            let bytes = answer.read_all(MAX_LISTING_BYTES, Speed::new(&self.pace))?;
             let listing = parse_listing(&bytes, revision).map_err(|what| Error::Answer {
                 url: answer.url(),
                 what: format!(
@@ -142,9 +143,13 @@ impl Client {
 }
 
 fn parse_listing(bytes: &[u8], revision: &str) -> Result<Listing, String> {
-    let model: Model = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let model: Model =
+        serde_json::from_slice(bytes).map_err(|error| foreign(&error.to_string()))?;
     if !is_commit(&model.sha) {
-        return Err(format!("`sha` is {:?}, expected a commit", model.sha));
+        return Err(format!(
+            "`sha` is `{}`, expected a commit",
+            foreign(&model.sha)
+        ));
     }
     if is_commit(revision) && model.sha != revision {
         return Err(format!("`sha` is {}, expected {revision}", model.sha));
@@ -161,7 +166,10 @@ fn parse_info(answer: &Answer, commit: &str) -> Result<FileInfo, String> {
         .header(REPO_COMMIT)
         .ok_or("no header `X-Repo-Commit`, expected one of the hub")?;
     if found != commit {
-        return Err(format!("a file of commit {found:?}, expected {commit}"));
+        return Err(format!(
+            "a file of commit `{}`, expected {commit}",
+            foreign(found)
+        ));
     }
     let etag = answer
         .header(LINKED_ETAG)
@@ -188,7 +196,7 @@ fn parse_etag(header: &str) -> Result<String, String> {
         .trim_matches('"');
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if etag.is_empty() || etag.len() > MAX_ETAG || !etag.bytes().all(is_plain) {
-        return Err(format!("etag {header:?}, expected a digest"));
+        return Err(format!("etag `{}`, expected a digest", foreign(header)));
     }
     Ok(etag.to_owned())
 }
@@ -246,7 +254,7 @@ mod tests {
         assert!(refused(&format!(r#"{{"sha": "{sha}"}}"#)).contains("missing field `siblings`"));
         assert_eq!(
             refused(r#"{"sha": "main", "siblings": []}"#),
-            "`sha` is \"main\", expected a commit"
+            "`sha` is `main`, expected a commit"
         );
         let other = "f".repeat(40);
         let listing = format!(r#"{{"sha": "{sha}", "siblings": []}}"#);

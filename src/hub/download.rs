@@ -11,13 +11,18 @@ use std::path::{Path, PathBuf};
 
 use super::api::FileInfo;
 use super::http::{Answer, Client};
+use super::own::open_own;
 use super::repo::is_sha256;
 use super::store::{make_parent, remove};
 use super::transfer::{Transfer, Wanted};
-use super::verify::sha256;
+use super::verify::Etag;
 use super::{CHUNK_BYTES, Error, Repo};
 use crate::files::sync_parent;
 use crate::progress::Progress;
+use crate::text::{foreign, path as shown};
+
+/// More is not taken of a file whose size nobody announces.
+const MAX_UNANNOUNCED_BYTES: u64 = 1 << 30;
 
 /// One file to be fetched.
 pub(super) struct Download<'a> {
@@ -59,7 +64,10 @@ impl Download<'_> {
             Err(error) => {
                 let is_wrong = matches!(
                     error,
-                    Error::Size { .. } | Error::TooLarge { .. } | Error::Digest { .. }
+                    Error::Size { .. }
+                        | Error::TooLarge { .. }
+                        | Error::Unannounced { .. }
+                        | Error::Digest { .. }
                 );
                 if is_wrong || partial.n_bytes == 0 {
                     remove(&partial.path)?;
@@ -70,7 +78,7 @@ impl Download<'_> {
     }
 
     fn what(&self) -> String {
-        format!("{} {}", self.repo, self.file)
+        format!("{} {}", self.repo, foreign(self.file))
     }
 
     /// What an earlier try has left, if it can be trusted.
@@ -79,12 +87,7 @@ impl Download<'_> {
         path.push(".incomplete");
         let path = PathBuf::from(path);
         make_parent(&path)?;
-        let file = fs_err::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)?;
+        let file = open_own(&path)?;
         let held = file.metadata()?.len();
         let n_bytes = match self.info.size {
             Some(size) if is_sha256(&self.info.etag) && held <= size => held,
@@ -109,6 +112,7 @@ impl Download<'_> {
             what: self.what(),
             size: self.info.size,
             most: u64::MAX,
+            most_unannounced: MAX_UNANNOUNCED_BYTES,
             refusal: &refusal,
         };
         let mut transfer = Transfer::new(
@@ -134,19 +138,18 @@ impl Download<'_> {
     fn check(&self, partial: &mut Partial) -> Result<(), Error> {
         // A longer file may have been there before.
         partial.file.set_len(partial.n_bytes)?;
-        if !is_sha256(&self.info.etag) {
+        let Some(etag) = Etag::of(&self.info.etag) else {
             return Ok(());
+        };
+        let (what, interrupt) = (self.what(), &self.client.interrupt);
+        match etag.compare(&mut partial.file, &what, interrupt, self.progress)? {
+            None => Ok(()),
+            Some(found) => Err(Error::Digest {
+                what,
+                found,
+                expected: self.info.etag.clone(),
+            }),
         }
-        let interrupt = &self.client.interrupt;
-        let found = sha256(&mut partial.file, &self.what(), interrupt, self.progress)?;
-        if found == self.info.etag {
-            return Ok(());
-        }
-        Err(Error::Digest {
-            what: self.what(),
-            found,
-            expected: self.info.etag.clone(),
-        })
     }
 }
 
@@ -156,7 +159,7 @@ impl Partial {
         self.file.sync_all()?;
         let ours = self.file.metadata()?;
         // Without a lock another process may have published it, or removed it and begun anew.
-        let is_ours = fs_err::metadata(&self.path)
+        let is_ours = fs_err::symlink_metadata(&self.path)
             .is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
         if is_ours {
             fs_err::rename(&self.path, target)?;
@@ -166,7 +169,7 @@ impl Partial {
         } else {
             Err(io::Error::other(format!(
                 "{}: removed while it was written",
-                self.path.display()
+                shown(&self.path)
             )))
         }
     }

@@ -2,20 +2,20 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Repo;
-use crate::files::{BrokenLink, UnknownName};
+use super::own::hint_of_occupied;
+use super::verify::kind_of;
+use crate::files::{self, BrokenLink, UnknownName};
 use crate::interrupt::Stopped;
-use crate::text::thousands;
-
-/// How many files of a repository a hint names before it counts the rest.
-const MAX_SHOWN: usize = 10;
+use crate::text::{Listing, foreign, path as shown, thousands};
 
 /// Errors of the hub and of its cache.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The name of a repository or of a revision is malformed.
-    #[error("model repository `{}`: {what}", name.escape_debug())]
+    #[error("model repository `{}`: {what}", foreign(name))]
     Name {
         /// The name.
         name: String,
@@ -24,7 +24,7 @@ pub enum Error {
     },
 
     /// The path of a file would lead out of the snapshot.
-    #[error("{repo}: file `{}`: {what}", file.escape_debug())]
+    #[error("{repo}: file `{}`: {what}", foreign(file))]
     FileName {
         /// The repository.
         repo: Repo,
@@ -72,7 +72,7 @@ pub enum Error {
     },
 
     /// No answer, or one that broke off.
-    #[error("`{host}`: connection failed: {what}")]
+    #[error("`{}`: connection failed: {}", foreign(host), foreign(what))]
     Unreachable {
         /// The host.
         host: String,
@@ -80,8 +80,27 @@ pub enum Error {
         what: String,
     },
 
+    /// A server that sends, and so slowly that it would take for ever.
+    #[error(
+        "`{}`: {} bytes in {} s, expected {} at least",
+        foreign(host), thousands(*found), window.as_secs(), thousands(*least)
+    )]
+    Slow {
+        /// The host.
+        host: String,
+        /// How much came.
+        found: u64,
+        /// In how long.
+        window: Duration,
+        /// How much should have.
+        least: u64,
+    },
+
     /// Offline, and the cache does not hold what is needed.
-    #[error("{what}: not in the cache `{}`, and the hub is not asked in offline mode", cache_dir.display())]
+    #[error(
+        "{what}: not in the cache `{}`, and the hub is not asked in offline mode",
+        shown(cache_dir)
+    )]
     Offline {
         /// The repository, and the file if one is missing.
         what: String,
@@ -112,7 +131,7 @@ pub enum Error {
     },
 
     /// The repository has no such revision.
-    #[error("{}: no revision `{}`", repo.name, repo.revision)]
+    #[error("{}: no revision `{}`", repo.name, foreign(&repo.revision))]
     NoRevision {
         /// The repository.
         repo: Repo,
@@ -121,7 +140,7 @@ pub enum Error {
     },
 
     /// The repository has no such file.
-    #[error("{repo}: no file `{file}`")]
+    #[error("{repo}: no file `{}`", foreign(file))]
     NoFile {
         /// The repository.
         repo: Repo,
@@ -173,8 +192,20 @@ pub enum Error {
         most: u64,
     },
 
+    /// A file that has no end to be seen.
+    #[error("{what}: more than {} bytes, and no size was announced", thousands(*most))]
+    Unannounced {
+        /// The repository and the file.
+        what: String,
+        /// How much is taken so.
+        most: u64,
+    },
+
     /// A file of other bytes.
-    #[error("{what}: the bytes received have SHA-256 {found}, expected {expected}")]
+    #[error(
+        "{what}: the bytes received have {} {found}, expected {expected}",
+        kind_of(expected)
+    )]
     Digest {
         /// The repository and the file.
         what: String,
@@ -185,14 +216,16 @@ pub enum Error {
     },
 
     /// A file of the cache that something has changed.
-    #[error("{}: has SHA-256 {found}, the hub gave {expected}", path.display())]
+    #[error(
+        "{}: has {} {found}, the hub gave {expected}",
+        shown(path),
+        kind_of(expected)
+    )]
     Altered {
         /// The file.
         path: PathBuf,
         /// The name that the repository keeps it under.
         blob: PathBuf,
-        /// Whether that is a link to bytes that other repositories share.
-        is_shared: bool,
         /// The digest of its bytes.
         found: String,
         /// The digest that the hub gives.
@@ -253,8 +286,14 @@ impl Error {
                 return Some(format!(
                     "`newt-pipe models fetch ORG CKPT` with a network, and without `--offline` and `HF_HUB_OFFLINE`, \
                      brings it into the hub's cache; what another machine has fetched can be copied into `{}`",
-                    cache_dir.display()
+                    shown(cache_dir)
                 ));
+            }
+            Self::Slow { .. } => {
+                "check the network and `HTTPS_PROXY`, or try again later: what has arrived of a large file is kept"
+            }
+            Self::Unannounced { .. } => {
+                "a proxy or a mirror may have answered: open the address in a browser, and check `HF_ENDPOINT`"
             }
             Self::Status { status: 429, .. } => {
                 "wait some minutes; with `HF_TOKEN` set the hub allows more requests"
@@ -266,18 +305,16 @@ impl Error {
             Self::Size { .. } | Self::TooLarge { .. } | Self::Digest { .. } => {
                 "run again: what was received is removed, and is asked for anew"
             }
-            Self::Altered {
-                blob, is_shared, ..
-            } => {
-                return Some(format!(
-                    "remove {}`{}`; then `newt-pipe models fetch ORG CKPT` downloads the file again",
-                    if *is_shared { "the link " } else { "" },
-                    blob.display()
-                ));
+            Self::Altered { .. } => {
+                "`newt-pipe models fetch ORG CKPT` with a network downloads the file again"
             }
-            Self::Io(error) => return hint_of_io(error.kind()).map(str::to_owned),
+            Self::Io(error) => return hint_of_io(error).map(str::to_owned),
             Self::NoFile { held, .. } if !held.is_empty() => {
-                return Some(format!("the repository holds {}", listed(held)));
+                let names = held.iter().map(|name| format!("`{}`", foreign(name)));
+                return Some(format!(
+                    "the repository holds {}",
+                    names.collect::<Listing>()
+                ));
             }
             Self::FileName { repo, .. } => {
                 return Some(format!(
@@ -304,6 +341,7 @@ impl Error {
             | Self::NoRevision { .. }
             | Self::NoFile { .. } => 2,
             Self::Unreachable { .. }
+            | Self::Slow { .. }
             | Self::Offline { .. }
             | Self::BrokenLink { .. }
             | Self::Denied { .. }
@@ -311,6 +349,7 @@ impl Error {
             | Self::Answer { .. }
             | Self::Size { .. }
             | Self::TooLarge { .. }
+            | Self::Unannounced { .. }
             | Self::Digest { .. }
             | Self::Altered { .. }
             | Self::Io(_) => 1,
@@ -318,22 +357,11 @@ impl Error {
     }
 }
 
-/// The first ten names, and how many more there are.
-fn listed(names: &[String]) -> String {
-    let shown: Vec<_> = names
-        .iter()
-        .take(MAX_SHOWN)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    let rest = match names.len() - shown.len() {
-        0 => String::new(),
-        n => format!(" and {n} more"),
-    };
-    shown.join(", ") + &rest
-}
-
-fn hint_of_io(kind: io::ErrorKind) -> Option<&'static str> {
-    match kind {
+fn hint_of_io(error: &io::Error) -> Option<&'static str> {
+    if let Some(hint) = hint_of_occupied(error).or_else(|| files::hint(error)) {
+        return Some(hint);
+    }
+    match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
             "free some space, or move the hub's cache to another disk with `HF_HUB_CACHE` or `HF_HOME`",
         ),
@@ -364,9 +392,32 @@ mod tests {
     }
 
     #[test]
-    fn ten_files_are_named_and_the_rest_counted() {
-        let names = |n: usize| -> Vec<_> { (0..n).map(|i| i.to_string()).collect() };
-        assert_eq!(listed(&names(2)), "`0`, `1`");
-        assert!(listed(&names(12)).ends_with("`9` and 2 more"));
+    fn names_of_others_are_shown_as_foreign_text_and_ten_of_many() {
+        let error = |held: Vec<String>| Error::NoFile {
+            repo: "org/name".parse().unwrap(),
+            file: "a\x1b[2J".to_owned(),
+            held,
+        };
+        assert_eq!(
+            error(Vec::new()).to_string(),
+            "org/name: no file `a\\u{1b}[2J`"
+        );
+        let mut held = vec!["b\u{202e}".to_owned(), "x".repeat(1_000_000)];
+        held.extend((0..10).map(|i| i.to_string()));
+        let hint = error(held).hint().unwrap();
+        assert!(
+            hint.starts_with("the repository holds `b\\u{202e}`, `xxx"),
+            "{hint}"
+        );
+        assert!(
+            hint.ends_with("`7` and 2 more") && hint.len() < 300,
+            "{hint}"
+        );
+        let error = Error::Unreachable {
+            host: "h\x07".to_owned(),
+            what: "\x1b".repeat(1000),
+        };
+        let message = error.to_string();
+        assert!(!message.contains(char::is_control) && message.len() < 1000);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, RANGE, RETRY_AFTER,
@@ -16,7 +16,7 @@ use super::token::Token;
 use super::watch::Watch;
 use super::{CHUNK_BYTES, Error};
 use crate::interrupt::Interrupt;
-use crate::text::thousands;
+use crate::text::{foreign, thousands};
 
 const USER_AGENT: &str = concat!("newt-pipe/", env!("CARGO_PKG_VERSION"));
 /// For the look-up of a name, and for the connection: a stop is not heard meanwhile.
@@ -53,6 +53,8 @@ impl Client {
             .http_status_as_error(false)
             .timeout_resolve(Some(CONNECT_TIMEOUT))
             .timeout_connect(Some(CONNECT_TIMEOUT))
+            // A server that sends its headers byte by byte is never silent.
+            .timeout_recv_response(Some(pace.window))
             .timeout_per_read(Some(pace.silence))
             .timeout_per_write(Some(pace.silence))
             .build()
@@ -168,7 +170,7 @@ impl Client {
         // Of all these only the address can be wrong: a token has been looked at.
         request.body(()).map_err(|error| Error::Answer {
             url: shown(address),
-            what: error.to_string(),
+            what: foreign(&error.to_string()),
         })
     }
 }
@@ -197,30 +199,44 @@ impl Answer {
         self.response.headers().get(name.into())?.to_str().ok()
     }
 
-    pub(super) fn content_type(&self) -> &str {
-        self.header(CONTENT_TYPE).unwrap_or("bytes of no type")
+    /// For messages.
+    pub(super) fn content_type(&self) -> String {
+        foreign(self.header(CONTENT_TYPE).unwrap_or("bytes of no type"))
     }
 
-    /// Reads on; returns how many bytes there were, 0 at the end.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+    /// Reads on, at no less than `speed`; returns how many bytes there were, 0 at the end.
+    pub(super) fn read(&mut self, buffer: &mut [u8], speed: &mut Speed) -> Result<usize, Failure> {
         self.interrupt.check()?;
         let mut reader = self.response.body_mut().as_reader();
+        let started = Instant::now();
         let n_read = reader
             .read(buffer)
             .map_err(|error| broken(&self.address, &self.interrupt, error.into()))?;
         if n_read == 0 {
             // The end of a connection that was shut down looks like that of an answer.
             self.interrupt.check()?;
+            return Ok(0);
         }
-        Ok(n_read)
+        match speed.count(n_read, started.elapsed()) {
+            Ok(()) => Ok(n_read),
+            Err(found) => Err(Failure::Passing {
+                error: Error::Slow {
+                    host: self.address.host().unwrap_or_default().to_owned(),
+                    found,
+                    window: speed.window,
+                    least: speed.least_bytes,
+                },
+                wait: None,
+            }),
+        }
     }
 
     /// All of the answer, which must not be longer than `max` bytes.
-    pub(super) fn read_all(&mut self, max: u64) -> Result<Vec<u8>, Failure> {
+    pub(super) fn read_all(&mut self, max: u64, mut speed: Speed) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
         let mut buffer = vec![0; CHUNK_BYTES];
         loop {
-            match self.read(&mut buffer)? {
+            match self.read(&mut buffer, &mut speed)? {
                 0 => return Ok(bytes),
                 n_read => bytes.extend_from_slice(&buffer[..n_read]),
             }
@@ -305,6 +321,42 @@ impl Answer {
                 .and_then(|seconds| seconds.trim().parse().ok())
                 .map(Duration::from_secs),
         })
+    }
+}
+
+/// How fast bytes come. Only the time in which it was waited for counts, not that of its reader.
+pub(super) struct Speed {
+    window: Duration,
+    least_bytes: u64,
+    /// So far in this window.
+    n_bytes: u64,
+    waited: Duration,
+}
+
+impl Speed {
+    pub(super) fn new(pace: &Pace) -> Self {
+        Self {
+            window: pace.window,
+            least_bytes: pace.least_bytes,
+            n_bytes: 0,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// Counts bytes for which it was `waited`; gives how many came in a window that has ended if they are too few.
+    fn count(&mut self, n_bytes: usize, waited: Duration) -> Result<(), u64> {
+        self.n_bytes += n_bytes as u64;
+        self.waited += waited;
+        if self.waited < self.window {
+            return Ok(());
+        }
+        self.waited = Duration::ZERO;
+        let n_bytes = std::mem::take(&mut self.n_bytes);
+        if n_bytes < self.least_bytes {
+            Err(n_bytes)
+        } else {
+            Ok(())
+        }
     }
 }
 

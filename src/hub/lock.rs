@@ -1,10 +1,10 @@
 //! Processes that want the same thing: one fetches it, the others wait.
 
 use std::fs::TryLockError;
-use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::own::{open_existing, open_lock};
 use super::retry::{SLICE, pause};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
@@ -25,7 +25,7 @@ pub(crate) fn lock(
     interrupt: &Interrupt,
     progress: &dyn Progress,
 ) -> Result<Option<fs_err::File>, Stopped> {
-    let Ok(file) = open(path) else {
+    let Ok(file) = open_lock(path) else {
         return Ok(None);
     };
     let started = Instant::now();
@@ -48,15 +48,7 @@ pub(crate) fn lock(
 
 /// The lock at `path`, an existing file, if no process holds it; nothing is waited for.
 pub(crate) fn try_lock(path: &Path) -> Option<fs_err::File> {
-    let file = fs_err::OpenOptions::new().write(true).open(path).ok()?;
+    let file = open_existing(path).ok()?;
     file.try_lock().ok()?;
     Some(file)
-}
-
-fn open(path: &Path) -> io::Result<fs_err::File> {
-    fs_err::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
 }

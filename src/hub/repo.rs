@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Error;
+use crate::text::foreign;
 
 /// The hub takes no longer name.
 const MAX_NAME: usize = 96;
@@ -72,7 +73,7 @@ impl fmt::Display for Repo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         if self.revision != DEFAULT_REVISION {
-            write!(f, "@{}", self.revision)?;
+            write!(f, "@{}", foreign(&self.revision))?;
         }
         Ok(())
     }
@@ -128,12 +129,12 @@ fn is_name_char(char: char) -> bool {
 
 /// Git's own rules, as far as they matter for a path and an address.
 fn check_revision(revision: &str) -> Result<(), String> {
-    check_path(revision)
-        .map_err(|what| format!("revision `{}`: {what}", revision.escape_debug()))?;
+    check_path(revision).map_err(|what| format!("revision `{}`: {what}", foreign(revision)))?;
     let is_banned = |char: char| char.is_whitespace() || "~^:?*[".contains(char);
     match revision.chars().find(|&char| is_banned(char)) {
         Some(char) => Err(format!(
-            "revision `{revision}`: character {char:?}, expected a branch, a tag or a commit"
+            "revision `{}`: character {char:?}, expected a branch, a tag or a commit",
+            foreign(revision)
         )),
         None => Ok(()),
     }
@@ -228,14 +229,14 @@ mod tests {
             ),
             (
                 "a/b@v1\\x",
-                "revision `v1\\\\x`: a backslash, expected `/` between parts",
+                "revision `v1\\x`: a backslash, expected `/` between parts",
             ),
             (
                 "a/b@v 1",
                 "revision `v 1`: character ' ', expected a branch, a tag or a commit",
             ),
         ] {
-            let expected = format!("model repository `{}`: {what}", text.escape_debug());
+            let expected = format!("model repository `{text}`: {what}");
             assert_eq!(refused(text), expected);
         }
         let long = format!("a/{}", "b".repeat(95));

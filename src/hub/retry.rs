@@ -21,6 +21,10 @@ pub(crate) struct Pace {
     pub(crate) longest_wait: Duration,
     /// A server that sends nothing for so long is given up.
     pub(crate) silence: Duration,
+    /// A server that sends fewer bytes than `least_bytes` in so long is given up, too.
+    pub(crate) window: Duration,
+    /// Slower than any network that somebody would wait for: a gigabyte would take twelve days.
+    pub(crate) least_bytes: u64,
 }
 
 impl Default for Pace {
@@ -30,6 +34,8 @@ impl Default for Pace {
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_mins(1),
             silence: Duration::from_secs(30),
+            window: Duration::from_mins(1),
+            least_bytes: 60_000,
         }
     }
 }

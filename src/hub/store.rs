@@ -19,9 +19,12 @@ use std::path::{Path, PathBuf};
 use super::lock::lock;
 use super::repo::is_commit;
 use super::{Error, Repo};
-use crate::files::{BrokenLink, TempFile};
+use crate::files::{self, BrokenLink, TempFile};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
+
+/// A commit, and room for what may stand around it.
+const MAX_REF_BYTES: u64 = 4096;
 
 /// What the cache holds of one repository, whose name has been checked.
 pub(super) struct Store {
@@ -41,18 +44,26 @@ impl Store {
     }
 
     /// The commit that `revision` stands for, if there is a snapshot of it.
-    pub(super) fn held(&self, revision: &str) -> Option<String> {
+    ///
+    /// # Errors
+    /// Those of reading the file that names it.
+    pub(super) fn held(&self, revision: &str) -> io::Result<Option<String>> {
         let commit = self.commit_of(revision)?;
-        self.snapshot_path(&commit).is_dir().then_some(commit)
+        Ok(commit.filter(|commit| self.snapshot_path(commit).is_dir()))
     }
 
-    fn commit_of(&self, revision: &str) -> Option<String> {
+    fn commit_of(&self, revision: &str) -> io::Result<Option<String>> {
         if is_commit(revision) {
-            return Some(revision.to_owned());
+            return Ok(Some(revision.to_owned()));
         }
-        let text = fs_err::read_to_string(self.ref_path(revision)).ok()?;
-        let commit = text.trim();
-        is_commit(commit).then(|| commit.to_owned())
+        match files::read(&self.ref_path(revision), MAX_REF_BYTES) {
+            Ok(bytes) => {
+                let text = str::from_utf8(&bytes).unwrap_or_default().trim();
+                Ok(is_commit(text).then(|| text.to_owned()))
+            }
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Why `what`, whose place is `path`, is not to be had from the cache alone.
@@ -69,8 +80,8 @@ impl Store {
     /// What has to be there for `revision` to be held: its snapshot, or first of all the file that names it.
     pub(super) fn looked_at(&self, revision: &str) -> PathBuf {
         match self.commit_of(revision) {
-            Some(commit) => self.snapshot_path(&commit),
-            None => self.ref_path(revision),
+            Ok(Some(commit)) => self.snapshot_path(&commit),
+            _ => self.ref_path(revision),
         }
     }
 
@@ -100,12 +111,11 @@ impl Store {
     pub(super) fn mark_absent(&self, commit: &str, file: &str) -> io::Result<()> {
         let path = self.absent_path(commit, file);
         make_parent(&path)?;
-        fs_err::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)
-            .map(drop)
+        match fs_err::File::create_new(path) {
+            // Whatever is there is left alone.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            result => result.map(drop),
+        }
     }
 
     fn absent_path(&self, commit: &str, file: &str) -> PathBuf {
@@ -161,7 +171,8 @@ impl Store {
     /// Remembers which commit `revision` stands for.
     pub(super) fn write_ref(&self, revision: &str, commit: &str) -> io::Result<()> {
         let path = self.ref_path(revision);
-        let is_known = || fs_err::read_to_string(&path).is_ok_and(|held| held == commit);
+        let is_known =
+            || files::read(&path, MAX_REF_BYTES).is_ok_and(|held| held == commit.as_bytes());
         if revision == commit || is_known() {
             return Ok(());
         }
@@ -190,7 +201,7 @@ fn link(target: &Path, place: &Path) -> io::Result<()> {
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut from = fs_err::File::open(from)?;
+    let mut from = files::open(from)?;
     replace(to, |draft| io::copy(&mut from, draft).map(drop))
 }
 
@@ -203,6 +214,14 @@ fn replace(path: &Path, write: impl FnOnce(&mut fs_err::File) -> io::Result<()>)
 /// Makes the folder that `path` is in.
 pub(super) fn make_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs_err::create_dir_all)
+}
+
+/// Whether nothing is at a path.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// Removes a file, if it is there.
@@ -241,14 +260,18 @@ mod tests {
     fn revision_is_held_where_its_commit_has_a_snapshot() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path(), &"org/name".parse().unwrap());
-        assert_eq!(store.held("main"), None);
+        let held = |revision: &str| store.held(revision).unwrap();
+        assert_eq!(held("main"), None);
         store.write_ref("refs/pr/1", COMMIT).unwrap();
-        assert_eq!(store.held("refs/pr/1"), None);
+        assert_eq!(held("refs/pr/1"), None);
         make_parent(&store.file_path(COMMIT, "file")).unwrap();
-        assert_eq!(store.held("refs/pr/1").as_deref(), Some(COMMIT));
-        assert_eq!(store.held(COMMIT).as_deref(), Some(COMMIT));
-        store.write_ref("main", "../../elsewhere").unwrap();
-        assert_eq!(store.held("main"), None);
-        assert_eq!(store.held("v1"), None);
+        assert_eq!(held("refs/pr/1").as_deref(), Some(COMMIT));
+        assert_eq!(held(COMMIT).as_deref(), Some(COMMIT));
+        for text in ["../../elsewhere", "\u{fffd}"] {
+            store.write_ref("main", text).unwrap();
+            assert_eq!(held("main"), None);
+        }
+        assert_eq!(held("v1"), None);
+        assert_eq!(held("refs/pr/1/below"), None);
     }
 }

@@ -6,6 +6,11 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Error;
+use crate::files::{self, NotRegular, TooLarge};
+use crate::text;
+
+/// Far more than any token has.
+const MAX_BYTES: u64 = 1 << 16;
 
 /// Where the token is.
 #[derive(Clone)]
@@ -36,10 +41,10 @@ impl Token {
     pub(super) fn read(&self) -> Result<Option<String>, Error> {
         let bytes = match self {
             Self::Variable { value, .. } => value.as_encoded_bytes().to_vec(),
-            Self::File(path) => match std::fs::read(path) {
+            Self::File(path) => match files::read(path, MAX_BYTES) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(self.wrong(error.to_string())),
+                Err(error) => return Err(self.wrong(what_is_wrong(&error))),
             },
         };
         let token = bytes.trim_ascii();
@@ -53,7 +58,7 @@ impl Token {
     fn place(&self) -> String {
         match self {
             Self::Variable { name, .. } => format!("`{name}`"),
-            Self::File(path) => path.display().to_string(),
+            Self::File(path) => text::path(path),
         }
     }
 
@@ -63,6 +68,18 @@ impl Token {
             is_file: matches!(self, Self::File(_)),
             what,
         }
+    }
+}
+
+/// What is wrong with a file of a token, without its path.
+fn what_is_wrong(error: &io::Error) -> String {
+    let inner = error.get_ref();
+    if let Some(other) = inner.and_then(|inner| inner.downcast_ref::<NotRegular>()) {
+        format!("is {}", other.found)
+    } else if let Some(large) = inner.and_then(|inner| inner.downcast_ref::<TooLarge>()) {
+        format!("has {} bytes", text::thousands(large.bytes))
+    } else {
+        error.to_string()
     }
 }
 
@@ -102,13 +119,26 @@ mod tests {
     }
 
     #[test]
-    fn folder_in_the_place_of_a_token_is_named_with_the_ways_around_it() {
-        let error = Token::File("/".into()).read().unwrap_err();
-        let (message, hint) = (error.to_string(), error.hint().unwrap());
-        assert!(
-            message.starts_with("hub's token in /: Is a directory"),
-            "{message}"
-        );
-        assert!(hint.contains("`HF_TOKEN`") && hint.contains("`HF_HUB_DISABLE_IMPLICIT_TOKEN=1`"));
+    fn what_is_no_file_of_a_token_is_named_with_the_ways_around_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("token");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let large = dir.path().join("large");
+        fs_err::write(&large, [b'a'; 65_537]).unwrap();
+        for (path, what) in [
+            (PathBuf::from("/"), "is a folder"),
+            (PathBuf::from("/dev/zero"), "is a device"),
+            (pipe, "is a named pipe"),
+            (large, "has 65,537 bytes"),
+        ] {
+            let error = Token::File(path.clone()).read().unwrap_err();
+            let expected = format!("hub's token in {}: {what}, expected `hf_…`", path.display());
+            assert_eq!(error.to_string(), expected);
+            let hint = error.hint().unwrap();
+            assert!(
+                hint.contains("`HF_TOKEN`") && hint.contains("`HF_HUB_DISABLE_IMPLICIT_TOKEN=1`")
+            );
+        }
     }
 }

@@ -10,10 +10,10 @@ use ureq::http::Uri;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 
 use super::Error;
-use super::http::{Answer, Client};
+use super::http::{Answer, Client, Speed};
 use super::retry::{Failure, Patience};
 use crate::progress::Progress;
-use crate::text::thousands;
+use crate::text::{foreign, thousands};
 
 /// What a transfer brings.
 pub(crate) struct Wanted<'a> {
@@ -25,6 +25,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) size: Option<u64>,
     /// More is not taken, whatever the server announces.
     pub(crate) most: u64,
+    /// More is not taken where the size is known to nobody: there may be no end.
+    pub(crate) most_unannounced: u64,
     /// What it means that the server answers otherwise than with the bytes.
     pub(crate) refusal: &'a dyn Fn(&Answer) -> Error,
 }
@@ -36,6 +38,9 @@ pub(crate) struct Transfer<'a> {
     file: &'a fs_err::File,
     progress: &'a dyn Progress,
     patience: Patience<'a>,
+    speed: Speed,
+    /// How often in succession the server has been too slow, and how many bytes there were at the last time.
+    slow: (u32, u64),
     /// How many bytes are in the file, all of which the reader has been given.
     n_bytes: u64,
     answer: Option<Part>,
@@ -70,6 +75,8 @@ impl<'a> Transfer<'a> {
             file,
             progress,
             patience: Patience::new(&client.pace, &client.interrupt, progress),
+            speed: Speed::new(&client.pace),
+            slow: (0, n_bytes),
             n_bytes,
             answer: None,
             has_ranges: true,
@@ -110,8 +117,8 @@ impl<'a> Transfer<'a> {
     /// Reads on, with as many requests as it takes; returns how many bytes there were, 0 at the end.
     ///
     /// # Errors
-    /// [`Error::Size`] and [`Error::TooLarge`] where the server sends other bytes than it should,
-    /// [`Error::Stopped`], and those of the server and of the file system.
+    /// [`Error::Size`], [`Error::TooLarge`] and [`Error::Unannounced`] where the server sends other bytes than it should,
+    /// [`Error::Slow`], [`Error::Stopped`], and those of the server and of the file system.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         while self.answer.is_some() || !self.is_whole() {
             match self.receive(buffer) {
@@ -122,11 +129,34 @@ impl<'a> Transfer<'a> {
                 }
                 Err(failure) => {
                     self.answer = None;
+                    let failure = self.unless_slow_again(failure);
                     self.patience.wait(failure)?;
                 }
             }
         }
         Ok(0)
+    }
+
+    /// The failure; a lasting one where the server is too slow once more than it may be: something new arrives from such
+    /// a one each time.
+    fn unless_slow_again(&mut self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Passing {
+                error: error @ Error::Slow { .. },
+                wait,
+            } => {
+                let (n_slow, n_bytes) = self.slow;
+                let has_moved = self.n_bytes - n_bytes >= self.client.pace.least_bytes;
+                let n_slow = if has_moved { 1 } else { n_slow + 1 };
+                self.slow = (n_slow, self.n_bytes);
+                if n_slow < self.client.pace.n_tries {
+                    Failure::Passing { error, wait }
+                } else {
+                    Failure::Lasting(error)
+                }
+            }
+            failure => failure,
+        }
     }
 
     fn is_whole(&self) -> bool {
@@ -169,7 +199,7 @@ impl<'a> Transfer<'a> {
             self.ask()?;
             return Ok(0);
         };
-        let n_read = part.answer.read(buffer)?;
+        let n_read = part.answer.read(buffer, &mut self.speed)?;
         part.position += n_read as u64;
         let position = part.position;
         if n_read == 0 {
@@ -206,6 +236,10 @@ impl<'a> Transfer<'a> {
         }
         match self.wanted.size {
             Some(size) if found > size => Err(self.other_size(found, size)),
+            None if found > self.wanted.most_unannounced => Err(Error::Unannounced {
+                what: self.wanted.what.clone(),
+                most: self.wanted.most_unannounced,
+            }),
             _ => Ok(()),
         }
     }
@@ -228,6 +262,9 @@ fn parse_range(answer: &Answer, n_bytes: u64) -> Result<Option<u64>, Error> {
         .map(|(_, size)| size.parse().ok())
         .ok_or_else(|| Error::Answer {
             url: answer.url(),
-            what: format!("range {range:?}, expected the bytes from {n_bytes} on"),
+            what: format!(
+                "range `{}`, expected the bytes from {n_bytes} on",
+                foreign(range)
+            ),
         })
 }

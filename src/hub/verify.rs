@@ -1,93 +1,255 @@
 //! Whether a file in the cache still has the bytes that the hub gave.
+//!
+//! The cache names content by its etag, which tells the bytes:
+//!
+//! | etag | is |
+//! | --- | --- |
+//! | 64 hex digits | the SHA-256 of a large file |
+//! | 40 hex digits | git's name of a small one: the SHA-1 of `blob <size>`, a zero byte, and the bytes; from some mirrors the SHA-1 of the bytes alone |
+//! | others | nothing that is known here |
+//!
+//! Source: `huggingface_hub` 2.4, `get_hf_file_metadata`; git's `hash-object`.
 
+use std::fmt;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::repo::is_sha256;
+use super::repo::{is_commit, is_sha256};
 use super::{CHUNK_BYTES, Error};
-use crate::files::{MAX_LINKS, follow};
+use crate::files::{MAX_LINKS, follow, open};
 use crate::interrupt::Interrupt;
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
+use crate::text::foreign;
 
-/// The SHA-256 of a file from its beginning on, 64 hexadecimal digits; `what` names it to the user.
-///
-/// # Errors
-/// [`Error::Stopped`], and those of reading.
-pub(super) fn sha256(
-    file: &mut fs_err::File,
-    what: &str,
-    interrupt: &Interrupt,
-    progress: &dyn Progress,
-) -> Result<String, Error> {
-    file.rewind()?;
-    let n_bytes = file.metadata()?.len();
-    progress.start_bytes(&format!("verifying {what}"), n_bytes);
-    let result = sha256_of_rest(file, interrupt, progress);
-    progress.finish();
-    result
+/// What an etag tells of the bytes that it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Etag {
+    Sha256(String),
+    Git(String),
 }
 
-fn sha256_of_rest(
+impl Etag {
+    /// What `etag` tells; `None` where that is nothing.
+    pub(super) fn of(etag: &str) -> Option<Self> {
+        if is_sha256(etag) {
+            Some(Self::Sha256(etag.to_owned()))
+        } else {
+            // A commit and a file are named alike.
+            is_commit(etag).then(|| Self::Git(etag.to_owned()))
+        }
+    }
+
+    fn digest(&self) -> &str {
+        match self {
+            Self::Sha256(digest) | Self::Git(digest) => digest,
+        }
+    }
+
+    /// Compares a file, from its beginning on, with the etag; `what` names it to the user. Gives the digest that it
+    /// has instead.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`], and those of reading.
+    pub(super) fn compare(
+        &self,
+        file: &mut fs_err::File,
+        what: &str,
+        interrupt: &Interrupt,
+        progress: &dyn Progress,
+    ) -> Result<Option<String>, Error> {
+        // A small file is read in no time.
+        let progress = match self {
+            Self::Sha256(_) => progress,
+            Self::Git(_) => &Silent,
+        };
+        file.rewind()?;
+        let n_bytes = file.metadata()?.len();
+        progress.start_bytes(&format!("verifying {what}"), n_bytes);
+        let hashed = read_into(self.hash(n_bytes), file, interrupt, progress);
+        progress.finish();
+        Ok(hashed?.other_than(self))
+    }
+
+    fn hash(&self, n_bytes: u64) -> Hash {
+        match self {
+            Self::Sha256(_) => Hash::Sha256(Sha256::new()),
+            Self::Git(_) => Hash::Git {
+                blob: Sha1::new_with_prefix(format!("blob {n_bytes}\0")),
+                bare: Sha1::new(),
+            },
+        }
+    }
+}
+
+/// The digest of bytes that come one after the other, of the kind that an etag has.
+enum Hash {
+    Sha256(Sha256),
+    Git { blob: Sha1, bare: Sha1 },
+}
+
+impl Hash {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hash) => hash.update(bytes),
+            Self::Git { blob, bare } => {
+                blob.update(bytes);
+                bare.update(bytes);
+            }
+        }
+    }
+
+    /// The digest of the bytes, if it is another than the etag's.
+    fn other_than(self, etag: &Etag) -> Option<String> {
+        let (found, other) = match self {
+            Self::Sha256(hash) => (format!("{:x}", hash.finalize()), None),
+            Self::Git { blob, bare } => (
+                format!("{:x}", blob.finalize()),
+                Some(format!("{:x}", bare.finalize())),
+            ),
+        };
+        let is_same = found == etag.digest() || other.as_deref() == Some(etag.digest());
+        (!is_same).then_some(found)
+    }
+}
+
+fn read_into(
+    mut hash: Hash,
     file: &mut fs_err::File,
     interrupt: &Interrupt,
     progress: &dyn Progress,
-) -> Result<String, Error> {
-    let mut hash = Sha256::new();
+) -> Result<Hash, Error> {
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
         interrupt.check()?;
         let n_read = file.read(&mut buffer)?;
         if n_read == 0 {
-            return Ok(format!("{:x}", hash.finalize()));
+            return Ok(hash);
         }
         hash.update(&buffer[..n_read]);
         progress.tick(n_read as u64);
     }
 }
 
-/// Compares a file of the cache with the digest that its repository keeps it under.
-///
-/// Gives whether there is such a digest: a small file, and one that lies elsewhere, has none.
-///
-/// # Errors
-/// [`Error::Altered`] if the bytes are others, [`Error::Stopped`], and those of reading.
-pub fn verify(path: &Path, interrupt: &Interrupt, progress: &dyn Progress) -> Result<bool, Error> {
-    let Some((blob, expected)) = blob_of(path) else {
-        return Ok(false);
-    };
-    let name = path.file_name().unwrap_or(path.as_os_str());
-    let mut file = fs_err::File::open(path)?;
-    let found = sha256(&mut file, &name.to_string_lossy(), interrupt, progress)?;
-    if found == expected {
-        return Ok(true);
+/// What a digest of the hub's is called in messages.
+pub(super) fn kind_of(digest: &str) -> &'static str {
+    if is_commit(digest) {
+        "git's SHA-1"
+    } else {
+        "SHA-256"
     }
-    Err(Error::Altered {
-        path: path.to_owned(),
-        is_shared: blob.is_symlink(),
-        blob,
-        found,
-        expected,
-    })
 }
 
-/// The file `blobs/<sha256>` of a repository that `path` leads to, and the digest.
-///
-/// It may be a link itself: what came by Xet lies once for all repositories, in `<cache>/blobs/xx/<hash>` under a
-/// hash that is not that of the bytes.
-fn blob_of(path: &Path) -> Option<(PathBuf, String)> {
-    let mut place = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        let is_blob = place.parent().is_some_and(|dir| dir.ends_with("blobs"));
-        let name = place.file_name()?.to_str()?;
-        if is_blob && is_sha256(name) {
-            let digest = name.to_owned();
-            return Some((place, digest));
-        }
-        place = follow(&place)?;
+/// What the name of a file in the cache tells of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promise {
+    path: PathBuf,
+    /// The name that the repository keeps the content under.
+    blob: PathBuf,
+    etag: Etag,
+}
+
+/// The digest, after its kind.
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.etag {
+            Etag::Sha256(_) => "sha256",
+            Etag::Git(_) => "git",
+        };
+        write!(f, "{kind}:{}", self.etag.digest())
     }
-    None
+}
+
+/// The digest of a file that is being read for another purpose; see [`Promise::reading`].
+pub struct Reading {
+    etag: Etag,
+    hash: Hash,
+}
+
+impl Promise {
+    /// What is told of the file at `path`; `None` for one that is no link to the content of a repository.
+    ///
+    /// The content may be a link itself: what came by Xet lies once for all repositories, in `<cache>/blobs/xx/<hash>`
+    /// under a hash that is not that of the bytes.
+    pub fn of(path: &Path) -> Option<Self> {
+        let mut place = path.to_owned();
+        for _ in 0..MAX_LINKS {
+            let is_blob = place.parent().is_some_and(|dir| dir.ends_with("blobs"));
+            if is_blob && let Some(etag) = Etag::of(place.file_name()?.to_str()?) {
+                return Some(Self {
+                    path: path.to_owned(),
+                    blob: place,
+                    etag,
+                });
+            }
+            place = follow(&place)?;
+        }
+        None
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is a small file, which costs next to nothing to read.
+    pub(super) fn is_of_git(&self) -> bool {
+        matches!(self.etag, Etag::Git(_))
+    }
+
+    /// Begins to compare bytes that are read anyway, `n_bytes` in all.
+    pub fn reading(self, n_bytes: u64) -> Reading {
+        Reading {
+            hash: self.etag.hash(n_bytes),
+            etag: self.etag,
+        }
+    }
+
+    /// Reads the file, and makes sure that it is what it is said to be.
+    ///
+    /// # Errors
+    /// [`Error::Altered`] if the bytes are others, [`Error::Stopped`], and those of reading.
+    pub fn verify(&self, interrupt: &Interrupt, progress: &dyn Progress) -> Result<(), Error> {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        let mut file = open(&self.path)?;
+        let what = foreign(&name.to_string_lossy());
+        match self.etag.compare(&mut file, &what, interrupt, progress)? {
+            None => Ok(()),
+            Some(found) => Err(Error::Altered {
+                path: self.path.clone(),
+                blob: self.blob.clone(),
+                found,
+                expected: self.etag.digest().to_owned(),
+            }),
+        }
+    }
+}
+
+impl Reading {
+    /// The next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+    }
+
+    /// Whether what was told is true of all of them.
+    pub fn is_kept(self) -> bool {
+        self.hash.other_than(&self.etag).is_none()
+    }
+}
+
+/// Compares a file of the cache with the digest that its repository keeps it under.
+///
+/// Gives whether there is such a digest: a file that lies elsewhere has none.
+///
+/// # Errors
+/// Those of [`Promise::verify`].
+pub fn verify(path: &Path, interrupt: &Interrupt, progress: &dyn Progress) -> Result<bool, Error> {
+    match Promise::of(path) {
+        Some(promise) => promise.verify(interrupt, progress).map(|()| true),
+        None => Ok(false),
+    }
 }
 
 #[cfg(test)]
@@ -96,7 +258,38 @@ mod tests {
 
     use super::super::tests::Told;
     use super::*;
-    use crate::progress::Silent;
+
+    #[test]
+    fn small_file_is_held_against_git_s_name_of_it_and_the_bare_digest_of_some_mirrors() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = dir.path().join("blobs");
+        fs_err::create_dir(&blobs).unwrap();
+        let verify = |name: &str, bytes: &str| {
+            let path = blobs.join(name);
+            fs_err::write(&path, bytes).unwrap();
+            verify(&path, &Interrupt::default(), &Silent)
+        };
+        // `printf abc | git hash-object --stdin`, and `sha1sum`.
+        let git = "f2ba8f84ab5c1bce84a7b441cb1959cfc7093b7f";
+        for name in [git, "a9993e364706816aba3e25717850c26c9cd0d89d"] {
+            assert!(verify(name, "abc").unwrap());
+            let error = verify(name, "abd").unwrap_err().to_string();
+            let expected = format!(", the hub gave {name}");
+            assert!(error.ends_with(&expected), "{error}");
+            assert!(error.contains(": has git's SHA-1 "), "{error}");
+        }
+        // What Xet or others call it tells nothing.
+        for name in ["abc", &"A".repeat(40), &"a".repeat(32)] {
+            assert!(!verify(name, "abc").unwrap());
+        }
+        for (bytes, is_kept) in [("abc", true), ("abd", false)] {
+            let promise = Promise::of(&blobs.join(git)).unwrap();
+            assert_eq!(promise.to_string(), format!("git:{git}"));
+            let mut reading = promise.reading(3);
+            reading.update(bytes.as_bytes());
+            assert_eq!(reading.is_kept(), is_kept);
+        }
+    }
 
     #[test]
     fn file_is_held_against_the_digest_in_its_name() {
@@ -117,7 +310,7 @@ mod tests {
         fs_err::write(&blob, "abd").unwrap();
         let error = verify(&link, &interrupt, &Silent).unwrap_err();
         assert!(matches!(&error, Error::Altered { expected, .. } if expected == digest));
-        assert!(error.hint().unwrap().contains(digest));
+        assert!(error.hint().unwrap().contains("models fetch"));
         let other = dir.path().join("config.json");
         fs_err::write(&other, "{}").unwrap();
         assert!(!verify(&other, &interrupt, &Silent).unwrap());

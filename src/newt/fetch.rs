@@ -43,6 +43,7 @@ use crate::files::{self, StagedDir};
 use crate::hub::{self, Client, Pace, Transfer, Wanted};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
+use crate::text;
 
 pub use self::archive::{Source, is_digest};
 pub use self::error::{Error, Origin};
@@ -235,14 +236,14 @@ impl<'a> Fetch<'a> {
         for path in files::strays(&self.root.path().join(archive.content.name())) {
             self.progress.warn(&format!(
                 "{}: left by a fetch on another host, by another user, or before a restart; remove it unless that fetch is still running",
-                path.display()
+                text::path(&path)
             ));
         }
     }
 
     /// Unpacks an archive that somebody has put into the folder.
     fn unpack_at_hand(&self, archive: &Archive, path: &Path) -> Result<(), Error> {
-        let file = fs_err::File::open(path)?;
+        let file = files::open(path)?;
         let n_bytes = file.metadata()?.len();
         let intake = Intake::new(&file, n_bytes, None, archive, self.progress, self.interrupt);
         self.unpack(archive, intake).map_err(|mut error| {
@@ -264,18 +265,14 @@ impl<'a> Fetch<'a> {
 
     /// Unpacks what an earlier try has left in `part`, and then what arrives.
     fn unpack_arriving(&self, archive: &Archive, part: &Path) -> Result<(), Error> {
-        let file = fs_err::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(part)?;
+        let file = hub::open_own(part)?;
         let n_held = file.metadata()?.len();
         let wanted = Wanted {
             address: self.client.address(archive.name).map_err(mirror)?,
             what: archive.name.to_owned(),
             size: None,
             most: archive.bounds.archive_bytes,
+            most_unannounced: archive.bounds.archive_bytes,
             refusal: &|answer| answer.unexpected("200"),
         };
         let transfer = Transfer::new(&self.client, wanted, &file, n_held, self.progress)?;

@@ -8,6 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -41,6 +42,8 @@ pub(crate) struct Reply {
     pub(crate) cut: Option<usize>,
     /// How long such a connection stays open.
     pub(crate) silence: Duration,
+    /// The wait before each byte of the body, which are then sent one by one.
+    pub(crate) drip: Option<Duration>,
 }
 
 impl Reply {
@@ -138,7 +141,15 @@ fn serve(
         (&*stream).write_all(head.as_bytes()).ok()?;
         if request.method != "HEAD" {
             let n_bytes = reply.cut.unwrap_or(reply.body.len()).min(reply.body.len());
-            (&*stream).write_all(&reply.body[..n_bytes]).ok()?;
+            match reply.drip {
+                Some(wait) => {
+                    for byte in &reply.body[..n_bytes] {
+                        std::thread::sleep(wait);
+                        (&*stream).write_all(&[*byte]).ok()?;
+                    }
+                }
+                None => (&*stream).write_all(&reply.body[..n_bytes]).ok()?,
+            }
         }
         if reply.cut.is_some() {
             std::thread::sleep(reply.silence);
@@ -282,12 +293,11 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
-/// SHA-256 of large files, 40 digits for the others.
+/// SHA-256 of large files, git's name of the others.
 pub(crate) fn etag(file: &str, bytes: &[u8]) -> String {
-    let digest = sha256(bytes);
     if is_large(file) {
-        digest
-    } else {
-        digest[..40].to_owned()
+        return sha256(bytes);
     }
+    let header = format!("blob {}\0", bytes.len()).into_bytes();
+    format!("{:x}", Sha1::digest([&header, bytes].concat()))
 }

@@ -312,3 +312,114 @@ fn threads_that_want_the_same_file_fetch_it_once() {
     assert_eq!(blobs.count(), 1);
     assert!(told.lines().contains(&waiting.to_owned()));
 }
+
+/// A pace at which a byte every few milliseconds is too slow, whatever the machine.
+fn impatient(n_tries: u32) -> Pace {
+    Pace {
+        n_tries,
+        window: Duration::from_millis(100),
+        least_bytes: 10_000,
+        ..quick()
+    }
+}
+
+#[test]
+fn server_that_drips_is_given_up_and_asked_for_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::new();
+    let copy = site.clone();
+    let (server, cdn) = with_cdn(&site, move |request| match request.header("range") {
+        None => Reply {
+            drip: Some(Duration::from_millis(5)),
+            ..part(copy.weights(), request)
+        },
+        Some(_) => copy.answer_as_cdn(request),
+    });
+    let mut hub = hub(&server, dir.path());
+    hub.client = Client::new(
+        &server.url,
+        None,
+        impatient(1000),
+        None,
+        Interrupt::default(),
+    );
+    let told = Told::default();
+    let path = fetch(&hub, &told).unwrap();
+    assert_eq!(fs_err::read(path).unwrap(), site.weights());
+    assert_eq!(ranges(&cdn).first(), Some(&None));
+    assert!(ranges(&cdn).last().unwrap().is_some());
+    let is_slow = |line: &String| {
+        line.starts_with("warning: `127.0.0.1`: ")
+            && line.ends_with(" bytes in 0 s, expected 10,000 at least; next try in 0 s")
+    };
+    assert!(told.lines().iter().any(is_slow), "{:?}", told.lines());
+}
+
+#[test]
+fn server_that_drips_for_ever_is_given_up_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::new();
+    let copy = site.clone();
+    let (server, cdn) = with_cdn(&site, move |request| Reply {
+        drip: Some(Duration::from_millis(5)),
+        ..part(copy.weights(), request)
+    });
+    let mut hub = hub(&server, dir.path());
+    hub.client = Client::new(&server.url, None, impatient(3), None, Interrupt::default());
+    let error = fetch(&hub, &Silent).unwrap_err();
+    assert!(matches!(error, Error::Slow { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("what has arrived"));
+    assert_eq!(cdn.seen().len(), 3);
+    assert!(
+        fs_err::metadata(partial_path(dir.path(), &site))
+            .unwrap()
+            .len()
+            > 0
+    );
+
+    // Nor is its list of files waited for.
+    let server = Server::start(move |request| Reply {
+        drip: Some(Duration::from_millis(5)),
+        ..site.answer(request)
+    });
+    hub.client = Client::new(&server.url, None, impatient(2), None, Interrupt::default());
+    let error = hub.latest(&repo(), &Silent).err().unwrap();
+    assert!(matches!(error, Error::Slow { .. }), "{error}");
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[test]
+fn body_without_a_size_has_an_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = own::open_own(&dir.path().join("part")).unwrap();
+    let server = Server::start(|_| chunked(&[7; 1001]));
+    let client = Client::new(&server.url, None, quick(), None, Interrupt::default());
+    for (most_unannounced, is_taken) in [(1001, true), (1000, false)] {
+        let wanted = Wanted {
+            address: client.address("file").unwrap(),
+            what: "file".to_owned(),
+            size: None,
+            most: u64::MAX,
+            most_unannounced,
+            refusal: &|answer| answer.unexpected("200"),
+        };
+        let mut transfer = Transfer::new(&client, wanted, &file, 0, &Silent).unwrap();
+        let mut buffer = [0; 4096];
+        let result = loop {
+            match transfer.read(&mut buffer) {
+                Ok(0) => break Ok(()),
+                Ok(_) => {}
+                Err(error) => break Err(error.to_string()),
+            }
+        };
+        let endless = "file: more than 1,000 bytes, and no size was announced";
+        assert_eq!(
+            result,
+            if is_taken {
+                Ok(())
+            } else {
+                Err(endless.to_owned())
+            }
+        );
+    }
+}

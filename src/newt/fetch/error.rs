@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::files;
 use crate::hub;
 use crate::interrupt::Stopped;
-use crate::text::{count, thousands};
+use crate::text::{count, foreign, path as shown, thousands};
 
 /// Why the data set is not there.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,10 @@ pub enum Error {
         what: &'static str,
     },
     /// Nothing may be asked of the network, and something is missing.
-    #[error("{}: no `{content}`, and nothing is fetched in offline mode", root.display())]
+    #[error(
+        "{}: no `{content}`, and nothing is fetched in offline mode",
+        shown(root)
+    )]
     Offline {
         /// The data root.
         root: PathBuf,
@@ -34,7 +37,7 @@ pub enum Error {
     #[error(transparent)]
     Transfer(hub::Error),
     /// An archive that lies in the folder is another.
-    #[error("{}: has SHA-256 {found}, expected {expected}", path.display())]
+    #[error("{}: has SHA-256 {found}, expected {expected}", shown(path))]
     OtherArchive {
         /// The archive.
         path: PathBuf,
@@ -54,7 +57,10 @@ pub enum Error {
         what: String,
     },
     /// An archive cannot be read.
-    #[error("{archive}: damaged: {what}, expected a gzipped tar archive")]
+    #[error(
+        "{archive}: damaged: {}, expected a gzipped tar archive",
+        foreign(what)
+    )]
     Damaged {
         /// The archive.
         archive: Origin,
@@ -65,8 +71,8 @@ pub enum Error {
     },
     /// The folder of images is there, and lacks some of them.
     #[error(
-        "{}: {} of {} images are missing, such as `{first}.jpg`",
-        dir.display(), thousands(*n_missing as u64), thousands(*n_images as u64)
+        "{}: {} of {} images are missing, such as `{}.jpg`",
+        shown(dir), thousands(*n_missing as u64), thousands(*n_images as u64), foreign(first)
     )]
     Incomplete {
         /// The folder of images.
@@ -80,8 +86,8 @@ pub enum Error {
     },
     /// The labels name images that the archive, which was just unpacked, does not hold.
     #[error(
-        "{}: names {} images, of which the archive lacks {}, such as `{first}.jpg`",
-        labels.display(), thousands(*n_images as u64), thousands(*n_missing as u64)
+        "{}: names {} images, of which the archive lacks {}, such as `{}.jpg`",
+        shown(labels), thousands(*n_images as u64), thousands(*n_missing as u64), foreign(first)
     )]
     NotInArchive {
         /// The labels file.
@@ -96,7 +102,7 @@ pub enum Error {
     /// The labels that lie in the folder are those of another data set; NeWT's images are not fetched for them.
     #[error(
         "{}: has {} that NeWT does not have, expected NeWT's labels",
-        path.display(), count(*n_other_tasks, "task", "tasks")
+        shown(path), count(*n_other_tasks, "task", "tasks")
     )]
     LabelsOfOthers {
         /// The labels file.
@@ -128,7 +134,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Network(name) => f.write_str(name),
-            Self::Folder(path) => path.display().fmt(f),
+            Self::Folder(path) => f.write_str(&shown(path)),
         }
     }
 }
@@ -153,6 +159,7 @@ impl Error {
                 | Self::Transfer(
                     hub::Error::Size { .. }
                         | hub::Error::TooLarge { .. }
+                        | hub::Error::Unannounced { .. }
                         | hub::Error::Digest { .. }
                 )
         )
@@ -167,13 +174,13 @@ impl Error {
             Self::Offline { root, archive, .. } => {
                 return Some(format!(
                     "run `newt-pipe data fetch` where there is a network, without `--offline` and `HF_HUB_OFFLINE`, or put the archive `{archive}` into {}",
-                    root.display()
+                    shown(root)
                 ));
             }
             Self::OtherArchive { path, .. } => {
                 return Some(format!(
                     "remove or rename {}, and the same command fetches the archive anew",
-                    path.display()
+                    shown(path)
                 ));
             }
             // Its digest is right, so the same bytes might be fetched anew: no more is promised.
@@ -184,8 +191,8 @@ impl Error {
             | Self::Damaged {
                 archive: Origin::Folder(path),
                 ..
-            } => return Some(format!("remove or rename {}", path.display())),
-            Self::Transfer(hub::Error::Unreachable { .. }) => {
+            } => return Some(format!("remove or rename {}", shown(path))),
+            Self::Transfer(hub::Error::Unreachable { .. } | hub::Error::Slow { .. }) => {
                 "check the network and `HTTPS_PROXY`; the same command goes on where it was"
             }
             Self::Transfer(hub::Error::Status {
@@ -203,17 +210,17 @@ impl Error {
             Self::Incomplete { dir, .. } => {
                 return Some(format!(
                     "move {} away, and the same command fetches all of them",
-                    dir.display()
+                    shown(dir)
                 ));
             }
             Self::NotInArchive { labels: path, .. } | Self::LabelsOfOthers { path, .. } => {
                 return Some(format!(
                     "move {} away, or choose another folder for NeWT",
-                    path.display()
+                    shown(path)
                 ));
             }
             Self::Folder(files::Error::NotWritten { source, .. }) | Self::Io(source) => {
-                return hint_of_io(source.kind()).map(str::to_owned);
+                return hint_of_io(source).map(str::to_owned);
             }
             Self::Folder(error) => return error.hint(),
             Self::Stopped(_) => "what has arrived is kept; the same command goes on from there",
@@ -240,8 +247,11 @@ impl Error {
     }
 }
 
-fn hint_of_io(kind: io::ErrorKind) -> Option<&'static str> {
-    match kind {
+fn hint_of_io(error: &io::Error) -> Option<&'static str> {
+    if let Some(hint) = hub::hint_of_occupied(error).or_else(|| files::hint(error)) {
+        return Some(hint);
+    }
+    match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             Some(
                 "free some space there (archive and images take 8 GB together), and the same command goes on",

@@ -10,6 +10,7 @@ use super::archive::Archive;
 use crate::hub::{self, CHUNK_BYTES, Transfer};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
+use crate::text;
 
 /// Where the next bytes are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -149,7 +150,7 @@ impl<'a> Intake<'a> {
                     if n_read == 0 {
                         return Err(io::Error::other(format!(
                             "{}: cut short while it was read",
-                            self.file.path().display()
+                            text::path(self.file.path())
                         ))
                         .into());
                     }

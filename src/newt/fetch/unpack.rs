@@ -14,7 +14,7 @@ use super::archive::{Archive, Content};
 use super::error::{Error, Origin};
 use crate::files::StagedDir;
 use crate::hub::CHUNK_BYTES;
-use crate::text::thousands;
+use crate::text::{foreign, thousands};
 
 /// The longest entry that describes the next one.
 const MAX_DESCRIPTION_BYTES: u64 = 1 << 16;
@@ -22,8 +22,6 @@ const MAX_DESCRIPTION_BYTES: u64 = 1 << 16;
 const MAX_PADDING_BYTES: usize = 1 << 20;
 /// The longest name of a file that file systems take.
 const MAX_NAME_BYTES: usize = 255;
-/// Messages show this many characters of an entry's name.
-const SHOWN_CHARS: usize = 120;
 
 /// Files of this many bytes together are written before they are flushed. The system call that flushes is deaf to
 /// signals, so it may not have gigabytes to do.
@@ -95,7 +93,7 @@ pub(super) fn unpack(
         let name = (described.name.clone()).unwrap_or_else(|| entry.path_bytes().into_owned());
         let refuse = |what: String| Error::Entry {
             archive: Origin::Network(archive.name),
-            entry: shown(&name),
+            entry: foreign(&String::from_utf8_lossy(&name)),
             what,
         };
         n_entries += 1;
@@ -344,20 +342,6 @@ fn kind_name(kind: EntryType) -> &'static str {
         EntryType::GNUSparse => "a sparse file",
         _ => "something special",
     }
-}
-
-/// A name for messages: what it holds of special characters escaped, and its end cut where it is long.
-fn shown(name: &[u8]) -> String {
-    let text = String::from_utf8_lossy(name);
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN_CHARS)
-        .flat_map(char::escape_debug)
-        .collect();
-    if text.chars().nth(SHOWN_CHARS).is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 /// Copies all of `from`; what reading fails with is `damaged`, what writing fails with is the file system's.

@@ -55,7 +55,7 @@ fn entries_that_leave_the_folder_are_refused() {
         );
     }
     for (name, shown) in [
-        ("newt2021_images/a\\b.jpg", "newt2021_images/a\\\\b.jpg"),
+        ("newt2021_images/a\\b.jpg", "newt2021_images/a\\b.jpg"),
         ("newt2021_images/\u{1b}[2J", "newt2021_images/\\u{1b}[2J"),
     ] {
         assert_eq!(
@@ -94,7 +94,8 @@ fn names_that_no_file_system_takes_are_refused() {
     };
     let said = refused(&[long(255), file("a"), long(256), file("b")]);
     assert!(
-        said.ends_with("a…` has a name of 256 bytes, expected at most 255"),
+        said.contains("a…(152 characters)…a")
+            && said.ends_with("a.jpg` has a name of 256 bytes, expected at most 255"),
         "{said}"
     );
 }
