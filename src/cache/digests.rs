@@ -10,7 +10,7 @@
 //! Files that are younger are read on each run until they are old enough.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,15 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::{Cache, Digest, Error};
+use crate::files;
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
 
 /// First words of the memo file; the number is the version of its format.
 const HEADER: &str = "newt-pipe digests 2";
+
+/// Read at a time; a stop is heard after each.
+const CHUNK_BYTES: usize = 1 << 18;
 
 /// See "Racy files" in the module's documentation.
 const RACY_S: i64 = 2;
@@ -136,16 +140,82 @@ impl DigestMemo {
             .zip(found)
             .map(|(path, found)| {
                 let (digest, entry) = found?;
-                if let Some(entry) = entry
-                    && entry.stamp.mtime <= self.newest
-                {
-                    let name = name(path)?;
-                    self.entries.insert(name.clone(), entry);
-                    self.fresh.insert(name, entry);
-                }
+                self.add(path, entry)?;
                 Ok(digest)
             })
             .collect())
+    }
+
+    /// The digest of one large file; where the memo does not know it, it is read, and `also` hears all of its bytes.
+    ///
+    /// Gives whether it was read. Progress counts bytes.
+    ///
+    /// # Errors
+    /// [`Stopped`], soon after it was asked for; the inner error as in [`digest_files`](Self::digest_files).
+    pub fn digest_large(
+        &mut self,
+        path: &Path,
+        also: &mut dyn FnMut(&[u8]),
+        progress: &dyn Progress,
+        interrupt: &Interrupt,
+    ) -> Result<io::Result<(Digest, bool)>, Stopped> {
+        match self.lookup(path) {
+            Ok(None) => {}
+            Ok(Some(digest)) => return Ok(Ok((digest, false))),
+            Err(error) => return Ok(Err(error)),
+        }
+        let name_shown = crate::text::path(Path::new(path.file_name().unwrap_or_default()));
+        let n_bytes = fs_err::metadata(path).map_or(0, |metadata| metadata.len());
+        progress.start_bytes(&format!("reading {name_shown}"), n_bytes);
+        let found = digest_by(path, &mut |bytes| {
+            also(bytes);
+            progress.tick(bytes.len() as u64);
+            interrupt.check().map_err(io::Error::other)
+        });
+        progress.finish();
+        interrupt.check()?;
+        Ok(found.and_then(|(digest, entry)| {
+            self.add(path, entry)?;
+            Ok((digest, true))
+        }))
+    }
+
+    /// Remembers that `promise` was found to be true of a file, until it changes; nothing where it has changed since its
+    /// digest was taken, and where it is too young.
+    ///
+    /// # Errors
+    /// [`io::Error`] where nothing is known of the file any more.
+    pub fn vouch(&mut self, path: &Path, promise: &str) -> io::Result<()> {
+        if self.lookup(path)?.is_some() {
+            let entry = self.entries.get(&name(path)?).copied();
+            let voucher = voucher(path, promise)?;
+            for entries in [&mut self.entries, &mut self.fresh] {
+                entries.extend(entry.map(|entry| (voucher.clone(), entry)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `promise` was found to be true of the file as it is.
+    pub fn is_vouched(&self, path: &Path, promise: &str) -> bool {
+        let entry = || {
+            let stamp = Stamp::of(&fs_err::metadata(path).ok()?);
+            let entry = self.entries.get(&voucher(path, promise).ok()?)?;
+            Some(entry.stamp == stamp)
+        };
+        entry().unwrap_or(false)
+    }
+
+    /// Adds a file that was read, unless it is too young.
+    fn add(&mut self, path: &Path, entry: Option<Entry>) -> io::Result<()> {
+        if let Some(entry) = entry
+            && entry.stamp.mtime <= self.newest
+        {
+            let name = name(path)?;
+            self.entries.insert(name.clone(), entry);
+            self.fresh.insert(name, entry);
+        }
+        Ok(())
     }
 
     /// Adds what this process read to the memo file, keeping what other processes added since it was loaded.
@@ -196,12 +266,35 @@ fn name(path: &Path) -> io::Result<Vec<u8>> {
         .to_vec())
 }
 
+/// What the memo calls the fact that a promise was kept: no path, so that no look-up of a file meets it, in this version
+/// or an older one.
+fn voucher(path: &Path, promise: &str) -> io::Result<Vec<u8>> {
+    let mut voucher = format!("{promise} ").into_bytes();
+    voucher.extend(name(path)?);
+    Ok(voucher)
+}
+
 /// Reads a file: its digest, and the entry to memoise unless it changed meanwhile.
 fn digest_file(path: &Path) -> io::Result<Found> {
-    let mut file = fs_err::File::open(path)?;
+    digest_by(path, &mut |_| Ok(()))
+}
+
+/// As [`digest_file`]; `hear` gets all bytes, and may end the reading.
+fn digest_by(path: &Path, hear: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<Found> {
+    let mut file = files::open(path)?;
     let before = Stamp::of(&file.metadata()?);
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(&mut file)?;
+    let n_bytes = usize::try_from(before.bytes).unwrap_or(CHUNK_BYTES);
+    // One more than the file holds, so that its end is seen.
+    let mut buffer = vec![0; n_bytes.saturating_add(1).min(CHUNK_BYTES)];
+    loop {
+        let n_read = file.read(&mut buffer)?;
+        if n_read == 0 {
+            break;
+        }
+        hear(&buffer[..n_read])?;
+        hasher.update(&buffer[..n_read]);
+    }
     let after = Stamp::of(&file.metadata()?);
     let digest = hasher.finalize().into();
     let entry = Entry {
@@ -548,6 +641,43 @@ mod tests {
     fn memo_of_all_of_newt_round_trips() {
         let entries = newt_sized();
         assert!(parse(&format(&entries)).unwrap() == entries);
+    }
+
+    #[test]
+    fn a_large_file_is_read_once_for_whoever_listens_and_what_was_promised_is_remembered() {
+        let fixture = Fixture::new();
+        let content = vec![7; 3 * CHUNK_BYTES + 1];
+        let path = fixture.file("weights", &content, 60);
+        let read = || {
+            let mut memo = DigestMemo::load(&fixture.cache(), &Silent);
+            let (mut heard, reads) = (Vec::new(), Reads::default());
+            let mut also = |bytes: &[u8]| heard.extend_from_slice(bytes);
+            let found = memo.digest_large(&path, &mut also, &reads, &Interrupt::default());
+            let (digest, is_read) = found.unwrap().unwrap();
+            assert_eq!(digest, Digest::of(&content));
+            assert_eq!(reads.n.into_inner(), heard.len() as u64);
+            assert!(!is_read || heard == content);
+            (memo, is_read)
+        };
+        let (mut memo, is_read) = read();
+        assert!(is_read && !memo.is_vouched(&path, "sha256:a"));
+        memo.vouch(&path, "sha256:a").unwrap();
+        memo.save(&fixture.cache()).unwrap();
+
+        let (mut memo, is_read) = read();
+        assert!(!is_read && memo.is_vouched(&path, "sha256:a"));
+        assert!(!memo.is_vouched(&path, "sha256:b"));
+        fixture.file("weights", b"others", 50);
+        assert!(!memo.is_vouched(&path, "sha256:a"));
+        // Nothing is known of the file as it is now.
+        memo.vouch(&path, "sha256:a").unwrap();
+        assert!(!memo.is_vouched(&path, "sha256:a"));
+
+        let interrupt = Interrupt::default();
+        let flag = interrupt.flag();
+        let mut stop = |_: &[u8]| flag.store(2, Ordering::Relaxed);
+        let stopped = memo.digest_large(&path, &mut stop, &Silent, &interrupt);
+        assert!(stopped.is_err());
     }
 
     #[test]

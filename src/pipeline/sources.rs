@@ -9,13 +9,14 @@ use super::config::{self, Data, Model, Pipeline};
 use crate::backbone::{self, BackboneSpec, Places};
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::error::Error;
-use crate::files::{BrokenLink, UnknownName, found};
+use crate::files::{self, BrokenLink, UnknownName, found};
 use crate::hub::Hub;
 use crate::newt::images::{DataRoot, ImageFiles};
 use crate::newt::labels::{Labels, OtherSplits};
 use crate::newt::synth;
 use crate::stage::features::network::{self, BadImage, BadImageProblem, Network};
 use crate::stage::features::precomputed::Precomputed;
+use crate::stage::features::weights::Weights;
 use crate::stage::features::{Images, Source};
 use crate::stage::labels::LabelsStage;
 use crate::stage::sample::Sample;
@@ -62,11 +63,14 @@ pub(super) fn require_data(data: &DataRoot, models: &[Model]) -> Result<(), Erro
     Ok(())
 }
 
+/// NeWT's have two megabytes.
+const MAX_LABELS_BYTES: u64 = 1 << 30;
+
 /// The first stage, with the labels file read.
 pub(super) fn labels(data: &DataRoot, other_splits: OtherSplits) -> Result<LabelsStage, Error> {
     data.require_labels()?;
     let path = data.labels_path();
-    let csv = fs_err::read(&path).map_err(Error::Io)?;
+    let csv = files::read(&path, MAX_LABELS_BYTES).map_err(Error::Io)?;
     let file = path.display().to_string();
     Ok(LabelsStage::new(csv, file, other_splits))
 }
@@ -160,15 +164,11 @@ impl<'a> Sources<'a> {
             )));
         }
         let spec = self.resolve(model)?;
-        let digests = spec
-            .weights_paths()
-            .iter()
-            .map(|path| self.digest_file(path))
-            .collect::<Result<Vec<_>, _>>()?;
+        let weights = self.weights(&spec)?;
         let network = Network::new(
             self.cache,
             spec,
-            Digest::of_all(&digests),
+            weights,
             self.pipeline.features,
             self.context,
         )?;
@@ -261,23 +261,28 @@ impl<'a> Sources<'a> {
         Ok(StageError::BadImages { images }.into())
     }
 
-    fn digest_file(&self, path: &Path) -> Result<Digest, Error> {
-        let digests = self.digest_files(&[path.to_owned()])?;
-        let missing = || config::Error::NoModelFile {
-            path: path.to_owned(),
-        };
-        match digests.into_iter().next().ok_or_else(missing)? {
-            Ok(digest) => Ok(digest),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::InvalidInput
-                ) =>
-            {
-                Err(missing().into())
-            }
-            Err(error) => Err(Error::Io(error)),
+    /// What is known of the files of a checkpoint.
+    fn weights(&self, spec: &BackboneSpec) -> Result<Weights, Error> {
+        let (mut memo, mut weights) = (self.memo.borrow_mut(), Weights::default());
+        for path in spec.weights_paths() {
+            weights
+                .add(path, &mut memo, self.context)?
+                .map_err(|error| unusable(path, error))?;
         }
+        memo.save(self.cache)?;
+        Ok(weights)
+    }
+
+    fn digest_file(&self, path: &Path) -> Result<Digest, Error> {
+        let mut memo = self.memo.borrow_mut();
+        let Context {
+            progress,
+            interrupt,
+        } = self.context;
+        let found = memo.digest_large(path, &mut |_| {}, progress, interrupt)?;
+        let (digest, _) = found.map_err(|error| unusable(path, error))?;
+        memo.save(self.cache)?;
+        Ok(digest)
     }
 
     fn digest_files(
@@ -288,5 +293,18 @@ impl<'a> Sources<'a> {
         let digests = memo.digest_files(paths, self.context.progress, self.context.interrupt)?;
         memo.save(self.cache)?;
         Ok(digests)
+    }
+}
+
+/// What it means that a model's file has no digest.
+fn unusable(path: &Path, error: std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::InvalidInput => {
+            config::Error::NoModelFile {
+                path: path.to_owned(),
+            }
+            .into()
+        }
+        _ => Error::Io(error),
     }
 }

@@ -16,6 +16,7 @@
 pub mod network;
 pub mod norm;
 pub mod precomputed;
+pub mod weights;
 
 use std::cell::RefCell;
 use std::path::PathBuf;

@@ -13,6 +13,7 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use super::norm::normalize;
+use super::weights::{self, Weights};
 use super::{BatchSize, Images, Settings};
 use crate::artifact::{self, BackboneId, FeatureStore};
 use crate::backbone::{self, Backbone, BackboneSpec, Choice, Device, Precision, Source};
@@ -37,7 +38,8 @@ const BATCHES_AHEAD: usize = 2;
 /// A model whose features are extracted here.
 pub struct Network {
     spec: BackboneSpec,
-    weights: Option<Digest>,
+    weights: Weights,
+    cache: Cache,
     /// As the user wrote it.
     asked: Device,
     device: Device,
@@ -131,14 +133,14 @@ struct Batch<'a> {
 impl Network {
     /// A model's features in `cache`, and how to extract more.
     ///
-    /// `weights`: the digest of the checkpoint's files, where it has some.
+    /// `weights`: what is known of the checkpoint's files.
     ///
     /// # Errors
     /// Those of the store; [`crate::backbone::Error`] where the device is not there.
     pub fn new(
         cache: &Cache,
         spec: BackboneSpec,
-        weights: Option<Digest>,
+        weights: Weights,
         settings: Settings,
         context: Context<'_>,
     ) -> Result<Self, Error> {
@@ -150,7 +152,7 @@ impl Network {
             BatchSize::Auto if device == Device::Cpu => 32.max(4 * rayon::current_num_threads()),
             BatchSize::Auto => 256,
         };
-        let request = request(&spec, weights, precision);
+        let request = request(&spec, weights.digest(), precision);
         let store = RefCell::new(FeatureStore::open(
             cache,
             &request.key,
@@ -160,6 +162,7 @@ impl Network {
         Ok(Self {
             spec,
             weights,
+            cache: cache.clone(),
             asked: settings.device,
             device,
             precision,
@@ -177,7 +180,7 @@ impl Network {
 
     /// The backbone, which the pipeline names `org`/`ckpt`.
     pub fn id(&self, org: &str, ckpt: &str) -> BackboneId {
-        let request = request(&self.spec, self.weights, self.precision);
+        let request = request(&self.spec, self.weights.digest(), self.precision);
         BackboneId::new(org, ckpt, &request)
     }
 
@@ -185,7 +188,7 @@ impl Network {
     pub(super) fn describe(&self, builder: KeyBuilder) -> KeyBuilder {
         describe(
             &self.spec,
-            self.weights,
+            self.weights.digest(),
             self.precision,
             builder.param("backbone_version", VERSION),
         )
@@ -250,7 +253,7 @@ impl Network {
             if let Some(warning) = &choice.warning {
                 context.progress.warn(warning);
             }
-            let loaded = self.load()?;
+            let loaded = self.load(context)?;
             for note in loaded.notes() {
                 context.progress.warn(note);
             }
@@ -270,23 +273,13 @@ impl Network {
     }
 
     /// The network, with the weights that the key names.
-    fn load(&self) -> Result<Box<dyn Backbone>, Error> {
+    fn load(&self, context: Context<'_>) -> Result<Box<dyn Backbone>, Error> {
+        self.weights.verify(&self.cache, context)?;
         let backbone = self.spec.load(self.device, self.precision)?;
         // The files were hashed before they were read: had one changed in between, rows of other weights would be
         // kept under this key.
-        let digests = self
-            .spec
-            .weights_paths()
-            .iter()
-            .map(|path| {
-                let file = fs_err::File::open(path)?;
-                Ok(Digest::from(
-                    blake3::Hasher::new().update_reader(file)?.finalize(),
-                ))
-            })
-            .collect::<std::io::Result<Vec<_>>>()
-            .map_err(Error::Io)?;
-        if Digest::of_all(&digests) != self.weights {
+        let now = weights::digest_now(self.spec.weights_paths(), context.interrupt)?;
+        if now != self.weights.digest() {
             return Err(StageError::ChangedMeanwhile {
                 path: self.spec.weights_paths()[0].clone(),
             }
