@@ -313,6 +313,25 @@ fn own_archives_that_lie_in_the_folder_need_no_mirror() {
 }
 
 #[test]
+fn nothing_is_written_through_a_link_in_the_place_of_a_part() {
+    let sandbox = Sandbox::new();
+    let archives = Archives::new(&sandbox);
+    let server = archives.serve();
+    let theirs = sandbox.write("theirs", "theirs");
+    let digest = sha256(&archives.images);
+    let part = format!("newt/.fetch/{IMAGES}.{}.part", &digest[..12]);
+    for name in [part.as_str(), "newt/.fetch/lock"] {
+        let place = sandbox.path(name);
+        fs_err::create_dir_all(place.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(&theirs, place).unwrap();
+    }
+    let fetched = archives.run(&sandbox, &server, &[]);
+    assert_eq!(fetched.code, Some(0), "{}", fetched.stderr);
+    assert_whole(&sandbox);
+    assert_eq!(fs_err::read(theirs).unwrap(), b"theirs");
+}
+
+#[test]
 fn killed_fetch_goes_on_where_it_was() {
     let sandbox = Sandbox::new();
     let archives = Archives::new(&sandbox);

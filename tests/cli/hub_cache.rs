@@ -7,11 +7,15 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 
 use crate::assert_run;
-use crate::sandbox::{Finished, Sandbox, precomputed, put_checkpoint};
+use crate::sandbox::{Finished, Sandbox, draw_data, precomputed, put_checkpoint};
 use crate::server::{COMMIT, Server, Site};
 
 const SNAPSHOT: &str = "hub/models--org--name/snapshots/0123456789abcdef0123456789abcdef01234567";
 const CHECK: [&str; 4] = ["models", "check", "timm", "hf-hub:org/name"];
+const PIPELINE: &str =
+    "[data]\nroot = \"data\"\n[model]\norg = \"timm\"\nckpt = \"hf-hub:org/name\"\n";
+const HINT: &str =
+    "hint: `newt-pipe models fetch ORG CKPT` with a network downloads the file again\n";
 const FETCH: [&str; 4] = ["models", "fetch", "timm", "hf-hub:org/name"];
 
 /// The folder `hub` as the library leaves it where a file came by Xet: the repository's blob is a link to one that all
@@ -81,19 +85,132 @@ fn damaged_weights_that_repositories_share_are_fetched_again_by_the_hint() {
     fs_err::write(&shared, &bytes).unwrap();
     let checked = run(&sandbox, &CHECK);
     assert_eq!(checked.code, Some(3), "{}", checked.stderr);
-    let link = format!("hub/models--org--name/blobs/{digest}");
-    let hint = format!(
-        "hint: remove the link `[DIR]/{link}`; then `newt-pipe models fetch ORG CKPT` downloads the file again\n"
-    );
-    assert!(checked.stderr.ends_with(&hint), "{}", checked.stderr);
+    assert!(checked.stderr.contains(&digest), "{}", checked.stderr);
+    assert!(checked.stderr.ends_with(HINT), "{}", checked.stderr);
 
-    fs_err::remove_file(sandbox.path(&link)).unwrap();
     let fetched = sandbox.finish(online(&sandbox, &server(), &FETCH));
     assert_eq!(fetched.code, Some(0), "{}", fetched.stderr);
     let checked = run(&sandbox, &CHECK);
     assert!(checked.stdout.contains("verified"), "{}", checked.stderr);
     // What others may use is left to them.
     assert_eq!(fs_err::read(&shared).unwrap(), bytes);
+}
+
+/// Sets some bytes of a file of the cache to zero.
+fn damage(sandbox: &Sandbox, file: &str) {
+    let content = fs_err::canonicalize(sandbox.path(&format!("{SNAPSHOT}/{file}"))).unwrap();
+    let mut bytes = fs_err::read(&content).unwrap();
+    let n_bytes = bytes.len();
+    bytes[n_bytes - 64..n_bytes - 32].fill(b' ');
+    fs_err::write(content, bytes).unwrap();
+}
+
+#[test]
+fn nothing_is_extracted_with_a_damaged_checkpoint_until_it_is_fetched_again() {
+    let (sandbox, server) = (Sandbox::new(), server());
+    let fetch = || sandbox.finish(online(&sandbox, &server, &FETCH));
+    assert_eq!(fetch().code, Some(0));
+    draw_data(&sandbox);
+    sandbox.write("mine.toml", PIPELINE);
+    let extract = || {
+        fs_err::remove_dir_all(sandbox.path("cache")).ok();
+        run(&sandbox, &["run", "mine.toml"])
+    };
+    let sound = extract();
+    assert_eq!(sound.code, Some(0), "{}", sound.stderr);
+    for (file, kind) in [
+        ("model.safetensors", "has SHA-256 "),
+        ("config.json", "has git's SHA-1 "),
+    ] {
+        damage(&sandbox, file);
+        let refused = extract();
+        assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+        let named = format!("{SNAPSHOT}/{file}: {kind}");
+        assert!(refused.stderr.contains(&named), "{}", refused.stderr);
+        assert!(refused.stderr.ends_with(HINT), "{}", refused.stderr);
+
+        let fetched = fetch();
+        assert_eq!(fetched.code, Some(0), "{}", fetched.stderr);
+        let warned = "; it is downloaded again\n";
+        assert!(fetched.stderr.contains(warned), "{}", fetched.stderr);
+        let mended = extract();
+        assert_eq!(mended.stdout, sound.stdout, "{}", mended.stderr);
+    }
+    let fetched = fetch();
+    assert!(!fetched.stderr.contains("warning"), "{}", fetched.stderr);
+}
+
+#[test]
+fn run_that_extracts_nothing_does_not_hold_the_weights_against_the_hub() {
+    let sandbox = Sandbox::new();
+    let (digest, _) = put_shared(&sandbox);
+    damage(&sandbox, "model.safetensors");
+    let link = sandbox.path(&format!("{SNAPSHOT}/model.safetensors"));
+    let bytes = fs_err::read(&link).unwrap();
+    // A file of its own tells nothing of what it should be.
+    fs_err::remove_file(&link).unwrap();
+    fs_err::write(&link, bytes).unwrap();
+    draw_data(&sandbox);
+    sandbox.write("mine.toml", PIPELINE);
+    let run = || run(&sandbox, &["run", "mine.toml"]);
+    assert_eq!(run().code, Some(0));
+    fs_err::remove_file(&link).unwrap();
+    symlink(format!("../../blobs/{digest}"), &link).unwrap();
+    let cached = run();
+    assert_eq!(cached.code, Some(0), "{}", cached.stderr);
+    fs_err::remove_dir_all(sandbox.path("cache")).unwrap();
+    assert_eq!(run().code, Some(3));
+}
+
+#[test]
+fn nothing_is_written_through_a_link_in_the_place_of_a_partial_file() {
+    let (sandbox, server) = (Sandbox::new(), server());
+    assert_eq!(
+        sandbox.finish(online(&sandbox, &server, &FETCH)).code,
+        Some(0)
+    );
+    let link = sandbox.path(&format!("{SNAPSHOT}/model.safetensors"));
+    let content = fs_err::canonicalize(&link).unwrap();
+    fs_err::remove_file(&content).unwrap();
+    let theirs = sandbox.write("theirs", "theirs");
+    symlink(&theirs, content.with_extension("incomplete")).unwrap();
+    let fetched = sandbox.finish(online(&sandbox, &server, &FETCH));
+    assert_eq!(fetched.code, Some(0), "{}", fetched.stderr);
+    assert_eq!(fs_err::read(theirs).unwrap(), b"theirs");
+    assert!(content.is_file());
+}
+
+#[test]
+fn pipes_in_the_place_of_the_revision_and_of_the_token_are_named() {
+    let sandbox = Sandbox::new();
+    put_checkpoint(&sandbox, SNAPSHOT);
+    fs_err::create_dir(sandbox.path("hub/models--org--name/refs")).unwrap();
+    for name in ["hub/models--org--name/refs/main", "token"] {
+        let made = Command::new("mkfifo").arg(sandbox.path(name)).status();
+        assert!(made.unwrap().success());
+    }
+    assert_run!(run(&sandbox, &CHECK), @"
+    exit code: Some(1)
+    --- stdout
+    --- stderr
+    error: [DIR]/hub/models--org--name/refs/main: is a named pipe, expected a regular file
+    hint: put a regular file there, or give the path of one
+    ");
+    let server = server();
+    let mut command = online(&sandbox, &server, &FETCH);
+    command.env("HF_TOKEN_PATH", sandbox.path("token"));
+    assert_run!(sandbox.finish(command), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: hub's token in [DIR]/token: is a named pipe, expected `hf_…`
+    hint: set `HF_TOKEN` to the token; `HF_HUB_DISABLE_IMPLICIT_TOKEN=1` does without one
+    ");
+    // What a revision stands for is asked for anew.
+    assert_eq!(
+        sandbox.finish(online(&sandbox, &server, &FETCH)).code,
+        Some(0)
+    );
 }
 
 #[test]
@@ -169,7 +286,7 @@ fn token_is_read_before_a_request_and_no_sooner() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: hub's token in /: Is a directory (os error 21), expected `hf_…`
+    error: hub's token in /: is a folder, expected `hf_…`
     hint: set `HF_TOKEN` to the token; `HF_HUB_DISABLE_IMPLICIT_TOKEN=1` does without one
     ");
     // The folder that Docker makes.
@@ -177,7 +294,7 @@ fn token_is_read_before_a_request_and_no_sooner() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: hub's token in [DIR]/home/.cache/huggingface/token: Is a directory (os error 21), expected `hf_…`
+    error: hub's token in [DIR]/home/.cache/huggingface/token: is a folder, expected `hf_…`
     hint: set `HF_TOKEN` to the token; `HF_HUB_DISABLE_IMPLICIT_TOKEN=1` does without one
     ");
     assert_run!(with(&FETCH, "HF_TOKEN", "ä"), @"
