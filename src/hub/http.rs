@@ -54,7 +54,7 @@ impl Client {
             .timeout_resolve(Some(CONNECT_TIMEOUT))
             .timeout_connect(Some(CONNECT_TIMEOUT))
             // A server that sends its headers byte by byte is never silent.
-            .timeout_recv_response(Some(pace.window))
+            .timeout_recv_response(Some(pace.window.max(pace.silence)))
             .timeout_per_read(Some(pace.silence))
             .timeout_per_write(Some(pace.silence))
             .build()

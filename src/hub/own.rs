@@ -27,8 +27,8 @@ struct Occupied {
 
 /// What to do about an error of [`open_own`]'s; `None` for others.
 pub(crate) fn hint_of_occupied(error: &io::Error) -> Option<&'static str> {
-    let is_occupied = error.get_ref().is_some_and(|inner| inner.is::<Occupied>());
-    is_occupied.then_some("remove what is there, or have its owner remove it")
+    let occupied = error.get_ref()?.downcast_ref::<Occupied>();
+    occupied.map(|_| "remove what is there, or have its owner remove it")
 }
 
 /// Opens a file to read it and to write to it, with what it holds; makes one where none is. No link is followed.
@@ -160,8 +160,7 @@ mod tests {
     fn what_is_no_file_of_ours_is_replaced_and_left_as_it_was_elsewhere() {
         let dir = tempfile::tempdir().unwrap();
         let (path, theirs) = (dir.path().join("ours"), dir.path().join("theirs"));
-        type Make = fn(&Path, &Path);
-        let makes: [Make; 4] = [
+        let makes: [fn(&Path, &Path); 4] = [
             |theirs, path| fs_err::os::unix::fs::symlink(theirs, path).unwrap(),
             |theirs, path| fs_err::hard_link(theirs, path).unwrap(),
             |_, path| fs_err::os::unix::fs::symlink("nowhere", path).unwrap(),

@@ -125,7 +125,7 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();
         assert!(made.unwrap().success());
         let large = dir.path().join("large");
-        fs_err::write(&large, [b'a'; 65_537]).unwrap();
+        fs_err::write(&large, vec![b'a'; 65_537]).unwrap();
         for (path, what) in [
             (PathBuf::from("/"), "is a folder"),
             (PathBuf::from("/dev/zero"), "is a device"),

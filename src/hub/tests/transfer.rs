@@ -313,11 +313,11 @@ fn threads_that_want_the_same_file_fetch_it_once() {
     assert!(told.lines().contains(&waiting.to_owned()));
 }
 
-/// A pace at which a byte every few milliseconds is too slow, whatever the machine.
+/// A pace at which a byte now and then is too slow, and what a busy machine does in one go is not.
 fn impatient(n_tries: u32) -> Pace {
     Pace {
         n_tries,
-        window: Duration::from_millis(100),
+        window: Duration::from_secs(1),
         least_bytes: 10_000,
         ..quick()
     }
@@ -330,7 +330,7 @@ fn server_that_drips_is_given_up_and_asked_for_the_rest() {
     let copy = site.clone();
     let (server, cdn) = with_cdn(&site, move |request| match request.header("range") {
         None => Reply {
-            drip: Some(Duration::from_millis(5)),
+            drip: Some(Duration::from_millis(20)),
             ..part(copy.weights(), request)
         },
         Some(_) => copy.answer_as_cdn(request),
@@ -350,7 +350,7 @@ fn server_that_drips_is_given_up_and_asked_for_the_rest() {
     assert!(ranges(&cdn).last().unwrap().is_some());
     let is_slow = |line: &String| {
         line.starts_with("warning: `127.0.0.1`: ")
-            && line.ends_with(" bytes in 0 s, expected 10,000 at least; next try in 0 s")
+            && line.ends_with(" bytes in 1 s, expected 10,000 at least; next try in 0 s")
     };
     assert!(told.lines().iter().any(is_slow), "{:?}", told.lines());
 }
@@ -361,7 +361,7 @@ fn server_that_drips_for_ever_is_given_up_for_good() {
     let site = Site::new();
     let copy = site.clone();
     let (server, cdn) = with_cdn(&site, move |request| Reply {
-        drip: Some(Duration::from_millis(5)),
+        drip: Some(Duration::from_millis(20)),
         ..part(copy.weights(), request)
     });
     let mut hub = hub(&server, dir.path());
@@ -379,7 +379,7 @@ fn server_that_drips_for_ever_is_given_up_for_good() {
 
     // Nor is its list of files waited for.
     let server = Server::start(move |request| Reply {
-        drip: Some(Duration::from_millis(5)),
+        drip: Some(Duration::from_millis(20)),
         ..site.answer(request)
     });
     hub.client = Client::new(&server.url, None, impatient(2), None, Interrupt::default());

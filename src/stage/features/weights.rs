@@ -10,7 +10,7 @@ use crate::backbone;
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::error::Error;
 use crate::files;
-use crate::hub::Promise;
+use crate::hub::{Promise, Reading};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Silent;
 use crate::stage::Context;
@@ -52,7 +52,7 @@ impl Weights {
             let Some(promise) = promise else {
                 return Ok(());
             };
-            if is_read && reading.is_some_and(|reading| reading.is_kept()) {
+            if is_read && reading.is_some_and(Reading::is_kept) {
                 memo.vouch(path, &promise.to_string())?;
             } else if is_read || !memo.is_vouched(path, &promise.to_string()) {
                 self.unverified.push(promise);
@@ -135,11 +135,14 @@ mod tests {
                 interrupt: Interrupt::default(),
             };
             fs_err::create_dir(fixture.dir.path().join("blobs")).unwrap();
-            let file = std::fs::File::create(fixture.path()).unwrap();
-            io::Write::write_all(&mut &file, content.as_bytes()).unwrap();
+            fs_err::write(fixture.path(), content).unwrap();
+            let file = fs_err::OpenOptions::new()
+                .write(true)
+                .open(fixture.path())
+                .unwrap();
             let an_hour_ago =
                 file.metadata().unwrap().modified().unwrap() - std::time::Duration::from_hours(1);
-            file.set_modified(an_hour_ago).unwrap();
+            file.into_parts().0.set_modified(an_hour_ago).unwrap();
             fixture
         }
 
