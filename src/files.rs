@@ -9,25 +9,36 @@
 //! | beside `results` | is |
 //! | --- | --- |
 //! | `.results.draft-<maker>` | the folder or file that is to become `results` |
-//! | `.results.old-<maker>` | what was `results`, for the moment between two renames |
+//! | `.results.old-<maker>` | what was `results`, until it is removed |
+//!
+//! A folder and the one that takes its place are exchanged in one step, where the system has such a step. From the
+//! former one only files are removed that a run writes: others may have been put there meanwhile.
 
+mod former;
+mod leftovers;
+mod overlap;
 mod place;
 mod reading;
 mod staged;
+mod system;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use former::{IsOurs, Left, first_foreign};
+pub use leftovers::strays;
+pub use overlap::{Kept, Overlap, Relation};
 pub use place::{
     BrokenLink, MAX_LINKS, Names, UnknownName, expand_by, expanded, follow, found, hint, located,
 };
 pub use reading::{NotRegular, TooLarge, open, read, read_text};
-pub use staged::{StagedDir, strays};
+pub use staged::StagedDir;
 
 /// Why something cannot be written where it should be.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +83,22 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// What is in the folder to be replaced cannot be removed.
+    #[error(
+        "{}: what is in it cannot be removed (it belongs to {owner}, mode {mode:o}), expected a folder that can be replaced",
+        path.display()
+    )]
+    NotRemovable {
+        /// The folder.
+        path: PathBuf,
+        /// The user to whom the folder belongs.
+        owner: String,
+        /// The folder's permissions.
+        mode: u32,
+    },
+    /// It would get in the way of what the program reads or keeps.
+    #[error("{0}")]
+    Overlap(Overlap),
     /// Writing failed; what was there before is still there.
     #[error("{}: not written: {source}", path.display())]
     NotWritten {
@@ -92,9 +119,68 @@ impl Error {
             Self::NoFolder { .. } => Some("make that folder first".to_owned()),
             Self::MountPoint { .. } => Some("give a folder in it".to_owned()),
             Self::Unwritable { .. } => Some("choose a folder that you can write to".to_owned()),
+            Self::NotRemovable { .. } => {
+                Some("choose another folder, or remove that one".to_owned())
+            }
+            Self::Overlap(_) => Some("choose a place apart from it".to_owned()),
+            Self::NotWritten { source, .. } if is_full(source.kind()) => {
+                Some("free space there, or choose a folder on another file system".to_owned())
+            }
             Self::NotWritten { .. } => None,
         }
     }
+
+    /// That writing `path` failed, which leads to where it should be. A full file system is named by where it is mounted,
+    /// and not by the draft, which is gone.
+    pub fn not_written(path: &Path, source: io::Error) -> Self {
+        let kind = source.kind();
+        let source = if is_full(kind) {
+            let mount = mount_of(path);
+            let full = format!("{kind} on the file system at `{}`", mount.display());
+            io::Error::new(kind, full)
+        } else {
+            source
+        };
+        Self::NotWritten {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// That nothing can be made in `folder`, in which `path` should be.
+    fn unwritable(path: &Path, folder: &Path, source: io::Error) -> Self {
+        if is_full(source.kind()) {
+            return Self::not_written(path, source);
+        }
+        Self::Unwritable {
+            folder: folder.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Whether an error says that there is no room.
+fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+/// Where the file system is mounted that `path` is on, or would be.
+fn mount_of(path: &Path) -> PathBuf {
+    let path = overlap::real_from_root(path).unwrap_or_else(|_| path.to_owned());
+    let device = |folder: &Path| Some(fs_err::metadata(folder).ok()?.dev());
+    let mut folders = path.ancestors().filter(|folder| device(folder).is_some());
+    let Some(first) = folders.next() else {
+        return path;
+    };
+    let is_on_it = |folder: &&Path| device(folder) == device(first);
+    folders
+        .take_while(is_on_it)
+        .last()
+        .unwrap_or(first)
+        .to_owned()
 }
 
 /// Numbers what this process makes.
@@ -264,10 +350,7 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         .file
         .write_all(bytes)
         .and_then(|()| draft.publish(&target))
-        .map_err(|source| Error::NotWritten {
-            path: path.to_owned(),
-            source,
-        })
+        .map_err(|source| Error::not_written(path, source))
 }
 
 /// The file that `path` stands for, and one beside it to write to.
@@ -279,6 +362,13 @@ fn draft_of(path: &Path) -> Result<(PathBuf, TempFile), Error> {
         });
     }
     let name = name_of(path, &place.path)?;
+    // What only a folder could be called.
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.ends_with(b"/") || bytes.ends_with(b"/.") {
+        return Err(Error::NoName {
+            path: path.to_owned(),
+        });
+    }
     let folder = parent(&place.path);
     match TempFile::create(folder, &hidden(name, DRAFT)) {
         Ok(draft) => Ok((place.path, draft)),
@@ -286,16 +376,13 @@ fn draft_of(path: &Path) -> Result<(PathBuf, TempFile), Error> {
             path: path.to_owned(),
             folder: folder.to_owned(),
         }),
-        Err(source) => Err(Error::Unwritable {
-            folder: folder.to_owned(),
-            source,
-        }),
+        Err(source) => Err(Error::unwritable(path, folder, source)),
     }
 }
 
 /// Where a path leads.
 struct Place {
-    /// The path behind all links at its end.
+    /// The path without links, `.` and `..`.
     path: PathBuf,
     /// What is there.
     metadata: Option<Metadata>,
@@ -303,22 +390,17 @@ struct Place {
 
 impl Place {
     fn of(path: &Path) -> Result<Self, Error> {
-        let metadata = match fs_err::metadata(path) {
+        let unwritable = |source| Error::unwritable(path, parent(path), source);
+        let real = overlap::real(path).map_err(unwritable)?;
+        let metadata = match fs_err::metadata(&real) {
             Ok(metadata) => Some(metadata),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            // Among these are links that lead in a circle.
-            Err(source) => {
-                return Err(Error::Unwritable {
-                    folder: parent(path).to_owned(),
-                    source,
-                });
-            }
+            Err(source) => return Err(unwritable(source)),
         };
-        let mut path = path.to_owned();
-        while let Ok(target) = fs_err::read_link(&path) {
-            path = parent(&path).join(target);
-        }
-        Ok(Self { path, metadata })
+        Ok(Self {
+            path: real,
+            metadata,
+        })
     }
 }
 
@@ -330,6 +412,7 @@ fn name_of<'a>(path: &Path, target: &'a Path) -> Result<&'a OsStr, Error> {
 }
 
 const DRAFT: &str = "draft";
+const OLD: &str = "old";
 
 /// How the names begin of what lies beside `name` and belongs to it.
 fn hidden(name: &OsStr, what: &str) -> OsString {
@@ -360,6 +443,11 @@ mod tests {
 
     pub(super) fn content(dir: &Path) -> String {
         fs_err::read_to_string(dir.join("file")).unwrap()
+    }
+
+    /// A folder that replaces one with the one file that [`fill`] makes.
+    pub(super) fn replacing(place: &Path) -> StagedDir {
+        StagedDir::replacing(place, |name| name == "file").unwrap()
     }
 
     /// A message with the temporary folder's path cut out, and its hint.
