@@ -14,6 +14,7 @@
 //! A folder and the one that takes its place are exchanged in one step, where the system has such a step. From the
 //! former one only files are removed that a run writes: others may have been put there meanwhile.
 
+mod error;
 mod former;
 mod leftovers;
 mod overlap;
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use error::Error;
 pub use former::{IsOurs, Left, first_foreign};
 pub use leftovers::strays;
 pub use overlap::{Kept, Overlap, Relation};
@@ -39,149 +41,6 @@ pub use place::{
 };
 pub use reading::{NotRegular, TooLarge, open, read, read_text};
 pub use staged::StagedDir;
-
-/// Why something cannot be written where it should be.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The path ends in no name, as `.` and `/` do.
-    #[error("{}: ends in no name, expected a path that can be put in place whole", path.display())]
-    NoName {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A folder is to be written, and something else is there.
-    #[error("{}: is not a folder, expected a folder or nothing", path.display())]
-    NotAFolder {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A file is to be written, and a folder or a device is there.
-    #[error("{}: is not a regular file, expected a file or nothing", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The folder that a file should be in does not exist.
-    #[error("{}: no folder `{}`, expected one to write to", path.display(), folder.display())]
-    NoFolder {
-        /// The file.
-        path: PathBuf,
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The folder to be replaced cannot be renamed.
-    #[error("{}: a file system is mounted there, expected a folder that can be renamed", path.display())]
-    MountPoint {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Nothing can be made in the folder.
-    #[error("{}: not writable: {source}", folder.display())]
-    Unwritable {
-        /// The folder.
-        folder: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// What is in the folder to be replaced cannot be removed.
-    #[error(
-        "{}: what is in it cannot be removed (it belongs to {owner}, mode {mode:o}), expected a folder that can be replaced",
-        path.display()
-    )]
-    NotRemovable {
-        /// The folder.
-        path: PathBuf,
-        /// The user to whom the folder belongs.
-        owner: String,
-        /// The folder's permissions.
-        mode: u32,
-    },
-    /// It would get in the way of what the program reads or keeps.
-    #[error("{0}")]
-    Overlap(Overlap),
-    /// Writing failed; what was there before is still there.
-    #[error("{}: not written: {source}", path.display())]
-    NotWritten {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl Error {
-    /// The one thing to do about the error.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoName { .. } => Some("give it by its name".to_owned()),
-            Self::NotAFolder { .. } => Some("choose another folder".to_owned()),
-            Self::NotAFile { .. } => Some("give the path of a file".to_owned()),
-            Self::NoFolder { .. } => Some("make that folder first".to_owned()),
-            Self::MountPoint { .. } => Some("give a folder in it".to_owned()),
-            Self::Unwritable { .. } => Some("choose a folder that you can write to".to_owned()),
-            Self::NotRemovable { .. } => {
-                Some("choose another folder, or remove that one".to_owned())
-            }
-            Self::Overlap(_) => Some("choose a place apart from it".to_owned()),
-            Self::NotWritten { source, .. } if is_full(source.kind()) => {
-                Some("free space there, or choose a folder on another file system".to_owned())
-            }
-            Self::NotWritten { .. } => None,
-        }
-    }
-
-    /// That writing `path` failed, which leads to where it should be. A full file system is named by where it is mounted,
-    /// and not by the draft, which is gone.
-    pub fn not_written(path: &Path, source: io::Error) -> Self {
-        let kind = source.kind();
-        let source = if is_full(kind) {
-            let mount = mount_of(path);
-            let full = format!("{kind} on the file system at `{}`", mount.display());
-            io::Error::new(kind, full)
-        } else {
-            source
-        };
-        Self::NotWritten {
-            path: path.to_owned(),
-            source,
-        }
-    }
-
-    /// That nothing can be made in `folder`, in which `path` should be.
-    fn unwritable(path: &Path, folder: &Path, source: io::Error) -> Self {
-        if is_full(source.kind()) {
-            return Self::not_written(path, source);
-        }
-        Self::Unwritable {
-            folder: folder.to_owned(),
-            source,
-        }
-    }
-}
-
-/// Whether an error says that there is no room.
-fn is_full(kind: io::ErrorKind) -> bool {
-    matches!(
-        kind,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
-}
-
-/// Where the file system is mounted that `path` is on, or would be.
-fn mount_of(path: &Path) -> PathBuf {
-    let path = overlap::real_from_root(path).unwrap_or_else(|_| path.to_owned());
-    let device = |folder: &Path| Some(fs_err::metadata(folder).ok()?.dev());
-    let mut folders = path.ancestors().filter(|folder| device(folder).is_some());
-    let Some(first) = folders.next() else {
-        return path;
-    };
-    let is_on_it = |folder: &&Path| device(folder) == device(first);
-    folders
-        .take_while(is_on_it)
-        .last()
-        .unwrap_or(first)
-        .to_owned()
-}
 
 /// Numbers what this process makes.
 static COUNTER: AtomicU64 = AtomicU64::new(0);
@@ -285,9 +144,22 @@ impl TempFile {
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn publish(mut self, target: &Path) -> io::Result<()> {
+    pub fn publish(self, target: &Path) -> io::Result<()> {
+        self.publish_by(|draft, target| fs_err::rename(draft, target), target)
+    }
+
+    /// The same, where nothing is.
+    fn publish_new(self, target: &Path) -> io::Result<()> {
+        self.publish_by(system::rename_new, target)
+    }
+
+    fn publish_by(
+        mut self,
+        rename: impl Fn(&Path, &Path) -> io::Result<()>,
+        target: &Path,
+    ) -> io::Result<()> {
         self.file.sync_all()?;
-        fs_err::rename(self.file.path(), target)?;
+        rename(self.file.path(), target)?;
         self.published = true;
         sync_parent(target)
     }
@@ -345,11 +217,27 @@ pub fn check_replaceable(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// Those of [`check_replaceable`], and [`Error::NotWritten`]; nothing is left behind.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    put_file(path, bytes, TempFile::publish)
+}
+
+/// Writes a file where none is, so that readers find none or all of `bytes`; links are followed.
+///
+/// # Errors
+/// Those of [`replace_file`]; also [`Error::NotWritten`] where somebody has put a file there meanwhile.
+pub fn new_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    put_file(path, bytes, TempFile::publish_new)
+}
+
+fn put_file(
+    path: &Path,
+    bytes: &[u8],
+    publish: fn(TempFile, &Path) -> io::Result<()>,
+) -> Result<(), Error> {
     let (target, mut draft) = draft_of(path)?;
     draft
         .file
         .write_all(bytes)
-        .and_then(|()| draft.publish(&target))
+        .and_then(|()| publish(draft, &target))
         .map_err(|source| Error::not_written(path, source))
 }
 
@@ -464,6 +352,17 @@ mod tests {
             replace_file(&path, bytes).unwrap();
             assert_eq!(fs_err::read(&path).unwrap(), bytes);
         }
+        assert_eq!(names(dir.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_new_file_takes_the_place_of_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.bin");
+        new_file(&path, b"one").unwrap();
+        let error = new_file(&path, b"two").unwrap_err();
+        assert!(matches!(error, Error::NotWritten { .. }), "{error}");
+        assert_eq!(fs_err::read(&path).unwrap(), b"one");
         assert_eq!(names(dir.path()), ["a.bin"]);
     }
 

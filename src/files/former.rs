@@ -43,7 +43,8 @@ pub fn first_foreign(dir: &Path, is_ours: IsOurs) -> io::Result<Option<OsString>
 
 /// Whether an entry is one that a run writes, which are all files.
 fn is_written(entry: &fs_err::DirEntry, is_ours: IsOurs) -> bool {
-    is_ours(&entry.file_name()) && entry.file_type().is_ok_and(|kind| !kind.is_dir())
+    // Another process may have removed it meanwhile, and nobody knows its kind.
+    is_ours(&entry.file_name()) && !entry.file_type().is_ok_and(|kind| kind.is_dir())
 }
 
 /// Empties and removes `former`, which was `destination` until now, and moves what no run wrote into what is there now.
@@ -85,7 +86,12 @@ pub(super) fn check_removable(
     };
     let entries = || fs_err::read_dir(place).into_iter().flatten().flatten();
     let owner_of = |entry: fs_err::DirEntry| entry.metadata().map(|entry| entry.uid());
-    if system::check_open(place).is_ok()
+    let is_open = match system::check_open(place) {
+        // Another process replaces it just now.
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Ok(()) => true,
+    };
+    if is_open
         && !is_barred(parent, folder.uid())
         && !entries()
             .flat_map(owner_of)

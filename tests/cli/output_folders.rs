@@ -311,6 +311,7 @@ fn names_that_are_not_text_are_shown_in_documents() {
 }
 
 /// A run that takes its time, beside the results of an earlier one, and that is stopped while `put` is called.
+#[expect(clippy::panic, reason = "fails the test")]
 fn run_during(sandbox: &Sandbox, put: impl Fn()) -> Finished {
     let arguments = [
         "run",

@@ -295,10 +295,10 @@ fn a_data_set_is_not_put_into_a_cache() {
     ");
     refused(&sandbox, &["data", "fetch", "home/.cache/huggingface/hub"]);
     // A cache below it does no harm.
-    let drawn = sandbox.run(&["data", "fetch", ".", "--offline"]);
+    let fetched = sandbox.run(&["data", "fetch", ".", "--offline"]);
     assert!(
-        drawn.stderr.contains("newt2021_labels.csv"),
+        fetched.stderr.contains("newt2021_labels.csv"),
         "{}",
-        drawn.stderr
+        fetched.stderr
     );
 }
