@@ -130,7 +130,9 @@ impl Error {
             Error::Io(error) if files::hint(error).is_some() => 2,
             // The machine failed.
             Error::Output(files::Error::NotWritten { .. })
-            | Error::Synth(synth::Error::Io(_))
+            | Error::Synth(
+                synth::Error::Io(_) | synth::Error::Folder(files::Error::NotWritten { .. }),
+            )
             | Error::Artifact(artifact::Error::Cache(_) | artifact::Error::Io(_))
             | Error::Bootstrap(_)
             | Error::Cache(_)

@@ -9,93 +9,38 @@
 //! | beside `results` | is |
 //! | --- | --- |
 //! | `.results.draft-<maker>` | the folder or file that is to become `results` |
-//! | `.results.old-<maker>` | what was `results`, for the moment between two renames |
+//! | `.results.old-<maker>` | what was `results`, until it is removed |
+//!
+//! A folder and the one that takes its place are exchanged in one step, where the system has such a step. From the
+//! former one only files are removed that a run writes: others may have been put there meanwhile.
 
+mod error;
+mod former;
+mod leftovers;
+mod overlap;
 mod place;
 mod reading;
 mod staged;
+mod system;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use error::Error;
+pub use former::{IsOurs, Left, first_foreign};
+pub use leftovers::strays;
+pub use overlap::{Kept, Overlap, Relation};
 pub use place::{
     BrokenLink, MAX_LINKS, Names, UnknownName, expand_by, expanded, follow, found, hint, located,
 };
 pub use reading::{NotRegular, TooLarge, open, read, read_text};
-pub use staged::{StagedDir, strays};
-
-/// Why something cannot be written where it should be.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The path ends in no name, as `.` and `/` do.
-    #[error("{}: ends in no name, expected a path that can be put in place whole", path.display())]
-    NoName {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A folder is to be written, and something else is there.
-    #[error("{}: is not a folder, expected a folder or nothing", path.display())]
-    NotAFolder {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A file is to be written, and a folder or a device is there.
-    #[error("{}: is not a regular file, expected a file or nothing", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The folder that a file should be in does not exist.
-    #[error("{}: no folder `{}`, expected one to write to", path.display(), folder.display())]
-    NoFolder {
-        /// The file.
-        path: PathBuf,
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The folder to be replaced cannot be renamed.
-    #[error("{}: a file system is mounted there, expected a folder that can be renamed", path.display())]
-    MountPoint {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Nothing can be made in the folder.
-    #[error("{}: not writable: {source}", folder.display())]
-    Unwritable {
-        /// The folder.
-        folder: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Writing failed; what was there before is still there.
-    #[error("{}: not written: {source}", path.display())]
-    NotWritten {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl Error {
-    /// The one thing to do about the error.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoName { .. } => Some("give it by its name".to_owned()),
-            Self::NotAFolder { .. } => Some("choose another folder".to_owned()),
-            Self::NotAFile { .. } => Some("give the path of a file".to_owned()),
-            Self::NoFolder { .. } => Some("make that folder first".to_owned()),
-            Self::MountPoint { .. } => Some("give a folder in it".to_owned()),
-            Self::Unwritable { .. } => Some("choose a folder that you can write to".to_owned()),
-            Self::NotWritten { .. } => None,
-        }
-    }
-}
+pub use staged::StagedDir;
 
 /// Numbers what this process makes.
 static COUNTER: AtomicU64 = AtomicU64::new(0);
@@ -199,9 +144,22 @@ impl TempFile {
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn publish(mut self, target: &Path) -> io::Result<()> {
+    pub fn publish(self, target: &Path) -> io::Result<()> {
+        self.publish_by(|draft, target| fs_err::rename(draft, target), target)
+    }
+
+    /// The same, where nothing is.
+    fn publish_new(self, target: &Path) -> io::Result<()> {
+        self.publish_by(system::rename_new, target)
+    }
+
+    fn publish_by(
+        mut self,
+        rename: impl Fn(&Path, &Path) -> io::Result<()>,
+        target: &Path,
+    ) -> io::Result<()> {
         self.file.sync_all()?;
-        fs_err::rename(self.file.path(), target)?;
+        rename(self.file.path(), target)?;
         self.published = true;
         sync_parent(target)
     }
@@ -259,15 +217,28 @@ pub fn check_replaceable(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// Those of [`check_replaceable`], and [`Error::NotWritten`]; nothing is left behind.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    put_file(path, bytes, TempFile::publish)
+}
+
+/// Writes a file where none is, so that readers find none or all of `bytes`; links are followed.
+///
+/// # Errors
+/// Those of [`replace_file`]; also [`Error::NotWritten`] where somebody has put a file there meanwhile.
+pub fn new_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    put_file(path, bytes, TempFile::publish_new)
+}
+
+fn put_file(
+    path: &Path,
+    bytes: &[u8],
+    publish: fn(TempFile, &Path) -> io::Result<()>,
+) -> Result<(), Error> {
     let (target, mut draft) = draft_of(path)?;
     draft
         .file
         .write_all(bytes)
-        .and_then(|()| draft.publish(&target))
-        .map_err(|source| Error::NotWritten {
-            path: path.to_owned(),
-            source,
-        })
+        .and_then(|()| publish(draft, &target))
+        .map_err(|source| Error::not_written(path, source))
 }
 
 /// The file that `path` stands for, and one beside it to write to.
@@ -279,6 +250,13 @@ fn draft_of(path: &Path) -> Result<(PathBuf, TempFile), Error> {
         });
     }
     let name = name_of(path, &place.path)?;
+    // What only a folder could be called.
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.ends_with(b"/") || bytes.ends_with(b"/.") {
+        return Err(Error::NoName {
+            path: path.to_owned(),
+        });
+    }
     let folder = parent(&place.path);
     match TempFile::create(folder, &hidden(name, DRAFT)) {
         Ok(draft) => Ok((place.path, draft)),
@@ -286,16 +264,13 @@ fn draft_of(path: &Path) -> Result<(PathBuf, TempFile), Error> {
             path: path.to_owned(),
             folder: folder.to_owned(),
         }),
-        Err(source) => Err(Error::Unwritable {
-            folder: folder.to_owned(),
-            source,
-        }),
+        Err(source) => Err(Error::unwritable(path, folder, source)),
     }
 }
 
 /// Where a path leads.
 struct Place {
-    /// The path behind all links at its end.
+    /// The path without links, `.` and `..`.
     path: PathBuf,
     /// What is there.
     metadata: Option<Metadata>,
@@ -303,22 +278,17 @@ struct Place {
 
 impl Place {
     fn of(path: &Path) -> Result<Self, Error> {
-        let metadata = match fs_err::metadata(path) {
+        let unwritable = |source| Error::unwritable(path, parent(path), source);
+        let real = overlap::real(path).map_err(unwritable)?;
+        let metadata = match fs_err::metadata(&real) {
             Ok(metadata) => Some(metadata),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            // Among these are links that lead in a circle.
-            Err(source) => {
-                return Err(Error::Unwritable {
-                    folder: parent(path).to_owned(),
-                    source,
-                });
-            }
+            Err(source) => return Err(unwritable(source)),
         };
-        let mut path = path.to_owned();
-        while let Ok(target) = fs_err::read_link(&path) {
-            path = parent(&path).join(target);
-        }
-        Ok(Self { path, metadata })
+        Ok(Self {
+            path: real,
+            metadata,
+        })
     }
 }
 
@@ -330,6 +300,7 @@ fn name_of<'a>(path: &Path, target: &'a Path) -> Result<&'a OsStr, Error> {
 }
 
 const DRAFT: &str = "draft";
+const OLD: &str = "old";
 
 /// How the names begin of what lies beside `name` and belongs to it.
 fn hidden(name: &OsStr, what: &str) -> OsString {
@@ -362,6 +333,11 @@ mod tests {
         fs_err::read_to_string(dir.join("file")).unwrap()
     }
 
+    /// A folder that replaces one with the one file that [`fill`] makes.
+    pub(super) fn replacing(place: &Path) -> StagedDir {
+        StagedDir::replacing(place, |name| name == "file").unwrap()
+    }
+
     /// A message with the temporary folder's path cut out, and its hint.
     pub(super) fn said(error: &Error, dir: &Path) -> (String, Option<String>) {
         let short = |text: String| text.replace(&dir.display().to_string(), "DIR");
@@ -376,6 +352,17 @@ mod tests {
             replace_file(&path, bytes).unwrap();
             assert_eq!(fs_err::read(&path).unwrap(), bytes);
         }
+        assert_eq!(names(dir.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_new_file_takes_the_place_of_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.bin");
+        new_file(&path, b"one").unwrap();
+        let error = new_file(&path, b"two").unwrap_err();
+        assert!(matches!(error, Error::NotWritten { .. }), "{error}");
+        assert_eq!(fs_err::read(&path).unwrap(), b"one");
         assert_eq!(names(dir.path()), ["a.bin"]);
     }
 

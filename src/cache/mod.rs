@@ -79,6 +79,7 @@ impl Cache {
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
         let root = dir.as_ref().to_path_buf();
         let unwritable = |source| Error::unwritable(&root, source);
+        crate::files::BrokenLink::check(&root).map_err(unwritable)?;
         fs_err::create_dir_all(&root).map_err(unwritable)?;
         let known = check_layout(&root)?;
 

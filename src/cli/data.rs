@@ -11,6 +11,7 @@ use super::Outcome;
 use super::console::Console;
 use super::settings;
 use newt_pipe::error::Error;
+use newt_pipe::files::Kept;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::newt::check::{self, Depth, Report};
 use newt_pipe::newt::images::DataRoot;
@@ -159,12 +160,14 @@ fn synth(args: SynthArgs, console: &Console, interrupt: &Interrupt) -> Result<Ou
             args.tasks
         },
     };
+    Kept::check(&args.dir, &settings::caches())?;
     let outcome = synth::ensure(&args.dir, &options, console, interrupt)?;
     let n_tasks = options.tasks.iter().collect::<BTreeSet<_>>().len();
     let n_images = options.images_per_task * n_tasks;
     let was_there = outcome == synth::Outcome::AlreadyThere;
     if args.json {
-        console.json(&json!({ "dir": args.dir, "n_images": n_images, "made": !was_there }))?;
+        let dir = args.dir.display().to_string();
+        console.json(&json!({ "dir": dir, "n_images": n_images, "made": !was_there }))?;
     } else {
         let images = count(n_images, "image", "images");
         let tasks = count(n_tasks, "task", "tasks");

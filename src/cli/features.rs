@@ -6,7 +6,7 @@ use super::Outcome;
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
 use newt_pipe::error::Error;
-use newt_pipe::files;
+use newt_pipe::files::{self, Kept};
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::{Options, Runner, config};
 use newt_pipe::stage::Context;
@@ -51,6 +51,7 @@ pub(super) fn exec(
         let n = pipeline.models.len();
         return Err(config::Error::SeveralModels { n }.into());
     };
+    Kept::check(&args.output, &args.pipeline.kept(&pipeline)?)?;
     files::check_replaceable(&args.output)?;
     let cache = args.pipeline.open_cache(&pipeline)?;
     let options = Options {

@@ -9,7 +9,7 @@ use super::console::Console;
 use super::settings;
 use newt_pipe::artifact::{FeatureFile, ProbeFile, Table};
 use newt_pipe::error::Error;
-use newt_pipe::files;
+use newt_pipe::files::{self, Kept};
 use newt_pipe::pipeline::predict;
 use newt_pipe::probe::labels_of;
 use newt_pipe::progress::Progress;
@@ -56,6 +56,11 @@ struct Prediction {
 
 pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
     if let Some(path) = &args.output {
+        let inputs = [
+            Kept::open("the file of the probes", &args.probe),
+            Kept::open("the file of the features", &args.features),
+        ];
+        Kept::check(path, &inputs)?;
         files::check_replaceable(path)?;
     }
     let file = ProbeFile::open(&args.probe)?;

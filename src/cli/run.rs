@@ -8,10 +8,12 @@ use super::console::Console;
 use super::settings::{self, PipelineArgs};
 use super::{Outcome, plan};
 use newt_pipe::error::Error;
+use newt_pipe::files::Kept;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::results::{self, Results};
 use newt_pipe::pipeline::view;
 use newt_pipe::pipeline::{Evaluation, Options, Runner};
+use newt_pipe::progress::Progress;
 use newt_pipe::render::{SweepRow, terminal};
 use newt_pipe::stage::{Context, Name, TaskArgument};
 
@@ -70,6 +72,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     let results = if is_plan {
         None
     } else {
+        Kept::check(&out, &args.pipeline.kept(&pipeline)?)?;
         Some(Results::prepare(&out)?)
     };
     let cache = args.pipeline.open_cache(&pipeline)?;
@@ -121,9 +124,12 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
         results.push(&pipeline, &evaluation, fitted.as_deref())?;
         shown.add(&evaluation);
     }
-    results.publish(&provenance)?;
+    for warning in results.publish(&provenance)? {
+        console.warn(&warning);
+    }
     if args.json {
-        console.json(&json!({ "experiments": shown.documents, "out": out }))?;
+        console
+            .json(&json!({ "experiments": shown.documents, "out": out.display().to_string() }))?;
     } else {
         console.result(&shown.text())?;
     }

@@ -1,6 +1,8 @@
 //! Flag > environment > pipeline file > default, resolved once; and what the records say of the
 //! program and the machine.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
@@ -14,6 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 
+pub(super) use self::kept::caches;
 use super::console::Console;
 use newt_pipe::backbone::{self, SearchPaths};
 use newt_pipe::cache::Cache;

@@ -1,45 +1,59 @@
 //! Folders that appear whole or not at all.
 
-use std::ffi::OsStr;
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::former::{self, IsOurs, Left};
+use super::leftovers::tidy;
 use super::{
-    DRAFT, Error, Place, hidden, is_orphan, is_running, make_in, name_of, next_maker, parent,
-    process_of, sync_folder, sync_parent,
+    DRAFT, Error, OLD, Place, hidden, make_in, name_of, next_maker, parent, sync_folder,
+    sync_parent, system,
 };
 
-const OLD: &str = "old";
+/// How often a folder is put in its place while others are at the same place, too.
+const MAX_TRIES: usize = 100;
 
 /// A folder that is being filled, beside its destination; removed when dropped unless it was published.
 pub struct StagedDir {
     path: PathBuf,
     destination: PathBuf,
+    /// What it may remove from a folder that it replaces; `None` where it replaces none.
+    is_ours: Option<IsOurs>,
     published: bool,
 }
 
 impl StagedDir {
-    /// Makes an empty hidden folder beside `destination`, whose parent is made if missing; a link is followed.
+    /// Makes an empty hidden folder beside `destination`, whose parent is made if missing; links are followed. It
+    /// will be put where nothing is, or an empty folder.
     ///
-    /// Before that it removes what processes that are gone left there, and where one was killed in the moment
-    /// in which `destination` does not exist, puts the former folder back.
+    /// Before that it removes what processes that are gone left there.
     ///
     /// # Errors
-    /// [`Error::NotAFolder`], [`Error::NoName`], [`Error::MountPoint`] for a destination that could not be
-    /// replaced, [`Error::Unwritable`].
+    /// [`Error::NotAFolder`], [`Error::NoName`], [`Error::MountPoint`], [`Error::NotRemovable`] for a destination that
+    /// could not be replaced, [`Error::Unwritable`].
     pub fn beside(destination: &Path) -> Result<Self, Error> {
+        Self::new(destination, None)
+    }
+
+    /// As [`beside`](Self::beside), for a folder that replaces one of the same kind: `is_ours` knows the names of the
+    /// files in it.
+    ///
+    /// Where a process was killed in the moment in which `destination` does not exist, the former folder is put back.
+    ///
+    /// # Errors
+    /// Those of [`beside`](Self::beside).
+    pub fn replacing(destination: &Path, is_ours: IsOurs) -> Result<Self, Error> {
+        Self::new(destination, Some(is_ours))
+    }
+
+    fn new(destination: &Path, is_ours: Option<IsOurs>) -> Result<Self, Error> {
         // Whether or not it exists: `.` and `..` are somebody's working folder.
         name_of(destination, destination)?;
         let place = Place::of(destination)?;
         let name = name_of(destination, &place.path)?;
         let folder = parent(&place.path);
-        let unwritable = |source| Error::Unwritable {
-            folder: folder.to_owned(),
-            source,
-        };
+        let unwritable = |source| Error::unwritable(destination, folder, source);
         if let Some(metadata) = &place.metadata {
             if !metadata.is_dir() {
                 return Err(Error::NotAFolder {
@@ -53,16 +67,33 @@ impl StagedDir {
             }
         }
         fs_err::create_dir_all(folder).map_err(unwritable)?;
-        tidy(&place.path, name);
+        tidy(&place.path, name, is_ours);
         let path = make_in(folder, &hidden(name, DRAFT), |path| {
             fs_err::create_dir(&path).map(|()| path)
         })
         .map_err(unwritable)?;
-        Ok(Self {
+        let staged = Self {
             path,
             destination: place.path,
+            is_ours,
             published: false,
-        })
+        };
+        staged.check_removable(destination).map(|()| staged)
+    }
+
+    /// Makes sure, before there is anything to lose, that the folder that is there can be replaced.
+    fn check_removable(&self, destination: &Path) -> Result<(), Error> {
+        let metadata = |path: &Path| {
+            let error = |source| Error::unwritable(destination, parent(&self.path), source);
+            fs_err::metadata(path).map_err(error)
+        };
+        let Ok(folder) = metadata(&self.destination) else {
+            return Ok(());
+        };
+        // The owner of what this process makes is the user that the file system takes it for.
+        let user = metadata(&self.path)?.uid();
+        let within = metadata(parent(&self.path))?;
+        former::check_removable(destination, &self.destination, &folder, &within, user)
     }
 
     /// The hidden folder.
@@ -96,16 +127,14 @@ impl StagedDir {
             .map_err(|source| self.not_written(source))
     }
 
-    /// Puts the folder in its place, on the disk too, and removes the one that was there.
+    /// Puts the folder in its place, on the disk too, and removes from the one that was there the files that are ours;
+    /// says what else there was.
     ///
     /// # Errors
     /// [`Error::NotWritten`]; the folder that was there is then still there.
-    pub fn publish(mut self) -> Result<(), Error> {
+    pub fn publish(mut self) -> Result<Left, Error> {
         sync_tree(&self.path)
-            .and_then(|()| match self.rename() {
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => self.swap(),
-                result => result,
-            })
+            .and_then(|()| self.replace())
             .map_err(|source| self.not_written(source))
     }
 
@@ -115,26 +144,60 @@ impl StagedDir {
         sync_parent(&self.destination)
     }
 
-    fn swap(&mut self) -> io::Result<()> {
-        let mut name = hidden(self.destination.file_name().unwrap_or_default(), OLD);
-        name.push(next_maker());
-        let old = self.destination.with_file_name(name);
-        fs_err::rename(&self.destination, &old)?;
-        let result = self.rename();
-        // Either may fail: an old folder that stays is removed, or put back, by the next run.
-        let _ = if self.published {
-            fs_err::remove_dir_all(&old)
-        } else {
-            fs_err::rename(&old, &self.destination)
-        };
-        result
+    fn replace(&mut self) -> io::Result<Left> {
+        for _ in 1..MAX_TRIES {
+            match self.rename() {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                result => return result.map(|()| Left::default()),
+            }
+            match system::exchange(&self.path, &self.destination) {
+                Ok(()) => {
+                    self.published = true;
+                    return self.retire(&self.path);
+                }
+                // Another process is at the same place, and between two renames.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if system::is_unsupported(&error) => return self.swap(),
+                Err(error) => return Err(error),
+            }
+        }
+        self.rename().map(|()| Left::default())
     }
 
-    fn not_written(&self, source: io::Error) -> Error {
-        Error::NotWritten {
-            path: self.destination.clone(),
-            source,
+    /// Replaces the folder in two renames.
+    fn swap(&mut self) -> io::Result<Left> {
+        let old = self.old_path();
+        fs_err::rename(&self.destination, &old)?;
+        let result = self.rename();
+        if self.published {
+            return result.and(self.retire(&old));
         }
+        // Should this fail, the next run puts it back.
+        let _ = fs_err::rename(&old, &self.destination);
+        result.map(|()| Left::default())
+    }
+
+    /// Clears away what was at the destination until now, and is `former`.
+    fn retire(&self, former: &Path) -> io::Result<Left> {
+        let old = self.old_path();
+        // A killed process leaves it under a name that says that others' files may be in it, see `tidy`.
+        let renamed = fs_err::rename(former, &old).is_ok();
+        let former = if renamed { &old } else { former };
+        let synced = sync_parent(&self.destination);
+        let nothing: IsOurs = |_| false;
+        let left = former::retire(former, &self.destination, self.is_ours.unwrap_or(nothing));
+        synced.map(|()| left)
+    }
+
+    fn old_path(&self) -> PathBuf {
+        let mut name = hidden(self.destination.file_name().unwrap_or_default(), OLD);
+        name.push(next_maker());
+        self.destination.with_file_name(name)
+    }
+
+    /// That something could not be written into the folder.
+    pub fn not_written(&self, source: io::Error) -> Error {
+        Error::not_written(&self.destination, source)
     }
 }
 
@@ -160,114 +223,81 @@ fn sync_tree(folder: &Path) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Cleans up beside `destination`, whose last part is `name`, after processes that were killed.
-fn tidy(destination: &Path, name: &OsStr) {
-    let folder = parent(destination);
-    for draft in Hidden::list(folder, &hidden(name, DRAFT)) {
-        if is_orphan(&draft.maker, &draft.metadata) {
-            draft.remove();
-        }
-    }
-    let mut olds = Hidden::list(folder, &hidden(name, OLD));
-    // Makers of another host, or from before a reboot, count as gone: an old folder lives for the moment
-    // between two renames, and its maker gets an error, no more, if we are in the middle of it.
-    olds.retain(|old| !process_of(&old.maker).is_some_and(is_running));
-    if !destination.exists()
-        && let Some(last) = olds.pop()
-    {
-        // Another process may have put it back meanwhile.
-        let _ = fs_err::rename(&last.path, destination);
-    }
-    for old in olds {
-        old.remove();
-    }
-}
-
-/// The drafts beside `destination` that nobody can be known to work at and that are never swept, oldest first: their
-/// makers are of another host or of before a restart, or processes that another user started and that are gone.
-pub fn strays(destination: &Path) -> Vec<PathBuf> {
-    let Ok(place) = Place::of(destination) else {
-        return Vec::new();
-    };
-    let Some(name) = place.path.file_name() else {
-        return Vec::new();
-    };
-    let is_stray = |draft: &Hidden| {
-        let is_at_work = process_of(&draft.maker).is_some_and(is_running);
-        !is_at_work && !is_orphan(&draft.maker, &draft.metadata)
-    };
-    Hidden::list(parent(&place.path), &hidden(name, DRAFT))
-        .into_iter()
-        .filter(is_stray)
-        .map(|draft| draft.path)
-        .collect()
-}
-
-/// Something hidden beside a destination.
-struct Hidden {
-    path: PathBuf,
-    maker: String,
-    metadata: Metadata,
-}
-
-impl Hidden {
-    /// What is in `folder` under names that begin with `prefix`, oldest first; nothing where that cannot be read.
-    fn list(folder: &Path, prefix: &OsStr) -> Vec<Self> {
-        let Ok(entries) = fs_err::read_dir(folder) else {
-            return Vec::new();
-        };
-        let mut list: Vec<Self> = entries
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name();
-                let maker = name.as_bytes().strip_prefix(prefix.as_bytes())?;
-                Some(Self {
-                    path: entry.path(),
-                    maker: String::from_utf8(maker.to_vec()).ok()?,
-                    metadata: entry.metadata().ok()?,
-                })
-            })
-            .collect();
-        list.sort_by_key(|hidden| (hidden.metadata.mtime(), hidden.metadata.mtime_nsec()));
-        list
-    }
-
-    /// Removes it; failures do not matter, as another process may be sweeping as well.
-    fn remove(&self) {
-        let _ = if self.metadata.is_dir() {
-            fs_err::remove_dir_all(&self.path)
-        } else {
-            fs_err::remove_file(&self.path)
-        };
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::maker;
-    use super::super::tests::{content, fill, names, said};
+    use super::super::tests::{content, fill, names, replacing, said};
     use super::*;
-
-    /// A process that is gone.
-    fn dead() -> u32 {
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        child.wait().unwrap();
-        child.id()
-    }
 
     #[test]
     fn a_staged_folder_replaces_the_one_that_was_there() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("a/results");
         for text in ["one", "two"] {
-            let staged = StagedDir::beside(&place).unwrap();
+            let staged = replacing(&place);
             fill(staged.path(), text);
-            fill(&staged.path().join("below"), text);
-            staged.publish().unwrap();
+            assert_eq!(staged.publish().unwrap(), Left::default());
             assert_eq!(content(&place), text);
-            assert_eq!(content(&place.join("below")), text);
         }
         assert_eq!(names(&dir.path().join("a")), ["results"]);
+    }
+
+    #[test]
+    fn what_appears_in_a_folder_before_it_is_replaced_is_kept_in_the_new_one() {
+        let by_exchange: fn(&mut StagedDir) -> io::Result<Left> = StagedDir::replace;
+        for publish in [by_exchange, StagedDir::swap] {
+            let dir = tempfile::tempdir().unwrap();
+            let place = dir.path().join("results");
+            fill(&place, "one");
+            let mut staged = replacing(&place);
+            fill(staged.path(), "two");
+            fs_err::write(place.join("notes"), "mine").unwrap();
+            fill(&place.join("more"), "mine, too");
+            let left = publish(&mut staged).unwrap();
+            assert_eq!(left.moved, ["more", "notes"]);
+            assert_eq!(left.former, None);
+            drop(staged);
+            assert_eq!(content(&place), "two");
+            assert_eq!(fs_err::read(place.join("notes")).unwrap(), b"mine");
+            assert_eq!(content(&place.join("more")), "mine, too");
+            assert_eq!(names(dir.path()), ["results"]);
+        }
+    }
+
+    #[test]
+    fn what_appears_where_there_was_no_folder_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("results");
+        let staged = replacing(&place);
+        fill(staged.path(), "new");
+        fs_err::create_dir(&place).unwrap();
+        fs_err::write(place.join("notes"), "mine").unwrap();
+        assert_eq!(staged.publish().unwrap().moved, ["notes"]);
+        assert_eq!(names(&place), ["file", "notes"]);
+        assert_eq!(content(&place), "new");
+    }
+
+    #[test]
+    fn places_are_found_however_they_are_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        fs_err::create_dir_all(root.join("disk/target")).unwrap();
+        fs_err::os::unix::fs::symlink("disk/target", root.join("link")).unwrap();
+        for (path, expected) in [
+            ("link/", "disk/target"),
+            ("link/.", "disk/target"),
+            ("new/.", "new"),
+            ("new/", "new"),
+            ("disk/../other/./", "other"),
+        ] {
+            for text in ["one", "two"] {
+                let staged = replacing(&root.join(path));
+                assert!(staged.destination().ends_with(expected), "{path}");
+                fill(staged.path(), text);
+                staged.publish().unwrap();
+                assert_eq!(content(&root.join(expected)), text);
+            }
+        }
+        assert_eq!(names(root), ["disk", "link", "new", "other"]);
     }
 
     #[test]
@@ -308,7 +338,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("results");
         fill(&place, "old");
-        let mut staged = StagedDir::beside(&place).unwrap();
+        let mut staged = replacing(&place);
         fs_err::remove_dir(staged.path()).unwrap();
         staged.swap().unwrap_err();
         drop(staged);
@@ -324,7 +354,7 @@ mod tests {
         fs_err::create_dir(dir.path().join("disk")).unwrap();
         fs_err::os::unix::fs::symlink("disk/results", &link).unwrap();
         for text in ["one", "two"] {
-            let staged = StagedDir::beside(&link).unwrap();
+            let staged = replacing(&link);
             assert_eq!(staged.path().parent(), target.parent());
             fill(staged.path(), text);
             staged.publish().unwrap();
@@ -370,78 +400,5 @@ mod tests {
         let (message, _) = refused(&root.join("file/results"));
         assert!(message.contains("not writable: "), "{message}");
         assert_eq!(names(root), ["file", "link"]);
-    }
-
-    #[test]
-    fn drafts_of_processes_that_are_gone_are_swept_and_no_others() {
-        let dir = tempfile::tempdir().unwrap();
-        let swept = [
-            format!(".results.draft-{}", maker(dead(), 0)),
-            format!(".results.old-{}", maker(dead(), 0)),
-            ".results.old-0123456789ab.1-1-0".to_owned(),
-        ];
-        let kept = [
-            format!(".results.draft-{}", maker(std::process::id(), 1 << 40)),
-            format!(".results.old-{}", maker(std::process::id(), 1 << 40)),
-            format!(".other.draft-{}", maker(dead(), 0)),
-            ".results.draft-0123456789ab.1-1-0".to_owned(),
-            ".results.draft-mine".to_owned(),
-            "results".to_owned(),
-        ];
-        for name in swept.iter().chain(&kept) {
-            fill(&dir.path().join(name), "");
-        }
-        let file = format!(".results.draft-{}", maker(dead(), 1));
-        fs_err::write(dir.path().join(file), "").unwrap();
-
-        let place = dir.path().join("results");
-        drop(StagedDir::beside(&place).unwrap());
-        let mut strays = strays(&place);
-        strays.sort();
-        assert_eq!(
-            strays,
-            [&kept[3], &kept[4]].map(|name| dir.path().join(name))
-        );
-        let mut kept = kept.to_vec();
-        kept.sort();
-        assert_eq!(names(dir.path()), kept);
-    }
-
-    #[test]
-    fn drafts_of_a_process_that_was_killed_and_not_waited_for_are_swept() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let stat = format!("/proc/{}/stat", child.id());
-        while !fs_err::read_to_string(&stat).unwrap().contains(") Z ") {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        let name = format!(".results.draft-{}", maker(child.id(), 0));
-        fill(&dir.path().join(name), "");
-        drop(StagedDir::beside(&dir.path().join("results")).unwrap());
-        assert!(names(dir.path()).is_empty());
-        child.wait().unwrap();
-    }
-
-    #[test]
-    fn a_folder_whose_swap_was_cut_short_is_put_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = dir.path().join("results");
-        let old = |maker: String| dir.path().join(format!(".results.old-{maker}"));
-        // Of an earlier swap, which ended before it could remove this.
-        fill(&old(maker(dead(), 0)), "superseded");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        fill(&old(maker(dead(), 1)), "last");
-        drop(StagedDir::beside(&place).unwrap());
-        assert_eq!(content(&place), "last");
-        assert_eq!(names(dir.path()), ["results"]);
-    }
-
-    #[test]
-    fn a_swap_that_is_going_on_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let name = format!(".results.old-{}", maker(std::process::id(), 1 << 40));
-        fill(&dir.path().join(&name), "old");
-        drop(StagedDir::beside(&dir.path().join("results")).unwrap());
-        assert_eq!(names(dir.path()), [name]);
     }
 }

@@ -307,7 +307,7 @@ impl<'a> Fetch<'a> {
                 match unpacked {
                     Unpacked::Folder(folder) => folder.flushed()?.publish_new_flushed()?,
                     Unpacked::File(bytes) => {
-                        files::replace_file(&self.root.labels_path(), &bytes)?;
+                        files::new_file(&self.root.labels_path(), &bytes)?;
                     }
                 }
                 Ok(())

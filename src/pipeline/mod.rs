@@ -7,6 +7,7 @@ pub mod config;
 mod document;
 mod export;
 mod idle;
+mod inputs;
 mod origins;
 pub mod plan;
 pub mod predict;

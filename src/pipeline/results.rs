@@ -3,7 +3,7 @@
 //! The folder is put together beside its place and renamed, so it is there whole or not at all, see [`files`](crate::files).
 
 use std::collections::BTreeMap;
-use std::io;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use super::{Evaluation, StageRecord};
 use crate::artifact::Table;
 use crate::cache::Digest;
 use crate::error::Error;
-use crate::files::StagedDir;
+use crate::files::{self, Left, StagedDir};
 use crate::stage::Name;
 use crate::stage::bootstrap::{BOOTSTRAP, resample_columns};
 use crate::stage::features::Counts;
@@ -23,6 +23,7 @@ use crate::stage::probes::{
 };
 use crate::stage::report::{Accuracy, Level};
 use crate::stats::bootstrap::Interval;
+use crate::text::{Listing, foreign, path};
 
 /// Accuracies with their intervals, of every group of every experiment.
 pub const SCORES: &str = "scores.parquet";
@@ -67,11 +68,11 @@ impl Results {
     /// # Errors
     /// [`Error::Output`] where it cannot be made or replaced, [`NotResults`] where it holds other files.
     pub fn prepare(dir: &Path) -> Result<Self, Error> {
-        let draft = StagedDir::beside(dir)?;
-        if let Some(example) = foreign_name(draft.destination()).map_err(Error::Io)? {
+        let draft = StagedDir::replacing(dir, is_ours)?;
+        if let Some(name) = files::first_foreign(draft.destination(), is_ours).map_err(Error::Io)? {
             return Err(NotResults {
                 dir: dir.to_owned(),
-                example,
+                example: foreign(&name.to_string_lossy()),
             }
             .into());
         }
@@ -87,7 +88,7 @@ impl Results {
     /// Adds one experiment's results; with `fitted`, its probes' bytes.
     ///
     /// # Errors
-    /// [`Error::Io`] where the fitted probes cannot be written.
+    /// [`Error::Output`] where the fitted probes cannot be written.
     pub fn push(
         &mut self,
         pipeline: &Pipeline,
@@ -134,11 +135,11 @@ impl Results {
         Ok(())
     }
 
-    /// Writes everything and puts the folder in its place.
+    /// Writes everything and puts the folder in its place; says what the user should know of what was there before.
     ///
     /// # Errors
-    /// [`Error::Output`], [`Error::Io`] and those of the tables' writer; the folder is then as it was.
-    pub fn publish(mut self, provenance: &BTreeMap<String, String>) -> Result<(), Error> {
+    /// [`Error::Output`] and those of the tables' writer; the folder is then as it was.
+    pub fn publish(mut self, provenance: &BTreeMap<String, String>) -> Result<Vec<String>, Error> {
         for (name, tables) in std::mem::take(&mut self.tables) {
             let bytes = Table::concat(tables)?.to_parquet()?;
             self.write(name, &bytes)?;
@@ -152,7 +153,8 @@ impl Results {
             &json!({ "provenance": provenance, "files": files, "experiments": records }),
         )?;
 
-        Ok(self.draft.publish()?)
+        let dir = self.draft.destination().to_owned();
+        Ok(warnings(&dir, &self.draft.publish()?))
     }
 
     fn write_json(&mut self, name: &str, value: &Value) -> Result<(), Error> {
@@ -164,26 +166,35 @@ impl Results {
     fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let file = json!({ "blake3": Digest::of(bytes), "bytes": bytes.len() });
         self.files.insert(name.to_owned(), file);
-        fs_err::write(self.draft.path().join(name), bytes).map_err(Error::Io)
+        fs_err::write(self.draft.path().join(name), bytes)
+            .map_err(|source| self.draft.not_written(source).into())
     }
 }
 
-/// The first entry of `dir`, by name, that no run has put there; `None` also where there is no `dir`.
-fn foreign_name(dir: &Path) -> io::Result<Option<String>> {
-    let entries = match fs_err::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut first = None;
-    for entry in entries {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let is_foreign = !FILES.contains(&name.as_str()) && !is_fitted_name(&name);
-        if is_foreign && first.as_ref().is_none_or(|first| name < *first) {
-            first = Some(name);
-        }
+/// What to say of what was in the folder `dir` before and is kept.
+fn warnings(dir: &Path, left: &Left) -> Vec<String> {
+    let dir = path(dir);
+    let mut warnings = Vec::new();
+    if !left.moved.is_empty() {
+        let name = |name: &OsString| format!("`{}`", foreign(&name.to_string_lossy()));
+        let names: Listing = left.moved.iter().map(name).collect();
+        warnings.push(format!(
+            "{dir}: kept what appeared in it during the run: {names}; move that away before the next run"
+        ));
     }
-    Ok(first)
+    if let Some(former) = &left.former {
+        warnings.push(format!(
+            "{}: holds what could not be removed of the former {dir}; look at it, and remove it",
+            path(former)
+        ));
+    }
+    warnings
+}
+
+/// Whether a run writes a file of this name.
+fn is_ours(name: &OsStr) -> bool {
+    let is_ours = |name: &str| FILES.contains(&name) || is_fitted_name(name);
+    name.to_str().is_some_and(is_ours)
 }
 
 /// The fitted probes of one experiment: `probes.safetensors`, and `probes-2.safetensors` for the second.

@@ -17,6 +17,7 @@ mod interruption;
 mod libtorch;
 mod models;
 mod output_folders;
+mod overlaps;
 mod predict;
 mod probe_settings;
 mod progress_lines;

@@ -1,10 +1,15 @@
 //! Where results go: what `--out` and `-o` refuse before anything is computed, and what is left beside them.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::assert_run;
-use crate::sandbox::{Sandbox, precomputed, wait_until};
+use crate::interruption::signal;
+use crate::sandbox::{Finished, Sandbox, precomputed, wait_until};
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -147,11 +152,12 @@ fn export_to_a_missing_folder_fails_before_extraction() {
     error: missing/all.safetensors: no folder `missing`, expected one to write to
     hint: make that folder first
     ");
-    assert_run!(export("data"), @"
+    fs_err::create_dir(sandbox.path("taken")).unwrap();
+    assert_run!(export("taken"), @"
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: data: is not a regular file, expected a file or nothing
+    error: taken: is not a regular file, expected a file or nothing
     hint: give the path of a file
     ");
     assert!(!sandbox.path("cache").exists());
@@ -165,7 +171,8 @@ fn export_to_a_missing_folder_fails_before_extraction() {
             "cache",
             "data",
             "features.safetensors",
-            "mine.toml"
+            "mine.toml",
+            "taken"
         ]
     );
 }
@@ -217,4 +224,247 @@ fn the_manifest_has_the_digest_of_each_file() {
         "{expected:?}"
     );
     assert_eq!(manifest["files"], serde_json::Value::Object(expected));
+}
+
+#[test]
+fn out_is_found_however_it_is_written() {
+    let sandbox = sandbox();
+    fs_err::create_dir_all(sandbox.path("disk/target")).unwrap();
+    fs_err::create_dir_all(sandbox.path("existing")).unwrap();
+    fs_err::os::unix::fs::symlink("disk/target", sandbox.path("link")).unwrap();
+    for (out, place) in [
+        ("link/", "disk/target"),
+        ("new/.", "new"),
+        ("newer/", "newer"),
+        ("existing/.", "existing"),
+        ("disk/../other/./", "other"),
+    ] {
+        for _ in 0..2 {
+            sandbox.json(&["run", "mine.toml", "--out", out]);
+            assert!(sandbox.path(place).join("summary.json").is_file(), "{out}");
+        }
+    }
+    assert!(sandbox.path("link").is_symlink());
+    assert_eq!(names(&sandbox.path("disk")), ["target"]);
+}
+
+#[test]
+fn a_file_that_is_written_as_a_folder_is_refused_before_anything_is_computed() {
+    let sandbox = sandbox();
+    assert_run!(sandbox.run(&["features", "export", "mine.toml", "-o", "new.st/"]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: new.st/: ends in no name, expected a path that can be put in place whole
+    hint: give it by its name
+    ");
+    assert!(!sandbox.path("cache").exists());
+}
+
+#[test]
+fn a_cache_folder_that_is_a_link_to_nothing_is_named_so() {
+    let sandbox = sandbox();
+    fs_err::os::unix::fs::symlink("gone", sandbox.path("link")).unwrap();
+    assert_run!(sandbox.run(&["run", "mine.toml", "--cache-dir", "link"]), @"
+    exit code: Some(1)
+    --- stdout
+    --- stderr
+    error: cache link: not writable: `link` is a link to `gone`, where nothing is
+    hint: set `--cache-dir` or NEWT_PIPE_CACHE to a folder that you can write to
+    ");
+}
+
+#[test]
+fn names_that_are_not_text_are_shown_in_documents() {
+    let sandbox = sandbox();
+    let odd = OsStr::from_bytes(b"odd\xff");
+    let document = |arguments: &[&str], place: &[&OsStr]| -> serde_json::Value {
+        let mut command = sandbox.command(arguments);
+        command.args(place);
+        let finished = sandbox.finish(command);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        serde_json::from_str(&finished.stdout).unwrap()
+    };
+    let run = document(&["run", "mine.toml", "--json", "--out"], &[odd]);
+    assert_eq!(run["out"], "odd\u{fffd}");
+    assert!(sandbox.path("").join(odd).join("summary.json").is_file());
+
+    let set = sandbox.path("sets").join(odd);
+    let synth = [
+        "data",
+        "synth",
+        "--json",
+        "--images-per-task",
+        "8",
+        "--task",
+        "synth_flower_blue_vs_red",
+    ];
+    let drawn = document(&synth, &[set.as_os_str()]);
+    assert!(drawn["dir"].as_str().unwrap().ends_with("sets/odd\u{fffd}"));
+    let fetched = document(
+        &["data", "fetch", "--json", "--offline"],
+        &[set.as_os_str()],
+    );
+    assert_eq!(fetched["dir"], drawn["dir"]);
+    let checked = document(&["data", "check", "--json"], &[set.as_os_str()]);
+    assert_eq!(checked["problems"], serde_json::json!([]));
+}
+
+/// A run that takes its time, beside the results of an earlier one, and that is stopped while `put` is called.
+#[expect(clippy::panic, reason = "fails the test")]
+fn run_during(sandbox: &Sandbox, put: impl Fn()) -> Finished {
+    let arguments = [
+        "run",
+        "mine.toml",
+        "--set",
+        "bootstrap.resamples=100000",
+        "--force",
+        "bootstrap",
+    ];
+    sandbox.json(&["run", "mine.toml"]);
+    let results = sandbox.path("results");
+    for _ in 0..20 {
+        let mut child = sandbox
+            .command(&arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let has_draft = || names(&results).len() > 1;
+        let is_over = loop {
+            let is_over = child.try_wait().unwrap().is_some();
+            if is_over || has_draft() {
+                break is_over;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        };
+        if is_over {
+            continue;
+        }
+        signal(&child, "STOP");
+        let is_going_on = has_draft();
+        if is_going_on {
+            put();
+        }
+        signal(&child, "CONT");
+        let output = child.wait_with_output().unwrap();
+        if is_going_on {
+            let text = |bytes| String::from_utf8(bytes).unwrap();
+            return Finished {
+                code: output.status.code(),
+                stdout: text(output.stdout),
+                stderr: text(output.stderr),
+            };
+        }
+    }
+    panic!("twenty runs were done before they could be stopped");
+}
+
+#[test]
+fn what_appears_in_the_results_folder_during_a_run_is_kept() {
+    let sandbox = sandbox();
+    let finished = run_during(&sandbox, || {
+        sandbox.write("results/mine/notes.txt", "mine");
+        sandbox.write("results/mine/plots/a.png", "a plot");
+    });
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let warning = "results/mine: kept what appeared in it during the run: `notes.txt`, `plots`; move that away before the next run";
+    assert!(finished.stderr.contains(warning), "{}", finished.stderr);
+    let results = sandbox.path("results/mine");
+    assert_eq!(fs_err::read(results.join("notes.txt")).unwrap(), b"mine");
+    assert_eq!(
+        fs_err::read(results.join("plots/a.png")).unwrap(),
+        b"a plot"
+    );
+    assert!(results.join("summary.json").is_file());
+    assert_eq!(names(&sandbox.path("results")), ["mine"]);
+}
+
+#[test]
+fn what_appears_where_a_data_set_is_being_drawn_is_kept() {
+    let sandbox = Sandbox::new();
+    let drawing = ["data", "synth", "sets/a"];
+    let mut child = sandbox
+        .command(&drawing)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let sets = sandbox.path("sets");
+    wait_until("there is a draft", || {
+        sets.exists() && !names(&sets).is_empty()
+    });
+    sandbox.write("sets/a/notes.txt", "mine");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(names(&sets), ["a"]);
+    assert_eq!(fs_err::read(sets.join("a/notes.txt")).unwrap(), b"mine");
+}
+
+/// The user `nobody`, whom this test becomes where it is run by root, whom nothing is forbidden.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn results_that_cannot_be_removed_are_found_before_anything_is_computed() {
+    let sandbox = sandbox();
+    sandbox.json(&["run", "mine.toml"]);
+    let results = sandbox.path("results/mine");
+    let allow = |path: &Path, mode| {
+        fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for folder in [
+        sandbox.path(""),
+        sandbox.path("results"),
+        sandbox.path("cache"),
+    ] {
+        allow(&folder, 0o777);
+    }
+    allow(&results, 0o555);
+    let run = || {
+        let mut command = sandbox.command(&["run", "mine.toml"]);
+        // Without this, `--cache-dir` would have to be writable all the way down.
+        command.env("NEWT_PIPE_CACHE", sandbox.path("other/cache"));
+        if is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        sandbox.finish(command)
+    };
+    let before = names(&sandbox.path("results"));
+    let finished = run();
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    let message = "error: results/mine: what is in it cannot be removed (it belongs to ";
+    assert!(finished.stderr.starts_with(message), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains(", mode 555), expected "),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(names(&sandbox.path("results")), before);
+    assert!(!sandbox.path("other").exists());
+
+    // Anybody may replace it: then nothing is left behind.
+    allow(&results, 0o777);
+    let finished = run();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert_eq!(names(&sandbox.path("results")), ["mine"]);
+
+    // In a folder such as /tmp everybody removes only what is their own.
+    if is_root() {
+        sandbox.json(&["run", "mine.toml", "--out", "results/other"]);
+        allow(&sandbox.path("results/other"), 0o777);
+        allow(&sandbox.path("results"), 0o1777);
+        let mut command = sandbox.command(&["run", "mine.toml", "--out", "results/other"]);
+        command.uid(NOBODY).gid(NOBODY);
+        let finished = sandbox.finish(command);
+        assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+        assert!(
+            finished.stderr.contains("it belongs to `root`"),
+            "{}",
+            finished.stderr
+        );
+    }
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs_err::metadata("/proc/self").unwrap().uid() == 0
 }

@@ -9,6 +9,7 @@ use super::super::console::Console;
 use super::super::settings;
 use super::read_labels;
 use newt_pipe::error::Error;
+use newt_pipe::files::Kept;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::newt::fetch::{self, Fetch, Options, Source};
 use newt_pipe::newt::images::DataRoot;
@@ -68,6 +69,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
         offline: args.offline || settings::is_offline(),
         keep_archives: args.keep_archives,
     };
+    Kept::check(&args.dir, &settings::caches())?;
     let root = DataRoot::new(&args.dir);
     let fetch = Fetch::new(root.clone(), &options, console, interrupt)?;
     let of_labels = fetch.labels()?;
@@ -81,7 +83,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     let is_fetched = |outcome| outcome == fetch::Outcome::Fetched;
     if args.json {
         console.json(&json!({
-            "dir": args.dir,
+            "dir": args.dir.display().to_string(),
             "fetched": { "labels": is_fetched(of_labels), "images": is_fetched(of_images) },
             "n_images": n_images,
             "n_tasks": n_tasks,

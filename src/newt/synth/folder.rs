@@ -23,7 +23,11 @@ pub(super) fn ensure(
         return Ok(Outcome::AlreadyThere);
     }
     let staged = StagedDir::beside(dir)?;
-    write(staged.path(), recipe, progress, interrupt)?;
+    match write(staged.path(), recipe, progress, interrupt) {
+        // It names a file of a folder that will be gone.
+        Err(Error::Io(source)) => return Err(staged.not_written(source).into()),
+        result => result?,
+    }
     match staged.publish_new() {
         Ok(()) => Ok(Outcome::Made),
         // Another process may have put its own in place meanwhile; if it is the same, all is well.

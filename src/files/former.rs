@@ -1,0 +1,175 @@
+//! The folder that a new one replaces: the files that a run wrote are removed from it, and everything else is kept.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{Error, reading, system};
+
+/// Tells by its name whether a file is one that a run writes.
+pub type IsOurs = fn(&OsStr) -> bool;
+
+/// What was in a folder that has been replaced, and is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Left {
+    /// The names of what no run writes, which is in the new folder now.
+    pub moved: Vec<OsString>,
+    /// The former folder, where something in it could be neither removed nor moved.
+    pub former: Option<PathBuf>,
+}
+
+/// The first entry of `dir`, by name, that no run has put there; `None` also where there is no `dir`.
+///
+/// # Errors
+/// The file system's.
+pub fn first_foreign(dir: &Path, is_ours: IsOurs) -> io::Result<Option<OsString>> {
+    let entries = match fs_err::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut first = None;
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !is_written(&entry, is_ours) && first.as_ref().is_none_or(|first| name < *first) {
+            first = Some(name);
+        }
+    }
+    Ok(first)
+}
+
+/// Whether an entry is one that a run writes, which are all files.
+fn is_written(entry: &fs_err::DirEntry, is_ours: IsOurs) -> bool {
+    // Another process may have removed it meanwhile, and nobody knows its kind.
+    is_ours(&entry.file_name()) && !entry.file_type().is_ok_and(|kind| kind.is_dir())
+}
+
+/// Empties and removes `former`, which was `destination` until now, and moves what no run wrote into what is there now.
+pub(super) fn retire(former: &Path, destination: &Path, is_ours: IsOurs) -> Left {
+    let mut left = Left::default();
+    // Whatever fails here shows in that the folder cannot be removed. Another process may be at the same folder.
+    for entry in fs_err::read_dir(former).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if is_written(&entry, is_ours) {
+            let _ = fs_err::remove_file(entry.path());
+        } else if system::rename_new(&entry.path(), &destination.join(&name)).is_ok() {
+            left.moved.push(name);
+        }
+    }
+    left.moved.sort();
+    let is_there = |folder: &Path| fs_err::symlink_metadata(folder).is_ok();
+    if fs_err::remove_dir(former).is_err() && is_there(former) {
+        left.former = Some(former.to_owned());
+    }
+    left
+}
+
+const STICKY: u32 = 0o1000;
+
+/// Makes sure that a folder can be replaced and what is in it be removed, by a process that makes files as user `user`.
+///
+/// # Errors
+/// [`Error::NotRemovable`].
+pub(super) fn check_removable(
+    path: &Path,
+    place: &Path,
+    folder: &Metadata,
+    parent: &Metadata,
+    user: u32,
+) -> Result<(), Error> {
+    // In a folder with the sticky bit everybody removes their own files only.
+    let is_barred = |within: &Metadata, owner: u32| {
+        within.mode() & STICKY != 0 && ![0, within.uid(), owner].contains(&user)
+    };
+    let entries = || fs_err::read_dir(place).into_iter().flatten().flatten();
+    let owner_of = |entry: fs_err::DirEntry| entry.metadata().map(|entry| entry.uid());
+    let is_open = match system::check_open(place) {
+        // Another process replaces it just now.
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Ok(()) => true,
+    };
+    if is_open
+        && !is_barred(parent, folder.uid())
+        && !entries()
+            .flat_map(owner_of)
+            .any(|owner| is_barred(folder, owner))
+    {
+        return Ok(());
+    }
+    Err(Error::NotRemovable {
+        path: path.to_owned(),
+        owner: user_name(folder.uid()),
+        mode: folder.mode() & 0o7777,
+    })
+}
+
+/// Far more than a list of users has.
+const MAX_PASSWD_BYTES: u64 = 1 << 24;
+
+/// The name of a user, as `/etc/passwd` has it.
+fn user_name(user: u32) -> String {
+    let passwd = reading::read(Path::new("/etc/passwd"), MAX_PASSWD_BYTES).unwrap_or_default();
+    let passwd = String::from_utf8_lossy(&passwd);
+    let number = user.to_string();
+    let name = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == number).then_some(name)
+    });
+    name.map_or(format!("user {number}"), |name| format!("`{name}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::names;
+    use super::*;
+
+    fn is_ours(name: &OsStr) -> bool {
+        name == "a" || name == "b"
+    }
+
+    #[test]
+    fn of_a_former_folder_only_what_a_run_wrote_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for folder in ["old/b", "old/deep", "new"] {
+            fs_err::create_dir_all(path(folder)).unwrap();
+        }
+        for file in [
+            "old/a",
+            "old/b/theirs",
+            "old/c",
+            "old/deep/file",
+            "new/a",
+            "new/c",
+        ] {
+            fs_err::write(path(file), file).unwrap();
+        }
+        let foreign = first_foreign(&path("old"), is_ours).unwrap();
+        assert_eq!(foreign.unwrap(), "b", "a folder is no file of a run");
+
+        let left = retire(&path("old"), &path("new"), is_ours);
+        let expected = Left {
+            moved: vec!["b".into(), "deep".into()],
+            former: Some(path("old")),
+        };
+        assert_eq!(left, expected);
+        assert_eq!(names(&path("old")), ["c"]);
+        assert_eq!(names(&path("new")), ["a", "b", "c", "deep"]);
+        assert_eq!(fs_err::read_to_string(path("new/c")).unwrap(), "new/c");
+        assert_eq!(fs_err::read_to_string(path("new/a")).unwrap(), "new/a");
+
+        fs_err::remove_file(path("old/c")).unwrap();
+        assert_eq!(retire(&path("old"), &path("new"), is_ours), Left::default());
+        assert!(!path("old").exists());
+    }
+
+    #[test]
+    fn users_are_named_where_they_have_a_name() {
+        assert_eq!(user_name(0), "`root`");
+        assert_eq!(user_name(4_000_000_000), "user 4000000000");
+    }
+}
