@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use place::{
     BrokenLink, MAX_LINKS, Names, UnknownName, expand_by, expanded, follow, found, hint, located,
 };
-pub use reading::{NotRegular, TooLarge, open, read, read_text};
+pub use reading::{NotRegular, TooLarge, check_size, open, read, read_text, read_text_stream};
 pub use staged::{StagedDir, strays};
 
 /// Why something cannot be written where it should be.

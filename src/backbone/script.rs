@@ -21,7 +21,7 @@ use super::fields::{
 };
 use super::network::NetworkConfig;
 use super::spec::{BackboneSpec, Places, Weights};
-use crate::files::{BrokenLink, found};
+use crate::files::{self, BrokenLink, found};
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
 
 #[cfg(feature = "torch")]
@@ -29,6 +29,9 @@ pub(super) use network::Script;
 
 /// What a description of a module looks like.
 pub(super) const DESCRIPTION: &str = include_str!("script/description.toml");
+
+/// The largest description that is read: a thousand times as large as one with every setting.
+const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
 
 /// What a module says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +67,7 @@ pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Er
             fault: Box::new(fault),
         });
     }
-    let text = fs_err::read_to_string(&path)?;
+    let text = files::read_text(&path, MAX_DESCRIPTION_BYTES)?;
     let value: Value = toml::from_str(&text).map_err(|error| Error::Toml {
         path: path.clone(),
         problem: error.message().to_owned(),

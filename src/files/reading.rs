@@ -61,27 +61,38 @@ pub fn open(path: &Path) -> io::Result<fs_err::File> {
 /// [`NotRegular`], as an error of kind `InvalidInput`; [`TooLarge`], as one of kind `InvalidData`; the file system's.
 pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
-    let too_large = |bytes| {
-        let error = TooLarge {
-            path: path.to_owned(),
-            bytes,
-            max_bytes,
-        };
-        io::Error::new(io::ErrorKind::InvalidData, error)
-    };
     let bytes = file.metadata()?.len();
     if bytes > max_bytes {
-        return Err(too_large(bytes));
+        return Err(too_large(path, bytes, max_bytes));
     }
-    let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
+    let content = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
     // The file may have grown since.
+    read_to_end(file, content, path, max_bytes)
+}
+
+/// Puts all that `file`, of this path, still holds behind `content`.
+fn read_to_end(
+    file: fs_err::File,
+    mut content: Vec<u8>,
+    path: &Path,
+    max_bytes: u64,
+) -> io::Result<Vec<u8>> {
     file.take(max_bytes.saturating_add(1))
         .read_to_end(&mut content)?;
     let bytes = content.len() as u64;
     if bytes > max_bytes {
-        return Err(too_large(bytes));
+        return Err(too_large(path, bytes, max_bytes));
     }
     Ok(content)
+}
+
+fn too_large(path: &Path, bytes: u64, max_bytes: u64) -> io::Error {
+    let error = TooLarge {
+        path: path.to_owned(),
+        bytes,
+        max_bytes,
+    };
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 /// All of a regular file of UTF-8 text that holds no more than `max_bytes`; links are followed.
@@ -89,10 +100,42 @@ pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read`]; other bytes than UTF-8 are an error of kind `InvalidData`.
 pub fn read_text(path: &Path, max_bytes: u64) -> io::Result<String> {
-    String::from_utf8(read(path, max_bytes)?).map_err(|_| {
+    text(path, read(path, max_bytes)?)
+}
+
+/// As [`read_text`], but of a pipe or a device, too, and it waits for what comes: for the path of a command line, where
+/// `/dev/stdin` and the shell's `<(…)` are meant to be read.
+///
+/// # Errors
+/// As [`read_text`].
+pub fn read_text_stream(path: &Path, max_bytes: u64) -> io::Result<String> {
+    let file_type = fs_err::metadata(path)?.file_type();
+    if file_type.is_fifo() || file_type.is_char_device() {
+        let file = fs_err::File::open(path)?;
+        text(path, read_to_end(file, Vec::new(), path, max_bytes)?)
+    } else {
+        read_text(path, max_bytes)
+    }
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| {
         let message = format!("{}: is not UTF-8 text", path.display());
         io::Error::new(io::ErrorKind::InvalidData, message)
     })
+}
+
+/// Makes sure that a regular file at `path` holds no more than `max_bytes`, without opening it; links are followed.
+///
+/// # Errors
+/// As [`read`].
+pub fn check_size(path: &Path, max_bytes: u64) -> io::Result<()> {
+    let metadata = fs_err::metadata(path)?;
+    check(path, metadata.file_type())?;
+    if metadata.len() > max_bytes {
+        return Err(too_large(path, metadata.len(), max_bytes));
+    }
+    Ok(())
 }
 
 fn check(path: &Path, file_type: FileType) -> io::Result<()> {

@@ -242,7 +242,7 @@ impl<'a> Fetch<'a> {
 
     /// Unpacks an archive that somebody has put into the folder.
     fn unpack_at_hand(&self, archive: &Archive, path: &Path) -> Result<(), Error> {
-        let file = fs_err::File::open(path)?;
+        let file = files::open(path)?;
         let n_bytes = file.metadata()?.len();
         let intake = Intake::new(&file, n_bytes, None, archive, self.progress, self.interrupt);
         self.unpack(archive, intake).map_err(|mut error| {
