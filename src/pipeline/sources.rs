@@ -197,7 +197,7 @@ impl<'a> Sources<'a> {
             .iter()
             .map(|row| labels.rows[*row].id.clone())
             .collect();
-        if let Source::Precomputed(_) = source {
+        if !source.reads_images() {
             return Ok(Images {
                 ids,
                 paths: Vec::new(),
