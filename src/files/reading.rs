@@ -3,7 +3,7 @@
 //! Opening a named pipe waits for a writer that may never come, `/dev/zero` has no end, and a sparse file of any size
 //! takes no room on the disk. So whatever the program reads is looked at first.
 
-use std::fs::{FileType, OpenOptions};
+use std::fs::{self, FileType, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -45,8 +45,10 @@ impl TooLarge {
 /// # Errors
 /// [`NotRegular`], as an error of kind `InvalidInput`, without waiting for whatever is there; the file system's.
 pub fn open(path: &Path) -> io::Result<fs_err::File> {
-    // Opening may itself do something, as it does with a tape drive.
-    check(path, fs_err::metadata(path)?.file_type())?;
+    // Opening may itself do something, as it does with a tape drive. Where nothing can be seen, it says why.
+    if let Ok(metadata) = fs_err::metadata(path) {
+        check(path, metadata.file_type())?;
+    }
     // Another process may have put a pipe there meanwhile: opened so, it does not wait.
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NONBLOCK);
@@ -109,8 +111,10 @@ pub fn read_text(path: &Path, max_bytes: u64) -> io::Result<String> {
 /// # Errors
 /// As [`read_text`].
 pub fn read_text_stream(path: &Path, max_bytes: u64) -> io::Result<String> {
-    let file_type = fs_err::metadata(path)?.file_type();
-    if file_type.is_fifo() || file_type.is_char_device() {
+    let is_stream = |metadata: fs::Metadata| {
+        metadata.file_type().is_fifo() || metadata.file_type().is_char_device()
+    };
+    if fs_err::metadata(path).is_ok_and(is_stream) {
         let file = fs_err::File::open(path)?;
         text(path, read_to_end(file, Vec::new(), path, max_bytes)?)
     } else {

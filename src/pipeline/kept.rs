@@ -83,3 +83,84 @@ fn again(record: &StageRecord, mode: Mode) -> StageRecord {
         ..record.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::cache::{KeyBuilder, MissReason};
+    use crate::stage::Name;
+
+    fn walk(mode: Mode) -> Walk {
+        Walk {
+            mode,
+            stages: Vec::new(),
+        }
+    }
+
+    /// As a stage is made that runs.
+    fn make(output: u8, walk: &mut Walk) -> Made<u8> {
+        walk.stages.push(StageRecord {
+            stage: Name::Labels,
+            request: KeyBuilder::new("labels", 1).finish(),
+            state: State::Runs(MissReason::Never),
+            seconds: 1.0,
+            outputs: BTreeMap::new(),
+            counts: None,
+        });
+        Made {
+            output,
+            digests: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_last_is_made_once() {
+        let last = Last::default();
+        let mut made = Vec::new();
+        for key in ["a", "a", "b", "b", "a"] {
+            let value = last.get(key, || {
+                made.push(key);
+                Ok::<_, ()>(key.to_owned())
+            });
+            assert_eq!(*value.unwrap(), key);
+        }
+        assert_eq!(made, ["a", "b", "a"]);
+        assert!(last.get("c", || Err(())).is_err());
+        assert!(last.get("c", || Ok::<_, ()>("c".to_owned())).is_ok());
+    }
+
+    #[test]
+    fn a_stage_that_ran_is_cached_for_the_next_experiment_and_would_run_in_each_plan() {
+        for (mode, expected) in [
+            (Mode::Run, State::Cached),
+            (Mode::Plan, State::Runs(MissReason::Never)),
+        ] {
+            let last = LastStage::default();
+            let mut states = Vec::new();
+            for _ in 0..2 {
+                let mut walk = walk(mode);
+                let made = last.get(1, &mut walk, |walk| Ok(make(7, walk)));
+                assert!(made.is_ok_and(|made| made.output == 7));
+                assert_eq!(walk.stages.len(), 1);
+                states.push(walk.stages.remove(0).state);
+            }
+            assert_eq!(states, [State::Runs(MissReason::Never), expected]);
+        }
+    }
+
+    #[test]
+    fn a_run_publishes_what_a_plan_has_only_looked_at() {
+        let last = LastStage::default();
+        let mut n_made = 0;
+        for mode in [Mode::Plan, Mode::Run] {
+            let made = last.get((), &mut walk(mode), |walk| {
+                n_made += 1;
+                Ok(make(7, walk))
+            });
+            assert!(made.is_ok());
+        }
+        assert_eq!(n_made, 2);
+    }
+}

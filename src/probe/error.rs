@@ -57,9 +57,9 @@ pub enum Error {
     },
     /// Features so far apart that their differences, or the squares of these, leave float32.
     #[error(
-        "{place} has L2 norm {} once the train mean is subtracted, expected {}",
+        "{place} has L2 norm {} once the train mean is subtracted, expected {} at most",
         norm::show(*norm),
-        norm::USABLE
+        norm::show(norm::MAX_NORM)
     )]
     Overflow {
         /// What the row is called.
