@@ -52,7 +52,10 @@ pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Er
     let path = module.with_extension("toml");
     BrokenLink::check(&module)?;
     BrokenLink::check(&path)?;
-    let fault = if !module.is_file() {
+    if module.exists() {
+        files::check_size(&module, u64::MAX)?;
+    }
+    let fault = if !module.exists() {
         Some(ScriptFault::Missing)
     } else if !places.allow_code {
         Some(ScriptFault::CodeNotAllowed)

@@ -185,7 +185,7 @@ mod tests {
             let error = read(&path, u64::MAX).unwrap_err();
             let expected = format!("{}: is {found}, expected a regular file", path.display());
             assert_eq!(error.to_string(), expected);
-            assert_eq!(crate::files::hint(&error), Some(NotRegular::HINT));
+            assert_eq!(super::super::hint(&error), Some(NotRegular::HINT));
         }
     }
 
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(read_text(&path, u64::MAX).unwrap(), "abcd");
         let error = read(&path, 3).unwrap_err();
         assert!(error.to_string().ends_with(": 4 bytes, expected 3 at most"));
-        assert_eq!(crate::files::hint(&error), Some(TooLarge::HINT));
+        assert_eq!(super::super::hint(&error), Some(TooLarge::HINT));
         // Sparse: it takes no room on the disk, and would fill the memory.
         let file = fs_err::File::create(&path).unwrap();
         file.set_len(1 << 40).unwrap();

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::sandbox::{Finished, Sandbox, draw_data, precomputed, put_checkpoint};
 
-/// Runs the program in 8 GiB of memory, and kills it after five minutes: a test that would hang or fill the machine
+/// Runs the program in 16 GiB of addresses, which libtorch takes some of, and kills it after five minutes: a test that would hang or fill the machine
 /// fails.
 fn run(sandbox: &Sandbox, arguments: &[&str]) -> Finished {
     sandbox.finish(limited(sandbox, arguments))
@@ -18,7 +18,7 @@ fn limited(sandbox: &Sandbox, arguments: &[&str]) -> Command {
     let mut command = Command::new("/bin/sh");
     command
         .arg("-c")
-        .arg("ulimit -v 8388608 && exec timeout -s KILL 300 \"$0\" \"$@\"")
+        .arg("ulimit -v 16777216 && exec timeout -s KILL 300 \"$0\" \"$@\"")
         .arg(program.get_program())
         .args(program.get_args())
         .env_clear()
@@ -36,8 +36,11 @@ fn limited(sandbox: &Sandbox, arguments: &[&str]) -> Command {
     command
 }
 
+/// Makes something at a path.
+type Make = fn(&Path);
+
 /// What can stand in a file's place, and how it is called.
-const KINDS: [(&str, fn(&Path)); 4] = [
+const KINDS: [(&str, Make); 4] = [
     ("is a named pipe, expected a regular file", make_pipe),
     ("is a socket, expected a regular file", |path| {
         std::os::unix::net::UnixListener::bind(path).unwrap();
@@ -77,7 +80,7 @@ fn is_named(sandbox: &Sandbox, path: &str, arguments: &[&str], of_sparse: (i32, 
     let place = sandbox.path(path);
     let name = place.file_name().unwrap().to_str().unwrap();
     let kinds = KINDS.map(|(expected, make)| (2, expected, make));
-    let sparse: (i32, &str, fn(&Path)) = (of_sparse.0, of_sparse.1, make_sparse);
+    let sparse: (i32, &str, Make) = (of_sparse.0, of_sparse.1, make_sparse);
     for (code, expected, make) in kinds.into_iter().chain([sparse]) {
         remove(&place);
         make(&place);
@@ -107,11 +110,11 @@ fn in_the_place_of_images() {
         .collect();
     images.sort();
     // A gigabyte is not too large for an image, but this begins as none does.
-    let zeros: fn(&Path) = |path| {
+    let zeros: Make = |path| {
         let file = fs_err::File::create(path).unwrap();
         file.set_len(1_000_000_000).unwrap();
     };
-    let sparse: [(&str, fn(&Path)); 2] = [
+    let sparse: [(&str, Make); 2] = [
         ("file of 5.0 GB, at most 1.5 GB are read", make_sparse),
         ("neither JPEG nor PNG", zeros),
     ];
@@ -295,6 +298,19 @@ fn in_the_place_of_a_model_s_files() {
         &script.concat(),
         (2, "5000000000 bytes, expected 1048576 at most"),
     );
+    let module = sandbox.path("module.pt");
+    for (expected, make) in KINDS {
+        remove(&module);
+        make(&module);
+        let finished = run(&sandbox, &script.concat());
+        assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+        let expected = format!("module.pt: {expected}");
+        assert!(
+            finished.stderr.contains(&expected),
+            "{expected}: {}",
+            finished.stderr
+        );
+    }
 }
 
 #[test]
