@@ -94,7 +94,7 @@ impl Error {
             Error::Cache(error) => error.hint(),
             Error::Output(error) => error.hint(),
             Error::Artifact(artifact::Error::Io(error))
-                if error.kind() == io::ErrorKind::NotFound =>
+                if error.kind() == io::ErrorKind::NotFound || files::hint(error).is_some() =>
             {
                 Some(files::hint(error).unwrap_or(CHECK_PATH).to_owned())
             }
@@ -127,7 +127,13 @@ impl Error {
             {
                 2
             }
-            Error::Io(error) if files::hint(error).is_some() => 2,
+            Error::Io(error)
+            | Error::Artifact(artifact::Error::Io(error))
+            | Error::Synth(synth::Error::Io(error))
+                if files::hint(error).is_some() =>
+            {
+                2
+            }
             // The machine failed.
             Error::Output(files::Error::NotWritten { .. })
             | Error::Synth(

@@ -39,7 +39,7 @@ pub use overlap::{Kept, Overlap, Relation};
 pub use place::{
     BrokenLink, MAX_LINKS, Names, UnknownName, expand_by, expanded, follow, found, hint, located,
 };
-pub use reading::{NotRegular, TooLarge, open, read, read_text};
+pub use reading::{NotRegular, TooLarge, check_size, open, read, read_text, read_text_stream};
 pub use staged::StagedDir;
 
 /// Numbers what this process makes.

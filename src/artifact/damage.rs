@@ -21,17 +21,26 @@ pub(super) fn header_bytes(bytes: &[u8]) -> Option<u64> {
         .map(|length| u64::from_le_bytes(*length))
 }
 
-/// What is wrong with the bytes, which were refused with this error.
-pub(super) fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
-    let n_bytes = bytes.len() as u64;
+/// The length of the whole file, as the header in its first `bytes` tells it; `None` if that is no header.
+pub(super) fn described_bytes(bytes: &[u8]) -> Option<u64> {
+    let n_header = header_bytes(bytes)?;
+    let metadata: Metadata = serde_json::from_slice(header(bytes)?).ok()?;
+    let n_data = metadata.data_len() as u64;
+    Some(n_data.saturating_add(n_header + LENGTH_BYTES as u64))
+}
+
+fn header(bytes: &[u8]) -> Option<&[u8]> {
+    let n_header = usize::try_from(header_bytes(bytes)?).ok()?;
+    bytes.get(LENGTH_BYTES..)?.get(..n_header)
+}
+
+/// What is wrong with a file of `n_bytes`, whose first `bytes`, the header among them, were refused with this error.
+pub(super) fn describe(error: &SafeTensorError, bytes: &[u8], n_bytes: u64) -> String {
     let Some(n_header) = header_bytes(bytes) else {
         return format!(
             "{n_bytes} bytes, a safetensors file begins with {LENGTH_BYTES} bytes of header length"
         );
     };
-    let header = usize::try_from(n_header)
-        .ok()
-        .and_then(|n| bytes.get(LENGTH_BYTES..)?.get(..n));
     match error {
         SafeTensorError::HeaderTooLarge => format!(
             "no safetensors file: its first {LENGTH_BYTES} bytes announce a header of {} bytes, at most {} are allowed",
@@ -44,10 +53,7 @@ pub(super) fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
             thousands(n_header)
         ),
         SafeTensorError::MetadataIncompleteBuffer => {
-            let n_data = header
-                .and_then(|header| serde_json::from_slice::<Metadata>(header).ok())
-                .map_or(0, |metadata| metadata.data_len() as u64);
-            let expected = n_data + n_header + LENGTH_BYTES as u64;
+            let expected = described_bytes(bytes).unwrap_or_default();
             let what = if n_bytes < expected {
                 "cut short"
             } else {
@@ -65,7 +71,7 @@ pub(super) fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
         SafeTensorError::TensorInvalidInfo
         | SafeTensorError::ValidationOverflow
         | SafeTensorError::MisalignedSlice => {
-            let name = header.and_then(misfit).unwrap_or_default();
+            let name = header(bytes).and_then(misfit).unwrap_or_default();
             format!("the shape and type of tensor `{name}` do not fit its number of bytes")
         }
         error => format!("not a safetensors file: {error}"),

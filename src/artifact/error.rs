@@ -3,6 +3,8 @@
 use std::io;
 
 use crate::cache;
+use crate::files;
+use crate::probe::norm;
 use crate::text::{Listing, count};
 
 /// Errors of files and their contents.
@@ -102,6 +104,19 @@ pub enum Error {
         /// The file.
         file: String,
         /// The rows, with their ids.
+        rows: Listing,
+    },
+
+    /// Rows whose squares leave float32.
+    #[error(
+        "{file}: {} of an L2 norm that float32 cannot work with: {rows}, expected {}",
+        count(rows.n, "row", "rows"),
+        norm::USABLE
+    )]
+    BadNorms {
+        /// The file.
+        file: String,
+        /// The rows, with their ids and norms.
         rows: Listing,
     },
 
@@ -215,6 +230,9 @@ impl Error {
             Self::BadRows { .. } => {
                 "make these rows again, or leave these images out of the labels"
             }
+            Self::BadNorms { .. } => {
+                "scale the rows to norm 1, as the reference has them, or multiply all by one constant"
+            }
             Self::MissingIds { .. } => "add a row for each image of the labels",
             Self::SurplusIds { .. } => "use the labels that the features were made for",
             Self::Lost { .. } => "run again: what was lost is extracted again",
@@ -222,8 +240,8 @@ impl Error {
             | Self::Table { .. }
             | Self::MissingColumn { .. }
             | Self::ColumnType { .. }
-            | Self::Value { .. }
-            | Self::Io(_) => return None,
+            | Self::Value { .. } => return None,
+            Self::Io(error) => files::hint(error)?,
             Self::Cache(error) => return error.hint(),
         };
         Some(hint.to_owned())

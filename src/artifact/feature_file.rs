@@ -15,15 +15,15 @@ use half::{bf16, f16};
 use ndarray::{Array2, Axis, Ix2};
 use safetensors::Dtype;
 
-use super::{BackboneId, Element, Error, TensorWriter, Tensors};
-use crate::files::BrokenLink;
+use super::{BackboneId, Element, Error, TensorWriter, Tensors, reading};
+use crate::probe::norm;
 use crate::text::Listing;
 
 const FEATURES: &str = "features";
 const IDS: &str = "ids";
 const BACKBONE: &str = "newt_pipe_backbone";
 
-/// Features of images by id, checked: every id once, every row finite.
+/// Features of images by id, checked: every id once, every row finite and of a norm that float32 can work with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureFile {
     file: String,
@@ -40,9 +40,16 @@ impl FeatureFile {
     /// # Errors
     /// [`Error::Io`], and those of [`parse`](Self::parse).
     pub fn open(path: &Path) -> Result<Self, Error> {
-        BrokenLink::check(path)?;
-        let bytes = fs_err::read(path)?;
-        Self::parse(&path.display().to_string(), &bytes)
+        Self::parse(&path.display().to_string(), &Self::read(path)?)
+    }
+
+    /// The bytes of the file at `path`, for [`parse`](Self::parse); a file that is not as long as its header says is not
+    /// read.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::NotSafetensors`].
+    pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+        reading::read(path)
     }
 
     /// Reads and checks the bytes of `file`, whose name serves in messages.
@@ -74,8 +81,8 @@ impl FeatureFile {
     /// Checks features `[n, d]` of n images; `file` serves in messages.
     ///
     /// # Errors
-    /// [`Error::IdCount`], [`Error::DuplicateIds`], and [`Error::BadRows`] with all rows that hold a NaN or an
-    /// infinity.
+    /// [`Error::IdCount`], [`Error::DuplicateIds`], [`Error::BadRows`] with all rows that hold a NaN or an infinity, and
+    /// [`Error::BadNorms`] with all whose L2 norm float32 cannot work with.
     pub fn new(file: &str, ids: Vec<String>, features: Array2<f32>) -> Result<Self, Error> {
         let file = file.to_owned();
         if ids.len() != features.nrows() {
@@ -108,6 +115,16 @@ impl FeatureFile {
             .collect();
         if !rows.is_empty() {
             return Err(Error::BadRows { file, rows });
+        }
+        let rows: Listing = features
+            .axis_iter(Axis(0))
+            .map(norm::norm)
+            .enumerate()
+            .filter(|(_, norm)| !norm::is_usable(*norm))
+            .map(|(i, norm)| format!("row {i} (`{}`: {})", ids[i], norm::show(norm)))
+            .collect();
+        if !rows.is_empty() {
+            return Err(Error::BadNorms { file, rows });
         }
         let rows = ids
             .iter()

@@ -17,6 +17,7 @@ mod error;
 mod feature_file;
 mod features;
 mod probe_file;
+mod reading;
 mod table;
 mod tensors;
 
@@ -25,5 +26,6 @@ pub use error::Error;
 pub use feature_file::FeatureFile;
 pub use features::FeatureStore;
 pub use probe_file::{FittedOn, ProbeFile};
+pub use reading::check_header;
 pub use table::Table;
 pub use tensors::{Element, TensorWriter, Tensors};

@@ -18,8 +18,7 @@ use std::path::Path;
 use ndarray::{Array1, Array2, Ix1, Ix2, arr1};
 use serde::{Deserialize, Serialize};
 
-use super::{BackboneId, Error, TensorWriter, Tensors};
-use crate::files::BrokenLink;
+use super::{BackboneId, Error, TensorWriter, Tensors, reading};
 use crate::probe::{FittedProbe, Scaler};
 
 const PROBES: &str = "probes";
@@ -82,8 +81,14 @@ impl ProbeFile {
     /// # Errors
     /// [`Error::Io`], and those of [`parse`](Self::parse).
     pub fn open(path: &Path) -> Result<Self, Error> {
-        BrokenLink::check(path)?;
-        Self::parse(&path.display().to_string(), &fs_err::read(path)?)
+        let bytes = reading::read(path).map_err(|error| match error {
+            Error::NotSafetensors { .. } => Error::ProbeFile {
+                is_feature_file: false,
+                source: Box::new(error),
+            },
+            error => error,
+        })?;
+        Self::parse(&path.display().to_string(), &bytes)
     }
 
     /// Reads the bytes of `file`, whose name serves in messages.

@@ -213,7 +213,7 @@ impl<'a> Tensors<'a> {
         let (n_header, metadata) =
             SafeTensors::read_metadata(bytes).map_err(|error| Error::NotSafetensors {
                 file: file.to_owned(),
-                what: damage::describe(&error, bytes),
+                what: damage::describe(&error, bytes, bytes.len() as u64),
             })?;
         Ok(Self {
             file: file.to_owned(),

@@ -1,13 +1,14 @@
 //! The files of a checkpoint, on this machine or on the hub.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::error::Error;
 use super::spec::{Places, Source};
-use crate::files::BrokenLink;
+use crate::files::{self, BrokenLink};
 use crate::hub::{Repo, Snapshot};
 use crate::progress::Progress;
 
@@ -104,7 +105,18 @@ impl<'a> Folder<'a> {
             Place::Local(dir) => {
                 let path = dir.join(name);
                 BrokenLink::check(&path)?;
-                Ok(path.is_file().then_some(path))
+                match files::check_size(&path, u64::MAX) {
+                    Ok(()) => Ok(Some(path)),
+                    Err(error)
+                        if matches!(
+                            error.kind(),
+                            ErrorKind::NotFound | ErrorKind::NotADirectory
+                        ) =>
+                    {
+                        Ok(None)
+                    }
+                    Err(error) => Err(error.into()),
+                }
             }
             Place::Hub { snapshot, .. } if snapshot.has(name, self.progress)? => {
                 Ok(Some(snapshot.file(name, self.progress)?))
@@ -129,7 +141,7 @@ impl<'a> Folder<'a> {
     /// The values of a JSON file that must be there, and its path for messages.
     pub(super) fn json(&self, name: &str) -> Result<(Value, PathBuf), Error> {
         let path = self.require(name)?;
-        Ok((parse_json(&fs_err::read(&path)?, &path)?, path))
+        Ok((read_json(&path)?, path))
     }
 
     /// The safetensors files that hold the weights: one of `names`, else those that an index beside it lists.
@@ -269,6 +281,15 @@ fn files_of(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
+/// The largest description of a checkpoint that is read: an index has a line of some 100 bytes for
+/// each tensor, and the largest networks have some 100,000.
+pub(super) const MAX_JSON_BYTES: u64 = 64 << 20;
+
+/// The values of a JSON file.
+pub(super) fn read_json(path: &Path) -> Result<Value, Error> {
+    parse_json(&files::read(path, MAX_JSON_BYTES)?, path)
+}
+
 /// Reads JSON as Python does; `path` is for messages.
 pub(super) fn parse_json(bytes: &[u8], path: &Path) -> Result<Value, Error> {
     serde_json::from_slice(bytes)
@@ -312,7 +333,7 @@ fn with_quoted_literals(json: &[u8]) -> Option<Vec<u8>> {
 
 /// The files that an index of a checkpoint in parts lists, sorted.
 fn shards(index: &Path) -> Result<Vec<String>, Error> {
-    let value = parse_json(&fs_err::read(index)?, index)?;
+    let value = read_json(index)?;
     let mut shards: Vec<String> = value["weight_map"]
         .as_object()
         .into_iter()

@@ -21,7 +21,7 @@ use super::fields::{
 };
 use super::network::NetworkConfig;
 use super::spec::{BackboneSpec, Places, Weights};
-use crate::files::{BrokenLink, found};
+use crate::files::{self, BrokenLink, found};
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
 
 #[cfg(feature = "torch")]
@@ -29,6 +29,9 @@ pub(super) use network::Script;
 
 /// What a description of a module looks like.
 pub(super) const DESCRIPTION: &str = include_str!("script/description.toml");
+
+/// The largest description that is read: a thousand times as large as one with every setting.
+const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
 
 /// What a module says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +52,10 @@ pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Er
     let path = module.with_extension("toml");
     BrokenLink::check(&module)?;
     BrokenLink::check(&path)?;
-    let fault = if !module.is_file() {
+    if module.exists() {
+        files::check_size(&module, u64::MAX)?;
+    }
+    let fault = if !module.exists() {
         Some(ScriptFault::Missing)
     } else if !places.allow_code {
         Some(ScriptFault::CodeNotAllowed)
@@ -64,7 +70,7 @@ pub(super) fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Er
             fault: Box::new(fault),
         });
     }
-    let text = fs_err::read_to_string(&path)?;
+    let text = files::read_text(&path, MAX_DESCRIPTION_BYTES)?;
     let value: Value = toml::from_str(&text).map_err(|error| Error::Toml {
         path: path.clone(),
         problem: error.message().to_owned(),

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::biobench::{self, Family};
 use super::error::Error;
-use super::folder::Folder;
+use super::folder::{Folder, MAX_JSON_BYTES};
 use super::layout::{self, Layout};
 use super::network::NetworkConfig;
 use super::prefix::{LOCAL_DIR, no_prefix, on_hub, or_no_prefix};
 use super::timm::Output;
 use super::{Backbone, Device, Precision, catalog, open_clip, run, script, timm, transformers};
-use crate::files::found;
+use crate::files::{self, found};
 use crate::hub::{Hub, Repo};
 use crate::image::Preprocessing;
 use crate::progress::Progress;
@@ -216,7 +216,7 @@ fn with_revision(
 
 fn in_timm_folder(folder: &Folder<'_>) -> Result<BackboneSpec, Error> {
     let path = folder.require("config.json")?;
-    let config = timm::parse(&fs_err::read(&path)?, &path)?;
+    let config = timm::parse(&files::read(&path, MAX_JSON_BYTES)?, &path)?;
     for note in &config.notes {
         folder.warn(note);
     }

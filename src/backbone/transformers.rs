@@ -18,7 +18,7 @@ use super::fields::{
     FLAG, Fields, SIZE, as_count, as_number, as_ratio, as_sides, as_size, as_square, as_string,
     patches_of,
 };
-use super::folder::{Folder, parse_json};
+use super::folder::{Folder, read_json};
 use super::layout::{self, Layout};
 use super::vit::{
     Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
@@ -480,7 +480,7 @@ pub(super) fn preprocessing(folder: &Folder<'_>) -> Result<Preprocessing, Error>
     // A cache that has the other file may have been filled without this one: the hub is not asked for it again.
     let is_wanted = folder.holds(PROCESSOR) || !folder.holds(PREPROCESSOR);
     if is_wanted && let Some(path) = folder.find(PROCESSOR)? {
-        let mut value = parse_json(&fs_err::read(&path)?, &path)?;
+        let mut value = read_json(&path)?;
         if let Some(nested) = value.get_mut("image_processor") {
             return processor::preprocessing(nested.take(), &path, "image_processor.");
         }

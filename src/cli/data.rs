@@ -107,9 +107,9 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
 
 /// The labels file, cell by cell.
 fn read_labels(root: &DataRoot) -> Result<Csv, Error> {
-    let path = root.labels_path();
-    let csv = fs_err::read(&path).map_err(Error::Io)?;
-    Ok(Csv::parse(&path.display().to_string(), &csv)?)
+    let csv = root.read_labels()?;
+    let file = root.labels_path().display().to_string();
+    Ok(Csv::parse(&file, &csv)?)
 }
 
 fn show(report: &Report) -> String {

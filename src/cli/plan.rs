@@ -106,7 +106,8 @@ fn spell_out(pipeline: &Pipeline, console: &Console) -> Result<Outcome, Error> {
     Ok(Outcome::Done)
 }
 
-/// Plans every experiment and shows the plans; `run --dry-run` and `run --check` come here, too.
+/// Plans every experiment and shows the plans; the exit code needs those up to the first that would run.
+/// `run --dry-run` and `run --check` come here, too.
 pub(super) fn show(
     runner: &Runner<'_>,
     pipeline: &Pipeline,
@@ -114,10 +115,8 @@ pub(super) fn show(
     console: &Console,
 ) -> Result<Outcome, Error> {
     let mut documents = Vec::new();
-    let mut is_all_cached = true;
     for experiment in pipeline.experiments() {
         let plans = runner.plan(&experiment)?;
-        is_all_cached &= plans.iter().all(|plan| plan.state == State::Cached);
         match format {
             Format::Text => {
                 let lines: Vec<_> = plans.iter().map(view::planned).collect();
@@ -130,15 +129,15 @@ pub(super) fn show(
                 "probe": experiment.probe.name(),
                 "stages": plans.iter().map(results::plan_json).collect::<Vec<_>>(),
             })),
+            // One that would run says all that was asked; the others are not even looked up.
+            Format::ExitCode if plans.iter().any(|plan| plan.state != State::Cached) => {
+                return Ok(Outcome::WorkToDo);
+            }
             Format::ExitCode => {}
         }
     }
     if format == Format::Json {
         console.json(&json!({ "experiments": documents }))?;
     }
-    Ok(if format == Format::ExitCode && !is_all_cached {
-        Outcome::WorkToDo
-    } else {
-        Outcome::Done
-    })
+    Ok(Outcome::Done)
 }

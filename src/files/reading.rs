@@ -3,7 +3,7 @@
 //! Opening a named pipe waits for a writer that may never come, `/dev/zero` has no end, and a sparse file of any size
 //! takes no room on the disk. So whatever the program reads is looked at first.
 
-use std::fs::{FileType, OpenOptions};
+use std::fs::{self, FileType, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -45,8 +45,10 @@ impl TooLarge {
 /// # Errors
 /// [`NotRegular`], as an error of kind `InvalidInput`, without waiting for whatever is there; the file system's.
 pub fn open(path: &Path) -> io::Result<fs_err::File> {
-    // Opening may itself do something, as it does with a tape drive.
-    check(path, fs_err::metadata(path)?.file_type())?;
+    // Opening may itself do something, as it does with a tape drive. Where nothing can be seen, it says why.
+    if let Ok(metadata) = fs_err::metadata(path) {
+        check(path, metadata.file_type())?;
+    }
     // Another process may have put a pipe there meanwhile: opened so, it does not wait.
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NONBLOCK);
@@ -61,27 +63,38 @@ pub fn open(path: &Path) -> io::Result<fs_err::File> {
 /// [`NotRegular`], as an error of kind `InvalidInput`; [`TooLarge`], as one of kind `InvalidData`; the file system's.
 pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
-    let too_large = |bytes| {
-        let error = TooLarge {
-            path: path.to_owned(),
-            bytes,
-            max_bytes,
-        };
-        io::Error::new(io::ErrorKind::InvalidData, error)
-    };
     let bytes = file.metadata()?.len();
     if bytes > max_bytes {
-        return Err(too_large(bytes));
+        return Err(too_large(path, bytes, max_bytes));
     }
-    let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
+    let content = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
     // The file may have grown since.
+    read_to_end(file, content, path, max_bytes)
+}
+
+/// Puts all that `file`, of this path, still holds behind `content`.
+fn read_to_end(
+    file: fs_err::File,
+    mut content: Vec<u8>,
+    path: &Path,
+    max_bytes: u64,
+) -> io::Result<Vec<u8>> {
     file.take(max_bytes.saturating_add(1))
         .read_to_end(&mut content)?;
     let bytes = content.len() as u64;
     if bytes > max_bytes {
-        return Err(too_large(bytes));
+        return Err(too_large(path, bytes, max_bytes));
     }
     Ok(content)
+}
+
+fn too_large(path: &Path, bytes: u64, max_bytes: u64) -> io::Error {
+    let error = TooLarge {
+        path: path.to_owned(),
+        bytes,
+        max_bytes,
+    };
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 /// All of a regular file of UTF-8 text that holds no more than `max_bytes`; links are followed.
@@ -89,10 +102,44 @@ pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read`]; other bytes than UTF-8 are an error of kind `InvalidData`.
 pub fn read_text(path: &Path, max_bytes: u64) -> io::Result<String> {
-    String::from_utf8(read(path, max_bytes)?).map_err(|_| {
+    text(path, read(path, max_bytes)?)
+}
+
+/// As [`read_text`], but of a pipe or a device, too, and it waits for what comes: for the path of a command line, where
+/// `/dev/stdin` and the shell's `<(…)` are meant to be read.
+///
+/// # Errors
+/// As [`read_text`].
+pub fn read_text_stream(path: &Path, max_bytes: u64) -> io::Result<String> {
+    let is_stream = |metadata: fs::Metadata| {
+        metadata.file_type().is_fifo() || metadata.file_type().is_char_device()
+    };
+    if fs_err::metadata(path).is_ok_and(is_stream) {
+        let file = fs_err::File::open(path)?;
+        text(path, read_to_end(file, Vec::new(), path, max_bytes)?)
+    } else {
+        read_text(path, max_bytes)
+    }
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| {
         let message = format!("{}: is not UTF-8 text", path.display());
         io::Error::new(io::ErrorKind::InvalidData, message)
     })
+}
+
+/// Makes sure that a regular file at `path` holds no more than `max_bytes`, without opening it; links are followed.
+///
+/// # Errors
+/// As [`read`].
+pub fn check_size(path: &Path, max_bytes: u64) -> io::Result<()> {
+    let metadata = fs_err::metadata(path)?;
+    check(path, metadata.file_type())?;
+    if metadata.len() > max_bytes {
+        return Err(too_large(path, metadata.len(), max_bytes));
+    }
+    Ok(())
 }
 
 fn check(path: &Path, file_type: FileType) -> io::Result<()> {
@@ -138,7 +185,7 @@ mod tests {
             let error = read(&path, u64::MAX).unwrap_err();
             let expected = format!("{}: is {found}, expected a regular file", path.display());
             assert_eq!(error.to_string(), expected);
-            assert_eq!(crate::files::hint(&error), Some(NotRegular::HINT));
+            assert_eq!(super::super::hint(&error), Some(NotRegular::HINT));
         }
     }
 
@@ -151,7 +198,7 @@ mod tests {
         assert_eq!(read_text(&path, u64::MAX).unwrap(), "abcd");
         let error = read(&path, 3).unwrap_err();
         assert!(error.to_string().ends_with(": 4 bytes, expected 3 at most"));
-        assert_eq!(crate::files::hint(&error), Some(TooLarge::HINT));
+        assert_eq!(super::super::hint(&error), Some(TooLarge::HINT));
         // Sparse: it takes no room on the disk, and would fill the memory.
         let file = fs_err::File::create(&path).unwrap();
         file.set_len(1 << 40).unwrap();

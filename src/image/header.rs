@@ -48,6 +48,20 @@ pub fn check(bytes: &[u8]) -> Result<Header, Error> {
     decode(bytes).map(|_| header)
 }
 
+/// Tells by the first dozen bytes of a file whether it may be an image that is read, so that no other need be read whole.
+///
+/// # Errors
+/// [`Error::Empty`], [`Error::OtherFormat`].
+pub fn check_start(start: &[u8]) -> Result<(), Error> {
+    if start.is_empty() {
+        Err(Error::Empty)
+    } else if png::is_png(start) || start.starts_with(&[0xFF, SOI, 0xFF]) {
+        Ok(())
+    } else {
+        Err(Error::other_format(start))
+    }
+}
+
 /// Refuses sizes of which no image is read.
 pub(super) fn check_size(width: usize, height: usize, format: Format) -> Result<(), Error> {
     match width.saturating_mul(height) {
@@ -65,12 +79,7 @@ pub(super) fn check_size(width: usize, height: usize, format: Format) -> Result<
 /// Source: `PIL.JpegImagePlugin.JpegImageFile._open`. Its leniency (junk and padding between
 /// segments) is kept, and what it refuses is refused, even where libjpeg would go on.
 pub(super) fn parse(bytes: &[u8]) -> Result<(Header, usize), Error> {
-    if bytes.is_empty() {
-        return Err(Error::Empty);
-    }
-    if !bytes.starts_with(&[0xFF, SOI, 0xFF]) {
-        return Err(Error::other_format(bytes));
-    }
+    check_start(bytes)?;
     let mut header = None;
     let mut at = 2;
     loop {

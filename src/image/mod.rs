@@ -38,7 +38,7 @@ mod resize;
 pub use decode::decode;
 pub use error::{Error, Format};
 pub use filter::Interpolation;
-pub use header::{Header, MAX_PIXELS, check};
+pub use header::{Header, MAX_PIXELS, check, check_start};
 pub use preprocess::{CropRounding, OpenClipResize, Preprocessing, ResizeMode, TimmCrop};
 pub use resize::{Region, resize, resize_region};
 

@@ -1,14 +1,12 @@
 //! Every problem of a copy of the data set, found in one go.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::images::{DataRoot, IMAGES_DIR, ImageFiles, LABELS_FILE, first_names};
+use super::images::{self, DataRoot, IMAGES_DIR, ImageFiles, LABELS_FILE, Unread, first_names};
 use super::labels::{self, Csv, LabelRow, Labels, OtherSplits, Task};
 use super::published::{self, Identity};
-use crate::files::BrokenLink;
 use crate::image;
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
@@ -162,18 +160,18 @@ fn look_at_image(path: &Path, depth: Depth) -> Image {
             message,
         })
     };
-    let bytes = match fs_err::read(path) {
+    let bytes = match images::read(path) {
         Ok(bytes) => bytes,
-        Err(error) => {
-            let problem = if let Some(link) = BrokenLink::on_the_way(path) {
-                problem(Kind::Missing, link.to_string())
-            } else if error.kind() == io::ErrorKind::NotFound {
-                problem(Kind::Missing, "missing".to_owned())
-            } else {
-                problem(Kind::Unreadable, error.kind().to_string())
+        Err(unread) => {
+            let kind = match &unread {
+                Unread::Missing | Unread::BrokenLink(_) => Kind::Missing,
+                Unread::NoImage(_) => Kind::Damaged,
+                Unread::NotRegular(_) | Unread::TooLarge { .. } | Unread::Unreadable(_) => {
+                    Kind::Unreadable
+                }
             };
             return Image {
-                problem,
+                problem: problem(kind, unread.to_string()),
                 ..Image::default()
             };
         }

@@ -1,6 +1,7 @@
 //! Where the files of the data set lie below its root.
 
 mod found;
+mod reading;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,12 +10,16 @@ use crate::files::{self, BrokenLink};
 use crate::text::shell_word;
 pub use found::ImageFiles;
 pub(in crate::newt) use found::first_names;
+pub use reading::{MAX_BYTES, Unread, check_size, read};
 
 /// The labels file, below the data root.
 pub const LABELS_FILE: &str = "newt2021_labels.csv";
 
 /// The folder of the images `<id>.jpg`, below the data root.
 pub const IMAGES_DIR: &str = "newt2021_images";
+
+/// The largest labels file that is read: two million rows, where NeWT has 36,000.
+const MAX_LABELS_BYTES: u64 = 256 << 20;
 
 /// A folder that holds NeWT, or a data set of the same layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +125,15 @@ impl DataRoot {
             Some(true) if is_dir(&self.labels_path())? == Some(false) => Ok(()),
             Some(true) => Err(Error::NoLabels { root: root() }),
         }
+    }
+
+    /// What the labels file holds.
+    ///
+    /// # Errors
+    /// Those of [`require_labels`](Self::require_labels), and of [`files::read`].
+    pub fn read_labels(&self) -> Result<Vec<u8>, Error> {
+        self.require_labels()?;
+        Ok(files::read(&self.labels_path(), MAX_LABELS_BYTES)?)
     }
 
     /// Makes sure that the images folder is there; the images in it are not looked at.

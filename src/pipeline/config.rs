@@ -13,12 +13,15 @@ use super::idle;
 use super::probe_config::{self, ProbeConfig};
 use super::sweep::Experiment;
 use crate::backbone::{Device, Precision};
-use crate::files::{UnknownName, located};
+use crate::files::{self, UnknownName, located, read_text_stream};
 use crate::newt::labels::OtherSplits;
 use crate::newt::synth;
 use crate::probe;
 use crate::stage::features::BatchSize;
 use crate::stage::{bootstrap, features};
+
+/// The largest pipeline file that is read: some thousand times as large as one with every key and a long sweep.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// What can be wrong with a pipeline file.
 #[derive(Debug, thiserror::Error)]
@@ -99,9 +102,11 @@ impl Error {
     /// One action that helps.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::Read(_) => {
-                Some("name a pipeline file, or none for the built-in quickstart".to_owned())
-            }
+            Error::Read(error) => Some(
+                files::hint(error)
+                    .unwrap_or("name a pipeline file, or none for the built-in quickstart")
+                    .to_owned(),
+            ),
             Error::Document(error) => Some(error.hint()),
             Error::Probe { source, .. } => source
                 .hint()
@@ -253,7 +258,7 @@ impl Pipeline {
                 Pipeline::parse(QUICKSTART, "quickstart.toml", Path::new(""), overrides)
             }
             Source::File(path) => {
-                let text = fs_err::read_to_string(path).map_err(Error::Read)?;
+                let text = read_text_stream(path, MAX_BYTES).map_err(Error::Read)?;
                 let base_dir = path.parent().unwrap_or(Path::new(""));
                 Pipeline::parse(&text, &path.display().to_string(), base_dir, overrides)
             }

@@ -8,6 +8,7 @@ mod document;
 mod export;
 mod idle;
 mod inputs;
+mod kept;
 mod origins;
 pub mod plan;
 pub mod predict;
@@ -22,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use self::config::Pipeline;
+use self::kept::{Last, LastStage};
 use self::plan::{StagePlan, State};
 use self::sources::Sources;
 pub use self::sweep::Experiment;
@@ -31,13 +33,14 @@ use crate::error::Error;
 use crate::hub::{self, Hub};
 use crate::interrupt::Stopped;
 use crate::newt::images::DataRoot;
+use crate::newt::labels::Labels;
 use crate::newt::sampling;
 use crate::progress::Silent;
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
 use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
 use crate::stage::probes::{Probes, ProbesStage};
 use crate::stage::report::{Report, ReportStage};
-use crate::stage::sample::SampleStage;
+use crate::stage::sample::{Sample, SampleStage};
 use crate::stage::{Context, Made, Name, Objects, Stage, TaskArgument, TaskFilter};
 use crate::text::count;
 
@@ -62,6 +65,11 @@ pub struct Runner<'a> {
     options: Options,
     data: DataRoot,
     sources: Sources<'a>,
+    labels: LastStage<(), Labels>,
+    /// By `n_train` and the seed.
+    sample: LastStage<(i64, u64), Sample>,
+    /// The images of a sample, and whether they are read.
+    images: Last<(i64, u64, bool), Images>,
     /// What `--force` has made again already: experiments share stages.
     forced: RefCell<BTreeSet<Key>>,
     /// The values of `n_train` that tasks without so many rows have been named for.
@@ -170,6 +178,9 @@ impl<'a> Runner<'a> {
             options,
             data,
             sources,
+            labels: LastStage::default(),
+            sample: LastStage::default(),
+            images: Last::default(),
             forced: RefCell::default(),
             short: RefCell::default(),
             warned: RefCell::default(),
@@ -247,33 +258,35 @@ impl<'a> Runner<'a> {
         experiment: &Experiment,
         walk: &mut Walk,
     ) -> Result<(Probes, Report, Bootstrap), Halt> {
-        let labels = self.make(
-            &sources::labels(&self.data, self.pipeline.other_splits)?,
-            walk,
-        )?;
+        let labels = self.labels.get((), walk, |walk| {
+            let stage = sources::labels(&self.data, self.pipeline.other_splits)?;
+            self.make(&stage, walk)
+        })?;
 
-        let tasks = labels.output.tasks();
-        let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
-        let tasks = TaskFilter::new(&self.options.tasks, &names).map_err(Error::Stage)?;
-        let sample = self.make(
-            &SampleStage {
+        let (n_train, seed) = (experiment.n_train, experiment.seed);
+        let sample = self.sample.get((n_train, seed), walk, |walk| {
+            let tasks = labels.output.tasks();
+            let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+            let tasks = TaskFilter::new(&self.options.tasks, &names).map_err(Error::Stage)?;
+            let stage = SampleStage {
                 labels: &labels,
-                n_train: experiment.n_train,
-                seed: experiment.seed,
+                n_train,
+                seed,
                 tasks: tasks.as_ref(),
-            },
-            walk,
-        )?;
-        let n_train = experiment.n_train;
+            };
+            self.make(&stage, walk)
+        })?;
         if walk.mode == Mode::Run && self.short.borrow_mut().insert(n_train) {
             let shortage = sampling::shortage(&labels.output, &sample.output.rows, n_train);
             shortage.inspect(|warning| self.context.progress.warn(warning));
         }
 
         let source = self.sources.of(&experiment.model)?;
-        let images: Images = self
-            .sources
-            .images(&source, &labels.output, &sample.output)?;
+        let images = self
+            .images
+            .get((n_train, seed, source.reads_images()), || {
+                self.sources.images(&source, &labels.output, &sample.output)
+            })?;
         let features_stage = FeaturesStage::new(&source, &images, &labels.output);
         let features = self.make_features(&features_stage, None, walk)?;
 

@@ -5,13 +5,16 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use rayon::prelude::*;
+
 use super::config::{self, Data, Model, Pipeline};
+use crate::artifact;
 use crate::backbone::{self, BackboneSpec, Places};
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::error::Error;
-use crate::files::{self, BrokenLink, UnknownName, found};
+use crate::files::{BrokenLink, UnknownName, found};
 use crate::hub::Hub;
-use crate::newt::images::{DataRoot, ImageFiles};
+use crate::newt::images::{self, DataRoot, ImageFiles, Unread};
 use crate::newt::labels::{Labels, OtherSplits};
 use crate::newt::synth;
 use crate::stage::features::network::{self, BadImage, BadImageProblem, Network};
@@ -54,6 +57,17 @@ fn file_of(model: &Model) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
+/// Makes sure that there is a file of features, which need not be hashed to find out that it is something else.
+fn check_header(path: &Path) -> Result<(), Error> {
+    match artifact::check_header(path) {
+        Err(artifact::Error::Io(error)) if error.kind() == ErrorKind::NotFound => {
+            let path = path.to_owned();
+            Err(config::Error::NoModelFile { path }.into())
+        }
+        checked => Ok(checked?),
+    }
+}
+
 /// Makes sure that the files of the data set are there which `models` read.
 pub(super) fn require_data(data: &DataRoot, models: &[Model]) -> Result<(), Error> {
     data.require_labels()?;
@@ -63,15 +77,10 @@ pub(super) fn require_data(data: &DataRoot, models: &[Model]) -> Result<(), Erro
     Ok(())
 }
 
-/// NeWT's have two megabytes.
-const MAX_LABELS_BYTES: u64 = 1 << 30;
-
 /// The first stage, with the labels file read.
 pub(super) fn labels(data: &DataRoot, other_splits: OtherSplits) -> Result<LabelsStage, Error> {
-    data.require_labels()?;
-    let path = data.labels_path();
-    let csv = files::read(&path, MAX_LABELS_BYTES).map_err(Error::Io)?;
-    let file = path.display().to_string();
+    let csv = data.read_labels()?;
+    let file = data.labels_path().display().to_string();
     Ok(LabelsStage::new(csv, file, other_splits))
 }
 
@@ -136,10 +145,7 @@ impl<'a> Sources<'a> {
     pub(super) fn find(&self, model: &Model) -> Result<(), Error> {
         if model.is_precomputed() {
             let path = file_of(model)?;
-            return match fs_err::metadata(&path) {
-                Ok(_) => Ok(()),
-                Err(_) => Err(config::Error::NoModelFile { path }.into()),
-            };
+            return check_header(&path);
         }
         self.resolve(model).map(drop)
     }
@@ -158,6 +164,7 @@ impl<'a> Sources<'a> {
     fn open(&self, model: &Model) -> Result<Source, Error> {
         if model.is_precomputed() {
             let path = file_of(model)?;
+            check_header(&path)?;
             return Ok(Source::Precomputed(Precomputed::new(
                 &path,
                 self.digest_file(&path)?,
@@ -187,7 +194,7 @@ impl<'a> Sources<'a> {
             .iter()
             .map(|row| labels.rows[*row].id.clone())
             .collect();
-        if let Source::Precomputed(_) = source {
+        if !source.reads_images() {
             return Ok(Images {
                 ids,
                 paths: Vec::new(),
@@ -196,7 +203,7 @@ impl<'a> Sources<'a> {
         }
         self.data.require_images()?;
         let mut paths = self.image_paths(&ids);
-        let mut found = self.digest_files(&paths)?;
+        let mut found = self.digest_images(&paths)?;
         // Only where an image is not where it belongs the folder is listed, and once.
         let is_missing = |digest: &Result<Digest, std::io::Error>| {
             digest
@@ -211,7 +218,7 @@ impl<'a> Sources<'a> {
             }
             self.files.get_or_init(|| files);
             paths = self.image_paths(&ids);
-            found = self.digest_files(&paths)?;
+            found = self.digest_images(&paths)?;
         }
         if found.iter().any(Result::is_err) {
             return Err(self.bad_images(&ids, &paths, found)?);
@@ -250,7 +257,7 @@ impl<'a> Sources<'a> {
         images.extend(bad.filter_map(|((id, path), digest)| {
             let problem = match (digest.err()?, choices(id)) {
                 (_, Some(names)) => BadImageProblem::Undecided(names.to_vec()),
-                (error, None) => BadImageProblem::from_io(path, &error),
+                (error, None) => Unread::of(path, &error).into(),
             };
             Some(BadImage {
                 path: path.clone(),
@@ -285,6 +292,27 @@ impl<'a> Sources<'a> {
         Ok(digest)
     }
 
+    /// The digests of images; a file that is too large for one is not read.
+    fn digest_images(
+        &self,
+        paths: &[PathBuf],
+    ) -> Result<Vec<Result<Digest, std::io::Error>>, Error> {
+        let sizes: Vec<_> = paths
+            .par_iter()
+            .map(|path| images::check_size(path))
+            .collect();
+        let is_fit = |(path, size): (&PathBuf, &Result<_, _>)| size.is_ok().then(|| path.clone());
+        let fit: Vec<PathBuf> = paths.iter().zip(&sizes).filter_map(is_fit).collect();
+        let mut digests = self.digest_files(&fit)?.into_iter();
+        Ok(sizes
+            .into_iter()
+            .filter_map(|size| match size {
+                Ok(()) => digests.next(),
+                Err(error) => Some(Err(error)),
+            })
+            .collect())
+    }
+
     fn digest_files(
         &self,
         paths: &[PathBuf],
@@ -299,7 +327,10 @@ impl<'a> Sources<'a> {
 /// What it means that a model's file has no digest.
 fn unusable(path: &Path, error: std::io::Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::InvalidInput => {
+        // The path itself cannot be one. Whatever lies there in a file's place has a name and a hint already.
+        ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::InvalidInput
+            if error.get_ref().is_none() =>
+        {
             config::Error::NoModelFile {
                 path: path.to_owned(),
             }

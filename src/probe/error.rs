@@ -1,5 +1,6 @@
 //! What can go wrong in a probe, with place and values.
 
+use super::norm;
 use super::settings::Kernel;
 
 /// Why a task has no fitted probe.
@@ -54,13 +55,17 @@ pub enum Error {
         /// The value.
         value: f32,
     },
-    /// Features so far apart that their differences leave float32.
+    /// Features so far apart that their differences, or the squares of these, leave float32.
     #[error(
-        "{place} overflows once the train mean is subtracted, expected features far below 3e38"
+        "{place} has L2 norm {} once the train mean is subtracted, expected {} at most",
+        norm::show(*norm),
+        norm::show(norm::MAX_NORM)
     )]
     Overflow {
         /// What the row is called.
         place: String,
+        /// Its norm, less the mean.
+        norm: f64,
         /// `train` or `test`.
         split: &'static str,
         /// Index among the rows of that split.
@@ -134,9 +139,10 @@ pub enum Error {
 
 impl Error {
     /// A row that overflows.
-    pub(super) fn overflow(split: &'static str, row: usize) -> Self {
+    pub(super) fn overflow(split: &'static str, row: usize, norm: f64) -> Self {
         Self::Overflow {
             place: format!("{split} row {row}"),
+            norm,
             split,
             row,
         }
@@ -146,8 +152,11 @@ impl Error {
     #[must_use]
     pub fn naming_row(self, name: impl FnOnce(&'static str, usize) -> String) -> Self {
         match self {
-            Self::Overflow { split, row, .. } => Self::Overflow {
+            Self::Overflow {
+                split, row, norm, ..
+            } => Self::Overflow {
                 place: name(split, row),
+                norm,
                 split,
                 row,
             },

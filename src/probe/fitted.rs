@@ -89,7 +89,7 @@ impl FittedProbe {
             let first = decision.len();
             let mean = self.mean.as_ref().map(Array1::view);
             let (rows, odd) = normalize(chunk, mean, self.l2)
-                .map_err(|row| Error::overflow("test", first + row))?;
+                .map_err(|(row, norm)| Error::overflow("test", first + row, norm))?;
             odd_rows.extend(odd.into_iter().map(|(row, oddity)| (first + row, oddity)));
             let rows = scaled(self.scaler.as_ref(), rows);
             let pairs = Pairs::new(level, &support, &Rows::new(rows.view()), &[self.kernel]);

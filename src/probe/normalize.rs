@@ -2,6 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1};
 
+use super::norm::norm as exact_norm;
 use super::summation::{column_sums, pairwise_sum};
 
 /// Why a row cannot be divided by its norm as float32 has it.
@@ -11,8 +12,6 @@ pub enum Oddity {
     Zero,
     /// The squares are too small for float32, so the norm is computed in float64. The reference fails.
     Tiny,
-    /// The squares are too large for float32: an infinite norm, which makes a row of zeros, as in the reference.
-    Huge,
 }
 
 /// Indices of rows, and what is odd about each.
@@ -25,19 +24,20 @@ pub(super) fn mean_row(x: ArrayView2<'_, f32>) -> Array1<f32> {
 }
 
 /// Returns the rows of `x` (`[n, d]` f32) less `mean`, each scaled to unit L2 norm if `l2` is set, and the rows
-/// whose norm is zero or infinite.
+/// whose norm is zero, in float32 at least.
 ///
 /// Sums run in NumPy's pairwise order, so norms equal `np.linalg.norm(x, axis=1)` bit for bit.
 ///
 /// # Errors
-/// The first row that is not finite once `mean` is subtracted.
+/// The first row that is not finite once `mean` is subtracted, or whose norm is not, with that norm in float64. The
+/// reference divides by an infinite norm, and goes on with a row of zeros.
 ///
 /// Source: `biobench.newt.benchmark` and `l2_normalize`.
 pub(super) fn normalize(
     x: ArrayView2<'_, f32>,
     mean: Option<ArrayView1<'_, f32>>,
     l2: bool,
-) -> Result<(Array2<f32>, OddRows), usize> {
+) -> Result<(Array2<f32>, OddRows), (usize, f64)> {
     let mut x = x.as_standard_layout().into_owned();
     let mut squares = vec![0.0_f32; x.ncols()];
     let mut odd_rows = OddRows::new();
@@ -46,7 +46,7 @@ pub(super) fn normalize(
             row -= &mean;
         }
         if !row.iter().all(|value| value.is_finite()) {
-            return Err(i);
+            return Err((i, exact_norm(row.view())));
         }
         if !l2 {
             continue;
@@ -55,10 +55,9 @@ pub(super) fn normalize(
             *square = value * value;
         }
         let norm = pairwise_sum(&squares).sqrt();
-        if norm > 0.0 {
-            if norm.is_infinite() {
-                odd_rows.push((i, Oddity::Huge));
-            }
+        if norm.is_infinite() {
+            return Err((i, exact_norm(row.view())));
+        } else if norm > 0.0 {
             row /= norm;
         } else if row.iter().all(|&value| value == 0.0) {
             odd_rows.push((i, Oddity::Zero));
@@ -99,28 +98,32 @@ mod tests {
     }
 
     #[test]
-    fn rows_whose_squares_leave_float32_are_named_and_small_ones_get_unit_length() {
+    fn rows_whose_squares_float32_loses_are_named_and_get_unit_length() {
         let small = 2.0_f32.powi(-80);
-        let x = array![
-            [3.0 * small, -4.0 * small],
-            [1e-45, 0.0],
-            [3e20, 4e20],
-            [3.0, 4.0]
-        ];
+        let x = array![[3.0 * small, -4.0 * small], [1e-45, 0.0], [3.0, 4.0]];
         let (scaled, odd_rows) = normalize(x.view(), None, true).unwrap();
-        let expected = [(0, Oddity::Tiny), (1, Oddity::Tiny), (2, Oddity::Huge)];
-        assert_eq!(odd_rows, expected);
-        assert_eq!(
-            scaled,
-            array![[0.6, -0.8], [1.0, 0.0], [0.0, 0.0], [0.6, 0.8]]
-        );
+        assert_eq!(odd_rows, [(0, Oddity::Tiny), (1, Oddity::Tiny)]);
+        assert_eq!(scaled, array![[0.6, -0.8], [1.0, 0.0], [0.6, 0.8]]);
     }
 
     #[test]
     fn rows_that_overflow_once_centred_are_refused() {
         let x = array![[1.0_f32, 0.0], [3e38, 0.0]];
         let mean = array![-3e38_f32, 0.0];
-        assert_eq!(normalize(x.view(), Some(mean.view()), false), Err(1));
+        let (row, norm) = normalize(x.view(), Some(mean.view()), false).unwrap_err();
+        assert_eq!((row, norm), (1, f64::INFINITY));
+    }
+
+    #[test]
+    fn rows_whose_squares_overflow_are_refused_with_their_norm() {
+        let x = array![[3.0_f32, 4.0], [3e20, 4e20]];
+        let (row, norm) = normalize(x.view(), None, true).unwrap_err();
+        assert_eq!(
+            (row, crate::probe::norm::show(norm)),
+            (1, "5.0e20".to_owned())
+        );
+        // Without the division nothing is squared.
+        assert!(normalize(x.view(), None, false).is_ok());
     }
 
     #[test]

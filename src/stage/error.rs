@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::Name;
 use super::features::network::BadImage;
 use crate::cache::Digest;
+use crate::probe::norm;
 use crate::text::{count, thousands};
 
 /// How many bad images a message spells out.
@@ -53,6 +54,19 @@ pub enum StageError {
         /// Its value.
         value: f32,
     },
+    /// A row of features whose squares leave float32.
+    #[error(
+        "{}: the backbone gives features of L2 norm {}, expected {}",
+        image.display(),
+        norm::show(*norm),
+        norm::USABLE
+    )]
+    FeatureNorm {
+        /// The image.
+        image: PathBuf,
+        /// The norm.
+        norm: f64,
+    },
     /// A file that changed between two readings of one run.
     #[error("{}: changed while this run was reading it", path.display())]
     ChangedMeanwhile {
@@ -74,7 +88,7 @@ impl StageError {
                 "the device or libtorch is another; `--force features` takes the new rows"
                     .to_owned()
             }
-            Self::NonFiniteFeature { .. } => {
+            Self::NonFiniteFeature { .. } | Self::FeatureNorm { .. } => {
                 "try `--set features.precision=f32`; if that fails, too, the weights are unsound"
                     .to_owned()
             }
@@ -86,7 +100,7 @@ impl StageError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NoTaskMatches { .. } => 2,
-            Self::BadImages { .. } | Self::NonFiniteFeature { .. } => 3,
+            Self::BadImages { .. } | Self::NonFiniteFeature { .. } | Self::FeatureNorm { .. } => 3,
             Self::NoPart { .. } | Self::FeaturesChanged { .. } | Self::ChangedMeanwhile { .. } => 1,
         }
     }

@@ -68,6 +68,11 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether images are read for them.
+    pub fn reads_images(&self) -> bool {
+        matches!(self, Self::Network(_))
+    }
+
     /// What probes are fitted on that take these features; `org` and `ckpt` name the model in its pipeline.
     ///
     /// # Errors

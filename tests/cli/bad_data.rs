@@ -175,7 +175,7 @@ fn a_folder_and_a_broken_link_in_an_image_s_place_are_said_alike_by_run_and_chec
         assert_eq!(finished.code, Some(3));
         let said = finished.stdout + &finished.stderr;
         for problem in [
-            format!("{}: is a directory", name(0)),
+            format!("{}: is a folder, expected a regular file", name(0)),
             format!("{}` is a link to `gone.jpg`, where nothing is", name(1)),
         ] {
             assert!(said.contains(&problem), "{problem}: {said}");
@@ -407,4 +407,24 @@ fn a_png_under_the_name_of_a_jpeg_is_read() {
     }
     let finished = sandbox.run(&["run", "mine.toml"]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn an_image_that_claims_more_pixels_than_memory_holds_is_refused_by_its_header() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&DRAW);
+    sandbox.write("mine.toml", RANDOM);
+    let images = sandbox.path("data/newt2021_images");
+    let first = images.read_dir().unwrap().next().unwrap().unwrap();
+    let name = first.file_name().into_string().unwrap();
+    // A JPEG of one grey component, 65,535 pixels wide and high.
+    let jpeg = b"\xff\xd8\xff\xc0\0\x0b\x08\xff\xff\xff\xff\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0\xff\xd9";
+    sandbox.write(&format!("data/newt2021_images/{name}"), jpeg);
+    for arguments in [&["data", "check", "data"][..], &["run", "mine.toml"]] {
+        let finished = sandbox.run(arguments);
+        assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+        let said = finished.stdout + &finished.stderr;
+        let problem = "image of 65535 × 65535 pixels, at most 178956970 in all are read";
+        assert!(said.contains(&format!("{name}: {problem}")), "{said}");
+    }
 }

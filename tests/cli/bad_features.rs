@@ -1,6 +1,6 @@
 //! Feature files that cannot be used.
 
-use crate::sandbox::{Finished, Sandbox, precomputed, write_features};
+use crate::sandbox::{Finished, Sandbox, draw_data, precomputed, put_checkpoint, write_features};
 
 const DIM: usize = 4;
 
@@ -96,52 +96,105 @@ fn rows_that_equal_the_train_mean_are_counted_once_per_task() {
 }
 
 #[test]
-fn rows_whose_squares_leave_float32_are_named_for_what_they_are() {
-    // Powers of two, whose mean is exact: the rows differ from it by about 1e-24, or by 1e20.
-    let scaled = |scale: f32| {
-        run(move |_, values| {
-            for (row, values) in values[..20 * DIM].chunks_exact_mut(DIM).enumerate() {
-                values.fill(if row % 2 == 0 { scale } else { -scale });
-            }
-        })
-    };
-    let (tiny, huge) = (scaled(2.0_f32.powi(-80)), scaled(2.0_f32.powi(70)));
-    assert_eq!((tiny.code, huge.code), (Some(0), Some(0)));
+fn rows_whose_squares_float32_loses_are_scaled_nevertheless() {
+    // Powers of two, whose mean is exact: the rows differ from it by about 1e-24.
+    let scale = 2.0_f32.powi(-80);
+    let tiny = run(move |_, values| {
+        for (row, values) in values[..20 * DIM].chunks_exact_mut(DIM).enumerate() {
+            values.fill(if row % 2 == 0 { scale } else { -scale });
+        }
+    });
+    assert_eq!(tiny.code, Some(0));
     insta::assert_snapshot!(warnings(&tiny), @"
     warning: features.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (1.7e-24), `t0-01` (1.7e-24), `t0-02` (1.7e-24), `t0-03` (1.7e-24), `t0-04` (1.7e-24), `t0-05` (1.7e-24), `t0-06` (1.7e-24), `t0-07` (1.7e-24), `t0-08` (1.7e-24), `t0-09` (1.7e-24) and 10 more; rows are used as they are, the reference has them at norm 1
     warning: task `task_0`: 20 images with features so near to the train mean that float32 loses their squares: `t0-00`, `t0-01`, `t0-02`, `t0-03`, `t0-04`, `t0-05`, `t0-06`, `t0-07`, `t0-08`, `t0-09` and 10 more; scaled by the norm in float64, where the reference fails
     ");
-    insta::assert_snapshot!(warnings(&huge), @"
-    warning: features.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (2.4e21), `t0-01` (2.4e21), `t0-02` (2.4e21), `t0-03` (2.4e21), `t0-04` (2.4e21), `t0-05` (2.4e21), `t0-06` (2.4e21), `t0-07` (2.4e21), `t0-08` (2.4e21), `t0-09` (2.4e21) and 10 more; rows are used as they are, the reference has them at norm 1
-    warning: task `task_0`: 20 images with features so large that float32 cannot hold their squares: `t0-00`, `t0-01`, `t0-02`, `t0-03`, `t0-04`, `t0-05`, `t0-06`, `t0-07`, `t0-08`, `t0-09` and 10 more; divided by an infinite norm, they become zeros, as in the reference
-    ");
 }
 
 #[test]
-fn rows_whose_mean_leaves_float32_are_refused() {
-    crate::assert_run!(run(|_, values| values[..20 * DIM].fill(3e38)), @"
+fn rows_whose_norm_leaves_float32_are_refused() {
+    crate::assert_run!(run(|_, values| {
+        values[4..8].fill(1e20);
+        values[8..12].fill(1e-40);
+        values[12..16].fill(3e38);
+    }), @"
     exit code: Some(3)
     --- stdout
     --- stderr
-    warning: features.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (6.0e38), `t0-01` (6.0e38), `t0-02` (6.0e38), `t0-03` (6.0e38), `t0-04` (6.0e38), `t0-05` (6.0e38), `t0-06` (6.0e38), `t0-07` (6.0e38), `t0-08` (6.0e38), `t0-09` (6.0e38) and 10 more; rows are used as they are, the reference has them at norm 1
-    error: task `task_0`: the row of image `t0-00` overflows once the train mean is subtracted, expected features far below 3e38
+    error: features.safetensors: 3 rows of an L2 norm that float32 cannot work with: row 1 (`t0-01`: 2.0e20), row 2 (`t0-02`: 2.0e-40), row 3 (`t0-03`: 6.0e38), expected 0, or 1.2e-38 to 1.8e19
+    hint: scale the rows to norm 1, as the reference has them, or multiply all by one constant
+    ");
+    // The same rows where they are sums of the largest that are taken.
+    let finished = run(|_, values| values[4..8].fill(8.9e18));
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn predict_refuses_them_too() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, DIM);
+    let saved = sandbox.run(&["run", "mine.toml", "--save-probes", "--out", "saved"]);
+    assert_eq!(saved.code, Some(0), "{}", saved.stderr);
+    let ids = ["a".to_owned(), "b".to_owned()];
+    let values = [[0.5; DIM], [1e20; DIM]].concat();
+    write_features(&sandbox.path("other.safetensors"), &ids, &values, DIM);
+    crate::assert_run!(sandbox.run(&["predict", "--probe", "saved/probes.safetensors", "--features", "other.safetensors"]), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: other.safetensors: 1 row of an L2 norm that float32 cannot work with: row 1 (`b`: 2.0e20), expected 0, or 1.2e-38 to 1.8e19
+    hint: scale the rows to norm 1, as the reference has them, or multiply all by one constant
+    ");
+}
+
+#[test]
+fn rows_whose_differences_leave_float32_are_refused() {
+    // Each norm is one that float32 can work with, and so is the mean's; the difference's is not.
+    crate::assert_run!(run(|_, values| {
+        values[..20 * DIM].fill(-8.9e18);
+        values[15 * DIM..16 * DIM].fill(8.9e18);
+    }), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    warning: features.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (1.8e19), `t0-01` (1.8e19), `t0-02` (1.8e19), `t0-03` (1.8e19), `t0-04` (1.8e19), `t0-05` (1.8e19), `t0-06` (1.8e19), `t0-07` (1.8e19), `t0-08` (1.8e19), `t0-09` (1.8e19) and 10 more; rows are used as they are, the reference has them at norm 1
+    error: task `task_0`: the row of image `t0-15` has L2 norm 3.6e19 once the train mean is subtracted, expected 1.8e19 at most
     hint: divide the features by a constant
     ");
 }
 
 #[test]
-fn a_test_row_that_overflows_is_named_by_its_image() {
-    let finished = run(|_, values| {
-        values[..20 * DIM].fill(-2e37);
-        values[15 * DIM..16 * DIM].fill(3.3e38);
-    });
-    assert_eq!(finished.code, Some(3));
-    let lines = finished.stderr.lines();
-    let lines: Vec<&str> = lines.filter(|line| !line.starts_with("warning")).collect();
-    insta::assert_snapshot!(lines.join("\n"), @"
-    error: task `task_0`: the row of image `t0-15` overflows once the train mean is subtracted, expected features far below 3e38
-    hint: divide the features by a constant
-    ");
+fn features_of_a_network_whose_norm_leaves_float32_are_refused() {
+    let sandbox = Sandbox::new();
+    draw_data(&sandbox);
+    put_checkpoint(&sandbox, "model");
+    sandbox.write(
+        "mine.toml",
+        "[data]\nroot = \"data\"\n\n[model]\norg = \"timm\"\nckpt = \"local-dir:model\"\n",
+    );
+    let path = sandbox.path("model/model.safetensors");
+    let mut bytes = fs_err::read(&path).unwrap();
+    let (n_header, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let (start, end) = metadata.info("norm.weight").unwrap().data_offsets;
+    for value in bytes[8 + n_header..][start..end].chunks_exact_mut(4) {
+        value.copy_from_slice(&1e22_f32.to_le_bytes());
+    }
+    fs_err::write(&path, bytes).unwrap();
+    let finished = sandbox.run(&["run", "mine.toml"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    let error = finished
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("error: "))
+        .unwrap();
+    assert!(
+        error.contains(".jpg: the backbone gives features of L2 norm "),
+        "{error}"
+    );
+    assert!(
+        error.ends_with(", expected 0, or 1.2e-38 to 1.8e19"),
+        "{error}"
+    );
 }
 
 fn warnings(finished: &Finished) -> String {

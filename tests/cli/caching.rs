@@ -206,3 +206,27 @@ fn a_plan_names_the_changed_setting_and_runs_nothing() {
     );
     assert_eq!(sandbox.run(&["plan", "mine.toml", "--check"]).code, Some(0));
 }
+
+#[test]
+fn check_ends_at_the_first_experiment_that_would_run() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, 4);
+    let models = ["features", "gone"]
+        .map(|name| format!("[[models]]\norg = \"precomputed\"\nckpt = \"{name}.safetensors\"\n"));
+    let sweep = format!("[data]\nroot = \"data\"\n\n{}\n{}", models[0], models[1]);
+    sandbox.write("sweep.toml", sweep);
+    let checks = [
+        ["plan", "sweep.toml", "--check"],
+        ["run", "sweep.toml", "--check"],
+    ];
+    let code = |arguments: &[&str]| sandbox.run(arguments).code;
+    // The second experiment cannot be planned: its model's file is gone.
+    for check in &checks {
+        assert_eq!(code(check), Some(4));
+    }
+    assert_eq!(code(&["plan", "sweep.toml"]), Some(2));
+    assert_eq!(code(&["run", "mine.toml"]), Some(0));
+    for check in &checks {
+        assert_eq!(code(check), Some(2));
+    }
+}

@@ -12,6 +12,7 @@ mod commands;
 mod configuration;
 mod fetch;
 mod forcing;
+mod foreign_files;
 mod hub_cache;
 mod interruption;
 mod libtorch;

@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 use super::missing::Missing;
 use super::python::{self, Python};
 use super::wire::FILE;
+use crate::files;
 
 /// The version of libtorch that networks are built for; any third number will do.
 pub(super) const VERSION: &str = "2.11";
@@ -60,6 +61,11 @@ enum Owner {
     Build,
 }
 
+/// The largest file of settings that is read, and the largest half of libtorch that is looked through: some hundred times
+/// those that there are.
+pub(super) const MAX_TEXT_BYTES: u64 = 1 << 20;
+const MAX_HALF_BYTES: u64 = 256 << 20;
+
 static PATHS: OnceLock<SearchPaths> = OnceLock::new();
 
 /// Says where libtorch is looked for. Only the first call counts, before the first network or device is asked for.
@@ -102,7 +108,7 @@ impl Libtorch {
     ///
     /// Its smaller half names the CUDA runtime that it needs, as in `libcudart.so.13`.
     pub(super) fn cuda_major(&self) -> Option<u32> {
-        let bytes = fs_err::read(self.lib_dir.join("libc10_cuda.so")).ok()?;
+        let bytes = files::read(&self.lib_dir.join("libc10_cuda.so"), MAX_HALF_BYTES).ok()?;
         let names = bytes.split(|byte| *byte == 0);
         names
             .filter_map(|name| std::str::from_utf8(name).ok())
@@ -293,7 +299,7 @@ fn set_by_user(path: &Path) -> Result<Libtorch, Missing> {
 /// The version of the libtorch in a folder, as PyTorch or the headers beside it say.
 fn version(lib_dir: &Path) -> String {
     let dir = lib_dir.parent().unwrap_or(lib_dir);
-    let read = |name: &str| fs_err::read_to_string(dir.join(name)).ok();
+    let read = |name: &str| files::read_text(&dir.join(name), MAX_TEXT_BYTES).ok();
     let of_python = || {
         let text = read("version.py")?;
         let line = text

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::find::VERSION;
+use super::find::{MAX_TEXT_BYTES, VERSION};
+use crate::files;
 use crate::text::shell_word;
 
 /// How packages are put into a Python environment.
@@ -156,7 +157,7 @@ pub(super) fn base_prefix(prefix: &Path) -> Option<PathBuf> {
 
 /// A value of a virtual environment's `pyvenv.cfg`.
 fn setting(prefix: &Path, key: &str) -> Option<String> {
-    let text = fs_err::read_to_string(prefix.join("pyvenv.cfg")).ok()?;
+    let text = files::read_text(&prefix.join("pyvenv.cfg"), MAX_TEXT_BYTES).ok()?;
     text.lines().find_map(|line| {
         let (name, value) = line.split_once('=')?;
         (name.trim() == key).then(|| value.trim().to_owned())

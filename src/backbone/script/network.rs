@@ -8,6 +8,7 @@ use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 use super::ScriptConfig;
 use crate::backbone::error::{Error, ScriptFault, libtorch, ran_out_of_memory};
 use crate::backbone::layers::as_i64;
+use crate::files;
 
 /// A module, and what it is to give.
 pub(in crate::backbone) struct Script {
@@ -112,7 +113,7 @@ fn loading(error: &TchError) -> Error {
 /// or, of PyTorch before 1.6, a bare pickle.
 fn is_saved(path: &Path, message: &str) -> bool {
     let mut start = [0];
-    let is_read = fs_err::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    let is_read = files::open(path).and_then(|mut file| file.read_exact(&mut start));
     message.contains("constants.pkl") || (is_read.is_ok() && start == [0x80])
 }
 

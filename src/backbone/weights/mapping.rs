@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 
 use crate::backbone::error::Error;
+use crate::files;
 
 /// Files that can be read as if they were in memory.
 pub(in crate::backbone) struct MappedFiles {
@@ -19,7 +20,7 @@ impl MappedFiles {
     /// [`Error::Io`] with the path of the first that cannot be read.
     pub(in crate::backbone) fn open(paths: &[PathBuf]) -> Result<Self, Error> {
         let map = |path: &PathBuf| {
-            let file = fs_err::File::open(path)?;
+            let file = files::open(path)?;
             // SAFETY: the bytes are only read. The header is copied out of the map when it is parsed; what is read
             // later is numbers, for which any bytes will do. A program that changes the file meanwhile changes these
             // numbers: whoever loads a checkpoint hashes its files afterwards and compares. One that truncates the

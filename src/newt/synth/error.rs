@@ -100,7 +100,7 @@ impl Error {
                 Some(format!("remove {} to have it drawn anew", dir.display()))
             }
             Self::Stopped(_) => Some("the same command draws it from the start".to_owned()),
-            Self::Io(_) => None,
+            Self::Io(error) => files::hint(error).map(str::to_owned),
         }
     }
 }

@@ -5,13 +5,16 @@ use std::path::Path;
 
 use super::picture::{CSV_HEADER, draw};
 use super::{Error, Outcome, Recipe};
-use crate::files::StagedDir;
+use crate::files::{self, StagedDir};
 use crate::interrupt::Interrupt;
 use crate::newt::images::{DataRoot, IMAGES_DIR, LABELS_FILE};
 use crate::progress::Progress;
 
 /// The recipe's file, below the data root.
 pub const RECIPE_FILE: &str = "synth.json";
+
+/// The largest recipe that is read: one with every task has some kilobytes.
+const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
 pub(super) fn ensure(
     dir: &Path,
@@ -44,7 +47,7 @@ fn holds(dir: &Path, recipe: &Recipe) -> Result<bool, Error> {
         return Ok(false);
     }
     let path = dir.join(RECIPE_FILE);
-    let text = match fs_err::read(&path) {
+    let text = match files::read(&path, MAX_RECIPE_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(Error::NotEmpty {

@@ -4,24 +4,22 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::{Duration, Instant};
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
-use super::norm::normalize;
 use super::weights::{self, Weights};
+use super::norm;
 use super::{BatchSize, Images, Settings};
 use crate::artifact::{self, BackboneId, FeatureStore};
 use crate::backbone::{self, Backbone, BackboneSpec, Choice, Device, Precision, Source};
 use crate::cache::{Cache, Digest, KeyBuilder, Request};
 use crate::error::Error;
-use crate::files::BrokenLink;
 use crate::image::{self, Preprocessing};
-use crate::newt::images::ImageFiles;
+use crate::newt::images::{self, ImageFiles, Unread};
 use crate::stage::{Context, StageError};
 
 /// Raised whenever decoding, preprocessing or a network gives other features for the same weights.
@@ -63,18 +61,12 @@ pub struct BadImage {
 /// What can be wrong with an image's file.
 #[derive(Debug, thiserror::Error)]
 pub enum BadImageProblem {
-    /// There is none.
-    #[error("missing")]
-    Missing,
-    /// There is a link to where nothing is.
-    #[error("{0}")]
-    BrokenLink(BrokenLink),
+    /// There is none that can be read.
+    #[error(transparent)]
+    Unread(#[from] Unread),
     /// There is none, and of these names none fits better than the others.
     #[error("{}", ImageFiles::undecided(.0))]
     Undecided(Vec<String>),
-    /// It cannot be read.
-    #[error("{0}")]
-    Unreadable(ErrorKind),
     /// It is no whole image.
     #[error("{0}")]
     Undecodable(image::Error),
@@ -90,28 +82,13 @@ impl fmt::Display for BadImage {
 }
 
 impl BadImageProblem {
-    /// Tells a missing file from one that cannot be read.
-    pub fn from_io(path: &Path, error: &std::io::Error) -> Self {
-        match BrokenLink::on_the_way(path) {
-            Some(link) => Self::BrokenLink(link),
-            None if error.kind() == ErrorKind::NotFound => Self::Missing,
-            None => Self::Unreadable(error.kind()),
-        }
-    }
-
     /// One action that helps.
     pub fn hint(&self) -> String {
         let hint = match self {
-            Self::Missing => {
-                "unpack the images again; `newt-pipe data check DIR` lists what is missing"
-            }
-            Self::BrokenLink(_) => BrokenLink::HINT,
+            Self::Unread(unread) => return unread.hint(),
             Self::Undecided(_) => "give the right file the name that is missing",
             Self::Undecodable(error) => return error.hint().unwrap_or_default(),
             Self::Changed => "run again once nothing writes to the images",
-            Self::Unreadable(ErrorKind::PermissionDenied) => "let your user read the file",
-            Self::Unreadable(ErrorKind::IsADirectory) => "put the image in the place of the folder",
-            Self::Unreadable(_) => "get the file again, the file system does not give this copy",
         };
         hint.to_owned()
     }
@@ -392,9 +369,9 @@ pub fn bad_images(paths: &[&Path], context: Context<'_>) -> Result<Vec<BadImage>
             if context.interrupt.requested() {
                 return None;
             }
-            let problem = match fs_err::read(path) {
+            let problem = match images::read(path) {
                 Ok(bytes) => image::check(&bytes).err().map(BadImageProblem::Undecodable),
-                Err(error) => Some(BadImageProblem::from_io(path, &error)),
+                Err(unread) => Some(unread.into()),
             };
             context.progress.tick(1);
             problem.map(|problem| BadImage {
@@ -439,8 +416,7 @@ fn decode(
     out: &mut [f32],
 ) -> Result<(), (PathBuf, BadImageProblem)> {
     let place = |problem| (wanted.path.clone(), problem);
-    let bytes = fs_err::read(&wanted.path)
-        .map_err(|error| place(BadImageProblem::from_io(&wanted.path, &error)))?;
+    let bytes = images::read(&wanted.path).map_err(|unread| place(unread.into()))?;
     if Digest::of(&bytes) != wanted.digest {
         return Err(place(BadImageProblem::Changed));
     }
@@ -479,7 +455,15 @@ impl Shard {
                 }
                 .into());
             }
-            normalize(row);
+            let norm = norm::norm(ArrayView1::from(&*row));
+            if !norm::is_usable(norm) {
+                return Err(StageError::FeatureNorm {
+                    image: image.path.clone(),
+                    norm,
+                }
+                .into());
+            }
+            norm::normalize(row);
             self.digests.push(image.digest);
         }
         self.rows.append(&mut rows);

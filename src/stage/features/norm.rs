@@ -2,24 +2,11 @@
 
 use ndarray::{Array2, ArrayView1};
 
+pub use crate::probe::norm::{is_usable, norm, show};
+
 /// How far a row's norm may be from one before it counts as not normalised. Half-precision rows of 10,000 features
 /// stay below.
 const TOLERANCE: f64 = 1e-2;
-
-/// The row's L2 norm, in float64, where no square is lost.
-pub fn norm(row: ArrayView1<'_, f32>) -> f64 {
-    let squares = row.iter().map(|value| f64::from(*value).powi(2));
-    squares.sum::<f64>().sqrt()
-}
-
-/// A norm for a message: four places, or a power of ten where those would hide it.
-pub fn show(norm: f64) -> String {
-    if (1e-3..1e6).contains(&norm) {
-        format!("{norm:.4}")
-    } else {
-        format!("{norm:.1e}")
-    }
-}
 
 /// Whether a row of this norm counts as normalised. One of zeros does: no scale would change it.
 pub fn is_unit(norm: f64) -> bool {

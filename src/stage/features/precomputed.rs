@@ -40,7 +40,7 @@ impl Precomputed {
     /// # Errors
     /// [`StageError::ChangedMeanwhile`], and those of [`FeatureFile`].
     pub fn open(&self) -> Result<FeatureFile, Error> {
-        let bytes = fs_err::read(&self.path).map_err(Error::Io)?;
+        let bytes = FeatureFile::read(&self.path)?;
         if Digest::of(&bytes) != self.digest {
             return Err(StageError::ChangedMeanwhile {
                 path: self.path.clone(),
