@@ -17,12 +17,16 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{Cache, Digest, Error};
+use super::{Cache, Digest, Error, mend};
+use crate::files;
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
 
 /// First words of the memo file; the number is the version of its format.
 const HEADER: &str = "newt-pipe digests 2";
+
+/// The longest memo that is read: that of a million files is shorter.
+const MAX_BYTES: u64 = 1 << 28;
 
 /// See "Racy files" in the module's documentation.
 const RACY_S: i64 = 2;
@@ -72,20 +76,20 @@ pub struct DigestMemo {
     fresh: Entries,
     /// Files modified after this instant are too young to be memoised.
     newest: Time,
+    /// Whether the file was damaged, so that another is to come in its place.
+    is_damaged: bool,
 }
 
 impl DigestMemo {
     /// The memo of this cache; empty, with a warning, where the file is damaged: it only saves reading.
     pub fn load(cache: &Cache, progress: &dyn Progress) -> Self {
-        let entries = read(cache).unwrap_or_else(|why| {
-            progress.warn(&format!(
-                "{}: {why}; files are read again",
-                memo_path(cache).display()
-            ));
-            Entries::new()
-        });
+        let read = read(cache);
+        if let Err(why) = &read {
+            progress.warn(&format!("{why}; files are read again"));
+        }
         Self {
-            entries,
+            is_damaged: read.is_err(),
+            entries: read.unwrap_or_default(),
             fresh: Entries::new(),
             newest: (cache.opened.0.saturating_sub(RACY_S), cache.opened.1),
         }
@@ -155,13 +159,15 @@ impl DigestMemo {
     /// # Errors
     /// [`Error::DiskFull`], [`Error::Unwritable`] or [`Error::Io`]; the old file is left as it was.
     pub fn save(&mut self, cache: &Cache) -> Result<(), Error> {
-        if self.fresh.is_empty() {
+        if self.fresh.is_empty() && !self.is_damaged {
             return Ok(());
         }
         // A damaged file was reported when it was loaded; here it is replaced.
         let mut entries = read(cache).unwrap_or_default();
         entries.append(&mut self.fresh);
-        cache.write(&memo_path(cache), &format(&entries))
+        cache.write(&memo_path(cache), &format(&entries))?;
+        self.is_damaged = false;
+        Ok(())
     }
 
     fn lookup(&self, path: &Path) -> Result<Option<Digest>, io::Error> {
@@ -198,7 +204,7 @@ fn name(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Reads a file: its digest, and the entry to memoise unless it changed meanwhile.
 fn digest_file(path: &Path) -> io::Result<Found> {
-    let mut file = fs_err::File::open(path)?;
+    let mut file = files::open(path)?;
     let before = Stamp::of(&file.metadata()?);
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(&mut file)?;
@@ -213,9 +219,10 @@ fn digest_file(path: &Path) -> io::Result<Found> {
 
 /// The entries of the memo file, none if there is no file; or what is wrong with it.
 fn read(cache: &Cache) -> Result<Entries, String> {
-    match fs_err::read(memo_path(cache)) {
-        Ok(bytes) => parse(&bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Entries::new()),
+    let path = memo_path(cache);
+    match mend::read(path.clone(), MAX_BYTES) {
+        Ok(Some(bytes)) => parse(&bytes).map_err(|why| format!("{}: {why}", path.display())),
+        Ok(None) => Ok(Entries::new()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -299,6 +306,7 @@ fn parse_line(line: &[u8]) -> Option<(Vec<u8>, Entry)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::mend::tests::HARMS;
     use crate::progress::Silent;
     use std::ffi::OsStr;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -511,6 +519,23 @@ mod tests {
             );
             loaded.save(&cache).unwrap();
             assert_eq!(fs_err::read(&memo).unwrap(), good);
+        }
+    }
+
+    #[test]
+    fn whatever_is_in_the_place_of_the_memo_gives_way_to_one() {
+        let fixture = Fixture::new();
+        let path = fixture.file("a", b"a", 60);
+        let memo = memo_path(&fixture.cache());
+        for (what, harm) in HARMS {
+            fixture.digests(std::slice::from_ref(&path));
+            fs_err::remove_file(&memo).unwrap();
+            harm(&memo);
+            let reads = Reads::default();
+            DigestMemo::load(&fixture.cache(), &reads);
+            assert_eq!(reads.n_warnings.into_inner(), 1, "{what}");
+            assert_eq!(fixture.digests(std::slice::from_ref(&path)).1, 1, "{what}");
+            assert_eq!(fixture.digests(std::slice::from_ref(&path)).1, 0, "{what}");
         }
     }
 

@@ -52,7 +52,7 @@ pub(super) fn exec(
         return Err(config::Error::SeveralModels { n }.into());
     };
     files::check_replaceable(&args.output)?;
-    let cache = args.pipeline.open_cache(&pipeline)?;
+    let cache = args.pipeline.open_cache(&pipeline, console)?;
     let options = Options {
         provenance: settings::provenance(&pipeline),
         hub: args.pipeline.hub(false),

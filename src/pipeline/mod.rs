@@ -25,7 +25,7 @@ use self::plan::{StagePlan, State};
 use self::sources::Sources;
 pub use self::sweep::Experiment;
 use crate::backbone;
-use crate::cache::{Action, Cache, Digest, Key, MissReason, Request};
+use crate::cache::{Cache, Digest, Key, MissReason, Request};
 use crate::error::Error;
 use crate::hub::{self, Hub};
 use crate::interrupt::Stopped;
@@ -49,6 +49,8 @@ pub struct Options {
     pub tasks: Vec<TaskArgument>,
     /// Who made what, for the records: program version, host, device …; never part of a key.
     pub provenance: BTreeMap<String, String>,
+    /// Whether the fitted probes are wanted, too, also where they were fitted by an earlier run.
+    pub with_fitted: bool,
     /// Where checkpoints come from that are not on this machine.
     pub hub: hub::Settings,
 }
@@ -135,6 +137,15 @@ impl From<Halt> for Error {
 enum Mode {
     Run,
     Plan,
+}
+
+/// What the cache has for a stage.
+struct Found<T> {
+    request: Request,
+    state: State,
+    /// The output, unless it is to be computed.
+    known: Option<Made<T>>,
+    started: Instant,
 }
 
 /// The records of one walk through the stages.
@@ -284,19 +295,19 @@ impl<'a> Runner<'a> {
             rows: &rows,
             probe: experiment.probe.resolve(experiment.n_train),
         };
-        // Where probes need rows that have left the store, the features are made again first.
-        let n_missing = features_stage.n_missing();
+        let mut found = self.find(&probes_stage, None)?;
+        // Where probes are to be fitted on rows that have left the store, the features are made again first.
         let made_again;
-        if n_missing > 0 && self.is_to_run(&probes_stage)? {
-            let reason = MissReason::Unusable(format!(
-                "the cache no longer holds {} that the probes need",
-                count(n_missing, "feature row", "feature rows")
-            ));
-            walk.stages.pop();
-            made_again = self.make_features(&features_stage, Some(reason), walk)?;
+        if found.known.is_none()
+            && let Some(made) = self.make_lost_features(&features_stage, walk)?
+        {
+            made_again = made;
             probes_stage.features = &made_again;
+            if made_again.digests != features.digests {
+                found = self.find(&probes_stage, None)?;
+            }
         }
-        let probes = self.make(&probes_stage, walk)?;
+        let probes = self.finish(&probes_stage, found, walk)?;
 
         let report = self.make(&ReportStage { probes: &probes }, walk)?;
 
@@ -313,7 +324,8 @@ impl<'a> Runner<'a> {
 
     /// A stage's output: from the cache, or computed and published.
     fn make<S: Stage>(&self, stage: &S, walk: &mut Walk) -> Result<Made<S::Output>, Halt> {
-        self.make_because(stage, None, walk)
+        let found = self.find(stage, None)?;
+        self.finish(stage, found, walk)
     }
 
     /// Stage `features`, with its counts recorded.
@@ -327,7 +339,8 @@ impl<'a> Runner<'a> {
             stage.forget()?;
         }
         let n_missing = stage.n_missing();
-        let made = self.make_because(stage, reason, walk);
+        let found = self.find(stage, reason)?;
+        let made = self.finish(stage, found, walk);
         if let Some(record) = walk.stages.last_mut() {
             let mut counts = stage.counts();
             match (walk.mode, &record.state) {
@@ -346,46 +359,70 @@ impl<'a> Runner<'a> {
         made
     }
 
-    /// As [`Runner::make`]; with a `reason`, the cache is not asked.
-    fn make_because<S: Stage>(
+    /// Makes the features of a walk again whose rows the store no longer has, or has damaged.
+    fn make_lost_features(
+        &self,
+        stage: &FeaturesStage<'_>,
+        walk: &mut Walk,
+    ) -> Result<Option<Made<FeatureTable>>, Halt> {
+        let n_lost = match walk.mode {
+            Mode::Run => stage.read_stored(self.context)?,
+            // A plan takes the word of the shards' headers.
+            Mode::Plan => stage.n_missing(),
+        };
+        if n_lost == 0 {
+            return Ok(None);
+        }
+        let reason = MissReason::Unusable(format!(
+            "the cache no longer holds {} that the probes need",
+            count(n_lost, "feature row", "feature rows")
+        ));
+        walk.stages.pop();
+        self.make_features(stage, Some(reason), walk).map(Some)
+    }
+
+    /// Looks for a stage's output; with a `reason` to compute it, the cache is not asked.
+    fn find<S: Stage>(
         &self,
         stage: &S,
         reason: Option<MissReason>,
-        walk: &mut Walk,
-    ) -> Result<Made<S::Output>, Halt> {
-        self.context.interrupt.check().map_err(Error::Stopped)?;
+    ) -> Result<Found<S::Output>, Error> {
+        self.context.interrupt.check()?;
         let started = Instant::now();
         let request = stage.request();
         let (state, known) = match reason {
             Some(reason) => (State::Runs(reason), None),
-            None => self.look_up::<S>(&request)?,
+            None => self.look_up(stage, &request)?,
         };
-        let mut record = StageRecord {
-            stage: S::NAME,
+        Ok(Found {
             request,
             state,
+            known,
+            started,
+        })
+    }
+
+    /// The output that was found, or else computed and published.
+    fn finish<S: Stage>(
+        &self,
+        stage: &S,
+        found: Found<S::Output>,
+        walk: &mut Walk,
+    ) -> Result<Made<S::Output>, Halt> {
+        let mut record = StageRecord {
+            stage: S::NAME,
+            request: found.request,
+            state: found.state,
             seconds: 0.0,
             outputs: BTreeMap::new(),
             counts: None,
         };
-
-        if let Some((action, objects)) = known {
-            match S::decode(&objects) {
-                Ok(output) => {
-                    self.warn::<S>(&record, &output, walk);
-                    record.seconds = started.elapsed().as_secs_f64();
-                    record.outputs.clone_from(&action.outputs);
-                    walk.stages.push(record);
-                    return Ok(Made {
-                        output,
-                        digests: action.outputs,
-                    });
-                }
-                // The bytes are those that were written, so another program wrote them otherwise.
-                Err(error) => {
-                    record.state = State::Runs(MissReason::Unusable(error.to_string()));
-                }
-            }
+        if let Some(made) = found.known {
+            self.warn::<S>(&record, &made.output, walk);
+            record.seconds = found.started.elapsed().as_secs_f64();
+            record.outputs.clone_from(&made.digests);
+            walk.stages.push(record);
+            return Ok(made);
         }
         if walk.mode == Mode::Plan && !S::IS_CHEAP {
             walk.stages.push(record);
@@ -398,7 +435,7 @@ impl<'a> Runner<'a> {
             .iter()
             .map(|(name, bytes)| (name.clone(), Digest::of(bytes)))
             .collect();
-        record.seconds = started.elapsed().as_secs_f64();
+        record.seconds = found.started.elapsed().as_secs_f64();
         if walk.mode == Mode::Run {
             let objects = objects.into_iter().collect();
             self.cache
@@ -425,21 +462,17 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Whether `stage` would be computed, were it asked for now.
-    fn is_to_run<S: Stage>(&self, stage: &S) -> Result<bool, Error> {
-        Ok(self.look_up::<S>(&stage.request())?.1.is_none())
-    }
-
     /// Whether `--force` asks for a stage that it has not made again yet.
     fn is_forced(&self, name: Name, request: &Request) -> bool {
         self.options.force.contains(&name) && !self.forced.borrow().contains(&request.key)
     }
 
-    /// What the cache has under a key, and if nothing that can be used, why.
+    /// What the cache has of a stage, and if nothing that can be used, why.
     fn look_up<S: Stage>(
         &self,
+        stage: &S,
         request: &Request,
-    ) -> Result<(State, Option<(Action, Objects)>), Error> {
+    ) -> Result<(State, Option<Made<S::Output>>), Error> {
         let name = S::NAME;
         if self.is_forced(name, request) {
             return Ok((State::Runs(MissReason::Forced), None));
@@ -448,12 +481,11 @@ impl<'a> Runner<'a> {
             return Ok((State::Runs(self.cache.explain(request)), None));
         };
         let mut objects = Objects::new();
-        let read = action
-            .outputs
-            .iter()
-            .filter(|(part, _)| S::UNREAD != Some(part.as_str()));
-        for (part, digest) in read {
-            match self.cache.get(digest) {
+        let is_read = |part: &str| S::UNREAD != Some(part) || self.options.with_fitted;
+        for (part, digest) in action.outputs.iter().filter(|(part, _)| is_read(part)) {
+            // Without a size in the record the lookup would have missed.
+            let n_bytes = action.output_bytes.get(part).copied().unwrap_or_default();
+            match self.cache.get(digest, n_bytes) {
                 Ok(bytes) => objects.insert(part.clone(), bytes),
                 Err(error) if error.is_loss() => {
                     self.context
@@ -465,6 +497,17 @@ impl<'a> Runner<'a> {
                 Err(error) => return Err(error.into()),
             };
         }
-        Ok((State::Cached, Some((action, objects))))
+        match stage.decode(&objects) {
+            Ok(output) => {
+                let digests = action.outputs;
+                Ok((State::Cached, Some(Made { output, digests })))
+            }
+            // The bytes are those that were written: another program wrote them, or for other inputs.
+            Err(error) => {
+                let warning = format!("{error}; the stage makes it again");
+                self.context.progress.warn(&warning);
+                Ok((State::Runs(MissReason::Unusable(error.to_string())), None))
+            }
+        }
     }
 }

@@ -45,7 +45,7 @@ use rayon::prelude::*;
 use super::features::{FEATURES, FeatureTable};
 use super::labels::LABELS;
 use super::sample::{SAMPLE, Sample};
-use super::{Context, Made, Name, Objects, Stage, part};
+use super::{Context, Made, Name, Objects, Stage, ensure, part};
 use crate::artifact::{ProbeFile, Table};
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
@@ -248,6 +248,42 @@ impl<'a> Tasks<'a> {
     }
 }
 
+impl ProbesStage<'_> {
+    /// Makes sure that there are a prediction for each test row of the sample and a probe for each of its tasks.
+    fn check(&self, predictions: &[Prediction], fitted: &[FittedTask]) -> Result<(), Error> {
+        let tasks = Tasks::new(&self.labels.output, &self.sample.output);
+        let test_rows = tasks.each.iter().flat_map(|task| &task.test);
+        let is_of_row = |(prediction, row): (&Prediction, &LabelRow)| {
+            prediction.img_id == row.id
+                && prediction.task == row.task
+                && prediction.cluster == row.cluster
+                && prediction.subcluster == row.subcluster
+                && prediction.y_true == row.label
+                && prediction.y_pred <= 1
+        };
+        let are_of_sample = test_rows.clone().count() == predictions.len()
+            && predictions
+                .iter()
+                .zip(test_rows.map(|place| tasks.row(*place)))
+                .all(is_of_row);
+        ensure(
+            are_of_sample,
+            Self::NAME,
+            "its predictions are not those of the sample's test rows",
+        )?;
+        let is_of_task = |(fitted, task): (&FittedTask, &TaskRows)| {
+            fitted.task == task.name
+                && fitted.n_train_rows == task.train.len()
+                && fitted.n_test_rows == task.test.len()
+        };
+        ensure(
+            fitted.len() == tasks.each.len() && fitted.iter().zip(&tasks.each).all(is_of_task),
+            Self::NAME,
+            "its probes are not those of the sample's tasks",
+        )
+    }
+}
+
 /// Hands what a fit says and asks on to the run.
 struct Waiting<'a>(Context<'a>);
 
@@ -362,7 +398,7 @@ impl Stage for ProbesStage<'_> {
         Ok(objects)
     }
 
-    fn decode(objects: &Objects) -> Result<Probes, Error> {
+    fn decode(&self, objects: &Objects) -> Result<Probes, Error> {
         let table = Table::from_parquet(part(objects, Self::NAME, PREDICTIONS)?)?;
         let (ids, tasks, clusters) = (
             table.get_str("img_id")?,
@@ -375,7 +411,7 @@ impl Stage for ProbesStage<'_> {
             table.get_u8("y_pred")?,
             table.get_f64("decision")?,
         );
-        let predictions = (0..ids.len())
+        let predictions: Vec<Prediction> = (0..ids.len())
             .map(|row| Prediction {
                 img_id: ids[row].clone(),
                 task: tasks[row].clone(),
@@ -408,7 +444,7 @@ impl Stage for ProbesStage<'_> {
             table.get_f64("bias")?,
             table.get_f64("accuracy")?,
         );
-        let tasks = (0..tasks.len())
+        let tasks: Vec<FittedTask> = (0..tasks.len())
             .map(|row| FittedTask {
                 task: tasks[row].clone(),
                 cluster: clusters[row].clone(),
@@ -424,13 +460,14 @@ impl Stage for ProbesStage<'_> {
                 accuracy: accuracy[row],
             })
             .collect();
+        self.check(&predictions, &tasks)?;
         let warnings = objects
             .get(WARNINGS)
             .map(|json| serde_json::from_slice(json));
         Ok(Probes {
             predictions,
             tasks,
-            fitted: None,
+            fitted: objects.get(FITTED).cloned(),
             warnings: warnings
                 .transpose()
                 .map_err(Error::Json)?
