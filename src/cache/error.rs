@@ -125,6 +125,7 @@ impl Error {
     /// What failed while the file at `path` was being read.
     pub(super) fn reading(path: PathBuf, source: io::Error) -> Self {
         if mend::is_damage(&path, &source) {
+            let source = mend::named(&path, source);
             Self::Unreadable { path, source }
         } else {
             Self::Io(source)

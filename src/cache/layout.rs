@@ -108,7 +108,7 @@ fn first_name(root: &Path) -> Result<Option<String>, Error> {
 #[cfg(test)]
 mod tests {
     use super::super::Cache;
-    use super::super::mend::tests::HARMS;
+    use super::super::mend::tests::{HARMS, Harm};
     use super::*;
     use crate::progress::{Silent, Warnings};
 
@@ -118,11 +118,11 @@ mod tests {
         let cache = Cache::open(dir.path()).unwrap();
         let digest = cache.put(b"abc").unwrap();
         let layout = dir.path().join(FILE);
-        let texts: [(&str, fn(&Path)); 3] = [
+        let texts: [(&str, Harm); 3] = [
             ("nothing", |_| {}),
             ("an empty file", |path| fs_err::write(path, "").unwrap()),
             ("bytes", |path| {
-                fs_err::write(path, b"\xff\x00\xfe").unwrap()
+                fs_err::write(path, b"\xff\x00\xfe").unwrap();
             }),
         ];
         for (what, harm) in HARMS.into_iter().chain(texts) {

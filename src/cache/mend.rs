@@ -13,15 +13,16 @@ use crate::files::{self, NotRegular, TooLarge};
 const FOLDERS: [&str; 2] = ["damaged", "tmp"];
 
 impl Cache {
-    /// Moves `path`, a path in the cache, out of the way: a link itself, a folder with all that is in it.
+    /// Moves `path`, a path in the cache, out of the way, if it is there: a link itself, a folder with all that is in it.
     pub(super) fn set_aside(&self, path: &Path) -> io::Result<()> {
         let name = path.file_name().unwrap_or_default();
         let mut moved = Ok(());
         for folder in FOLDERS.map(|folder| self.root.join(folder)) {
             moved = fs_err::create_dir_all(&folder)
                 .and_then(|()| fs_err::rename(path, files::unused_name(&folder, name)));
-            if moved.is_ok() {
-                break;
+            // Another process may have been faster.
+            if moved.is_ok() || !is_taken(path) {
+                return Ok(());
             }
         }
         moved
@@ -38,12 +39,14 @@ impl Cache {
         let mut folders: Vec<&Path> = folder.ancestors().take_while(is_below_root).collect();
         folders.reverse();
         for folder in folders {
-            if !folder.is_dir() && is_taken(folder) {
-                match self.set_aside(folder) {
-                    // Another process was faster.
-                    Err(_) if folder.is_dir() || !is_taken(folder) => {}
-                    result => result?,
-                }
+            // One look decides: between two of them another process may make the folder.
+            let is_in_the_way = match fs_err::symlink_metadata(folder) {
+                Ok(found) if found.is_symlink() => !folder.is_dir(),
+                Ok(found) => !found.is_dir(),
+                Err(_) => false,
+            };
+            if is_in_the_way {
+                self.set_aside(folder)?;
                 found_damage = true;
             }
         }
@@ -88,10 +91,6 @@ pub(super) fn is_damage(path: &Path, error: &io::Error) -> bool {
     let inner = error.get_ref();
     let is_other_thing =
         inner.is_some_and(|inner| inner.is::<NotRegular>() || inner.is::<TooLarge>());
-    let is_blind_link = || {
-        fs_err::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
-            && fs_err::metadata(path).is_err()
-    };
     is_other_thing
         || matches!(
             error.kind(),
@@ -99,7 +98,26 @@ pub(super) fn is_damage(path: &Path, error: &io::Error) -> bool {
                 | io::ErrorKind::NotADirectory
                 | io::ErrorKind::IsADirectory
         )
-        || is_blind_link()
+        || blind_link(path).is_some()
+}
+
+/// The link on the way to `path` that leads nowhere, or in a circle.
+fn blind_link(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|path| {
+        fs_err::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
+            && fs_err::metadata(path).is_err()
+    })
+}
+
+/// What keeps the file at `path` from being read, with a blind link named as such.
+pub(super) fn named(path: &Path, error: io::Error) -> io::Error {
+    match blind_link(path) {
+        Some(link) => {
+            let text = format!("{}: is a link that leads nowhere", link.display());
+            io::Error::new(error.kind(), text)
+        }
+        None => error,
+    }
 }
 
 /// The bytes of a file of the cache, no more than `max_bytes`; `None` if there is none.
@@ -109,7 +127,9 @@ pub(super) fn is_damage(path: &Path, error: &io::Error) -> bool {
 pub(super) fn read(path: PathBuf, max_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
     match files::read(&path, max_bytes) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !is_taken(&path) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && blind_link(&path).is_none() => {
+            Ok(None)
+        }
         Err(error) => Err(Error::reading(path, error)),
     }
 }
@@ -120,7 +140,7 @@ pub(super) mod tests {
     use std::os::unix::fs::FileTypeExt;
 
     /// Puts something else in the place of a file of the cache.
-    type Harm = fn(&Path);
+    pub(in crate::cache) type Harm = fn(&Path);
 
     /// Everything but a regular file, and one of a size that memory does not hold.
     pub(in crate::cache) const HARMS: [(&str, Harm); 6] = [

@@ -107,20 +107,14 @@ impl Cache {
             opened: (0, 0),
         };
         let mut damaged = Vec::new();
-        let mut make_folder = |name: &str| {
+        let mut make_folder = |cache: &Self, name: &str| {
             let path = root.join(name);
             if cache.make_folder(&path).map_err(unwritable)? {
                 damaged.push(format!("{}: was no folder", path.display()));
             }
             Ok::<_, Error>(())
         };
-        make_folder("tmp")?;
-        for name in layout::FOLDERS
-            .iter()
-            .filter(|_| found != layout::Found::Empty)
-        {
-            make_folder(name)?;
-        }
+        make_folder(&cache, "tmp")?;
         cache.opened = cache.file_system_now()?;
         if found != layout::Found::Cache {
             // Before any other entry of a new cache, so that an interrupted creation is recognised as ours.
@@ -128,7 +122,7 @@ impl Cache {
             cache.write(&cache.root.join(layout::FILE), text.as_bytes())?;
         }
         for name in layout::FOLDERS {
-            cache.make_folder(&root.join(name)).map_err(unwritable)?;
+            make_folder(&cache, name)?;
         }
         for (name, content) in [(layout::TAG, layout::CACHEDIR_TAG), (".gitignore", "*\n")] {
             let path = root.join(name);

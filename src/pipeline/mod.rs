@@ -7,6 +7,7 @@ pub mod config;
 mod document;
 mod export;
 mod idle;
+mod make;
 mod origins;
 pub mod plan;
 pub mod predict;
@@ -18,7 +19,6 @@ pub mod view;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use self::config::Pipeline;
 use self::plan::{StagePlan, State};
@@ -37,7 +37,7 @@ use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
 use crate::stage::probes::{Probes, ProbesStage};
 use crate::stage::report::{Report, ReportStage};
 use crate::stage::sample::SampleStage;
-use crate::stage::{Context, Made, Name, Objects, Stage, TaskArgument, TaskFilter};
+use crate::stage::{Context, Made, Name, Stage, TaskArgument, TaskFilter};
 use crate::text::count;
 
 /// What a run does besides what its pipeline says.
@@ -137,15 +137,6 @@ impl From<Halt> for Error {
 enum Mode {
     Run,
     Plan,
-}
-
-/// What the cache has for a stage.
-struct Found<T> {
-    request: Request,
-    state: State,
-    /// The output, unless it is to be computed.
-    known: Option<Made<T>>,
-    started: Instant,
 }
 
 /// The records of one walk through the stages.
@@ -298,7 +289,7 @@ impl<'a> Runner<'a> {
         let mut found = self.find(&probes_stage, None)?;
         // Where probes are to be fitted on rows that have left the store, the features are made again first.
         let made_again;
-        if found.known.is_none()
+        if found.known.is_err()
             && let Some(made) = self.make_lost_features(&features_stage, walk)?
         {
             made_again = made;
@@ -320,12 +311,6 @@ impl<'a> Runner<'a> {
         )?;
 
         Ok((probes.output, report.output, bootstrap.output))
-    }
-
-    /// A stage's output: from the cache, or computed and published.
-    fn make<S: Stage>(&self, stage: &S, walk: &mut Walk) -> Result<Made<S::Output>, Halt> {
-        let found = self.find(stage, None)?;
-        self.finish(stage, found, walk)
     }
 
     /// Stage `features`, with its counts recorded.
@@ -379,135 +364,5 @@ impl<'a> Runner<'a> {
         ));
         walk.stages.pop();
         self.make_features(stage, Some(reason), walk).map(Some)
-    }
-
-    /// Looks for a stage's output; with a `reason` to compute it, the cache is not asked.
-    fn find<S: Stage>(
-        &self,
-        stage: &S,
-        reason: Option<MissReason>,
-    ) -> Result<Found<S::Output>, Error> {
-        self.context.interrupt.check()?;
-        let started = Instant::now();
-        let request = stage.request();
-        let (state, known) = match reason {
-            Some(reason) => (State::Runs(reason), None),
-            None => self.look_up(stage, &request)?,
-        };
-        Ok(Found {
-            request,
-            state,
-            known,
-            started,
-        })
-    }
-
-    /// The output that was found, or else computed and published.
-    fn finish<S: Stage>(
-        &self,
-        stage: &S,
-        found: Found<S::Output>,
-        walk: &mut Walk,
-    ) -> Result<Made<S::Output>, Halt> {
-        let mut record = StageRecord {
-            stage: S::NAME,
-            request: found.request,
-            state: found.state,
-            seconds: 0.0,
-            outputs: BTreeMap::new(),
-            counts: None,
-        };
-        if let Some(made) = found.known {
-            self.warn::<S>(&record, &made.output, walk);
-            record.seconds = found.started.elapsed().as_secs_f64();
-            record.outputs.clone_from(&made.digests);
-            walk.stages.push(record);
-            return Ok(made);
-        }
-        if walk.mode == Mode::Plan && !S::IS_CHEAP {
-            walk.stages.push(record);
-            return Err(Halt::Unknown);
-        }
-        let output = stage.run(self.context)?;
-        self.warn::<S>(&record, &output, walk);
-        let objects = S::encode(&output)?;
-        let digests: BTreeMap<String, Digest> = objects
-            .iter()
-            .map(|(name, bytes)| (name.clone(), Digest::of(bytes)))
-            .collect();
-        record.seconds = found.started.elapsed().as_secs_f64();
-        if walk.mode == Mode::Run {
-            let objects = objects.into_iter().collect();
-            self.cache
-                .publish(
-                    &record.request,
-                    objects,
-                    record.seconds,
-                    self.options.provenance.clone(),
-                )
-                .map_err(Error::Cache)?;
-            self.forced.borrow_mut().insert(record.request.key);
-        }
-        record.outputs.clone_from(&digests);
-        walk.stages.push(record);
-        Ok(Made { output, digests })
-    }
-
-    /// Says once in a run what there is to know about an output.
-    fn warn<S: Stage>(&self, record: &StageRecord, output: &S::Output, walk: &Walk) {
-        if walk.mode == Mode::Run && self.warned.borrow_mut().insert(record.request.key) {
-            for warning in S::warnings(output) {
-                self.context.progress.warn(warning);
-            }
-        }
-    }
-
-    /// Whether `--force` asks for a stage that it has not made again yet.
-    fn is_forced(&self, name: Name, request: &Request) -> bool {
-        self.options.force.contains(&name) && !self.forced.borrow().contains(&request.key)
-    }
-
-    /// What the cache has of a stage, and if nothing that can be used, why.
-    fn look_up<S: Stage>(
-        &self,
-        stage: &S,
-        request: &Request,
-    ) -> Result<(State, Option<Made<S::Output>>), Error> {
-        let name = S::NAME;
-        if self.is_forced(name, request) {
-            return Ok((State::Runs(MissReason::Forced), None));
-        }
-        let Some(action) = self.cache.lookup(request, self.context.progress)? else {
-            return Ok((State::Runs(self.cache.explain(request)), None));
-        };
-        let mut objects = Objects::new();
-        let is_read = |part: &str| S::UNREAD != Some(part) || self.options.with_fitted;
-        for (part, digest) in action.outputs.iter().filter(|(part, _)| is_read(part)) {
-            // Without a size in the record the lookup would have missed.
-            let n_bytes = action.output_bytes.get(part).copied().unwrap_or_default();
-            match self.cache.get(digest, n_bytes) {
-                Ok(bytes) => objects.insert(part.clone(), bytes),
-                Err(error) if error.is_loss() => {
-                    self.context
-                        .progress
-                        .warn(&format!("{error}; stage `{name}` makes the object again"));
-                    let reason = format!("its output `{part}` is damaged or missing in the cache");
-                    return Ok((State::Runs(MissReason::Unusable(reason)), None));
-                }
-                Err(error) => return Err(error.into()),
-            };
-        }
-        match stage.decode(&objects) {
-            Ok(output) => {
-                let digests = action.outputs;
-                Ok((State::Cached, Some(Made { output, digests })))
-            }
-            // The bytes are those that were written: another program wrote them, or for other inputs.
-            Err(error) => {
-                let warning = format!("{error}; the stage makes it again");
-                self.context.progress.warn(&warning);
-                Ok((State::Runs(MissReason::Unusable(error.to_string())), None))
-            }
-        }
     }
 }
