@@ -357,12 +357,12 @@ fn a_cache_of_another_user_is_named_once() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 1, 4);
     sandbox.json(&["run", "mine.toml"]);
-    if std::os::unix::fs::chown(sandbox.path("cache"), Some(4242), None).is_err() {
+    if std::os::unix::fs::chown(sandbox.path("cache"), Some(54321), None).is_err() {
         // Only the superuser can give files away.
         return;
     }
     let run = sandbox.run(&["run", "mine.toml", "--json"]);
     warned_once(&run);
-    let said = "warning: cache [DIR]/cache: belongs to user 4242, and what it holds is believed\n";
+    let said = "warning: cache [DIR]/cache: belongs to user 54321, and what it holds is believed\n";
     assert!(run.stderr.contains(said), "{}", run.stderr);
 }
