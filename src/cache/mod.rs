@@ -7,7 +7,7 @@
 //!   CACHEDIR.TAG  .gitignore    so that backups and git pass the folder over
 //!   layout                      version of this layout; another one is refused, never misread
 //!   objects/ab/cdef…            immutable bytes, named by their BLAKE3
-//!   actions/<stage>/<key>.json  what a stage made of what: explains misses, is the provenance
+//!   actions/<stage>/<key>.json  what a stage made of what, sealed: explains misses, is the provenance
 //!   features/<key>/<digest>.…   per-image results of one backbone, in immutable shards
 //!   digests                     memo (path, size, mtime, inode) → BLAKE3
 //!   tmp/                        files being written; swept when the cache opens
@@ -29,6 +29,12 @@
 //! | progress, output and log options | no | they do not reach an output |
 //! | program version, git commit, binary hash | no | every rebuild would be a miss; the stage version says what they cannot: that results changed |
 //! | keys of earlier stages | no | their outputs' digests stand for them, so equal bytes stop a change from spreading |
+//!
+//! # Damage
+//!
+//! Nothing is believed for lying where it should. Objects have the digest in their name, records and shards a seal over
+//! what ties their parts together, and whatever is no regular file of the size that it should have is not opened. What
+//! is wrong is a miss with one warning: it is removed, or set aside where it is no file, and made again.
 //!
 //! # Two processes, one cache
 //!
@@ -156,8 +162,8 @@ impl Cache {
 /// The owner of a cache that is neither ours nor the system's.
 fn other_owner(root: &Path) -> Option<u32> {
     let owner = |path: &Path| Some(fs_err::metadata(path).ok()?.uid());
-    let found = owner(root)?;
-    (found != 0 && Some(found) != owner(Path::new("/proc/self"))).then_some(found)
+    let (found, own) = (owner(root)?, owner(Path::new("/proc/self"))?);
+    (found != 0 && found != own).then_some(found)
 }
 
 #[cfg(test)]
