@@ -67,6 +67,18 @@ fn next_maker() -> String {
     maker(std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
 }
 
+/// A path in `folder` that is not taken: `name`, and who made it.
+pub(crate) fn unused_name(folder: &Path, name: &OsStr) -> PathBuf {
+    loop {
+        let mut unused = name.to_owned();
+        unused.push(format!(".{}", next_maker()));
+        let path = folder.join(unused);
+        if fs_err::symlink_metadata(&path).is_err() {
+            return path;
+        }
+    }
+}
+
 /// The process that `maker` names, if it is one of this host.
 fn process_of(maker: &str) -> Option<u32> {
     let rest = maker.strip_prefix(HOST.as_deref()?)?.strip_prefix('-')?;

@@ -149,6 +149,13 @@ pub enum Error {
         found: [usize; 2],
     },
 
+    /// A shard of features that does not have the images, the rows or the backbone that it was written with.
+    #[error("{file}: the seal does not fit its images, its rows and the backbone")]
+    Seal {
+        /// The file.
+        file: String,
+    },
+
     /// Stored features were damaged, or never were there; the store names what is missing now.
     #[error("the cache lost the features of {}", count(positions.len(), "image", "images"))]
     Lost {
@@ -235,7 +242,7 @@ impl Error {
             }
             Self::MissingIds { .. } => "add a row for each image of the labels",
             Self::SurplusIds { .. } => "use the labels that the features were made for",
-            Self::Lost { .. } => "run again: what was lost is extracted again",
+            Self::Lost { .. } | Self::Seal { .. } => "run again: what was lost is extracted again",
             Self::RowShape { .. }
             | Self::Table { .. }
             | Self::MissingColumn { .. }

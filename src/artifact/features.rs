@@ -4,6 +4,10 @@
 //! | --- | --- |
 //! | tensor `features` | [n, d] f32 |
 //! | metadata key `images` | a JSON array of the n images' digests, the rows' |
+//! | metadata key `seal` | the digest of the backbone's key, the images' digests and the rows' bytes |
+//!
+//! The seal ties rows to their images and to their backbone: a shard whose images were swapped, or that was moved to
+//! another backbone's folder, is found out even where its name was made to fit.
 //!
 //! A shard is written once and never changed, see [`ShardStore`]. Two processes that extract the same image leave
 //! two rows of it; the one in the shard with the smallest digest is used, by all.
@@ -23,6 +27,7 @@ use crate::text::{Listing, count};
 
 const FEATURES: &str = "features";
 const IMAGES: &str = "images";
+const SEAL: &str = "seal";
 
 /// How much of a shard is read for its header at first: that of 900 images fits.
 const HEAD_BYTES: u64 = 1 << 16;
@@ -38,6 +43,7 @@ struct Place {
 #[derive(Debug)]
 pub struct FeatureStore {
     shards: ShardStore,
+    key: Key,
     dim: usize,
     places: BTreeMap<Digest, Place>,
     /// Images whose rows count as missing …
@@ -61,6 +67,7 @@ impl FeatureStore {
     ) -> Result<Self, Error> {
         let mut store = Self {
             shards: ShardStore::open(cache, key, "safetensors"),
+            key: *key,
             dim,
             places: BTreeMap::new(),
             forgotten: BTreeSet::new(),
@@ -113,6 +120,7 @@ impl FeatureStore {
         let bytes = TensorWriter::new()
             .array(FEATURES, &rows)
             .metadata(IMAGES, &images)
+            .metadata(SEAL, &self.seal(images, rows))
             .to_bytes()?;
         let shard = self.shards.publish(&bytes)?;
         // The same rows as before make the same shard.
@@ -145,7 +153,7 @@ impl FeatureStore {
             let has_gone =
                 |image: &Digest| self.forgotten.contains(image) && self.places.contains_key(image);
             // One that another process has removed, or that is no shard, holds nothing to replace.
-            let Some(images) = self.head(&shard).ok().flatten() else {
+            let Ok(Head::Shard { images, n_bytes }) = self.head(&shard) else {
                 continue;
             };
             if !images.iter().any(has_gone) {
@@ -155,12 +163,7 @@ impl FeatureStore {
                 .filter(|row| !has_gone(&images[*row]))
                 .collect();
             // What is damaged is found out when it is read.
-            let Ok((_, features)) = self
-                .shards
-                .read(&shard)
-                .map_err(Error::from)
-                .and_then(|bytes| self.parse(&shard, &bytes))
-            else {
+            let Ok((_, features)) = self.load(&shard, n_bytes) else {
                 continue;
             };
             let images: Vec<Digest> = kept.iter().map(|row| images[*row]).collect();
@@ -218,17 +221,17 @@ impl FeatureStore {
         let mut rows = Array2::zeros((images.len(), self.dim));
         let mut damaged = Vec::new();
         for (shard, places) in by_shard {
-            let bytes = match self.shards.read(shard) {
-                Ok(bytes) => bytes,
-                Err(error) if error.is_loss() => {
-                    damaged.push((*shard, error.to_string()));
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
             // The header that the index was made of was not checked: the whole shard decides.
-            let (found, features) = match self.parse(shard, &bytes) {
-                Ok(parsed) => parsed,
+            let loaded = match self.head(shard) {
+                Ok(Head::Shard { n_bytes, .. }) => self.load(shard, n_bytes),
+                Ok(Head::Unsealed | Head::Other) => Err(Error::Seal {
+                    file: self.name(shard),
+                }),
+                Err(error) => Err(error.into()),
+            };
+            let (found, features) = match loaded {
+                Ok(loaded) => loaded,
+                Err(Error::Cache(error)) if !error.is_loss() => return Err(error.into()),
                 Err(error) => {
                     damaged.push((*shard, error.to_string()));
                     continue;
@@ -248,39 +251,69 @@ impl FeatureStore {
         Ok((rows, damaged))
     }
 
-    /// The images and the features `[n, dim]` of a shard.
-    fn parse(&self, shard: &Digest, bytes: &[u8]) -> Result<(Vec<Digest>, Array2<f32>), Error> {
+    /// The images and the features `[n, dim]` of a shard of `n_bytes` bytes, checked.
+    fn load(&self, shard: &Digest, n_bytes: u64) -> Result<(Vec<Digest>, Array2<f32>), Error> {
+        let bytes = self.shards.read(shard, n_bytes)?;
         let name = self.name(shard);
-        let tensors = Tensors::parse(&name, bytes)?;
+        let tensors = Tensors::parse(&name, &bytes)?;
         let images: Vec<Digest> = tensors.metadata(IMAGES, "a JSON array of digests")?;
         let features = tensors.array::<f32, Ix2>(FEATURES)?;
-        if features.dim() == (images.len(), self.dim) {
-            Ok((images, features))
-        } else {
-            Err(Error::TensorShape {
+        if features.dim() != (images.len(), self.dim) {
+            return Err(Error::TensorShape {
                 file: name,
                 tensor: FEATURES.to_owned(),
                 found: features.shape().to_vec(),
                 expected: format!("[{}, {}]", images.len(), self.dim),
-            })
+            });
         }
+        let seal: Digest = tensors.metadata(SEAL, "a digest")?;
+        if seal == self.seal(&images, features.view()) {
+            Ok((images, features))
+        } else {
+            Err(Error::Seal { file: name })
+        }
+    }
+
+    /// What ties `rows`, `[images.len(), dim]`, to these images and this backbone.
+    fn seal(&self, images: &[Digest], rows: ArrayView2<'_, f32>) -> Digest {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.key.as_bytes());
+        for image in images {
+            hasher.update(image.as_bytes());
+        }
+        hash_rows(&mut hasher, rows);
+        hasher.finalize().into()
     }
 
     /// Reads the headers of all shards anew.
     fn index(&mut self, progress: &dyn Progress) -> Result<(), Error> {
         self.places.clear();
         let (mut damaged, mut foreign) = (Vec::new(), Vec::new());
-        for shard in self.shards.list()? {
+        let shards = match self.shards.list() {
+            Err(error) if error.is_loss() => {
+                progress.warn(&format!(
+                    "{error}; the images of its shards are extracted again"
+                ));
+                self.shards.make_way()?;
+                Vec::new()
+            }
+            listed => listed?,
+        };
+        for shard in shards {
             match self.head(&shard) {
-                Ok(Some(images)) => self.add(shard, &images),
-                Ok(None) => match self.shards.read(&shard) {
+                Ok(Head::Shard { images, .. }) => self.add(shard, &images),
+                Ok(Head::Unsealed) => {
+                    damaged.push((shard, format!("{}: has no seal", self.name(&shard))));
+                }
+                Ok(Head::Other) => match self.shards.check(&shard) {
                     Err(error) if error.is_loss() => damaged.push((shard, error.to_string())),
                     Err(error) => return Err(error.into()),
                     // Somebody's whole work, if not ours: not to be removed.
-                    Ok(_) => foreign.push(self.name(&shard)),
+                    Ok(()) => foreign.push(self.name(&shard)),
                 },
                 // Another process found it damaged and removed it.
-                Err(_) if !self.shards.path(&shard).exists() => {}
+                Err(cache::Error::Missing { .. }) => {}
+                Err(error) if error.is_loss() => damaged.push((shard, error.to_string())),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -313,28 +346,48 @@ impl FeatureStore {
         }
     }
 
-    /// The images of a shard by its header, which is not checked; `None` if it is no header of a shard.
-    fn head(&self, shard: &Digest) -> Result<Option<Vec<Digest>>, cache::Error> {
-        let mut head = self.shards.read_head(shard, HEAD_BYTES)?;
+    /// What a shard is by its header, which is not checked, and by its size.
+    fn head(&self, shard: &Digest) -> Result<Head, cache::Error> {
+        let (mut head, n_bytes) = self.shards.read_head(shard, HEAD_BYTES)?;
         let Some(n_header) = header_bytes(&head).filter(|n| *n <= MAX_HEADER_BYTES) else {
-            return Ok(None);
+            return Ok(Head::Other);
         };
         let n_head = n_header + LENGTH_BYTES as u64;
         if n_head > head.len() as u64 {
-            head = self.shards.read_head(shard, n_head)?;
+            (head, _) = self.shards.read_head(shard, n_head)?;
         }
         let header = usize::try_from(n_head)
             .ok()
             .and_then(|n_head| head.get(LENGTH_BYTES..n_head));
-        Ok(header.and_then(|header| self.parse_header(header)))
+        let is_whole = |data: u64| n_head.checked_add(data) == Some(n_bytes);
+        Ok(header
+            .and_then(|header| self.parse_header(header, is_whole))
+            .map_or(Head::Other, |(images, is_sealed)| {
+                if is_sealed {
+                    Head::Shard { images, n_bytes }
+                } else {
+                    Head::Unsealed
+                }
+            }))
     }
 
-    fn parse_header(&self, header: &[u8]) -> Option<Vec<Digest>> {
+    /// The images of a shard and whether they are sealed; `None` if this is no header of a shard, or not of a file that
+    /// `is_whole` with so many bytes of rows.
+    fn parse_header(
+        &self,
+        header: &[u8],
+        is_whole: impl Fn(u64) -> bool,
+    ) -> Option<(Vec<Digest>, bool)> {
         let metadata: Metadata = serde_json::from_slice(header).ok()?;
         let images: Vec<Digest> = metadata_json(&metadata, IMAGES).ok()?;
         let info = metadata.info(FEATURES)?;
+        let n_data = images
+            .len()
+            .checked_mul(self.dim)?
+            .checked_mul(size_of::<f32>())?;
         let fits = info.dtype == Dtype::F32 && info.shape == [images.len(), self.dim];
-        fits.then_some(images)
+        let is_sealed = metadata_json::<Digest>(&metadata, SEAL).is_ok();
+        (fits && is_whole(n_data as u64)).then_some((images, is_sealed))
     }
 
     fn discard(&self, damaged: &[Damaged], progress: &dyn Progress) -> Result<(), Error> {
@@ -355,6 +408,32 @@ impl FeatureStore {
 
     fn name(&self, shard: &Digest) -> String {
         self.shards.path(shard).display().to_string()
+    }
+}
+
+/// What a file among the shards is, as far as its header and its size tell.
+enum Head {
+    /// A shard of these images.
+    Shard { images: Vec<Digest>, n_bytes: u64 },
+    /// A shard without a seal, which nobody writes any more.
+    Unsealed,
+    /// Something else, or what damage has left.
+    Other,
+}
+
+/// Values that are hashed at a time.
+const CHUNK_VALUES: usize = 1 << 15;
+
+/// Adds the bytes of `rows` to a digest: little-endian f32, row by row.
+pub(crate) fn hash_rows(hasher: &mut blake3::Hasher, rows: ArrayView2<'_, f32>) {
+    let rows = rows.as_standard_layout();
+    let mut bytes = vec![[0; 4]; CHUNK_VALUES];
+    for values in rows.as_slice().unwrap_or_default().chunks(CHUNK_VALUES) {
+        let bytes = &mut bytes[..values.len()];
+        for (bytes, value) in bytes.iter_mut().zip(values) {
+            *bytes = value.to_le_bytes();
+        }
+        hasher.update(bytes.as_flattened());
     }
 }
 

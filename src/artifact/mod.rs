@@ -5,7 +5,7 @@
 //! | [`TensorWriter`], [`Tensors`] | safetensors: arrays by name, and metadata keys | stages with numeric outputs |
 //! | [`FeatureFile`] | safetensors: `features` [n, d] and the ids of its rows | the user, and `features export` |
 //! | [`ProbeFile`] | safetensors: support vectors, coefficients and scaling of every task's probe | stage `probes` |
-//! | [`FeatureStore`] | safetensors shards: `features` [n, d] f32 and the digests of its images | feature extraction |
+//! | [`FeatureStore`] | safetensors shards: `features` [n, d] f32, the digests of its images, and a seal | feature extraction |
 //! | [`Table`] | parquet: named columns of one type each | stages with tables |
 //!
 //! Equal content makes equal bytes, on every machine and with any number of threads: digests of these files
@@ -25,6 +25,7 @@ pub use backbone_id::BackboneId;
 pub use error::Error;
 pub use feature_file::FeatureFile;
 pub use features::FeatureStore;
+pub(crate) use features::hash_rows;
 pub use probe_file::{FittedOn, ProbeFile};
 pub use reading::check_header;
 pub use table::Table;

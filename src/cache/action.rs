@@ -3,18 +3,26 @@
 //! The key decides; the record lets a hit be read, a miss be explained and a result be traced.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Cache, Digest, Error, Key, Request};
+use super::{Cache, Digest, Error, Key, Request, mend};
 use crate::progress::Progress;
 use crate::text::thousands;
 
 /// Version of the record. Records of another version are misses.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// The longest record that is read. A search with a million values is shorter.
+pub(super) const MAX_BYTES: u64 = 1 << 26;
+
+/// What stands around the seal at the end of a record: the digest of all other bytes of the record.
+const SEAL: (&str, &str) = (",\n  \"seal\": \"", "\"\n}\n");
+
+/// The bytes of the digest's digits.
+const SEAL_DIGITS: usize = 64;
 
 /// What a stage was asked to do, and what it made of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,18 +115,22 @@ impl Cache {
             clippy::expect_used,
             reason = "strings, numbers and maps with string keys: all have a JSON form"
         )]
-        let mut json = serde_json::to_vec_pretty(&action).expect("an action has a JSON form");
-        json.push(b'\n');
-        self.write(&self.action_path(request.stage, &request.key), &json)?;
+        let json = serde_json::to_string_pretty(&action).expect("an action has a JSON form");
+        let record = sealed(&json);
+        self.write(
+            &self.action_path(request.stage, &request.key),
+            record.as_bytes(),
+        )?;
         Ok(action)
     }
 
     pub(super) fn record(&self, request: &Request) -> Result<Record, Error> {
         let path = self.action_path(request.stage, &request.key);
-        let bytes = match fs_err::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Record::Absent),
-            Err(error) => return Err(Error::Io(error)),
+        let bytes = match mend::read(path.clone(), MAX_BYTES) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(Record::Absent),
+            Err(error) if error.is_loss() => return Ok(Record::Unusable(error.to_string())),
+            Err(error) => return Err(error),
         };
         let action = match parse(&bytes) {
             Ok(action) => action,
@@ -138,11 +150,11 @@ impl Cache {
         for (name, digest) in &action.outputs {
             let written = action.output_bytes.get(name).copied();
             let found = self.object_bytes(digest);
-            if found.is_none() || found != written {
+            if found.is_err() || found.ok() != written {
                 return Ok(Record::Unusable(format!(
                     "cache object {}… (`{name}` of `{stage}`): {} on disk, {} when it was written",
                     digest.short(),
-                    found.map_or("missing".to_owned(), |n| format!("{} bytes", thousands(n))),
+                    found.map_or_else(str::to_owned, |n| format!("{} bytes", thousands(n))),
                     written.map_or("size unknown".to_owned(), thousands),
                 )));
             }
@@ -157,6 +169,26 @@ impl Cache {
     fn action_path(&self, stage: &str, key: &Key) -> PathBuf {
         self.actions_dir(stage).join(format!("{key}.json"))
     }
+}
+
+/// The record of an action's JSON: the same with one more field at its end, the digest of what stands before it.
+///
+/// The bytes are sealed, not the values, since a number that was read is not always the one that was written.
+fn sealed(json: &str) -> String {
+    let (before, after) = SEAL;
+    let json = json.strip_suffix("\n}").unwrap_or(json);
+    format!("{json}{before}{}{after}", Digest::of(json.as_bytes()))
+}
+
+/// Whether a record's bytes are those that were written.
+fn is_sealed(record: &[u8]) -> bool {
+    let (before, after) = SEAL;
+    let parts = || {
+        let rest = record.strip_suffix(after.as_bytes())?;
+        let (rest, seal) = rest.split_at_checked(rest.len().checked_sub(SEAL_DIGITS)?)?;
+        Some((rest.strip_suffix(before.as_bytes())?, seal))
+    };
+    parts().is_some_and(|(json, seal)| Digest::of(json).to_string().as_bytes() == seal)
 }
 
 /// The action in a record's bytes, or why there is none.
@@ -175,12 +207,16 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Action, String> {
             head.format
         ));
     }
+    if !is_sealed(bytes) {
+        return Err("damaged record: it was changed after it was written".to_owned());
+    }
     serde_json::from_slice(bytes).map_err(|error| format!("damaged record: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::mend::tests::HARMS;
     use crate::cache::{KeyBuilder, MissReason};
     use crate::progress::Silent;
     use crate::progress::Warnings;
@@ -204,6 +240,12 @@ mod tests {
 
     fn record_path(cache: &Cache, request: &Request) -> PathBuf {
         cache.action_path(request.stage, &request.key)
+    }
+
+    /// An edited record with the seal that fits it.
+    fn resealed(record: &str) -> String {
+        let (json, _) = record.rsplit_once(SEAL.0).unwrap();
+        sealed(&format!("{json}\n}}"))
     }
 
     /// The one warning of a lookup that misses.
@@ -230,7 +272,7 @@ mod tests {
         assert_eq!(found.inputs, request(17).inputs);
         assert_eq!(found.params, request(17).params);
         assert_eq!(found.provenance["host"], "here");
-        assert_eq!(again.get(&found.outputs["notes"]).unwrap(), b"{}");
+        assert_eq!(again.get(&found.outputs["notes"], 2).unwrap(), b"{}");
         assert_eq!(again.lookup(&request(18), &Silent).unwrap(), None);
     }
 
@@ -241,7 +283,7 @@ mod tests {
         publish(&cache, &request(17));
         let name = format!("actions/sample/{}.json", request(17).key);
         let text = fs_err::read_to_string(dir.path().join(name)).unwrap();
-        assert!(text.starts_with("{\n  \"format\": 1,\n  \"stage\": \"sample\",\n"));
+        assert!(text.starts_with("{\n  \"format\": 2,\n  \"stage\": \"sample\",\n"));
         assert!(text.ends_with("}\n"));
     }
 
@@ -258,20 +300,32 @@ mod tests {
             ("[]".to_owned(), "no record of an action"),
             (good[..good.len() / 2].to_owned(), "no record of an action"),
             (
-                good.replace("\"format\": 1", "\"format\": 2"),
-                "record of format 2, this program reads format 1",
+                good.replace("\"format\": 2", "\"format\": 1"),
+                "record of format 1, this program reads format 2",
             ),
-            (good.replace("seconds", "minutes"), "damaged record"),
+            (good.replace("\"seal\"", "\"soul\""), "damaged record"),
+            (good.replace("\"here\"", "\"there\""), "damaged record"),
             (
-                good.replace(&Digest::of(b"rows").to_string(), "00"),
+                good.replace(
+                    &Digest::of(b"rows").to_string(),
+                    &Digest::of(b"{}").to_string(),
+                ),
                 "damaged record",
             ),
             (
-                good.replace("\"sample\"", "\"labels\""),
+                resealed(&good.replace("seconds", "minutes")),
+                "damaged record",
+            ),
+            (
+                resealed(&good.replace(&Digest::of(b"rows").to_string(), "00")),
+                "damaged record",
+            ),
+            (
+                resealed(&good.replace("\"sample\"", "\"labels\"")),
                 "record of `labels` 2",
             ),
             (
-                good.replace("\"version\": 2", "\"version\": 3"),
+                resealed(&good.replace("\"version\": 2", "\"version\": 3")),
                 "record of `sample` 3",
             ),
         ];
@@ -286,6 +340,61 @@ mod tests {
         }
         publish(&cache, &request);
         assert!(cache.lookup(&request, &Silent).unwrap().is_some());
+    }
+
+    #[test]
+    fn swapped_outputs_of_two_records_are_misses() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        let both = [request(17), request(18)].map(|request| {
+            let bytes = vec![u8::try_from(request.params["seed"].as_u64().unwrap()).unwrap()];
+            let outputs = vec![("rows".to_owned(), bytes)];
+            let action = cache
+                .publish(&request, outputs, 0.1, BTreeMap::new())
+                .unwrap();
+            (request, action.outputs["rows"].to_string())
+        });
+        let [(one, rows_of_one), (other, rows_of_other)] = both;
+        for (request, from, to) in [
+            (&one, &rows_of_one, &rows_of_other),
+            (&other, &rows_of_other, &rows_of_one),
+        ] {
+            let path = record_path(&cache, request);
+            let text = fs_err::read_to_string(&path).unwrap();
+            fs_err::write(&path, text.replace(from, to)).unwrap();
+            let warning = warning(&cache, request);
+            assert!(
+                warning.contains("changed after it was written"),
+                "{warning}"
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_is_in_the_place_of_a_record_or_an_object_is_a_miss_and_gives_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        let request = request(17);
+        for (what, harm) in HARMS {
+            for of_record in [true, false] {
+                let action = publish(&cache, &request);
+                let path = if of_record {
+                    record_path(&cache, &request)
+                } else {
+                    cache.object_path(&action.outputs["rows"])
+                };
+                fs_err::remove_file(&path).unwrap();
+                harm(&path);
+                assert!(matches!(cache.explain(&request), MissReason::Unusable(_)));
+                let warning = warning(&cache, &request);
+                assert!(
+                    warning.ends_with("the stage makes the object again"),
+                    "{what}: {warning}"
+                );
+                publish(&cache, &request);
+                assert!(cache.lookup(&request, &Silent).unwrap().is_some(), "{what}");
+            }
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::files::{self, TempFile};
 const STALE_S: i64 = 24 * 60 * 60;
 
 impl Cache {
-    /// Writes `bytes` to `target`, a path in the cache, replacing what is there; the folder is made if missing.
+    /// Writes `bytes` to `target`, a path in the cache, replacing what is there; the folder is made if
+    /// missing, and a folder that is there is set aside.
     pub(super) fn write(&self, target: &Path, bytes: &[u8]) -> Result<(), Error> {
         self.write_with(target, |file| file.write_all(bytes))
     }
@@ -28,12 +29,10 @@ impl Cache {
         let write = || {
             let mut temp = TempFile::create_in(&self.tmp_dir())?;
             fill(temp.file())?;
-            if let Some(parent) = target.parent()
-                && !parent.exists()
-            {
-                fs_err::create_dir_all(parent)?;
-                files::sync_parent(parent)?;
+            if let Some(parent) = target.parent() {
+                self.make_folder(parent)?;
             }
+            self.make_room(target)?;
             temp.publish(target)
         };
         write().map_err(|error| Error::writing(&self.root, target, error))

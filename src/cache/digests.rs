@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{Cache, Digest, Error};
+use super::{Cache, Digest, Error, mend};
 use crate::files;
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
@@ -27,6 +27,8 @@ const HEADER: &str = "newt-pipe digests 2";
 
 /// Read at a time; a stop is heard after each.
 const CHUNK_BYTES: usize = 1 << 18;
+/// The longest memo that is read: that of a million files is shorter.
+const MAX_BYTES: u64 = 1 << 28;
 
 /// See "Racy files" in the module's documentation.
 const RACY_S: i64 = 2;
@@ -76,20 +78,20 @@ pub struct DigestMemo {
     fresh: Entries,
     /// Files modified after this instant are too young to be memoised.
     newest: Time,
+    /// Whether the file was damaged, so that another is to come in its place.
+    is_damaged: bool,
 }
 
 impl DigestMemo {
     /// The memo of this cache; empty, with a warning, where the file is damaged: it only saves reading.
     pub fn load(cache: &Cache, progress: &dyn Progress) -> Self {
-        let entries = read(cache).unwrap_or_else(|why| {
-            progress.warn(&format!(
-                "{}: {why}; files are read again",
-                memo_path(cache).display()
-            ));
-            Entries::new()
-        });
+        let read = read(cache);
+        if let Err(why) = &read {
+            progress.warn(&format!("{why}; files are read again"));
+        }
         Self {
-            entries,
+            is_damaged: read.is_err(),
+            entries: read.unwrap_or_default(),
             fresh: Entries::new(),
             newest: (cache.opened.0.saturating_sub(RACY_S), cache.opened.1),
         }
@@ -225,13 +227,15 @@ impl DigestMemo {
     /// # Errors
     /// [`Error::DiskFull`], [`Error::Unwritable`] or [`Error::Io`]; the old file is left as it was.
     pub fn save(&mut self, cache: &Cache) -> Result<(), Error> {
-        if self.fresh.is_empty() {
+        if self.fresh.is_empty() && !self.is_damaged {
             return Ok(());
         }
         // A damaged file was reported when it was loaded; here it is replaced.
         let mut entries = read(cache).unwrap_or_default();
         entries.append(&mut self.fresh);
-        cache.write(&memo_path(cache), &format(&entries))
+        cache.write(&memo_path(cache), &format(&entries))?;
+        self.is_damaged = false;
+        Ok(())
     }
 
     fn lookup(&self, path: &Path) -> Result<Option<Digest>, io::Error> {
@@ -306,9 +310,10 @@ fn digest_by(path: &Path, hear: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::
 
 /// The entries of the memo file, none if there is no file; or what is wrong with it.
 fn read(cache: &Cache) -> Result<Entries, String> {
-    match fs_err::read(memo_path(cache)) {
-        Ok(bytes) => parse(&bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Entries::new()),
+    let path = memo_path(cache);
+    match mend::read(path.clone(), MAX_BYTES) {
+        Ok(Some(bytes)) => parse(&bytes).map_err(|why| format!("{}: {why}", path.display())),
+        Ok(None) => Ok(Entries::new()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -392,6 +397,7 @@ fn parse_line(line: &[u8]) -> Option<(Vec<u8>, Entry)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::mend::tests::HARMS;
     use crate::progress::Silent;
     use std::ffi::OsStr;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -604,6 +610,23 @@ mod tests {
             );
             loaded.save(&cache).unwrap();
             assert_eq!(fs_err::read(&memo).unwrap(), good);
+        }
+    }
+
+    #[test]
+    fn whatever_is_in_the_place_of_the_memo_gives_way_to_one() {
+        let fixture = Fixture::new();
+        let path = fixture.file("a", b"a", 60);
+        let memo = memo_path(&fixture.cache());
+        for (what, harm) in HARMS {
+            fixture.digests(std::slice::from_ref(&path));
+            fs_err::remove_file(&memo).unwrap();
+            harm(&memo);
+            let reads = Reads::default();
+            DigestMemo::load(&fixture.cache(), &reads);
+            assert_eq!(reads.n_warnings.into_inner(), 1, "{what}");
+            assert_eq!(fixture.digests(std::slice::from_ref(&path)).1, 1, "{what}");
+            assert_eq!(fixture.digests(std::slice::from_ref(&path)).1, 0, "{what}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Digest;
+use super::{Digest, mend};
 use crate::text::thousands;
 
 /// Errors of the store.
@@ -72,6 +72,15 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// Something else is in the place of a file of the cache, or one that is closed to us.
+    #[error("{source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is there; names the file.
+        source: io::Error,
+    },
+
     /// Text that should be a digest or a key is not.
     #[error("`{text}`: {n} bytes of text, expected 64 lower-case hexadecimal digits", n = text.len())]
     NotHex {
@@ -98,7 +107,7 @@ impl Error {
                 "free space there or move the cache with `--cache-dir`; what was finished is kept"
                     .to_owned(),
             ),
-            Self::Missing { .. } | Self::Damaged { .. } => {
+            Self::Missing { .. } | Self::Damaged { .. } | Self::Unreadable { .. } => {
                 Some("run again: what was lost is made again".to_owned())
             }
             Self::NotHex { .. } | Self::Io(_) => None,
@@ -107,7 +116,20 @@ impl Error {
 
     /// Whether the cache lost bytes that it can be given again.
     pub fn is_loss(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Damaged { .. })
+        matches!(
+            self,
+            Self::Missing { .. } | Self::Damaged { .. } | Self::Unreadable { .. }
+        )
+    }
+
+    /// What failed while the file at `path` was being read.
+    pub(super) fn reading(path: PathBuf, source: io::Error) -> Self {
+        if mend::is_damage(&path, &source) {
+            let source = mend::named(&path, source);
+            Self::Unreadable { path, source }
+        } else {
+            Self::Io(source)
+        }
     }
 
     /// What failed while `path` in the cache at `root` was being written.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::action::{self, Action, Record};
 use super::{Cache, Digest, Request};
+use crate::files;
 
 /// How many records of a stage are read to explain a miss, at most.
 const MAX_RECORDS: usize = 500;
@@ -136,7 +137,7 @@ impl Cache {
         paths
             .into_iter()
             .take(MAX_RECORDS)
-            .filter_map(|path| action::parse(&fs_err::read(path).ok()?).ok())
+            .filter_map(|path| action::parse(&files::read(&path, action::MAX_BYTES).ok()?).ok())
             .filter(|action| action.stage == stage)
             .collect()
     }
@@ -201,6 +202,7 @@ fn leaves(params: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
     use crate::cache::KeyBuilder;
+    use crate::cache::mend::tests::HARMS;
     use serde_json::json;
 
     struct Probe {
@@ -371,7 +373,9 @@ mod tests {
         )
         .unwrap();
         fs_err::write(dir.path().join("actions/probe/0.json"), "{").unwrap();
-        fs_err::create_dir(dir.path().join("actions/probe/1.json")).unwrap();
+        for (n, (_, harm)) in HARMS.into_iter().enumerate() {
+            harm(&dir.path().join(format!("actions/probe/1{n}.json")));
+        }
         assert_eq!(
             cache.explain(&request(usual())).to_string(),
             "`seed`: 2 → 17"

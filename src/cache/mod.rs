@@ -7,10 +7,11 @@
 //!   CACHEDIR.TAG  .gitignore    so that backups and git pass the folder over
 //!   layout                      version of this layout; another one is refused, never misread
 //!   objects/ab/cdef…            immutable bytes, named by their BLAKE3
-//!   actions/<stage>/<key>.json  what a stage made of what: explains misses, is the provenance
+//!   actions/<stage>/<key>.json  what a stage made of what, sealed: explains misses, is the provenance
 //!   features/<key>/<digest>.…   per-image results of one backbone, in immutable shards
 //!   digests                     memo (path, size, mtime, inode) → BLAKE3
 //!   tmp/                        files being written; swept when the cache opens
+//!   damaged/                    what was found in the place of one of the above and is none; nobody reads it
 //! ```
 //!
 //! # What enters a key
@@ -29,6 +30,12 @@
 //! | program version, git commit, binary hash | no | every rebuild would be a miss; the stage version says what they cannot: that results changed |
 //! | keys of earlier stages | no | their outputs' digests stand for them, so equal bytes stop a change from spreading |
 //!
+//! # Damage
+//!
+//! Nothing is believed for lying where it should. Objects have the digest in their name, records and shards a seal over
+//! what ties their parts together, and whatever is no regular file of the size that it should have is not opened. What
+//! is wrong is a miss with one warning: it is removed, or set aside where it is no file, and made again.
+//!
 //! # Two processes, one cache
 //!
 //! Every file is written under `tmp/`, flushed to the disk and renamed into its place, so a reader finds a
@@ -40,11 +47,14 @@ mod atomic;
 mod digests;
 mod error;
 mod key;
+mod layout;
+mod mend;
 mod miss;
 mod object;
 mod shards;
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 pub use action::Action;
@@ -54,12 +64,9 @@ pub use key::{Digest, Key, KeyBuilder, Request};
 pub use miss::{Change, MissReason};
 pub use shards::ShardStore;
 
-/// Version of the folder layout above. It rises when an older program would misread the folder.
-const LAYOUT: u32 = 1;
-
-const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
-    # This folder is a cache of newt-pipe: everything in it can be made again.\n\
-    # See https://bford.info/cachedir/\n";
+use crate::files::BrokenLink;
+use crate::progress::{Progress, Silent};
+use crate::text::Listing;
 
 /// An open cache folder; cheap to clone, shared freely between threads.
 #[derive(Debug, Clone)]
@@ -70,37 +77,73 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Opens the cache in `dir`, making the folder and its tree where they are missing, and removes what
+    /// As [`open_telling`](Self::open_telling), with nobody to be told of what was mended.
+    ///
+    /// # Errors
+    /// Those of [`open_telling`](Self::open_telling).
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_telling(dir, &Silent)
+    }
+
+    /// Opens the cache in `dir`, making the folder and its tree where they are missing or damaged, and removes what
     /// processes that are gone left under `tmp/`.
+    ///
+    /// `progress` is warned of what was damaged, and of a cache that is another user's.
     ///
     /// # Errors
     /// [`Error::OtherLayout`] and [`Error::NotACache`] for a folder that is not ours to write to,
     /// [`Error::Unwritable`] where it cannot be made or written, [`Error::DiskFull`].
-    pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
+    pub fn open_telling(dir: impl AsRef<Path>, progress: &dyn Progress) -> Result<Self, Error> {
         let root = dir.as_ref().to_path_buf();
         let unwritable = |source| Error::unwritable(&root, source);
-        crate::files::BrokenLink::check(&root).map_err(unwritable)?;
-        fs_err::create_dir_all(&root).map_err(unwritable)?;
-        let known = check_layout(&root)?;
+        fs_err::create_dir_all(&root).map_err(|source| {
+            let link = BrokenLink::on_the_way(&root);
+            unwritable(link.map_or(source, io::Error::from))
+        })?;
+        let found = layout::look(&root)?;
+        if let Some(owner) = other_owner(&root) {
+            progress.warn(&format!(
+                "cache {}: belongs to user {owner}, and what it holds is believed",
+                root.display()
+            ));
+        }
 
         let mut cache = Self {
             root: root.clone(),
             opened: (0, 0),
         };
-        fs_err::create_dir_all(cache.tmp_dir()).map_err(unwritable)?;
+        let mut damaged = Vec::new();
+        let mut make_folder = |cache: &Self, name: &str| {
+            let path = root.join(name);
+            if cache.make_folder(&path).map_err(unwritable)? {
+                damaged.push(format!("{}: was no folder", path.display()));
+            }
+            Ok::<_, Error>(())
+        };
+        make_folder(&cache, "tmp")?;
         cache.opened = cache.file_system_now()?;
-        if !known {
-            // Before any other entry, so that an interrupted creation is recognised as ours, see `check_layout`.
-            cache.write(&cache.root.join("layout"), format!("{LAYOUT}\n").as_bytes())?;
+        if found != layout::Found::Cache {
+            // Before any other entry of a new cache, so that an interrupted creation is recognised as ours.
+            let text = format!("{}\n", layout::LAYOUT);
+            cache.write(&cache.root.join(layout::FILE), text.as_bytes())?;
         }
-        for name in ["objects", "actions", "features"] {
-            fs_err::create_dir_all(root.join(name)).map_err(unwritable)?;
+        for name in layout::FOLDERS {
+            make_folder(&cache, name)?;
         }
-        for (name, content) in [("CACHEDIR.TAG", CACHEDIR_TAG), (".gitignore", "*\n")] {
+        for (name, content) in [(layout::TAG, layout::CACHEDIR_TAG), (".gitignore", "*\n")] {
             let path = root.join(name);
             if !path.exists() {
                 cache.write(&path, content.as_bytes())?;
             }
+        }
+        if let layout::Found::Damaged(why) = found {
+            damaged.push(why);
+        }
+        if !damaged.is_empty() {
+            let damaged: Listing = damaged.into_iter().collect();
+            progress.warn(&format!(
+                "{damaged}; made again, and what the cache holds is used"
+            ));
         }
         cache.sweep();
         Ok(cache)
@@ -116,48 +159,11 @@ impl Cache {
     }
 }
 
-/// Whether the folder has the layout this program writes; false if it is empty.
-fn check_layout(root: &Path) -> Result<bool, Error> {
-    match fs_err::read(root.join("layout")) {
-        Ok(bytes) => {
-            let found = String::from_utf8_lossy(&bytes).trim().to_owned();
-            match found.parse::<u32>() {
-                Ok(LAYOUT) => Ok(true),
-                Ok(found) => Err(Error::OtherLayout {
-                    dir: root.to_path_buf(),
-                    found,
-                    expected: LAYOUT,
-                }),
-                Err(_) => Err(Error::NotACache {
-                    dir: root.to_path_buf(),
-                    example: "layout".to_owned(),
-                }),
-            }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut names = Vec::new();
-            for entry in fs_err::read_dir(root).map_err(Error::Io)? {
-                let name = entry.map_err(Error::Io)?.file_name();
-                // `tmp` comes before `layout` when a cache is made: another process may be between the two.
-                if name != "tmp" {
-                    names.push(name.to_string_lossy().into_owned());
-                }
-            }
-            names.sort();
-            // That process may have finished since we looked for `layout`.
-            if names.iter().any(|name| name == "layout") {
-                return check_layout(root);
-            }
-            match names.into_iter().next() {
-                None => Ok(false),
-                Some(example) => Err(Error::NotACache {
-                    dir: root.to_path_buf(),
-                    example,
-                }),
-            }
-        }
-        Err(error) => Err(Error::unwritable(root, error)),
-    }
+/// The owner of a cache that is neither ours nor the system's.
+fn other_owner(root: &Path) -> Option<u32> {
+    let owner = |path: &Path| Some(fs_err::metadata(path).ok()?.uid());
+    let (found, own) = (owner(root)?, owner(Path::new("/proc/self"))?);
+    (found != 0 && found != own).then_some(found)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Immutable bytes, named by their digest.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::{Cache, Digest, Error};
+use super::{Cache, Digest, Error, mend};
 
 impl Cache {
     /// Stores `bytes` and returns their digest.
@@ -15,35 +15,37 @@ impl Cache {
     /// [`Error::DiskFull`], [`Error::Unwritable`] or [`Error::Io`]; then nothing of the object is visible.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
-        if self.object_bytes(&digest) != Some(bytes.len() as u64) {
+        if self.object_bytes(&digest) != Ok(bytes.len() as u64) {
             self.write(&self.object_path(&digest), bytes)?;
         }
         Ok(digest)
     }
 
-    /// The bytes with this digest, checked.
+    /// The bytes with this digest, `n_bytes` of them, checked.
     ///
     /// A damaged object is removed: its name promises what it does not hold, and [`put`](Self::put) would take it
     /// for written. So the next lookup is a miss, and the object is made again.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Damaged`] where the bytes have another digest, [`Error::Io`].
-    pub fn get(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
+    /// [`Error::Missing`]; [`Error::Damaged`] where the bytes have another digest, [`Error::Unreadable`] where
+    /// something else is in their place; [`Error::Unwritable`] where that cannot be removed; [`Error::Io`].
+    pub fn get(&self, digest: &Digest, n_bytes: u64) -> Result<Vec<u8>, Error> {
         let path = self.object_path(digest);
-        let read = read_checked(path.clone(), digest);
-        if matches!(read, Err(Error::Damaged { .. })) {
-            // The damage is the error to report, whether or not the file can be removed.
-            let _ = self.remove(&path);
+        let read = read_checked(path.clone(), digest, n_bytes);
+        if read.as_ref().is_err_and(Error::is_loss) {
+            self.remove(&path)?;
         }
         read
     }
 
-    /// The size of an object as the file system tells it, `None` if there is no such object.
-    pub(super) fn object_bytes(&self, digest: &Digest) -> Option<u64> {
-        fs_err::metadata(self.object_path(digest))
-            .ok()
-            .filter(std::fs::Metadata::is_file)
-            .map(|metadata| metadata.len())
+    /// The size of an object as the file system tells it, or what is there instead.
+    pub(super) fn object_bytes(&self, digest: &Digest) -> Result<u64, &'static str> {
+        match fs_err::metadata(self.object_path(digest)) {
+            Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
+            Ok(_) => Err("no regular file"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err("missing"),
+            Err(_) => Err("unreadable"),
+        }
     }
 
     pub(super) fn object_path(&self, digest: &Digest) -> PathBuf {
@@ -52,29 +54,19 @@ impl Cache {
         let (folder, name) = hex.split_at(2);
         self.root.join("objects").join(folder).join(name)
     }
-
-    /// Removes a file of the cache, if it is there.
-    pub(super) fn remove(&self, path: &Path) -> Result<(), Error> {
-        match fs_err::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::writing(&self.root, path, error))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
-/// Reads the file at `path`, whose bytes must have the digest `digest`.
-pub(super) fn read_checked(path: PathBuf, digest: &Digest) -> Result<Vec<u8>, Error> {
-    let bytes = match fs_err::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::Missing {
-                digest: *digest,
-                path,
-            });
-        }
-        Err(error) => return Err(Error::Io(error)),
+/// Reads the file at `path`, whose bytes, no more than `max_bytes`, must have the digest `digest`.
+pub(super) fn read_checked(
+    path: PathBuf,
+    digest: &Digest,
+    max_bytes: u64,
+) -> Result<Vec<u8>, Error> {
+    let Some(bytes) = mend::read(path.clone(), max_bytes)? else {
+        return Err(Error::Missing {
+            digest: *digest,
+            path,
+        });
     };
     let found = Digest::of(&bytes);
     if found == *digest {
@@ -105,7 +97,7 @@ mod tests {
         for bytes in [b"".as_slice(), b"abc", &vec![7; 100_000]] {
             let digest = cache.put(bytes).unwrap();
             assert_eq!(digest, Digest::of(bytes));
-            assert_eq!(cache.get(&digest).unwrap(), bytes);
+            assert_eq!(cache.get(&digest, bytes.len() as u64).unwrap(), bytes);
         }
     }
 
@@ -134,7 +126,7 @@ mod tests {
         let digest = cache.put(b"abc").unwrap();
         fs_err::write(cache.object_path(&digest), b"ab").unwrap();
         cache.put(b"abc").unwrap();
-        assert_eq!(cache.get(&digest).unwrap(), b"abc");
+        assert_eq!(cache.get(&digest, 3).unwrap(), b"abc");
     }
 
     #[test]
@@ -144,7 +136,7 @@ mod tests {
         let path = cache.object_path(&digest);
         for damage in [b"ab".as_slice(), b"abb", b""] {
             fs_err::write(&path, damage).unwrap();
-            let error = cache.get(&digest).unwrap_err();
+            let error = cache.get(&digest, 3).unwrap_err();
             let expected = format!(
                 "cache object {}…: {} bytes with digest {}… at {}, expected digest {}…",
                 digest.short(),
@@ -155,11 +147,11 @@ mod tests {
             );
             assert_eq!(error.to_string(), expected);
             assert!(error.is_loss());
-            let error = cache.get(&digest).unwrap_err();
+            let error = cache.get(&digest, 3).unwrap_err();
             assert!(matches!(error, Error::Missing { .. }) && error.is_loss());
         }
         cache.put(b"abc").unwrap();
-        assert_eq!(cache.get(&digest).unwrap(), b"abc");
+        assert_eq!(cache.get(&digest, 3).unwrap(), b"abc");
     }
 
     #[test]
@@ -171,7 +163,7 @@ mod tests {
                 scope.spawn(|| {
                     for n in 0..50 {
                         let digest = cache.put(&bytes[n..]).unwrap();
-                        assert_eq!(cache.get(&digest).unwrap(), &bytes[n..]);
+                        assert_eq!(cache.get(&digest, 1 << 16).unwrap(), &bytes[n..]);
                     }
                 });
             }

@@ -6,11 +6,16 @@
 //! an index that cannot be out of date, and two processes that add shards at once never write the same file,
 //! unless it is the same bytes.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use super::object::read_checked;
-use super::{Cache, Digest, Error, Key};
+use super::{Cache, Digest, Error, Key, mend};
+use crate::files::{self, TooLarge};
+
+/// The largest file that is read to tell a damaged shard from a file that is none. A shard is read as far as its own
+/// header says.
+const MAX_UNKNOWN_BYTES: u64 = 1 << 30;
 
 /// The shards of one key.
 #[derive(Debug, Clone)]
@@ -33,10 +38,17 @@ impl ShardStore {
     /// The digests of the finished shards, sorted; other files are passed over.
     ///
     /// # Errors
-    /// [`Error::Io`] where the folder cannot be read.
+    /// [`Error::Unreadable`] where something else is in the place of the folder, [`Error::Io`].
     pub fn list(&self) -> Result<Vec<Digest>, Error> {
-        if !self.dir.exists() {
+        if !mend::is_taken(&self.dir) {
             return Ok(Vec::new());
+        }
+        if !self.dir.is_dir() {
+            let text = format!("{}: is no folder, expected one", self.dir.display());
+            return Err(Error::Unreadable {
+                path: self.dir.clone(),
+                source: io::Error::new(io::ErrorKind::NotADirectory, text),
+            });
         }
         let mut digests = Vec::new();
         for entry in fs_err::read_dir(&self.dir).map_err(Error::Io)? {
@@ -51,24 +63,76 @@ impl ShardStore {
         Ok(digests)
     }
 
-    /// The bytes of a shard, checked.
+    /// The bytes of a shard, no more than `max_bytes`, checked.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Damaged`], [`Error::Io`].
-    pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
-        read_checked(self.path(digest), digest)
+    /// [`Error::Missing`], [`Error::Damaged`], [`Error::Unreadable`], [`Error::Io`].
+    pub fn read(&self, digest: &Digest, max_bytes: u64) -> Result<Vec<u8>, Error> {
+        read_checked(self.path(digest), digest, max_bytes)
     }
 
-    /// The first `n_bytes` bytes of a shard, fewer if it is shorter; not checked against the digest.
+    /// Makes sure that a file has the bytes that its name promises, whatever they are.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn read_head(&self, digest: &Digest, n_bytes: u64) -> Result<Vec<u8>, Error> {
+    /// [`Error::Missing`], [`Error::Damaged`], [`Error::Unreadable`], [`Error::Io`].
+    pub fn check(&self, digest: &Digest) -> Result<(), Error> {
+        let (file, bytes) = self.open_shard(digest)?;
+        let reading = |error| Error::reading(self.path(digest), error);
+        if bytes > MAX_UNKNOWN_BYTES {
+            let path = self.path(digest);
+            let max_bytes = MAX_UNKNOWN_BYTES;
+            let error = TooLarge {
+                path,
+                bytes,
+                max_bytes,
+            };
+            return Err(reading(io::Error::new(io::ErrorKind::InvalidData, error)));
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher
+            .update_reader(file.take(MAX_UNKNOWN_BYTES))
+            .map_err(reading)?;
+        let found = Digest::from(hasher.finalize());
+        if found == *digest {
+            return Ok(());
+        }
+        Err(Error::Damaged {
+            digest: *digest,
+            found,
+            bytes,
+            path: self.path(digest),
+        })
+    }
+
+    /// The first `n_bytes` bytes of a shard, fewer if it is shorter, and the number of all of them; not checked against
+    /// the digest.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Unreadable`], [`Error::Io`].
+    pub fn read_head(&self, digest: &Digest, n_bytes: u64) -> Result<(Vec<u8>, u64), Error> {
+        let (file, bytes) = self.open_shard(digest)?;
         let mut head = Vec::new();
-        fs_err::File::open(self.path(digest))
-            .and_then(|file| file.take(n_bytes).read_to_end(&mut head))
-            .map_err(Error::Io)?;
-        Ok(head)
+        file.take(n_bytes)
+            .read_to_end(&mut head)
+            .map_err(|error| Error::reading(self.path(digest), error))?;
+        Ok((head, bytes))
+    }
+
+    /// A shard's file and its size.
+    fn open_shard(&self, digest: &Digest) -> Result<(fs_err::File, u64), Error> {
+        let path = self.path(digest);
+        let opened = files::open(&path).and_then(|file| {
+            let bytes = file.metadata()?.len();
+            Ok((file, bytes))
+        });
+        opened.map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound && !mend::is_taken(&path) {
+                let digest = *digest;
+                Error::Missing { digest, path }
+            } else {
+                Error::reading(path, error)
+            }
+        })
     }
 
     /// Adds a shard; it is there for good once this returns.
@@ -81,7 +145,15 @@ impl ShardStore {
         Ok(digest)
     }
 
-    /// Removes a damaged shard; no error if it is not there.
+    /// Sets aside what is in the place of the folder of shards.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] or [`Error::Io`] where it stays.
+    pub fn make_way(&self) -> Result<(), Error> {
+        self.cache.remove(&self.dir)
+    }
+
+    /// Removes a damaged shard, and sets aside what is none; no error if nothing is there.
     ///
     /// # Errors
     /// [`Error::Unwritable`] or [`Error::Io`] where the file stays.
@@ -99,6 +171,7 @@ impl ShardStore {
 mod tests {
     use super::*;
     use crate::cache::KeyBuilder;
+    use crate::cache::mend::tests::HARMS;
 
     fn store() -> (tempfile::TempDir, ShardStore) {
         let dir = tempfile::tempdir().unwrap();
@@ -115,9 +188,15 @@ mod tests {
             .iter()
             .map(|bytes| store.publish(bytes).unwrap())
             .collect();
-        assert_eq!(store.read(&digests[0]).unwrap(), b"one");
-        assert_eq!(store.read_head(&digests[1], 2).unwrap(), b"tw");
-        assert_eq!(store.read_head(&digests[1], 100).unwrap(), b"two");
+        assert_eq!(store.read(&digests[0], 3).unwrap(), b"one");
+        assert_eq!(
+            store.read_head(&digests[1], 2).unwrap(),
+            (b"tw".to_vec(), 3)
+        );
+        assert_eq!(
+            store.read_head(&digests[1], 100).unwrap(),
+            (b"two".to_vec(), 3)
+        );
         digests.sort();
         digests.dedup();
         assert_eq!(store.list().unwrap(), digests);
@@ -153,19 +232,44 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_in_the_place_of_a_shard_or_of_the_folder_is_a_loss_and_gives_way() {
+        let (_dir, store) = store();
+        for (what, harm) in HARMS {
+            let digest = store.publish(b"one").unwrap();
+            fs_err::remove_file(store.path(&digest)).unwrap();
+            harm(&store.path(&digest));
+            let errors = [
+                store.check(&digest).unwrap_err(),
+                store.read(&digest, 3).unwrap_err(),
+            ];
+            assert!(errors.iter().all(Error::is_loss), "{what}: {errors:?}");
+            store.discard(&digest).unwrap();
+            assert_eq!(store.list().unwrap(), []);
+
+            fs_err::remove_dir(&store.dir).unwrap();
+            if what != "a folder" {
+                harm(&store.dir);
+                assert!(store.list().unwrap_err().is_loss(), "{what}");
+                store.make_way().unwrap();
+            }
+            assert_eq!(store.list().unwrap(), []);
+        }
+    }
+
+    #[test]
     fn damaged_shard_is_an_error_and_is_gone_once_discarded() {
         let (_dir, store) = store();
         let digest = store.publish(b"one").unwrap();
         fs_err::write(store.path(&digest), b"on").unwrap();
         assert!(matches!(
-            store.read(&digest).unwrap_err(),
+            store.read(&digest, 3).unwrap_err(),
             Error::Damaged { .. }
         ));
         store.discard(&digest).unwrap();
         store.discard(&digest).unwrap();
         assert_eq!(store.list().unwrap(), []);
         assert!(matches!(
-            store.read(&digest).unwrap_err(),
+            store.read(&digest, 3).unwrap_err(),
             Error::Missing { .. }
         ));
     }

@@ -53,7 +53,7 @@ pub(super) fn exec(
     };
     Kept::check(&args.output, &args.pipeline.kept(&pipeline)?)?;
     files::check_replaceable(&args.output)?;
-    let cache = args.pipeline.open_cache(&pipeline)?;
+    let cache = args.pipeline.open_cache(&pipeline, console)?;
     let options = Options {
         provenance: settings::provenance(&pipeline),
         hub: args.pipeline.hub(false),

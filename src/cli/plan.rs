@@ -64,7 +64,7 @@ pub(super) fn exec(
     if args.full {
         return spell_out(&pipeline, console);
     }
-    let cache = args.pipeline.open_cache(&pipeline)?;
+    let cache = args.pipeline.open_cache(&pipeline, console)?;
     let options = Options {
         tasks: args.tasks.clone(),
         provenance: settings::provenance(&pipeline),

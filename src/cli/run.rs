@@ -75,12 +75,13 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
         Kept::check(&out, &args.pipeline.kept(&pipeline)?)?;
         Some(Results::prepare(&out)?)
     };
-    let cache = args.pipeline.open_cache(&pipeline)?;
+    let cache = args.pipeline.open_cache(&pipeline, console)?;
     let provenance = settings::provenance(&pipeline);
     let options = Options {
         force: args.force.into_iter().collect(),
         tasks: args.tasks,
         provenance: provenance.clone(),
+        with_fitted: args.save_probes,
         hub: args.pipeline.hub(is_plan),
     };
     let runner = Runner::new(

@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -87,8 +88,13 @@ impl PipelineArgs {
     }
 
     /// Opens the cache that flag, environment, pipeline and default agree on.
-    pub(super) fn open_cache(&self, pipeline: &Pipeline) -> Result<Cache, Error> {
-        Ok(Cache::open(self.cache.dir(pipeline.cache_dir.as_deref())?)?)
+    pub(super) fn open_cache(
+        &self,
+        pipeline: &Pipeline,
+        console: &Console,
+    ) -> Result<Cache, Error> {
+        let dir = self.cache.dir(pipeline.cache_dir.as_deref())?;
+        Ok(Cache::open_telling(dir, console)?)
     }
 }
 
@@ -96,15 +102,18 @@ impl CacheArgs {
     /// The cache folder.
     ///
     /// # Errors
-    /// [`config::Error::CacheDir`] where there is none that could be meant.
+    /// [`config::Error::CacheDir`] where there is none that could be meant, [`config::Error::SharedCacheDir`] where
+    /// nobody has named one and the user's own is in a folder that is open to all.
     pub(super) fn dir(&self, of_pipeline: Option<&Path>) -> Result<PathBuf, Error> {
-        let dir = self
+        let named = self
             .cache_dir
             .clone()
             .or_else(|| Some(files::expanded(&environment("NEWT_PIPE_CACHE")?)))
-            .or_else(|| of_pipeline.map(Path::to_owned))
-            .or_else(|| Some(user_cache_dir()?.join("newt-pipe")))
-            .ok_or(config::Error::CacheDir { dir: None })?;
+            .or_else(|| of_pipeline.map(Path::to_owned));
+        let dir = match named {
+            Some(dir) => dir,
+            None => default_cache_dir()?,
+        };
         // Nobody means a new folder named `~` or `$SCRATCH`.
         UnknownName::check(&dir).map_err(|dir| config::Error::CacheDir { dir: Some(dir) })?;
         Ok(dir)
@@ -165,6 +174,25 @@ fn token(file: impl Fn() -> Option<PathBuf>) -> Option<Token> {
     variable("HF_TOKEN")
         .or_else(|| variable("HUGGING_FACE_HUB_TOKEN"))
         .or_else(kept)
+}
+
+/// Where the cache is if nobody says so: below the user's cache folder.
+///
+/// Some accounts, and some containers, have `/tmp` for a home: whoever came first would have made the cache there, and
+/// what a cache holds is believed.
+fn default_cache_dir() -> Result<PathBuf, config::Error> {
+    let dir = user_cache_dir().ok_or(config::Error::CacheDir { dir: None })?;
+    let dir = dir.join("newt-pipe");
+    let deepest = dir
+        .ancestors()
+        .find_map(|folder| Some((folder, fs_err::metadata(folder).ok()?)));
+    match deepest {
+        Some((folder, metadata)) if metadata.mode() & 0o002 != 0 => {
+            let folder = folder.to_owned();
+            Err(config::Error::SharedCacheDir { dir, folder })
+        }
+        _ => Ok(dir),
+    }
 }
 
 /// `$XDG_CACHE_HOME`, or `~/.cache`; none where the user has no home folder.

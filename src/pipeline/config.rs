@@ -82,6 +82,18 @@ pub enum Error {
         /// The folder as it was written, where it was.
         dir: Option<UnknownName>,
     },
+    /// The default cache folder would be where anyone may have put one.
+    #[error(
+        "cache folder {}: anyone can write to `{}`, expected a folder of your own",
+        crate::text::path(dir),
+        crate::text::path(folder)
+    )]
+    SharedCacheDir {
+        /// The cache folder.
+        dir: PathBuf,
+        /// The folder that is open to all.
+        folder: PathBuf,
+    },
     /// A command that takes one model, and a pipeline that names more.
     #[error("the pipeline names {n} models, expected one")]
     SeveralModels {
@@ -126,7 +138,7 @@ impl Error {
                     .to_owned(),
             ),
             Error::DataRoot(_) => Some(UnknownName::HINT.to_owned()),
-            Error::CacheDir { .. } => {
+            Error::CacheDir { .. } | Error::SharedCacheDir { .. } => {
                 Some("name the folder with `--cache-dir DIR`, or set NEWT_PIPE_CACHE to it".to_owned())
             }
             Error::SeveralModels { .. } => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::config::Model;
-use super::{Evaluation, Mode, Runner, StageRecord, Walk, sources};
+use super::{Evaluation, Mode, Runner, Walk, sources};
 use crate::artifact::{FeatureFile, ProbeFile};
 use crate::error::Error;
 use crate::stage::features::FeaturesStage;
@@ -37,7 +37,10 @@ impl Runner<'_> {
             .sources
             .images(&source, &labels.output, &sample.output)?;
         let stage = FeaturesStage::new(&source, &images, &labels.output);
-        let features = self.make_features(&stage, None, &mut walk)?;
+        let mut features = self.make_features(&stage, None, &mut walk)?;
+        if let Some(made_again) = self.make_lost_features(&stage, &mut walk)? {
+            features = made_again;
+        }
         let rows = stage.rows(&features.output, self.context)?;
         drop(stage);
         let mut file = FeatureFile::new(file, images.ids, Arc::unwrap_or_clone(rows))?;
@@ -48,25 +51,16 @@ impl Runner<'_> {
     /// The fitted probes of an evaluation as a file of their own, which says what they were fitted on.
     ///
     /// # Errors
-    /// Those of the cache, where they were fitted by an earlier run.
+    /// [`StageError::NoPart`] where an earlier run fitted them and [`Options::with_fitted`](super::Options) is not set.
     pub fn fitted(&self, evaluation: &Evaluation) -> Result<Vec<u8>, Error> {
         let model = &evaluation.experiment.model;
         let source = self.sources.of(model)?;
         let fitted_on = source.fitted_on(&model.org, &model.ckpt)?;
-        if let Some(bytes) = &evaluation.probes.fitted {
-            return Ok(ProbeFile::with_fitted_on(bytes, &fitted_on)?);
-        }
-        let of_probes = |record: &&StageRecord| record.stage == Name::Probes;
-        let digest = evaluation
-            .stages
-            .iter()
-            .find(of_probes)
-            .and_then(|record| record.outputs.get(FITTED));
-        let digest = digest.ok_or(StageError::NoPart {
+        let bytes = evaluation.probes.fitted.as_ref();
+        let bytes = bytes.ok_or(StageError::NoPart {
             stage: Name::Probes,
             name: FITTED,
         })?;
-        let bytes = self.cache.get(digest)?;
-        Ok(ProbeFile::with_fitted_on(&bytes, &fitted_on)?)
+        Ok(ProbeFile::with_fitted_on(bytes, &fitted_on)?)
     }
 }

@@ -9,6 +9,7 @@ mod export;
 mod idle;
 mod inputs;
 mod kept;
+mod make;
 mod origins;
 pub mod plan;
 pub mod predict;
@@ -20,7 +21,6 @@ pub mod view;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use self::config::Pipeline;
 use self::kept::{Last, LastStage};
@@ -28,7 +28,7 @@ use self::plan::{StagePlan, State};
 use self::sources::Sources;
 pub use self::sweep::Experiment;
 use crate::backbone;
-use crate::cache::{Action, Cache, Digest, Key, MissReason, Request};
+use crate::cache::{Cache, Digest, Key, MissReason, Request};
 use crate::error::Error;
 use crate::hub::{self, Hub};
 use crate::interrupt::Stopped;
@@ -41,7 +41,7 @@ use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
 use crate::stage::probes::{Probes, ProbesStage};
 use crate::stage::report::{Report, ReportStage};
 use crate::stage::sample::{Sample, SampleStage};
-use crate::stage::{Context, Made, Name, Objects, Stage, TaskArgument, TaskFilter};
+use crate::stage::{Context, Made, Name, Stage, TaskArgument, TaskFilter};
 use crate::text::count;
 
 /// What a run does besides what its pipeline says.
@@ -53,6 +53,8 @@ pub struct Options {
     pub tasks: Vec<TaskArgument>,
     /// Who made what, for the records: program version, host, device …; never part of a key.
     pub provenance: BTreeMap<String, String>,
+    /// Whether the fitted probes are wanted, too, also where they were fitted by an earlier run.
+    pub with_fitted: bool,
     /// Where checkpoints come from that are not on this machine.
     pub hub: hub::Settings,
 }
@@ -298,19 +300,19 @@ impl<'a> Runner<'a> {
             rows: &rows,
             probe: experiment.probe.resolve(experiment.n_train),
         };
-        // Where probes need rows that have left the store, the features are made again first.
-        let n_missing = features_stage.n_missing();
+        let mut found = self.find(&probes_stage, None)?;
+        // Where probes are to be fitted on rows that have left the store, the features are made again first.
         let made_again;
-        if n_missing > 0 && self.is_to_run(&probes_stage)? {
-            let reason = MissReason::Unusable(format!(
-                "the cache no longer holds {} that the probes need",
-                count(n_missing, "feature row", "feature rows")
-            ));
-            walk.stages.pop();
-            made_again = self.make_features(&features_stage, Some(reason), walk)?;
+        if found.known.is_err()
+            && let Some(made) = self.make_lost_features(&features_stage, walk)?
+        {
+            made_again = made;
             probes_stage.features = &made_again;
+            if made_again.digests != features.digests {
+                found = self.find(&probes_stage, None)?;
+            }
         }
-        let probes = self.make(&probes_stage, walk)?;
+        let probes = self.finish(&probes_stage, found, walk)?;
 
         let report = self.make(&ReportStage { probes: &probes }, walk)?;
 
@@ -325,11 +327,6 @@ impl<'a> Runner<'a> {
         Ok((probes.output, report.output, bootstrap.output))
     }
 
-    /// A stage's output: from the cache, or computed and published.
-    fn make<S: Stage>(&self, stage: &S, walk: &mut Walk) -> Result<Made<S::Output>, Halt> {
-        self.make_because(stage, None, walk)
-    }
-
     /// Stage `features`, with its counts recorded.
     fn make_features(
         &self,
@@ -341,7 +338,8 @@ impl<'a> Runner<'a> {
             stage.forget()?;
         }
         let n_missing = stage.n_missing();
-        let made = self.make_because(stage, reason, walk);
+        let found = self.find(stage, reason)?;
+        let made = self.finish(stage, found, walk);
         if let Some(record) = walk.stages.last_mut() {
             let mut counts = stage.counts();
             match (walk.mode, &record.state) {
@@ -360,125 +358,25 @@ impl<'a> Runner<'a> {
         made
     }
 
-    /// As [`Runner::make`]; with a `reason`, the cache is not asked.
-    fn make_because<S: Stage>(
+    /// Makes the features of a walk again whose rows the store no longer has, or has damaged.
+    fn make_lost_features(
         &self,
-        stage: &S,
-        reason: Option<MissReason>,
+        stage: &FeaturesStage<'_>,
         walk: &mut Walk,
-    ) -> Result<Made<S::Output>, Halt> {
-        self.context.interrupt.check().map_err(Error::Stopped)?;
-        let started = Instant::now();
-        let request = stage.request();
-        let (state, known) = match reason {
-            Some(reason) => (State::Runs(reason), None),
-            None => self.look_up::<S>(&request)?,
+    ) -> Result<Option<Made<FeatureTable>>, Halt> {
+        let n_lost = match walk.mode {
+            Mode::Run => stage.read_stored(self.context)?,
+            // A plan takes the word of the shards' headers.
+            Mode::Plan => stage.n_missing(),
         };
-        let mut record = StageRecord {
-            stage: S::NAME,
-            request,
-            state,
-            seconds: 0.0,
-            outputs: BTreeMap::new(),
-            counts: None,
-        };
-
-        if let Some((action, objects)) = known {
-            match S::decode(&objects) {
-                Ok(output) => {
-                    self.warn::<S>(&record, &output, walk);
-                    record.seconds = started.elapsed().as_secs_f64();
-                    record.outputs.clone_from(&action.outputs);
-                    walk.stages.push(record);
-                    return Ok(Made {
-                        output,
-                        digests: action.outputs,
-                    });
-                }
-                // The bytes are those that were written, so another program wrote them otherwise.
-                Err(error) => {
-                    record.state = State::Runs(MissReason::Unusable(error.to_string()));
-                }
-            }
+        if n_lost == 0 {
+            return Ok(None);
         }
-        if walk.mode == Mode::Plan && !S::IS_CHEAP {
-            walk.stages.push(record);
-            return Err(Halt::Unknown);
-        }
-        let output = stage.run(self.context)?;
-        self.warn::<S>(&record, &output, walk);
-        let objects = S::encode(&output)?;
-        let digests: BTreeMap<String, Digest> = objects
-            .iter()
-            .map(|(name, bytes)| (name.clone(), Digest::of(bytes)))
-            .collect();
-        record.seconds = started.elapsed().as_secs_f64();
-        if walk.mode == Mode::Run {
-            let objects = objects.into_iter().collect();
-            self.cache
-                .publish(
-                    &record.request,
-                    objects,
-                    record.seconds,
-                    self.options.provenance.clone(),
-                )
-                .map_err(Error::Cache)?;
-            self.forced.borrow_mut().insert(record.request.key);
-        }
-        record.outputs.clone_from(&digests);
-        walk.stages.push(record);
-        Ok(Made { output, digests })
-    }
-
-    /// Says once in a run what there is to know about an output.
-    fn warn<S: Stage>(&self, record: &StageRecord, output: &S::Output, walk: &Walk) {
-        if walk.mode == Mode::Run && self.warned.borrow_mut().insert(record.request.key) {
-            for warning in S::warnings(output) {
-                self.context.progress.warn(warning);
-            }
-        }
-    }
-
-    /// Whether `stage` would be computed, were it asked for now.
-    fn is_to_run<S: Stage>(&self, stage: &S) -> Result<bool, Error> {
-        Ok(self.look_up::<S>(&stage.request())?.1.is_none())
-    }
-
-    /// Whether `--force` asks for a stage that it has not made again yet.
-    fn is_forced(&self, name: Name, request: &Request) -> bool {
-        self.options.force.contains(&name) && !self.forced.borrow().contains(&request.key)
-    }
-
-    /// What the cache has under a key, and if nothing that can be used, why.
-    fn look_up<S: Stage>(
-        &self,
-        request: &Request,
-    ) -> Result<(State, Option<(Action, Objects)>), Error> {
-        let name = S::NAME;
-        if self.is_forced(name, request) {
-            return Ok((State::Runs(MissReason::Forced), None));
-        }
-        let Some(action) = self.cache.lookup(request, self.context.progress)? else {
-            return Ok((State::Runs(self.cache.explain(request)), None));
-        };
-        let mut objects = Objects::new();
-        let read = action
-            .outputs
-            .iter()
-            .filter(|(part, _)| S::UNREAD != Some(part.as_str()));
-        for (part, digest) in read {
-            match self.cache.get(digest) {
-                Ok(bytes) => objects.insert(part.clone(), bytes),
-                Err(error) if error.is_loss() => {
-                    self.context
-                        .progress
-                        .warn(&format!("{error}; stage `{name}` makes the object again"));
-                    let reason = format!("its output `{part}` is damaged or missing in the cache");
-                    return Ok((State::Runs(MissReason::Unusable(reason)), None));
-                }
-                Err(error) => return Err(error.into()),
-            };
-        }
-        Ok((State::Cached, Some((action, objects))))
+        let reason = MissReason::Unusable(format!(
+            "the cache no longer holds {} that the probes need",
+            count(n_lost, "feature row", "feature rows")
+        ));
+        walk.stages.pop();
+        self.make_features(stage, Some(reason), walk).map(Some)
     }
 }

@@ -25,7 +25,7 @@ use rayon::prelude::*;
 
 use super::probes::{PREDICTIONS, Probes};
 use super::report::{Group, groups};
-use super::{Context, Made, Name, Objects, Stage, part};
+use super::{Context, Made, Name, Objects, Stage, ensure, part};
 use crate::artifact::Table;
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
@@ -144,9 +144,11 @@ impl Stage for BootstrapStage<'_> {
         ]))
     }
 
-    fn decode(objects: &Objects) -> Result<Bootstrap, Error> {
+    fn decode(&self, objects: &Objects) -> Result<Bootstrap, Error> {
         let scores =
             Table::from_parquet(part(objects, Self::NAME, BOOTSTRAP)?)?.get_f64("score")?;
+        let are_all = scores.len() == self.settings.resamples;
+        ensure(are_all, Self::NAME, "it has more or fewer resamples")?;
         let table = Table::from_parquet(part(objects, Self::NAME, INTERVALS)?)?;
         let (level, name, low, high) = (
             table.get_str("level")?,
@@ -154,7 +156,7 @@ impl Stage for BootstrapStage<'_> {
             table.get_f64("ci_low")?,
             table.get_f64("ci_high")?,
         );
-        let intervals = (0..level.len())
+        let intervals: Vec<(String, String, Interval)> = (0..level.len())
             .map(|row| {
                 (
                     level[row].clone(),
@@ -166,6 +168,15 @@ impl Stage for BootstrapStage<'_> {
                 )
             })
             .collect();
+        let groups = groups(&self.probes.output.predictions);
+        let is_of_group = |((level, name, _), group): (&(String, String, Interval), &Group<'_>)| {
+            level == group.level.as_str() && name == group.name
+        };
+        ensure(
+            intervals.len() == groups.len() && intervals.iter().zip(&groups).all(is_of_group),
+            Self::NAME,
+            "its groups are not those of the predictions",
+        )?;
         Ok(Bootstrap { scores, intervals })
     }
 }

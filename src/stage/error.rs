@@ -36,6 +36,14 @@ pub enum StageError {
         /// The part.
         name: &'static str,
     },
+    /// A stored output that the stage's inputs cannot have given.
+    #[error("stage `{stage}`: the stored output belongs to other inputs: {what}")]
+    OtherOutput {
+        /// The stage.
+        stage: Name,
+        /// What tells.
+        what: &'static str,
+    },
     /// Features that were extracted again differ from those that the cache vouches for.
     #[error("features: extracted again, the rows have digest {}…, expected {}…", found.short(), expected.short())]
     FeaturesChanged {
@@ -83,7 +91,9 @@ impl StageError {
             Self::NoTaskMatches { .. } => {
                 "a pattern is matched against whole task names, as in `--tasks 'ml_*'`".to_owned()
             }
-            Self::NoPart { stage, .. } => format!("`--force {stage}` makes it again"),
+            Self::NoPart { stage, .. } | Self::OtherOutput { stage, .. } => {
+                format!("`--force {stage}` makes it again")
+            }
             Self::FeaturesChanged { .. } => {
                 "the device or libtorch is another; `--force features` takes the new rows"
                     .to_owned()
@@ -101,7 +111,10 @@ impl StageError {
         match self {
             Self::NoTaskMatches { .. } => 2,
             Self::BadImages { .. } | Self::NonFiniteFeature { .. } | Self::FeatureNorm { .. } => 3,
-            Self::NoPart { .. } | Self::FeaturesChanged { .. } | Self::ChangedMeanwhile { .. } => 1,
+            Self::NoPart { .. }
+            | Self::OtherOutput { .. }
+            | Self::FeaturesChanged { .. }
+            | Self::ChangedMeanwhile { .. } => 1,
         }
     }
 }

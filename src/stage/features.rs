@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 
 use self::network::Network;
 use self::precomputed::Precomputed;
-use super::{Context, Name, Objects, Stage, StageError, part};
-use crate::artifact::FittedOn;
+use super::{Context, Name, Objects, Stage, StageError, ensure, part};
+use crate::artifact::{FittedOn, hash_rows};
 use crate::backbone::{Device, Precision};
 use crate::cache::{Digest, KeyBuilder, Request};
 use crate::error::Error;
@@ -127,21 +127,10 @@ pub struct FeatureTable {
     pub blake3: Digest,
 }
 
-/// Values that are hashed at a time.
-const CHUNK_VALUES: usize = 1 << 15;
-
 impl FeatureTable {
     pub(super) fn of(rows: &Array2<f32>) -> Self {
-        let rows = rows.as_standard_layout();
         let mut hasher = blake3::Hasher::new();
-        let mut bytes = vec![[0; 4]; CHUNK_VALUES];
-        for values in rows.as_slice().unwrap_or_default().chunks(CHUNK_VALUES) {
-            let bytes = &mut bytes[..values.len()];
-            for (bytes, value) in bytes.iter_mut().zip(values) {
-                *bytes = value.to_le_bytes();
-            }
-            hasher.update(bytes.as_flattened());
-        }
+        hash_rows(&mut hasher, rows.view());
         Self {
             n: rows.nrows(),
             dim: rows.ncols(),
@@ -228,6 +217,34 @@ impl<'a> FeaturesStage<'a> {
         }
     }
 
+    /// Reads the rows that the store has, so that fitting need not: how many of them turn out to be missing or damaged.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn read_stored(&self, context: Context<'_>) -> Result<usize, Error> {
+        let Source::Network(network) = self.source else {
+            return Ok(0);
+        };
+        if self.rows.borrow().is_some() {
+            return Ok(0);
+        }
+        match network.stored_rows(self.images, context)? {
+            Some(rows) => {
+                self.keep(rows, context);
+                Ok(0)
+            }
+            None => Ok(self.n_missing()),
+        }
+    }
+
+    /// Keeps rows for the fitting of probes, and says what stands for them.
+    fn keep(&self, rows: Array2<f32>, context: Context<'_>) -> (FeatureTable, Arc<Array2<f32>>) {
+        self.warn_of_zeros(&rows, context);
+        let (table, rows) = (FeatureTable::of(&rows), Arc::new(rows));
+        *self.rows.borrow_mut() = Some((table.blake3, Arc::clone(&rows)));
+        (table, rows)
+    }
+
     fn warn_of_zeros(&self, rows: &Array2<f32>, context: Context<'_>) {
         let images: Listing = rows
             .rows()
@@ -249,13 +266,10 @@ impl<'a> FeaturesStage<'a> {
             Source::Network(network) => network.rows(self.images, context)?,
             Source::Precomputed(file) => (file.rows(&self.images.ids, self.labels, context)?, 0),
         };
-        self.warn_of_zeros(&rows, context);
         let mut counts = self.counts.borrow_mut();
         counts.extracted += n_extracted;
         counts.reused = self.images.ids.len().saturating_sub(counts.extracted);
-        let (table, rows) = (FeatureTable::of(&rows), Arc::new(rows));
-        *self.rows.borrow_mut() = Some((table.blake3, Arc::clone(&rows)));
-        Ok((table, rows))
+        Ok(self.keep(rows, context))
     }
 }
 
@@ -295,7 +309,23 @@ impl Stage for FeaturesStage<'_> {
         Ok(Objects::from([(FEATURES.to_owned(), json)]))
     }
 
-    fn decode(objects: &Objects) -> Result<FeatureTable, Error> {
-        serde_json::from_slice(part(objects, Self::NAME, FEATURES)?).map_err(Error::Json)
+    fn decode(&self, objects: &Objects) -> Result<FeatureTable, Error> {
+        let json = part(objects, Self::NAME, FEATURES)?;
+        let table: FeatureTable = serde_json::from_slice(json).map_err(Error::Json)?;
+        let is_of_sample = table.n == self.images.ids.len();
+        ensure(
+            is_of_sample,
+            Self::NAME,
+            "it has more or fewer rows than the sample",
+        )?;
+        if let Source::Network(network) = self.source {
+            let is_of_model = table.dim == network.dim();
+            ensure(
+                is_of_model,
+                Self::NAME,
+                "its rows are longer or shorter than the backbone's",
+            )?;
+        }
+        Ok(table)
     }
 }

@@ -13,7 +13,7 @@
 //! | `label` | u32 | 0 or 1 |
 //! | `is_train` | bool | |
 
-use super::{Context, Name, Objects, Stage, part};
+use super::{Context, Name, Objects, Stage, ensure, part};
 use crate::artifact::Table;
 use crate::cache::{Digest, KeyBuilder, Request};
 use crate::error::Error;
@@ -77,7 +77,7 @@ impl Stage for LabelsStage {
         Ok(Objects::from([(LABELS.to_owned(), table.to_parquet()?)]))
     }
 
-    fn decode(objects: &Objects) -> Result<Labels, Error> {
+    fn decode(&self, objects: &Objects) -> Result<Labels, Error> {
         let table = Table::from_parquet(part(objects, Self::NAME, LABELS)?)?;
         let (ids, tasks, clusters) = (
             table.get_str("img_id")?,
@@ -89,6 +89,13 @@ impl Stage for LabelsStage {
             table.get_u8("label")?,
             table.get_bool("is_train")?,
         );
+        ensure(!ids.is_empty(), Self::NAME, "it has no rows")?;
+        let is_class = |label: &u8| *label <= 1;
+        ensure(
+            labels.iter().all(is_class),
+            Self::NAME,
+            "a label is neither 0 nor 1",
+        )?;
         let rows = (0..ids.len())
             .map(|row| LabelRow {
                 id: ids[row].clone(),
@@ -134,7 +141,9 @@ mod tests {
     fn a_stored_table_reads_back_as_it_was() {
         let labels = run(CSV);
         assert_eq!(
-            LabelsStage::decode(&LabelsStage::encode(&labels).unwrap()).unwrap(),
+            stage(CSV)
+                .decode(&LabelsStage::encode(&labels).unwrap())
+                .unwrap(),
             labels
         );
     }

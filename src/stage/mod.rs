@@ -137,11 +137,12 @@ pub trait Stage {
     /// Those of the formats' writers.
     fn encode(output: &Self::Output) -> Result<Objects, Error>;
 
-    /// Reads what [`Stage::encode`] wrote.
+    /// Reads what [`Stage::encode`] wrote, and makes sure that it is an output of this stage's inputs: the bytes are
+    /// those that a record names, but the record may have been put there by anyone.
     ///
     /// # Errors
-    /// Those of the formats' readers.
-    fn decode(objects: &Objects) -> Result<Self::Output, Error>;
+    /// Those of the formats' readers; [`StageError::OtherOutput`].
+    fn decode(&self, objects: &Objects) -> Result<Self::Output, Error>;
 }
 
 /// A stage's output together with the digests of its bytes, which key the stages after it.
@@ -164,6 +165,15 @@ impl<T> Made<T> {
             .digests
             .get(name)
             .expect("a part that the stage writes")
+    }
+}
+
+/// Makes sure of something that every output of a stage's inputs has.
+fn ensure(holds: bool, stage: Name, what: &'static str) -> Result<(), Error> {
+    if holds {
+        Ok(())
+    } else {
+        Err(StageError::OtherOutput { stage, what }.into())
     }
 }
 

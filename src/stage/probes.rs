@@ -36,16 +36,18 @@
 //! | an array of strings | what the user should know about the probes, said again whenever they come from the cache |
 
 pub mod odd_rows;
+mod tables;
 
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
+pub use self::tables::{prediction_columns, task_columns};
 use super::features::{FEATURES, FeatureTable};
 use super::labels::LABELS;
 use super::sample::{SAMPLE, Sample};
-use super::{Context, Made, Name, Objects, Stage, part};
+use super::{Context, Made, Name, Objects, Stage, ensure, part};
 use crate::artifact::{ProbeFile, Table};
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
@@ -248,6 +250,42 @@ impl<'a> Tasks<'a> {
     }
 }
 
+impl ProbesStage<'_> {
+    /// Makes sure that there are a prediction for each test row of the sample and a probe for each of its tasks.
+    fn check(&self, predictions: &[Prediction], fitted: &[FittedTask]) -> Result<(), Error> {
+        let tasks = Tasks::new(&self.labels.output, &self.sample.output);
+        let test_rows = tasks.each.iter().flat_map(|task| &task.test);
+        let is_of_row = |(prediction, row): (&Prediction, &LabelRow)| {
+            prediction.img_id == row.id
+                && prediction.task == row.task
+                && prediction.cluster == row.cluster
+                && prediction.subcluster == row.subcluster
+                && prediction.y_true == row.label
+                && prediction.y_pred <= 1
+        };
+        let are_of_sample = test_rows.clone().count() == predictions.len()
+            && predictions
+                .iter()
+                .zip(test_rows.map(|place| tasks.row(*place)))
+                .all(is_of_row);
+        ensure(
+            are_of_sample,
+            Self::NAME,
+            "its predictions are not those of the sample's test rows",
+        )?;
+        let is_of_task = |(fitted, task): (&FittedTask, &TaskRows)| {
+            fitted.task == task.name
+                && fitted.n_train_rows == task.train.len()
+                && fitted.n_test_rows == task.test.len()
+        };
+        ensure(
+            fitted.len() == tasks.each.len() && fitted.iter().zip(&tasks.each).all(is_of_task),
+            Self::NAME,
+            "its probes are not those of the sample's tasks",
+        )
+    }
+}
+
 /// Hands what a fit says and asks on to the run.
 struct Waiting<'a>(Context<'a>);
 
@@ -362,75 +400,17 @@ impl Stage for ProbesStage<'_> {
         Ok(objects)
     }
 
-    fn decode(objects: &Objects) -> Result<Probes, Error> {
-        let table = Table::from_parquet(part(objects, Self::NAME, PREDICTIONS)?)?;
-        let (ids, tasks, clusters) = (
-            table.get_str("img_id")?,
-            table.get_str("task")?,
-            table.get_str("cluster")?,
-        );
-        let (subclusters, y_true, y_pred, decision) = (
-            table.get_opt_str("subcluster")?,
-            table.get_u8("y_true")?,
-            table.get_u8("y_pred")?,
-            table.get_f64("decision")?,
-        );
-        let predictions = (0..ids.len())
-            .map(|row| Prediction {
-                img_id: ids[row].clone(),
-                task: tasks[row].clone(),
-                cluster: clusters[row].clone(),
-                subcluster: subclusters[row].clone(),
-                y_true: y_true[row],
-                y_pred: y_pred[row],
-                decision: decision[row],
-            })
-            .collect();
-
-        let table = Table::from_parquet(part(objects, Self::NAME, PROBES)?)?;
-        let (tasks, clusters, subclusters) = (
-            table.get_str("task")?,
-            table.get_str("cluster")?,
-            table.get_opt_str("subcluster")?,
-        );
-        let (n_train, n_test, n_support) = (
-            table.get_u32("n_train_rows")?,
-            table.get_u32("n_test_rows")?,
-            table.get_u32("n_support")?,
-        );
-        let (kernel, c, gamma) = (
-            table.get_str("kernel")?,
-            table.get_f64("c")?,
-            table.get_f64("gamma")?,
-        );
-        let (cv_accuracy, bias, accuracy) = (
-            table.get_opt_f64("cv_accuracy")?,
-            table.get_f64("bias")?,
-            table.get_f64("accuracy")?,
-        );
-        let tasks = (0..tasks.len())
-            .map(|row| FittedTask {
-                task: tasks[row].clone(),
-                cluster: clusters[row].clone(),
-                subcluster: subclusters[row].clone(),
-                n_train_rows: n_train[row] as usize,
-                n_test_rows: n_test[row] as usize,
-                kernel: kernel[row].clone(),
-                c: c[row],
-                gamma: gamma[row],
-                cv_accuracy: cv_accuracy[row],
-                n_support: n_support[row] as usize,
-                bias: bias[row],
-                accuracy: accuracy[row],
-            })
-            .collect();
+    fn decode(&self, objects: &Objects) -> Result<Probes, Error> {
+        let predictions = tables::predictions(part(objects, Self::NAME, PREDICTIONS)?)?;
+        let tasks = tables::tasks(part(objects, Self::NAME, PROBES)?)?;
+        self.check(&predictions, &tasks)?;
         let warnings = objects
             .get(WARNINGS)
             .map(|json| serde_json::from_slice(json));
         Ok(Probes {
             predictions,
             tasks,
-            fitted: None,
+            fitted: objects.get(FITTED).cloned(),
             warnings: warnings
                 .transpose()
                 .map_err(Error::Json)?
@@ -443,71 +423,14 @@ impl Stage for ProbesStage<'_> {
     }
 }
 
-/// `table` with the columns of `predictions.parquet` added.
-pub fn prediction_columns(table: Table, predictions: &[Prediction]) -> Table {
-    table
-        .str("img_id", predictions.iter().map(|row| row.img_id.as_str()))
-        .str("task", predictions.iter().map(|row| row.task.as_str()))
-        .str(
-            "cluster",
-            predictions.iter().map(|row| row.cluster.as_str()),
-        )
-        .opt_str(
-            "subcluster",
-            predictions.iter().map(|row| row.subcluster.as_deref()),
-        )
-        .u8("y_true", predictions.iter().map(|row| row.y_true))
-        .u8("y_pred", predictions.iter().map(|row| row.y_pred))
-        .f64("score", predictions.iter().map(Prediction::score))
-        .f64("decision", predictions.iter().map(|row| row.decision))
-}
-
-/// `table` with the columns of `probes.parquet` added.
-pub fn task_columns(table: Table, tasks: &[FittedTask]) -> Table {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "no more rows than a labels file, which stay below 2^32"
-    )]
-    let number = |n: usize| n as u32;
-    table
-        .str("task", tasks.iter().map(|task| task.task.as_str()))
-        .str("cluster", tasks.iter().map(|task| task.cluster.as_str()))
-        .opt_str(
-            "subcluster",
-            tasks.iter().map(|task| task.subcluster.as_deref()),
-        )
-        .u32(
-            "n_train_rows",
-            tasks.iter().map(|task| number(task.n_train_rows)),
-        )
-        .u32(
-            "n_test_rows",
-            tasks.iter().map(|task| number(task.n_test_rows)),
-        )
-        .str("kernel", tasks.iter().map(|task| task.kernel.as_str()))
-        .f64("c", tasks.iter().map(|task| task.c))
-        .f64("gamma", tasks.iter().map(|task| task.gamma))
-        .opt_f64("cv_accuracy", tasks.iter().map(|task| task.cv_accuracy))
-        .u32("n_support", tasks.iter().map(|task| number(task.n_support)))
-        .f64("bias", tasks.iter().map(|task| task.bias))
-        .f64("accuracy", tasks.iter().map(|task| task.accuracy))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::Digest;
     use crate::newt::labels::Split;
 
-    #[test]
-    fn a_probe_sees_its_rows_in_the_order_of_the_sample() {
-        let row = |id: usize, split| LabelRow {
-            id: id.to_string(),
-            task: "t".to_owned(),
-            cluster: "c".to_owned(),
-            subcluster: None,
-            label: u8::from(id.is_multiple_of(2)),
-            split,
-        };
+    /// Five rows of one task, each with its number for an id.
+    fn labels() -> Labels {
         let splits = [
             Split::Train,
             Split::Train,
@@ -515,17 +438,29 @@ mod tests {
             Split::Train,
             Split::Test,
         ];
-        let labels = Labels {
-            rows: splits
-                .into_iter()
-                .enumerate()
-                .map(|(id, split)| row(id, split))
-                .collect(),
+        let row = |(id, split): (usize, Split)| LabelRow {
+            id: id.to_string(),
+            task: "t".to_owned(),
+            cluster: "c".to_owned(),
+            subcluster: None,
+            label: u8::from(id.is_multiple_of(2)),
+            split,
         };
-        // As the reference's draw leaves them: test rows, then class 0, then class 1.
-        let sample = Sample {
+        Labels {
+            rows: splits.into_iter().enumerate().map(row).collect(),
+        }
+    }
+
+    /// As the reference's draw leaves them: test rows, then class 0, then class 1.
+    fn sample() -> Sample {
+        Sample {
             rows: vec![2, 4, 1, 3, 0],
-        };
+        }
+    }
+
+    #[test]
+    fn a_probe_sees_its_rows_in_the_order_of_the_sample() {
+        let (labels, sample) = (labels(), sample());
         let tasks = Tasks::new(&labels, &sample);
         let ids = |places: &[usize]| -> Vec<&str> {
             places
@@ -535,5 +470,78 @@ mod tests {
         };
         assert_eq!(ids(&tasks.each[0].train), ["1", "3", "0"]);
         assert_eq!(ids(&tasks.each[0].test), ["2", "4"]);
+    }
+
+    #[test]
+    fn only_probes_of_this_sample_are_read() {
+        let made = |name: &str| [(name.to_owned(), Digest::of(b""))].into();
+        let (labels, sample) = (
+            Made {
+                output: labels(),
+                digests: made(LABELS),
+            },
+            Made {
+                output: sample(),
+                digests: made(SAMPLE),
+            },
+        );
+        let features = Made {
+            output: FeatureTable::of(&Array2::zeros((5, 2))),
+            digests: made(FEATURES),
+        };
+        let stage = ProbesStage {
+            labels: &labels,
+            sample: &sample,
+            features: &features,
+            rows: &|_, _| Ok(Arc::new(Array2::zeros((5, 2)))),
+            probe: Probe::biobench(3),
+        };
+        let prediction = |row: usize| Prediction {
+            img_id: row.to_string(),
+            task: "t".to_owned(),
+            cluster: "c".to_owned(),
+            subcluster: None,
+            y_true: 1,
+            y_pred: 0,
+            decision: -1.0,
+        };
+        let good = Probes {
+            predictions: vec![prediction(2), prediction(4)],
+            tasks: vec![FittedTask {
+                task: "t".to_owned(),
+                cluster: "c".to_owned(),
+                subcluster: None,
+                n_train_rows: 3,
+                n_test_rows: 2,
+                kernel: "linear".to_owned(),
+                c: 1.0,
+                gamma: 1.0,
+                cv_accuracy: None,
+                n_support: 2,
+                bias: 0.0,
+                accuracy: 0.0,
+            }],
+            fitted: Some(Vec::new()),
+            warnings: Vec::new(),
+        };
+        let decode = |probes: &Probes| stage.decode(&ProbesStage::encode(probes).unwrap());
+        assert_eq!(decode(&good).unwrap(), good);
+
+        let edits: [fn(&mut Probes); 7] = [
+            |probes| probes.predictions.truncate(1),
+            |probes| probes.predictions.swap(0, 1),
+            |probes| probes.predictions[1].img_id = "3".to_owned(),
+            |probes| probes.predictions[0].y_true = 0,
+            |probes| probes.predictions[0].y_pred = 2,
+            |probes| probes.tasks.clear(),
+            |probes| probes.tasks[0].n_train_rows = 4,
+        ];
+        for (index, edit) in edits.into_iter().enumerate() {
+            let mut other = good.clone();
+            edit(&mut other);
+            let error = decode(&other).unwrap_err().to_string();
+            let expected = "stage `probes`: the stored output belongs to other inputs: its pr";
+            assert!(error.starts_with(expected), "{index}: {error}");
+        }
     }
 }

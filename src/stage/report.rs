@@ -15,7 +15,7 @@
 use std::fmt;
 
 use super::probes::{PREDICTIONS, Prediction, Probes};
-use super::{Context, Made, Name, Objects, Stage, part};
+use super::{Context, Made, Name, Objects, Stage, ensure, part};
 use crate::artifact::Table;
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
@@ -215,7 +215,7 @@ impl Stage for ReportStage<'_> {
         Ok(Objects::from([(REPORT.to_owned(), table.to_parquet()?)]))
     }
 
-    fn decode(objects: &Objects) -> Result<Report, Error> {
+    fn decode(&self, objects: &Objects) -> Result<Report, Error> {
         let table = Table::from_parquet(part(objects, Self::NAME, REPORT)?)?;
         let (level, name, n) = (
             table.get_str("level")?,
@@ -226,7 +226,7 @@ impl Stage for ReportStage<'_> {
             table.get_f64("accuracy")?,
             table.get_f64("mean_task_accuracy")?,
         );
-        let groups = (0..level.len())
+        let groups: Vec<Accuracy> = (0..level.len())
             .map(|row| Accuracy {
                 level: level[row].clone(),
                 name: name[row].clone(),
@@ -235,6 +235,17 @@ impl Stage for ReportStage<'_> {
                 mean_task_accuracy: mean_task[row],
             })
             .collect();
+        let expected = self::groups(&self.probes.output.predictions);
+        let is_of_group = |(accuracy, group): (&Accuracy, &Group<'_>)| {
+            accuracy.level == group.level.as_str()
+                && accuracy.name == group.name
+                && accuracy.n == group.predictions.len()
+        };
+        ensure(
+            groups.len() == expected.len() && groups.iter().zip(&expected).all(is_of_group),
+            Self::NAME,
+            "its groups are not those of the predictions",
+        )?;
         Ok(Report { groups })
     }
 }
@@ -280,7 +291,8 @@ mod tests {
             progress: &Silent,
             interrupt: &Interrupt::default(),
         };
-        let report = ReportStage { probes: &probes }.run(context).unwrap();
+        let stage = ReportStage { probes: &probes };
+        let report = stage.run(context).unwrap();
         let overall = &report.groups[0];
         assert_eq!(
             (overall.n, overall.accuracy, overall.mean_task_accuracy),
@@ -301,9 +313,15 @@ mod tests {
                 ("task", "small")
             ]
         );
+        let encoded = ReportStage::encode(&report).unwrap();
+        assert_eq!(stage.decode(&encoded).unwrap(), report);
+        let fewer = Report {
+            groups: report.groups[..4].to_vec(),
+        };
+        let error = stage.decode(&ReportStage::encode(&fewer).unwrap());
         assert_eq!(
-            ReportStage::decode(&ReportStage::encode(&report).unwrap()).unwrap(),
-            report
+            error.unwrap_err().to_string(),
+            "stage `report`: the stored output belongs to other inputs: its groups are not those of the predictions"
         );
     }
 }

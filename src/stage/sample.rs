@@ -11,11 +11,11 @@
 use serde_json::json;
 
 use super::labels::LABELS;
-use super::{Context, Made, Name, Objects, Stage, TaskFilter, part};
+use super::{Context, Made, Name, Objects, Stage, TaskFilter, ensure, part};
 use crate::artifact::Table;
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
-use crate::newt::labels::Labels;
+use crate::newt::labels::{LabelRow, Labels, Split};
 use crate::newt::sampling;
 
 /// The name of this stage's output.
@@ -83,15 +83,33 @@ impl Stage for SampleStage<'_> {
         )]))
     }
 
-    fn decode(objects: &Objects) -> Result<Sample, Error> {
+    fn decode(&self, objects: &Objects) -> Result<Sample, Error> {
         let table = Table::from_parquet(part(objects, Self::NAME, SAMPLE)?)?;
-        Ok(Sample {
-            rows: table
-                .get_u32("row")?
-                .into_iter()
-                .map(|row| row as usize)
-                .collect(),
-        })
+        let rows = table.get_u32("row")?.into_iter().map(|row| row as usize);
+        let rows: Vec<usize> = rows.collect();
+        let labels = &self.labels.output.rows;
+        let are_of_labels = rows.iter().all(|row| *row < labels.len());
+        ensure(are_of_labels, Self::NAME, "it has a row beyond the labels")?;
+        let mut is_drawn = vec![false; labels.len()];
+        for row in &rows {
+            let is_second = std::mem::replace(&mut is_drawn[*row], true);
+            ensure(!is_second, Self::NAME, "it has a row twice")?;
+        }
+        let fits = |(row, is_drawn): (&LabelRow, bool)| {
+            let takes_part = self.tasks.is_none_or(|filter| filter.matches(&row.task));
+            let is_needed = row.split == Split::Test || self.n_train <= 0;
+            if takes_part {
+                is_drawn || !is_needed
+            } else {
+                !is_drawn
+            }
+        };
+        ensure(
+            labels.iter().zip(is_drawn).all(fits),
+            Self::NAME,
+            "its rows are those of other tasks",
+        )?;
+        Ok(Sample { rows })
     }
 }
 
@@ -102,7 +120,6 @@ mod tests {
     use super::*;
     use crate::cache::Digest;
     use crate::interrupt::Interrupt;
-    use crate::newt::labels::{LabelRow, Split};
     use crate::progress::Silent;
 
     fn labels() -> Made<Labels> {
@@ -179,6 +196,61 @@ mod tests {
         assert_eq!(key(-1, 17), key(0, 18));
         assert_ne!(key(4, 17), key(4, 18));
         assert_ne!(key(4, 17), key(5, 17));
+    }
+
+    #[test]
+    fn only_a_sample_of_these_labels_and_tasks_is_read() {
+        let labels = labels();
+        let context = Context {
+            progress: &Silent,
+            interrupt: &Interrupt::default(),
+        };
+        let filter = filter("b");
+        let of_b = stage(&labels, 4, 17, filter.as_ref());
+        let all = stage(&labels, 4, 17, None);
+        let sample = of_b.run(context).unwrap();
+        let encode = |rows: &[usize]| {
+            SampleStage::encode(&Sample {
+                rows: rows.to_vec(),
+            })
+            .unwrap()
+        };
+        assert_eq!(of_b.decode(&encode(&sample.rows)).unwrap(), sample);
+        let first = sample.rows[0];
+        let cases: [(&SampleStage<'_>, Vec<usize>, &str); 5] = [
+            (
+                &all,
+                sample.rows.clone(),
+                "its rows are those of other tasks",
+            ),
+            (
+                &of_b,
+                all.run(context).unwrap().rows,
+                "its rows are those of other tasks",
+            ),
+            (
+                &of_b,
+                sample.rows[1..].to_vec(),
+                "its rows are those of other tasks",
+            ),
+            (
+                &of_b,
+                [&sample.rows[..], &[first]].concat(),
+                "it has a row twice",
+            ),
+            (
+                &of_b,
+                [&sample.rows[..], &[40]].concat(),
+                "it has a row beyond the labels",
+            ),
+        ];
+        for (stage, rows, expected) in cases {
+            let error = stage.decode(&encode(&rows)).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("stage `sample`: the stored output belongs to other inputs: {expected}")
+            );
+        }
     }
 
     #[test]

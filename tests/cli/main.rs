@@ -10,6 +10,7 @@ mod bad_features;
 mod caching;
 mod commands;
 mod configuration;
+mod damage;
 mod fetch;
 mod forcing;
 mod foreign_files;

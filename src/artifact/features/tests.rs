@@ -228,6 +228,106 @@ fn image_that_a_header_invents_is_found_out() {
     ));
 }
 
+/// A shard of three images, whose bytes `edit` changes; its name is made to fit.
+fn forge(fixture: &Fixture, edit: impl Fn(&str) -> String) {
+    fixture
+        .open()
+        .append(&images([1, 2, 3]), rows(&[1, 2, 3]).view())
+        .unwrap();
+    let path = fixture.paths().remove(0);
+    let bytes = fs_err::read(&path).unwrap();
+    let n_header = usize::try_from(header_bytes(&bytes).unwrap()).unwrap();
+    let (header, data) = bytes[LENGTH_BYTES..].split_at(n_header);
+    let mut header = edit(std::str::from_utf8(header).unwrap())
+        .trim_end()
+        .to_owned();
+    while !header.len().is_multiple_of(LENGTH_BYTES) {
+        header.push(' ');
+    }
+    let length = (header.len() as u64).to_le_bytes();
+    let forged = [&length, header.as_bytes(), data].concat();
+    let name = format!("{}.safetensors", Digest::of(&forged));
+    fs_err::write(path.with_file_name(name), forged).unwrap();
+    fs_err::remove_file(path).unwrap();
+}
+
+#[test]
+fn swapped_images_are_found_out_though_the_name_was_made_to_fit() {
+    let fixture = Fixture::new();
+    let (one, two) = (image(1).to_string(), image(2).to_string());
+    forge(&fixture, |header| {
+        header
+            .replace(&one, "…")
+            .replace(&two, &one)
+            .replace('…', &two)
+    });
+    let warnings = Warnings::default();
+    let asked = images([1, 2, 3]);
+    let mut store = fixture.open();
+    let error = store.read(&asked, &warnings).unwrap_err();
+    assert!(matches!(error, Error::Lost { positions } if positions == [0, 1, 2]));
+    let warnings = warnings.0.into_inner().unwrap();
+    assert!(
+        warnings[0].contains("the seal does not fit"),
+        "{warnings:?}"
+    );
+    store.append(&asked, rows(&[1, 2, 3]).view()).unwrap();
+    assert_eq!(
+        fixture.open().read(&asked, &Silent).unwrap(),
+        rows(&[1, 2, 3])
+    );
+}
+
+#[test]
+fn a_shard_without_a_seal_counts_as_missing() {
+    let fixture = Fixture::new();
+    forge(&fixture, |header| header.replace("\"seal\"", "\"soul\""));
+    let (store, warnings) = fixture.open_warned();
+    assert!(store.is_empty());
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].ends_with(": has no seal"), "{warnings:?}");
+    assert!(fixture.paths().is_empty());
+}
+
+#[test]
+fn a_shard_of_another_backbone_is_found_out() {
+    let fixture = Fixture::new();
+    let other = KeyBuilder::new("features", 2).finish().key;
+    let mut others = FeatureStore::open(&fixture.cache, &other, 3, &Silent).unwrap();
+    others.append(&images([1]), rows(&[1]).view()).unwrap();
+    let shard = others.shards.list().unwrap()[0];
+    let mut store = fixture.open();
+    let here = store.shards.path(&shard);
+    fs_err::create_dir_all(here.parent().unwrap()).unwrap();
+    fs_err::copy(others.shards.path(&shard), here).unwrap();
+    store = fixture.open();
+    let error = store.read(&images([1]), &Silent).unwrap_err();
+    assert!(matches!(error, Error::Lost { .. }));
+}
+
+#[test]
+fn shard_that_was_cut_or_grew_is_removed_on_opening() {
+    let fixture = Fixture::new();
+    let damages: [fn(&mut Vec<u8>); 3] = [
+        |bytes| bytes.truncate(bytes.len() - 1),
+        |bytes| bytes.truncate(bytes.len() - 12),
+        |bytes| bytes.push(0),
+    ];
+    for damage in damages {
+        fixture
+            .open()
+            .append(&images([1]), rows(&[1]).view())
+            .unwrap();
+        let path = fixture.paths().remove(0);
+        let mut bytes = fs_err::read(&path).unwrap();
+        damage(&mut bytes);
+        fs_err::write(&path, bytes).unwrap();
+        let (store, warnings) = fixture.open_warned();
+        assert_eq!(store.missing(&images([1])), [0]);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+    }
+}
+
 #[test]
 fn row_of_two_processes_is_taken_from_the_same_shard_by_all() {
     let fixture = Fixture::new();

@@ -175,6 +175,25 @@ impl Network {
         self.store.borrow().missing(&images.digests).len()
     }
 
+    /// Features per row.
+    pub(super) fn dim(&self) -> usize {
+        self.spec.dim()
+    }
+
+    /// The rows of `images`, `[n, d]` in their order, if all of them are in the store and whole.
+    pub(super) fn stored_rows(
+        &self,
+        images: &Images,
+        context: Context<'_>,
+    ) -> Result<Option<Array2<f32>>, Error> {
+        let mut store = self.store.borrow_mut();
+        match store.read(&images.digests, context.progress) {
+            Ok(rows) => Ok(Some(rows)),
+            Err(artifact::Error::Lost { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The rows of `images`, `[n, d]` in their order, and how many had to be extracted.
     pub(super) fn rows(
         &self,
@@ -182,24 +201,14 @@ impl Network {
         context: Context<'_>,
     ) -> Result<(Array2<f32>, usize), Error> {
         let mut n_extracted = self.extract_missing(images, context)?;
-        let read = self
-            .store
-            .borrow_mut()
-            .read(&images.digests, context.progress);
-        match read {
-            Ok(rows) => Ok((rows, n_extracted)),
-            // Damaged shards have been dropped with a warning: what was in them is missing now.
-            Err(artifact::Error::Lost { .. }) => {
-                n_extracted += self.extract_missing(images, context)?;
-                Ok((
-                    self.store
-                        .borrow_mut()
-                        .read(&images.digests, context.progress)?,
-                    n_extracted,
-                ))
-            }
-            Err(error) => Err(error.into()),
+        if let Some(rows) = self.stored_rows(images, context)? {
+            return Ok((rows, n_extracted));
         }
+        // Damaged shards have been dropped with a warning: what was in them is missing now.
+        n_extracted += self.extract_missing(images, context)?;
+        let mut store = self.store.borrow_mut();
+        let rows = store.read(&images.digests, context.progress)?;
+        Ok((rows, n_extracted))
     }
 
     fn extract_missing(&self, images: &Images, context: Context<'_>) -> Result<usize, Error> {

@@ -1,0 +1,170 @@
+//! Whether a folder is a cache of ours: the file `layout`, and what else tells where that is damaged.
+
+use std::path::Path;
+
+use super::{Error, mend};
+use crate::files;
+
+/// Version of the folder's layout. It rises when an older program would misread the folder; the words of
+/// [`CACHEDIR_TAG`] must change with it, since they stand for it where the file `layout` is damaged.
+pub(super) const LAYOUT: u32 = 1;
+
+/// The file that the version is in.
+pub(super) const FILE: &str = "layout";
+
+/// The file that backups pass the folder over for.
+pub(super) const TAG: &str = "CACHEDIR.TAG";
+
+pub(super) const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+    # This folder is a cache of newt-pipe: everything in it can be made again.\n\
+    # See https://bford.info/cachedir/\n";
+
+/// The folders of a cache.
+pub(super) const FOLDERS: [&str; 3] = ["objects", "actions", "features"];
+
+/// The longest `layout` that is read.
+const MAX_BYTES: u64 = 64;
+
+/// What a folder is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A cache of this layout.
+    Cache,
+    /// A folder to make one in.
+    Empty,
+    /// A cache whose file `layout` is not to be used, for this reason.
+    Damaged(String),
+}
+
+/// What the folder is that the cache should be in.
+///
+/// # Errors
+/// [`Error::OtherLayout`], [`Error::NotACache`]; [`Error::Unwritable`] where it cannot be looked at.
+pub(super) fn look(root: &Path) -> Result<Found, Error> {
+    let mut example = FILE.to_owned();
+    // Another process may be making the cache: `layout` may come while we look for it, but only once.
+    for _ in 0..2 {
+        let why = match mend::read(root.join(FILE), MAX_BYTES) {
+            Ok(Some(bytes)) => {
+                let text = String::from_utf8_lossy(&bytes);
+                match text.trim().parse::<u32>() {
+                    Ok(LAYOUT) => return Ok(Found::Cache),
+                    Ok(found) => {
+                        return Err(Error::OtherLayout {
+                            dir: root.to_path_buf(),
+                            found,
+                            expected: LAYOUT,
+                        });
+                    }
+                    Err(_) => format!("{}: is no version of a layout", root.join(FILE).display()),
+                }
+            }
+            Ok(None) => format!("{}: missing", root.join(FILE).display()),
+            Err(error) if error.is_loss() => error.to_string(),
+            Err(Error::Io(error)) => return Err(Error::unwritable(root, error)),
+            Err(error) => return Err(error),
+        };
+        if is_ours(root) {
+            return Ok(Found::Damaged(why));
+        }
+        match first_name(root)? {
+            None => return Ok(Found::Empty),
+            Some(name) => example = name,
+        }
+        if example != FILE {
+            break;
+        }
+    }
+    Err(Error::NotACache {
+        dir: root.to_path_buf(),
+        example,
+    })
+}
+
+/// Whether the folder is plainly a cache of ours, whatever its file `layout` says.
+fn is_ours(root: &Path) -> bool {
+    let tag = files::read(&root.join(TAG), CACHEDIR_TAG.len() as u64);
+    tag.is_ok_and(|tag| tag == CACHEDIR_TAG.as_bytes())
+        && FOLDERS.iter().all(|name| root.join(name).is_dir())
+}
+
+/// The first entry that says what the folder holds: `layout`, if it is there.
+fn first_name(root: &Path) -> Result<Option<String>, Error> {
+    let mut names = Vec::new();
+    for entry in fs_err::read_dir(root).map_err(Error::Io)? {
+        let name = entry.map_err(Error::Io)?.file_name();
+        // `tmp` comes before `layout` when a cache is made: another process may be between the two.
+        if name != "tmp" {
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    if mend::is_taken(&root.join(FILE)) {
+        return Ok(Some(FILE.to_owned()));
+    }
+    names.sort();
+    Ok(names.into_iter().next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Cache;
+    use super::super::mend::tests::{HARMS, Harm};
+    use super::*;
+    use crate::progress::{Silent, Warnings};
+
+    #[test]
+    fn a_damaged_layout_in_a_cache_is_written_anew_with_one_warning() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        let digest = cache.put(b"abc").unwrap();
+        let layout = dir.path().join(FILE);
+        let texts: [(&str, Harm); 3] = [
+            ("nothing", |_| {}),
+            ("an empty file", |path| fs_err::write(path, "").unwrap()),
+            ("bytes", |path| {
+                fs_err::write(path, b"\xff\x00\xfe").unwrap();
+            }),
+        ];
+        for (what, harm) in HARMS.into_iter().chain(texts) {
+            fs_err::remove_file(&layout).unwrap();
+            harm(&layout);
+            let warnings = Warnings::default();
+            let cache = Cache::open_telling(dir.path(), &warnings).unwrap();
+            let warnings = warnings.0.into_inner().unwrap();
+            assert_eq!(warnings.len(), 1, "{what}: {warnings:?}");
+            assert!(warnings[0].contains("layout"), "{what}: {warnings:?}");
+            assert_eq!(fs_err::read_to_string(&layout).unwrap(), "1\n", "{what}");
+            assert_eq!(cache.get(&digest, 3).unwrap(), b"abc", "{what}");
+        }
+        assert_eq!(look(dir.path()).unwrap(), Found::Cache);
+    }
+
+    #[test]
+    fn a_damaged_layout_in_any_other_folder_is_left_alone() {
+        for (what, harm) in HARMS {
+            let dir = tempfile::tempdir().unwrap();
+            // What a cache has besides, but with other words.
+            for name in FOLDERS {
+                fs_err::create_dir(dir.path().join(name)).unwrap();
+            }
+            fs_err::write(
+                dir.path().join(TAG),
+                "Signature: 8a477f597d28d172789f06886806bc55\n",
+            )
+            .unwrap();
+            harm(&dir.path().join(FILE));
+            let before = fs_err::symlink_metadata(dir.path().join(FILE)).unwrap();
+            let error = Cache::open_telling(dir.path(), &Silent).unwrap_err();
+            assert!(
+                matches!(&error, Error::NotACache { example, .. } if example == FILE),
+                "{what}: {error}"
+            );
+            let after = fs_err::symlink_metadata(dir.path().join(FILE)).unwrap();
+            assert_eq!(
+                before.modified().unwrap(),
+                after.modified().unwrap(),
+                "{what}"
+            );
+        }
+    }
+}
