@@ -122,7 +122,7 @@ impl DigestMemo {
                 }
                 // The file's place is filled for the loop's sake only: `check` below ends the call.
                 interrupt.check().map_err(io::Error::other)?;
-                let found = digest_file(path);
+                let found = digest_file(path, interrupt);
                 progress.tick(1);
                 found
             })
@@ -197,11 +197,11 @@ fn name(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Reads a file: its digest, and the entry to memoise unless it changed meanwhile.
-fn digest_file(path: &Path) -> io::Result<Found> {
+fn digest_file(path: &Path, interrupt: &Interrupt) -> io::Result<Found> {
     let mut file = fs_err::File::open(path)?;
     let before = Stamp::of(&file.metadata()?);
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(&mut file)?;
+    hasher.update_reader(interrupt.over(&mut file))?;
     let after = Stamp::of(&file.metadata()?);
     let digest = hasher.finalize().into();
     let entry = Entry {

@@ -249,7 +249,7 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
         is_verified &= hub::verify(path, interrupt, console).map_err(backbone::Error::from)?;
     }
     let started = Instant::now();
-    let loaded = spec.load(device, precision)?;
+    let loaded = spec.load(device, precision, interrupt)?;
     let load_seconds = started.elapsed().as_secs_f64();
     for note in loaded.notes() {
         console.warn(note);

@@ -5,6 +5,7 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, Zip};
 use super::aligned::Aligned;
 use super::simd::{LANES, Level, Simd, multiversion};
 use crate::probe::settings::Kernel;
+use crate::probe::watch::{Stop, Watch};
 
 /// Rows of features, widened to f64: row-major, `d` values each.
 #[derive(Debug, Default)]
@@ -71,7 +72,10 @@ pub(crate) struct Gram {
 
 impl Gram {
     /// Multiplies each of `rows` with each other.
-    pub(crate) fn of(level: Level, rows: &Rows) -> Self {
+    ///
+    /// # Errors
+    /// [`Stop`] if `watch` asks for it.
+    pub(crate) fn of(level: Level, rows: &Rows, watch: &dyn Watch) -> Result<Self, Stop> {
         let stride = rows.n.next_multiple_of(LANES);
         let mut gram = Self {
             n: rows.n,
@@ -79,11 +83,11 @@ impl Gram {
             dots: Aligned::new(rows.n * stride),
             squares: Aligned::new(stride),
         };
-        products(level, rows, rows, true, &mut gram.dots, stride);
+        products(level, rows, rows, true, &mut gram.dots, stride, watch)?;
         for i in 0..rows.n {
             gram.squares[i] = gram.dots[i * stride + i];
         }
-        gram
+        Ok(gram)
     }
 
     /// The dot products of row `i`, `[stride]`.
@@ -111,7 +115,16 @@ pub(crate) struct Pairs {
 
 impl Pairs {
     /// Pairs each of `rows` with each of `columns`, which have as many values each, for predictions with `kernels`.
-    pub(crate) fn new(level: Level, rows: &Rows, columns: &Rows, kernels: &[Kernel]) -> Self {
+    ///
+    /// # Errors
+    /// [`Stop`] if `watch` asks for it.
+    pub(crate) fn new(
+        level: Level,
+        rows: &Rows,
+        columns: &Rows,
+        kernels: &[Kernel],
+        watch: &dyn Watch,
+    ) -> Result<Self, Stop> {
         let stride = columns.n.next_multiple_of(LANES);
         let matrix = |is_wanted: bool| Aligned::new(if is_wanted { rows.n * stride } else { 0 });
         let is_rbf = |kernel: &Kernel| *kernel == Kernel::Rbf;
@@ -122,12 +135,12 @@ impl Pairs {
             distances: matrix(kernels.iter().any(is_rbf)),
         };
         if !pairs.dots.is_empty() {
-            products(level, rows, columns, false, &mut pairs.dots, stride);
+            products(level, rows, columns, false, &mut pairs.dots, stride, watch)?;
         }
         if !pairs.distances.is_empty() {
-            distances(level, rows, columns, &mut pairs.distances, stride);
+            distances(level, rows, columns, &mut pairs.distances, stride, watch)?;
         }
-        pairs
+        Ok(pairs)
     }
 
     /// What `kernel` is a function of, row after row of `stride` values.
@@ -143,7 +156,14 @@ impl Pairs {
 multiversion! {
     /// Dot products of the rows with the columns: row i in `out[i * stride..]`. If `is_symmetric`, the columns are the
     /// rows, and only one half is multiplied.
-    fn products(rows: &Rows, columns: &Rows, is_symmetric: bool, out: &mut [f64], stride: usize) = products_body;
+    fn products(
+        rows: &Rows,
+        columns: &Rows,
+        is_symmetric: bool,
+        out: &mut [f64],
+        stride: usize,
+        watch: &dyn Watch,
+    ) -> Result<(), Stop> = products_body;
 }
 
 #[inline(always)]
@@ -154,25 +174,39 @@ fn products_body<S: Simd>(
     is_symmetric: bool,
     out: &mut [f64],
     stride: usize,
-) {
+    watch: &dyn Watch,
+) -> Result<(), Stop> {
     if S::HAS_MANY_REGISTERS {
-        in_tiles::<S, 2, false>(s, rows, columns, is_symmetric, out, stride);
+        in_tiles::<S, 2, false>(s, rows, columns, is_symmetric, out, stride, watch)
     } else {
-        in_tiles::<S, 1, false>(s, rows, columns, is_symmetric, out, stride);
+        in_tiles::<S, 1, false>(s, rows, columns, is_symmetric, out, stride, watch)
     }
 }
 
 multiversion! {
     /// Squared distances of the rows from the columns: row i in `out[i * stride..]`.
-    fn distances(rows: &Rows, columns: &Rows, out: &mut [f64], stride: usize) = distances_body;
+    fn distances(
+        rows: &Rows,
+        columns: &Rows,
+        out: &mut [f64],
+        stride: usize,
+        watch: &dyn Watch,
+    ) -> Result<(), Stop> = distances_body;
 }
 
 #[inline(always)]
-fn distances_body<S: Simd>(s: S, rows: &Rows, columns: &Rows, out: &mut [f64], stride: usize) {
+fn distances_body<S: Simd>(
+    s: S,
+    rows: &Rows,
+    columns: &Rows,
+    out: &mut [f64],
+    stride: usize,
+    watch: &dyn Watch,
+) -> Result<(), Stop> {
     if S::HAS_MANY_REGISTERS {
-        in_tiles::<S, 2, true>(s, rows, columns, false, out, stride);
+        in_tiles::<S, 2, true>(s, rows, columns, false, out, stride, watch)
     } else {
-        in_tiles::<S, 1, true>(s, rows, columns, false, out, stride);
+        in_tiles::<S, 1, true>(s, rows, columns, false, out, stride, watch)
     }
 }
 
@@ -189,9 +223,11 @@ fn in_tiles<S: Simd, const T: usize, const DISTANCE: bool>(
     is_symmetric: bool,
     out: &mut [f64],
     stride: usize,
-) {
+    watch: &dyn Watch,
+) -> Result<(), Stop> {
     let (n, m) = (rows.n, columns.n);
     for block in (0..n).step_by(ROW_BLOCK) {
+        watch.check()?;
         let block_end = (block + ROW_BLOCK).min(n);
         for j in (if is_symmetric { block } else { 0 }..m).step_by(T) {
             for i in (block..block_end).step_by(T) {
@@ -215,6 +251,7 @@ fn in_tiles<S: Simd, const T: usize, const DISTANCE: bool>(
             }
         }
     }
+    Ok(())
 }
 
 /// Columns that the accumulators of one dot product take at a time: four vectors.

@@ -4,6 +4,7 @@ use super::functions::{exp, tanh};
 use super::gram::{Gram, Pairs};
 use super::simd::{LANES, Simd, lanes, multiversion};
 use crate::probe::settings::{Kernel, Probe};
+use crate::probe::watch::{Stop, Watch};
 
 /// A kernel with its parameters: a function of a dot product or, for `rbf`, of a squared distance.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,6 +78,9 @@ impl KernelFunction {
     }
 }
 
+/// The one who waits is asked this often.
+const ROWS_BETWEEN_QUESTIONS: usize = 64;
+
 multiversion! {
     /// Kernel values of a Gram matrix: `matrix` gets `[n, stride]` rounded to f32, `diagonal` gets `[stride]` in f64.
     /// What lies beyond the last column means nothing.
@@ -85,7 +89,8 @@ multiversion! {
         gram: &Gram,
         matrix: &mut [f32],
         diagonal: &mut [f64],
-    ) = kernel_matrix_body;
+        watch: &dyn Watch,
+    ) -> Result<(), Stop> = kernel_matrix_body;
 }
 
 #[inline(always)]
@@ -95,10 +100,14 @@ fn kernel_matrix_body<S: Simd>(
     gram: &Gram,
     matrix: &mut [f32],
     diagonal: &mut [f64],
-) {
+    watch: &dyn Watch,
+) -> Result<(), Stop> {
     let stride = gram.stride;
     let is_dear = matches!(function.kernel, Kernel::Rbf | Kernel::Sigmoid);
     for i in 0..gram.n {
+        if i % ROWS_BETWEEN_QUESTIONS == 0 {
+            watch.check()?;
+        }
         // Where a value costs more than a copy, what lies before the diagonal's block of columns mirrors rows above.
         let first = if is_dear { i / LANES * LANES } else { 0 };
         let (above, row) = matrix.split_at_mut(i * stride);
@@ -116,6 +125,7 @@ fn kernel_matrix_body<S: Simd>(
             s.store(function.of_lanes(s, s.load(squares)), out);
         }
     }
+    Ok(())
 }
 
 multiversion! {
