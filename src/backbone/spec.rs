@@ -15,8 +15,8 @@ use super::timm::Output;
 use super::{Backbone, Device, Precision, catalog, open_clip, run, script, timm, transformers};
 use crate::files::found;
 use crate::hub::{Hub, Repo};
-use crate::interrupt::Interrupt;
 use crate::image::Preprocessing;
+use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
 /// A backbone that is known but not loaded.

@@ -259,6 +259,7 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     let started = Instant::now();
     let rows = loaded.extract(&waves(n_values), N_IMAGES)?;
     let forward_seconds = started.elapsed().as_secs_f64();
+    interrupt.check()?;
     let (first, second) = rows.split_at(loaded.dim());
     let problem = if rows.iter().any(|value| !value.is_finite()) {
         Some("its features are not finite")

@@ -250,10 +250,7 @@ mod tests {
 
     #[test]
     fn the_most_scores_are_counted_exactly() {
-        assert_eq!(
-            means_of(&vec![1.0; MAX_SCORES], 1, 17).unwrap(),
-            [1.0]
-        );
+        assert_eq!(means_of(&vec![1.0; MAX_SCORES], 1, 17).unwrap(), [1.0]);
     }
 
     #[test]

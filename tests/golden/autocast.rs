@@ -15,7 +15,9 @@ use crate::families::variants;
 use crate::features::{N_IMAGES, fixtures, pixels, resolve};
 
 fn features(spec: &BackboneSpec, precision: Precision) -> Vec<f32> {
-    let backbone = spec.load(Device::Cpu, precision, &Interrupt::default()).unwrap();
+    let backbone = spec
+        .load(Device::Cpu, precision, &Interrupt::default())
+        .unwrap();
     let pixels = pixels(N_IMAGES * spec.preprocessing().n_values());
     backbone.extract(&pixels, N_IMAGES).unwrap()
 }

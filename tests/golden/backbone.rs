@@ -137,7 +137,9 @@ mod networks {
     fn random_backbone_runs_and_tells_images_apart() {
         let rows = |ckpt: &str| {
             let spec = resolve("random", ckpt, Path::new("")).unwrap();
-            let backbone = spec.load(Device::Cpu, Precision::Auto, &Interrupt::default()).unwrap();
+            let backbone = spec
+                .load(Device::Cpu, Precision::Auto, &Interrupt::default())
+                .unwrap();
             backbone
                 .extract(&pixels(2 * spec.preprocessing().n_values()), 2)
                 .unwrap()
@@ -183,7 +185,10 @@ mod tampered {
         let weights = dir.path().join("model.safetensors");
         fs_err::write(&weights, bytes).unwrap();
         let spec = resolve("timm", "local-dir:.", dir.path()).unwrap();
-        let error: Error = spec.load(Device::Cpu, Precision::F32, &Interrupt::default()).err().unwrap();
+        let error: Error = spec
+            .load(Device::Cpu, Precision::F32, &Interrupt::default())
+            .err()
+            .unwrap();
         let path = spec.weights_paths()[0].display().to_string();
         (
             error.to_string().replace(&path, "model.safetensors"),

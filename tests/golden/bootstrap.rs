@@ -80,7 +80,8 @@ fn bootstrap_means_equal_numpys() {
             case.resamples,
             case.seed,
             &Interrupt::default(),
-        ).unwrap();
+        )
+        .unwrap();
         let bits: Vec<u32> = means.iter().map(|mean| mean.to_bits()).collect();
         assert_eq!(bits, case.means, "{} scores, seed {}", case.n, case.seed);
     }

@@ -147,7 +147,9 @@ fn half_precision_is_near_f32() {
         let n_pixels = 3 * variant.size[0] * variant.size[1];
         let pixels = pixels(N_IMAGES * n_pixels);
         for (precision, least) in [(Precision::F16, 0.9999), (Precision::Bf16, 0.999)] {
-            let backbone = spec.load(Device::Cpu, precision, &Interrupt::default()).unwrap();
+            let backbone = spec
+                .load(Device::Cpu, precision, &Interrupt::default())
+                .unwrap();
             let rows = backbone.extract(&pixels, N_IMAGES).unwrap();
             let (cosine, _) = compare(&rows, &expected("families", &name), variant.dim);
             println!("{name}, {precision}: cosine {cosine:.9}");
@@ -165,7 +167,9 @@ fn torchscript_module_gives_what_python_gives() {
         spec.canonical()["preprocessing"]["resize"],
         serde_json::json!({ "squash": { "size": [30, 40] } })
     );
-    let backbone = spec.load(Device::Cpu, Precision::F32, &Interrupt::default()).unwrap();
+    let backbone = spec
+        .load(Device::Cpu, Precision::F32, &Interrupt::default())
+        .unwrap();
     let rows = backbone
         .extract(&pixels(N_IMAGES * 3 * 24 * 32), N_IMAGES)
         .unwrap();

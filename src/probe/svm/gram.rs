@@ -1,5 +1,7 @@
 //! Dot products and distances of rows: the one expensive thing that all kernels share.
 
+use std::ops::Range;
+
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, Zip};
 
 use super::aligned::Aligned;
@@ -83,7 +85,10 @@ impl Gram {
             dots: Aligned::new(rows.n * stride),
             squares: Aligned::new(stride),
         };
-        products(level, rows, rows, true, &mut gram.dots, stride, watch)?;
+        for block in blocks(rows.n) {
+            watch.check()?;
+            products(level, rows, block, rows, true, &mut gram.dots, stride);
+        }
         for i in 0..rows.n {
             gram.squares[i] = gram.dots[i * stride + i];
         }
@@ -134,11 +139,15 @@ impl Pairs {
             dots: matrix(!kernels.iter().all(is_rbf)),
             distances: matrix(kernels.iter().any(is_rbf)),
         };
-        if !pairs.dots.is_empty() {
-            products(level, rows, columns, false, &mut pairs.dots, stride, watch)?;
-        }
-        if !pairs.distances.is_empty() {
-            distances(level, rows, columns, &mut pairs.distances, stride, watch)?;
+        let (dots, distances) = (&mut pairs.dots, &mut pairs.distances);
+        for block in blocks(rows.n) {
+            watch.check()?;
+            if !dots.is_empty() {
+                products(level, rows, block.clone(), columns, false, dots, stride);
+            }
+            if !distances.is_empty() {
+                differences(level, rows, block, columns, distances, stride);
+            }
         }
         Ok(pairs)
     }
@@ -153,60 +162,70 @@ impl Pairs {
     }
 }
 
+/// Rows between two questions whether to stop; a multiple of [`ROW_BLOCK`]. Nothing is asked within the functions that
+/// are compiled for an instruction set, so that no foreign call stands among their loops.
+pub(crate) const ROWS_AT_A_TIME: usize = 32;
+
+/// The rows of a matrix, some at a time.
+pub(crate) fn blocks(n: usize) -> impl Iterator<Item = Range<usize>> {
+    let firsts = (0..n).step_by(ROWS_AT_A_TIME);
+    firsts.map(move |first| first..(first + ROWS_AT_A_TIME).min(n))
+}
+
 multiversion! {
-    /// Dot products of the rows with the columns: row i in `out[i * stride..]`. If `is_symmetric`, the columns are the
-    /// rows, and only one half is multiplied.
+    /// Dot products of the rows of `block` with the columns: row i in `out[i * stride..]`. If `is_symmetric`, the columns
+    /// are the rows, only one half is multiplied, and the rows before the block must be there.
     fn products(
         rows: &Rows,
+        block: Range<usize>,
         columns: &Rows,
         is_symmetric: bool,
         out: &mut [f64],
         stride: usize,
-        watch: &dyn Watch,
-    ) -> Result<(), Stop> = products_body;
+    ) = products_body;
 }
 
 #[inline(always)]
 fn products_body<S: Simd>(
     s: S,
     rows: &Rows,
+    block: Range<usize>,
     columns: &Rows,
     is_symmetric: bool,
     out: &mut [f64],
     stride: usize,
-    watch: &dyn Watch,
-) -> Result<(), Stop> {
+) {
     if S::HAS_MANY_REGISTERS {
-        in_tiles::<S, 2, false>(s, rows, columns, is_symmetric, out, stride, watch)
+        in_tiles::<S, 2, false>(s, rows, block, columns, is_symmetric, out, stride);
     } else {
-        in_tiles::<S, 1, false>(s, rows, columns, is_symmetric, out, stride, watch)
+        in_tiles::<S, 1, false>(s, rows, block, columns, is_symmetric, out, stride);
     }
 }
 
 multiversion! {
-    /// Squared distances of the rows from the columns: row i in `out[i * stride..]`.
-    fn distances(
+    /// Squared distances of the rows of `block` from the columns: row i in `out[i * stride..]`.
+    fn differences(
         rows: &Rows,
+        block: Range<usize>,
         columns: &Rows,
         out: &mut [f64],
         stride: usize,
-        watch: &dyn Watch,
-    ) -> Result<(), Stop> = distances_body;
+    ) = differences_body;
 }
 
 #[inline(always)]
-fn distances_body<S: Simd>(
+fn differences_body<S: Simd>(
     s: S,
     rows: &Rows,
+    block: Range<usize>,
     columns: &Rows,
     out: &mut [f64],
     stride: usize,
-    watch: &dyn Watch,
-) -> Result<(), Stop> {
+) {
     if S::HAS_MANY_REGISTERS {
-        in_tiles::<S, 2, true>(s, rows, columns, false, out, stride, watch)
+        in_tiles::<S, 2, true>(s, rows, block, columns, false, out, stride);
     } else {
-        in_tiles::<S, 1, true>(s, rows, columns, false, out, stride, watch)
+        in_tiles::<S, 1, true>(s, rows, block, columns, false, out, stride);
     }
 }
 
@@ -219,16 +238,16 @@ const ROW_BLOCK: usize = 4;
 fn in_tiles<S: Simd, const T: usize, const DISTANCE: bool>(
     s: S,
     rows: &Rows,
+    block: Range<usize>,
     columns: &Rows,
     is_symmetric: bool,
     out: &mut [f64],
     stride: usize,
-    watch: &dyn Watch,
-) -> Result<(), Stop> {
+) {
     let (n, m) = (rows.n, columns.n);
-    for block in (0..n).step_by(ROW_BLOCK) {
-        watch.check()?;
-        let block_end = (block + ROW_BLOCK).min(n);
+    let end = block.end;
+    for block in block.step_by(ROW_BLOCK) {
+        let block_end = (block + ROW_BLOCK).min(end);
         for j in (if is_symmetric { block } else { 0 }..m).step_by(T) {
             for i in (block..block_end).step_by(T) {
                 // A tile at the edge repeats the last row or column.
@@ -251,7 +270,6 @@ fn in_tiles<S: Simd, const T: usize, const DISTANCE: bool>(
             }
         }
     }
-    Ok(())
 }
 
 /// Columns that the accumulators of one dot product take at a time: four vectors.

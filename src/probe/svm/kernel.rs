@@ -1,10 +1,11 @@
 //! Kernel functions of dot products and distances.
 
+use std::ops::Range;
+
 use super::functions::{exp, tanh};
 use super::gram::{Gram, Pairs};
 use super::simd::{LANES, Simd, lanes, multiversion};
 use crate::probe::settings::{Kernel, Probe};
-use crate::probe::watch::{Stop, Watch};
 
 /// A kernel with its parameters: a function of a dot product or, for `rbf`, of a squared distance.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,36 +79,28 @@ impl KernelFunction {
     }
 }
 
-/// The one who waits is asked this often.
-const ROWS_BETWEEN_QUESTIONS: usize = 64;
-
 multiversion! {
-    /// Kernel values of a Gram matrix: `matrix` gets `[n, stride]` rounded to f32, `diagonal` gets `[stride]` in f64.
-    /// What lies beyond the last column means nothing.
-    pub(crate) fn kernel_matrix(
+    /// Kernel values of a Gram matrix, `[n, stride]` rounded to f32: the rows of `block`, those before which must be
+    /// there. What lies beyond the last column means nothing.
+    pub(crate) fn kernel_rows(
         function: KernelFunction,
         gram: &Gram,
+        block: Range<usize>,
         matrix: &mut [f32],
-        diagonal: &mut [f64],
-        watch: &dyn Watch,
-    ) -> Result<(), Stop> = kernel_matrix_body;
+    ) = kernel_rows_body;
 }
 
 #[inline(always)]
-fn kernel_matrix_body<S: Simd>(
+fn kernel_rows_body<S: Simd>(
     s: S,
     function: KernelFunction,
     gram: &Gram,
+    block: Range<usize>,
     matrix: &mut [f32],
-    diagonal: &mut [f64],
-    watch: &dyn Watch,
-) -> Result<(), Stop> {
+) {
     let stride = gram.stride;
     let is_dear = matches!(function.kernel, Kernel::Rbf | Kernel::Sigmoid);
-    for i in 0..gram.n {
-        if i % ROWS_BETWEEN_QUESTIONS == 0 {
-            watch.check()?;
-        }
+    for i in block {
         // Where a value costs more than a copy, what lies before the diagonal's block of columns mirrors rows above.
         let first = if is_dear { i / LANES * LANES } else { 0 };
         let (above, row) = matrix.split_at_mut(i * stride);
@@ -117,6 +110,24 @@ fn kernel_matrix_body<S: Simd>(
         }
         function.of_row(s, gram, i, first, computed);
     }
+}
+
+multiversion! {
+    /// The diagonal of the same matrix in f64, `[stride]`.
+    pub(crate) fn kernel_diagonal(
+        function: KernelFunction,
+        gram: &Gram,
+        diagonal: &mut [f64],
+    ) = kernel_diagonal_body;
+}
+
+#[inline(always)]
+fn kernel_diagonal_body<S: Simd>(
+    s: S,
+    function: KernelFunction,
+    gram: &Gram,
+    diagonal: &mut [f64],
+) {
     if function.kernel == Kernel::Rbf {
         // exp(0): a row is at no distance from itself.
         diagonal.fill(1.0);
@@ -125,7 +136,6 @@ fn kernel_matrix_body<S: Simd>(
             s.store(function.of_lanes(s, s.load(squares)), out);
         }
     }
-    Ok(())
 }
 
 multiversion! {

@@ -126,14 +126,12 @@ impl TrainingSet {
     ) -> Result<(), Stop> {
         scratch.matrix.resize(self.gram.dots.len());
         scratch.diagonal.resize(self.gram.stride);
-        kernel::kernel_matrix(
-            level,
-            function,
-            &self.gram,
-            &mut scratch.matrix,
-            &mut scratch.diagonal,
-            watch,
-        )
+        for block in gram::blocks(self.gram.n) {
+            watch.check()?;
+            kernel::kernel_rows(level, function, &self.gram, block, &mut scratch.matrix);
+        }
+        kernel::kernel_diagonal(level, function, &self.gram, &mut scratch.diagonal);
+        Ok(())
     }
 
     /// Fits on the kernel values that [`Self::evaluate`] left in `scratch`, and leaves the coefficients there. Every now
@@ -348,7 +346,10 @@ mod tests {
     fn stops_at(n: usize) -> (impl Fn() -> bool + Sync, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
-        (move || count.fetch_add(1, Ordering::Relaxed) + 1 >= n, asked)
+        (
+            move || count.fetch_add(1, Ordering::Relaxed) + 1 >= n,
+            asked,
+        )
     }
 
     #[test]
@@ -363,7 +364,10 @@ mod tests {
         assert_eq!(asked.load(Ordering::Relaxed), 3);
         for kernel in [Kernel::Linear, Kernel::Rbf] {
             let (watch, asked) = stops_at(3);
-            assert_eq!(set.pairs(level, &others, &[kernel], &watch).err(), Some(Stop));
+            assert_eq!(
+                set.pairs(level, &others, &[kernel], &watch).err(),
+                Some(Stop)
+            );
             assert_eq!(asked.load(Ordering::Relaxed), 3);
             let (watch, asked) = stops_at(3);
             let evaluated = set.evaluate(level, function(kernel), &mut scratch, &watch);
@@ -384,7 +388,9 @@ mod tests {
         };
         let (watch, _) = stops_at(2);
         let go_on = |_| !watch();
-        let solution = set.fit(level, params, &go_on, &mut Scratch::default()).unwrap();
+        let solution = set
+            .fit(level, params, &go_on, &mut Scratch::default())
+            .unwrap();
         assert_eq!(solution.ending, Ending::Stopped);
     }
 }
