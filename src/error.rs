@@ -39,13 +39,13 @@ pub enum Error {
     Sampling(#[from] sampling::Error),
     /// A backbone or its checkpoint.
     #[error(transparent)]
-    Backbone(#[from] backbone::Error),
+    Backbone(backbone::Error),
     /// A probe.
     #[error(transparent)]
     Probe(#[from] probe::Error),
     /// The bootstrap.
     #[error(transparent)]
-    Bootstrap(#[from] bootstrap::Error),
+    Bootstrap(bootstrap::Error),
     /// The cache.
     #[error(transparent)]
     Cache(#[from] cache::Error),
@@ -75,6 +75,27 @@ pub enum Error {
     Json(serde_json::Error),
 }
 
+// A stop is a stop, wherever it was heard.
+
+impl From<backbone::Error> for Error {
+    fn from(error: backbone::Error) -> Self {
+        match error {
+            backbone::Error::Stopped(stopped)
+            | backbone::Error::Hub(hub::Error::Stopped(stopped)) => Self::Stopped(stopped),
+            error => Self::Backbone(error),
+        }
+    }
+}
+
+impl From<bootstrap::Error> for Error {
+    fn from(error: bootstrap::Error) -> Self {
+        match error {
+            bootstrap::Error::Stopped(stopped) => Self::Stopped(stopped),
+            error => Self::Bootstrap(error),
+        }
+    }
+}
+
 impl Error {
     /// One action that helps.
     pub fn hint(&self) -> Option<String> {
@@ -85,9 +106,6 @@ impl Error {
             Error::Fetch(error) => error.hint(),
             Error::Synth(error) => error.hint(),
             Error::Sampling(error) => error.hint(),
-            Error::Backbone(backbone::Error::Hub(hub::Error::Stopped(stopped))) => {
-                Some(stopped.hint())
-            }
             Error::Backbone(error) => error.hint(),
             Error::Probe(error) => error.hint(),
             Error::Bootstrap(error) => error.hint(),

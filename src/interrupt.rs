@@ -1,13 +1,30 @@
 //! Stopping early: a signal sets a flag, and long loops look at it between two units of work, so
 //! that whatever is finished by then is kept.
 
+use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// A flag that a signal handler sets to the signal's number; zero while nothing has been asked.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
     signal: Arc<AtomicUsize>,
+    /// When the first signal was heard, in milliseconds and one more; zero before it.
+    heard_at: Arc<AtomicU64>,
+}
+
+/// Signals that come so soon after the first are the same wish: GNU `timeout` sends its own to the program and to the
+/// program's group, and schedulers send theirs to each process of a job and to its shell, which hands it on.
+const SAME_WISH: Duration = Duration::from_secs(1);
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// To end soon, with what is finished kept.
+    Stop,
+    /// To end at once.
+    EndNow,
 }
 
 /// The user, or the cluster's scheduler, asked the program to stop.
@@ -24,12 +41,27 @@ fn name(signal: usize) -> &'static str {
     match i32::try_from(signal) {
         Ok(libc::SIGINT) => "Ctrl-C",
         Ok(libc::SIGTERM) => "SIGTERM",
+        Ok(libc::SIGHUP) => "SIGHUP",
         Ok(libc::SIGUSR1) => "SIGUSR1",
         _ => "a signal",
     }
 }
 
 impl Stopped {
+    /// Ends the caller where `flag`, one of [`Interrupt::flag`], holds a signal's number.
+    ///
+    /// # Errors
+    /// [`Stopped`] with the signal.
+    pub fn check(flag: &AtomicUsize) -> Result<(), Self> {
+        match flag.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            signal => Err(Self {
+                signal,
+                is_forced: false,
+            }),
+        }
+    }
+
     /// One action that helps.
     pub fn hint(self) -> String {
         if self.is_forced {
@@ -56,6 +88,23 @@ impl Interrupt {
         Arc::clone(&self.signal)
     }
 
+    /// Takes in a signal that came at `now`, by a clock that does not go back. The first one sets the flag; one that
+    /// comes more than a second later is a second wish.
+    ///
+    /// Only atomic numbers are touched, so that a signal handler may call it.
+    pub fn hear(&self, signal: usize, now: Duration) -> Wish {
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1) + 1;
+        let first = (self.heard_at).compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+        match first {
+            Ok(_) => self.signal.store(signal, Ordering::Relaxed),
+            Err(first) if Duration::from_millis(now.saturating_sub(first)) > SAME_WISH => {
+                return Wish::EndNow;
+            }
+            Err(_) => {}
+        }
+        Wish::Stop
+    }
+
     /// Whether a stop has been asked for.
     pub fn requested(&self) -> bool {
         self.signal.load(Ordering::Relaxed) != 0
@@ -66,13 +115,48 @@ impl Interrupt {
     /// # Errors
     /// [`Stopped`] with the signal.
     pub fn check(&self) -> Result<(), Stopped> {
-        match self.signal.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            signal => Err(Stopped {
-                signal,
-                is_forced: false,
-            }),
+        Stopped::check(&self.signal)
+    }
+
+    /// A reader or writer that fails once a stop is asked for: for what takes all of a stream at one call. Whoever gets
+    /// its error asks [`check`](Self::check) for the reason.
+    pub fn over<T>(&self, stream: T) -> Interruptible<T> {
+        Interruptible {
+            stream,
+            interrupt: self.clone(),
         }
+    }
+}
+
+/// See [`Interrupt::over`].
+#[derive(Debug)]
+pub struct Interruptible<T> {
+    stream: T,
+    interrupt: Interrupt,
+}
+
+impl<T> Interruptible<T> {
+    // Not of kind `Interrupted`, which means "try again".
+    fn check(&self) -> io::Result<()> {
+        self.interrupt.check().map_err(io::Error::other)
+    }
+}
+
+impl<R: Read> Read for Interruptible<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.check()?;
+        self.stream.read(buffer)
+    }
+}
+
+impl<W: Write> Write for Interruptible<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.check()?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 
@@ -91,6 +175,35 @@ mod tests {
     }
 
     #[test]
+    fn a_signal_that_comes_again_within_a_second_is_the_same_wish() {
+        let interrupt = Interrupt::default();
+        let hear = |signal: i32, millis| {
+            interrupt.hear(
+                usize::try_from(signal).unwrap(),
+                Duration::from_millis(millis),
+            )
+        };
+        // The clock may stand at zero when the program starts.
+        assert_eq!(hear(libc::SIGTERM, 0), Wish::Stop);
+        assert_eq!(hear(libc::SIGTERM, 0), Wish::Stop);
+        assert_eq!(hear(libc::SIGINT, 1000), Wish::Stop);
+        // The first one says how the program ends.
+        assert_eq!(interrupt.check().unwrap_err().exit_code(), 75);
+        assert_eq!(hear(libc::SIGTERM, 1001), Wish::EndNow);
+    }
+
+    #[test]
+    fn streams_fail_once_a_stop_is_asked_for_and_are_not_tried_again() {
+        let interrupt = Interrupt::default();
+        let mut stream = interrupt.over(io::repeat(0).take(10));
+        let mut bytes = [0; 4];
+        stream.read_exact(&mut bytes).unwrap();
+        interrupt.flag().store(2, Ordering::Relaxed);
+        assert!(stream.read_to_end(&mut Vec::new()).is_err());
+        assert!(interrupt.over(Vec::new()).write_all(&bytes).is_err());
+    }
+
+    #[test]
     fn the_hint_tells_what_forcing_does_to_what_was_finished() {
         let hint = |is_forced| {
             Stopped {
@@ -105,21 +218,12 @@ mod tests {
 
     #[test]
     fn a_schedulers_signal_asks_to_be_tried_again() {
-        assert_eq!(
-            Stopped {
-                signal: libc::SIGTERM as usize,
-                is_forced: false
-            }
-            .exit_code(),
-            75
-        );
-        assert_eq!(
-            Stopped {
-                signal: libc::SIGUSR1 as usize,
-                is_forced: false
-            }
-            .exit_code(),
-            75
-        );
+        for signal in [libc::SIGTERM, libc::SIGUSR1, libc::SIGHUP] {
+            let stopped = Stopped {
+                signal: usize::try_from(signal).unwrap(),
+                is_forced: false,
+            };
+            assert_eq!(stopped.exit_code(), 75, "{stopped}");
+        }
     }
 }

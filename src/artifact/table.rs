@@ -2,15 +2,19 @@
 //!
 //! The bytes of a file depend on the columns' names, types and values alone: one chunk per column, row groups of a
 //! fixed number of rows, Zstandard at its default level, no time stamps.
+//!
+//! All is done in the calling thread: polars' own pool has a thread for each core, whatever `--threads` says, and panics
+//! where the system does not allow them.
 
 use std::io::Cursor;
 
 use polars::prelude::{
-    Column, DataFrame, DataType, NamedFrom, ParquetCompression, ParquetReader, ParquetWriter,
-    PolarsError, SerReader, Series,
+    Column, DataFrame, DataType, NamedFrom, ParallelStrategy, ParquetCompression, ParquetReader,
+    ParquetWriter, PolarsError, SerReader, Series,
 };
 
 use super::Error;
+use crate::interrupt::Interrupt;
 use crate::text::Listing;
 
 /// Rows of a row group; part of the files' bytes.
@@ -175,13 +179,22 @@ impl Table {
     /// # Errors
     /// [`Error::Table`] where columns differ in length or share a name.
     pub fn to_parquet(&self) -> Result<Vec<u8>, Error> {
+        self.to_parquet_unless(&Interrupt::default())
+    }
+
+    /// As [`to_parquet`](Self::to_parquet), for tables of many rows.
+    ///
+    /// # Errors
+    /// [`Error::Table`], also once `interrupt` asks to stop: whoever gets it asks `interrupt` for the reason first.
+    pub fn to_parquet_unless(&self, interrupt: &Interrupt) -> Result<Vec<u8>, Error> {
         let mut frame = self.frame()?;
         // Chunks, which concatenation leaves behind, would become pages.
         frame.rechunk_mut();
         let mut bytes = Vec::new();
-        ParquetWriter::new(&mut bytes)
+        ParquetWriter::new(interrupt.over(&mut bytes))
             .with_compression(ParquetCompression::Zstd(None))
             .with_row_group_size(Some(ROW_GROUP_ROWS))
+            .set_parallel(false)
             .finish(&mut frame)
             .map_err(|error| library(&error))?;
         Ok(bytes)
@@ -196,6 +209,7 @@ impl Table {
     /// [`Error::Table`] where it is none.
     pub fn from_parquet(bytes: &[u8]) -> Result<Self, Error> {
         let frame = ParquetReader::new(Cursor::new(bytes))
+            .read_parallel(ParallelStrategy::None)
             .finish()
             .map_err(|error| library(&error))?;
         Ok(Self {

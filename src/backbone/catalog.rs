@@ -357,6 +357,7 @@ mod tests {
     fn networks_ask_for_the_tensors_of_timm_s() {
         use rayon::prelude::*;
         use sha2::{Digest, Sha256};
+        use std::sync::atomic::AtomicUsize;
 
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
@@ -378,6 +379,7 @@ mod tests {
                     precision: tch::Kind::Float,
                     n_parameters: 0,
                     notes: Vec::new(),
+                    stop: &AtomicUsize::default(),
                 };
                 let network = row.model.network([row.data.size; 2], Output::Tokens);
                 network.load(&mut loader).unwrap().unwrap();

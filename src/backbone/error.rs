@@ -53,6 +53,9 @@ pub enum Error {
     /// What the hub and its cache say.
     #[error(transparent)]
     Hub(#[from] crate::hub::Error),
+    /// A stop was asked for, between two tensors or two passes through the network.
+    #[error(transparent)]
+    Stopped(#[from] crate::interrupt::Stopped),
     /// A library has no checkpoint of that name.
     #[error("`model.ckpt`: {library} has no checkpoint `{ckpt}`")]
     UnknownCheckpoint {

@@ -7,11 +7,14 @@
 //!
 //! Shapes: b batch, c channels, h w, t tokens, d width of a token.
 
+use std::sync::atomic::AtomicUsize;
+
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::error::Error;
 use super::run::Parameter;
 use super::weights::{Init, Source};
+use crate::interrupt::Stopped;
 
 /// Asks for a network's tensors and puts them where it is to run.
 pub(super) struct Loader<'a> {
@@ -23,6 +26,8 @@ pub(super) struct Loader<'a> {
     pub(super) n_parameters: u64,
     /// What was done to make a checkpoint fit.
     pub(super) notes: Vec<String>,
+    /// Looked at before each tensor; see [`Stopped::check`].
+    pub(super) stop: &'a AtomicUsize,
 }
 
 impl Loader<'_> {
@@ -91,6 +96,7 @@ impl Loader<'_> {
         shape: &[usize],
         init: Init,
     ) -> Result<Tensor, Error> {
+        Stopped::check(self.stop)?;
         let values = self.source.tensor(name, shape, init)?;
         let shape: Vec<i64> = shape.iter().map(|&size| as_i64(size)).collect();
         Tensor::f_from_slice(&values)

@@ -87,6 +87,7 @@ pub trait Backbone: Send + Sync {
     ///
     /// # Errors
     /// [`Error::Pixels`] if `pixels` has another length; [`Error::Libtorch`] if libtorch fails, mostly for
-    /// want of memory.
+    /// want of memory; [`Error::Stopped`] once the interrupt that it was loaded with asks for it, which is looked at before
+    /// each pass through the network.
     fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, Error>;
 }

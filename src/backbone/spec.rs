@@ -16,6 +16,7 @@ use super::{Backbone, Device, Precision, catalog, open_clip, run, script, timm, 
 use crate::files::{self, found};
 use crate::hub::{Hub, Repo};
 use crate::image::Preprocessing;
+use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
 /// A backbone that is known but not loaded.
@@ -162,9 +163,15 @@ impl BackboneSpec {
     ///
     /// # Errors
     /// Those of [`Device::resolve`]; [`Error::Missing`] where libtorch is not to be had; whatever is wrong with the
-    /// weights' files, by tensor.
-    pub fn load(&self, device: Device, precision: Precision) -> Result<Box<dyn Backbone>, Error> {
-        run::load(self, device, precision)
+    /// weights' files, by tensor; [`Error::Stopped`] once `interrupt` asks for it, which what is loaded goes on to look
+    /// at.
+    pub fn load(
+        &self,
+        device: Device,
+        precision: Precision,
+        interrupt: &Interrupt,
+    ) -> Result<Box<dyn Backbone>, Error> {
+        run::load(self, device, precision, interrupt)
     }
 }
 
@@ -394,7 +401,6 @@ fn random(ckpt: &str) -> Result<BackboneSpec, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interrupt::Interrupt;
 
     fn find(org: &str, ckpt: &str, base_dir: &Path) -> Result<BackboneSpec, Error> {
         let hub = Hub::new(crate::hub::Settings::default(), Interrupt::default());

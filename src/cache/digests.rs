@@ -128,7 +128,7 @@ impl DigestMemo {
                 }
                 // The file's place is filled for the loop's sake only: `check` below ends the call.
                 interrupt.check().map_err(io::Error::other)?;
-                let found = digest_file(path);
+                let found = digest_file(path, interrupt);
                 progress.tick(1);
                 found
             })
@@ -279,8 +279,8 @@ fn voucher(path: &Path, promise: &str) -> io::Result<Vec<u8>> {
 }
 
 /// Reads a file: its digest, and the entry to memoise unless it changed meanwhile.
-fn digest_file(path: &Path) -> io::Result<Found> {
-    digest_by(path, &mut |_| Ok(()))
+fn digest_file(path: &Path, interrupt: &Interrupt) -> io::Result<Found> {
+    digest_by(path, &mut |_| interrupt.check().map_err(io::Error::other))
 }
 
 /// As [`digest_file`]; `hear` gets all bytes, and may end the reading.

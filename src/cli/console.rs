@@ -163,7 +163,10 @@ impl Console {
         let bar = ProgressBar::new(total)
             .with_style(style)
             .with_message(what.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(200));
+        // indicatif panics where it cannot start its thread; without it the bar moves when something is done.
+        if std::thread::Builder::new().spawn(|| ()).is_ok() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
         Some(bar)
     }
 }

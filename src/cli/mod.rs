@@ -108,7 +108,7 @@ impl Command {
         match self {
             Command::Run(args) => run::exec(args, console, interrupt),
             Command::Plan(args) => plan::exec(&args, console, interrupt),
-            Command::Predict(args) => predict::exec(&args, console),
+            Command::Predict(args) => predict::exec(&args, console, interrupt),
             Command::Data(command) => data::exec(command, console, interrupt),
             Command::Models(command) => models::exec(&command, console, interrupt),
             Command::Features(command) => features::exec(command, console, interrupt),

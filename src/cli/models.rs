@@ -248,7 +248,7 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
         is_verified &= hub::verify(path, interrupt, console).map_err(backbone::Error::from)?;
     }
     let started = Instant::now();
-    let loaded = spec.load(device, precision)?;
+    let loaded = spec.load(device, precision, interrupt)?;
     let load_seconds = started.elapsed().as_secs_f64();
     for note in loaded.notes() {
         console.warn(note);
@@ -258,6 +258,7 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     let started = Instant::now();
     let rows = loaded.extract(&waves(n_values), N_IMAGES)?;
     let forward_seconds = started.elapsed().as_secs_f64();
+    interrupt.check()?;
     let (first, second) = rows.split_at(loaded.dim());
     let problem = if rows.iter().any(|value| !value.is_finite()) {
         Some("its features are not finite")

@@ -10,6 +10,7 @@ use super::settings;
 use newt_pipe::artifact::{FeatureFile, ProbeFile, Table};
 use newt_pipe::error::Error;
 use newt_pipe::files::{self, Kept};
+use newt_pipe::interrupt::{Interrupt, Stopped};
 use newt_pipe::pipeline::predict;
 use newt_pipe::probe::labels_of;
 use newt_pipe::progress::Progress;
@@ -54,7 +55,11 @@ struct Prediction {
     decision: Vec<f64>,
 }
 
-pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
+pub(super) fn exec(
+    args: &Args,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<Outcome, Error> {
     if let Some(path) = &args.output {
         let inputs = [
             Kept::open("the file of the probes", &args.probe),
@@ -72,7 +77,9 @@ pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let mut predictions = Vec::new();
     for (task, probe) in file.probes {
         if filter.as_ref().is_none_or(|filter| filter.matches(&task)) {
-            let (decision, odd) = probe.decision_and_odd_rows(rows.view()).map_err(|error| {
+            let decided = probe.decision_and_odd_rows(rows.view(), &|| interrupt.requested());
+            interrupt.check()?;
+            let (decision, odd) = decided.map_err(|error| {
                 error.naming_row(|_, row| odd_rows::name(&task, &features.ids()[row]))
             })?;
             let image = |&(row, oddity): &(usize, _)| (oddity, features.ids()[row].as_str());
@@ -89,7 +96,9 @@ pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
     }
     let ids = features.ids();
     if let Some(path) = &args.output {
-        files::replace_file(path, &table(ids, &predictions).to_parquet()?)?;
+        let bytes = table(ids, &predictions, interrupt)?.to_parquet_unless(interrupt);
+        interrupt.check()?;
+        files::replace_file(path, &bytes?)?;
         let n_rows = count(ids.len() * predictions.len(), "prediction", "predictions");
         console.note(&format!("{}: {n_rows}", path.display()));
     } else if args.json {
@@ -101,6 +110,7 @@ pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
     } else {
         console.result("img_id\ttask\ty_pred\tdecision\n")?;
         for of in &predictions {
+            interrupt.check()?;
             let task = escaped(&of.task);
             let mut lines = String::new();
             for ((id, y_pred), decision) in ids.iter().zip(&of.y_pred).zip(&of.decision) {
@@ -113,23 +123,27 @@ pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
     Ok(Outcome::Done)
 }
 
-fn table(ids: &[String], predictions: &[Prediction]) -> Table {
+/// The predictions of all probes, probe after probe.
+///
+/// # Errors
+/// [`Stopped`], between two columns: there may be some ten million rows.
+fn table(
+    ids: &[String],
+    predictions: &[Prediction],
+    interrupt: &Interrupt,
+) -> Result<Table, Stopped> {
     let rows = || {
         predictions
             .iter()
             .flat_map(|of| std::iter::repeat_n(of, ids.len()))
     };
-    Table::new()
-        .str("img_id", predictions.iter().flat_map(|_| ids))
-        .str("task", rows().map(|of| of.task.as_str()))
-        .u8(
-            "y_pred",
-            predictions.iter().flat_map(|of| of.y_pred.iter().copied()),
-        )
-        .f64(
-            "decision",
-            predictions
-                .iter()
-                .flat_map(|of| of.decision.iter().copied()),
-        )
+    let y_pred = predictions.iter().flat_map(|of| of.y_pred.iter().copied());
+    let decision = predictions
+        .iter()
+        .flat_map(|of| of.decision.iter().copied());
+    let table = Table::new().str("img_id", predictions.iter().flat_map(|_| ids));
+    interrupt.check()?;
+    let table = table.str("task", rows().map(|of| of.task.as_str()));
+    interrupt.check()?;
+    Ok(table.u8("y_pred", y_pred).f64("decision", decision))
 }

@@ -11,11 +11,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 
 pub(super) use self::kept::caches;
 use super::console::Console;
@@ -24,7 +25,7 @@ use newt_pipe::cache::Cache;
 use newt_pipe::error::Error;
 use newt_pipe::files::{self, Names, UnknownName};
 use newt_pipe::hub::{self, Token};
-use newt_pipe::interrupt::Interrupt;
+use newt_pipe::interrupt::{Interrupt, Wish};
 use newt_pipe::pipeline::config::{self, Pipeline, Source};
 use newt_pipe::progress::Progress;
 use newt_pipe::text::count;
@@ -282,22 +283,45 @@ pub(super) fn wants_plain_text() -> bool {
         || environment("TERM").is_some_and(|term| term == Path::new("dumb"))
 }
 
-/// Signals set a flag that long loops look at; a second one ends the program at once.
+/// Signals set a flag that long loops look at; a second one, more than a second later, ends the program at once.
 pub(super) fn catch_signals() -> Result<Interrupt, Error> {
     let interrupt = Interrupt::default();
-    let again = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGUSR1] {
+    let started = Instant::now();
+    for signal in [SIGINT, SIGTERM, SIGUSR1, SIGHUP] {
+        // `nohup` has it ignored, so that the program outlives its terminal.
+        if signal == SIGHUP && is_ignored(signal) {
+            continue;
+        }
+        let interrupt = interrupt.clone();
         let number = usize::try_from(signal).unwrap_or_default();
-        // In this order, so that the first signal arms what the second one trips.
-        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&again))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&again)))
-            .and_then(|_| signal_hook::flag::register_usize(signal, interrupt.flag(), number))
-            .map_err(Error::Io)?;
+        let heard = move || match interrupt.hear(number, started.elapsed()) {
+            Wish::Stop => {}
+            Wish::EndNow => signal_hook::low_level::exit(128 + signal),
+        };
+        #[expect(
+            unsafe_code,
+            reason = "a handler that looks at the clock; signal-hook's safe ones only set flags"
+        )]
+        // SAFETY: the handler reads a clock (on Linux by `clock_gettime`), changes atomic numbers and ends the process
+        // by `_exit`; all of that may be done in a handler. It frees, locks and allocates nothing.
+        unsafe { signal_hook::low_level::register(signal, heard) }.map_err(Error::Io)?;
     }
     // A file that outgrows `ulimit -f` is then an error of the write, which is reported, and not
     // the end of the process.
     signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(Error::Io)?;
     Ok(interrupt)
+}
+
+/// Whether whoever started the program has it ignore `signal`.
+fn is_ignored(signal: i32) -> bool {
+    #[expect(unsafe_code, reason = "std cannot ask how a signal is handled")]
+    // SAFETY: of a struct of numbers and function pointers that may be null, zeros are a value; without a new action
+    // the call only writes the present one to it.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0
+            && action.sa_sigaction == libc::SIG_IGN
+    }
 }
 
 /// Threads beyond the cores: more of them only wait for each other.
@@ -307,7 +331,7 @@ const SPARE_THREADS: usize = 4;
 /// never many more than cores.
 pub(super) fn start_threads(flag: Option<u16>, console: &Console) -> Result<(), Error> {
     const VARIABLE: &str = "RAYON_NUM_THREADS";
-    let n_cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let n_cores = thread::available_parallelism().map_or(1, NonZero::get);
     let most = n_cores + SPARE_THREADS;
     // As rayon reads it: what is no number, or zero, says nothing.
     let of_variable = || environment(VARIABLE)?.to_str()?.parse().ok();
@@ -323,10 +347,45 @@ pub(super) fn start_threads(flag: Option<u16>, console: &Console) -> Result<(), 
             count(n_cores, "core", "cores")
         ));
     }
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(asked.map_or(n_cores, |(_, n)| n.min(most)))
-        .build_global()
-        .map_err(|error| Error::Io(io::Error::other(error)))
+    let n = asked.map_or(n_cores, |(_, n)| n.min(most));
+    let workers = waiting_workers(n);
+    if workers.len() < n {
+        console.warn(&format!(
+            "{} asked for, the system allows {}: the work is done with {}; `ulimit -u` and the job's limits say how many \
+             there may be",
+            count(n, "thread", "threads"),
+            workers.len(),
+            match workers.len() {
+                0 => "the program's first thread alone".to_owned(),
+                n => count(n, "thread", "threads"),
+            }
+        ));
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(workers.len().max(1));
+    let built = if workers.is_empty() {
+        pool.use_current_thread().build_global()
+    } else {
+        let mut workers = workers.into_iter();
+        let hand_over = |work| {
+            let worker = workers.next();
+            let handed = worker.and_then(|worker| worker.send(work).ok());
+            handed.ok_or_else(|| io::Error::other("a thread ended before it had work"))
+        };
+        pool.spawn_handler(hand_over).build_global()
+    };
+    built.map_err(|error| Error::Io(io::Error::other(error)))
+}
+
+/// Starts `n` threads, or as many as the system allows, each of which waits for its part of rayon's pool: rayon gives up
+/// for good where one of its own cannot be started.
+fn waiting_workers(n: usize) -> Vec<Sender<rayon::ThreadBuilder>> {
+    let start = |_| {
+        let (sender, work) = mpsc::channel::<rayon::ThreadBuilder>();
+        let wait = move || work.recv().into_iter().for_each(rayon::ThreadBuilder::run);
+        thread::Builder::new().spawn(wait).ok()?;
+        Some(sender)
+    };
+    (0..n).map_while(start).collect()
 }
 
 /// What the records say of the program, the machine and the time; none of it enters a key.

@@ -11,6 +11,7 @@ use super::svm::Scratch;
 use super::svm::gram::{Pairs, Rows};
 use super::svm::kernel::KernelFunction;
 use super::svm::simd::Level;
+use super::watch::Watch;
 
 /// A fitted probe, complete: stored and loaded again, it makes the same decisions bit for bit.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +55,7 @@ impl FittedProbe {
     ///
     /// Source: `decision_function` of scikit-learn's pipeline; libsvm's sum over the support vectors in their order.
     pub fn decision(&self, x: ArrayView2<'_, f32>) -> Result<Vec<f64>, Error> {
-        Ok(self.decision_and_odd_rows(x)?.0)
+        Ok(self.decision_and_odd_rows(x, &|| false)?.0)
     }
 
     /// Returns the predicted label of each row of `x` (`[n, d]` f32).
@@ -67,11 +68,14 @@ impl FittedProbe {
 
     /// Returns the decision values, and the rows that cannot be divided by their norm as float32 has it.
     ///
+    /// `watch` is asked between some rows whether to stop.
+    ///
     /// # Errors
-    /// As [`Self::decision`].
+    /// As [`Self::decision`]; [`Error::Stopped`] once `watch` says so.
     pub fn decision_and_odd_rows(
         &self,
         x: ArrayView2<'_, f32>,
+        watch: &dyn Watch,
     ) -> Result<(Vec<f64>, OddRows), Error> {
         self.check(x.ncols())?;
         let level = Level::widest();
@@ -92,7 +96,8 @@ impl FittedProbe {
                 .map_err(|(row, norm)| Error::overflow("test", first + row, norm))?;
             odd_rows.extend(odd.into_iter().map(|(row, oddity)| (first + row, oddity)));
             let rows = scaled(self.scaler.as_ref(), rows);
-            let pairs = Pairs::new(level, &support, &Rows::new(rows.view()), &[self.kernel]);
+            let columns = Rows::new(rows.view());
+            let pairs = Pairs::new(level, &support, &columns, &[self.kernel], watch)?;
             let sums = scratch.weighted_sums(level, function, &pairs);
             decision.extend(sums.iter().map(|sum| sum + self.bias));
         }

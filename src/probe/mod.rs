@@ -125,9 +125,7 @@ pub struct TaskFit {
 pub fn fit_task(probe: &Probe, data: &TaskData<'_>, watch: &dyn Watch) -> Result<TaskFit, Error> {
     probe.validate()?;
     check(data)?;
-    if watch.stops() {
-        return Err(Error::Stopped);
-    }
+    watch.check()?;
     let effort = Effort::default();
     let run = Run {
         probe,
@@ -157,7 +155,7 @@ pub fn fit_task(probe: &Probe, data: &TaskData<'_>, watch: &dyn Watch) -> Result
         });
     }
 
-    let prepared = Prepared::new(run, x, data.y_train);
+    let prepared = Prepared::new(run, x, data.y_train)?;
     let candidate = best.map_or(
         Candidate {
             c: probe.c,
@@ -167,7 +165,9 @@ pub fn fit_task(probe: &Probe, data: &TaskData<'_>, watch: &dyn Watch) -> Result
         |best| best.candidate,
     );
     let fitted = fit_on_all(run, prepared, candidate, mean)?;
-    let (decision, odd_test_rows) = fitted.decision_and_odd_rows(data.x_test).map_err(in_task)?;
+    let (decision, odd_test_rows) = fitted
+        .decision_and_odd_rows(data.x_test, watch)
+        .map_err(in_task)?;
     warnings.extend(effort.warnings(data.name, probe));
     Ok(TaskFit {
         y_pred: labels_of(&decision),
@@ -196,7 +196,7 @@ fn fit_on_all(
     let Candidate { c, kernel, .. } = candidate;
     let function = prepared.function(run, candidate);
     let mut scratch = Scratch::default();
-    prepared.evaluate(run, function, &mut scratch);
+    prepared.evaluate(run, function, &mut scratch)?;
     let solution = prepared.fit(run, candidate, &mut scratch)?;
     if !scratch.is_finite(solution.rho) {
         return Err(run.not_finite(function, c));

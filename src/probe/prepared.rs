@@ -13,7 +13,7 @@ use super::svm::gram::{Pairs, Rows};
 use super::svm::kernel::KernelFunction;
 use super::svm::simd::Level;
 use super::svm::{Ending, Scratch, Solution, SvcParams, TrainingSet};
-use super::watch::{self, Effort, Watch};
+use super::watch::{self, Effort, Stop, Watch};
 
 /// What all fits of one task share.
 #[derive(Clone, Copy)]
@@ -61,28 +61,39 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// Scales `x` (`[n, d]`, normalised) as the probe says and multiplies its rows with each other.
-    pub(super) fn new(run: Run<'_>, x: Array2<f32>, labels: &[u8]) -> Self {
+    ///
+    /// # Errors
+    /// [`Stop`] if the one who waits asks for it.
+    pub(super) fn new(run: Run<'_>, x: Array2<f32>, labels: &[u8]) -> Result<Self, Stop> {
         let scaler = run.probe.standardize.then(|| Scaler::fit(x.view()));
         let rows = scaled(scaler.as_ref(), x);
         let with_label = |wanted| (0..labels.len()).filter(move |&i| labels[i] == wanted);
         let counts = [count(labels, 0), count(labels, 1)];
         let order: Vec<usize> = with_label(0).chain(with_label(1)).collect();
-        Self {
+        let of_order = Rows::select(rows.view(), &order);
+        Ok(Self {
             gammas: gammas(&rows),
-            set: TrainingSet::new(run.level, Rows::select(rows.view(), &order), counts[0]),
+            set: TrainingSet::new(run.level, of_order, counts[0], run.watch)?,
             scaler,
             rows,
             order,
             weights: class_weights(run.probe.class_weight, counts),
-        }
+        })
     }
 
     /// Pairs the rows of the training set with `x` (`[m, d]`, normalised), scaled as they are, for predictions with
     /// `kernels`.
-    pub(super) fn pairs(&self, run: Run<'_>, x: Array2<f32>, kernels: &[Kernel]) -> Pairs {
-        let others = scaled(self.scaler.as_ref(), x);
-        self.set
-            .pairs(run.level, &Rows::new(others.view()), kernels)
+    ///
+    /// # Errors
+    /// [`Stop`] if the one who waits asks for it.
+    pub(super) fn pairs(
+        &self,
+        run: Run<'_>,
+        x: Array2<f32>,
+        kernels: &[Kernel],
+    ) -> Result<Pairs, Stop> {
+        let others = Rows::new(scaled(self.scaler.as_ref(), x).view());
+        self.set.pairs(run.level, &others, kernels, run.watch)
     }
 
     /// Gives the memory of what only products were needed of back.
@@ -105,8 +116,16 @@ impl Prepared {
     }
 
     /// Evaluates a kernel for every pair of rows, for the fits that follow.
-    pub(super) fn evaluate(&self, run: Run<'_>, function: KernelFunction, scratch: &mut Scratch) {
-        self.set.evaluate(run.level, function, scratch);
+    ///
+    /// # Errors
+    /// [`Stop`] if the one who waits asks for it.
+    pub(super) fn evaluate(
+        &self,
+        run: Run<'_>,
+        function: KernelFunction,
+        scratch: &mut Scratch,
+    ) -> Result<(), Stop> {
+        self.set.evaluate(run.level, function, scratch, run.watch)
     }
 
     /// Fits `candidate` on the kernel values that [`Self::evaluate`] left in `scratch`, and leaves the coefficients
@@ -120,9 +139,7 @@ impl Prepared {
         candidate: Candidate,
         scratch: &mut Scratch,
     ) -> Result<Solution, Error> {
-        if run.watch.stops() {
-            return Err(Error::Stopped);
-        }
+        run.watch.check()?;
         let function = self.function(run, candidate);
         let params = SvcParams {
             function,

@@ -14,6 +14,7 @@ use super::summation::pairwise_sum;
 use super::svm::Scratch;
 use super::svm::gram::Pairs;
 use super::svm::kernel::KernelFunction;
+use super::watch::Stop;
 
 /// A candidate of a search and how well it did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,29 +45,32 @@ struct Fold {
 
 impl Fold {
     /// Splits off the rows that `fold_of` gives to `fold`; `None` if the rest holds one label only.
+    ///
+    /// # Errors
+    /// [`Stop`] if the one who waits asks for it.
     fn new(
         run: Run<'_>,
         x: ArrayView2<'_, f32>,
         labels: &[u8],
         fold_of: &[usize],
         fold: usize,
-    ) -> Option<Self> {
+    ) -> Result<Option<Self>, Stop> {
         let (held_out, train): (Vec<usize>, Vec<usize>) =
             (0..labels.len()).partition(|&row| fold_of[row] == fold);
         let labels_of =
             |rows: &[usize]| -> Vec<u8> { rows.iter().map(|&row| labels[row]).collect() };
         let train_labels = labels_of(&train);
         if !(train_labels.contains(&0) && train_labels.contains(&1)) {
-            return None;
+            return Ok(None);
         }
-        let mut prepared = Prepared::new(run, x.select(Axis(0), &train), &train_labels);
-        let pairs = prepared.pairs(run, x.select(Axis(0), &held_out), &run.probe.kernels());
+        let mut prepared = Prepared::new(run, x.select(Axis(0), &train), &train_labels)?;
+        let pairs = prepared.pairs(run, x.select(Axis(0), &held_out), &run.probe.kernels())?;
         prepared.forget_rows(run);
-        Some(Self {
+        Ok(Some(Self {
             train: prepared,
             held_out: pairs,
             held_out_labels: labels_of(&held_out),
-        })
+        }))
     }
 
     /// Share of the held-out rows that the fit in `scratch` predicts right.
@@ -101,7 +105,7 @@ impl Unit<'_> {
     fn score(&mut self, run: Run<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         let train = &self.fold.train;
         let function = train.function(run, self.candidates[0]);
-        train.evaluate(run, function, scratch);
+        train.evaluate(run, function, scratch)?;
         // The last accuracy, with the value of C above which it holds, too.
         let mut last: Option<(f64, f64)> = None;
         for (&candidate, score) in self.candidates.iter().zip(&mut *self.scores) {
@@ -174,7 +178,7 @@ pub(super) fn search(
     let folds: Vec<Option<Fold>> = (0..search.folds)
         .into_par_iter()
         .map(|fold| Fold::new(run, x, labels, &fold_of, fold))
-        .collect();
+        .collect::<Result<_, Stop>>()?;
 
     let candidates = search.candidates();
     let mut by_matrix: Vec<usize> = (0..candidates.len()).collect();

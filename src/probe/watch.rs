@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::Error;
 use super::Warning;
 use super::remedy;
 use super::settings::{Kernel, Probe, Solver};
@@ -11,7 +12,8 @@ use crate::text::thousands;
 
 /// Who waits for a fit. A closure that says whether to stop is one.
 pub trait Watch: Sync {
-    /// Whether to stop; asked between fits, and within one every thousand iterations.
+    /// Whether to stop; once it says so, it says so again. Asked between fits, within one every thousand iterations, and
+    /// between some rows of a matrix.
     fn stops(&self) -> bool;
 
     /// A fit takes very long; one line, the first about it.
@@ -24,6 +26,24 @@ pub trait Watch: Sync {
 impl<F: Fn() -> bool + Sync> Watch for F {
     fn stops(&self) -> bool {
         self()
+    }
+}
+
+/// The one who waits has asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stop;
+
+impl From<Stop> for Error {
+    fn from(_: Stop) -> Self {
+        Self::Stopped
+    }
+}
+
+impl dyn Watch + '_ {
+    /// Ends the caller where the one who waits asks to stop.
+    #[inline]
+    pub(super) fn check(&self) -> Result<(), Stop> {
+        if self.stops() { Err(Stop) } else { Ok(()) }
     }
 }
 

@@ -29,6 +29,7 @@ use super::{Context, Made, Name, Objects, Stage, ensure, part};
 use crate::artifact::Table;
 use crate::cache::{KeyBuilder, Request};
 use crate::error::Error;
+use crate::interrupt::Interrupt;
 use crate::stats::bootstrap::{Interval, bootstrap_means, interval};
 
 /// The name of the resamples.
@@ -66,7 +67,7 @@ pub struct Bootstrap {
 
 impl BootstrapStage<'_> {
     /// The means of all resamples of one group, whose scores are put in order of the image ids.
-    fn means(&self, group: &Group<'_>) -> Result<Vec<f32>, Error> {
+    fn means(&self, group: &Group<'_>, interrupt: &Interrupt) -> Result<Vec<f32>, Error> {
         let mut predictions = group.predictions.clone();
         predictions.sort_by(|a, b| a.img_id.cmp(&b.img_id));
         #[expect(clippy::cast_possible_truncation, reason = "a score is 0 or 1")]
@@ -75,6 +76,7 @@ impl BootstrapStage<'_> {
             &scores,
             self.settings.resamples,
             self.settings.seed,
+            interrupt,
         )?)
     }
 }
@@ -99,7 +101,7 @@ impl Stage for BootstrapStage<'_> {
         let resampled: Vec<Result<(Vec<f32>, Interval), Error>> = groups
             .par_iter()
             .map(|group| {
-                let means = self.means(group)?;
+                let means = self.means(group, context.interrupt)?;
                 let interval = interval(&means, self.settings.alpha)?;
                 context.progress.tick(1);
                 Ok((means, interval))

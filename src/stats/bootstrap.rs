@@ -1,5 +1,6 @@
 //! Bootstrap means of a model's scores and their percentile interval, as NumPy computes them.
 
+use crate::interrupt::{Interrupt, Stopped};
 use crate::random::Generator;
 
 /// The most scores whose sums f32 holds exactly, so that the order of summation does not matter.
@@ -42,6 +43,9 @@ pub enum Error {
         /// The rate that was asked for.
         alpha: f64,
     },
+    /// A stop was asked for between two resamples.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 impl Error {
@@ -56,6 +60,7 @@ impl Error {
             | Self::TooManyScores { .. }
             | Self::NotBinary { .. }
             | Self::NotFinite { .. } => None,
+            Self::Stopped(stopped) => Some(stopped.hint()),
         }
     }
 }
@@ -75,11 +80,16 @@ pub struct Interval {
 /// models with the same images are resampled alike, and their means can be compared pairwise.
 ///
 /// # Errors
-/// [`Error::NoScores`], [`Error::TooManyScores`] or [`Error::NotBinary`].
+/// [`Error::NoScores`], [`Error::TooManyScores`] or [`Error::NotBinary`]; [`Error::Stopped`] once `interrupt` asks for it.
 ///
 /// Source: `biobench.newt.bootstrap_scores` with `np.random.default_rng(seed)`; `mean(axis=1)` of
 /// NumPy 2.4 on float32.
-pub fn bootstrap_means(scores: &[f32], resamples: usize, seed: u64) -> Result<Vec<f32>, Error> {
+pub fn bootstrap_means(
+    scores: &[f32],
+    resamples: usize,
+    seed: u64,
+    interrupt: &Interrupt,
+) -> Result<Vec<f32>, Error> {
     let n = scores.len();
     if n == 0 {
         return Err(Error::NoScores);
@@ -91,14 +101,15 @@ pub fn bootstrap_means(scores: &[f32], resamples: usize, seed: u64) -> Result<Ve
 
     let mut rng = Generator::new(seed);
     let resample_mean = |_| {
+        interrupt.check()?;
         let drawn = rng.integers_i32(0, high, n);
         let n_hits: u32 = drawn
             .into_iter()
             .map(|index| u32::from(hits[index.unsigned_abs() as usize]))
             .sum();
-        n_hits as f32 / n as f32
+        Ok(n_hits as f32 / n as f32)
     };
-    Ok((0..resamples).map(resample_mean).collect())
+    (0..resamples).map(resample_mean).collect()
 }
 
 /// Returns the interval that leaves out a share of `alpha / 2` of the means at each end.
@@ -172,7 +183,24 @@ fn weak(value: f64) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
+
+    fn means_of(scores: &[f32], resamples: usize, seed: u64) -> Result<Vec<f32>, Error> {
+        bootstrap_means(scores, resamples, seed, &Interrupt::default())
+    }
+
+    #[test]
+    fn a_stop_is_heard_between_two_resamples() {
+        let interrupt = Interrupt::default();
+        interrupt
+            .flag()
+            .store(libc::SIGTERM as usize, Ordering::Relaxed);
+        // More than there is memory for.
+        let stopped = bootstrap_means(&[1.0, 0.0], usize::MAX >> 8, 17, &interrupt);
+        assert!(matches!(stopped, Err(Error::Stopped(_))));
+    }
 
     fn message(error: &Error) -> String {
         match error.hint() {
@@ -184,16 +212,16 @@ mod tests {
     #[test]
     fn means_depend_on_the_seed_and_on_nothing_that_changes() {
         let scores: Vec<f32> = (0..50_u8).map(|i| f32::from(i % 2)).collect();
-        let means = bootstrap_means(&scores, 20, 17).unwrap();
+        let means = means_of(&scores, 20, 17).unwrap();
         assert_eq!(means.len(), 20);
-        assert_eq!(means, bootstrap_means(&scores, 20, 17).unwrap());
-        assert_eq!(means[..7], bootstrap_means(&scores, 7, 17).unwrap());
-        assert_ne!(means, bootstrap_means(&scores, 20, 18).unwrap());
+        assert_eq!(means, means_of(&scores, 20, 17).unwrap());
+        assert_eq!(means[..7], means_of(&scores, 7, 17).unwrap());
+        assert_ne!(means, means_of(&scores, 20, 18).unwrap());
     }
 
     #[test]
     fn no_resamples_give_no_means_and_no_interval() {
-        let means = bootstrap_means(&[1.0], 0, 17).unwrap();
+        let means = means_of(&[1.0], 0, 17).unwrap();
         assert!(means.is_empty());
         assert_eq!(
             message(&interval(&means, 0.05).unwrap_err()),
@@ -204,7 +232,7 @@ mod tests {
 
     #[test]
     fn scores_that_cannot_be_resampled_are_refused() {
-        let refused = |scores: &[f32]| message(&bootstrap_means(scores, 1, 17).unwrap_err());
+        let refused = |scores: &[f32]| message(&means_of(scores, 1, 17).unwrap_err());
         assert_eq!(refused(&[]), "bootstrap: 0 scores, expected at least 1");
         assert_eq!(
             refused(&[1.0, 0.0, 0.5]),
@@ -222,10 +250,7 @@ mod tests {
 
     #[test]
     fn the_most_scores_are_counted_exactly() {
-        assert_eq!(
-            bootstrap_means(&vec![1.0; MAX_SCORES], 1, 17).unwrap(),
-            [1.0]
-        );
+        assert_eq!(means_of(&vec![1.0; MAX_SCORES], 1, 17).unwrap(), [1.0]);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Runs that are cut short: by a signal, by a kill, by a full disk.
 
+use std::cell::{OnceCell, RefCell};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, precomputed, statuses, wait_until};
+use crate::sandbox::{MINE, Sandbox, precomputed, statuses, wait_until, write_features};
 
 const PIPELINE: &str =
     "[data]\nroot = \"data\"\n\n[model]\norg = \"random\"\nckpt = \"vit_tiny_patch16_224\"\n";
@@ -82,6 +84,64 @@ fn n_shards(sandbox: &Sandbox) -> usize {
         .count()
 }
 
+/// Waits until the program has said how it ends on a signal: before that, one ends it at once.
+fn wait_until_signals_are_caught(child: &Child) {
+    let status = format!("/proc/{}/status", child.id());
+    wait_until("signals are caught", || {
+        let status = fs_err::read_to_string(&status).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        // SIGXFSZ, the twenty-fifth, is the last.
+        caught.unwrap_or_default() & 1 << 24 != 0
+    });
+}
+
+/// Starts the program, has a shell run `kills` once `is_due`, with `$pid` for its number, and waits for its end: the exit
+/// code, and what it said. Where it was done before, it is run once more.
+#[expect(clippy::panic, reason = "fails the test")]
+fn stopped(
+    sandbox: &Sandbox,
+    arguments: &[&str],
+    is_due: impl Fn() -> bool,
+    kills: &str,
+) -> (Option<i32>, String) {
+    for _ in 0..5 {
+        let run = RefCell::new(Running::start(&mut sandbox.command(arguments)));
+        wait_until_signals_are_caught(&run.borrow().0);
+        wait_until("the signal is due", || {
+            is_due() || run.borrow_mut().0.try_wait().unwrap().is_some()
+        });
+        let mut run = run.into_inner();
+        // A builtin of the shell: two in a row are some microseconds apart.
+        let pid = run.0.id().to_string();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", kills]).env("pid", pid);
+        // It fails where the program has ended.
+        shell.stderr(Stdio::null()).status().unwrap();
+        let mut stderr = String::new();
+        let mut pipe = run.0.stderr.take().unwrap();
+        pipe.read_to_string(&mut stderr).unwrap();
+        let status = run.0.wait().unwrap();
+        if !status.success() {
+            return (status.code(), stderr);
+        }
+        fs_err::remove_dir_all(sandbox.path("cache")).ok();
+    }
+    panic!("five times the program was done before the signal, or did not hear it");
+}
+
+/// Says yes a while after it is first asked.
+fn after(wait: Duration) -> impl Fn() -> bool {
+    let started = OnceCell::new();
+    move || started.get_or_init(Instant::now).elapsed() > wait
+}
+
+fn assert_stopped((code, stderr): (Option<i32>, String), expected: i32) {
+    assert_eq!(code, Some(expected), "{stderr}");
+    assert!(stderr.contains("error: stopped by "), "{stderr}");
+    assert!(stderr.contains("\nhint: "), "{stderr}");
+}
+
 pub(crate) fn signal(child: &Child, name: &str) {
     let status = Command::new("kill")
         .args(["-s", name, &child.id().to_string()])
@@ -131,13 +191,126 @@ fn a_signal_keeps_what_was_extracted_and_says_how_to_go_on() {
     }
 }
 
+/// A fit that nobody sees the end of.
+const WITHOUT_END: [&str; 5] = ["run", "mine.toml", "-q", "--set", "probe.tol=1e-300"];
+
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one_signal() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, 4);
+    // As GNU timeout sends it. Which of two is first is the system's to say.
+    let twice = "kill -s TERM $pid; kill -s TERM $pid; kill -s USR1 $pid";
+    assert_stopped(
+        stopped(&sandbox, &WITHOUT_END, after(Duration::ZERO), twice),
+        75,
+    );
+}
+
+#[test]
+fn a_lost_terminal_stops_the_program_unless_that_is_ignored() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, 4);
+    let hang_up = "kill -s HUP $pid";
+    assert_stopped(
+        stopped(&sandbox, &WITHOUT_END, after(Duration::ZERO), hang_up),
+        75,
+    );
+
+    // As nohup does it.
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    let program = sandbox.command(&WITHOUT_END);
+    nohup
+        .arg(program.get_program())
+        .args(program.get_args())
+        .current_dir(sandbox.path(""))
+        .env("NEWT_PIPE_CACHE", sandbox.path("cache"));
+    let mut run = Running::start(&mut nohup);
+    wait_until_signals_are_caught(&run.0);
+    signal(&run.0, "HUP");
+    signal(&run.0, "INT");
+    assert_eq!(run.0.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_stop_is_heard_between_resamples() {
+    let sandbox = Sandbox::new();
+    let n_test = 100_000;
+    let mut csv = "id,task,task_cluster,task_subcluster,label,split\n".to_owned();
+    let ids: Vec<String> = (0..n_test + 4).map(|row| format!("{row:06}")).collect();
+    for (row, id) in ids.iter().enumerate() {
+        let split = if row < 4 { "train" } else { "test" };
+        csv.push_str(&format!("{id},task,cluster,,{},{split}\n", row % 2));
+    }
+    sandbox.write("data/newt2021_labels.csv", csv);
+    let values: Vec<f32> = (0..ids.len())
+        .flat_map(|row| [[1.0, 0.0], [0.0, 1.0]][row % 2])
+        .collect();
+    write_features(&sandbox.path("features.safetensors"), &ids, &values, 2);
+    sandbox.write("mine.toml", MINE);
+    // Minutes: three groups of 10^11 draws.
+    let arguments = ["run", "mine.toml", "--set", "bootstrap.resamples=1000000"];
+    let reported = || sandbox.path("cache/actions/report").exists();
+    let ended = stopped(&sandbox, &arguments, reported, "kill -s TERM $pid");
+    assert_stopped(ended, 75);
+    assert!(!sandbox.path("results").join("mine").exists());
+}
+
+#[test]
+fn a_stop_is_heard_while_probes_predict() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 200, 64);
+    let run = sandbox.run(&[
+        "run",
+        "mine.toml",
+        "--save-probes",
+        "--set",
+        "probe.c=1",
+        "--set",
+        "probe.search=false",
+    ]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let n = 200_000;
+    let ids: Vec<String> = (0..n).map(|row| format!("{row:06}")).collect();
+    let values: Vec<f32> = (0..n * 64).map(|place| (place % 97) as f32 + 1.0).collect();
+    write_features(&sandbox.path("many.safetensors"), &ids, &values, 64);
+    let arguments = [
+        "predict",
+        "--probe",
+        "results/mine/probes.safetensors",
+        "--features",
+        "many.safetensors",
+        "--any-backbone",
+        "--output",
+        "predictions.parquet",
+    ];
+    let ended = stopped(
+        &sandbox,
+        &arguments,
+        after(Duration::from_millis(1500)),
+        "kill -s INT $pid",
+    );
+    assert_stopped(ended, 130);
+    assert!(!sandbox.path("predictions.parquet").exists());
+}
+
+#[test]
+fn a_stop_is_heard_while_weights_are_loaded_and_tried() {
+    let sandbox = Sandbox::new();
+    let arguments = ["models", "check", "random", "vit_large_patch16_224"];
+    // Early, on the way, and late.
+    for wait in [0, 500, 1000] {
+        let due = after(Duration::from_millis(wait));
+        assert_stopped(stopped(&sandbox, &arguments, due, "kill -s INT $pid"), 130);
+    }
+}
+
 #[test]
 fn a_fit_without_end_says_so_and_can_be_stopped() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 1, 4);
     // A tolerance below what rounding allows.
-    let without_end = ["run", "mine.toml", "-q", "--set", "probe.tol=1e-300"];
-    let mut run = Running::start(&mut sandbox.command(&without_end));
+    let mut run = Running::start(&mut sandbox.command(&WITHOUT_END));
     let mut lines = BufReader::new(run.0.stderr.take().unwrap()).lines();
     let said = lines
         .by_ref()
@@ -154,7 +327,7 @@ fn a_fit_without_end_says_so_and_can_be_stopped() {
 
     // Said again where the probes come from the cache.
     for status in ["ran", "cached"] {
-        let limited = sandbox.run(&[&without_end[..], &["--set", "probe.max_iter=2000"]].concat());
+        let limited = sandbox.run(&[&WITHOUT_END[..], &["--set", "probe.max_iter=2000"]].concat());
         assert_eq!(limited.code, Some(0), "{}", limited.stderr);
         assert_eq!(
             limited.stderr,

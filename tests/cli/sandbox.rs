@@ -213,7 +213,8 @@ pub(crate) fn precomputed(sandbox: &Sandbox, n_tasks: usize, dim: usize) {
     sandbox.write("mine.toml", MINE);
 }
 
-const MINE: &str = "[data]\nroot = \"data\"\n\n[model]\norg = \"precomputed\"\nckpt = \"features.safetensors\"\n\n\
+/// A pipeline on features from elsewhere.
+pub(crate) const MINE: &str = "[data]\nroot = \"data\"\n\n[model]\norg = \"precomputed\"\nckpt = \"features.safetensors\"\n\n\
     [sample]\nn_train = -1\nseed = 17\n";
 
 fn normalized(mut values: Vec<f32>, dim: usize) -> Vec<f32> {

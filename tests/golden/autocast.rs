@@ -9,12 +9,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use newt_pipe::backbone::{BackboneSpec, Device, Precision};
+use newt_pipe::interrupt::Interrupt;
 
 use crate::families::variants;
 use crate::features::{N_IMAGES, fixtures, pixels, resolve};
 
 fn features(spec: &BackboneSpec, precision: Precision) -> Vec<f32> {
-    let backbone = spec.load(Device::Cpu, precision).unwrap();
+    let backbone = spec
+        .load(Device::Cpu, precision, &Interrupt::default())
+        .unwrap();
     let pixels = pixels(N_IMAGES * spec.preprocessing().n_values());
     backbone.extract(&pixels, N_IMAGES).unwrap()
 }

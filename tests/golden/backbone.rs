@@ -50,6 +50,7 @@ fn catalog_equals_timm_s_models() {
 
 mod networks {
     use newt_pipe::backbone::{Backbone, Device, Error, Precision};
+    use newt_pipe::interrupt::Interrupt;
 
     use super::*;
     use crate::features::{MAX_RELATIVE, MIN_COSINE, N_IMAGES, compare, expected, pixels};
@@ -57,7 +58,7 @@ mod networks {
     fn load(dir: &Path) -> Result<(BackboneSpec, Box<dyn Backbone>), Error> {
         let ckpt = format!("local-dir:{}", dir.display());
         let spec = resolve("timm", &ckpt, Path::new("/elsewhere"))?;
-        let backbone = spec.load(Device::Cpu, Precision::F32)?;
+        let backbone = spec.load(Device::Cpu, Precision::F32, &Interrupt::default())?;
         Ok((spec, backbone))
     }
 
@@ -136,7 +137,9 @@ mod networks {
     fn random_backbone_runs_and_tells_images_apart() {
         let rows = |ckpt: &str| {
             let spec = resolve("random", ckpt, Path::new("")).unwrap();
-            let backbone = spec.load(Device::Cpu, Precision::Auto).unwrap();
+            let backbone = spec
+                .load(Device::Cpu, Precision::Auto, &Interrupt::default())
+                .unwrap();
             backbone
                 .extract(&pixels(2 * spec.preprocessing().n_values()), 2)
                 .unwrap()
@@ -165,6 +168,7 @@ mod networks {
 /// Checkpoints that somebody or something has changed.
 mod tampered {
     use newt_pipe::backbone::{Device, Error, Precision};
+    use newt_pipe::interrupt::Interrupt;
     use safetensors::SafeTensors;
     use safetensors::tensor::{Dtype, TensorView};
 
@@ -181,7 +185,10 @@ mod tampered {
         let weights = dir.path().join("model.safetensors");
         fs_err::write(&weights, bytes).unwrap();
         let spec = resolve("timm", "local-dir:.", dir.path()).unwrap();
-        let error: Error = spec.load(Device::Cpu, Precision::F32).err().unwrap();
+        let error: Error = spec
+            .load(Device::Cpu, Precision::F32, &Interrupt::default())
+            .err()
+            .unwrap();
         let path = spec.weights_paths()[0].display().to_string();
         (
             error.to_string().replace(&path, "model.safetensors"),

@@ -1,6 +1,7 @@
 //! Bootstrap means and intervals, against `fixtures/bootstrap.json` (made by `make/bootstrap.py`).
 //! All values are equal, bit for bit.
 
+use newt_pipe::interrupt::Interrupt;
 use newt_pipe::stats::bootstrap::{bootstrap_means, interval};
 use serde::Deserialize;
 
@@ -74,7 +75,13 @@ fn floats(bits: &[u32]) -> Vec<f32> {
 #[test]
 fn bootstrap_means_equal_numpys() {
     for case in fixture().bootstraps {
-        let means = bootstrap_means(&scores(&case), case.resamples, case.seed).unwrap();
+        let means = bootstrap_means(
+            &scores(&case),
+            case.resamples,
+            case.seed,
+            &Interrupt::default(),
+        )
+        .unwrap();
         let bits: Vec<u32> = means.iter().map(|mean| mean.to_bits()).collect();
         assert_eq!(bits, case.means, "{} scores, seed {}", case.n, case.seed);
     }

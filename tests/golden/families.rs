@@ -5,6 +5,7 @@ use std::path::Path;
 
 use newt_pipe::backbone::{Device, Precision};
 use newt_pipe::image::RgbImage;
+use newt_pipe::interrupt::Interrupt;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 
@@ -93,7 +94,7 @@ fn examine(fixture: &str, name: &str, variant: &Variant) -> Result<(f64, f64), S
         return Err(format!("dim {}, expected {}", spec.dim(), variant.dim));
     }
     let backbone = spec
-        .load(Device::Cpu, Precision::F32)
+        .load(Device::Cpu, Precision::F32, &Interrupt::default())
         .map_err(|error| error.to_string())?;
     if backbone.n_parameters() != Some(variant.parameters) {
         let found = backbone.n_parameters();
@@ -146,7 +147,9 @@ fn half_precision_is_near_f32() {
         let n_pixels = 3 * variant.size[0] * variant.size[1];
         let pixels = pixels(N_IMAGES * n_pixels);
         for (precision, least) in [(Precision::F16, 0.9999), (Precision::Bf16, 0.999)] {
-            let backbone = spec.load(Device::Cpu, precision).unwrap();
+            let backbone = spec
+                .load(Device::Cpu, precision, &Interrupt::default())
+                .unwrap();
             let rows = backbone.extract(&pixels, N_IMAGES).unwrap();
             let (cosine, _) = compare(&rows, &expected("families", &name), variant.dim);
             println!("{name}, {precision}: cosine {cosine:.9}");
@@ -164,7 +167,9 @@ fn torchscript_module_gives_what_python_gives() {
         spec.canonical()["preprocessing"]["resize"],
         serde_json::json!({ "squash": { "size": [30, 40] } })
     );
-    let backbone = spec.load(Device::Cpu, Precision::F32).unwrap();
+    let backbone = spec
+        .load(Device::Cpu, Precision::F32, &Interrupt::default())
+        .unwrap();
     let rows = backbone
         .extract(&pixels(N_IMAGES * 3 * 24 * 32), N_IMAGES)
         .unwrap();

@@ -47,6 +47,7 @@ impl Error {
             | Self::Dtype { .. }
             | Self::NonFinite { .. } => 3,
             Self::Hub(error) => error.exit_code(),
+            Self::Stopped(stopped) => stopped.exit_code(),
             Self::Failure(failure) => failure.exit_code,
             Self::Io(error)
                 if error.kind() == io::ErrorKind::NotFound || files::hint(error).is_some() =>

@@ -8,6 +8,7 @@ use super::{Device, Precision};
 use crate::backbone::Backbone;
 use crate::backbone::error::Error;
 use crate::backbone::spec::BackboneSpec;
+use crate::interrupt::Interrupt;
 
 /// How many images the CPU sends through a network at once, never more, never fewer.
 ///
@@ -19,6 +20,7 @@ const CPU_BATCH: usize = 4;
 struct Extractor {
     network: RemoteNetwork,
     device: Device,
+    interrupt: Interrupt,
 }
 
 /// Reads or draws a backbone's weights.
@@ -26,6 +28,7 @@ pub(in crate::backbone) fn load(
     spec: &BackboneSpec,
     device: Device,
     precision: Precision,
+    interrupt: &Interrupt,
 ) -> Result<Box<dyn Backbone>, Error> {
     let device = device.resolve()?;
     let runtime = Runtime::get(device)?;
@@ -38,8 +41,9 @@ pub(in crate::backbone) fn load(
     }
     let request = Request::new(spec, device, precision.resolve(device));
     Ok(Box::new(Extractor {
-        network: runtime.load(&request)?,
+        network: runtime.load(&request, interrupt)?,
         device,
+        interrupt: interrupt.clone(),
     }))
 }
 
@@ -69,11 +73,13 @@ impl Backbone for Extractor {
             return Ok(Vec::new());
         }
         if self.device != Device::Cpu {
+            self.interrupt.check()?;
             return self.network.forward(pixels, n);
         }
         let rows = pixels
             .par_chunks(CPU_BATCH * per_image)
             .map(|images| {
+                self.interrupt.check()?;
                 let mut padded = images.to_vec();
                 padded.resize(CPU_BATCH * per_image, 0.0);
                 let mut rows = self.network.forward(&padded, CPU_BATCH)?;

@@ -5,6 +5,7 @@
 )]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicUsize;
 
 use serde::Serialize;
 
@@ -37,17 +38,20 @@ extern "C" fn n_cuda_devices() -> usize {
 unsafe extern "C" fn load(
     request: *const u8,
     len: usize,
+    stop: *const AtomicUsize,
     network: *mut *mut Handle,
     reply: *mut Text,
 ) -> bool {
     // SAFETY: the caller gives `len` bytes that it does not change meanwhile.
     let request = unsafe { std::slice::from_raw_parts(request, len) };
+    // SAFETY: the caller gives a number that lives until the call ends, and changes it as an atomic only.
+    let stop = unsafe { &*stop };
     let loaded = guarded(|| {
         let request = serde_json::from_slice(request).map_err(|error| Error::Libtorch {
             doing: "reading a request",
             message: error.to_string(),
         })?;
-        LoadedNetwork::load(&request)
+        LoadedNetwork::load(&request, stop)
     });
     let (text, is_loaded) = match loaded {
         Ok(loaded) => {

@@ -1,5 +1,7 @@
 //! A network with its weights, on its device: from a request to features.
 
+use std::sync::atomic::AtomicUsize;
+
 use tch::{Kind, TchError, Tensor};
 
 use super::wire::{Request, WeightsRequest};
@@ -37,8 +39,16 @@ pub(super) struct LoadedNetwork {
 
 impl LoadedNetwork {
     /// Reads or draws the weights and puts them where the network is to run.
-    pub(super) fn load(request: &Request) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// What is wrong with the weights; [`Error::Stopped`] once `stop` holds a signal's number.
+    pub(super) fn load(request: &Request, stop: &AtomicUsize) -> Result<Self, Error> {
         libtorch::initialize();
+        if matches!(request.device, Device::Cpu | Device::Auto) {
+            // Threads of libtorch's own would be more than the user has asked for, and where the system does not allow
+            // them, OpenMP ends the process.
+            tch::set_num_threads(1);
+        }
         let precision = match request.precision {
             Precision::F16 => Kind::Half,
             Precision::Bf16 => Kind::BFloat16,
@@ -55,6 +65,7 @@ impl LoadedNetwork {
                 precision,
                 n_parameters: 0,
                 notes: Vec::new(),
+                stop,
             };
             let network = request.network.load(&mut loader).transpose()?;
             let n_parameters = loader.n_parameters - loader.source.n_filled_in();

@@ -4,9 +4,12 @@
     reason = "calls into the dynamic linker and a C interface; each block says why it is sound"
 )]
 
+use std::sync::Arc;
+
 use super::Device;
 use super::wire::{Failure, Functions, Handle, Loaded, Request, Text};
 use crate::backbone::error::Error;
+use crate::interrupt::Interrupt;
 
 /// The library that runs networks.
 #[derive(Clone, Copy)]
@@ -55,19 +58,35 @@ impl Runtime {
         (self.functions.n_cuda_devices)()
     }
 
-    pub(super) fn load(self, request: &Request) -> Result<RemoteNetwork, Error> {
+    /// Loads a network.
+    ///
+    /// # Errors
+    /// [`Error::Failure`] with the library's reason; [`Error::Stopped`] once `interrupt` asks for it.
+    pub(super) fn load(
+        self,
+        request: &Request,
+        interrupt: &Interrupt,
+    ) -> Result<RemoteNetwork, Error> {
         let json = serde_json::to_vec(request).map_err(|error| Error::Libtorch {
             doing: "describing a network",
             message: error.to_string(),
         })?;
         let mut handle = std::ptr::null_mut();
         let mut reply = Text::EMPTY;
-        // SAFETY: the request's bytes and the two places live until the call ends.
+        let stop = interrupt.flag();
+        // SAFETY: the request's bytes, the flag and the two places live until the call ends.
         let is_loaded = unsafe {
-            (self.functions.load)(json.as_ptr(), json.len(), &raw mut handle, &raw mut reply)
+            (self.functions.load)(
+                json.as_ptr(),
+                json.len(),
+                Arc::as_ptr(&stop),
+                &raw mut handle,
+                &raw mut reply,
+            )
         };
         let reply = self.take(reply);
         if !is_loaded {
+            interrupt.check()?;
             return Err(failure(&reply));
         }
         let mut network = RemoteNetwork {

@@ -5,6 +5,7 @@
 //! of another build is refused before any other function is called.
 
 use std::ffi::{OsString, c_char, c_void};
+use std::sync::atomic::AtomicUsize;
 
 use serde::{Deserialize, Serialize};
 
@@ -39,10 +40,11 @@ pub(super) struct Functions {
     /// How many CUDA devices libtorch can use.
     pub(super) n_cuda_devices: extern "C" fn() -> usize,
     /// Loads the network of a [`Request`], `request[..len]`. Gives true and the network, with a [`Loaded`] as the
-    /// reply, or false with a [`Failure`].
+    /// reply, or false with a [`Failure`]; that soon, where `stop` becomes other than zero meanwhile.
     pub(super) load: unsafe extern "C" fn(
         request: *const u8,
         len: usize,
+        stop: *const AtomicUsize,
         network: *mut *mut Handle,
         reply: *mut Text,
     ) -> bool,

@@ -1,10 +1,13 @@
 //! Dot products and distances of rows: the one expensive thing that all kernels share.
 
+use std::ops::Range;
+
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, Zip};
 
 use super::aligned::Aligned;
 use super::simd::{LANES, Level, Simd, multiversion};
 use crate::probe::settings::Kernel;
+use crate::probe::watch::{Stop, Watch};
 
 /// Rows of features, widened to f64: row-major, `d` values each.
 #[derive(Debug, Default)]
@@ -71,7 +74,10 @@ pub(crate) struct Gram {
 
 impl Gram {
     /// Multiplies each of `rows` with each other.
-    pub(crate) fn of(level: Level, rows: &Rows) -> Self {
+    ///
+    /// # Errors
+    /// [`Stop`] if `watch` asks for it.
+    pub(crate) fn of(level: Level, rows: &Rows, watch: &dyn Watch) -> Result<Self, Stop> {
         let stride = rows.n.next_multiple_of(LANES);
         let mut gram = Self {
             n: rows.n,
@@ -79,11 +85,14 @@ impl Gram {
             dots: Aligned::new(rows.n * stride),
             squares: Aligned::new(stride),
         };
-        products(level, rows, rows, true, &mut gram.dots, stride);
+        for block in blocks(rows.n) {
+            watch.check()?;
+            products(level, rows, block, rows, true, &mut gram.dots, stride);
+        }
         for i in 0..rows.n {
             gram.squares[i] = gram.dots[i * stride + i];
         }
-        gram
+        Ok(gram)
     }
 
     /// The dot products of row `i`, `[stride]`.
@@ -111,7 +120,16 @@ pub(crate) struct Pairs {
 
 impl Pairs {
     /// Pairs each of `rows` with each of `columns`, which have as many values each, for predictions with `kernels`.
-    pub(crate) fn new(level: Level, rows: &Rows, columns: &Rows, kernels: &[Kernel]) -> Self {
+    ///
+    /// # Errors
+    /// [`Stop`] if `watch` asks for it.
+    pub(crate) fn new(
+        level: Level,
+        rows: &Rows,
+        columns: &Rows,
+        kernels: &[Kernel],
+        watch: &dyn Watch,
+    ) -> Result<Self, Stop> {
         let stride = columns.n.next_multiple_of(LANES);
         let matrix = |is_wanted: bool| Aligned::new(if is_wanted { rows.n * stride } else { 0 });
         let is_rbf = |kernel: &Kernel| *kernel == Kernel::Rbf;
@@ -121,13 +139,17 @@ impl Pairs {
             dots: matrix(!kernels.iter().all(is_rbf)),
             distances: matrix(kernels.iter().any(is_rbf)),
         };
-        if !pairs.dots.is_empty() {
-            products(level, rows, columns, false, &mut pairs.dots, stride);
+        let (dots, distances) = (&mut pairs.dots, &mut pairs.distances);
+        for block in blocks(rows.n) {
+            watch.check()?;
+            if !dots.is_empty() {
+                products(level, rows, block.clone(), columns, false, dots, stride);
+            }
+            if !distances.is_empty() {
+                differences(level, rows, block, columns, distances, stride);
+            }
         }
-        if !pairs.distances.is_empty() {
-            distances(level, rows, columns, &mut pairs.distances, stride);
-        }
-        pairs
+        Ok(pairs)
     }
 
     /// What `kernel` is a function of, row after row of `stride` values.
@@ -140,39 +162,70 @@ impl Pairs {
     }
 }
 
+/// Rows between two questions whether to stop; a multiple of [`ROW_BLOCK`]. Nothing is asked within the functions that
+/// are compiled for an instruction set, so that no foreign call stands among their loops.
+pub(crate) const ROWS_AT_A_TIME: usize = 32;
+
+/// The rows of a matrix, some at a time.
+pub(crate) fn blocks(n: usize) -> impl Iterator<Item = Range<usize>> {
+    let firsts = (0..n).step_by(ROWS_AT_A_TIME);
+    firsts.map(move |first| first..(first + ROWS_AT_A_TIME).min(n))
+}
+
 multiversion! {
-    /// Dot products of the rows with the columns: row i in `out[i * stride..]`. If `is_symmetric`, the columns are the
-    /// rows, and only one half is multiplied.
-    fn products(rows: &Rows, columns: &Rows, is_symmetric: bool, out: &mut [f64], stride: usize) = products_body;
+    /// Dot products of the rows of `block` with the columns: row i in `out[i * stride..]`. If `is_symmetric`, the columns
+    /// are the rows, only one half is multiplied, and the rows before the block must be there.
+    fn products(
+        rows: &Rows,
+        block: Range<usize>,
+        columns: &Rows,
+        is_symmetric: bool,
+        out: &mut [f64],
+        stride: usize,
+    ) = products_body;
 }
 
 #[inline(always)]
 fn products_body<S: Simd>(
     s: S,
     rows: &Rows,
+    block: Range<usize>,
     columns: &Rows,
     is_symmetric: bool,
     out: &mut [f64],
     stride: usize,
 ) {
     if S::HAS_MANY_REGISTERS {
-        in_tiles::<S, 2, false>(s, rows, columns, is_symmetric, out, stride);
+        in_tiles::<S, 2, false>(s, rows, block, columns, is_symmetric, out, stride);
     } else {
-        in_tiles::<S, 1, false>(s, rows, columns, is_symmetric, out, stride);
+        in_tiles::<S, 1, false>(s, rows, block, columns, is_symmetric, out, stride);
     }
 }
 
 multiversion! {
-    /// Squared distances of the rows from the columns: row i in `out[i * stride..]`.
-    fn distances(rows: &Rows, columns: &Rows, out: &mut [f64], stride: usize) = distances_body;
+    /// Squared distances of the rows of `block` from the columns: row i in `out[i * stride..]`.
+    fn differences(
+        rows: &Rows,
+        block: Range<usize>,
+        columns: &Rows,
+        out: &mut [f64],
+        stride: usize,
+    ) = differences_body;
 }
 
 #[inline(always)]
-fn distances_body<S: Simd>(s: S, rows: &Rows, columns: &Rows, out: &mut [f64], stride: usize) {
+fn differences_body<S: Simd>(
+    s: S,
+    rows: &Rows,
+    block: Range<usize>,
+    columns: &Rows,
+    out: &mut [f64],
+    stride: usize,
+) {
     if S::HAS_MANY_REGISTERS {
-        in_tiles::<S, 2, true>(s, rows, columns, false, out, stride);
+        in_tiles::<S, 2, true>(s, rows, block, columns, false, out, stride);
     } else {
-        in_tiles::<S, 1, true>(s, rows, columns, false, out, stride);
+        in_tiles::<S, 1, true>(s, rows, block, columns, false, out, stride);
     }
 }
 
@@ -185,14 +238,16 @@ const ROW_BLOCK: usize = 4;
 fn in_tiles<S: Simd, const T: usize, const DISTANCE: bool>(
     s: S,
     rows: &Rows,
+    block: Range<usize>,
     columns: &Rows,
     is_symmetric: bool,
     out: &mut [f64],
     stride: usize,
 ) {
     let (n, m) = (rows.n, columns.n);
-    for block in (0..n).step_by(ROW_BLOCK) {
-        let block_end = (block + ROW_BLOCK).min(n);
+    let end = block.end;
+    for block in block.step_by(ROW_BLOCK) {
+        let block_end = (block + ROW_BLOCK).min(end);
         for j in (if is_symmetric { block } else { 0 }..m).step_by(T) {
             for i in (block..block_end).step_by(T) {
                 // A tile at the edge repeats the last row or column.

@@ -1,5 +1,7 @@
 //! Kernel functions of dot products and distances.
 
+use std::ops::Range;
+
 use super::functions::{exp, tanh};
 use super::gram::{Gram, Pairs};
 use super::simd::{LANES, Simd, lanes, multiversion};
@@ -78,27 +80,27 @@ impl KernelFunction {
 }
 
 multiversion! {
-    /// Kernel values of a Gram matrix: `matrix` gets `[n, stride]` rounded to f32, `diagonal` gets `[stride]` in f64.
-    /// What lies beyond the last column means nothing.
-    pub(crate) fn kernel_matrix(
+    /// Kernel values of a Gram matrix, `[n, stride]` rounded to f32: the rows of `block`, those before which must be
+    /// there. What lies beyond the last column means nothing.
+    pub(crate) fn kernel_rows(
         function: KernelFunction,
         gram: &Gram,
+        block: Range<usize>,
         matrix: &mut [f32],
-        diagonal: &mut [f64],
-    ) = kernel_matrix_body;
+    ) = kernel_rows_body;
 }
 
 #[inline(always)]
-fn kernel_matrix_body<S: Simd>(
+fn kernel_rows_body<S: Simd>(
     s: S,
     function: KernelFunction,
     gram: &Gram,
+    block: Range<usize>,
     matrix: &mut [f32],
-    diagonal: &mut [f64],
 ) {
     let stride = gram.stride;
     let is_dear = matches!(function.kernel, Kernel::Rbf | Kernel::Sigmoid);
-    for i in 0..gram.n {
+    for i in block {
         // Where a value costs more than a copy, what lies before the diagonal's block of columns mirrors rows above.
         let first = if is_dear { i / LANES * LANES } else { 0 };
         let (above, row) = matrix.split_at_mut(i * stride);
@@ -108,6 +110,24 @@ fn kernel_matrix_body<S: Simd>(
         }
         function.of_row(s, gram, i, first, computed);
     }
+}
+
+multiversion! {
+    /// The diagonal of the same matrix in f64, `[stride]`.
+    pub(crate) fn kernel_diagonal(
+        function: KernelFunction,
+        gram: &Gram,
+        diagonal: &mut [f64],
+    ) = kernel_diagonal_body;
+}
+
+#[inline(always)]
+fn kernel_diagonal_body<S: Simd>(
+    s: S,
+    function: KernelFunction,
+    gram: &Gram,
+    diagonal: &mut [f64],
+) {
     if function.kernel == Kernel::Rbf {
         // exp(0): a row is at no distance from itself.
         diagonal.fill(1.0);

@@ -4,6 +4,11 @@
 //! tolerance. After ten million iterations it ends wherever it is then. It always runs without shrinking: that of linfa-svm
 //! 0.8.1 takes variables out of the problem until it indexes before the first, and panics.
 
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
 use linfa::Dataset;
 use linfa::prelude::Fit;
 use linfa_svm::Svm;
@@ -13,15 +18,52 @@ use super::gram::Rows;
 use super::{Ending, SvcParams};
 use crate::probe::settings::Kernel;
 
-/// Fits on `rows` (the first `n_zeros` of label 0); returns y α of each row, rho, and how the fit ended.
+/// What comes of a fit.
+pub(super) struct Fitted {
+    /// y α of each row.
+    pub(super) alpha: Vec<f64>,
+    pub(super) rho: f64,
+    pub(super) ending: Ending,
+}
+
+/// How often the one who waits for a fit is asked whether to go on.
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
+
+/// Fits on `rows` (the first `n_zeros` of label 0); `None` if `go_on` says no meanwhile.
+///
+/// linfa cannot be asked to stop. So it works in a thread of its own, which is left to itself once nobody waits for it:
+/// it ends with the fit or with the process, and holds nothing but its own memory and `rows`.
 ///
 /// # Errors
 /// linfa's message. A sigmoid kernel is refused: linfa has none.
 pub(super) fn fit(
-    rows: &Rows,
+    rows: &Arc<Rows>,
     n_zeros: usize,
     params: SvcParams,
-) -> Result<(Vec<f64>, f64, Ending), String> {
+    go_on: &dyn Fn() -> bool,
+) -> Result<Option<Fitted>, String> {
+    let (done, fitted) = mpsc::channel();
+    let shared = Arc::clone(rows);
+    let work = move || {
+        // Nobody waits where this fails.
+        done.send(fit_here(&shared, n_zeros, params)).ok();
+    };
+    if thread::Builder::new().spawn(work).is_err() {
+        // The system allows no more threads: a stop is heard when the fit is done.
+        return fit_here(rows, n_zeros, params).map(Some);
+    }
+    loop {
+        match fitted.recv_timeout(BETWEEN_QUESTIONS) {
+            Ok(outcome) => return outcome.map(Some),
+            Err(RecvTimeoutError::Timeout) if go_on() => {}
+            Err(RecvTimeoutError::Timeout) => return Ok(None),
+            Err(RecvTimeoutError::Disconnected) => return Err("it panicked".to_owned()),
+        }
+    }
+}
+
+/// The fit itself, in the calling thread.
+fn fit_here(rows: &Rows, n_zeros: usize, params: SvcParams) -> Result<Fitted, String> {
     let function = params.function;
     let rows = Array2::from_shape_vec(rows.dim(), rows.values().to_vec())
         .map_err(|error| error.to_string())?;
@@ -44,7 +86,11 @@ pub(super) fn fit(
         .fit(&Dataset::new(rows, is_zero))
         .map_err(|error| error.to_string())?;
     let ending = ending(&fitted.to_string());
-    Ok((fitted.alpha, fitted.rho, ending))
+    Ok(Fitted {
+        alpha: fitted.alpha,
+        rho: fitted.rho,
+        ending,
+    })
 }
 
 /// How a fit ended, by linfa's description of it, in which alone linfa says so.

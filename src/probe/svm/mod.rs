@@ -24,6 +24,8 @@ mod linfa;
 pub(super) mod simd;
 mod solver;
 
+use std::sync::Arc;
+
 use aligned::Aligned;
 use dual::Dual;
 pub(super) use dual::{Ending, Solution};
@@ -32,11 +34,13 @@ use kernel::KernelFunction;
 use simd::Level;
 
 use super::settings::{Kernel, Solver};
+use super::watch::{Stop, Watch};
 
 /// Rows to train on: those of label 0 first, then those of label 1.
 #[derive(Debug)]
 pub(super) struct TrainingSet {
-    rows: Rows,
+    /// Shared with fits by linfa, which may outlive the one who waits for them.
+    rows: Arc<Rows>,
     /// Number of rows of label 0.
     n_zeros: usize,
     /// Dot products of all pairs of rows.
@@ -73,36 +77,61 @@ pub(super) struct Scratch {
 
 impl TrainingSet {
     /// Multiplies the rows (`n_zeros` of label 0, then those of label 1) with each other.
-    pub(super) fn new(level: Level, rows: Rows, n_zeros: usize) -> Self {
-        let gram = Gram::of(level, &rows);
-        Self {
-            rows,
+    ///
+    /// # Errors
+    /// [`Stop`] if `watch` asks for it.
+    pub(super) fn new(
+        level: Level,
+        rows: Rows,
+        n_zeros: usize,
+        watch: &dyn Watch,
+    ) -> Result<Self, Stop> {
+        let gram = Gram::of(level, &rows, watch)?;
+        Ok(Self {
+            rows: Arc::new(rows),
             n_zeros,
             gram,
-        }
+        })
     }
 
     /// Pairs the rows with others, for predictions with `kernels`.
-    pub(super) fn pairs(&self, level: Level, others: &Rows, kernels: &[Kernel]) -> Pairs {
-        Pairs::new(level, &self.rows, others, kernels)
+    ///
+    /// # Errors
+    /// [`Stop`] if `watch` asks for it.
+    pub(super) fn pairs(
+        &self,
+        level: Level,
+        others: &Rows,
+        kernels: &[Kernel],
+        watch: &dyn Watch,
+    ) -> Result<Pairs, Stop> {
+        Pairs::new(level, &self.rows, others, kernels, watch)
     }
 
     /// Gives the rows' memory back; what follows works on the products alone.
     pub(super) fn forget_rows(&mut self) {
-        self.rows = Rows::default();
+        self.rows = Arc::default();
     }
 
     /// Evaluates the kernel for every pair of rows, for the fits that follow.
-    pub(super) fn evaluate(&self, level: Level, function: KernelFunction, scratch: &mut Scratch) {
+    ///
+    /// # Errors
+    /// [`Stop`] if `watch` asks for it.
+    pub(super) fn evaluate(
+        &self,
+        level: Level,
+        function: KernelFunction,
+        scratch: &mut Scratch,
+        watch: &dyn Watch,
+    ) -> Result<(), Stop> {
         scratch.matrix.resize(self.gram.dots.len());
         scratch.diagonal.resize(self.gram.stride);
-        kernel::kernel_matrix(
-            level,
-            function,
-            &self.gram,
-            &mut scratch.matrix,
-            &mut scratch.diagonal,
-        );
+        for block in gram::blocks(self.gram.n) {
+            watch.check()?;
+            kernel::kernel_rows(level, function, &self.gram, block, &mut scratch.matrix);
+        }
+        kernel::kernel_diagonal(level, function, &self.gram, &mut scratch.diagonal);
+        Ok(())
     }
 
     /// Fits on the kernel values that [`Self::evaluate`] left in `scratch`, and leaves the coefficients there. Every now
@@ -118,8 +147,12 @@ impl TrainingSet {
         scratch: &mut Scratch,
     ) -> Result<Solution, String> {
         if params.solver == Solver::Linfa {
-            let (coefficients, rho, ending) = linfa::fit(&self.rows, self.n_zeros, params)?;
-            scratch.coefficients = coefficients;
+            let go_on = || go_on(0);
+            let fitted = linfa::fit(&self.rows, self.n_zeros, params, &go_on)?;
+            let Some(linfa::Fitted { alpha, rho, ending }) = fitted else {
+                return Ok(Solution::from_elsewhere(f64::NAN, Ending::Stopped));
+            };
+            scratch.coefficients = alpha;
             return Ok(Solution::from_elsewhere(rho, ending));
         }
         let dual = Dual {
@@ -177,6 +210,8 @@ impl Scratch {
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "features of f32")]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::probe::settings::Kernel;
     use crate::random::RandomState;
@@ -208,6 +243,15 @@ mod tests {
         }
     }
 
+    fn training_set(level: Level, rows: Rows, n_zeros: usize) -> TrainingSet {
+        TrainingSet::new(level, rows, n_zeros, &|| false).unwrap()
+    }
+
+    fn evaluate(set: &TrainingSet, level: Level, kernel: Kernel, scratch: &mut Scratch) {
+        set.evaluate(level, function(kernel), scratch, &|| false)
+            .unwrap();
+    }
+
     fn fit(set: &TrainingSet, level: Level, params: SvcParams, scratch: &mut Scratch) -> Solution {
         set.fit(level, params, &|_| true, scratch).unwrap()
     }
@@ -219,8 +263,8 @@ mod tests {
             let outcomes: Vec<_> = Level::available()
                 .into_iter()
                 .map(|level| {
-                    let set = TrainingSet::new(level, rows(n, d, 1), n / 2);
-                    let held_out = set.pairs(level, &test, &Kernel::ALL);
+                    let set = training_set(level, rows(n, d, 1), n / 2);
+                    let held_out = set.pairs(level, &test, &Kernel::ALL, &|| false).unwrap();
                     let arguments = |kernel| held_out.arguments(kernel);
                     let mut outcome = [
                         &set.gram.dots[..],
@@ -230,7 +274,7 @@ mod tests {
                     .concat();
                     let mut scratch = Scratch::default();
                     for kernel in Kernel::ALL {
-                        set.evaluate(level, function(kernel), &mut scratch);
+                        evaluate(&set, level, kernel, &mut scratch);
                         for c in [1e-2, 1.0, 1e3] {
                             let solution = fit(&set, level, params(kernel, c), &mut scratch);
                             outcome.push(solution.rho);
@@ -255,9 +299,9 @@ mod tests {
     #[test]
     fn a_smaller_c_above_the_peak_gives_the_same_solution() {
         let level = Level::widest();
-        let set = TrainingSet::new(level, rows(40, 100, 3), 20);
+        let set = training_set(level, rows(40, 100, 3), 20);
         let mut scratch = Scratch::default();
-        set.evaluate(level, function(Kernel::Linear), &mut scratch);
+        evaluate(&set, level, Kernel::Linear, &mut scratch);
         let wide = fit(&set, level, params(Kernel::Linear, 1e6), &mut scratch);
         let coefficients = scratch.coefficients.clone();
         let peak = wide.free_peak.unwrap();
@@ -277,9 +321,9 @@ mod tests {
     #[test]
     fn a_fit_ends_at_its_limit_or_when_it_is_told_to() {
         let level = Level::widest();
-        let set = TrainingSet::new(level, rows(60, 3, 4), 30);
+        let set = training_set(level, rows(60, 3, 4), 30);
         let mut scratch = Scratch::default();
-        set.evaluate(level, function(Kernel::Linear), &mut scratch);
+        evaluate(&set, level, Kernel::Linear, &mut scratch);
         let params = SvcParams {
             tol: 1e-12,
             ..params(Kernel::Linear, 1e3)
@@ -296,5 +340,57 @@ mod tests {
             (solution.ending, solution.iterations),
             (Ending::Stopped, 2000)
         );
+    }
+
+    /// Says to stop when it is asked for the `n`th time, and counts.
+    fn stops_at(n: usize) -> (impl Fn() -> bool + Sync, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        (
+            move || count.fetch_add(1, Ordering::Relaxed) + 1 >= n,
+            asked,
+        )
+    }
+
+    #[test]
+    fn every_matrix_is_left_half_done_when_a_stop_is_asked_for() {
+        let level = Level::widest();
+        let set = training_set(level, rows(300, 5, 6), 150);
+        let others = rows(20, 5, 7);
+        let mut scratch = Scratch::default();
+        let (watch, asked) = stops_at(3);
+        assert_eq!(Gram::of(level, &rows(300, 5, 6), &watch).err(), Some(Stop));
+        // At once, not when all is done.
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
+        for kernel in [Kernel::Linear, Kernel::Rbf] {
+            let (watch, asked) = stops_at(3);
+            assert_eq!(
+                set.pairs(level, &others, &[kernel], &watch).err(),
+                Some(Stop)
+            );
+            assert_eq!(asked.load(Ordering::Relaxed), 3);
+            let (watch, asked) = stops_at(3);
+            let evaluated = set.evaluate(level, function(kernel), &mut scratch, &watch);
+            assert_eq!(evaluated, Err(Stop));
+            assert_eq!(asked.load(Ordering::Relaxed), 3);
+        }
+    }
+
+    #[test]
+    fn a_fit_by_linfa_is_not_waited_for_when_a_stop_is_asked_for() {
+        let level = Level::widest();
+        let set = training_set(level, rows(400, 3, 8), 200);
+        // Minutes, or for ever.
+        let params = SvcParams {
+            solver: Solver::Linfa,
+            tol: 1e-300,
+            ..params(Kernel::Linear, 1e9)
+        };
+        let (watch, _) = stops_at(2);
+        let go_on = |_| !watch();
+        let solution = set
+            .fit(level, params, &go_on, &mut Scratch::default())
+            .unwrap();
+        assert_eq!(solution.ending, Ending::Stopped);
     }
 }

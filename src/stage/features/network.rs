@@ -6,19 +6,21 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{channel, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
-use super::weights::{self, Weights};
 use super::norm;
+use super::weights::{self, Weights};
 use super::{BatchSize, Images, Settings};
 use crate::artifact::{self, BackboneId, FeatureStore};
 use crate::backbone::{self, Backbone, BackboneSpec, Choice, Device, Precision, Source};
 use crate::cache::{Cache, Digest, KeyBuilder, Request};
 use crate::error::Error;
 use crate::image::{self, Preprocessing};
+use crate::interrupt::Interrupt;
 use crate::newt::images::{self, ImageFiles, Unread};
 use crate::stage::{Context, StageError};
 
@@ -261,7 +263,9 @@ impl Network {
     /// The network, with the weights that the key names.
     fn load(&self, context: Context<'_>) -> Result<Box<dyn Backbone>, Error> {
         self.weights.verify(&self.cache, context)?;
-        let backbone = self.spec.load(self.device, self.precision)?;
+        let backbone = self
+            .spec
+            .load(self.device, self.precision, context.interrupt)?;
         // The files were hashed before they were read: had one changed in between, rows of other weights would be
         // kept under this key.
         let now = weights::digest_now(self.spec.weights_paths(), context.interrupt)?;
@@ -289,52 +293,79 @@ impl Network {
         backbone: &dyn Backbone,
         context: Context<'_>,
     ) -> Result<(), Error> {
-        let (preprocessing, batch_size) = (self.spec.preprocessing(), self.batch_size);
-        std::thread::scope(|scope| {
+        let preprocessing = self.spec.preprocessing();
+        let decode =
+            move |images, pixels| decode_batch(images, preprocessing, pixels, context.interrupt);
+        let chunks = || wanted.chunks(self.batch_size);
+        let decoded_here = || chunks().map(|images| decode(images, Vec::new()));
+        if rayon::current_thread_index().is_some() {
+            // This thread is one of those that decode: another one would wait for it while it waits for the other.
+            return self.extract_batches(decoded_here(), backbone, |_| {}, context);
+        }
+        thread::scope(|scope| {
             let (sender, batches) = sync_channel::<Batch<'_>>(BATCHES_AHEAD);
             // Memory of batches that the network has seen: new memory for each costs time in which a GPU waits.
             let (done, spare) = channel::<Vec<f32>>();
-            scope.spawn(move || {
-                for images in wanted.chunks(batch_size) {
+            let chunks = chunks();
+            let decode_ahead = move || {
+                for images in chunks {
                     let pixels = spare.try_recv().unwrap_or_default();
-                    if sender
-                        .send(decode_batch(images, preprocessing, pixels))
-                        .is_err()
-                    {
+                    if sender.send(decode(images, pixels)).is_err() {
                         return;
                     }
                 }
-            });
-
-            let mut shard = Shard::new(backbone.dim());
-            let mut bad = Vec::new();
-            for batch in batches {
-                if let Err(stopped) = context.interrupt.check() {
-                    shard.store(&mut self.store.borrow_mut())?;
-                    return Err(stopped.into());
-                }
-                match batch.pixels {
-                    Err(images) => bad.extend(images),
-                    // Once an image is bad the run fails: the rest is only looked through for more.
-                    Ok(_) if !bad.is_empty() => {}
-                    Ok(pixels) => {
-                        let rows = backbone.extract(&pixels, batch.images.len())?;
+            };
+            match thread::Builder::new().spawn_scoped(scope, decode_ahead) {
+                Ok(_) => {
+                    let give_back = |pixels| {
                         done.send(pixels).ok(); // nobody asks for it while the last batches are on their way
-                        shard.push(batch.images, rows)?;
-                        if shard.is_due() {
-                            shard.store(&mut self.store.borrow_mut())?;
-                        }
-                    }
+                    };
+                    self.extract_batches(batches, backbone, give_back, context)
                 }
-                context.progress.tick(batch.images.len() as u64);
-            }
-            shard.store(&mut self.store.borrow_mut())?;
-            if bad.is_empty() {
-                Ok(())
-            } else {
-                Err(StageError::BadImages { images: bad }.into())
+                // The system allows no more threads.
+                Err(_) => self.extract_batches(decoded_here(), backbone, |_| {}, context),
             }
         })
+    }
+
+    /// Sends batches through the network; `give_back` gets the memory of each.
+    ///
+    /// Whatever ends it, the rows that there are then are stored.
+    fn extract_batches<'b>(
+        &self,
+        batches: impl IntoIterator<Item = Batch<'b>>,
+        backbone: &dyn Backbone,
+        give_back: impl Fn(Vec<f32>),
+        context: Context<'_>,
+    ) -> Result<(), Error> {
+        let mut shard = Shard::new(backbone.dim());
+        let mut bad = Vec::new();
+        let mut take = |batch: Batch<'b>| {
+            context.interrupt.check()?;
+            match batch.pixels {
+                Err(images) => bad.extend(images),
+                // Once an image is bad the run fails: the rest is only looked through for more.
+                Ok(_) if !bad.is_empty() => {}
+                Ok(pixels) => {
+                    let rows = backbone.extract(&pixels, batch.images.len())?;
+                    give_back(pixels);
+                    shard.push(batch.images, rows)?;
+                    if shard.is_due() {
+                        shard.store(&mut self.store.borrow_mut())?;
+                    }
+                }
+            }
+            context.progress.tick(batch.images.len() as u64);
+            Ok::<_, Error>(())
+        };
+        let taken = batches.into_iter().try_for_each(&mut take);
+        shard.store(&mut self.store.borrow_mut())?;
+        taken?;
+        if bad.is_empty() {
+            Ok(())
+        } else {
+            Err(StageError::BadImages { images: bad }.into())
+        }
     }
 }
 
@@ -394,11 +425,13 @@ pub fn bad_images(paths: &[&Path], context: Context<'_>) -> Result<Vec<BadImage>
     Ok(checked.into_iter().flatten().collect())
 }
 
-/// `pixels`: memory of an earlier batch, which is no shorter, or an empty vector.
+/// `pixels`: memory of an earlier batch, which is no shorter, or an empty vector. Once a stop is asked for, what is left
+/// is not decoded, and whoever gets the batch asks for the reason.
 fn decode_batch<'a>(
     images: &'a [Wanted],
     preprocessing: &Preprocessing,
     mut pixels: Vec<f32>,
+    interrupt: &Interrupt,
 ) -> Batch<'a> {
     let [height, width] = preprocessing.size;
     let n_pixels = 3 * height * width;
@@ -409,7 +442,12 @@ fn decode_batch<'a>(
     let bad: Vec<Option<BadImage>> = pixels
         .par_chunks_exact_mut(n_pixels)
         .zip(images)
-        .map(|(out, image)| decode(image, preprocessing, out).err())
+        .map(|(out, image)| {
+            if interrupt.requested() {
+                return None;
+            }
+            decode(image, preprocessing, out).err()
+        })
         .map(|problem| problem.map(|(path, problem)| BadImage { path, problem }))
         .collect();
     let bad: Vec<BadImage> = bad.into_iter().flatten().collect();

@@ -3,7 +3,7 @@
 //! What comes from the hub is kept under its digest there. Features are extracted only with files that have it; a run
 //! that extracts none looks at nothing but the memo.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::backbone;
@@ -14,9 +14,6 @@ use crate::hub::{Promise, Reading};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Silent;
 use crate::stage::Context;
-
-/// Read at a time; a stop is heard after each.
-const CHUNK_BYTES: usize = 1 << 18;
 
 /// What is known of a checkpoint's files before they are used.
 #[derive(Debug, Default)]
@@ -98,18 +95,12 @@ pub(super) fn digest_now(
     interrupt: &Interrupt,
 ) -> Result<Option<Digest>, Error> {
     let mut digests = Vec::new();
-    let mut buffer = vec![0; CHUNK_BYTES];
     for path in paths {
-        let mut file = files::open(path).map_err(Error::Io)?;
+        let file = files::open(path).map_err(Error::Io)?;
         let mut hasher = blake3::Hasher::new();
-        loop {
-            interrupt.check()?;
-            let n_read = file.read(&mut buffer).map_err(Error::Io)?;
-            if n_read == 0 {
-                break;
-            }
-            hasher.update(&buffer[..n_read]);
-        }
+        let read = hasher.update_reader(interrupt.over(file)).map(drop);
+        interrupt.check()?;
+        read.map_err(Error::Io)?;
         digests.push(Digest::from(hasher.finalize()));
     }
     Ok(Digest::of_all(&digests))
