@@ -39,6 +39,8 @@ mod action;
 mod atomic;
 mod digests;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod key;
 mod miss;
 mod object;

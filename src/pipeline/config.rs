@@ -551,3 +551,6 @@ fn path(value: &Value) -> Option<PathBuf> {
         .filter(|path| !path.is_empty())
         .map(PathBuf::from)
 }
+
+#[cfg(test)]
+mod fuzz;
