@@ -149,7 +149,7 @@ fn damaged_shards_are_removed_or_passed_over_or_whole() {
         warned.check()?;
         Ok(found)
     };
-    check(300, vec![sample], |bytes| {
+    check(60, vec![sample], |bytes| {
         // Under its own name a shard of other bytes is damaged: it is used as a whole or not at all.
         if let Some(found) = read(name.as_ref(), bytes)? {
             assert_eq!(found, rows);

@@ -503,6 +503,7 @@ fn read_models(root: &Section<'_>, place: &str) -> Result<Vec<Model>, Error> {
             place: place.to_owned(),
         });
     }
+    root.multiply("models", many.len())?;
     many.into_iter()
         .map(|model| {
             let read = |key: &'static str| {

@@ -113,7 +113,7 @@ fn damaged_refs_stand_for_no_snapshot() {
     };
     let hub = Hub::new(settings, Interrupt::default());
     check(
-        500,
+        200,
         vec![COMMIT.into(), format!("{COMMIT}\n").into_bytes()],
         |bytes| {
             fs_err::write(root.join("refs/main"), bytes).unwrap();

@@ -14,7 +14,7 @@ use super::archive::{Archive, Content};
 use super::error::{Error, Origin};
 use crate::files::StagedDir;
 use crate::hub::CHUNK_BYTES;
-use crate::text::thousands;
+use crate::text::{foreign, thousands};
 
 /// The longest entry that describes the next one.
 const MAX_DESCRIPTION_BYTES: u64 = 1 << 16;
@@ -80,7 +80,8 @@ pub(super) fn unpack(
     let damaged = |error: io::Error| Error::Damaged {
         archive: Origin::Network(archive.name),
         is_cut: error.kind() == io::ErrorKind::UnexpectedEof,
-        what: error.to_string(),
+        // It may repeat the name of an entry.
+        what: foreign(&error.to_string()),
     };
     let buffered = BufReader::with_capacity(CHUNK_BYTES, compressed);
     let mut tar = tar::Archive::new(Bounded {

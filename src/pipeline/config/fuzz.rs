@@ -22,7 +22,7 @@ center = false
 class_weight = "balanced"
 [[probe.search]]
 kernel = ["linear"]
-c = { log_uniform = [1e-3, 1e3] }
+c = { loguniform = [1e-3, 1e3] }
 n_iter = 5
 [bootstrap]
 resamples = 100
@@ -73,4 +73,28 @@ fn damaged_overrides_are_refused_or_can_be_spelled_out() {
         samples.map(|sample| sample.as_bytes().to_vec()).to_vec(),
         |bytes| read(QUICKSTART, &[String::from_utf8_lossy(bytes).into_owned()]),
     );
+}
+
+#[test]
+fn a_sweep_of_more_experiments_than_memory_holds_is_refused() {
+    let list = |n: usize| format!("{:?}", (1..=n).collect::<Vec<_>>());
+    let refused = |sections: &str| {
+        let text = format!("{}\n{sections}", SEARCH.split("[sample]").next().unwrap());
+        Pipeline::parse(&text, "mine.toml", Path::new(""), &[]).unwrap_err()
+    };
+    let lists = [1000, 1000, 2].map(list);
+    let error = refused(&format!(
+        "[sample]\nn_train = {}\nseed = {}\n",
+        lists[0], lists[1]
+    ));
+    assert_eq!(
+        said(&error, error.hint()),
+        "mine.toml:12: `sample.seed` is a list of 1,000 values, expected a sweep of 1,000,000 experiments at most\n\
+         sweep over fewer values at a time"
+    );
+    let error = refused(&format!(
+        "[probe]\nc = {}\ngamma = {}\ncoef0 = {}\n",
+        lists[0], lists[1], lists[2]
+    ));
+    assert!(error.to_string().contains("`probe.gamma`"), "{error}");
 }
