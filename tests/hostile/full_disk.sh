@@ -9,7 +9,7 @@ expect 0 "$program" run -q mine.toml --out whole
 for kilobytes in 4 8 16 24; do
     head -c "$((40 - kilobytes))k" /dev/zero >results/filler
     expect 1 "$program" run -q mine.toml --out results/mine
-    says 'error: ' results/mine 'No space left on device'
+    says 'error: ' results/mine ' space '
     [ ! -e results/mine ] || fail 'half of the results are there'
     no_strays results
 done
@@ -37,6 +37,6 @@ same again/summary.json whole/summary.json
 
 small data 64
 expect 1 "$program" data synth -q data/S --images-per-task 8
-says 'error: ' data/S 'No space left on device'
+says 'error: ' data/S ' space '
 [ ! -e data/S ] || fail 'half of a data set is there'
 no_strays data

@@ -18,10 +18,17 @@ export HOME="$PWD/mine"
 chmod 644 mine.toml mine.safetensors
 as $mine "$program" --version >out 2>err || skip 'other users cannot reach the scratch folder'
 
-# Theirs are replaced where the folder is everybody's; nothing is left beside them.
+# Theirs are replaced where that can be done whole; else it is said before the work, and nothing is touched.
 expect 0 as $theirs "$program" run -q mine.toml --cache-dir mine/theirs --out shared/results
-expect 0 as $mine "$program" run -q mine.toml --set probe.c=2 --cache-dir mine/cache --out shared/results || exit
-[ "$(stat -c %u shared/results)" -eq $mine ] || fail 'the results were not replaced'
+cp -r shared/results before
+expect 2 as $mine "$program" run -q mine.toml --set probe.c=2 --cache-dir mine/cache --out shared/results
+says 'error: ' shared/results 'hint: '
+[ ! -d mine/cache/actions/probes ] || fail 'all the work was done first'
+same shared/results/summary.json before/summary.json
+no_strays shared
+chmod 777 shared/results
+expect 0 as $mine "$program" run -q mine.toml --set probe.c=2 --cache-dir mine/cache --out shared/results
+! cmp -s shared/results/manifest.json before/manifest.json || fail 'the results were not replaced'
 no_strays shared
 
 # A cache of somebody else, who is named once.
