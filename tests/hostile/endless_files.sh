@@ -19,7 +19,7 @@ refused() {
         code=$?
         case $code in 1 | 2 | 3) ;; *) fail "exit code $code with $link as $place: $*" ;; esac
         says "$(basename "$place")"
-        grep -Eq 'is a device, expected a regular file|bytes, expected .* at most|bytes after|safetensors' err ||
+        grep -Eq 'is a device, expected a regular file|bytes, expected .* at most|at most .* are read|bytes after|safetensors' err ||
             fail "not said what is there: $link as $place"
         rm "$place"
     done

@@ -2,35 +2,41 @@
 # Many runs at once on one results folder and one cache, every third killed: the next finds nothing broken.
 . "$(dirname "$0")/lib.sh"
 fixture 20
-set -- run -q mine.toml --set sample.n_train=10 --set 'probe.search={n_iter=20}' --save-probes
-expect 0 "$program" run -q mine.toml --set sample.n_train=10 --save-probes --cache-dir whole-cache --out whole
+set -- run -q mine.toml --set sample.n_train=10 --set bootstrap.resamples=20000 --save-probes
+expect 0 "$program" "$@" --cache-dir whole-cache --out whole
 
-for storm in 1 2; do
+n_killed=0
+for storm in 1 2 3; do
     runs=
-    for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24; do
-        "$program" run -q mine.toml --set sample.n_train=10 --save-probes --cache-dir cache --out results \
-            >"out$n" 2>"err$n" &
-        run=$!
-        if [ $((n % 3)) -eq 0 ]; then
-            # At another moment each.
-            (sleep 0.0$n; kill -KILL $run 2>/dev/null) &
-        else
-            runs="$runs $n:$run"
-        fi
+    n=0
+    while [ $n -lt 24 ]; do
+        n=$((n + 1))
+        "$program" "$@" --cache-dir cache --out results >"out$n" 2>"err$n" &
+        runs="$runs $n:$!"
     done
     for run in $runs; do
-        wait "${run#*:}"
+        [ $((${run%%:*} % 3)) -ne 0 ] || {
+            sleep 0.05
+            kill -KILL "${run#*:}" 2>/dev/null
+        }
+    done
+    for run in $runs; do
+        wait "${run#*:}" 2>/dev/null
         code=$?
         cp "err${run%%:*}" err
-        [ $code -eq 0 ] || fail "exit code $code of a run beside others in storm $storm"
-        ! grep -q '^warning: ' err || fail 'a warning of a run beside others'
+        if [ $((${run%%:*} % 3)) -eq 0 ]; then
+            [ $code -eq 0 ] || n_killed=$((n_killed + 1))
+        else
+            [ $code -eq 0 ] || fail "exit code $code of a run beside others in storm $storm"
+            ! grep -q '^warning: ' err || fail 'a warning of a run beside others'
+        fi
     done
-    wait
-    # What was half done is done by another, once.
-    [ $storm -eq 2 ] || rm -rf cache/actions
+    # The next storm computes again.
+    [ $storm -eq 3 ] || rm -rf cache/actions
 done
+[ $n_killed -gt 0 ] || fail "no run was killed in time"
 
-expect 0 "$program" run -q mine.toml --set sample.n_train=10 --save-probes --cache-dir cache --out results
+expect 0 "$program" "$@" --cache-dir cache --out results
 for file in summary.json predictions.parquet probes.safetensors; do
     same "results/$file" "whole/$file"
 done
