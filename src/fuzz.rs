@@ -202,11 +202,11 @@ impl Change {
                     number.iter().copied(),
                 );
             }
-            Self::Number(at, number) => replace(bytes, at, numbers, number.as_bytes()),
-            Self::Text(at, text) => replace(bytes, at, quoted, text.as_bytes()),
+            Self::Number(at, number) => replace(bytes, *at, numbers, number.as_bytes()),
+            Self::Text(at, text) => replace(bytes, *at, quoted, text.as_bytes()),
             Self::Nest(at, open, close, depth) => {
                 let nested = open.repeat(*depth) + &close.repeat(*depth);
-                replace(bytes, at, numbers, nested.as_bytes());
+                replace(bytes, *at, numbers, nested.as_bytes());
             }
         }
     }
@@ -215,7 +215,7 @@ impl Change {
 /// Where one of several parts is.
 type Range = std::ops::Range<usize>;
 
-fn replace(bytes: &mut Vec<u8>, which: &Index, parts: fn(&[u8]) -> Vec<Range>, by: &[u8]) {
+fn replace(bytes: &mut Vec<u8>, which: Index, parts: fn(&[u8]) -> Vec<Range>, by: &[u8]) {
     let parts = parts(bytes);
     if !parts.is_empty() {
         bytes.splice(which.get(&parts).clone(), by.iter().copied());
