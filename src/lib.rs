@@ -38,6 +38,8 @@ pub mod backbone;
 pub mod cache;
 pub mod error;
 pub mod files;
+#[cfg(test)]
+mod fuzz;
 pub mod hub;
 pub mod image;
 pub mod interrupt;

@@ -16,6 +16,8 @@ mod damage;
 mod error;
 mod feature_file;
 mod features;
+#[cfg(test)]
+mod fuzz;
 mod probe_file;
 mod reading;
 mod table;

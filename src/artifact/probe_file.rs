@@ -13,6 +13,7 @@
 //!
 //! A probe that is written and read again makes the same decisions bit for bit.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ndarray::{Array1, Array2, Ix1, Ix2, arr1};
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BackboneId, Error, TensorWriter, Tensors, reading};
 use crate::probe::{FittedProbe, Scaler};
+use crate::text::foreign;
 
 const PROBES: &str = "probes";
 const FITTED_ON: &str = "fitted_on";
@@ -109,6 +111,15 @@ impl ProbeFile {
 
 fn parse(file: &str, tensors: &Tensors<'_>) -> Result<ProbeFile, Error> {
     let headers: Vec<Header> = tensors.metadata(PROBES, "a JSON array of fitted probes")?;
+    let mut tasks = BTreeSet::new();
+    if let Some(twice) = (headers.iter()).find(|header| !tasks.insert(header.task.as_str())) {
+        return Err(Error::Metadata {
+            file: file.to_owned(),
+            key: PROBES,
+            found: format!("names the task `{}` twice", foreign(&twice.task)),
+            expected: "each task once",
+        });
+    }
     let probes = headers
         .into_iter()
         .map(|header| {
@@ -257,6 +268,22 @@ mod tests {
         assert_eq!(
             read.probes[0].1.decision(x.view()).unwrap(),
             probes()[0].1.decision(x.view()).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_task_that_is_named_twice_is_refused() {
+        let header = |task: &str| Header {
+            task: task.to_owned(),
+            kernel: "linear".to_owned(),
+            degree: 3,
+            l2: true,
+        };
+        let file = TensorWriter::new().metadata(PROBES, &[header("a"), header("b"), header("a")]);
+        let error = ProbeFile::parse("f", &file.to_bytes().unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "f: metadata key `probes` names the task `a` twice, expected each task once"
         );
     }
 

@@ -38,6 +38,8 @@ mod efficientnet;
 mod error;
 mod fields;
 mod folder;
+#[cfg(test)]
+mod fuzz;
 mod hiera;
 #[cfg(feature = "torch")]
 mod layers;

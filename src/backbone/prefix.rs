@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::error::Error;
 use super::spec::Places;
+use crate::text::{self, foreign};
 
 /// The prefix of checkpoints that lie in a folder.
 pub(super) const LOCAL_DIR: &str = "local-dir:";
@@ -42,7 +43,8 @@ pub(super) fn no_prefix(ckpt: &str, places: Places<'_>) -> Error {
         (
             "a folder",
             format!(
-                "write `{LOCAL_DIR}{ckpt}` for the folder, or `{}OWNER/NAME` for a repository on the hub",
+                "write `{LOCAL_DIR}{}` for the folder, or `{}OWNER/NAME` for a repository on the hub",
+                text::path(Path::new(ckpt)),
                 HF_HUB[0]
             ),
         )
@@ -53,12 +55,12 @@ pub(super) fn no_prefix(ckpt: &str, places: Places<'_>) -> Error {
         let dir = dir.unwrap_or(Path::new("."));
         (
             "a file",
-            format!("write `{LOCAL_DIR}{}`, the folder of it", dir.display()),
+            format!("write `{LOCAL_DIR}{}`, the folder of it", text::path(dir)),
         )
     } else {
         // Behind a prefix of other programs.
         let rest = ckpt.rsplit(':').next().unwrap_or_default();
-        let name = rest.trim_start_matches("//huggingface.co/");
+        let name = foreign(rest.trim_start_matches("//huggingface.co/"));
         (
             "a path, or a repository's name",
             format!(

@@ -46,6 +46,8 @@ mod action;
 mod atomic;
 mod digests;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod key;
 mod layout;
 mod mend;

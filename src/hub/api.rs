@@ -216,6 +216,9 @@ fn quoted(text: &str, kept: &str) -> String {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -29,6 +29,8 @@
 mod decode;
 mod error;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod header;
 mod passes;
 mod png;

@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 mod csv;
+#[cfg(test)]
+mod fuzz;
 mod problem;
 
 pub use csv::{Column, Csv, Malformed};

@@ -520,6 +520,7 @@ fn read_models(root: &Section<'_>, place: &str) -> Result<Vec<Model>, Error> {
             place: place.to_owned(),
         });
     }
+    root.multiply("models", many.len())?;
     many.into_iter()
         .map(|model| {
             let read = |key: &'static str| {
@@ -568,3 +569,6 @@ fn path(value: &Value) -> Option<PathBuf> {
         .filter(|path| !path.is_empty())
         .map(PathBuf::from)
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -3,7 +3,7 @@
 //! [`Section`] reads one table of it. Whatever a section was asked for is what it knows; the rest
 //! is refused by [`Section::finish`], with the nearest known key.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,10 @@ use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::origins::{Lines, Origin, join};
+use crate::text::{count, foreign, thousands};
+
+/// A few lists multiply to more than memory holds; nobody waits for so many.
+const MAX_EXPERIMENTS: usize = 1_000_000;
 
 /// What can be wrong with a document as such, and with a value in it.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +110,8 @@ pub(super) struct Document {
     origins: BTreeMap<String, Origin>,
     name: String,
     base_dir: PathBuf,
+    /// How many experiments the values make that have been read so far.
+    n_experiments: Cell<usize>,
 }
 
 impl Document {
@@ -128,6 +134,7 @@ impl Document {
             origins,
             name: name.to_owned(),
             base_dir: base_dir.to_owned(),
+            n_experiments: Cell::new(1),
         })
     }
 
@@ -313,9 +320,30 @@ impl<'a> Section<'a> {
                 .filter(|items| !items.is_empty())
                 .and_then(|items| items.iter().map(&read).collect()),
         };
-        values
-            .map(Some)
-            .ok_or_else(|| self.invalid(key, &format!("{expected}, or a list of such")))
+        let values =
+            values.ok_or_else(|| self.invalid(key, &format!("{expected}, or a list of such")))?;
+        self.multiply(key, values.len())?;
+        Ok(Some(values))
+    }
+
+    /// Counts the `n` values of `key` to the sweep, and refuses more experiments than memory holds before any is made.
+    pub(super) fn multiply(&self, key: &'static str, n: usize) -> Result<(), Error> {
+        let n_experiments = self.document.n_experiments.get().saturating_mul(n);
+        self.document.n_experiments.set(n_experiments);
+        if n_experiments <= MAX_EXPERIMENTS {
+            return Ok(());
+        }
+        let path = join(&self.path, key);
+        Err(Error::Invalid {
+            place: self.document.place(&path),
+            key: path,
+            found: format!("a list of {}", count(n, "value", "values")),
+            expected: format!(
+                "a sweep of {} experiments at most",
+                thousands(MAX_EXPERIMENTS as u64)
+            ),
+            hint: Some("sweep over fewer values at a time".into()),
+        })
     }
 
     /// The error for a value of `key` that does not fit.
@@ -338,7 +366,11 @@ impl<'a> Section<'a> {
     /// That a list is written `--set 'key=[1, 2]'`, where `--set key=1,2` was written.
     fn as_list(&self, key: &str, path: &str) -> Option<Box<str>> {
         let text = self.table?.get(key)?.as_str()?;
-        if self.document.origin(path) != Some(Origin::Override) || !text.contains(',') {
+        // What cannot be shown whole cannot be repeated either.
+        if self.document.origin(path) != Some(Origin::Override)
+            || !text.contains(',')
+            || foreign(text) != text
+        {
             return None;
         }
         let items: Vec<String> = text

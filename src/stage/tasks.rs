@@ -125,6 +125,9 @@ impl fmt::Display for TaskFilter {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

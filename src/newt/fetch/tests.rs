@@ -1,5 +1,6 @@
 mod at_hand;
 mod evil;
+mod fuzz;
 mod tar_bytes;
 mod transfer;
 

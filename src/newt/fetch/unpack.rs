@@ -78,7 +78,8 @@ pub(super) fn unpack(
     let damaged = |error: io::Error| Error::Damaged {
         archive: Origin::Network(archive.name),
         is_cut: error.kind() == io::ErrorKind::UnexpectedEof,
-        what: error.to_string(),
+        // It may repeat the name of an entry.
+        what: foreign(&error.to_string()),
     };
     let buffered = BufReader::with_capacity(CHUNK_BYTES, compressed);
     let mut tar = tar::Archive::new(Bounded {
