@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use crate::text::thousands;
+use crate::text::{foreign, thousands};
 
 /// Bytes of the header's length, in front of the header.
 pub(super) const LENGTH_BYTES: usize = 8;
@@ -47,7 +47,9 @@ pub(super) fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
             let n_data = header
                 .and_then(|header| serde_json::from_slice::<Metadata>(header).ok())
                 .map_or(0, |metadata| metadata.data_len() as u64);
-            let expected = n_data + n_header + LENGTH_BYTES as u64;
+            let expected = n_data
+                .saturating_add(n_header)
+                .saturating_add(LENGTH_BYTES as u64);
             let what = if n_bytes < expected {
                 "cut short"
             } else {
@@ -60,13 +62,19 @@ pub(super) fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
             )
         }
         SafeTensorError::InvalidOffset(name) => {
-            format!("the bytes of tensor `{name}` overlap others or leave a gap")
+            format!(
+                "the bytes of tensor `{}` overlap others or leave a gap",
+                foreign(name)
+            )
         }
         SafeTensorError::TensorInvalidInfo
         | SafeTensorError::ValidationOverflow
         | SafeTensorError::MisalignedSlice => {
             let name = header.and_then(misfit).unwrap_or_default();
-            format!("the shape and type of tensor `{name}` do not fit its number of bytes")
+            format!(
+                "the shape and type of tensor `{}` do not fit its number of bytes",
+                foreign(&name)
+            )
         }
         error => format!("not a safetensors file: {error}"),
     }

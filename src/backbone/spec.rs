@@ -17,6 +17,7 @@ use crate::files::found;
 use crate::hub::{Hub, Repo};
 use crate::image::Preprocessing;
 use crate::progress::Progress;
+use crate::text::foreign;
 
 /// A backbone that is known but not loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -197,7 +198,8 @@ fn timm_repository(name: &str, places: Places<'_>) -> Result<String, Error> {
     let repository = timm::repository(current.as_deref().unwrap_or(name))?;
     if let Some(current) = current {
         places.progress.warn(&format!(
-            "`{name}` is a former name of timm's, taken as `{current}`"
+            "`{}` is a former name of timm's, taken as `{current}`",
+            foreign(name)
         ));
     }
     Ok(repository)
@@ -243,8 +245,9 @@ fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, 
         let named = or_no_prefix(name, places, open_clip::named)?;
         if named.is_other_activation {
             places.progress.warn(&format!(
-                "`{ckpt}` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` \
-                 architecture has the other"
+                "`{}` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` \
+                 architecture has the other",
+                foreign(ckpt)
             ));
         }
         let mut repo: Repo = named.repo.parse()?;

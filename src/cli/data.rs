@@ -16,7 +16,7 @@ use newt_pipe::newt::check::{self, Depth, Report};
 use newt_pipe::newt::images::DataRoot;
 use newt_pipe::newt::labels::Csv;
 use newt_pipe::newt::synth;
-use newt_pipe::text::{count, thousands};
+use newt_pipe::text::{count, foreign, path, thousands};
 
 /// Subcommands of `newt-pipe data`.
 #[derive(Debug, clap::Subcommand)]
@@ -116,7 +116,7 @@ fn show(report: &Report) -> String {
     if let Some(counts) = &report.counts {
         lines.push(format!(
             "{}: {} ({} MB), {}, {}, {}",
-            report.root,
+            path(&report.root),
             count(counts.n_rows, "image", "images"),
             thousands(counts.image_bytes / 1_000_000),
             count(counts.n_tasks, "task", "tasks"),
@@ -126,7 +126,7 @@ fn show(report: &Report) -> String {
         for cluster in &counts.clusters {
             lines.push(format!(
                 "  {}: {}, {}, {}",
-                cluster.name,
+                foreign(&cluster.name),
                 count(cluster.n_tasks, "task", "tasks"),
                 count(cluster.n_train_rows, "train row", "train rows"),
                 count(cluster.n_test_rows, "test row", "test rows")
@@ -175,7 +175,7 @@ fn synth(args: SynthArgs, console: &Console, interrupt: &Interrupt) -> Result<Ou
         };
         console.result(&format!(
             "{}: {images}, {tasks}, {state}\n",
-            args.dir.display()
+            path(&args.dir)
         ))?;
     }
     Ok(Outcome::Done)

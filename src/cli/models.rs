@@ -13,7 +13,7 @@ use newt_pipe::error::Error;
 use newt_pipe::hub::{self, Hub};
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::progress::Progress;
-use newt_pipe::text::{count, thousands};
+use newt_pipe::text::{count, foreign, path, thousands};
 
 /// Subcommands of `newt-pipe models`.
 #[derive(Debug, clap::Subcommand)]
@@ -210,11 +210,15 @@ fn fetch(args: &FetchArgs, console: &Console, interrupt: &Interrupt) -> Result<O
         console.json(&document)?;
         return Ok(Outcome::Done);
     }
-    for file in &files {
-        console.result(&format!("{file}\n"))?;
+    for file in spec.weights_paths() {
+        console.result_path(file)?;
     }
     match spec.source() {
-        Some(source) => console.note(&format!("{} at {}", source.repo, source.revision)),
+        Some(source) => console.note(&format!(
+            "{} at {}",
+            foreign(&source.repo),
+            foreign(&source.revision)
+        )),
         None => console.note("nothing to fetch: this checkpoint is not on the hub"),
     }
     Ok(Outcome::Done)
@@ -288,9 +292,14 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
         console.json(&document)?;
     } else {
         let mut text = String::new();
-        let mut add = |name: &str, value: &str| text.push_str(&format!("{name:<14} {value}\n"));
-        add("model", &format!("{}/{}", args.model.org, args.model.ckpt));
-        add("architecture", spec.architecture());
+        let mut add = |name: &str, value: &str| {
+            text.push_str(&format!("{name:<14} {}\n", path(value)));
+        };
+        add(
+            "model",
+            &foreign(&format!("{}/{}", args.model.org, args.model.ckpt)),
+        );
+        add("architecture", &foreign(spec.architecture()));
         add("features", &thousands(loaded.dim() as u64));
         if let Some(n) = loaded.n_parameters() {
             add("parameters", &thousands(n));

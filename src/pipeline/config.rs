@@ -19,6 +19,7 @@ use crate::newt::synth;
 use crate::probe;
 use crate::stage::features::BatchSize;
 use crate::stage::{bootstrap, features};
+use crate::text::{self, foreign, said};
 
 /// What can be wrong with a pipeline file.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +31,7 @@ pub enum Error {
     #[error(transparent)]
     Document(#[from] document::Error),
     /// Settings of a probe that do not go together.
-    #[error("{place}: {source}")]
+    #[error("{place}: {source}", place = text::path(place))]
     Probe {
         /// The file.
         place: String,
@@ -38,13 +39,13 @@ pub enum Error {
         source: probe::Error,
     },
     /// No model is named.
-    #[error("{place}: no model, expected a table `[model]` with `org` and `ckpt`")]
+    #[error("{place}: no model, expected a table `[model]` with `org` and `ckpt`", place = text::path(place))]
     NoModel {
         /// The file.
         place: String,
     },
     /// Two tables that exclude each other.
-    #[error("{place}: both `{first}` and `{second}`, expected one of them")]
+    #[error("{place}: both `{first}` and `{second}`, expected one of them", place = text::path(place))]
     Both {
         /// `file:line`.
         place: String,
@@ -54,7 +55,7 @@ pub enum Error {
         second: &'static str,
     },
     /// A key that must be written is absent.
-    #[error("{place}: `{key}` is missing")]
+    #[error("{place}: `{key}` is missing", place = text::path(place), key = foreign(key))]
     Missing {
         /// `file:line`.
         place: String,
@@ -62,7 +63,7 @@ pub enum Error {
         key: String,
     },
     /// A file of the model that is not there.
-    #[error("`model.ckpt`: no file `{}`", absolute(path))]
+    #[error("`model.ckpt`: no file `{}`", text::path(absolute(path)))]
     NoModelFile {
         /// The file.
         path: PathBuf,
@@ -86,7 +87,7 @@ pub enum Error {
         n: usize,
     },
     /// Two experiments of the sweep would be the same.
-    #[error("{place}: {what}")]
+    #[error("{place}: {what}", place = text::path(place), what = said(what))]
     Twice {
         /// The file.
         place: String,

@@ -11,12 +11,13 @@ use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::origins::{Lines, Origin, join};
+use crate::text::{self, foreign, said};
 
 /// What can be wrong with a document as such, and with a value in it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The text is not TOML.
-    #[error("{place}: {message}")]
+    #[error("{place}: {message}", place = text::path(place), message = said(message))]
     Syntax {
         /// `file:line`.
         place: String,
@@ -24,7 +25,7 @@ pub enum Error {
         message: String,
     },
     /// A key that nothing reads.
-    #[error("{place}: unknown key `{key}`")]
+    #[error("{place}: unknown key `{key}`", place = text::path(place), key = foreign(key))]
     UnknownKey {
         /// `file:line` or `--set`.
         place: String,
@@ -34,7 +35,7 @@ pub enum Error {
         nearest: Option<String>,
     },
     /// A value of another type or range than its key takes.
-    #[error("{place}: `{key}` is {found}, expected {expected}")]
+    #[error("{place}: `{key}` is {found}, expected {expected}", place = text::path(place), key = foreign(key))]
     Invalid {
         /// `file:line` or `--set`.
         place: String,
@@ -48,13 +49,13 @@ pub enum Error {
         hint: Option<Box<str>>,
     },
     /// A `--set` argument without a key or without `=`.
-    #[error("--set {argument}: expected `key=value`, such as `probe.c=0.1`")]
+    #[error("--set {argument}: expected `key=value`, such as `probe.c=0.1`", argument = foreign(argument))]
     Override {
         /// The argument.
         argument: String,
     },
     /// A `--set` that goes through a value that is no table.
-    #[error("--set {key}: `{parent}` is {found}, not a table")]
+    #[error("--set {key}: `{parent}` is {found}, not a table", key = foreign(key), parent = foreign(parent))]
     NoTable {
         /// The dotted key.
         key: String,
@@ -373,7 +374,7 @@ impl<'a> Section<'a> {
                     .map(|(_, candidate)| join(&self.path, candidate));
                 return Err(Error::UnknownKey {
                     place: self.document.place(&path),
-                    key: cut(path, ""),
+                    key: path,
                     nearest,
                 });
             }
@@ -392,18 +393,9 @@ fn parse_value(text: &str) -> Value {
 
 /// A value as the user would write it, on one line and cut where it is long.
 fn show(value: &Value) -> String {
-    let text = match value {
+    match value {
         Value::Table(_) => "a table".to_owned(),
-        other => format!("`{other}`"),
-    };
-    cut(text, "`")
-}
-
-/// At most 80 characters of `text`, with `end` behind what was cut.
-fn cut(text: String, end: &str) -> String {
-    match text.char_indices().nth(80) {
-        None => text,
-        Some(_) => format!("{}…{end}", text.chars().take(78).collect::<String>()),
+        other => format!("`{}`", foreign(&other.to_string())),
     }
 }
 

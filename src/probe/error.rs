@@ -1,6 +1,7 @@
 //! What can go wrong in a probe, with place and values.
 
 use super::settings::Kernel;
+use crate::text::{foreign, said};
 
 /// Why a task has no fitted probe.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -19,7 +20,7 @@ pub enum Error {
     #[error("probes: stopped before the last task was fitted")]
     Stopped,
     /// Arrays of one task that do not fit each other.
-    #[error("task `{task}`: {found}, expected {expected}")]
+    #[error("task `{task}`: {found}, expected {expected}", task = foreign(task))]
     Shape {
         /// The task's name.
         task: String,
@@ -29,7 +30,7 @@ pub enum Error {
         expected: String,
     },
     /// A label that is neither 0 nor 1.
-    #[error("task `{task}`: label of train row {row} is `{label}`, expected `0` or `1`")]
+    #[error("task `{task}`: label of train row {row} is `{label}`, expected `0` or `1`", task = foreign(task))]
     Label {
         /// The task's name.
         task: String,
@@ -40,7 +41,8 @@ pub enum Error {
     },
     /// A feature that is not a finite number.
     #[error(
-        "task `{task}`: {split} row {row} holds `{value}` in column {column}, expected finite features"
+        "task `{task}`: {split} row {row} holds `{value}` in column {column}, expected finite features",
+        task = foreign(task)
     )]
     NonFinite {
         /// The task's name.
@@ -67,7 +69,7 @@ pub enum Error {
         row: usize,
     },
     /// Train rows of one class only.
-    #[error("task `{task}`: all {n_rows} train rows have label {label}, an SVM needs both classes")]
+    #[error("task `{task}`: all {n_rows} train rows have label {label}, an SVM needs both classes", task = foreign(task))]
     OneClass {
         /// The task's name.
         task: String,
@@ -77,7 +79,7 @@ pub enum Error {
         label: u8,
     },
     /// No train rows at all.
-    #[error("task `{task}`: 0 train rows, an SVM needs both classes")]
+    #[error("task `{task}`: 0 train rows, an SVM needs both classes", task = foreign(task))]
     NoTrainRows {
         /// The task's name.
         task: String,
@@ -86,7 +88,8 @@ pub enum Error {
     #[error(
         "task `{task}`: {} and {} train rows of labels 0 and 1, \
          a search over {folds} folds needs {folds} of at least one label",
-        counts[0], counts[1]
+        counts[0], counts[1],
+        task = foreign(task)
     )]
     TooFewForFolds {
         /// The task's name.
@@ -100,7 +103,8 @@ pub enum Error {
     #[error(
         "task `{task}`: kernel {kernel} with c = {c}{} gives a solution that is not finite, \
          expected finite coefficients",
-        gamma.map(|gamma| format!(", gamma = {gamma}")).unwrap_or_default()
+        gamma.map(|gamma| format!(", gamma = {gamma}")).unwrap_or_default(),
+        task = foreign(task)
     )]
     NonFiniteSolution {
         /// The task's name.
@@ -123,7 +127,7 @@ pub enum Error {
         expected: String,
     },
     /// linfa refused the problem.
-    #[error("task `{task}`: linfa: {message}")]
+    #[error("task `{task}`: linfa: {message}", task = foreign(task), message = said(message))]
     Linfa {
         /// The task's name.
         task: String,

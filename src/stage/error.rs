@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Name;
 use super::features::network::BadImage;
 use crate::cache::Digest;
-use crate::text::{count, thousands};
+use crate::text::{self, count, foreign, thousands};
 
 /// How many bad images a message spells out.
 const SHOWN_IMAGES: usize = 20;
@@ -20,7 +20,7 @@ pub enum StageError {
         images: Vec<BadImage>,
     },
     /// Patterns that no task's name fits.
-    #[error("--tasks {pattern}: matches none of {}", count(*n_tasks, "task", "tasks"))]
+    #[error("--tasks {pattern}: matches none of {}", count(*n_tasks, "task", "tasks"), pattern = foreign(pattern))]
     NoTaskMatches {
         /// The patterns, with commas between them.
         pattern: String,
@@ -44,7 +44,10 @@ pub enum StageError {
         found: Digest,
     },
     /// A feature that is NaN or infinite.
-    #[error("{}: the backbone gives {value} as feature {column}, expected a finite number", image.display())]
+    #[error(
+        "{}: the backbone gives {value} as feature {column}, expected a finite number",
+        text::path(image)
+    )]
     NonFiniteFeature {
         /// The image.
         image: PathBuf,
@@ -54,7 +57,7 @@ pub enum StageError {
         value: f32,
     },
     /// A file that changed between two readings of one run.
-    #[error("{}: changed while this run was reading it", path.display())]
+    #[error("{}: changed while this run was reading it", text::path(path))]
     ChangedMeanwhile {
         /// The file.
         path: PathBuf,
@@ -106,7 +109,7 @@ fn hints(images: &[BadImage]) -> String {
     }
     let named = hints.iter().map(|(hint, image)| {
         let name = image.path.file_name().unwrap_or_default();
-        format!("for `{}`: {hint}", name.display())
+        format!("for `{}`: {hint}", foreign(&name.to_string_lossy()))
     });
     named.collect::<Vec<_>>().join("; ")
 }
