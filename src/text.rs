@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// `1234567` as `1,234,567`.
@@ -153,12 +154,28 @@ pub fn is_obeyed(c: char) -> bool {
     c.is_control() || turns
 }
 
-/// A path as a shell takes it.
+/// A path as a shell takes it: in quotes where it must be, and with octal escapes, which `$'…'` holds, for bytes that a
+/// terminal would not show.
 pub fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+    let is_odd = |chunk: &std::str::Utf8Chunk<'_>| {
+        !chunk.invalid().is_empty() || chunk.valid().contains(is_obeyed)
+    };
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.utf8_chunks().any(|chunk| is_odd(&chunk)) {
+        let escaped: String = bytes
+            .iter()
+            .map(|&byte| match byte {
+                b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+                b' '..=b'~' => char::from(byte).to_string(),
+                _ => format!("\\{byte:03o}"),
+            })
+            .collect();
+        return format!("$'{escaped}'");
+    }
+    let text = path.to_string_lossy();
     if !text.is_empty() && text.chars().all(is_plain) {
-        text
+        text.into_owned()
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
@@ -166,6 +183,8 @@ pub fn shell_word(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     #[test]
@@ -240,5 +259,13 @@ mod tests {
         assert_eq!(shell_word(Path::new("/my env/it's")), r"'/my env/it'\''s'");
         assert_eq!(shell_word(Path::new("it's; $HOME")), r"'it'\''s; $HOME'");
         assert_eq!(shell_word(Path::new("")), "''");
+        assert_eq!(
+            shell_word(Path::new("a\x1b\n\\'ü")),
+            r"$'a\033\012\\\'\303\274'"
+        );
+        assert_eq!(
+            shell_word(Path::new(OsStr::from_bytes(b"\xff"))),
+            r"$'\377'"
+        );
     }
 }

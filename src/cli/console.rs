@@ -118,11 +118,6 @@ impl Console {
         }
     }
 
-    /// Says what is wrong with the arguments, in the words of their parser.
-    pub(super) fn usage(&self, message: &str) {
-        self.say(message.trim_end());
-    }
-
     /// Prints an error and its hint.
     pub(super) fn error(&self, error: &Error) {
         self.say_under("error:", "31", &error.to_string());

@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 use self::console::{Console, Verbosity};
 use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
-use newt_pipe::text::is_obeyed;
+use newt_pipe::text::foreign;
 
 /// Evaluates vision models on NeWT: frozen features, one SVM per task, everything cached.
 ///
@@ -78,7 +78,7 @@ pub(crate) fn main() -> ExitCode {
     settings::expand_paths();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(answer) => return say_answer(&answer),
+        Err(answer) => return say_answer(&harmless(answer)),
     };
     let console = Console::new(if cli.quiet {
         Verbosity::Quiet
@@ -95,12 +95,8 @@ pub(crate) fn main() -> ExitCode {
 fn say_answer(answer: &clap::Error) -> ExitCode {
     let console = Console::new(Verbosity::Normal);
     if answer.use_stderr() {
-        if has_odd_arguments() {
-            console.usage(&answer.render().to_string());
-        } else {
-            // Nobody is left to be told if that fails.
-            let _ = answer.print();
-        }
+        // Nobody is left to be told if that fails.
+        let _ = answer.print();
         return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2));
     }
     let printed = streams::require_output()
@@ -109,10 +105,17 @@ fn say_answer(answer: &clap::Error) -> ExitCode {
     end(&console, printed)
 }
 
-/// Whether the parser's own words would repeat something that no terminal should get.
-fn has_odd_arguments() -> bool {
-    std::env::args_os()
-        .any(|argument| argument.len() > 1000 || argument.to_string_lossy().contains(is_obeyed))
+/// The same answer in words that a terminal may get, since the parser repeats arguments as they are: what it says of
+/// these arguments as a message shows them.
+fn harmless(answer: clap::Error) -> clap::Error {
+    if !answer.use_stderr() {
+        return answer;
+    }
+    let shown = std::env::args_os().map(|argument| foreign(&argument.to_string_lossy()));
+    match Cli::try_parse_from(shown) {
+        Err(of_shown) if of_shown.use_stderr() => of_shown,
+        _ => answer,
+    }
 }
 
 /// Prints the error, if there is one, and gives the exit code.

@@ -100,6 +100,10 @@ impl Error {
     }
 }
 
+/// The most parts of a dotted key in `--set`: no key has so many, and tables that lie in each other are walked by
+/// recursion.
+const MAX_PARTS: usize = 80;
+
 /// A parsed TOML file with `--set` overrides applied.
 #[derive(Debug)]
 pub(super) struct Document {
@@ -141,10 +145,8 @@ impl Document {
         let (key, text) = argument.split_once('=').ok_or_else(malformed)?;
         let key = key.trim();
         let parts: Vec<&str> = key.split('.').map(str::trim).collect();
-        let Some((last, parents)) = parts
-            .split_last()
-            .filter(|_| parts.iter().all(|part| !part.is_empty()))
-        else {
+        let is_key = parts.len() <= MAX_PARTS && parts.iter().all(|part| !part.is_empty());
+        let Some((last, parents)) = parts.split_last().filter(|_| is_key) else {
             return Err(malformed());
         };
         let value = parse_value(text);
@@ -366,8 +368,10 @@ impl<'a> Section<'a> {
         for key in self.table.into_iter().flat_map(Table::keys) {
             if !known.contains(key.as_str()) {
                 let path = join(&self.path, key);
+                let is_as_long = |candidate: &&&str| key.len() <= 4 * candidate.len();
                 let nearest = known
                     .iter()
+                    .filter(is_as_long)
                     .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate))
                     .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 2)
                     .min()

@@ -12,6 +12,7 @@ mod commands;
 mod configuration;
 mod fetch;
 mod forcing;
+mod foreign_text;
 mod hub_cache;
 mod interruption;
 mod libtorch;
@@ -25,5 +26,6 @@ mod sandbox;
 mod selection;
 #[path = "../../src/hub/tests/server.rs"]
 mod server;
+mod streams;
 mod torchscript;
 mod weights;

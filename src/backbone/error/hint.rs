@@ -135,6 +135,7 @@ fn nearest_org(org: &str) -> Option<&'static str> {
     ];
     let org = org.to_lowercase().replace('_', "-");
     ORGS.into_iter()
+        .filter(|known| known.len().abs_diff(org.len()) <= 8)
         .map(|known| (strsim::levenshtein(&org, known), known))
         .filter(|(distance, _)| *distance <= 2)
         .min()
