@@ -1,6 +1,8 @@
 //! Numbers and names in messages and tables, and paths in commands.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// `1234567` as `1,234,567`.
@@ -35,7 +37,7 @@ pub fn bytes(n: u64) -> String {
 /// How many names a message shows before it counts the rest.
 const MAX_SHOWN: usize = 10;
 
-/// Some names and how many there are in all; shown as "`a`, `b` and 7 more".
+/// Some names and how many there are in all; shown, each by [`said`], as "`a`, `b` and 7 more".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// The first ten.
@@ -63,7 +65,7 @@ impl Listing {
 impl fmt::Display for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, name) in self.shown.iter().enumerate() {
-            write!(f, "{}{name}", if i == 0 { "" } else { ", " })?;
+            write!(f, "{}{}", if i == 0 { "" } else { ", " }, said(name))?;
         }
         match self.n - self.shown.len() {
             0 => Ok(()),
@@ -90,54 +92,90 @@ pub fn escaped(text: &str) -> String {
 /// The most characters of a foreign text that a message shows.
 const MAX_FOREIGN: usize = 120;
 
-/// A text that the program did not write itself (a name in a file, a reply of a server) as a message shows it: on one
-/// line, with everything spelled out that a terminal would obey (control characters, and those that turn the direction
-/// of writing), and cut in its middle where it has more than 120 characters.
+/// A text that the program did not write itself (a name in a file, a reply of a server) as messages and tables show it:
+/// on one line, with everything spelled out that a terminal would obey, see [`is_obeyed`], and cut in its middle where
+/// it has more than 120 characters.
 pub fn foreign(text: &str) -> String {
+    spelled(&cut(text, MAX_FOREIGN), is_obeyed).into_owned()
+}
+
+/// What another library, a program or a server says, as a message repeats it: as [`foreign`] does, cut where it has more
+/// than a thousand characters.
+pub fn said(text: &str) -> String {
+    const MAX_SAID: usize = 1000;
+    spelled(&cut(text, MAX_SAID), is_obeyed).into_owned()
+}
+
+/// A path, or a place that begins with one, as a message shows it: whole, with everything spelled out that a terminal
+/// would obey, see [`foreign`].
+pub fn path(path: impl AsRef<Path>) -> String {
+    spelled(&path.as_ref().to_string_lossy(), is_obeyed).into_owned()
+}
+
+/// `text` without its middle, and with the number of characters in that, where it has more than `n_most`.
+pub fn cut(text: &str, n_most: usize) -> Cow<'_, str> {
+    // No character has less than a byte.
+    if text.len() <= n_most {
+        return text.into();
+    }
+    let n_end = n_most / 2;
     let n_chars = text.chars().count();
-    let n_end = MAX_FOREIGN / 2;
-    if n_chars <= MAX_FOREIGN {
-        return spelled(text.chars());
+    if n_chars <= n_most {
+        return text.into();
     }
     let n_cut = n_chars - 2 * n_end;
-    format!(
-        "{}…({} characters)…{}",
-        spelled(text.chars().take(n_end)),
-        thousands(n_cut as u64),
-        spelled(text.chars().skip(n_end + n_cut))
-    )
+    let start: String = text.chars().take(n_end).collect();
+    let end: String = text.chars().skip(n_end + n_cut).collect();
+    format!("{start}…({} characters)…{end}", thousands(n_cut as u64)).into()
 }
 
-/// A path as a message shows it: whole, with everything spelled out that a terminal would obey, see [`foreign`].
-pub fn path(path: &Path) -> String {
-    spelled(path.to_string_lossy().chars())
-}
-
-fn spelled(text: impl Iterator<Item = char>) -> String {
-    let mut shown = String::new();
-    for c in text {
-        if is_obeyed(c) {
+/// `text` with those of its characters as Rust writes them, `\n` or `\u{1b}`, that are to be.
+pub fn spelled(text: &str, is_spelled: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_spelled) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_spelled(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
         }
     }
-    shown
+    shown.into()
 }
 
-/// Whether a terminal does something else with a character than to show it.
-fn is_obeyed(c: char) -> bool {
+/// Whether a terminal does something else with a character than to show it: a control character, or one that turns the
+/// direction of writing or breaks the line.
+pub fn is_obeyed(c: char) -> bool {
     let turns = matches!(c,
-        '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}' | '\u{feff}');
     c.is_control() || turns
 }
 
-/// A path as a shell takes it.
+/// A path as a shell takes it: in quotes where it must be, and with octal escapes, which `$'…'` holds, for bytes that a
+/// terminal would not show.
 pub fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+    let is_odd = |chunk: &std::str::Utf8Chunk<'_>| {
+        !chunk.invalid().is_empty() || chunk.valid().contains(is_obeyed)
+    };
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.utf8_chunks().any(|chunk| is_odd(&chunk)) {
+        let escaped: String = bytes
+            .iter()
+            .map(|&byte| match byte {
+                b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+                b' '..=b'~' => char::from(byte).to_string(),
+                _ => format!("\\{byte:03o}"),
+            })
+            .collect();
+        return format!("$'{escaped}'");
+    }
+    let text = path.to_string_lossy();
     if !text.is_empty() && text.chars().all(is_plain) {
-        text
+        text.into_owned()
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
@@ -145,6 +183,8 @@ pub fn shell_word(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     #[test]
@@ -164,7 +204,12 @@ mod tests {
             foreign(&long),
             format!("{start}…(1,999,880 characters)…{end}")
         );
-        assert_eq!(path(Path::new("a\x1b/b")), "a\\u{1b}/b");
+        assert_eq!(path("a\x1b/b"), "a\\u{1b}/b");
+        let words = said(&"word\n".repeat(1000));
+        assert!(
+            words.chars().count() < 1300 && !words.contains('\n'),
+            "{words}"
+        );
     }
 
     #[test]
@@ -214,5 +259,13 @@ mod tests {
         assert_eq!(shell_word(Path::new("/my env/it's")), r"'/my env/it'\''s'");
         assert_eq!(shell_word(Path::new("it's; $HOME")), r"'it'\''s; $HOME'");
         assert_eq!(shell_word(Path::new("")), "''");
+        assert_eq!(
+            shell_word(Path::new("a\x1b\n\\'ü")),
+            r"$'a\033\012\\\'\303\274'"
+        );
+        assert_eq!(
+            shell_word(Path::new(OsStr::from_bytes(b"\xff"))),
+            r"$'\377'"
+        );
     }
 }

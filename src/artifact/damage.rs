@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use crate::text::thousands;
+use crate::text::{foreign, thousands};
 
 /// Bytes of the header's length, in front of the header.
 pub(super) const LENGTH_BYTES: usize = 8;
@@ -66,13 +66,19 @@ pub(super) fn describe(error: &SafeTensorError, bytes: &[u8], n_bytes: u64) -> S
             )
         }
         SafeTensorError::InvalidOffset(name) => {
-            format!("the bytes of tensor `{name}` overlap others or leave a gap")
+            format!(
+                "the bytes of tensor `{}` overlap others or leave a gap",
+                foreign(name)
+            )
         }
         SafeTensorError::TensorInvalidInfo
         | SafeTensorError::ValidationOverflow
         | SafeTensorError::MisalignedSlice => {
             let name = header(bytes).and_then(misfit).unwrap_or_default();
-            format!("the shape and type of tensor `{name}` do not fit its number of bytes")
+            format!(
+                "the shape and type of tensor `{}` do not fit its number of bytes",
+                foreign(&name)
+            )
         }
         error => format!("not a safetensors file: {error}"),
     }

@@ -5,13 +5,13 @@ use std::io;
 use crate::cache;
 use crate::files;
 use crate::probe::norm;
-use crate::text::{Listing, count};
+use crate::text::{self, Listing, count, foreign, said};
 
 /// Errors of files and their contents.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The bytes are no whole safetensors file.
-    #[error("{file}: {what}")]
+    #[error("{file}: {what}", file = text::path(file), what = said(what))]
     NotSafetensors {
         /// The file.
         file: String,
@@ -20,7 +20,7 @@ pub enum Error {
     },
 
     /// A tensor that must be there is not.
-    #[error("{file}: no tensor `{tensor}`, the file holds {found}")]
+    #[error("{file}: no tensor `{tensor}`, the file holds {found}", file = text::path(file), tensor = foreign(tensor))]
     MissingTensor {
         /// The file.
         file: String,
@@ -31,7 +31,7 @@ pub enum Error {
     },
 
     /// A tensor has another element type.
-    #[error("{file}: tensor `{tensor}` has type {found}, expected {expected}")]
+    #[error("{file}: tensor `{tensor}` has type {found}, expected {expected}", file = text::path(file), tensor = foreign(tensor))]
     TensorType {
         /// The file.
         file: String,
@@ -44,7 +44,7 @@ pub enum Error {
     },
 
     /// A tensor has another shape.
-    #[error("{file}: tensor `{tensor}` has shape {found:?}, expected {expected}")]
+    #[error("{file}: tensor `{tensor}` has shape {found:?}, expected {expected}", file = text::path(file), tensor = foreign(tensor))]
     TensorShape {
         /// The file.
         file: String,
@@ -57,7 +57,7 @@ pub enum Error {
     },
 
     /// A metadata key is absent or holds something else.
-    #[error("{file}: metadata key `{key}` {found}, expected {expected}")]
+    #[error("{file}: metadata key `{key}` {found}, expected {expected}", file = text::path(file), found = said(found))]
     Metadata {
         /// The file.
         file: String,
@@ -79,7 +79,7 @@ pub enum Error {
     },
 
     /// The ids do not fit the rows.
-    #[error("{file}: {} in `ids`, {} in `features`", count(*n_ids, "id", "ids"), count(*n_rows, "row", "rows"))]
+    #[error("{file}: {} in `ids`, {} in `features`", count(*n_ids, "id", "ids"), count(*n_rows, "row", "rows"), file = text::path(file))]
     IdCount {
         /// The file.
         file: String,
@@ -90,7 +90,7 @@ pub enum Error {
     },
 
     /// Several rows have one id.
-    #[error("{file}: {} given more than once: {ids}", count(ids.n, "id", "ids"))]
+    #[error("{file}: {} given more than once: {ids}", count(ids.n, "id", "ids"), file = text::path(file))]
     DuplicateIds {
         /// The file.
         file: String,
@@ -99,7 +99,7 @@ pub enum Error {
     },
 
     /// Rows that are no features.
-    #[error("{file}: {} with a NaN or an infinity: {rows}", count(rows.n, "row", "rows"))]
+    #[error("{file}: {} with a NaN or an infinity: {rows}", count(rows.n, "row", "rows"), file = text::path(file))]
     BadRows {
         /// The file.
         file: String,
@@ -121,7 +121,7 @@ pub enum Error {
     },
 
     /// Images without a row.
-    #[error("{file}: no features of {}: {ids}", count(ids.n, "image", "images"))]
+    #[error("{file}: no features of {}: {ids}", count(ids.n, "image", "images"), file = text::path(file))]
     MissingIds {
         /// The file.
         file: String,
@@ -130,7 +130,7 @@ pub enum Error {
     },
 
     /// Rows without an image.
-    #[error("{file}: features of {} that the labels do not list: {ids}", count(ids.n, "image", "images"))]
+    #[error("{file}: features of {} that the labels do not list: {ids}", count(ids.n, "image", "images"), file = text::path(file))]
     SurplusIds {
         /// The file.
         file: String,
@@ -164,14 +164,14 @@ pub enum Error {
     },
 
     /// A table cannot be read or written.
-    #[error("table: {what}")]
+    #[error("table: {what}", what = said(what))]
     Table {
         /// What the parquet library said.
         what: String,
     },
 
     /// A column that must be there is not.
-    #[error("table: no column `{column}`, the table has {found}")]
+    #[error("table: no column `{column}`, the table has {found}", column = foreign(column))]
     MissingColumn {
         /// The column that is missing.
         column: String,
@@ -180,7 +180,7 @@ pub enum Error {
     },
 
     /// A column has another type.
-    #[error("table: column `{column}` has type {found}, expected {expected}")]
+    #[error("table: column `{column}` has type {found}, expected {expected}", column = foreign(column))]
     ColumnType {
         /// The column.
         column: String,
@@ -191,7 +191,7 @@ pub enum Error {
     },
 
     /// A value that must be there is not, or does not fit its type.
-    #[error("table: column `{column}`, row {row}: {found}, expected {expected}")]
+    #[error("table: column `{column}`, row {row}: {found}, expected {expected}", column = foreign(column), found = said(found))]
     Value {
         /// The column.
         column: String,

@@ -17,7 +17,7 @@ use safetensors::Dtype;
 
 use super::{BackboneId, Element, Error, TensorWriter, Tensors, reading};
 use crate::probe::norm;
-use crate::text::Listing;
+use crate::text::{Listing, foreign};
 
 const FEATURES: &str = "features";
 const IDS: &str = "ids";
@@ -99,7 +99,7 @@ impl FeatureFile {
         let duplicates: Listing = counts
             .iter()
             .filter(|(_, n)| **n > 1)
-            .map(|(id, _)| format!("`{id}`"))
+            .map(|(id, _)| format!("`{}`", foreign(id)))
             .collect();
         if !duplicates.is_empty() {
             return Err(Error::DuplicateIds {
@@ -111,7 +111,7 @@ impl FeatureFile {
             .axis_iter(Axis(0))
             .enumerate()
             .filter(|(_, row)| row.iter().any(|value| !value.is_finite()))
-            .map(|(i, _)| format!("row {i} (`{}`)", ids[i]))
+            .map(|(i, _)| format!("row {i} (`{}`)", foreign(&ids[i])))
             .collect();
         if !rows.is_empty() {
             return Err(Error::BadRows { file, rows });
@@ -186,7 +186,7 @@ impl FeatureFile {
             .iter()
             .map(AsRef::as_ref)
             .filter(|id| !self.rows.contains_key(*id))
-            .map(|id| format!("`{id}`"))
+            .map(|id| format!("`{}`", foreign(id)))
             .collect();
         Err(Error::MissingIds {
             file: self.file.clone(),
@@ -204,7 +204,7 @@ impl FeatureFile {
             .ids
             .iter()
             .filter(|id| !known.contains(id.as_str()))
-            .map(|id| format!("`{id}`"))
+            .map(|id| format!("`{}`", foreign(id)))
             .collect();
         if surplus.is_empty() {
             Ok(())

@@ -15,7 +15,7 @@ use polars::prelude::{
 
 use super::Error;
 use crate::interrupt::Interrupt;
-use crate::text::Listing;
+use crate::text::{Listing, foreign};
 
 /// Rows of a row group; part of the files' bytes.
 const ROW_GROUP_ROWS: usize = 1 << 18;
@@ -235,7 +235,7 @@ impl Table {
                 found: self
                     .columns
                     .iter()
-                    .map(|column| format!("`{}`", column.name()))
+                    .map(|column| format!("`{}`", foreign(column.name())))
                     .collect::<Listing>(),
             })
     }

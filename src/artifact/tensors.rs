@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 use super::damage::{self, LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
-use crate::text::thousands;
+use crate::text::{foreign, thousands};
 
 /// A number that a tensor can hold.
 pub trait Element: Copy + private::Sealed {
@@ -313,7 +313,10 @@ impl<'a> Tensors<'a> {
             Error::MissingTensor {
                 file: self.file.clone(),
                 tensor: name.to_owned(),
-                found: names.iter().map(|name| format!("`{name}`")).collect(),
+                found: names
+                    .iter()
+                    .map(|name| format!("`{}`", foreign(name)))
+                    .collect(),
             }
         })
     }

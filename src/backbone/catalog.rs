@@ -251,10 +251,14 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> V
         {
             longer.push((known.len(), known));
         }
-        let distance = strsim::osa_distance(&wanted, &spelt);
-        let is_misspelt = distance == 1 || distance == 2 && digits(&wanted) == digits(&spelt);
-        if is_misspelt && 4 * distance <= wanted.len() {
-            misspelt.push((distance, known));
+        // The distance is no smaller than this, and takes minutes to find for a name of megabytes.
+        let is_as_long = wanted.len().abs_diff(spelt.len()) <= 8;
+        if is_as_long {
+            let distance = strsim::osa_distance(&wanted, &spelt);
+            let is_misspelt = distance == 1 || distance == 2 && digits(&wanted) == digits(&spelt);
+            if is_misspelt && 4 * distance <= wanted.len() {
+                misspelt.push((distance, known));
+            }
         }
         is_begun |= spelt.len() > wanted.len() && spelt.starts_with(&wanted);
     }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 pub(super) use self::hint::ran_out_of_memory;
 pub use self::script::ScriptFault;
 use super::run::{Failure, Missing};
+use crate::text::{self, foreign, said};
 
 /// A checkpoint that cannot be used, a device that is not there, or a network that fails.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +21,8 @@ pub enum Error {
     /// The library that the user names is not known.
     #[error(
         "`model.org` is `{org}`, expected `timm`, `open-clip`, `dinov2`, `dinov3`, `aimv2`, `sam2`, `transformers`, \
-         `torchscript` or `random`"
+         `torchscript` or `random`",
+        org = foreign(org)
     )]
     Org {
         /// As written.
@@ -28,14 +30,15 @@ pub enum Error {
     },
     /// Models that are not written here.
     #[error(
-        "`model.org` is `vjepa`: `{ckpt}` is published as a pickle, and is no network that is written here"
+        "`model.org` is `vjepa`: `{ckpt}` is published as a pickle, and is no network that is written here",
+        ckpt = foreign(ckpt)
     )]
     VJepa {
         /// As written.
         ckpt: String,
     },
     /// A checkpoint in the layout of another library.
-    #[error("{place}: a checkpoint of another library, whose `org` is `{org}`")]
+    #[error("{place}: a checkpoint of another library, whose `org` is `{org}`", place = text::path(place))]
     OtherLibrary {
         /// The folder or repository.
         place: String,
@@ -43,7 +46,7 @@ pub enum Error {
         org: &'static str,
     },
     /// Features that tell nothing.
-    #[error("backbone `{architecture}`: {problem}")]
+    #[error("backbone `{architecture}`: {problem}", architecture = foreign(architecture))]
     Useless {
         /// The network's name.
         architecture: String,
@@ -57,7 +60,7 @@ pub enum Error {
     #[error(transparent)]
     Stopped(#[from] crate::interrupt::Stopped),
     /// A library has no checkpoint of that name.
-    #[error("`model.ckpt`: {library} has no checkpoint `{ckpt}`")]
+    #[error("`model.ckpt`: {library} has no checkpoint `{ckpt}`", ckpt = foreign(ckpt))]
     UnknownCheckpoint {
         /// As written.
         ckpt: String,
@@ -67,7 +70,7 @@ pub enum Error {
         nearest: Vec<String>,
     },
     /// A path or a repository without the prefix that says so.
-    #[error("`model.ckpt`: `{ckpt}` is {kind}, expected a checkpoint's name")]
+    #[error("`model.ckpt`: `{ckpt}` is {kind}, expected a checkpoint's name", ckpt = foreign(ckpt))]
     NoPrefix {
         /// As written.
         ckpt: String,
@@ -77,7 +80,7 @@ pub enum Error {
         hint: String,
     },
     /// A network of timm's that is not written here.
-    #[error("{place}: architecture `{name}` is one of timm's that is not written here")]
+    #[error("{place}: architecture `{name}` is one of timm's that is not written here", place = text::path(place), name = foreign(name))]
     NotWritten {
         /// The setting or file that names it.
         place: String,
@@ -85,7 +88,7 @@ pub enum Error {
         name: String,
     },
     /// No architecture has that name.
-    #[error("{place}: unknown architecture `{name}`")]
+    #[error("{place}: unknown architecture `{name}`", place = text::path(place), name = foreign(name))]
     UnknownArchitecture {
         /// The setting or file that names it.
         place: String,
@@ -95,7 +98,7 @@ pub enum Error {
         nearest: Vec<&'static str>,
     },
     /// A tag of a random backbone that is no seed.
-    #[error("`model.ckpt`: tag `{tag}` of `{architecture}`, expected `seed` and a number")]
+    #[error("`model.ckpt`: tag `{tag}` of `{architecture}`, expected `seed` and a number", tag = foreign(tag), architecture = foreign(architecture))]
     SeedTag {
         /// What stands before the tag.
         architecture: String,
@@ -106,7 +109,7 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// A folder without weights.
-    #[error("{place}: no `{file}` here")]
+    #[error("{place}: no `{file}` here", place = text::path(place), file = foreign(file))]
     NoWeights {
         /// The checkpoint's folder or repository.
         place: String,
@@ -114,7 +117,7 @@ pub enum Error {
         file: String,
     },
     /// A file that an index lists is not there.
-    #[error("{}: lists `{shard}`, which is not there", index.display())]
+    #[error("{}: lists `{shard}`, which is not there", text::path(index), shard = foreign(shard))]
     NoShard {
         /// The index.
         index: PathBuf,
@@ -122,7 +125,7 @@ pub enum Error {
         shard: String,
     },
     /// An index that lists no files, or something else.
-    #[error("{}: lists `{found}`, expected names of safetensors files in `weight_map`", index.display())]
+    #[error("{}: lists `{found}`, expected names of safetensors files in `weight_map`", text::path(index), found = foreign(found))]
     Index {
         /// The index.
         index: PathBuf,
@@ -132,7 +135,8 @@ pub enum Error {
     /// A preprocessing that does not go with the network.
     #[error(
         "backbone `{architecture}` takes images of {} × {} pixels, its preprocessing gives {} × {}",
-        takes[0], takes[1], given[0], given[1]
+        takes[0], takes[1], given[0], given[1],
+        architecture = foreign(architecture)
     )]
     ImageSize {
         /// The network's name.
@@ -143,7 +147,7 @@ pub enum Error {
         given: [usize; 2],
     },
     /// A TorchScript module that cannot be run, or gives something else than features.
-    #[error("{}: {fault}", path.display())]
+    #[error("{}: {fault}", text::path(path))]
     Script {
         /// The module.
         path: PathBuf,
@@ -151,7 +155,7 @@ pub enum Error {
         fault: Box<ScriptFault>,
     },
     /// A TOML file that is none.
-    #[error("{}{}: {problem}", path.display(), line.map_or(String::new(), |line| format!(":{line}")))]
+    #[error("{}{}: {problem}", text::path(path), line.map_or(String::new(), |line| format!(":{line}")), problem = said(problem))]
     Toml {
         /// The file.
         path: PathBuf,
@@ -161,7 +165,10 @@ pub enum Error {
         line: Option<usize>,
     },
     /// A folder whose weights are pickled.
-    #[error("{}: a pickle, which can run any code when it is loaded, expected `{file}`", path.display())]
+    #[error(
+        "{}: a pickle, which can run any code when it is loaded, expected `{file}`",
+        text::path(path)
+    )]
     Pickle {
         /// The weights' file.
         path: PathBuf,
@@ -171,7 +178,7 @@ pub enum Error {
         file: String,
     },
     /// A `config.json` that is no JSON.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", text::path(path))]
     Json {
         /// The file.
         path: PathBuf,
@@ -179,7 +186,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A value in `config.json` that makes no sense.
-    #[error("{}: `{key}` is `{found}`, expected {expected}", path.display())]
+    #[error("{}: `{key}` is `{found}`, expected {expected}", text::path(path), key = foreign(key), found = foreign(found))]
     ConfigValue {
         /// The file.
         path: PathBuf,
@@ -191,7 +198,7 @@ pub enum Error {
         expected: String,
     },
     /// A setting that has no default.
-    #[error("{}: `{key}` is missing, expected {expected}", path.display())]
+    #[error("{}: `{key}` is missing, expected {expected}", text::path(path), key = foreign(key))]
     MissingKey {
         /// The file.
         path: PathBuf,
@@ -201,7 +208,7 @@ pub enum Error {
         expected: String,
     },
     /// A setting in `config.json` that would need another network than those written here.
-    #[error("{}: `{key}` is `{found}`, only {expected} is supported", path.display())]
+    #[error("{}: `{key}` is `{found}`, only {expected} is supported", text::path(path), key = foreign(key), found = foreign(found))]
     UnsupportedArgument {
         /// The file.
         path: PathBuf,
@@ -213,7 +220,7 @@ pub enum Error {
         expected: String,
     },
     /// A key in `config.json` whose effect is not known.
-    #[error("{}: unknown key `{key}`, whose effect on features is not known either", path.display())]
+    #[error("{}: unknown key `{key}`, whose effect on features is not known either", text::path(path), key = foreign(key))]
     UnknownKey {
         /// The file.
         path: PathBuf,
@@ -221,7 +228,7 @@ pub enum Error {
         key: String,
     },
     /// A safetensors file that breaks its own format.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", text::path(path), problem = said(problem))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -229,7 +236,7 @@ pub enum Error {
         problem: String,
     },
     /// A tensor of the network is not in the file.
-    #[error("{}: tensor `{tensor}` is missing, backbone `{architecture}` needs it with shape {expected:?}", path.display())]
+    #[error("{}: tensor `{tensor}` is missing, backbone `{architecture}` needs it with shape {expected:?}", text::path(path), tensor = foreign(tensor), architecture = foreign(architecture))]
     MissingTensor {
         /// The file.
         path: PathBuf,
@@ -245,7 +252,7 @@ pub enum Error {
     /// Positions for another number of patches than the network has, which cannot be resized.
     #[error(
         "{}: positions of {n_patches} patches, of which no square can be made, the network has {} × {} patches",
-        path.display(),
+        text::path(path),
         grid[0],
         grid[1]
     )]
@@ -260,7 +267,7 @@ pub enum Error {
     /// Positions for the patches alone, where tokens before them have positions, too.
     #[error(
         "{}: tensor `pos_embed` has positions of {} × {} patches and none of the class token, expected {} positions",
-        path.display(),
+        text::path(path),
         grid[0],
         grid[1],
         grid[0] * grid[1] + n_prefix
@@ -274,7 +281,7 @@ pub enum Error {
         n_prefix: usize,
     },
     /// Two tensors that are one to the library, which takes off what training put before their names.
-    #[error("{}: tensors `{}` and `{}` are both `{name}` of the network", path.display(), tensors[0], tensors[1])]
+    #[error("{}: tensors `{}` and `{}` are both `{name}` of the network", text::path(path), foreign(&tensors[0]), foreign(&tensors[1]), name = foreign(name))]
     SameName {
         /// The file.
         path: PathBuf,
@@ -284,7 +291,7 @@ pub enum Error {
         name: String,
     },
     /// A tensor has another shape than in the network.
-    #[error("{}: tensor `{tensor}` has shape {found:?}, backbone `{architecture}` needs {expected:?}", path.display())]
+    #[error("{}: tensor `{tensor}` has shape {found:?}, backbone `{architecture}` needs {expected:?}", text::path(path), tensor = foreign(tensor), architecture = foreign(architecture))]
     MisshapenTensor {
         /// The file.
         path: PathBuf,
@@ -300,7 +307,7 @@ pub enum Error {
         fits: Option<&'static str>,
     },
     /// Tensors that the network does not have.
-    #[error("{}: {} no part of backbone `{architecture}`", path.display(), listed(tensors))]
+    #[error("{}: {} no part of backbone `{architecture}`", text::path(path), listed(tensors), architecture = foreign(architecture))]
     SurplusTensors {
         /// The file.
         path: PathBuf,
@@ -312,7 +319,7 @@ pub enum Error {
         fits: Option<&'static str>,
     },
     /// A tensor of integers, or of another float format.
-    #[error("{}: tensor `{tensor}` has dtype {found}, expected F32, F16 or BF16", path.display())]
+    #[error("{}: tensor `{tensor}` has dtype {found}, expected F32, F16 or BF16", text::path(path), tensor = foreign(tensor), found = foreign(found))]
     Dtype {
         /// The file.
         path: PathBuf,
@@ -322,7 +329,7 @@ pub enum Error {
         found: String,
     },
     /// A tensor with a NaN or an infinity.
-    #[error("{}: tensor `{tensor}` holds {value} at {index:?}, expected finite numbers", path.display())]
+    #[error("{}: tensor `{tensor}` holds {value} at {index:?}, expected finite numbers", text::path(path), tensor = foreign(tensor))]
     NonFinite {
         /// The file.
         path: PathBuf,
@@ -334,19 +341,19 @@ pub enum Error {
         index: Box<[usize]>,
     },
     /// A text that names no device.
-    #[error("device `{text}`, expected `auto`, `cpu`, `cuda` or `cuda:1`")]
+    #[error("device `{text}`, expected `auto`, `cpu`, `cuda` or `cuda:1`", text = foreign(text))]
     ParseDevice {
         /// As written.
         text: String,
     },
     /// A text that names no precision.
-    #[error("precision `{text}`, expected `auto`, `f32`, `f16` or `bf16`")]
+    #[error("precision `{text}`, expected `auto`, `f32`, `f16` or `bf16`", text = foreign(text))]
     ParsePrecision {
         /// As written.
         text: String,
     },
     /// CUDA was asked for, and libtorch has none.
-    #[error("device `cuda`: {reason}")]
+    #[error("device `cuda`: {reason}", reason = said(reason))]
     NoCuda {
         /// What stands in the way.
         reason: String,
@@ -380,7 +387,7 @@ pub enum Error {
         per_image: usize,
     },
     /// libtorch reports an error.
-    #[error("libtorch, {doing}: {message}")]
+    #[error("libtorch, {doing}: {message}", message = said(message))]
     Libtorch {
         /// What was being done.
         doing: &'static str,
@@ -409,7 +416,7 @@ fn listed(tensors: &[String]) -> String {
     let names: Vec<_> = tensors
         .iter()
         .take(SHOWN)
-        .map(|name| format!("`{name}`"))
+        .map(|name| format!("`{}`", foreign(name)))
         .collect();
     match tensors.len() {
         1 => format!("tensor {} is", names.join(", ")),

@@ -11,6 +11,7 @@ use super::spec::{Places, Source};
 use crate::files::{self, BrokenLink};
 use crate::hub::{Repo, Snapshot};
 use crate::progress::Progress;
+use crate::text::{self, foreign};
 
 /// A folder or a repository that holds one checkpoint.
 pub(super) struct Folder<'a> {
@@ -29,7 +30,7 @@ enum Place<'a> {
 impl fmt::Display for Folder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Local(dir) => write!(f, "{}", dir.display()),
+            Place::Local(dir) => f.write_str(&text::path(dir)),
             Place::Hub { repo, .. } => write!(f, "hf-hub:{repo}"),
         }
     }
@@ -222,7 +223,7 @@ impl<'a> Folder<'a> {
         if files.len() > 1 {
             self.warn(&format!(
                 "`{}` is taken, the first of {} safetensors files here",
-                first.file_name().unwrap_or_default().display(),
+                foreign(&first.file_name().unwrap_or_default().to_string_lossy()),
                 files.len()
             ));
         }

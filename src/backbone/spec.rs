@@ -18,6 +18,7 @@ use crate::hub::{Hub, Repo};
 use crate::image::Preprocessing;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
+use crate::text::foreign;
 
 /// A backbone that is known but not loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -204,7 +205,8 @@ fn timm_repository(name: &str, places: Places<'_>) -> Result<String, Error> {
     let repository = timm::repository(current.as_deref().unwrap_or(name))?;
     if let Some(current) = current {
         places.progress.warn(&format!(
-            "`{name}` is a former name of timm's, taken as `{current}`"
+            "`{}` is a former name of timm's, taken as `{current}`",
+            foreign(name)
         ));
     }
     Ok(repository)
@@ -250,8 +252,9 @@ fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, 
         let named = or_no_prefix(name, places, open_clip::named)?;
         if named.is_other_activation {
             places.progress.warn(&format!(
-                "`{ckpt}` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` \
-                 architecture has the other"
+                "`{}` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` \
+                 architecture has the other",
+                foreign(ckpt)
             ));
         }
         let mut repo: Repo = named.repo.parse()?;

@@ -25,6 +25,7 @@ use super::folder::parse_json;
 use super::network::NetworkConfig;
 use super::vit::{Mlp, Pool, Projection};
 use crate::image::Preprocessing;
+use crate::text::foreign;
 
 /// What a `config.json` describes.
 #[derive(Debug, PartialEq)]
@@ -188,7 +189,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
     {
         notes.push(format!(
             "`global_pool` at top level of `config.json` is `{}`, but timm goes by `model_args` and the architecture",
-            quoted(&value)
+            foreign(&quoted(&value))
         ));
     }
     Ok(Config {
@@ -205,7 +206,7 @@ fn passed_over(top: &Fields<'_>) -> Option<String> {
     let shown: Vec<String> = top
         .keys()
         .take(SHOWN)
-        .map(|key| format!("`{}`", key.escape_debug()))
+        .map(|key| format!("`{}`", foreign(key)))
         .collect();
     let shown = shown.join(", ");
     match top.keys().count() {

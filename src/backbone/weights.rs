@@ -14,6 +14,7 @@ use tch::Kind;
 
 use super::catalog;
 use super::error::Error;
+use crate::text::{self, foreign};
 pub(super) use mapping::MappedFiles;
 
 /// Where a network's tensors come from.
@@ -113,8 +114,9 @@ impl<'a> Checkpoint<'a> {
                     Some((other, same)) if other != place && same == name => {
                         let (other, _) = &checkpoint.files[other];
                         return Err(damaged(format!(
-                            "tensor `{name}` is in `{}`, too",
-                            other.display()
+                            "tensor `{}` is in `{}`, too",
+                            foreign(name),
+                            text::path(other)
                         )));
                     }
                     Some((_, other)) => {
@@ -130,7 +132,7 @@ impl<'a> Checkpoint<'a> {
             if !wrapper.is_empty() {
                 checkpoint.notes.push(format!(
                     "{}: `{wrapper}` is left out at the beginning of tensors' names",
-                    path.display()
+                    text::path(path)
                 ));
             }
             checkpoint.files.push((path, tensors));

@@ -4,13 +4,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Digest, mend};
-use crate::text::thousands;
+use crate::text::{self, foreign, thousands};
 
 /// Errors of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder was made by a program with another idea of its layout.
-    #[error("cache {}: layout `{found}`, this program reads and writes layout `{expected}`", dir.display())]
+    #[error(
+        "cache {}: layout `{found}`, this program reads and writes layout `{expected}`",
+        text::path(dir)
+    )]
     OtherLayout {
         /// The cache folder.
         dir: PathBuf,
@@ -21,7 +24,7 @@ pub enum Error {
     },
 
     /// The folder holds something else.
-    #[error("cache {}: the folder holds `{example}`, expected an empty folder or a newt-pipe cache", dir.display())]
+    #[error("cache {}: the folder holds `{example}`, expected an empty folder or a newt-pipe cache", text::path(dir), example = foreign(example))]
     NotACache {
         /// The folder.
         dir: PathBuf,
@@ -30,7 +33,7 @@ pub enum Error {
     },
 
     /// The folder cannot be made, or nothing can be written to it.
-    #[error("cache {}: not writable: {source}", dir.display())]
+    #[error("cache {}: not writable: {source}", text::path(dir))]
     Unwritable {
         /// The cache folder.
         dir: PathBuf,
@@ -39,7 +42,7 @@ pub enum Error {
     },
 
     /// The disk or the quota is full, or the file is larger than the system allows.
-    #[error("{}: not written, {}", path.display(), source.kind())]
+    #[error("{}: not written, {}", text::path(path), source.kind())]
     DiskFull {
         /// The file that was to be written; nothing of it is left.
         path: PathBuf,
@@ -48,7 +51,7 @@ pub enum Error {
     },
 
     /// No object has this digest.
-    #[error("cache object {}…: missing at {}", digest.short(), path.display())]
+    #[error("cache object {}…: missing at {}", digest.short(), text::path(path))]
     Missing {
         /// The digest that was asked for.
         digest: Digest,
@@ -59,7 +62,7 @@ pub enum Error {
     /// The bytes of an object or a shard are no longer those that were written.
     #[error(
         "cache object {}…: {} bytes with digest {}… at {}, expected digest {}…",
-        digest.short(), thousands(*bytes), found.short(), path.display(), digest.short()
+        digest.short(), thousands(*bytes), found.short(), text::path(path), digest.short()
     )]
     Damaged {
         /// The digest that was asked for.
@@ -82,7 +85,7 @@ pub enum Error {
     },
 
     /// Text that should be a digest or a key is not.
-    #[error("`{text}`: {n} bytes of text, expected 64 lower-case hexadecimal digits", n = text.len())]
+    #[error("`{text}`: {n} bytes of text, expected 64 lower-case hexadecimal digits", n = text.len(), text = foreign(text))]
     NotHex {
         /// The text.
         text: String,

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::action::{self, Action, Record};
 use super::{Cache, Digest, Request};
 use crate::files;
+use crate::text::{foreign, said};
 
 /// How many records of a stage are read to explain a miss, at most.
 const MAX_RECORDS: usize = 500;
@@ -53,13 +54,13 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let show = |value: &Option<String>| match value {
             None => "absent".to_owned(),
-            Some(text) if text.chars().count() <= MAX_VALUE_CHARS => text.clone(),
-            Some(text) => text.chars().take(MAX_VALUE_CHARS).chain(['…']).collect(),
+            Some(text) if text.chars().count() <= MAX_VALUE_CHARS => foreign(text),
+            Some(text) => foreign(&text.chars().take(MAX_VALUE_CHARS).collect::<String>()) + "…",
         };
         write!(
             f,
             "`{}`: {} → {}",
-            self.name,
+            foreign(&self.name),
             show(&self.old),
             show(&self.new)
         )
@@ -72,7 +73,7 @@ impl fmt::Display for MissReason {
             Self::Never => f.write_str("never made before"),
             Self::Forced => f.write_str("forced"),
             Self::VersionChanged { old, new } => write!(f, "version of the stage: {old} → {new}"),
-            Self::Unusable(why) => f.write_str(why),
+            Self::Unusable(why) => f.write_str(&said(why)),
             Self::Changed(changes) => {
                 for (i, change) in changes.iter().take(MAX_SHOWN).enumerate() {
                     let separator = if i == 0 { "" } else { ", " };

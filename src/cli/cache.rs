@@ -35,6 +35,6 @@ pub(super) fn exec(command: &Command, console: &Console) -> Result<Outcome, Erro
         .transpose()?;
     let of_pipeline = pipeline.and_then(|pipeline| pipeline.cache_dir);
     let dir = args.cache.dir(of_pipeline.as_deref())?;
-    console.result(&format!("{}\n", dir.display()))?;
+    console.result_path(&dir)?;
     Ok(Outcome::Done)
 }

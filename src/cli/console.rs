@@ -2,19 +2,24 @@
 //! error, as a bar on a terminal and as plain lines in a pipe.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::settings;
+use super::{settings, streams};
 use newt_pipe::error::Error;
 use newt_pipe::progress::Progress;
-use newt_pipe::text::{bytes, thousands};
+use newt_pipe::text::{bytes, cut, foreign, is_obeyed, path, spelled, thousands};
 
 /// In a pipe, a line of progress comes this often, and none for what is shorter.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// A line of a message is cut that has more characters: no path has so many, and nobody reads them.
+const MAX_LINE: usize = 4096;
 
 /// How much is said on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,21 +78,37 @@ impl Console {
         }
     }
 
-    /// Prints part of the result.
-    #[expect(clippy::unused_self, reason = "the console is what prints")]
+    /// Prints part of the result: without control characters but tabs and line breaks, whatever is in it.
     pub(super) fn result(&self, text: &str) -> Result<(), Error> {
-        let mut stdout = io::stdout().lock();
-        stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush())
-            .map_err(Error::Io)
+        let is_spelled = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+        self.write(spelled(text, is_spelled).as_bytes())
+    }
+
+    /// Prints a path as the result: on a terminal as people read it, else byte for byte, as programs take it.
+    pub(super) fn result_path(&self, place: &Path) -> Result<(), Error> {
+        let mut line = if io::stdout().is_terminal() {
+            path(place).into_bytes()
+        } else {
+            place.as_os_str().as_bytes().to_vec()
+        };
+        line.push(b'\n');
+        self.write(&line)
     }
 
     /// Prints the result as one JSON document.
     pub(super) fn json(&self, value: &Value) -> Result<(), Error> {
         let mut text = serde_json::to_string_pretty(value).map_err(Error::Json)?;
         text.push('\n');
-        self.result(&text)
+        self.write(escaped_json(&text).as_bytes())
+    }
+
+    #[expect(clippy::unused_self, reason = "the console is what prints")]
+    fn write(&self, bytes: &[u8]) -> Result<(), Error> {
+        let mut stdout = io::stdout().lock();
+        stdout
+            .write_all(bytes)
+            .and_then(|()| stdout.flush())
+            .map_err(|error| streams::not_written(&error))
     }
 
     /// Says something that is no result, unless the user wants quiet.
@@ -99,23 +120,29 @@ impl Console {
 
     /// Prints an error and its hint.
     pub(super) fn error(&self, error: &Error) {
-        self.say(&format!("{} {error}", self.label("error:", "31")));
+        self.say_under("error:", "31", &error.to_string());
         if let Some(hint) = error.hint() {
-            self.say(&format!("{} {hint}", self.label("hint:", "36")));
+            self.say_under("hint:", "36", &hint);
         }
     }
 
-    fn label(&self, text: &str, colour: &str) -> String {
+    /// Says something behind a label in a colour.
+    fn say_under(&self, label: &str, colour: &str, text: &str) {
+        let text = harmless(text);
         if self.has_colour {
-            format!("\x1b[1;{colour}m{text}\x1b[0m")
+            self.write_line(&format!("\x1b[1;{colour}m{label}\x1b[0m {text}"));
         } else {
-            text.to_owned()
+            self.write_line(&format!("{label} {text}"));
         }
+    }
+
+    fn say(&self, text: &str) {
+        self.write_line(&harmless(text));
     }
 
     /// Writes a line to standard error, above the bar where there is one. Nobody is left to be told
     /// if that fails.
-    fn say(&self, line: &str) {
+    fn write_line(&self, line: &str) {
         let write = || {
             let _ = writeln!(io::stderr().lock(), "{line}");
         };
@@ -134,15 +161,16 @@ impl Console {
 
     fn begin(&self, what: &str, unit: Unit, total: u64) {
         let now = Instant::now();
+        let what = foreign(what);
         let operation = Operation {
-            what: what.to_owned(),
             unit,
             total,
             done: 0,
             done_before: 0,
             started: now,
             line_at: now,
-            bar: self.bar(what, unit, total),
+            bar: self.bar(&what, unit, total),
+            what,
         };
         *self
             .operation
@@ -169,6 +197,29 @@ impl Console {
         }
         Some(bar)
     }
+}
+
+/// A message as a terminal may get it: nothing in it is obeyed but line breaks, and no line is longer than people read.
+///
+/// What comes from files and servers is shown by [`foreign`] where a message is made. This holds for the rest, too: the
+/// messages of other crates, and what was forgotten.
+fn harmless(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(|line| cut(line, MAX_LINE)).collect();
+    spelled(&lines.join("\n"), |c| is_obeyed(c) && c != '\n').into_owned()
+}
+
+/// JSON with escapes for what a terminal would obey and serde leaves as it is, DEL and C1 among them. It means the same:
+/// such characters are in strings only.
+fn escaped_json(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_obeyed(c) && c != '\n' {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 impl Progress for Console {
@@ -234,7 +285,7 @@ impl Progress for Console {
     }
 
     fn warn(&self, message: &str) {
-        self.say(&format!("{} {message}", self.label("warning:", "33")));
+        self.say_under("warning:", "33", message);
     }
 }
 
@@ -303,6 +354,26 @@ mod tests {
                 assert!(is_progress(&line), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn messages_are_harmless_whatever_they_hold() {
+        let long = "x".repeat(2_000_000);
+        assert_eq!(
+            harmless("a\x1b[2J\r\u{9b}1m\u{7f}\tb\n  c \u{202e}d"),
+            "a\\u{1b}[2J\\r\\u{9b}1m\\u{7f}\\tb\n  c \\u{202e}d"
+        );
+        let shown = harmless(&format!("one\n{long}\nthree"));
+        assert!(shown.len() < 5000, "{}", shown.len());
+        assert!(shown.starts_with("one\nxxx") && shown.ends_with("xxx\nthree"));
+    }
+
+    #[test]
+    fn json_that_a_terminal_obeys_is_escaped_and_means_the_same() {
+        let value = serde_json::json!({ "a\u{7f}": "\u{9b}2J \u{202e} ü \x1b \\ \n \u{feff}" });
+        let text = escaped_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!text.contains(|c| is_obeyed(c) && c != '\n'), "{text:?}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 
     #[test]

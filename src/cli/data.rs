@@ -17,7 +17,7 @@ use newt_pipe::newt::check::{self, Depth, Report};
 use newt_pipe::newt::images::DataRoot;
 use newt_pipe::newt::labels::Csv;
 use newt_pipe::newt::synth;
-use newt_pipe::text::{count, thousands};
+use newt_pipe::text::{count, foreign, path, thousands};
 
 /// Subcommands of `newt-pipe data`.
 #[derive(Debug, clap::Subcommand)]
@@ -117,7 +117,7 @@ fn show(report: &Report) -> String {
     if let Some(counts) = &report.counts {
         lines.push(format!(
             "{}: {} ({} MB), {}, {}, {}",
-            report.root,
+            path(&report.root),
             count(counts.n_rows, "image", "images"),
             thousands(counts.image_bytes / 1_000_000),
             count(counts.n_tasks, "task", "tasks"),
@@ -127,7 +127,7 @@ fn show(report: &Report) -> String {
         for cluster in &counts.clusters {
             lines.push(format!(
                 "  {}: {}, {}, {}",
-                cluster.name,
+                foreign(&cluster.name),
                 count(cluster.n_tasks, "task", "tasks"),
                 count(cluster.n_train_rows, "train row", "train rows"),
                 count(cluster.n_test_rows, "test row", "test rows")
@@ -178,7 +178,7 @@ fn synth(args: SynthArgs, console: &Console, interrupt: &Interrupt) -> Result<Ou
         };
         console.result(&format!(
             "{}: {images}, {tasks}, {state}\n",
-            args.dir.display()
+            path(&args.dir)
         ))?;
     }
     Ok(Outcome::Done)

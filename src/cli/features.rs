@@ -10,7 +10,7 @@ use newt_pipe::files::{self, Kept};
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::{Options, Runner, config};
 use newt_pipe::stage::Context;
-use newt_pipe::text::count;
+use newt_pipe::text::{count, path};
 
 /// Subcommands of `newt-pipe features`.
 #[derive(Debug, clap::Subcommand)]
@@ -73,7 +73,7 @@ pub(super) fn exec(
     let rows = file.features();
     console.note(&format!(
         "{}: {} of {}",
-        args.output.display(),
+        path(&args.output),
         count(rows.nrows(), "row", "rows"),
         count(rows.ncols(), "feature", "features")
     ));

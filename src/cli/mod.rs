@@ -11,6 +11,7 @@ mod plan;
 mod predict;
 mod run;
 mod settings;
+mod streams;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ use clap::{Parser, Subcommand};
 use self::console::{Console, Verbosity};
 use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
+use newt_pipe::text::foreign;
 
 /// Evaluates vision models on NeWT: frozen features, one SVM per task, everything cached.
 ///
@@ -74,7 +76,10 @@ enum Outcome {
 /// Parses argv, runs the command, prints its error, and gives the exit code.
 pub(crate) fn main() -> ExitCode {
     settings::expand_paths();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return say_answer(&harmless(answer)),
+    };
     let console = Console::new(if cli.quiet {
         Verbosity::Quiet
     } else {
@@ -83,6 +88,38 @@ pub(crate) fn main() -> ExitCode {
     settings::search_libtorch();
     let outcome =
         settings::catch_signals().and_then(|interrupt| cli.command.exec(&console, &interrupt));
+    end(&console, outcome)
+}
+
+/// The parser's answer in place of arguments: help or the version, which is a result, or what is wrong with them.
+fn say_answer(answer: &clap::Error) -> ExitCode {
+    let console = Console::new(Verbosity::Normal);
+    if answer.use_stderr() {
+        // Nobody is left to be told if that fails.
+        let _ = answer.print();
+        return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2));
+    }
+    let printed = streams::require_output()
+        .and_then(|()| answer.print().map_err(|error| streams::not_written(&error)))
+        .map(|()| Outcome::Done);
+    end(&console, printed)
+}
+
+/// The same answer in words that a terminal may get, since the parser repeats arguments as they are: what it says of
+/// these arguments as a message shows them.
+fn harmless(answer: clap::Error) -> clap::Error {
+    if !answer.use_stderr() {
+        return answer;
+    }
+    let shown = std::env::args_os().map(|argument| foreign(&argument.to_string_lossy()));
+    match Cli::try_parse_from(shown) {
+        Err(of_shown) if of_shown.use_stderr() => of_shown,
+        _ => answer,
+    }
+}
+
+/// Prints the error, if there is one, and gives the exit code.
+fn end(console: &Console, outcome: Result<Outcome, Error>) -> ExitCode {
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::WorkToDo) => ExitCode::from(4),
@@ -99,7 +136,21 @@ pub(crate) fn main() -> ExitCode {
 }
 
 impl Command {
+    /// Whether the result goes to standard output.
+    fn prints(&self) -> bool {
+        match self {
+            Command::Run(args) => !args.check,
+            Command::Plan(args) => !args.check,
+            Command::Predict(args) => args.output.is_none(),
+            Command::Features(_) => false,
+            _ => true,
+        }
+    }
+
     fn exec(self, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+        if self.prints() {
+            streams::require_output()?;
+        }
         let threads = match &self {
             Command::Run(args) => args.threads,
             _ => None,

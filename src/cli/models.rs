@@ -13,7 +13,7 @@ use newt_pipe::error::Error;
 use newt_pipe::hub::{self, Hub};
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::progress::Progress;
-use newt_pipe::text::{self, count, foreign, thousands};
+use newt_pipe::text::{count, foreign, path, thousands};
 
 /// Subcommands of `newt-pipe models`.
 #[derive(Debug, clap::Subcommand)]
@@ -209,11 +209,15 @@ fn fetch(args: &FetchArgs, console: &Console, interrupt: &Interrupt) -> Result<O
         console.json(&document)?;
         return Ok(Outcome::Done);
     }
-    for path in spec.weights_paths() {
-        console.result(&format!("{}\n", text::path(path)))?;
+    for file in spec.weights_paths() {
+        console.result_path(file)?;
     }
     match spec.source() {
-        Some(source) => console.note(&format!("{} at {}", source.repo, source.revision)),
+        Some(source) => console.note(&format!(
+            "{} at {}",
+            foreign(&source.repo),
+            foreign(&source.revision)
+        )),
         None => console.note("nothing to fetch: this checkpoint is not on the hub"),
     }
     Ok(Outcome::Done)
@@ -287,16 +291,21 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
         console.json(&document)?;
     } else {
         let mut text = String::new();
-        let mut add = |name: &str, value: &str| text.push_str(&format!("{name:<14} {value}\n"));
-        add("model", &format!("{}/{}", args.model.org, args.model.ckpt));
+        let mut add = |name: &str, value: &str| {
+            text.push_str(&format!("{name:<14} {}\n", path(value)));
+        };
+        add(
+            "model",
+            &foreign(&format!("{}/{}", args.model.org, args.model.ckpt)),
+        );
         add("architecture", &foreign(spec.architecture()));
         add("features", &thousands(loaded.dim() as u64));
         if let Some(n) = loaded.n_parameters() {
             add("parameters", &thousands(n));
         }
         add("images", &describe(spec.preprocessing()));
-        for path in spec.weights_paths() {
-            add("weights", &text::path(path));
+        for file in spec.weights_paths() {
+            add("weights", &path(file));
         }
         if let Some(source) = spec.source() {
             add("repository", &source.repo);

@@ -33,7 +33,7 @@ pub(super) struct Args {
 
     /// Print nothing; exit code 4 says that something would run.
     #[arg(long)]
-    check: bool,
+    pub(super) check: bool,
 }
 
 /// How a plan is given.

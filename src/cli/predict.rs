@@ -16,7 +16,7 @@ use newt_pipe::probe::labels_of;
 use newt_pipe::progress::Progress;
 use newt_pipe::stage::probes::odd_rows;
 use newt_pipe::stage::{TaskArgument, TaskFilter};
-use newt_pipe::text::{count, escaped};
+use newt_pipe::text::{self, count, escaped};
 
 /// Arguments of `newt-pipe predict`.
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub(super) struct Args {
 
     /// Write a parquet file (`img_id`, `task`, `y_pred`, `decision`) in place of a table.
     #[arg(long, short, value_name = "PATH", value_parser = settings::place())]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
 
     /// Print one JSON document in place of the table.
     #[arg(long, conflicts_with = "output")]
@@ -100,7 +100,7 @@ pub(super) fn exec(
         interrupt.check()?;
         files::replace_file(path, &bytes?)?;
         let n_rows = count(ids.len() * predictions.len(), "prediction", "predictions");
-        console.note(&format!("{}: {n_rows}", path.display()));
+        console.note(&format!("{}: {n_rows}", text::path(path)));
     } else if args.json {
         let tasks: Vec<_> = predictions
             .iter()

@@ -16,6 +16,7 @@ use newt_pipe::pipeline::{Evaluation, Options, Runner};
 use newt_pipe::progress::Progress;
 use newt_pipe::render::{SweepRow, terminal};
 use newt_pipe::stage::{Context, Name, TaskArgument};
+use newt_pipe::text::path;
 
 /// Arguments of `newt-pipe run`.
 #[derive(Debug, clap::Args)]
@@ -43,7 +44,7 @@ pub(super) struct Args {
 
     /// Print nothing, run nothing; exit code 4 says that something would run.
     #[arg(long, conflicts_with = "dry_run")]
-    check: bool,
+    pub(super) check: bool,
 
     /// Print one JSON document in place of the table.
     #[arg(long)]
@@ -134,7 +135,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     } else {
         console.result(&shown.text())?;
     }
-    console.note(&format!("\ntables and provenance are in {}", out.display()));
+    console.note(&format!("\ntables and provenance are in {}", path(&out)));
     Ok(Outcome::Done)
 }
 

@@ -10,7 +10,7 @@ use super::published::{self, Identity};
 use crate::image;
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
-use crate::text::{self, thousands};
+use crate::text::{self, foreign, thousands};
 
 mod report;
 
@@ -256,7 +256,7 @@ fn note_of_sizes(csv: &Csv, rows: &[LabelRow], images: &[Image]) -> Option<Strin
     Some(format!(
         "images of another `width` or `height` than in {LABELS_FILE}: {}, such as {}, {} × {} for {} × {}",
         differing.len(),
-        rows[row].id,
+        foreign(&rows[row].id),
         found[0],
         found[1],
         expected[0],

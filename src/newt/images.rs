@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::files::{self, BrokenLink};
-use crate::text::shell_word;
+use crate::text::{self, shell_word};
 pub use found::ImageFiles;
 pub(in crate::newt) use found::first_names;
 pub use reading::{MAX_BYTES, Unread, check_size, read};
@@ -31,25 +31,37 @@ pub struct DataRoot {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is nothing at the root's path.
-    #[error("data root {}: no such folder, expected `{LABELS_FILE}` and `{IMAGES_DIR}` in it", .root.display())]
+    #[error(
+        "data root {}: no such folder, expected `{LABELS_FILE}` and `{IMAGES_DIR}` in it",
+        text::path(root)
+    )]
     NoRoot {
         /// The data root.
         root: PathBuf,
     },
     /// The root's path leads to a file.
-    #[error("data root {}: not a folder, expected the one that holds `{LABELS_FILE}`", .root.display())]
+    #[error(
+        "data root {}: not a folder, expected the one that holds `{LABELS_FILE}`",
+        text::path(root)
+    )]
     RootIsNoFolder {
         /// The data root.
         root: PathBuf,
     },
     /// The labels file is missing.
-    #[error("data root {}: no file `{LABELS_FILE}`, expected NeWT's labels there", .root.display())]
+    #[error(
+        "data root {}: no file `{LABELS_FILE}`, expected NeWT's labels there",
+        text::path(root)
+    )]
     NoLabels {
         /// The data root.
         root: PathBuf,
     },
     /// The images folder is missing.
-    #[error("data root {}: no folder `{IMAGES_DIR}`, expected the images there", .root.display())]
+    #[error(
+        "data root {}: no folder `{IMAGES_DIR}`, expected the images there",
+        text::path(root)
+    )]
     NoImages {
         /// The data root.
         root: PathBuf,

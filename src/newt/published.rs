@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::labels::{Labels, Task};
-use crate::text::{count, thousands};
+use crate::text::{count, foreign, thousands};
 
 /// Its test rows.
 pub const N_TEST_ROWS: usize = 18_024;
@@ -151,14 +151,12 @@ impl fmt::Display for Identity {
 impl fmt::Display for Regrouped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |group: Option<&str>| {
-            group.map_or("none".to_owned(), |group| {
-                format!("`{}`", group.escape_debug())
-            })
+            group.map_or("none".to_owned(), |group| format!("`{}`", foreign(group)))
         };
         write!(
             f,
             "task `{}` has `{}` {}, NeWT has {}",
-            self.task.escape_debug(),
+            foreign(&self.task),
             self.column,
             shown(self.found.as_deref()),
             shown(self.expected)

@@ -19,6 +19,7 @@ use crate::newt::synth;
 use crate::probe;
 use crate::stage::features::BatchSize;
 use crate::stage::{bootstrap, features};
+use crate::text::{self, foreign, said};
 
 /// The largest pipeline file that is read: some thousand times as large as one with every key and a long sweep.
 const MAX_BYTES: u64 = 16 << 20;
@@ -33,7 +34,7 @@ pub enum Error {
     #[error(transparent)]
     Document(#[from] document::Error),
     /// Settings of a probe that do not go together.
-    #[error("{place}: {source}")]
+    #[error("{place}: {source}", place = text::path(place))]
     Probe {
         /// The file.
         place: String,
@@ -41,13 +42,13 @@ pub enum Error {
         source: probe::Error,
     },
     /// No model is named.
-    #[error("{place}: no model, expected a table `[model]` with `org` and `ckpt`")]
+    #[error("{place}: no model, expected a table `[model]` with `org` and `ckpt`", place = text::path(place))]
     NoModel {
         /// The file.
         place: String,
     },
     /// Two tables that exclude each other.
-    #[error("{place}: both `{first}` and `{second}`, expected one of them")]
+    #[error("{place}: both `{first}` and `{second}`, expected one of them", place = text::path(place))]
     Both {
         /// `file:line`.
         place: String,
@@ -57,7 +58,7 @@ pub enum Error {
         second: &'static str,
     },
     /// A key that must be written is absent.
-    #[error("{place}: `{key}` is missing")]
+    #[error("{place}: `{key}` is missing", place = text::path(place), key = foreign(key))]
     Missing {
         /// `file:line`.
         place: String,
@@ -65,7 +66,7 @@ pub enum Error {
         key: String,
     },
     /// A file of the model that is not there.
-    #[error("`model.ckpt`: no file `{}`", absolute(path))]
+    #[error("`model.ckpt`: no file `{}`", text::path(absolute(path)))]
     NoModelFile {
         /// The file.
         path: PathBuf,
@@ -101,7 +102,7 @@ pub enum Error {
         n: usize,
     },
     /// Two experiments of the sweep would be the same.
-    #[error("{place}: {what}")]
+    #[error("{place}: {what}", place = text::path(place), what = said(what))]
     Twice {
         /// The file.
         place: String,

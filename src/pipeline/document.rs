@@ -11,7 +11,7 @@ use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::origins::{Lines, Origin, join};
-use crate::text::{count, foreign, thousands};
+use crate::text::{self, count, foreign, said, thousands};
 
 /// A few lists multiply to more than memory holds; nobody waits for so many.
 const MAX_EXPERIMENTS: usize = 1_000_000;
@@ -20,7 +20,7 @@ const MAX_EXPERIMENTS: usize = 1_000_000;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The text is not TOML.
-    #[error("{place}: {message}")]
+    #[error("{place}: {message}", place = text::path(place), message = said(message))]
     Syntax {
         /// `file:line`.
         place: String,
@@ -28,7 +28,7 @@ pub enum Error {
         message: String,
     },
     /// A key that nothing reads.
-    #[error("{place}: unknown key `{key}`")]
+    #[error("{place}: unknown key `{key}`", place = text::path(place), key = foreign(key))]
     UnknownKey {
         /// `file:line` or `--set`.
         place: String,
@@ -38,7 +38,7 @@ pub enum Error {
         nearest: Option<String>,
     },
     /// A value of another type or range than its key takes.
-    #[error("{place}: `{key}` is {found}, expected {expected}")]
+    #[error("{place}: `{key}` is {found}, expected {expected}", place = text::path(place), key = foreign(key))]
     Invalid {
         /// `file:line` or `--set`.
         place: String,
@@ -52,13 +52,13 @@ pub enum Error {
         hint: Option<Box<str>>,
     },
     /// A `--set` argument without a key or without `=`.
-    #[error("--set {argument}: expected `key=value`, such as `probe.c=0.1`")]
+    #[error("--set {argument}: expected `key=value`, such as `probe.c=0.1`", argument = foreign(argument))]
     Override {
         /// The argument.
         argument: String,
     },
     /// A `--set` that goes through a value that is no table.
-    #[error("--set {key}: `{parent}` is {found}, not a table")]
+    #[error("--set {key}: `{parent}` is {found}, not a table", key = foreign(key), parent = foreign(parent))]
     NoTable {
         /// The dotted key.
         key: String,
@@ -102,6 +102,10 @@ impl Error {
         }
     }
 }
+
+/// The most parts of a dotted key in `--set`: no key has so many, and tables that lie in each other are walked by
+/// recursion.
+const MAX_PARTS: usize = 80;
 
 /// A parsed TOML file with `--set` overrides applied.
 #[derive(Debug)]
@@ -147,10 +151,8 @@ impl Document {
         let (key, text) = argument.split_once('=').ok_or_else(malformed)?;
         let key = key.trim();
         let parts: Vec<&str> = key.split('.').map(str::trim).collect();
-        let Some((last, parents)) = parts
-            .split_last()
-            .filter(|_| parts.iter().all(|part| !part.is_empty()))
-        else {
+        let is_key = parts.len() <= MAX_PARTS && parts.iter().all(|part| !part.is_empty());
+        let Some((last, parents)) = parts.split_last().filter(|_| is_key) else {
             return Err(malformed());
         };
         let value = parse_value(text);
@@ -397,15 +399,17 @@ impl<'a> Section<'a> {
         for key in self.table.into_iter().flat_map(Table::keys) {
             if !known.contains(key.as_str()) {
                 let path = join(&self.path, key);
+                let is_as_long = |candidate: &&&str| key.len() <= 4 * candidate.len();
                 let nearest = known
                     .iter()
+                    .filter(is_as_long)
                     .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate))
                     .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 2)
                     .min()
                     .map(|(_, candidate)| join(&self.path, candidate));
                 return Err(Error::UnknownKey {
                     place: self.document.place(&path),
-                    key: cut(path, ""),
+                    key: path,
                     nearest,
                 });
             }
@@ -424,18 +428,9 @@ fn parse_value(text: &str) -> Value {
 
 /// A value as the user would write it, on one line and cut where it is long.
 fn show(value: &Value) -> String {
-    let text = match value {
+    match value {
         Value::Table(_) => "a table".to_owned(),
-        other => format!("`{other}`"),
-    };
-    cut(text, "`")
-}
-
-/// At most 80 characters of `text`, with `end` behind what was cut.
-fn cut(text: String, end: &str) -> String {
-    match text.char_indices().nth(80) {
-        None => text,
-        Some(_) => format!("{}…{end}", text.chars().take(78).collect::<String>()),
+        other => format!("`{}`", foreign(&other.to_string())),
     }
 }
 

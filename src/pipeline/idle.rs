@@ -8,6 +8,7 @@ use super::probe_config::{ProbeConfig, SearchConfig};
 use crate::backbone::{Device, Precision};
 use crate::probe::{Gamma, Kernel, Probe, Solver, Strategy, Values};
 use crate::stage::features::BatchSize;
+use crate::text;
 
 /// A dotted key, and why nothing reads its value.
 type Idle = (String, &'static str);
@@ -40,7 +41,10 @@ pub(super) fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> 
             } else {
                 format!(" in {n} of {} experiments", experiments.len())
             };
-            format!("{place}: `{key}` has no effect{share}: {reason}")
+            format!(
+                "{}: `{key}` has no effect{share}: {reason}",
+                text::path(place)
+            )
         })
         .collect()
 }

@@ -23,7 +23,7 @@ impl Pipeline {
 fn inputs_of(model: &Model) -> Vec<Kept> {
     let place = |written: &str| located(&model.base_dir, written);
     if let Some(dir) = model.ckpt.strip_prefix("local-dir:") {
-        vec![Kept::closed("the checkpoint", place(dir))]
+        vec![Kept::open("the checkpoint", place(dir))]
     } else if model.is_precomputed() {
         vec![Kept::open("the file of the features", place(&model.ckpt))]
     } else if model.brings_code() {

@@ -5,14 +5,17 @@ use ndarray::{Axis, CowArray, Ix2};
 use crate::artifact::{BackboneId, FeatureFile, FittedOn, ProbeFile};
 use crate::progress::Progress;
 use crate::stage::features::norm;
-use crate::text::count;
+use crate::text::{self, count, foreign};
 
 /// Features that the probes would take for something else.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Of another backbone.
     #[error(
-        "{file}: features of `{found}`, the probes were fitted on those of `{expected}`: {reason}"
+        "{file}: features of `{found}`, the probes were fitted on those of `{expected}`: {reason}",
+        file = text::path(file),
+        found = foreign(found),
+        expected = foreign(expected)
     )]
     OtherBackbone {
         /// The features' file.
@@ -28,7 +31,8 @@ pub enum Error {
     #[error(
         "{file}: every row has L2 norm 1, the probes were fitted on rows of norm {} to {}",
         norm::show(norms[0]),
-        norm::show(norms[1])
+        norm::show(norms[1]),
+        file = text::path(file)
     )]
     Normalised {
         /// The features' file.
@@ -68,7 +72,8 @@ pub fn rows<'a>(
 ) -> Result<CowArray<'a, f32, Ix2>, Error> {
     let Some(fitted_on) = &probes.fitted_on else {
         progress.warn(&format!(
-            "{probes_name}: does not say which backbone's features the probes were fitted on, so nobody knows whether these fit; `newt-pipe run --save-probes` writes a file that does"
+            "{}: does not say which backbone's features the probes were fitted on, so nobody knows whether these fit; `newt-pipe run --save-probes` writes a file that does",
+            text::path(probes_name)
         ));
         return Ok(features.features().into());
     };
@@ -77,12 +82,15 @@ pub fn rows<'a>(
         _ if any_backbone => {}
         (Some(expected), Some(found)) => check_backbone(expected, found, file, progress)?,
         (Some(expected), None) => progress.warn(&format!(
-            "{file}: does not say which backbone gave the features, so nobody knows whether they fit probes that were fitted on those of `{}`; `newt-pipe features export` writes a file that does",
-            name(expected)
+            "{}: does not say which backbone gave the features, so nobody knows whether they fit probes that were fitted on those of `{}`; `newt-pipe features export` writes a file that does",
+            text::path(file),
+            foreign(&name(expected))
         )),
         (None, Some(found)) => progress.warn(&format!(
-            "{probes_name}: fitted on features whose file does not say which backbone gave them, so nobody knows whether those of `{}` in {file} fit",
-            name(found)
+            "{}: fitted on features whose file does not say which backbone gave them, so nobody knows whether those of `{}` in {} fit",
+            text::path(probes_name),
+            foreign(&name(found)),
+            text::path(file)
         )),
         // The user's own features: nobody but the user can know.
         (None, None) => {}
@@ -118,7 +126,10 @@ fn check_backbone<'a>(
         && of_probes != of_features
     {
         progress.warn(&format!(
-            "{file}: features in precision {of_features}, the probes were fitted on features in {of_probes}; decisions may differ slightly"
+            "{}: features in precision {}, the probes were fitted on features in {}; decisions may differ slightly",
+            text::path(file),
+            foreign(&of_features.to_string()),
+            foreign(&of_probes.to_string())
         ));
         return Ok(());
     } else {

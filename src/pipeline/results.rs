@@ -23,7 +23,7 @@ use crate::stage::probes::{
 };
 use crate::stage::report::{Accuracy, Level};
 use crate::stats::bootstrap::Interval;
-use crate::text::{Listing, foreign, path};
+use crate::text::{self, Listing, foreign, path};
 
 /// Accuracies with their intervals, of every group of every experiment.
 pub const SCORES: &str = "scores.parquet";
@@ -37,7 +37,7 @@ const FILES: [&str; 6] = [PREDICTIONS, PROBES, SCORES, BOOTSTRAP, SUMMARY, MANIF
 
 /// A folder that holds something else than results.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: holds `{example}`, expected an empty folder or the results of a run", dir.display())]
+#[error("{}: holds `{example}`, expected an empty folder or the results of a run", text::path(dir), example = foreign(example))]
 pub struct NotResults {
     /// The folder.
     pub dir: PathBuf,

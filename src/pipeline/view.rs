@@ -5,7 +5,7 @@ use super::{Evaluation, Experiment, StageRecord};
 use crate::render::{Card, Line, StageLine, SweepRow};
 use crate::stage::features::Counts;
 use crate::stage::report::{Accuracy, Level};
-use crate::text::{count, escaped, thousands};
+use crate::text::{count, foreign, thousands};
 
 /// An experiment in one line: `timm/vit_base_patch16_224, n_train 20, seed 17, probe biobench`.
 pub fn title(experiment: &Experiment) -> String {
@@ -21,7 +21,10 @@ pub fn title(experiment: &Experiment) -> String {
 }
 
 fn model(experiment: &Experiment) -> String {
-    format!("{}/{}", experiment.model.org, experiment.model.ckpt)
+    foreign(&format!(
+        "{}/{}",
+        experiment.model.org, experiment.model.ckpt
+    ))
 }
 
 /// The result of one experiment.
@@ -80,7 +83,7 @@ fn n_train(asked: i64, used: f64) -> String {
 fn line(evaluation: &Evaluation, group: &Accuracy) -> Line {
     let interval = evaluation.interval(group);
     Line {
-        name: escaped(&group.name),
+        name: foreign(&group.name),
         n: group.n,
         accuracy: group.accuracy,
         ci_low: interval.low,

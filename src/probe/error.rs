@@ -2,6 +2,7 @@
 
 use super::norm;
 use super::settings::Kernel;
+use crate::text::{foreign, said};
 
 /// Why a task has no fitted probe.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -20,7 +21,7 @@ pub enum Error {
     #[error("probes: stopped before the last task was fitted")]
     Stopped,
     /// Arrays of one task that do not fit each other.
-    #[error("task `{task}`: {found}, expected {expected}")]
+    #[error("task `{task}`: {found}, expected {expected}", task = foreign(task))]
     Shape {
         /// The task's name.
         task: String,
@@ -30,7 +31,7 @@ pub enum Error {
         expected: String,
     },
     /// A label that is neither 0 nor 1.
-    #[error("task `{task}`: label of train row {row} is `{label}`, expected `0` or `1`")]
+    #[error("task `{task}`: label of train row {row} is `{label}`, expected `0` or `1`", task = foreign(task))]
     Label {
         /// The task's name.
         task: String,
@@ -41,7 +42,8 @@ pub enum Error {
     },
     /// A feature that is not a finite number.
     #[error(
-        "task `{task}`: {split} row {row} holds `{value}` in column {column}, expected finite features"
+        "task `{task}`: {split} row {row} holds `{value}` in column {column}, expected finite features",
+        task = foreign(task)
     )]
     NonFinite {
         /// The task's name.
@@ -72,7 +74,7 @@ pub enum Error {
         row: usize,
     },
     /// Train rows of one class only.
-    #[error("task `{task}`: all {n_rows} train rows have label {label}, an SVM needs both classes")]
+    #[error("task `{task}`: all {n_rows} train rows have label {label}, an SVM needs both classes", task = foreign(task))]
     OneClass {
         /// The task's name.
         task: String,
@@ -82,7 +84,7 @@ pub enum Error {
         label: u8,
     },
     /// No train rows at all.
-    #[error("task `{task}`: 0 train rows, an SVM needs both classes")]
+    #[error("task `{task}`: 0 train rows, an SVM needs both classes", task = foreign(task))]
     NoTrainRows {
         /// The task's name.
         task: String,
@@ -91,7 +93,8 @@ pub enum Error {
     #[error(
         "task `{task}`: {} and {} train rows of labels 0 and 1, \
          a search over {folds} folds needs {folds} of at least one label",
-        counts[0], counts[1]
+        counts[0], counts[1],
+        task = foreign(task)
     )]
     TooFewForFolds {
         /// The task's name.
@@ -105,7 +108,8 @@ pub enum Error {
     #[error(
         "task `{task}`: kernel {kernel} with c = {c}{} gives a solution that is not finite, \
          expected finite coefficients",
-        gamma.map(|gamma| format!(", gamma = {gamma}")).unwrap_or_default()
+        gamma.map(|gamma| format!(", gamma = {gamma}")).unwrap_or_default(),
+        task = foreign(task)
     )]
     NonFiniteSolution {
         /// The task's name.
@@ -128,7 +132,7 @@ pub enum Error {
         expected: String,
     },
     /// linfa refused the problem.
-    #[error("task `{task}`: linfa: {message}")]
+    #[error("task `{task}`: linfa: {message}", task = foreign(task), message = said(message))]
     Linfa {
         /// The task's name.
         task: String,

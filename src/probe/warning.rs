@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::folds::count;
 use super::settings::{Search, Strategy};
-use crate::text;
+use crate::text::{self, foreign};
 
 /// Something about a task that is worth knowing and does not keep it from being fitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,12 +68,14 @@ impl fmt::Display for Warning {
                 folds,
             } => write!(
                 f,
-                "task `{task}`: label {label} has {}, fewer than the {folds} folds of the search",
+                "task `{}`: label {label} has {}, fewer than the {folds} folds of the search",
+                foreign(task),
                 text::count(*n_rows, "train row", "train rows")
             ),
             Self::UnscoredSearch { task } => write!(
                 f,
-                "task `{task}`: a fold trains on one label only, so the search has no scores; its first candidate is taken"
+                "task `{}`: a fold trains on one label only, so the search has no scores; its first candidate is taken",
+                foreign(task)
             ),
             Self::SmallGrid {
                 task,
@@ -81,7 +83,8 @@ impl fmt::Display for Warning {
                 n_iter,
             } => write!(
                 f,
-                "task `{task}`: the search has {}, fewer than n_iter = {n_iter}; all are tried",
+                "task `{}`: the search has {}, fewer than n_iter = {n_iter}; all are tried",
+                foreign(task),
                 text::count(*n_candidates, "combination", "combinations")
             ),
             Self::LongFits {
@@ -91,7 +94,8 @@ impl fmt::Display for Warning {
                 remedy,
             } => write!(
                 f,
-                "task `{task}`: {} took very long, up to {} iterations; {remedy}",
+                "task `{}`: {} took very long, up to {} iterations; {remedy}",
+                foreign(task),
                 text::count(*n_fits, "fit", "fits"),
                 text::thousands(*most_iterations)
             ),
@@ -112,7 +116,8 @@ impl fmt::Display for Warning {
                 };
                 write!(
                     f,
-                    "task `{task}`: {} ended at {limit} before `probe.tol` was met, and {taken}; {remedy}",
+                    "task `{}`: {} ended at {limit} before `probe.tol` was met, and {taken}; {remedy}",
+                    foreign(task),
                     text::count(*n_fits, "fit", "fits"),
                 )
             }

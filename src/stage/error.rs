@@ -6,7 +6,7 @@ use super::Name;
 use super::features::network::BadImage;
 use crate::cache::Digest;
 use crate::probe::norm;
-use crate::text::{count, thousands};
+use crate::text::{self, count, foreign, thousands};
 
 /// How many bad images a message spells out.
 const SHOWN_IMAGES: usize = 20;
@@ -21,7 +21,7 @@ pub enum StageError {
         images: Vec<BadImage>,
     },
     /// Patterns that no task's name fits.
-    #[error("--tasks {pattern}: matches none of {}", count(*n_tasks, "task", "tasks"))]
+    #[error("--tasks {pattern}: matches none of {}", count(*n_tasks, "task", "tasks"), pattern = foreign(pattern))]
     NoTaskMatches {
         /// The patterns, with commas between them.
         pattern: String,
@@ -53,7 +53,10 @@ pub enum StageError {
         found: Digest,
     },
     /// A feature that is NaN or infinite.
-    #[error("{}: the backbone gives {value} as feature {column}, expected a finite number", image.display())]
+    #[error(
+        "{}: the backbone gives {value} as feature {column}, expected a finite number",
+        text::path(image)
+    )]
     NonFiniteFeature {
         /// The image.
         image: PathBuf,
@@ -65,7 +68,7 @@ pub enum StageError {
     /// A row of features whose squares leave float32.
     #[error(
         "{}: the backbone gives features of L2 norm {}, expected {}",
-        image.display(),
+        text::path(image),
         norm::show(*norm),
         norm::USABLE
     )]
@@ -76,7 +79,7 @@ pub enum StageError {
         norm: f64,
     },
     /// A file that changed between two readings of one run.
-    #[error("{}: changed while this run was reading it", path.display())]
+    #[error("{}: changed while this run was reading it", text::path(path))]
     ChangedMeanwhile {
         /// The file.
         path: PathBuf,
@@ -133,7 +136,7 @@ fn hints(images: &[BadImage]) -> String {
     }
     let named = hints.iter().map(|(hint, image)| {
         let name = image.path.file_name().unwrap_or_default();
-        format!("for `{}`: {hint}", name.display())
+        format!("for `{}`: {hint}", foreign(&name.to_string_lossy()))
     });
     named.collect::<Vec<_>>().join("; ")
 }

@@ -33,7 +33,7 @@ use crate::backbone::{Device, Precision};
 use crate::cache::{Digest, KeyBuilder, Request};
 use crate::error::Error;
 use crate::newt::labels::Labels;
-use crate::text::{Listing, count};
+use crate::text::{Listing, count, foreign};
 
 /// The name of this stage's output.
 pub const FEATURES: &str = "features.json";
@@ -251,7 +251,7 @@ impl<'a> FeaturesStage<'a> {
             .into_iter()
             .zip(&self.images.ids)
             .filter(|(row, _)| row.iter().all(|value| *value == 0.0))
-            .map(|(_, id)| format!("`{id}`"))
+            .map(|(_, id)| format!("`{}`", foreign(id)))
             .collect();
         if !images.is_empty() {
             context.progress.warn(&format!(

@@ -14,6 +14,7 @@ mod damage;
 mod fetch;
 mod forcing;
 mod foreign_files;
+mod foreign_text;
 mod hub_cache;
 mod interruption;
 mod libtorch;
@@ -28,5 +29,6 @@ mod sandbox;
 mod selection;
 #[path = "../../src/hub/tests/server.rs"]
 mod server;
+mod streams;
 mod torchscript;
 mod weights;

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Error;
 use super::script::description;
 use crate::files;
-use crate::text::shell_word;
+use crate::text::{foreign, shell_word};
 
 impl Error {
     /// What the user can do about it.
@@ -24,7 +24,7 @@ impl Error {
             }
             Self::NotWritten { .. } => Some(ways_out_of_the_catalog()),
             Self::Script { path, fault } => Some(fault.hint(path)),
-            Self::SeedTag { architecture, .. } => Some(format!("for example `{architecture}.seed17`")),
+            Self::SeedTag { architecture, .. } => Some(format!("for example `{}.seed17`", foreign(architecture))),
             Self::NoWeights { .. } => Some(
                 "a checkpoint's folder has the files that its library publishes, weights as safetensors".to_owned(),
             ),
@@ -136,6 +136,7 @@ fn nearest_org(org: &str) -> Option<&'static str> {
     ];
     let org = org.to_lowercase().replace('_', "-");
     ORGS.into_iter()
+        .filter(|known| known.len().abs_diff(org.len()) <= 8)
         .map(|known| (strsim::levenshtein(&org, known), known))
         .filter(|(distance, _)| *distance <= 2)
         .min()

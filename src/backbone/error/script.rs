@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::backbone::script::DESCRIPTION;
-use crate::text::shell_word;
+use crate::text::{self, said, shell_word};
 
 /// What is wrong with a TorchScript module, the file beside it, or what it gives.
 ///
@@ -17,7 +17,10 @@ pub enum ScriptFault {
     #[error("no such file")]
     Missing,
     /// Nothing says what it takes and gives.
-    #[error("`{}` is not there, which says what the module takes and gives", toml.display())]
+    #[error(
+        "`{}` is not there, which says what the module takes and gives",
+        text::path(toml)
+    )]
     NoDescription {
         /// The file beside the module.
         toml: PathBuf,
@@ -32,7 +35,7 @@ pub enum ScriptFault {
         images: [i64; 4],
     },
     /// libtorch cannot load it.
-    #[error("no TorchScript module that libtorch can load: {message}")]
+    #[error("no TorchScript module that libtorch can load: {message}", message = said(message))]
     Unloadable {
         /// libtorch's.
         message: String,
@@ -40,7 +43,7 @@ pub enum ScriptFault {
         images: [i64; 4],
     },
     /// It gives something else than one tensor.
-    #[error("gives {found}, expected one tensor of shape [{}, {dim}]", images[0])]
+    #[error("gives {found}, expected one tensor of shape [{}, {dim}]", images[0], found = said(found))]
     Output {
         /// What it gives.
         found: String,
@@ -62,7 +65,7 @@ pub enum ScriptFault {
         images: [i64; 4],
     },
     /// It stops with an error.
-    #[error("fails on images of shape {images:?}: {message}")]
+    #[error("fails on images of shape {images:?}: {message}", message = said(message))]
     Failed {
         /// libtorch's.
         message: String,

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use super::find::VERSION;
 use super::wire::FILE;
+use crate::text::{self, foreign, said};
 
 /// What is missing, in which version it was found, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {
     /// `LIBTORCH` is set to what cannot be used.
-    #[error("LIBTORCH is `{}`, which {problem}", path.display())]
+    #[error("LIBTORCH is `{}`, which {problem}", text::path(path), problem = said(problem))]
     Variable {
         /// As set.
         path: PathBuf,
@@ -28,7 +29,7 @@ pub enum Missing {
         hint: String,
     },
     /// One of libtorch's libraries cannot be opened.
-    #[error("{}: cannot be opened: {problem}", path.display())]
+    #[error("{}: cannot be opened: {problem}", text::path(path), problem = said(problem))]
     BrokenLibtorch {
         /// The library.
         path: PathBuf,
@@ -38,13 +39,16 @@ pub enum Missing {
         hint: String,
     },
     /// Our own library is not there.
-    #[error("no `{FILE}`, the part of newt-pipe that runs networks, in `{0}` or `{0}/../libexec/newt-pipe`", dir.display())]
+    #[error(
+        "no `{FILE}`, the part of newt-pipe that runs networks, in `{0}` or `{0}/../libexec/newt-pipe`",
+        text::path(dir)
+    )]
     Library {
         /// The folder of the program.
         dir: PathBuf,
     },
     /// Our own library is not of the same build.
-    #[error("{}: built as `{found}`, this program as `{expected}`", path.display())]
+    #[error("{}: built as `{found}`, this program as `{expected}`", text::path(path), found = foreign(found))]
     OtherBuild {
         /// The library.
         path: PathBuf,
@@ -54,7 +58,7 @@ pub enum Missing {
         expected: String,
     },
     /// Our own library cannot be opened.
-    #[error("{}: cannot be opened: {problem}", path.display())]
+    #[error("{}: cannot be opened: {problem}", text::path(path), problem = said(problem))]
     BrokenLibrary {
         /// The library.
         path: PathBuf,
@@ -95,7 +99,7 @@ impl Missing {
 fn listed(others: &[(PathBuf, String)]) -> String {
     let mut text = String::new();
     for (dir, version) in others {
-        text.push_str(&format!("; {} has {version}", dir.display()));
+        text.push_str(&format!("; {} has {version}", text::path(dir)));
     }
     text
 }

@@ -8,6 +8,7 @@ use crate::backbone::error::Error;
 use crate::backbone::layers::{Loader, as_i64};
 use crate::backbone::run::Parameter;
 use crate::backbone::weights::Init;
+use crate::text;
 
 const F32_ON_CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
@@ -111,7 +112,7 @@ fn learned(
     .map_err(|error| Error::libtorch("resizing positions", &error))?;
     loader.notes.push(format!(
         "{}: positions of {old_height} × {old_width} patches are resized to {height} × {width}",
-        stored.path.display()
+        text::path(&stored.path)
     ));
     loader.own(&values, kind_of_added(loader, config))
 }

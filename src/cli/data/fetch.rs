@@ -15,7 +15,7 @@ use newt_pipe::newt::fetch::{self, Fetch, Options, Source};
 use newt_pipe::newt::images::DataRoot;
 use newt_pipe::newt::labels::{Labels, OtherSplits};
 use newt_pipe::newt::published::Identity;
-use newt_pipe::text::count;
+use newt_pipe::text::{count, path};
 
 /// Arguments of `newt-pipe data fetch`.
 #[derive(Debug, clap::Args)]
@@ -98,7 +98,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
         };
         console.result(&format!(
             "{}: {}, {}, {state}\n{newt}\n",
-            args.dir.display(),
+            path(&args.dir),
             count(n_images, "image", "images"),
             count(n_tasks, "task", "tasks"),
         ))?;

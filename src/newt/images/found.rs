@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::text::count;
+use crate::text::{count, foreign};
 
 /// How many names a message spells out.
 const SHOWN_NAMES: usize = 3;
@@ -131,10 +131,7 @@ fn is_folder(entry: &fs_err::DirEntry) -> io::Result<bool> {
 /// The first few of `names`, fit to be printed.
 pub(in crate::newt) fn first_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let is_cut = names.len() > SHOWN_NAMES;
-    let mut shown: Vec<String> = names
-        .take(SHOWN_NAMES)
-        .map(|name| name.escape_debug().to_string())
-        .collect();
+    let mut shown: Vec<String> = names.take(SHOWN_NAMES).map(foreign).collect();
     shown.extend(is_cut.then(|| "…".to_owned()));
     shown.join(", ")
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use ::csv::{ReaderBuilder, StringRecord};
 
 use super::Error;
+use crate::text::foreign;
 
 /// A column of a CSV file: its name, then one value per row.
 pub type Column = (String, Vec<String>);
@@ -39,13 +40,13 @@ pub enum Malformed {
     #[error("fields are separated by {0}, expected commas")]
     Separator(&'static str),
     /// A line for a spreadsheet program.
-    #[error("`{0}` is a line for spreadsheets, expected the columns' names")]
+    #[error("`{}` is a line for spreadsheets, expected the columns' names", foreign(.0))]
     SeparatorLine(String),
     /// Nothing but blank lines.
     #[error("no header, expected the columns' names")]
     NoHeader,
     /// Which of them is meant, nobody can know.
-    #[error("two columns have the name `{0}`")]
+    #[error("two columns have the name `{}`", foreign(.0))]
     TwoColumns(String),
     /// A row that is not as wide as the header.
     #[error("{found} {}, expected {expected}", if *found == 1 { "field" } else { "fields" })]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Malformed, OtherSplit, REQUIRED_COLUMNS};
-use crate::text::count;
+use crate::text::{self, count, foreign};
 
 /// How many problems a message spells out; [`Error::Problems`] holds all of them.
 const SHOWN_PROBLEMS: usize = 10;
@@ -12,7 +12,7 @@ const SHOWN_PROBLEMS: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The file is no CSV that is read.
-    #[error("{file}:{line}: {malformed}")]
+    #[error("{file}:{line}: {malformed}", file = text::path(file))]
     Malformed {
         /// The file, as the user knows it.
         file: String,
@@ -22,7 +22,7 @@ pub enum Error {
         malformed: Malformed,
     },
     /// A column that the data set needs is not there.
-    #[error("{file}:{line}: column `{column}` is missing, found {}", in_backticks(.found))]
+    #[error("{file}:{line}: column `{column}` is missing, found {}", in_backticks(.found), file = text::path(file))]
     MissingColumn {
         /// The file, as the user knows it.
         file: String,
@@ -34,13 +34,13 @@ pub enum Error {
         found: Vec<String>,
     },
     /// There is a header and nothing below it.
-    #[error("{file}: 0 rows below the header, expected one per image")]
+    #[error("{file}: 0 rows below the header, expected one per image", file = text::path(file))]
     NoRows {
         /// The file, as the user knows it.
         file: String,
     },
     /// Rows that are said to be of other splits than `train` and `test`.
-    #[error("{file}: `split` is {}, expected `train` or `test`", in_rows(.values))]
+    #[error("{file}: `split` is {}, expected `train` or `test`", in_rows(.values), file = text::path(file))]
     OtherSplits {
         /// The file, as the user knows it.
         file: String,
@@ -67,7 +67,10 @@ impl Error {
                     .to_owned(),
             ),
             Self::MissingColumn { column, found, .. } => Some(match nearest(column, found) {
-                Some(name) => format!("if column `{name}` holds it, rename that to `{column}`"),
+                Some(name) => format!(
+                    "if column {} holds it, rename that to `{column}`",
+                    quoted(name)
+                ),
                 None => format!("the columns needed are {}", in_backticks(&REQUIRED_COLUMNS)),
             }),
             Self::NoRows { .. } => Some("get the labels file again, it looks cut short".to_owned()),
@@ -236,6 +239,7 @@ fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
 
 /// One line where there is one problem; else a count and the first ten.
 fn list(file: &str, problems: &[Problem]) -> String {
+    let file = text::path(file);
     if let [only] = problems {
         return format!("{file}:{}: {}", only.line, only.flaw);
     }
@@ -275,18 +279,9 @@ fn in_rows(values: &[OtherSplit]) -> String {
     parts.join(", ")
 }
 
-/// A value in backticks, with control characters escaped and its end cut where it is long.
+/// A value of the file in backticks.
 fn quoted(value: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut shown: String = value
-        .chars()
-        .take(LONGEST)
-        .flat_map(char::escape_debug)
-        .collect();
-    if value.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    format!("`{shown}`")
+    format!("`{}`", foreign(value))
 }
 
 fn subcluster(name: Option<&str>) -> String {
@@ -296,12 +291,15 @@ fn subcluster(name: Option<&str>) -> String {
     )
 }
 
+/// The first of the names, and how many there are besides.
 fn in_backticks<S: fmt::Display>(names: &[S]) -> String {
-    names
-        .iter()
-        .map(|name| quoted(&name.to_string()))
-        .collect::<Vec<_>>()
-        .join(", ")
+    const SHOWN: usize = 20;
+    let shown = names.iter().take(SHOWN);
+    let mut shown: Vec<_> = shown.map(|name| quoted(&name.to_string())).collect();
+    if names.len() > SHOWN {
+        shown.push(format!("and {} more", names.len() - SHOWN));
+    }
+    shown.join(", ")
 }
 
 #[cfg(test)]
@@ -421,14 +419,14 @@ mod tests {
         for (id, shown, because) in [
             ("../b1", "../b1", "holds a path separator"),
             ("a/b1", "a/b1", "holds a path separator"),
-            ("a\\b1", "a\\\\b1", "holds a path separator"),
+            ("a\\b1", "a\\b1", "holds a path separator"),
             ("..", "..", "begins with a dot"),
             (".b1", ".b1", "begins with a dot"),
-            ("b\0", "b\\0", "holds a control character"),
+            ("b\0", "b\\u{0}", "holds a control character"),
             ("b\u{1b}[2J", "b\\u{1b}[2J", "holds a control character"),
             (
                 &long,
-                &format!("{}…", "x".repeat(60)),
+                &format!("{0}…(132 characters)…{0}", "x".repeat(60)),
                 "is over 251 bytes long",
             ),
         ] {

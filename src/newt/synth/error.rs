@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use super::{MAX_IMAGES_PER_TASK, MIN_IMAGES_PER_TASK, RECIPE_FILE, task_names};
 use crate::files;
 use crate::interrupt::Stopped;
+use crate::text::{self, foreign};
 
 /// Why there is no synthetic data set.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A name is not one of [`task_names`].
-    #[error("data synth: no task `{name}`, expected one of {}", task_names().join(", "))]
+    #[error("data synth: no task `{name}`, expected one of {}", task_names().join(", "), name = foreign(name))]
     UnknownTask {
         /// The name.
         name: String,
@@ -31,13 +32,19 @@ pub enum Error {
     #[error(transparent)]
     Folder(#[from] files::Error),
     /// The folder holds something else.
-    #[error("{}: holds files but no `{RECIPE_FILE}`, expected an empty or new folder", .dir.display())]
+    #[error(
+        "{}: holds files but no `{RECIPE_FILE}`, expected an empty or new folder",
+        text::path(dir)
+    )]
     NotEmpty {
         /// The folder.
         dir: PathBuf,
     },
     /// The folder's recipe cannot be read.
-    #[error("{}: {reason}, expected the recipe of a synthetic data set", .path.display())]
+    #[error(
+        "{}: {reason}, expected the recipe of a synthetic data set",
+        text::path(path)
+    )]
     BadRecipe {
         /// The recipe's path.
         path: PathBuf,
@@ -45,7 +52,7 @@ pub enum Error {
         reason: String,
     },
     /// The folder holds a synthetic set that was drawn otherwise.
-    #[error("{}: `{key}` is {found}, expected {expected}", .path.display())]
+    #[error("{}: `{key}` is {found}, expected {expected}", text::path(path))]
     OtherRecipe {
         /// The recipe's path.
         path: PathBuf,
@@ -57,7 +64,10 @@ pub enum Error {
         expected: String,
     },
     /// Parts of the set have gone.
-    #[error("{}: {found}, expected {expected} as its `{RECIPE_FILE}` says", .dir.display())]
+    #[error(
+        "{}: {found}, expected {expected} as its `{RECIPE_FILE}` says",
+        text::path(dir)
+    )]
     Incomplete {
         /// The folder.
         dir: PathBuf,

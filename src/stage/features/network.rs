@@ -23,6 +23,7 @@ use crate::image::{self, Preprocessing};
 use crate::interrupt::Interrupt;
 use crate::newt::images::{self, ImageFiles, Unread};
 use crate::stage::{Context, StageError};
+use crate::text;
 
 /// Raised whenever decoding, preprocessing or a network gives other features for the same weights.
 const VERSION: u32 = 1;
@@ -79,7 +80,7 @@ pub enum BadImageProblem {
 
 impl fmt::Display for BadImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.problem)
+        write!(f, "{}: {}", text::path(&self.path), self.problem)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cache::{Digest, KeyBuilder};
 use crate::error::Error;
 use crate::newt::labels::Labels;
 use crate::stage::{Context, StageError};
-use crate::text::{Listing, count};
+use crate::text::{self, Listing, count, foreign};
 
 /// A file with a tensor `features` [n, d] and the n ids of its rows.
 ///
@@ -84,12 +84,12 @@ impl Precomputed {
             .map(norm::norm)
             .zip(ids)
             .filter(|(norm, _)| !norm::is_unit(*norm))
-            .map(|(norm, id)| format!("`{id}` ({})", norm::show(norm)))
+            .map(|(norm, id)| format!("`{}` ({})", foreign(id), norm::show(norm)))
             .collect();
         if !far.is_empty() && !self.has_warned.replace(true) {
             context.progress.warn(&format!(
                 "{}: {} with an L2 norm other than 1: {far}; rows are used as they are, the reference has them at norm 1",
-                self.path.display(),
+                text::path(&self.path),
                 count(far.n, "row", "rows"),
             ));
         }

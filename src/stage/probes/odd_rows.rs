@@ -1,21 +1,28 @@
 //! What is said of images whose features a probe cannot take as they are.
 
 use crate::probe::Oddity;
-use crate::text::{Listing, count};
+use crate::text::{Listing, count, foreign};
 
 /// What the features of an image are called in a task's messages.
 pub fn name(task: &str, image: &str) -> String {
-    format!("task `{task}`: the row of image `{image}`")
+    format!(
+        "task `{}`: the row of image `{}`",
+        foreign(task),
+        foreign(image)
+    )
 }
 
 /// One line for each kind of oddity among `rows`, which are told by their images.
 pub fn warnings(task: &str, is_centred: bool, rows: &[(Oddity, &str)]) -> Vec<String> {
     let of_kind = |kind| {
         let odd = rows.iter().filter(move |(oddity, _)| *oddity == kind);
-        let images: Listing = odd.map(|(_, image)| format!("`{image}`")).collect();
+        let images: Listing = odd
+            .map(|(_, image)| format!("`{}`", foreign(image)))
+            .collect();
         (!images.is_empty()).then(|| {
             format!(
-                "task `{task}`: {} {}: {images}; {}",
+                "task `{}`: {} {}: {images}; {}",
+                foreign(task),
                 count(images.n, "image", "images"),
                 found(kind, is_centred),
                 consequence(kind)
