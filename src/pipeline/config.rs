@@ -19,7 +19,10 @@ use crate::newt::synth;
 use crate::probe;
 use crate::stage::features::BatchSize;
 use crate::stage::{bootstrap, features};
-use crate::text::{self, foreign, said};
+use crate::text::{self, foreign, said, thousands};
+
+/// The most experiments of a pipeline.
+pub(super) const MAX_EXPERIMENTS: usize = 1_000_000;
 
 /// What can be wrong with a pipeline file.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +89,12 @@ pub enum Error {
         /// How many it names.
         n: usize,
     },
+    /// A sweep that no memory holds.
+    #[error("{place}: the lists of the sweep make more than {} experiments, expected fewer", thousands(MAX_EXPERIMENTS as u64), place = text::path(place))]
+    TooMany {
+        /// The file.
+        place: String,
+    },
     /// Two experiments of the sweep would be the same.
     #[error("{place}: {what}", place = text::path(place), what = said(what))]
     Twice {
@@ -128,6 +137,10 @@ impl Error {
             Error::SeveralModels { .. } => {
                 Some("name one model in a pipeline file of its own".to_owned())
             }
+            Error::TooMany { .. } => Some(
+                "`[probe.search]` tries settings without an experiment for each; or divide the sweep among several files"
+                    .to_owned(),
+            ),
             Error::Twice { .. } => Some("keep one of them".to_owned()),
         }
     }
@@ -349,6 +362,19 @@ impl Pipeline {
         for section in [data, sample, extraction, probe, resampling, cache, root] {
             section.finish()?;
         }
+        let lists = [
+            pipeline.models.len(),
+            pipeline.n_train.len(),
+            pipeline.seeds.len(),
+            pipeline.probes.len(),
+        ];
+        lists
+            .into_iter()
+            .try_fold(1_usize, |n, values| n.checked_mul(values))
+            .filter(|n| *n <= MAX_EXPERIMENTS)
+            .ok_or_else(|| Error::TooMany {
+                place: name.to_owned(),
+            })?;
         pipeline.check_distinct(&document)?;
         for experiment in pipeline.experiments() {
             let probe = experiment.probe.resolve(experiment.n_train);
