@@ -362,19 +362,7 @@ impl Pipeline {
         for section in [data, sample, extraction, probe, resampling, cache, root] {
             section.finish()?;
         }
-        let lists = [
-            pipeline.models.len(),
-            pipeline.n_train.len(),
-            pipeline.seeds.len(),
-            pipeline.probes.len(),
-        ];
-        lists
-            .into_iter()
-            .try_fold(1_usize, |n, values| n.checked_mul(values))
-            .filter(|n| *n <= MAX_EXPERIMENTS)
-            .ok_or_else(|| Error::TooMany {
-                place: name.to_owned(),
-            })?;
+        pipeline.check_number(name)?;
         pipeline.check_distinct(&document)?;
         for experiment in pipeline.experiments() {
             let probe = experiment.probe.resolve(experiment.n_train);
@@ -385,6 +373,23 @@ impl Pipeline {
         }
         pipeline.warnings = idle::warnings(&pipeline, &document);
         Ok(pipeline)
+    }
+
+    /// Refuses a sweep of more experiments than are taken; `place` is for the message.
+    fn check_number(&self, place: &str) -> Result<(), Error> {
+        [
+            self.models.len(),
+            self.n_train.len(),
+            self.seeds.len(),
+            self.probes.len(),
+        ]
+        .into_iter()
+        .try_fold(1, usize::checked_mul)
+        .filter(|n| *n <= MAX_EXPERIMENTS)
+        .map(|_| ())
+        .ok_or_else(|| Error::TooMany {
+            place: place.to_owned(),
+        })
     }
 
     /// One experiment as a pipeline file of its own, every key spelled out.
