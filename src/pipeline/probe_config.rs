@@ -4,6 +4,7 @@ mod search;
 
 use toml::{Table, Value};
 
+use super::config::MAX_EXPERIMENTS;
 use super::document::{Error, Section};
 use crate::probe::{ClassWeight, Gamma, Kernel, Probe, Solver};
 
@@ -285,6 +286,8 @@ fn vary<T: Copy>(
                 config
             })
         })
+        // One more than are taken, so that the pipeline's check finds them too many.
+        .take(MAX_EXPERIMENTS + 1)
         .collect();
 }
 

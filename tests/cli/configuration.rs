@@ -243,3 +243,23 @@ fn values_of_a_sweep_that_mean_the_same_are_both_named() {
     hint: keep one of them
     ");
 }
+
+#[test]
+fn a_sweep_of_more_experiments_than_memory_holds_is_refused() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, 4);
+    let list = |key: &str| {
+        let values: Vec<String> = (1..=2000).map(|n| format!("{n}.5")).collect();
+        format!("probe.{key}=[{}]", values.join(", "))
+    };
+    let (c, gamma, coef0) = (list("c"), list("gamma"), list("coef0"));
+    let sets = ["--set", &c, "--set", &gamma, "--set", &coef0];
+    let finished = sandbox.run(&[&["plan", "mine.toml"][..], &sets].concat());
+    crate::assert_run!(finished, @r"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: mine.toml: the lists of the sweep make more than 1,000,000 experiments, expected fewer
+    hint: `[probe.search]` tries settings without an experiment for each; or divide the sweep among several files
+    ");
+}

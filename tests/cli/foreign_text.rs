@@ -263,7 +263,7 @@ fn arguments_are_shown_on_one_short_line() {
             &["data", "synth", "new", "--task", &odd],
         ] {
             let finished = sandbox.run(arguments);
-            assert_harmless(&finished, &format!("{:.60?}", arguments));
+            assert_harmless(&finished, &format!("{arguments:.60?}"));
             assert_eq!(finished.code, Some(2), "{arguments:?}: {}", finished.stderr);
         }
     }
