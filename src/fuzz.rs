@@ -15,8 +15,11 @@ use proptest::test_runner::{RngSeed, TestCaseResult, TestError, TestRunner};
 /// proptest's own number of cases, which stands for that of each target.
 const DEFAULT_CASES: u32 = 256;
 
-/// More than any message has; one that holds a foreign text whole may have megabytes.
-const MAX_SAID: usize = 4096;
+/// More than any line of a message has; one that holds a foreign text whole may have megabytes.
+const MAX_LINE: usize = 4096;
+
+/// More lines than any message has: some list what is wrong.
+const MAX_LINES: usize = 100;
 
 /// More than any reader takes on a slow and busy machine, and less than for ever.
 const MAX_TIME: Duration = Duration::from_mins(1);
@@ -322,12 +325,15 @@ pub(crate) fn said(error: &impl Display, hint: Option<impl AsRef<str>>) -> Strin
 /// Makes sure that a message is of bounded length, and that no terminal obeys it.
 pub(crate) fn check_said(said: &str) -> TestCaseResult {
     prop_assert!(!said.trim().is_empty(), "nothing was said");
-    prop_assert!(
-        said.len() < MAX_SAID,
-        "{} bytes: {}",
-        said.len(),
-        said.escape_debug()
-    );
+    prop_assert!(said.lines().count() < MAX_LINES, "{}", said.escape_debug());
+    for line in said.lines() {
+        prop_assert!(
+            line.len() < MAX_LINE,
+            "{} bytes: {}",
+            line.len(),
+            line.escape_debug()
+        );
+    }
     let obeyed = said
         .chars()
         .find(|c| (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c));

@@ -11,8 +11,8 @@ fn damaged_patterns_are_refused_or_match() {
         "ml_age_*,ml_tag_?",
         "x[1],[!a-z]*",
         "*a*a*a*a*a*a*a*a*",
-        "**/ml_*,a,b",
-        "[[]*,[]]",
+        "**/ml_*",
+        "x[[]*",
     ];
     check(
         2000,
