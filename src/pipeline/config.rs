@@ -19,10 +19,7 @@ use crate::newt::synth;
 use crate::probe;
 use crate::stage::features::BatchSize;
 use crate::stage::{bootstrap, features};
-use crate::text::{self, foreign, said, thousands};
-
-/// The most experiments of a pipeline.
-pub(super) const MAX_EXPERIMENTS: usize = 1_000_000;
+use crate::text::{self, foreign, said};
 
 /// The largest pipeline file that is read: some thousand times as large as one with every key and a long sweep.
 const MAX_BYTES: u64 = 16 << 20;
@@ -104,12 +101,6 @@ pub enum Error {
         /// How many it names.
         n: usize,
     },
-    /// A sweep that no memory holds.
-    #[error("{place}: the lists of the sweep make more than {} experiments, expected fewer", thousands(MAX_EXPERIMENTS as u64), place = text::path(place))]
-    TooMany {
-        /// The file.
-        place: String,
-    },
     /// Two experiments of the sweep would be the same.
     #[error("{place}: {what}", place = text::path(place), what = said(what))]
     Twice {
@@ -154,10 +145,6 @@ impl Error {
             Error::SeveralModels { .. } => {
                 Some("name one model in a pipeline file of its own".to_owned())
             }
-            Error::TooMany { .. } => Some(
-                "`[probe.search]` tries settings without an experiment for each; or divide the sweep among several files"
-                    .to_owned(),
-            ),
             Error::Twice { .. } => Some("keep one of them".to_owned()),
         }
     }
@@ -379,7 +366,6 @@ impl Pipeline {
         for section in [data, sample, extraction, probe, resampling, cache, root] {
             section.finish()?;
         }
-        pipeline.check_number(name)?;
         pipeline.check_distinct(&document)?;
         for experiment in pipeline.experiments() {
             let probe = experiment.probe.resolve(experiment.n_train);
@@ -390,23 +376,6 @@ impl Pipeline {
         }
         pipeline.warnings = idle::warnings(&pipeline, &document);
         Ok(pipeline)
-    }
-
-    /// Refuses a sweep of more experiments than are taken; `place` is for the message.
-    fn check_number(&self, place: &str) -> Result<(), Error> {
-        [
-            self.models.len(),
-            self.n_train.len(),
-            self.seeds.len(),
-            self.probes.len(),
-        ]
-        .into_iter()
-        .try_fold(1, usize::checked_mul)
-        .filter(|n| *n <= MAX_EXPERIMENTS)
-        .map(|_| ())
-        .ok_or_else(|| Error::TooMany {
-            place: place.to_owned(),
-        })
     }
 
     /// One experiment as a pipeline file of its own, every key spelled out.

@@ -344,7 +344,10 @@ impl<'a> Section<'a> {
                 "a sweep of {} experiments at most",
                 thousands(MAX_EXPERIMENTS as u64)
             ),
-            hint: Some("sweep over fewer values at a time".into()),
+            hint: Some(
+                "`[probe.search]` tries settings without an experiment for each; or divide the sweep among several files"
+                    .into(),
+            ),
         })
     }
 
