@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::assert_run;
 use crate::interruption::signal;
@@ -105,29 +105,12 @@ fn out_below_folders_that_do_not_exist_makes_them() {
 #[test]
 fn what_a_killed_run_left_is_gone_after_the_next() {
     let sandbox = sandbox();
-    let labels = sandbox.path("data/newt2021_labels.csv");
-    let csv = fs_err::read(&labels).unwrap();
-    // Reading a pipe that nobody writes to takes until the kill.
-    fs_err::remove_file(&labels).unwrap();
-    let made = Command::new("mkfifo").arg(&labels).status().unwrap();
-    assert!(made.success());
-    let mut child = sandbox
-        .command(&["run", "mine.toml"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let results = sandbox.path("results");
-    wait_until("there is a draft", || {
-        results.exists() && !names(&results).is_empty()
-    });
+    let mut child = halted_run(&sandbox);
     child.kill().unwrap();
     child.wait().unwrap();
+    let results = sandbox.path("results");
     let left = names(&results);
     assert!(left[0].starts_with(".mine.draft-"), "{left:?}");
-
-    fs_err::remove_file(&labels).unwrap();
-    fs_err::write(&labels, csv).unwrap();
     sandbox.json(&["run", "mine.toml"]);
     assert_eq!(names(&results), ["mine"]);
 }
@@ -311,8 +294,22 @@ fn names_that_are_not_text_are_shown_in_documents() {
 }
 
 /// A run that takes its time, beside the results of an earlier one, and that is stopped while `put` is called.
-#[expect(clippy::panic, reason = "fails the test")]
 fn run_during(sandbox: &Sandbox, put: impl Fn()) -> Finished {
+    let child = halted_run(sandbox);
+    put();
+    signal(&child, "CONT");
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Finished {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+/// A second run of `mine.toml`, halted while its results are a draft.
+#[expect(clippy::panic, reason = "fails the test")]
+fn halted_run(sandbox: &Sandbox) -> Child {
     let arguments = [
         "run",
         "mine.toml",
@@ -323,6 +320,7 @@ fn run_during(sandbox: &Sandbox, put: impl Fn()) -> Finished {
     ];
     sandbox.json(&["run", "mine.toml"]);
     let results = sandbox.path("results");
+    let has_draft = || names(&results).len() > 1;
     for _ in 0..20 {
         let mut child = sandbox
             .command(&arguments)
@@ -330,34 +328,19 @@ fn run_during(sandbox: &Sandbox, put: impl Fn()) -> Finished {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let has_draft = || names(&results).len() > 1;
-        let is_over = loop {
-            let is_over = child.try_wait().unwrap().is_some();
-            if is_over || has_draft() {
-                break is_over;
+        while child.try_wait().unwrap().is_none() {
+            if has_draft() {
+                signal(&child, "STOP");
+                if has_draft() {
+                    return child;
+                }
+                // It was at its end already.
+                signal(&child, "CONT");
             }
             std::thread::sleep(std::time::Duration::from_millis(2));
-        };
-        if is_over {
-            continue;
-        }
-        signal(&child, "STOP");
-        let is_going_on = has_draft();
-        if is_going_on {
-            put();
-        }
-        signal(&child, "CONT");
-        let output = child.wait_with_output().unwrap();
-        if is_going_on {
-            let text = |bytes| String::from_utf8(bytes).unwrap();
-            return Finished {
-                code: output.status.code(),
-                stdout: text(output.stdout),
-                stderr: text(output.stderr),
-            };
         }
     }
-    panic!("twenty runs were done before they could be stopped");
+    panic!("each of 20 runs ended before it could be halted");
 }
 
 #[test]

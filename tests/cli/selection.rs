@@ -107,18 +107,17 @@ fn more_threads_than_help_are_not_started_which_is_said_once() {
 #[test]
 fn the_variable_of_rayon_starts_no_more_threads_either() {
     let sandbox = sandbox();
-    let probes = sandbox.path("pipe");
-    let made = Command::new("mkfifo").arg(&probes).status().unwrap();
+    let pipeline = sandbox.path("pipe");
+    let made = Command::new("mkfifo").arg(&pipeline).status().unwrap();
     assert!(made.success());
-    let predict = ["predict", "--probe", "pipe", "--features", "none"];
     for (n, is_said) in [("3000", true), ("2", false), ("many", false)] {
-        let mut command = sandbox.command(&predict);
+        let mut command = sandbox.command(&["plan", "pipe"]);
         command.env("RAYON_NUM_THREADS", n).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
-        // Waits until the program reads the probes, which it does with its threads started.
+        // Waits until the program reads the pipeline, which it does with its threads started.
         let writer = fs_err::OpenOptions::new()
             .write(true)
-            .open(&probes)
+            .open(&pipeline)
             .unwrap();
         let tasks = format!("/proc/{}/task", child.id());
         let n_threads = fs_err::read_dir(tasks).unwrap().count() - 1;
