@@ -344,10 +344,7 @@ impl<'a> Section<'a> {
                 "a sweep of {} experiments at most",
                 thousands(MAX_EXPERIMENTS as u64)
             ),
-            hint: Some(
-                "`[probe.search]` tries settings without an experiment for each; or divide the sweep among several files"
-                    .into(),
-            ),
+            hint: Some("divide the sweep among several pipeline files".into()),
         })
     }
 

@@ -90,7 +90,7 @@ fn a_sweep_of_more_experiments_than_memory_holds_is_refused() {
     assert_eq!(
         said(&error, error.hint()),
         "mine.toml:13: `sample.seed` is a list of 1,000 values, expected a sweep of 1,000,000 experiments at most\n\
-         sweep over fewer values at a time"
+         divide the sweep among several pipeline files"
     );
     let error = refused(&format!(
         "[probe]\nc = {}\ngamma = {}\ncoef0 = {}\n",
