@@ -185,4 +185,29 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_cache_in_which_two_things_are_damaged_is_one_still() {
+        let remove = |path: &Path| {
+            let removed = fs_err::remove_file(path).or_else(|_| fs_err::remove_dir(path));
+            removed.unwrap();
+        };
+        for lost in FOLDERS.into_iter().chain([TAG]) {
+            for (what, harm) in HARMS {
+                let dir = tempfile::tempdir().unwrap();
+                Cache::open(dir.path()).unwrap();
+                for name in [FILE, lost] {
+                    remove(&dir.path().join(name));
+                    harm(&dir.path().join(name));
+                }
+                if lost == TAG && what == "a huge file" {
+                    // Another program's, for all one can know.
+                    continue;
+                }
+                Cache::open(dir.path()).unwrap_or_else(|error| panic!("{lost}, {what}: {error}"));
+                assert_eq!(look(dir.path()).unwrap(), Found::Cache, "{lost}, {what}");
+                assert!(is_ours(dir.path()), "{lost}, {what}");
+            }
+        }
+    }
 }

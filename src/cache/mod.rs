@@ -178,14 +178,15 @@ impl Cache {
             Err(error) => return Err(error),
         };
         let layout = self.root.join(layout::FILE);
-        if matches!(found, layout::Found::Damaged(_)) && self.access == Access::Make {
+        let is_damaged = matches!(found, layout::Found::Damaged(_));
+        if is_damaged && self.access == Access::Make {
             self.set_aside(&layout)
                 .map_err(|source| Error::unwritable(&self.root, source))?;
         }
-        if *found != layout::Found::Cache {
+        if *found == layout::Found::Empty || is_damaged && self.access == Access::Make {
             // Before any other entry of a new cache, so that an interrupted creation is recognised as ours.
             let text = format!("{}\n", layout::LAYOUT);
-            excused(self.write(&layout, text.as_bytes()))?;
+            self.write(&layout, text.as_bytes())?;
         }
         if self.has_lost_objects {
             let objects = self.root.join(layout::OBJECTS);
