@@ -33,6 +33,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use error::Error;
+pub(crate) use former::user_name;
 pub use former::{IsOurs, Left, first_foreign};
 pub use leftovers::strays;
 pub use overlap::{Kept, Overlap, Relation};

@@ -50,15 +50,18 @@ pub struct FeatureStore {
     forgotten: BTreeSet<Digest>,
     /// … in these shards.
     old: BTreeSet<Digest>,
+    /// Shards that turned out damaged, be they still there.
+    damaged: BTreeSet<Digest>,
 }
 
 impl FeatureStore {
     /// The features that the backbone with this key, of dimension `dim`, has extracted so far.
     ///
-    /// Reads the headers of all shards. A damaged shard is removed with a warning: its images count as missing.
+    /// Reads the headers of all shards. A damaged shard is removed with a warning, unless the cache is only looked at:
+    /// its images count as missing. So do those of a shard without a seal, which stays.
     ///
     /// # Errors
-    /// [`Error::Cache`] where the folder cannot be read, or a damaged shard not be removed.
+    /// [`Error::Cache`] where the folder or a shard is closed to us, or a damaged shard cannot be removed.
     pub fn open(
         cache: &Cache,
         key: &Key,
@@ -72,6 +75,7 @@ impl FeatureStore {
             places: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             old: BTreeSet::new(),
+            damaged: BTreeSet::new(),
         };
         store.index(progress)?;
         Ok(store)
@@ -125,6 +129,7 @@ impl FeatureStore {
         let shard = self.shards.publish(&bytes)?;
         // The same rows as before make the same shard.
         self.old.remove(&shard);
+        self.damaged.remove(&shard);
         self.add(shard, images);
         Ok(())
     }
@@ -224,7 +229,7 @@ impl FeatureStore {
             // The header that the index was made of was not checked: the whole shard decides.
             let loaded = match self.head(shard) {
                 Ok(Head::Shard { n_bytes, .. }) => self.load(shard, n_bytes),
-                Ok(Head::Unsealed | Head::Other) => Err(Error::Seal {
+                Ok(Head::Unsealed { .. } | Head::Other) => Err(Error::Seal {
                     file: self.name(shard),
                 }),
                 Err(error) => Err(error.into()),
@@ -288,7 +293,7 @@ impl FeatureStore {
     /// Reads the headers of all shards anew.
     fn index(&mut self, progress: &dyn Progress) -> Result<(), Error> {
         self.places.clear();
-        let (mut damaged, mut foreign) = (Vec::new(), Vec::new());
+        let (mut damaged, mut foreign, mut unsealed) = (Vec::new(), Vec::new(), Vec::new());
         let shards = match self.shards.list() {
             Err(error) if error.is_loss() => {
                 progress.warn(&format!(
@@ -300,11 +305,12 @@ impl FeatureStore {
             listed => listed?,
         };
         for shard in shards {
+            if self.damaged.contains(&shard) {
+                continue;
+            }
             match self.head(&shard) {
                 Ok(Head::Shard { images, .. }) => self.add(shard, &images),
-                Ok(Head::Unsealed) => {
-                    damaged.push((shard, format!("{}: has no seal", self.name(&shard))));
-                }
+                Ok(Head::Unsealed { images }) => unsealed.push((shard, images)),
                 Ok(Head::Other) => match self.shards.check(&shard) {
                     Err(error) if error.is_loss() => damaged.push((shard, error.to_string())),
                     Err(error) => return Err(error.into()),
@@ -326,7 +332,25 @@ impl FeatureStore {
                 foreign.into_iter().collect::<Listing>()
             ));
         }
+        self.warn_of_unsealed(&unsealed, progress);
         self.discard(&damaged, progress)
+    }
+
+    /// Names the shards of an earlier version as long as they hold an image that no other shard has.
+    fn warn_of_unsealed(&self, unsealed: &[(Digest, Vec<Digest>)], progress: &dyn Progress) {
+        let is_missed = |images: &[Digest]| {
+            let is_missing = |image| !self.places.contains_key(image);
+            images.iter().any(is_missing)
+        };
+        let missed = unsealed.iter().filter(|(_, images)| is_missed(images));
+        let names: Listing = missed.map(|(shard, _)| self.name(shard)).collect();
+        if names.n > 0 {
+            progress.warn(&format!(
+                "{} of features passed over, which {} no seal, as an earlier version wrote them; images are extracted again: {names}",
+                count(names.n, "shard", "shards"),
+                if names.n == 1 { "has" } else { "have" },
+            ));
+        }
     }
 
     fn add(&mut self, shard: Digest, images: &[Digest]) {
@@ -366,7 +390,7 @@ impl FeatureStore {
                 if is_sealed {
                     Head::Shard { images, n_bytes }
                 } else {
-                    Head::Unsealed
+                    Head::Unsealed { images }
                 }
             }))
     }
@@ -390,17 +414,23 @@ impl FeatureStore {
         (fits && is_whole(n_data as u64)).then_some((images, is_sealed))
     }
 
-    fn discard(&self, damaged: &[Damaged], progress: &dyn Progress) -> Result<(), Error> {
+    fn discard(&mut self, damaged: &[Damaged], progress: &dyn Progress) -> Result<(), Error> {
         if damaged.is_empty() {
             return Ok(());
         }
         let whys: Listing = damaged.iter().map(|(_, why)| why.as_str()).collect();
         progress.warn(&format!(
-            "{} of features removed, so that the images in {} are extracted again: {whys}",
+            "{} of features {}, so that the images in {} are extracted again: {whys}",
             count(damaged.len(), "damaged shard", "damaged shards"),
+            if self.shards.is_kept() {
+                "passed over"
+            } else {
+                "removed"
+            },
             if damaged.len() == 1 { "it" } else { "them" },
         ));
         for (shard, _) in damaged {
+            self.damaged.insert(*shard);
             self.shards.discard(shard)?;
         }
         Ok(())
@@ -415,8 +445,8 @@ impl FeatureStore {
 enum Head {
     /// A shard of these images.
     Shard { images: Vec<Digest>, n_bytes: u64 },
-    /// A shard without a seal, which nobody writes any more.
-    Unsealed,
+    /// A shard of these images without a seal, which nobody writes any more.
+    Unsealed { images: Vec<Digest> },
     /// Something else, or what damage has left.
     Other,
 }

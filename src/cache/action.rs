@@ -55,6 +55,8 @@ pub(super) enum Record {
     Absent,
     /// There is a record, but it cannot be used, for this reason.
     Unusable(String),
+    /// There is a sound record, but not all of its objects, for this reason.
+    Lost(String),
 }
 
 impl Cache {
@@ -73,7 +75,14 @@ impl Cache {
             Record::Hit(action) => Ok(Some(action)),
             Record::Absent => Ok(None),
             Record::Unusable(why) => {
-                progress.warn(&format!("{why}; the stage makes the object again"));
+                progress.warn(&format!("{why}; the stage makes the record again"));
+                Ok(None)
+            }
+            Record::Lost(why) => {
+                // That none is there has been said once for all of them.
+                if !self.has_lost_objects {
+                    progress.warn(&format!("{why}; the stage makes the object again"));
+                }
                 Ok(None)
             }
         }
@@ -129,7 +138,7 @@ impl Cache {
         let bytes = match mend::read(path.clone(), MAX_BYTES) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(Record::Absent),
-            Err(error) if error.is_loss() => return Ok(Record::Unusable(error.to_string())),
+            Err(error) if error.is_miss() => return Ok(Record::Unusable(error.to_string())),
             Err(error) => return Err(error),
         };
         let action = match parse(&bytes) {
@@ -151,7 +160,7 @@ impl Cache {
             let written = action.output_bytes.get(name).copied();
             let found = self.object_bytes(digest);
             if found.is_err() || found.ok() != written {
-                return Ok(Record::Unusable(format!(
+                return Ok(Record::Lost(format!(
                     "cache object {}… (`{name}` of `{stage}`): {} on disk, {} when it was written",
                     digest.short(),
                     found.map_or_else(str::to_owned, |n| format!("{} bytes", thousands(n))),
@@ -388,7 +397,11 @@ mod tests {
                 assert!(matches!(cache.explain(&request), MissReason::Unusable(_)));
                 let warning = warning(&cache, &request);
                 assert!(
-                    warning.ends_with("the stage makes the object again"),
+                    warning.ends_with(if of_record {
+                        "the stage makes the record again"
+                    } else {
+                        "the stage makes the object again"
+                    }),
                     "{what}: {warning}"
                 );
                 publish(&cache, &request);

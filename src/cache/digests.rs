@@ -9,24 +9,22 @@
 //! read from the cache's file system, not from this machine's clock, which may run ahead of a file server's.
 //! Files that are younger are read on each run until they are old enough.
 
+mod format;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 
-use super::{Cache, Digest, Error, mend};
+use super::{Access, Cache, Digest, Error, mend};
 use crate::files;
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
 
-/// First words of the memo file; the number is the version of its format.
-const HEADER: &str = "newt-pipe digests 2";
-
-/// Read at a time; a stop is heard after each.
-const CHUNK_BYTES: usize = 1 << 18;
 /// The longest memo that is read: that of a million files is shorter.
 const MAX_BYTES: u64 = 1 << 28;
 
@@ -86,11 +84,11 @@ impl DigestMemo {
     /// The memo of this cache; empty, with a warning, where the file is damaged: it only saves reading.
     pub fn load(cache: &Cache, progress: &dyn Progress) -> Self {
         let read = read(cache);
-        if let Err(why) = &read {
+        if let Err(Problem::Damaged(why) | Problem::Closed(why)) = &read {
             progress.warn(&format!("{why}; files are read again"));
         }
         Self {
-            is_damaged: read.is_err(),
+            is_damaged: matches!(read, Err(Problem::Damaged(_))),
             entries: read.unwrap_or_default(),
             fresh: Entries::new(),
             newest: (cache.opened.0.saturating_sub(RACY_S), cache.opened.1),
@@ -220,7 +218,8 @@ impl DigestMemo {
         Ok(())
     }
 
-    /// Adds what this process read to the memo file, keeping what other processes added since it was loaded.
+    /// Adds what this process read to the memo file, keeping what other processes added since it was loaded. One that is
+    /// closed to us stays, and so does a damaged one where the cache is only looked at.
     ///
     /// Should two processes save at the same moment, one's additions are lost and those files are read again.
     ///
@@ -230,12 +229,31 @@ impl DigestMemo {
         if self.fresh.is_empty() && !self.is_damaged {
             return Ok(());
         }
-        // A damaged file was reported when it was loaded; here it is replaced.
-        let mut entries = read(cache).unwrap_or_default();
-        entries.append(&mut self.fresh);
-        cache.write(&memo_path(cache), &format(&entries))?;
+        let mut entries = match read(cache) {
+            Ok(entries) => entries,
+            // A damaged file was reported when it was loaded; here it is replaced.
+            Err(Problem::Damaged(_)) if cache.access == Access::Make => Entries::new(),
+            Err(_) => return Ok(()),
+        };
+        entries.extend(
+            self.fresh
+                .iter()
+                .map(|(name, entry)| (name.clone(), *entry)),
+        );
+        cache.write(&memo_path(cache), &format::format(&entries))?;
+        self.fresh.clear();
         self.is_damaged = false;
         Ok(())
+    }
+
+    /// As [`save`](Self::save); a memo only saves time, so that nothing ends because there is none. The first failure is
+    /// told.
+    pub fn save_or_warn(&mut self, cache: &Cache, progress: &dyn Progress) {
+        if let Err(error) = self.save(cache)
+            && !cache.told_of_memo.swap(true, Ordering::Relaxed)
+        {
+            progress.warn(&format!("{error}; the next run reads files again"));
+        }
     }
 
     fn lookup(&self, path: &Path) -> Result<Option<Digest>, io::Error> {
@@ -287,111 +305,50 @@ fn digest_file(path: &Path, interrupt: &Interrupt) -> io::Result<Found> {
 fn digest_by(path: &Path, hear: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<Found> {
     let mut file = files::open(path)?;
     let before = Stamp::of(&file.metadata()?);
-    let mut hasher = blake3::Hasher::new();
-    let n_bytes = usize::try_from(before.bytes).unwrap_or(CHUNK_BYTES);
-    // One more than the file holds, so that its end is seen.
-    let mut buffer = vec![0; n_bytes.saturating_add(1).min(CHUNK_BYTES)];
-    loop {
-        let n_read = file.read(&mut buffer)?;
-        if n_read == 0 {
-            break;
-        }
-        hear(&buffer[..n_read])?;
-        hasher.update(&buffer[..n_read]);
-    }
-    let after = Stamp::of(&file.metadata()?);
-    let digest = hasher.finalize().into();
-    let entry = Entry {
-        stamp: after,
-        digest,
-    };
-    Ok((digest, (before == after).then_some(entry)))
+    let digest = Digest::of_reader(Heard {
+        file: &mut file,
+        hear,
+    })?;
+    let stamp = Stamp::of(&file.metadata()?);
+    let entry = (before == stamp).then_some(Entry { stamp, digest });
+    Ok((digest, entry))
 }
 
-/// The entries of the memo file, none if there is no file; or what is wrong with it.
-fn read(cache: &Cache) -> Result<Entries, String> {
+/// A file that is read for its digest, and for whoever listens.
+struct Heard<'a> {
+    file: &'a mut fs_err::File,
+    hear: &'a mut dyn FnMut(&[u8]) -> io::Result<()>,
+}
+
+impl Read for Heard<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_read = self.file.read(buffer)?;
+        (self.hear)(&buffer[..n_read])?;
+        Ok(n_read)
+    }
+}
+
+/// The entries of the memo file, none if there is no file.
+///
+/// # Errors
+/// Those of reading it; [`Problem::Damaged`] with what is wrong with it.
+fn read(cache: &Cache) -> Result<Entries, Problem> {
     let path = memo_path(cache);
     match mend::read(path.clone(), MAX_BYTES) {
-        Ok(Some(bytes)) => parse(&bytes).map_err(|why| format!("{}: {why}", path.display())),
+        Ok(Some(bytes)) => format::parse(&bytes)
+            .map_err(|why| Problem::Damaged(format!("{}: {why}", path.display()))),
         Ok(None) => Ok(Entries::new()),
-        Err(error) => Err(error.to_string()),
+        Err(error) if error.is_loss() => Err(Problem::Damaged(error.to_string())),
+        Err(error) => Err(Problem::Closed(error.to_string())),
     }
 }
 
-/// The memo as a file: a header line with the digest of the rest, then a line for each file,
-/// `<digest> <bytes> <mtime, s> <mtime, ns> <ctime, s> <ctime, ns> <inode> <path>`, by path. In a path,
-/// `\\` stands for a backslash and `\n` for a newline.
-fn format(entries: &Entries) -> Vec<u8> {
-    let mut lines = Vec::with_capacity(entries.len() * 200);
-    for (name, Entry { stamp, digest }) in entries {
-        let Stamp {
-            bytes,
-            mtime,
-            ctime,
-            inode,
-        } = stamp;
-        let stamp = format!(
-            "{digest} {bytes} {} {} {} {} {inode} ",
-            mtime.0, mtime.1, ctime.0, ctime.1
-        );
-        lines.extend(stamp.into_bytes());
-        for &byte in name {
-            match byte {
-                b'\n' => lines.extend(b"\\n"),
-                b'\\' => lines.extend(b"\\\\"),
-                _ => lines.push(byte),
-            }
-        }
-        lines.push(b'\n');
-    }
-    let mut file = format!("{HEADER} {}\n", Digest::of(&lines)).into_bytes();
-    file.extend(lines);
-    file
-}
-
-fn parse(file: &[u8]) -> Result<Entries, String> {
-    let (digest, lines) = file
-        .strip_prefix(HEADER.as_bytes())
-        .and_then(|rest| rest.strip_prefix(b" "))
-        .and_then(|rest| rest.split_at_checked(64))
-        .and_then(|(digest, rest)| Some((digest, rest.strip_prefix(b"\n")?)))
-        .ok_or_else(|| format!("does not begin with `{HEADER}` and a digest"))?;
-    let found = Digest::of(lines).to_string();
-    if digest != found.as_bytes() {
-        return Err("its lines do not have the digest in its first line".to_owned());
-    }
-    lines
-        .split_inclusive(|&byte| byte == b'\n')
-        .enumerate()
-        .map(|(i, line)| parse_line(line).ok_or_else(|| format!("line {} is no entry", i + 2)))
-        .collect()
-}
-
-fn parse_line(line: &[u8]) -> Option<(Vec<u8>, Entry)> {
-    let line = line.strip_suffix(b"\n")?;
-    let mut fields = line.splitn(8, |&byte| byte == b' ');
-    let mut field = || std::str::from_utf8(fields.next()?).ok();
-    let digest = field()?.parse().ok()?;
-    let stamp = Stamp {
-        bytes: field()?.parse().ok()?,
-        mtime: (field()?.parse().ok()?, field()?.parse().ok()?),
-        ctime: (field()?.parse().ok()?, field()?.parse().ok()?),
-        inode: field()?.parse().ok()?,
-    };
-    let escaped = fields.next()?;
-    let mut name = Vec::with_capacity(escaped.len());
-    let mut escaped = escaped.iter();
-    while let Some(&byte) = escaped.next() {
-        name.push(match byte {
-            b'\\' => match escaped.next()? {
-                b'n' => b'\n',
-                b'\\' => b'\\',
-                _ => return None,
-            },
-            _ => byte,
-        });
-    }
-    Some((name, Entry { stamp, digest }))
+/// Why a memo cannot be used.
+enum Problem {
+    /// It is none, and another is to come in its place.
+    Damaged(String),
+    /// Somebody's memo, which cannot be read.
+    Closed(String),
 }
 
 #[cfg(test)]
@@ -400,7 +357,7 @@ mod tests {
     use crate::cache::mend::tests::HARMS;
     use crate::progress::Silent;
     use std::ffi::OsStr;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
     use std::time::Duration;
 
     /// Counts the files that are read.
@@ -641,35 +598,10 @@ mod tests {
         assert_eq!(unwrap_all(digests), names.map(Digest::of));
     }
 
-    /// All of NeWT's images, under a long path.
-    fn newt_sized() -> Entries {
-        (0..36_000_u64)
-            .map(|n| {
-                let name = format!(
-                    "/data/shared/benchmarks/newt/newt2021_images/{n:08}-0000-4000-8000-000000000000.jpg"
-                );
-                let stamp = Stamp {
-                    bytes: 50_000 + n,
-                    mtime: (1_700_000_000 - i64::try_from(n).unwrap(), 123_456_789),
-                    ctime: (1_700_000_001, 987_654_321),
-                    inode: 1 << 40 | n,
-                };
-                let digest = Digest::of(&n.to_le_bytes());
-                (name.into_bytes(), Entry { stamp, digest })
-            })
-            .collect()
-    }
-
-    #[test]
-    fn memo_of_all_of_newt_round_trips() {
-        let entries = newt_sized();
-        assert!(parse(&format(&entries)).unwrap() == entries);
-    }
-
     #[test]
     fn a_large_file_is_read_once_for_whoever_listens_and_what_was_promised_is_remembered() {
         let fixture = Fixture::new();
-        let content = vec![7; 3 * CHUNK_BYTES + 1];
+        let content = vec![7; 3 << 18 | 1];
         let path = fixture.file("weights", &content, 60);
         let read = || {
             let mut memo = DigestMemo::load(&fixture.cache(), &Silent);

@@ -1,9 +1,11 @@
 //! What can go wrong in the store, and what to do about it.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Digest, mend};
+use super::{Digest, layout, mend};
+use crate::files;
 use crate::text::{self, foreign, thousands};
 
 /// Errors of the store.
@@ -75,7 +77,21 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// Something else is in the place of a file of the cache, or one that is closed to us.
+    /// A file or a folder of the cache is closed to us: no damage, but somebody's.
+    #[error(
+        "{}: cannot be read (it belongs to {}, mode {mode:o}), expected one that is open to you",
+        text::path(path), files::user_name(*owner)
+    )]
+    Closed {
+        /// The file, or the folder that it is in.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who may do what with it.
+        mode: u32,
+    },
+
+    /// Something else is in the place of a file of the cache.
     #[error("{source}")]
     Unreadable {
         /// The file.
@@ -100,9 +116,15 @@ impl Error {
     /// The one thing to do about the error.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::OtherLayout { .. } | Self::NotACache { .. } => {
-                Some("choose another folder with `--cache-dir`".to_owned())
-            }
+            Self::NotACache { .. } => Some("choose another folder with `--cache-dir`".to_owned()),
+            Self::OtherLayout { dir, expected, .. } => Some(format!(
+                "choose another folder with `--cache-dir`; if this is your cache and only that number is damaged, write `{expected}` into `{}`",
+                text::path(&dir.join(layout::FILE))
+            )),
+            Self::Closed { path, .. } => Some(format!(
+                "have its owner run `chmod -R a+rX {}`, or choose another folder with `--cache-dir`",
+                text::path(path)
+            )),
             Self::Unwritable { .. } => Some(
                 "set `--cache-dir` or NEWT_PIPE_CACHE to a folder that you can write to".to_owned(),
             ),
@@ -125,8 +147,27 @@ impl Error {
         )
     }
 
+    /// Whether something is to be made again because the cache cannot give it: lost, or closed to us.
+    pub fn is_miss(&self) -> bool {
+        self.is_loss() || matches!(self, Self::Closed { .. })
+    }
+
     /// What failed while the file at `path` was being read.
     pub(super) fn reading(path: PathBuf, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::PermissionDenied {
+            // Of what is in a folder that is closed nothing can be seen.
+            let seen = path
+                .ancestors()
+                .find_map(|path| Some((path, fs_err::metadata(path).ok()?)));
+            return match seen {
+                Some((path, metadata)) => Self::Closed {
+                    path: path.to_owned(),
+                    owner: metadata.uid(),
+                    mode: metadata.mode() & 0o7777,
+                },
+                None => Self::Io(source),
+            };
+        }
         if mend::is_damage(&path, &source) {
             let source = mend::named(&path, source);
             Self::Unreadable { path, source }

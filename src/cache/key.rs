@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,16 @@ impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         blake3::hash(bytes).into()
+    }
+
+    /// The digest of all that `reader` gives.
+    ///
+    /// # Errors
+    /// The reader's.
+    pub fn of_reader(reader: impl Read) -> io::Result<Self> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(reader)?;
+        Ok(hasher.finalize().into())
     }
 
     /// The digest of several files in their order: that of a single file is its own. `None` for no files.

@@ -19,8 +19,17 @@ pub(super) const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc
     # This folder is a cache of newt-pipe: everything in it can be made again.\n\
     # See https://bford.info/cachedir/\n";
 
+/// The file that git passes the folder over for.
+pub(super) const IGNORE: &str = ".gitignore";
+
+pub(super) const GITIGNORE: &str = "*\n";
+
+pub(super) const OBJECTS: &str = "objects";
+
+pub(super) const ACTIONS: &str = "actions";
+
 /// The folders of a cache.
-pub(super) const FOLDERS: [&str; 3] = ["objects", "actions", "features"];
+pub(super) const FOLDERS: [&str; 3] = [OBJECTS, ACTIONS, "features"];
 
 /// The longest `layout` that is read.
 const MAX_BYTES: u64 = 64;
@@ -81,11 +90,20 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
     })
 }
 
-/// Whether the folder is plainly a cache of ours, whatever its file `layout` says.
+/// Whether the folder is plainly a cache of ours, whatever its file `layout` says: two things may be damaged at once.
 fn is_ours(root: &Path) -> bool {
-    let tag = files::read(&root.join(TAG), CACHEDIR_TAG.len() as u64);
-    tag.is_ok_and(|tag| tag == CACHEDIR_TAG.as_bytes())
-        && FOLDERS.iter().all(|name| root.join(name).is_dir())
+    let holds = |name: &str, content: &str| {
+        let read = files::read(&root.join(name), content.len() as u64);
+        read.is_ok_and(|read| read == content.as_bytes())
+    };
+    let has_folder = |name: &&str| root.join(name).is_dir();
+    if holds(TAG, CACHEDIR_TAG) {
+        return FOLDERS.iter().any(|name| has_folder(name));
+    }
+    // A file with other words is another program's.
+    !root.join(TAG).is_file()
+        && holds(IGNORE, GITIGNORE)
+        && FOLDERS.iter().all(|name| has_folder(name))
 }
 
 /// The first entry that says what the folder holds: `layout`, if it is there.
@@ -107,8 +125,8 @@ fn first_name(root: &Path) -> Result<Option<String>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Cache;
     use super::super::mend::tests::{HARMS, Harm};
+    use super::super::{Access, Cache};
     use super::*;
     use crate::progress::{Silent, Warnings};
 
@@ -129,7 +147,7 @@ mod tests {
             fs_err::remove_file(&layout).unwrap();
             harm(&layout);
             let warnings = Warnings::default();
-            let cache = Cache::open_telling(dir.path(), &warnings).unwrap();
+            let cache = Cache::open_telling(dir.path(), Access::Make, &warnings).unwrap();
             let warnings = warnings.0.into_inner().unwrap();
             assert_eq!(warnings.len(), 1, "{what}: {warnings:?}");
             assert!(warnings[0].contains("layout"), "{what}: {warnings:?}");
@@ -154,7 +172,7 @@ mod tests {
             .unwrap();
             harm(&dir.path().join(FILE));
             let before = fs_err::symlink_metadata(dir.path().join(FILE)).unwrap();
-            let error = Cache::open_telling(dir.path(), &Silent).unwrap_err();
+            let error = Cache::open_telling(dir.path(), Access::Make, &Silent).unwrap_err();
             assert!(
                 matches!(&error, Error::NotACache { example, .. } if example == FILE),
                 "{what}: {error}"
@@ -165,6 +183,31 @@ mod tests {
                 after.modified().unwrap(),
                 "{what}"
             );
+        }
+    }
+
+    #[test]
+    fn a_cache_in_which_two_things_are_damaged_is_one_still() {
+        let remove = |path: &Path| {
+            let removed = fs_err::remove_file(path).or_else(|_| fs_err::remove_dir(path));
+            removed.unwrap();
+        };
+        for lost in FOLDERS.into_iter().chain([TAG]) {
+            for (what, harm) in HARMS {
+                let dir = tempfile::tempdir().unwrap();
+                Cache::open(dir.path()).unwrap();
+                for name in [FILE, lost] {
+                    remove(&dir.path().join(name));
+                    harm(&dir.path().join(name));
+                }
+                if lost == TAG && what == "a huge file" {
+                    // Another program's, for all one can know.
+                    continue;
+                }
+                Cache::open(dir.path()).unwrap_or_else(|error| panic!("{lost}, {what}: {error}"));
+                assert_eq!(look(dir.path()).unwrap(), Found::Cache, "{lost}, {what}");
+                assert!(is_ours(dir.path()), "{lost}, {what}");
+            }
         }
     }
 }

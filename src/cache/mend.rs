@@ -1,71 +1,78 @@
 //! What is in the way of the cache's own files and folders: moved into `damaged/`, so that it can be made again.
 //!
 //! A backup that went wrong, a tool that "cleaned up" or a hand that slipped leaves folders, links and pipes where
-//! files belong. None of it is followed and none of it is deleted, since whose it is nobody knows.
+//! files belong, and files where folders do. None of it is followed when something is written, and none of it is
+//! deleted, since whose it is nobody knows. Only a regular file in the place of one of the cache's own is removed where
+//! its content is not what its name or its seal promises.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Cache, Error};
+use super::{Access, Cache, Error};
 use crate::files::{self, NotRegular, TooLarge};
 
-/// Folders that take what is in the way, the second where something is in the place of the first.
-const FOLDERS: [&str; 2] = ["damaged", "tmp"];
+/// The folder that takes what is in the way.
+const FOLDER: &str = "damaged";
 
 impl Cache {
     /// Moves `path`, a path in the cache, out of the way, if it is there: a link itself, a folder with all that is in it.
+    ///
+    /// # Errors
+    /// The file system's; where the cache is only looked at, an error that says so.
     pub(super) fn set_aside(&self, path: &Path) -> io::Result<()> {
-        let name = path.file_name().unwrap_or_default();
-        let mut moved = Ok(());
-        for folder in FOLDERS.map(|folder| self.root.join(folder)) {
-            moved = fs_err::create_dir_all(&folder)
-                .and_then(|()| fs_err::rename(path, files::unused_name(&folder, name)));
-            // Another process may have been faster.
-            if moved.is_ok() || !is_taken(path) {
-                return Ok(());
-            }
+        if !is_taken(path) {
+            return Ok(());
         }
-        moved
+        if self.access == Access::Look {
+            let text = format!("{}: is in the way", path.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        let name = path.file_name().unwrap_or_default();
+        let folder = self.root.join(FOLDER);
+        if is_in_the_way(&folder) {
+            // What is in the way of the folder itself goes beside it. Where that fails, so does what follows.
+            let _ = fs_err::rename(&folder, files::unused_name(&self.root, FOLDER.as_ref()));
+        }
+        let moved = fs_err::create_dir_all(&folder)
+            .and_then(|()| fs_err::rename(path, files::unused_name(&folder, name)))
+            // The folder may be a link to another disk.
+            .or_else(|_| fs_err::rename(path, files::unused_name(&self.root, name)));
+        // Another process may have been faster.
+        if is_taken(path) { moved } else { Ok(()) }
     }
 
     /// Makes sure that files can be put into `folder`, which is in the cache: it and the folders above it are made
-    /// where they are missing, and what has their names and is no folder is set aside. Says whether something was.
-    pub(super) fn make_folder(&self, folder: &Path) -> io::Result<bool> {
+    /// where they are missing, and what has their names and is no folder is set aside.
+    pub(super) fn make_folder(&self, folder: &Path) -> io::Result<()> {
         if folder.is_dir() {
-            return Ok(false);
+            return Ok(());
         }
-        let mut found_damage = false;
         let is_below_root = |path: &&Path| *path != self.root && path.starts_with(&self.root);
         let mut folders: Vec<&Path> = folder.ancestors().take_while(is_below_root).collect();
         folders.reverse();
         for folder in folders {
-            // One look decides: between two of them another process may make the folder.
-            let is_in_the_way = match fs_err::symlink_metadata(folder) {
-                Ok(found) if found.is_symlink() => !folder.is_dir(),
-                Ok(found) => !found.is_dir(),
-                Err(_) => false,
-            };
-            if is_in_the_way {
+            if is_in_the_way(folder) {
                 self.set_aside(folder)?;
-                found_damage = true;
             }
         }
         fs_err::create_dir_all(folder)?;
-        files::sync_parent(folder)?;
-        Ok(found_damage)
+        files::sync_parent(folder)
     }
 
     /// Makes sure that a file can be renamed to `path`, a path in the cache.
     pub(super) fn make_room(&self, path: &Path) -> io::Result<()> {
         match fs_err::symlink_metadata(path) {
-            Ok(metadata) if metadata.is_dir() => self.set_aside(path),
-            // Renaming replaces anything else, a link itself and not what it leads to.
+            Ok(metadata) if !metadata.is_file() => self.set_aside(path),
+            // Renaming replaces a file.
             _ => Ok(()),
         }
     }
 
-    /// Removes a file of the cache, if it is there; what is no file is set aside.
+    /// Removes a file of the cache, if it is there; what is no file is set aside. Whoever only looks leaves it.
     pub(super) fn remove(&self, path: &Path) -> Result<(), Error> {
+        if self.access == Access::Look {
+            return Ok(());
+        }
         let removed = match fs_err::symlink_metadata(path) {
             Ok(metadata) if metadata.is_file() => fs_err::remove_file(path),
             Ok(_) => self.set_aside(path),
@@ -85,8 +92,22 @@ pub(super) fn is_taken(path: &Path) -> bool {
     fs_err::symlink_metadata(path).is_ok()
 }
 
+/// Whether something else is in the place of a folder; a link to a folder is one.
+pub(super) fn is_in_the_way(folder: &Path) -> bool {
+    // One look decides: between two of them another process may make the folder.
+    match fs_err::symlink_metadata(folder) {
+        Ok(found) if found.is_symlink() => match fs_err::metadata(folder) {
+            Ok(found) => !found.is_dir(),
+            // Nobody knows what is behind a door that is closed.
+            Err(error) => error.kind() != io::ErrorKind::PermissionDenied,
+        },
+        Ok(found) => !found.is_dir(),
+        Err(_) => false,
+    }
+}
+
 /// Whether a file of the cache cannot be read because of what it is, so that another in its place could be; a machine
-/// that is out of memory or of open files says nothing of the file.
+/// that is out of memory or of open files says nothing of the file, and nor does a file that is closed to us.
 pub(super) fn is_damage(path: &Path, error: &io::Error) -> bool {
     let inner = error.get_ref();
     let is_other_thing =
@@ -94,9 +115,7 @@ pub(super) fn is_damage(path: &Path, error: &io::Error) -> bool {
     is_other_thing
         || matches!(
             error.kind(),
-            io::ErrorKind::PermissionDenied
-                | io::ErrorKind::NotADirectory
-                | io::ErrorKind::IsADirectory
+            io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
         )
         || blind_link(path).is_some()
 }
@@ -109,15 +128,15 @@ fn blind_link(path: &Path) -> Option<&Path> {
     })
 }
 
-/// What keeps the file at `path` from being read, with a blind link named as such.
+/// What keeps the file at `path` from being read, with a blind link named as such, and what is no folder on the way.
 pub(super) fn named(path: &Path, error: io::Error) -> io::Error {
-    match blind_link(path) {
-        Some(link) => {
-            let text = format!("{}: is a link that leads nowhere", link.display());
-            io::Error::new(error.kind(), text)
-        }
-        None => error,
-    }
+    let on_the_way = || path.ancestors().skip(1).find(|path| is_in_the_way(path));
+    let text = match (blind_link(path), on_the_way()) {
+        (Some(link), _) => format!("{}: is a link that leads nowhere", link.display()),
+        (None, Some(folder)) => format!("{}: is no folder, expected one", folder.display()),
+        (None, None) => return error,
+    };
+    io::Error::new(error.kind(), text)
 }
 
 /// The bytes of a file of the cache, no more than `max_bytes`; `None` if there is none.
@@ -236,8 +255,48 @@ pub(super) mod tests {
         fs_err::write(cache.root.join("damaged"), "").unwrap();
         let path = cache.root.join("actions/sample");
         fs_err::write(&path, "").unwrap();
-        assert!(cache.make_folder(&path).unwrap());
+        cache.make_folder(&path).unwrap();
         assert!(path.is_dir());
-        assert!(!cache.make_folder(&path).unwrap());
+    }
+
+    #[test]
+    fn both_folders_of_the_cache_that_take_files_may_be_blocked_at_once() {
+        let (_dir, cache) = cache();
+        for (what, harm) in HARMS {
+            for name in ["damaged", "tmp"] {
+                let path = cache.root.join(name);
+                if path.is_dir() {
+                    fs_err::remove_dir_all(&path).unwrap();
+                }
+                if what != "a folder" {
+                    harm(&path);
+                }
+            }
+            let cache = Cache::open(&cache.root).unwrap();
+            let digest = cache.put(what.as_bytes()).unwrap();
+            assert_eq!(cache.get(&digest, 99).unwrap(), what.as_bytes());
+        }
+    }
+
+    #[test]
+    fn whoever_looks_changes_nothing() {
+        let (_dir, cache) = cache();
+        let digest = cache.put(b"abc").unwrap();
+        let path = cache.object_path(&digest);
+        fs_err::write(&path, "abd").unwrap();
+        fs_err::remove_dir(cache.root.join("features")).unwrap();
+        fs_err::write(cache.root.join("features"), "mine").unwrap();
+        fs_err::write(cache.root.join("layout"), "?").unwrap();
+
+        let warnings = crate::progress::Warnings::default();
+        let looked = Cache::open_telling(&cache.root, Access::Look, &warnings).unwrap();
+        assert!(looked.get(&digest, 3).unwrap_err().is_loss());
+        let warnings = warnings.0.into_inner().unwrap();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains("the next run makes that again"));
+        assert_eq!(fs_err::read(&path).unwrap(), b"abd");
+        assert_eq!(fs_err::read(cache.root.join("layout")).unwrap(), b"?");
+        assert!(cache.root.join("features").is_file());
+        assert!(!cache.root.join("damaged").exists());
     }
 }

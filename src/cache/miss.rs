@@ -96,7 +96,7 @@ impl Cache {
     /// explains and decides nothing. Of equally near actions it takes the one of the same stage version, then
     /// the one with the smallest key.
     pub fn explain(&self, request: &Request) -> MissReason {
-        if let Ok(Record::Unusable(why)) = self.record(request) {
+        if let Ok(Record::Unusable(why) | Record::Lost(why)) = self.record(request) {
             return MissReason::Unusable(why);
         }
         self.recorded(request.stage)

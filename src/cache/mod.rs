@@ -36,6 +36,10 @@
 //! what ties their parts together, and whatever is no regular file of the size that it should have is not opened. What
 //! is wrong is a miss with one warning: it is removed, or set aside where it is no file, and made again.
 //!
+//! What is closed to us is no damage: it may be another user's valid work. It is never removed. A record or an object
+//! is made again and takes its place; a shard, which may hold days of work, is an error that names its owner. And who
+//! only looks, as a plan does, changes nothing of what is there, see [`Access`].
+//!
 //! # Two processes, one cache
 //!
 //! Every file is written under `tmp/`, flushed to the disk and renamed into its place, so a reader finds a
@@ -58,6 +62,8 @@ mod shards;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 pub use action::Action;
 pub use digests::DigestMemo;
@@ -66,9 +72,19 @@ pub use key::{Digest, Key, KeyBuilder, Request};
 pub use miss::{Change, MissReason};
 pub use shards::ShardStore;
 
-use crate::files::BrokenLink;
+use crate::files::{self, BrokenLink};
 use crate::progress::{Progress, Silent};
-use crate::text::Listing;
+use crate::text::{self, Listing};
+
+/// What a cache is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To make what is missing: damage gives way to it.
+    Make,
+    /// To see what would be made: nothing that is there is removed, moved or replaced, but for the memo of digests, which
+    /// grows.
+    Look,
+}
 
 /// An open cache folder; cheap to clone, shared freely between threads.
 #[derive(Debug, Clone)]
@@ -76,26 +92,35 @@ pub struct Cache {
     root: PathBuf,
     /// When the cache was opened, by the clock of its own file system: seconds since 1970, and nanoseconds.
     opened: (i64, i64),
+    access: Access,
+    /// Whether the folder of objects was lost, which has been said in one line.
+    has_lost_objects: bool,
+    /// Whether it was said that the memo of digests cannot be written.
+    told_of_memo: Arc<AtomicBool>,
 }
 
 impl Cache {
-    /// As [`open_telling`](Self::open_telling), with nobody to be told of what was mended.
+    /// As [`open_telling`](Self::open_telling), to make things, with nobody to be told of what was mended.
     ///
     /// # Errors
     /// Those of [`open_telling`](Self::open_telling).
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::open_telling(dir, &Silent)
+        Self::open_telling(dir, Access::Make, &Silent)
     }
 
-    /// Opens the cache in `dir`, making the folder and its tree where they are missing or damaged, and removes what
-    /// processes that are gone left under `tmp/`.
+    /// Opens the cache in `dir`, making the folder and its tree where they are missing; where things are to be made,
+    /// also where they are damaged, and what processes that are gone left under `tmp/` is removed.
     ///
     /// `progress` is warned of what was damaged, and of a cache that is another user's.
     ///
     /// # Errors
     /// [`Error::OtherLayout`] and [`Error::NotACache`] for a folder that is not ours to write to,
     /// [`Error::Unwritable`] where it cannot be made or written, [`Error::DiskFull`].
-    pub fn open_telling(dir: impl AsRef<Path>, progress: &dyn Progress) -> Result<Self, Error> {
+    pub fn open_telling(
+        dir: impl AsRef<Path>,
+        access: Access,
+        progress: &dyn Progress,
+    ) -> Result<Self, Error> {
         let root = dir.as_ref().to_path_buf();
         let unwritable = |source| Error::unwritable(&root, source);
         fs_err::create_dir_all(&root).map_err(|source| {
@@ -103,52 +128,103 @@ impl Cache {
             unwritable(link.map_or(source, io::Error::from))
         })?;
         let found = layout::look(&root)?;
-        if let Some(owner) = other_owner(&root) {
+        if let Some(owner) = foreign_owner(&root).filter(|owner| *owner != 0) {
             progress.warn(&format!(
-                "cache {}: belongs to user {owner}, and what it holds is believed",
-                root.display()
+                "cache {}: belongs to {}, and what it holds is believed",
+                text::path(&root),
+                files::user_name(owner)
             ));
         }
 
         let mut cache = Self {
-            root: root.clone(),
+            root,
             opened: (0, 0),
+            access,
+            has_lost_objects: found == layout::Found::Cache && has_lost_objects(dir.as_ref()),
+            told_of_memo: Arc::default(),
         };
         let mut damaged = Vec::new();
-        let mut make_folder = |cache: &Self, name: &str| {
-            let path = root.join(name);
-            if cache.make_folder(&path).map_err(unwritable)? {
-                damaged.push(format!("{}: was no folder", path.display()));
-            }
-            Ok::<_, Error>(())
-        };
-        make_folder(&cache, "tmp")?;
-        cache.opened = cache.file_system_now()?;
-        if found != layout::Found::Cache {
-            // Before any other entry of a new cache, so that an interrupted creation is recognised as ours.
-            let text = format!("{}\n", layout::LAYOUT);
-            cache.write(&cache.root.join(layout::FILE), text.as_bytes())?;
-        }
-        for name in layout::FOLDERS {
-            make_folder(&cache, name)?;
-        }
-        for (name, content) in [(layout::TAG, layout::CACHEDIR_TAG), (".gitignore", "*\n")] {
-            let path = root.join(name);
-            if !path.exists() {
-                cache.write(&path, content.as_bytes())?;
-            }
-        }
+        cache.make_tree(&found, &mut damaged)?;
         if let layout::Found::Damaged(why) = found {
             damaged.push(why);
         }
         if !damaged.is_empty() {
             let damaged: Listing = damaged.into_iter().collect();
+            let when = match access {
+                Access::Make => "made again",
+                Access::Look => "the next run makes that again",
+            };
             progress.warn(&format!(
-                "{damaged}; made again, and what the cache holds is used"
+                "{damaged}; {when}, and what else the cache holds is used"
             ));
         }
-        cache.sweep();
+        if access == Access::Make {
+            cache.sweep();
+        }
         Ok(cache)
+    }
+
+    /// Makes what a cache consists of, and adds to `damaged` what was in its way, or is.
+    fn make_tree(&mut self, found: &layout::Found, damaged: &mut Vec<String>) -> Result<(), Error> {
+        // Whoever only looks does without what cannot be made in a cache that is there.
+        let may_fail = self.access == Access::Look && *found != layout::Found::Empty;
+        let excused = |made: Result<(), Error>| if may_fail { Ok(()) } else { made };
+
+        self.make_own_folder("tmp", may_fail, damaged)?;
+        self.opened = match self.file_system_now() {
+            Ok(now) => now,
+            // Then every file is too young to be memoised.
+            Err(_) if may_fail => (i64::MIN, 0),
+            Err(error) => return Err(error),
+        };
+        let layout = self.root.join(layout::FILE);
+        let is_damaged = matches!(found, layout::Found::Damaged(_));
+        if is_damaged && self.access == Access::Make {
+            self.set_aside(&layout)
+                .map_err(|source| Error::unwritable(&self.root, source))?;
+        }
+        if *found == layout::Found::Empty || is_damaged && self.access == Access::Make {
+            // Before any other entry of a new cache, so that an interrupted creation is recognised as ours.
+            let text = format!("{}\n", layout::LAYOUT);
+            self.write(&layout, text.as_bytes())?;
+        }
+        if self.has_lost_objects {
+            let objects = self.root.join(layout::OBJECTS);
+            damaged.push(format!("{}: missing", objects.display()));
+        }
+        for name in layout::FOLDERS {
+            let was_in_the_way = self.make_own_folder(name, may_fail, damaged)?;
+            self.has_lost_objects |= was_in_the_way && name == layout::OBJECTS;
+        }
+        for (name, content) in [
+            (layout::TAG, layout::CACHEDIR_TAG),
+            (layout::IGNORE, layout::GITIGNORE),
+        ] {
+            let path = self.root.join(name);
+            if !path.is_file() {
+                excused(self.write(&path, content.as_bytes()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a folder in the cache's own; says whether something was in its way.
+    fn make_own_folder(
+        &self,
+        name: &str,
+        may_fail: bool,
+        damaged: &mut Vec<String>,
+    ) -> Result<bool, Error> {
+        let path = self.root.join(name);
+        let was_in_the_way = mend::is_in_the_way(&path);
+        match self.make_folder(&path) {
+            Err(source) if !may_fail => return Err(Error::unwritable(&self.root, source)),
+            _ => {}
+        }
+        if was_in_the_way {
+            damaged.push(format!("{}: was no folder", path.display()));
+        }
+        Ok(was_in_the_way)
     }
 
     /// The cache folder, as it was given.
@@ -161,11 +237,18 @@ impl Cache {
     }
 }
 
-/// The owner of a cache that is neither ours nor the system's.
-fn other_owner(root: &Path) -> Option<u32> {
+/// Whether the records of a cache are there, and all objects are gone.
+fn has_lost_objects(root: &Path) -> bool {
+    let has_records =
+        || fs_err::read_dir(root.join(layout::ACTIONS)).is_ok_and(|mut all| all.next().is_some());
+    !mend::is_taken(&root.join(layout::OBJECTS)) && has_records()
+}
+
+/// The owner of a file or folder that is not ours.
+pub fn foreign_owner(path: &Path) -> Option<u32> {
     let owner = |path: &Path| Some(fs_err::metadata(path).ok()?.uid());
-    let (found, own) = (owner(root)?, owner(Path::new("/proc/self"))?);
-    (found != 0 && found != own).then_some(found)
+    let (found, own) = (owner(path)?, owner(Path::new("/proc/self"))?);
+    (found != own).then_some(found)
 }
 
 #[cfg(test)]

@@ -4,19 +4,24 @@ use std::io;
 use std::path::PathBuf;
 
 use super::{Cache, Digest, Error, mend};
+use crate::files;
 
 impl Cache {
     /// Stores `bytes` and returns their digest.
     ///
     /// An object that is there with the right size is not written again; one of another size is damaged, and
-    /// replaced.
+    /// replaced, as is one that is closed to us.
     ///
     /// # Errors
     /// [`Error::DiskFull`], [`Error::Unwritable`] or [`Error::Io`]; then nothing of the object is visible.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
-        if self.object_bytes(&digest) != Ok(bytes.len() as u64) {
-            self.write(&self.object_path(&digest), bytes)?;
+        let path = self.object_path(&digest);
+        let is_closed = || {
+            files::open(&path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        };
+        if self.object_bytes(&digest) != Ok(bytes.len() as u64) || is_closed() {
+            self.write(&path, bytes)?;
         }
         Ok(digest)
     }
@@ -24,11 +29,12 @@ impl Cache {
     /// The bytes with this digest, `n_bytes` of them, checked.
     ///
     /// A damaged object is removed: its name promises what it does not hold, and [`put`](Self::put) would take it
-    /// for written. So the next lookup is a miss, and the object is made again.
+    /// for written. So the next lookup is a miss, and the object is made again. One that is closed to us stays.
     ///
     /// # Errors
     /// [`Error::Missing`]; [`Error::Damaged`] where the bytes have another digest, [`Error::Unreadable`] where
-    /// something else is in their place; [`Error::Unwritable`] where that cannot be removed; [`Error::Io`].
+    /// something else is in their place; [`Error::Closed`]; [`Error::Unwritable`] where that cannot be removed;
+    /// [`Error::Io`].
     pub fn get(&self, digest: &Digest, n_bytes: u64) -> Result<Vec<u8>, Error> {
         let path = self.object_path(digest);
         let read = read_checked(path.clone(), digest, n_bytes);
@@ -44,6 +50,7 @@ impl Cache {
             Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
             Ok(_) => Err("no regular file"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err("missing"),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err("closed to you"),
             Err(_) => Err("unreadable"),
         }
     }

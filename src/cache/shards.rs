@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use super::object::read_checked;
-use super::{Cache, Digest, Error, Key, mend};
+use super::{Access, Cache, Digest, Error, Key, mend};
 use crate::files::{self, TooLarge};
 
 /// The largest file that is read to tell a damaged shard from a file that is none. A shard is read as far as its own
@@ -38,12 +38,17 @@ impl ShardStore {
     /// The digests of the finished shards, sorted; other files are passed over.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] where something else is in the place of the folder, [`Error::Io`].
+    /// [`Error::Unreadable`] where something else is in the place of the folder, [`Error::Closed`], [`Error::Io`].
     pub fn list(&self) -> Result<Vec<Digest>, Error> {
-        if !mend::is_taken(&self.dir) {
-            return Ok(Vec::new());
+        let reading = |error| Error::reading(self.dir.clone(), error);
+        match fs_err::symlink_metadata(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(reading(error));
+            }
+            Err(_) => return Ok(Vec::new()),
+            Ok(_) => {}
         }
-        if !self.dir.is_dir() {
+        if mend::is_in_the_way(&self.dir) {
             let text = format!("{}: is no folder, expected one", self.dir.display());
             return Err(Error::Unreadable {
                 path: self.dir.clone(),
@@ -51,7 +56,7 @@ impl ShardStore {
             });
         }
         let mut digests = Vec::new();
-        for entry in fs_err::read_dir(&self.dir).map_err(Error::Io)? {
+        for entry in fs_err::read_dir(&self.dir).map_err(reading)? {
             let name = entry.map_err(Error::Io)?.file_name();
             let digest = name
                 .to_str()
@@ -88,11 +93,7 @@ impl ShardStore {
             };
             return Err(reading(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
-        let mut hasher = blake3::Hasher::new();
-        hasher
-            .update_reader(file.take(MAX_UNKNOWN_BYTES))
-            .map_err(reading)?;
-        let found = Digest::from(hasher.finalize());
+        let found = Digest::of_reader(file.take(MAX_UNKNOWN_BYTES)).map_err(reading)?;
         if found == *digest {
             return Ok(());
         }
@@ -145,15 +146,25 @@ impl ShardStore {
         Ok(digest)
     }
 
-    /// Sets aside what is in the place of the folder of shards.
+    /// Sets aside what is in the place of the folder of shards, unless it [is kept](Self::is_kept).
     ///
     /// # Errors
     /// [`Error::Unwritable`] or [`Error::Io`] where it stays.
     pub fn make_way(&self) -> Result<(), Error> {
-        self.cache.remove(&self.dir)
+        if self.is_kept() {
+            return Ok(());
+        }
+        let writing = |error| Error::writing(&self.cache.root, &self.dir, error);
+        self.cache.set_aside(&self.dir).map_err(writing)
     }
 
-    /// Removes a damaged shard, and sets aside what is none; no error if nothing is there.
+    /// Whether whatever is there stays as it is, since it is only looked at.
+    pub fn is_kept(&self) -> bool {
+        self.cache.access == Access::Look
+    }
+
+    /// Removes a damaged shard, and sets aside what is none, unless it [is kept](Self::is_kept); no error if nothing is
+    /// there.
     ///
     /// # Errors
     /// [`Error::Unwritable`] or [`Error::Io`] where the file stays.

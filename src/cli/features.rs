@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::Outcome;
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
+use newt_pipe::cache::Access;
 use newt_pipe::error::Error;
 use newt_pipe::files::{self, Kept};
 use newt_pipe::interrupt::Interrupt;
@@ -53,7 +54,7 @@ pub(super) fn exec(
     };
     Kept::check(&args.output, &args.pipeline.kept(&pipeline)?)?;
     files::check_replaceable(&args.output)?;
-    let cache = args.pipeline.open_cache(&pipeline, console)?;
+    let cache = args.pipeline.open_cache(&pipeline, Access::Make, console)?;
     let options = Options {
         provenance: settings::provenance(&pipeline),
         hub: args.pipeline.hub(false),

@@ -5,11 +5,13 @@ use serde_json::json;
 use super::Outcome;
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
+use newt_pipe::cache::Access;
 use newt_pipe::error::Error;
 use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::config::Pipeline;
 use newt_pipe::pipeline::plan::State;
 use newt_pipe::pipeline::{Options, Runner, results, view};
+use newt_pipe::progress::{Progress, Silent};
 use newt_pipe::render::terminal;
 use newt_pipe::stage::{Context, TaskArgument};
 
@@ -53,6 +55,14 @@ impl Format {
             (false, false) => Self::Text,
         }
     }
+
+    /// Where progress and warnings go: nowhere, where nothing is to be printed.
+    pub(super) fn progress(self, console: &Console) -> &dyn Progress {
+        match self {
+            Self::ExitCode => &Silent,
+            Self::Text | Self::Json => console,
+        }
+    }
 }
 
 pub(super) fn exec(
@@ -64,7 +74,10 @@ pub(super) fn exec(
     if args.full {
         return spell_out(&pipeline, console);
     }
-    let cache = args.pipeline.open_cache(&pipeline, console)?;
+    let progress = Format::new(args.json, args.check).progress(console);
+    let cache = args
+        .pipeline
+        .open_cache(&pipeline, Access::Look, progress)?;
     let options = Options {
         tasks: args.tasks.clone(),
         provenance: settings::provenance(&pipeline),
@@ -75,7 +88,7 @@ pub(super) fn exec(
         &pipeline,
         &cache,
         Context {
-            progress: console,
+            progress,
             interrupt,
         },
         options,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
 use super::{Outcome, plan};
+use newt_pipe::cache::Access;
 use newt_pipe::error::Error;
 use newt_pipe::files::Kept;
 use newt_pipe::interrupt::Interrupt;
@@ -76,7 +77,13 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
         Kept::check(&out, &args.pipeline.kept(&pipeline)?)?;
         Some(Results::prepare(&out)?)
     };
-    let cache = args.pipeline.open_cache(&pipeline, console)?;
+    let (access, progress): (_, &dyn Progress) = if is_plan {
+        let format = plan::Format::new(args.json, args.check);
+        (Access::Look, format.progress(console))
+    } else {
+        (Access::Make, console)
+    };
+    let cache = args.pipeline.open_cache(&pipeline, access, progress)?;
     let provenance = settings::provenance(&pipeline);
     let options = Options {
         force: args.force.into_iter().collect(),
@@ -89,7 +96,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
         &pipeline,
         &cache,
         Context {
-            progress: console,
+            progress,
             interrupt,
         },
         options,

@@ -21,7 +21,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 pub(super) use self::kept::caches;
 use super::console::Console;
 use newt_pipe::backbone::{self, SearchPaths};
-use newt_pipe::cache::Cache;
+use newt_pipe::cache::{self, Access, Cache};
 use newt_pipe::error::Error;
 use newt_pipe::files::{self, Names, UnknownName};
 use newt_pipe::hub::{self, Token};
@@ -92,10 +92,11 @@ impl PipelineArgs {
     pub(super) fn open_cache(
         &self,
         pipeline: &Pipeline,
-        console: &Console,
+        access: Access,
+        progress: &dyn Progress,
     ) -> Result<Cache, Error> {
         let dir = self.cache.dir(pipeline.cache_dir.as_deref())?;
-        Ok(Cache::open_telling(dir, console)?)
+        Ok(Cache::open_telling(dir, access, progress)?)
     }
 }
 
@@ -184,17 +185,29 @@ fn token(file: impl Fn() -> Option<PathBuf>) -> Option<Token> {
 fn default_cache_dir() -> Result<PathBuf, config::Error> {
     let dir = user_cache_dir().ok_or(config::Error::CacheDir { dir: None })?;
     let dir = dir.join("newt-pipe");
+    if let Some(owner) = cache::foreign_owner(&dir).filter(|owner| *owner != 0) {
+        return Err(config::Error::OthersCacheDir { dir, owner });
+    }
     let deepest = dir
         .ancestors()
         .find_map(|folder| Some((folder, fs_err::metadata(folder).ok()?)));
     match deepest {
-        Some((folder, metadata)) if metadata.mode() & 0o002 != 0 => {
+        // A folder of the user's own, open to all, is what containers give to whoever runs them.
+        Some((folder, metadata))
+            if metadata.mode() & OPEN != 0
+                && (metadata.mode() & STICKY != 0 || cache::foreign_owner(folder).is_some()) =>
+        {
             let folder = folder.to_owned();
             Err(config::Error::SharedCacheDir { dir, folder })
         }
         _ => Ok(dir),
     }
 }
+
+/// The mode of a folder that anyone can write to …
+const OPEN: u32 = 0o002;
+/// … and of one, such as `/tmp`, that is meant for many users.
+const STICKY: u32 = 0o1000;
 
 /// `$XDG_CACHE_HOME`, or `~/.cache`; none where the user has no home folder.
 fn user_cache_dir() -> Option<PathBuf> {

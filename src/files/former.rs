@@ -110,7 +110,7 @@ pub(super) fn check_removable(
 const MAX_PASSWD_BYTES: u64 = 1 << 24;
 
 /// The name of a user, as `/etc/passwd` has it.
-fn user_name(user: u32) -> String {
+pub(crate) fn user_name(user: u32) -> String {
     let passwd = reading::read(Path::new("/etc/passwd"), MAX_PASSWD_BYTES).unwrap_or_default();
     let passwd = String::from_utf8_lossy(&passwd);
     let number = user.to_string();

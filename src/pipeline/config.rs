@@ -95,6 +95,18 @@ pub enum Error {
         /// The folder that is open to all.
         folder: PathBuf,
     },
+    /// The default cache folder is another user's.
+    #[error(
+        "cache folder {}: belongs to {}, expected a folder of your own",
+        crate::text::path(dir),
+        crate::files::user_name(*owner)
+    )]
+    OthersCacheDir {
+        /// The cache folder.
+        dir: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
     /// A command that takes one model, and a pipeline that names more.
     #[error("the pipeline names {n} models, expected one")]
     SeveralModels {
@@ -139,7 +151,7 @@ impl Error {
                     .to_owned(),
             ),
             Error::DataRoot(_) => Some(UnknownName::HINT.to_owned()),
-            Error::CacheDir { .. } | Error::SharedCacheDir { .. } => {
+            Error::CacheDir { .. } | Error::SharedCacheDir { .. } | Error::OthersCacheDir { .. } => {
                 Some("name the folder with `--cache-dir DIR`, or set NEWT_PIPE_CACHE to it".to_owned())
             }
             Error::SeveralModels { .. } => {

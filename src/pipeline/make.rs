@@ -134,7 +134,7 @@ impl Runner<'_> {
             let n_bytes = action.output_bytes.get(part).copied().unwrap_or_default();
             match self.cache.get(digest, n_bytes) {
                 Ok(bytes) => objects.insert(part.clone(), bytes),
-                Err(error) if error.is_loss() => {
+                Err(error) if error.is_miss() => {
                     self.context
                         .progress
                         .warn(&format!("{error}; stage `{name}` makes the object again"));

@@ -276,7 +276,7 @@ impl<'a> Sources<'a> {
                 .add(path, &mut memo, self.context)?
                 .map_err(|error| unusable(path, error))?;
         }
-        memo.save(self.cache)?;
+        memo.save_or_warn(self.cache, self.context.progress);
         Ok(weights)
     }
 
@@ -288,7 +288,7 @@ impl<'a> Sources<'a> {
         } = self.context;
         let found = memo.digest_large(path, &mut |_| {}, progress, interrupt)?;
         let (digest, _) = found.map_err(|error| unusable(path, error))?;
-        memo.save(self.cache)?;
+        memo.save_or_warn(self.cache, self.context.progress);
         Ok(digest)
     }
 
@@ -319,7 +319,7 @@ impl<'a> Sources<'a> {
     ) -> Result<Vec<Result<Digest, std::io::Error>>, Error> {
         let mut memo = self.memo.borrow_mut();
         let digests = memo.digest_files(paths, self.context.progress, self.context.interrupt)?;
-        memo.save(self.cache)?;
+        memo.save_or_warn(self.cache, self.context.progress);
         Ok(digests)
     }
 }

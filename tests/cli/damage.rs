@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::sandbox::{Finished, Sandbox, draw_data, precomputed, put_checkpoint, statuses};
+use crate::sandbox::{
+    Finished, Sandbox, become_nobody, draw_data, is_root, open_to_all, precomputed, put_checkpoint,
+    set_mode, statuses,
+};
 
 /// Puts something else in the place of a file.
 type Harm = fn(&Path);
@@ -218,7 +221,7 @@ fn records_of_an_earlier_format_are_misses_and_no_image_is_extracted_again() {
     }
     let finished = sandbox.run(&["run", "mine.toml", "--json"]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let said = "record of format 1, this program reads format 2; the stage makes the object again";
+    let said = "record of format 1, this program reads format 2; the stage makes the record again";
     assert_eq!(
         finished.stderr.matches(said).count(),
         5,
@@ -294,35 +297,200 @@ fn damaged_fitted_probes_are_made_again_where_they_are_asked_for() {
     assert!(!again.stderr.contains("warning: "), "{}", again.stderr);
 }
 
+/// A run by somebody to whom things can be forbidden.
+fn run_as_nobody(sandbox: &Sandbox, arguments: &[&str]) -> Finished {
+    let mut command = sandbox.command(arguments);
+    become_nobody(&mut command);
+    sandbox.finish(command)
+}
+
 #[test]
-fn files_that_cannot_be_read_are_made_again() {
+fn records_and_objects_that_are_closed_are_made_again_and_replaced() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 2, 4);
     let first = sandbox.json(&["run", "mine.toml"]);
+    open_to_all(&sandbox.path(""));
     for path in [
         record(&sandbox, "probes"),
         object(&sandbox, "sample", "sample.parquet"),
     ] {
-        let mode = std::fs::Permissions::from_mode(0o000);
-        fs_err::set_permissions(&path, mode).unwrap();
-        // A user who may read everything finds nothing to mend.
-        let n_warnings = usize::from(fs_err::File::open(&path).is_err());
-        let run = sandbox.run(&["run", "mine.toml", "--json"]);
-        assert_eq!(run.code, Some(0), "{}", run.stderr);
-        assert_eq!(
-            run.stderr.matches("warning: ").count(),
-            n_warnings,
-            "{}",
-            run.stderr
-        );
-        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        set_mode(&path, 0o000);
+        let run = run_as_nobody(&sandbox, &["run", "mine.toml", "--json"]);
+        let document = warned_once(&run);
+        let said = "cannot be read (it belongs to ";
+        assert!(run.stderr.contains(said), "{}", run.stderr);
         assert_eq!(
             first["experiments"][0]["accuracy"],
             document["experiments"][0]["accuracy"]
         );
-        let again = sandbox.run(&["run", "mine.toml"]);
+        let again = run_as_nobody(&sandbox, &["run", "mine.toml"]);
         assert!(!again.stderr.contains("warning: "), "{}", again.stderr);
     }
+}
+
+#[test]
+fn a_shard_that_is_closed_is_an_error_and_stays() {
+    let sandbox = with_images();
+    open_to_all(&sandbox.path(""));
+    let shard = files(&sandbox, "features").remove(0);
+    let folder = shard.parent().unwrap();
+    for (closed, mode) in [(shard.as_path(), 0o600), (folder, 0o700)] {
+        let before = fs_err::metadata(closed).unwrap().permissions().mode() & 0o777;
+        // Of root's files, nobody may read those; of their own, nobody those of mode 0.
+        set_mode(closed, if is_root() { mode } else { 0 });
+        for arguments in [
+            &["run", "mine.toml", "--force", "probes"][..],
+            &["run", "mine.toml", "--force", "features"],
+            &["run", "mine.toml", "--check"],
+            &["plan", "mine.toml"],
+        ] {
+            let run = run_as_nobody(&sandbox, arguments);
+            assert_eq!(run.code, Some(1), "{}", run.stderr);
+            let shown = closed.strip_prefix(sandbox.path("")).unwrap().display();
+            let message = format!("error: [DIR]/{shown}: cannot be read (it belongs to ");
+            assert!(run.stderr.contains(&message), "{}", run.stderr);
+            assert!(
+                run.stderr
+                    .contains("hint: have its owner run `chmod -R a+rX ")
+            );
+        }
+        set_mode(closed, before);
+        assert!(shard.exists());
+    }
+}
+
+/// Every path in a folder, with the bytes of files, but for the memo of digests.
+fn content(folder: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+    let mut content = Vec::new();
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            content.extend(self::content(&path));
+            content.push((path, None));
+        } else if !path.ends_with("digests") {
+            let bytes = fs_err::read(&path).ok();
+            content.push((path, bytes));
+        }
+    }
+    content.sort();
+    content
+}
+
+#[test]
+fn a_plan_of_a_damaged_cache_changes_nothing_in_it() {
+    let sandbox = with_images();
+    sandbox.json(&["run", "mine.toml"]);
+    flip_last_byte(&object(&sandbox, "report", "report.parquet"));
+    let shard = files(&sandbox, "features").remove(0);
+    fs_err::write(&shard, "cut").unwrap();
+    let record = record(&sandbox, "bootstrap");
+    fs_err::remove_file(&record).unwrap();
+    fs_err::os::unix::fs::symlink("gone", &record).unwrap();
+    fs_err::write(sandbox.path("cache/layout"), "?").unwrap();
+    let before = content(&sandbox.path("cache"));
+    let checked = sandbox.run(&["run", "mine.toml", "--check"]);
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(4), ""));
+    let planned = sandbox.run(&["plan", "mine.toml", "--check"]);
+    assert_eq!((planned.code, planned.stderr.as_str()), (Some(4), ""));
+    for arguments in [
+        &["run", "mine.toml", "--dry-run"][..],
+        &["plan", "mine.toml"],
+    ] {
+        let planned = sandbox.run(arguments);
+        assert_eq!(planned.code, Some(0), "{}", planned.stderr);
+        assert!(
+            planned.stderr.contains("features passed over"),
+            "{}",
+            planned.stderr
+        );
+        assert!(!planned.stderr.contains("removed"), "{}", planned.stderr);
+    }
+    assert!(content(&sandbox.path("cache")) == before);
+    let run = sandbox.run(&["run", "mine.toml"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let again = sandbox.run(&["run", "mine.toml"]);
+    assert!(!again.stderr.contains("warning: "), "{}", again.stderr);
+}
+
+#[test]
+fn a_memo_that_cannot_be_written_ends_no_run() {
+    let sandbox = with_images();
+    // Files can be put into all folders of the cache but for its root.
+    open_to_all(&sandbox.path(""));
+    set_mode(&sandbox.path("cache"), 0o755);
+    if !is_root() {
+        set_mode(&sandbox.path("cache"), 0o555);
+    }
+    // Old enough for the memo.
+    for file in fs_err::read_dir(sandbox.path("data/newt2021_images")).unwrap() {
+        let file = fs_err::OpenOptions::new()
+            .write(true)
+            .open(file.unwrap().path())
+            .unwrap();
+        let file = file.into_parts().0;
+        let an_hour_ago =
+            file.metadata().unwrap().modified().unwrap() - std::time::Duration::from_hours(1);
+        file.set_modified(an_hour_ago).unwrap();
+    }
+    let run = run_as_nobody(&sandbox, &["run", "mine.toml", "--json"]);
+    set_mode(&sandbox.path("cache"), 0o777);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let said = "; the next run reads files again";
+    assert_eq!(run.stderr.matches(said).count(), 1, "{}", run.stderr);
+}
+
+#[test]
+fn the_loss_of_all_objects_is_told_in_one_line() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let first = sandbox.json(&["run", "mine.toml"]);
+    fs_err::remove_dir_all(sandbox.path("cache/objects")).unwrap();
+    let run = sandbox.run(&["run", "mine.toml", "--json"]);
+    let document = warned_once(&run);
+    assert!(
+        run.stderr.contains("cache/objects: missing"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(
+        first["experiments"][0]["accuracy"],
+        document["experiments"][0]["accuracy"]
+    );
+
+    let folder = sandbox.path("cache/actions/labels");
+    fs_err::remove_dir_all(&folder).unwrap();
+    fs_err::write(&folder, "").unwrap();
+    let run = sandbox.run(&["run", "mine.toml", "--json"]);
+    warned_once(&run);
+    let said = "cache/actions/labels: is no folder, expected one; the stage makes the record again";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+}
+
+#[test]
+fn the_cache_of_a_home_that_is_the_user_s_own_and_open_to_all_is_used() {
+    let sandbox = Sandbox::new();
+    let home = sandbox.path("home");
+    fs_err::create_dir(&home).unwrap();
+    set_mode(&home, 0o777);
+    let path = || {
+        let mut command = sandbox.command(&["cache", "path"]);
+        command.env_remove("NEWT_PIPE_CACHE");
+        sandbox.finish(command)
+    };
+    assert_eq!(path().code, Some(0));
+    fs_err::create_dir_all(home.join(".cache/newt-pipe")).unwrap();
+    assert_eq!(path().code, Some(0));
+    if std::os::unix::fs::chown(home.join(".cache/newt-pipe"), Some(54321), None).is_err() {
+        // Only the superuser can give files away.
+        return;
+    }
+    crate::assert_run!(path(), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: cache folder [DIR]/home/.cache/newt-pipe: belongs to user 54321, expected a folder of your own
+    hint: name the folder with `--cache-dir DIR`, or set NEWT_PIPE_CACHE to it
+    ");
 }
 
 #[test]

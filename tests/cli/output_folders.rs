@@ -2,14 +2,14 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
 use crate::assert_run;
 use crate::interruption::signal;
-use crate::sandbox::{Finished, Sandbox, precomputed, wait_until};
+use crate::sandbox::{
+    Finished, Sandbox, become_nobody, is_root, precomputed, set_mode, wait_until,
+};
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -383,32 +383,24 @@ fn what_appears_where_a_data_set_is_being_drawn_is_kept() {
     assert_eq!(fs_err::read(sets.join("a/notes.txt")).unwrap(), b"mine");
 }
 
-/// The user `nobody`, whom this test becomes where it is run by root, whom nothing is forbidden.
-const NOBODY: u32 = 65534;
-
 #[test]
 fn results_that_cannot_be_removed_are_found_before_anything_is_computed() {
     let sandbox = sandbox();
     sandbox.json(&["run", "mine.toml"]);
     let results = sandbox.path("results/mine");
-    let allow = |path: &Path, mode| {
-        fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-    };
     for folder in [
         sandbox.path(""),
         sandbox.path("results"),
         sandbox.path("cache"),
     ] {
-        allow(&folder, 0o777);
+        set_mode(&folder, 0o777);
     }
-    allow(&results, 0o555);
+    set_mode(&results, 0o555);
     let run = || {
         let mut command = sandbox.command(&["run", "mine.toml"]);
         // Without this, `--cache-dir` would have to be writable all the way down.
         command.env("NEWT_PIPE_CACHE", sandbox.path("other/cache"));
-        if is_root() {
-            command.uid(NOBODY).gid(NOBODY);
-        }
+        become_nobody(&mut command);
         sandbox.finish(command)
     };
     let before = names(&sandbox.path("results"));
@@ -425,7 +417,7 @@ fn results_that_cannot_be_removed_are_found_before_anything_is_computed() {
     assert!(!sandbox.path("other").exists());
 
     // Anybody may replace it: then nothing is left behind.
-    allow(&results, 0o777);
+    set_mode(&results, 0o777);
     let finished = run();
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert_eq!(names(&sandbox.path("results")), ["mine"]);
@@ -433,10 +425,10 @@ fn results_that_cannot_be_removed_are_found_before_anything_is_computed() {
     // In a folder such as /tmp everybody removes only what is their own.
     if is_root() {
         sandbox.json(&["run", "mine.toml", "--out", "results/other"]);
-        allow(&sandbox.path("results/other"), 0o777);
-        allow(&sandbox.path("results"), 0o1777);
+        set_mode(&sandbox.path("results/other"), 0o777);
+        set_mode(&sandbox.path("results"), 0o1777);
         let mut command = sandbox.command(&["run", "mine.toml", "--out", "results/other"]);
-        command.uid(NOBODY).gid(NOBODY);
+        become_nobody(&mut command);
         let finished = sandbox.finish(command);
         assert_eq!(finished.code, Some(2), "{}", finished.stderr);
         assert!(
@@ -445,9 +437,4 @@ fn results_that_cannot_be_removed_are_found_before_anything_is_computed() {
             finished.stderr
         );
     }
-}
-
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    fs_err::metadata("/proc/self").unwrap().uid() == 0
 }

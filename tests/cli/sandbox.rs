@@ -1,6 +1,8 @@
 //! A temporary folder with a cache of its own, and the program run in it with a cleared
 //! environment.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -106,6 +108,36 @@ impl Finished {
             "exit code: {:?}\n--- stdout\n{}--- stderr\n{}",
             self.code, self.stdout, self.stderr
         )
+    }
+}
+
+/// The user `nobody`, whom a test becomes where it is run by root, whom nothing is forbidden.
+const NOBODY: u32 = 65534;
+
+pub(crate) fn is_root() -> bool {
+    fs_err::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// Has the program run as somebody to whom things can be forbidden.
+pub(crate) fn become_nobody(command: &mut Command) {
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+}
+
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Opens what is at `path` to everybody, with all that is below it.
+pub(crate) fn open_to_all(path: &Path) {
+    if path.is_dir() {
+        set_mode(path, 0o777);
+        for entry in fs_err::read_dir(path).unwrap() {
+            open_to_all(&entry.unwrap().path());
+        }
+    } else {
+        set_mode(path, 0o666);
     }
 }
 

@@ -279,14 +279,27 @@ fn swapped_images_are_found_out_though_the_name_was_made_to_fit() {
 }
 
 #[test]
-fn a_shard_without_a_seal_counts_as_missing() {
+fn a_shard_without_a_seal_counts_as_missing_and_stays() {
     let fixture = Fixture::new();
     forge(&fixture, |header| header.replace("\"seal\"", "\"soul\""));
     let (store, warnings) = fixture.open_warned();
     assert!(store.is_empty());
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].ends_with(": has no seal"), "{warnings:?}");
-    assert!(fixture.paths().is_empty());
+    assert!(
+        warnings[0].starts_with("1 shard of features passed over, which has no seal"),
+        "{warnings:?}"
+    );
+    let before = fixture.paths();
+    assert_eq!(before.len(), 1);
+
+    // Once others have the images nobody misses it, and it stays.
+    fixture
+        .open()
+        .append(&images([1, 2, 3]), rows(&[1, 2, 3]).view())
+        .unwrap();
+    let (store, warnings) = fixture.open_warned();
+    assert_eq!((store.len(), warnings.len()), (3, 0), "{warnings:?}");
+    assert!(before[0].exists());
 }
 
 #[test]

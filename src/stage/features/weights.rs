@@ -82,7 +82,8 @@ impl Weights {
             memo.vouch(promise.path(), &promise.to_string())
                 .map_err(Error::Io)?;
         }
-        Ok(memo.save(cache)?)
+        memo.save_or_warn(cache, context.progress);
+        Ok(())
     }
 }
 
@@ -97,11 +98,9 @@ pub(super) fn digest_now(
     let mut digests = Vec::new();
     for path in paths {
         let file = files::open(path).map_err(Error::Io)?;
-        let mut hasher = blake3::Hasher::new();
-        let read = hasher.update_reader(interrupt.over(file)).map(drop);
+        let digest = Digest::of_reader(interrupt.over(file));
         interrupt.check()?;
-        read.map_err(Error::Io)?;
-        digests.push(Digest::from(hasher.finalize()));
+        digests.push(digest.map_err(Error::Io)?);
     }
     Ok(Digest::of_all(&digests))
 }
