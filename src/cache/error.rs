@@ -119,7 +119,7 @@ impl Error {
             Self::NotACache { .. } => Some("choose another folder with `--cache-dir`".to_owned()),
             Self::OtherLayout { dir, expected, .. } => Some(format!(
                 "choose another folder with `--cache-dir`; if this is your cache and only that number is damaged, write `{expected}` into `{}`",
-                text::path(&dir.join(layout::FILE))
+                text::path(dir.join(layout::FILE))
             )),
             Self::Closed { path, .. } => Some(format!(
                 "have its owner run `chmod -R a+rX {}`, or choose another folder with `--cache-dir`",

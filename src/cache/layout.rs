@@ -98,12 +98,10 @@ fn is_ours(root: &Path) -> bool {
     };
     let has_folder = |name: &&str| root.join(name).is_dir();
     if holds(TAG, CACHEDIR_TAG) {
-        return FOLDERS.iter().any(|name| has_folder(name));
+        return FOLDERS.iter().any(has_folder);
     }
     // A file with other words is another program's.
-    !root.join(TAG).is_file()
-        && holds(IGNORE, GITIGNORE)
-        && FOLDERS.iter().all(|name| has_folder(name))
+    !root.join(TAG).is_file() && holds(IGNORE, GITIGNORE) && FOLDERS.iter().all(has_folder)
 }
 
 /// The first entry that says what the folder holds: `layout`, if it is there.
