@@ -291,7 +291,10 @@ struct Place {
 impl Place {
     fn of(path: &Path) -> Result<Self, Error> {
         let unwritable = |source| Error::unwritable(path, parent(path), source);
-        let real = overlap::real(path).map_err(unwritable)?;
+        let real = overlap::real(path).map_err(|source| match BrokenLink::on_the_way(path) {
+            Some(link) => Error::unwritable(path, path, link.into()),
+            None => unwritable(source),
+        })?;
         let metadata = match fs_err::metadata(&real) {
             Ok(metadata) => Some(metadata),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -418,11 +421,17 @@ mod tests {
                 some("make that folder first")
             )
         );
-        for path in ["file/below", "circle"] {
-            let (message, hint) = refused(&root.join(path));
-            assert!(message.contains("not writable: "), "{message}");
-            assert_eq!(hint, some("choose a folder that you can write to"));
-        }
+        let (message, hint) = refused(&root.join("file/below"));
+        assert!(message.contains("not writable: "), "{message}");
+        assert_eq!(hint, some("choose a folder that you can write to"));
+        assert_eq!(
+            refused(&root.join("circle")),
+            (
+                "DIR/circle: not writable: `DIR/circle` is a link to `circle`, which leads in a circle"
+                    .to_owned(),
+                some("remove the link, or let it lead to what it should stand for")
+            )
+        );
         assert!(matches!(
             check_replaceable(Path::new("/dev/null")).unwrap_err(),
             Error::NotAFile { .. }

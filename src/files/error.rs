@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::overlap::{self, Overlap};
+use super::place;
 
 /// Why something cannot be written where it should be.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +85,10 @@ impl Error {
             Self::NotAFile { .. } => Some("give the path of a file".to_owned()),
             Self::NoFolder { .. } => Some("make that folder first".to_owned()),
             Self::MountPoint { .. } => Some("give a folder in it".to_owned()),
-            Self::Unwritable { .. } => Some("choose a folder that you can write to".to_owned()),
+            Self::Unwritable { source, .. } => {
+                let hint = place::hint(source).unwrap_or("choose a folder that you can write to");
+                Some(hint.to_owned())
+            }
             Self::NotRemovable { .. } => {
                 Some("choose another folder, or remove that one".to_owned())
             }

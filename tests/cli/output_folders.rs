@@ -96,6 +96,20 @@ fn out_that_is_a_link_stays_one_and_its_target_gets_the_results() {
 }
 
 #[test]
+fn out_that_is_a_link_in_a_circle_is_named_so() {
+    let sandbox = sandbox();
+    fs_err::os::unix::fs::symlink("round", sandbox.path("round")).unwrap();
+    assert_run!(sandbox.run(&["run", "mine.toml", "--out", "round"]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: round: not writable: `round` is a link to `round`, which leads in a circle
+    hint: remove the link, or let it lead to what it should stand for
+    ");
+    assert!(!sandbox.path("cache").exists());
+}
+
+#[test]
 fn out_below_folders_that_do_not_exist_makes_them() {
     let sandbox = sandbox();
     sandbox.json(&["run", "mine.toml", "--out", "a/b/c"]);
