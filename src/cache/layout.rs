@@ -83,9 +83,13 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
 
 /// Whether the folder is plainly a cache of ours, whatever its file `layout` says.
 fn is_ours(root: &Path) -> bool {
+    is_tagged(root) && FOLDERS.iter().all(|name| root.join(name).is_dir())
+}
+
+/// Whether the folder has the tag of a cache of ours.
+pub fn is_tagged(root: &Path) -> bool {
     let tag = files::read(&root.join(TAG), CACHEDIR_TAG.len() as u64);
     tag.is_ok_and(|tag| tag == CACHEDIR_TAG.as_bytes())
-        && FOLDERS.iter().all(|name| root.join(name).is_dir())
 }
 
 /// The first entry that says what the folder holds: `layout`, if it is there.

@@ -63,10 +63,11 @@ pub use action::Action;
 pub use digests::DigestMemo;
 pub use error::Error;
 pub use key::{Digest, Key, KeyBuilder, Request};
+pub use layout::is_tagged;
 pub use miss::{Change, MissReason};
 pub use shards::ShardStore;
 
-use crate::files::BrokenLink;
+use crate::files::{self, BrokenLink};
 use crate::progress::{Progress, Silent};
 use crate::text::Listing;
 
@@ -164,7 +165,7 @@ impl Cache {
 /// The owner of a cache that is neither ours nor the system's.
 fn other_owner(root: &Path) -> Option<u32> {
     let owner = |path: &Path| Some(fs_err::metadata(path).ok()?.uid());
-    let (found, own) = (owner(root)?, owner(Path::new("/proc/self"))?);
+    let (found, own) = (owner(root)?, files::user()?);
     (found != 0 && found != own).then_some(found)
 }
 

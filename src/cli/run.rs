@@ -73,7 +73,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     let results = if is_plan {
         None
     } else {
-        Kept::check(&out, &args.pipeline.kept(&pipeline)?)?;
+        Kept::check_folder(&out, &args.pipeline.kept(&pipeline, &out)?)?;
         Some(Results::prepare(&out)?)
     };
     let cache = args.pipeline.open_cache(&pipeline, console)?;
