@@ -153,9 +153,12 @@ impl Error {
                 2
             }
             // The machine failed.
-            Error::Output(files::Error::NotWritten { .. })
+            Error::Output(files::Error::NotWritten { .. } | files::Error::NotFlushed { .. })
             | Error::Synth(
-                synth::Error::Io(_) | synth::Error::Folder(files::Error::NotWritten { .. }),
+                synth::Error::Io(_)
+                | synth::Error::Folder(
+                    files::Error::NotWritten { .. } | files::Error::NotFlushed { .. },
+                ),
             )
             | Error::Artifact(artifact::Error::Cache(_) | artifact::Error::Io(_))
             | Error::Bootstrap(_)

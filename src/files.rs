@@ -8,11 +8,12 @@
 //!
 //! | beside `results` | is |
 //! | --- | --- |
-//! | `.results.draft-<maker>` | the folder or file that is to become `results` |
-//! | `.results.old-<maker>` | what was `results`, until it is removed |
+//! | `.results.draft-<maker>` | the folder or file that is to become `results`; nobody else's file is in it |
+//! | `.results.old-<maker>` | a folder that changes places with `results` just now, or what was `results`, until it is removed |
 //!
 //! A folder and the one that takes its place are exchanged in one step, where the system has such a step. From the
-//! former one only files are removed that a run writes: others may have been put there meanwhile.
+//! former one only files are removed that a run has written there: others may have been put there meanwhile. Names
+//! that look like these and end in no maker are somebody else's.
 
 mod error;
 mod former;
@@ -34,9 +35,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use error::Error;
 pub(crate) use former::user_name;
-pub use former::{IsOurs, Left, first_foreign};
+pub use former::{Left, OursIn, first_foreign};
 pub use leftovers::strays;
-pub use overlap::{Kept, Overlap, Relation};
+pub use overlap::{Kept, Overlap, Relation, real_from_root};
 pub use place::{
     BrokenLink, MAX_LINKS, Names, UnknownName, expand_by, expanded, follow, found, hint, located,
 };
@@ -46,13 +47,19 @@ pub use staged::StagedDir;
 /// Numbers what this process makes.
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
+/// How much of a boot's number is in a name.
+const N_BOOT_DIGITS: usize = 12;
+
+/// The host in a name, where the system tells none.
+const NO_HOST: &str = "other";
+
 /// Boot and process table of this process; `None` where the system does not tell.
 static HOST: LazyLock<Option<String>> = LazyLock::new(|| {
     let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let boot: String = boot
         .chars()
         .filter(char::is_ascii_hexdigit)
-        .take(12)
+        .take(N_BOOT_DIGITS)
         .collect();
     let table = fs_err::metadata("/proc/self/ns/pid").ok()?.ino();
     Some(format!("{boot}.{table}"))
@@ -60,7 +67,7 @@ static HOST: LazyLock<Option<String>> = LazyLock::new(|| {
 
 /// The name of a maker: no two processes have one in common.
 pub(crate) fn maker(process: u32, counter: u64) -> String {
-    let host = HOST.as_deref().unwrap_or("other");
+    let host = HOST.as_deref().unwrap_or(NO_HOST);
     format!("{host}-{process}-{counter}")
 }
 
@@ -78,6 +85,24 @@ pub(crate) fn unused_name(folder: &Path, name: &OsStr) -> PathBuf {
             return path;
         }
     }
+}
+
+/// Whether a name ends as [`maker`] has it.
+fn is_maker(text: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_host = |host: &str| {
+        let parts = host.split_once('.');
+        host == NO_HOST
+            || parts.is_some_and(|(boot, table)| {
+                boot.len() == N_BOOT_DIGITS
+                    && boot.bytes().all(|byte| byte.is_ascii_hexdigit())
+                    && is_number(table)
+            })
+    };
+    let mut parts = text.splitn(3, '-');
+    parts.next().is_some_and(is_host)
+        && parts.next().is_some_and(is_number)
+        && parts.next().is_some_and(is_number)
 }
 
 /// The process that `maker` names, if it is one of this host.
@@ -98,12 +123,20 @@ fn is_running(process: u32) -> bool {
     }
 }
 
+/// The user that this process works as; `None` where the system does not tell.
+pub fn user() -> Option<u32> {
+    Some(fs_err::metadata("/proc/self").ok()?.uid())
+}
+
+/// Whether something belongs to the user that this process works as.
+fn is_own(metadata: &Metadata) -> bool {
+    user() == Some(metadata.uid())
+}
+
 /// Whether the process that made something is gone, by the maker in its name; `false` where nobody can know.
 pub fn is_orphan(maker: &str, metadata: &Metadata) -> bool {
     // Other users' processes may be hidden from us, so only our own can be known to be gone.
-    let is_own =
-        || fs_err::metadata("/proc/self").is_ok_and(|process| process.uid() == metadata.uid());
-    process_of(maker).is_some_and(|process| !is_running(process)) && is_own()
+    process_of(maker).is_some_and(|process| !is_running(process)) && is_own(metadata)
 }
 
 /// Makes something in `folder` under a name that begins with `prefix` and is not taken.
@@ -211,7 +244,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// The folder that `path` is in: `.` for a bare name, whose parent is the empty path to the standard library.
-fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
@@ -292,8 +325,12 @@ struct Place {
 impl Place {
     fn of(path: &Path) -> Result<Self, Error> {
         let unwritable = |source| Error::unwritable(path, parent(path), source);
-        let real = overlap::real(path).map_err(unwritable)?;
-        let metadata = match fs_err::metadata(&real) {
+        let real = overlap::real(path).map_err(|source| match BrokenLink::on_the_way(path) {
+            Some(link) => Error::unwritable(path, path, link.into()),
+            None => unwritable(source),
+        })?;
+        // The path itself comes first: what `/dev/stdout` is has no other name.
+        let metadata = match fs_err::metadata(path).or_else(|_| fs_err::metadata(&real)) {
             Ok(metadata) => Some(metadata),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(unwritable(source)),
@@ -348,7 +385,7 @@ mod tests {
 
     /// A folder that replaces one with the one file that [`fill`] makes.
     pub(super) fn replacing(place: &Path) -> StagedDir {
-        StagedDir::replacing(place, |name| name == "file").unwrap()
+        StagedDir::replacing(place, |_| vec!["file".into()]).unwrap()
     }
 
     /// A message with the temporary folder's path cut out, and its hint.
@@ -419,15 +456,23 @@ mod tests {
                 some("make that folder first")
             )
         );
-        for path in ["file/below", "circle"] {
-            let (message, hint) = refused(&root.join(path));
-            assert!(message.contains("not writable: "), "{message}");
-            assert_eq!(hint, some("choose a folder that you can write to"));
+        let (message, hint) = refused(&root.join("file/below"));
+        assert!(message.contains("not writable: "), "{message}");
+        assert_eq!(hint, some("choose a folder that you can write to"));
+        assert_eq!(
+            refused(&root.join("circle")),
+            (
+                "DIR/circle: not writable: `DIR/circle` is a link to `circle`, which leads in a circle"
+                    .to_owned(),
+                some("remove the link, or let it lead to what it should stand for")
+            )
+        );
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let pipe = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+        for path in ["/dev/null", &pipe] {
+            let error = check_replaceable(Path::new(path)).unwrap_err();
+            assert!(matches!(error, Error::NotAFile { .. }), "{error}");
         }
-        assert!(matches!(
-            check_replaceable(Path::new("/dev/null")).unwrap_err(),
-            Error::NotAFile { .. }
-        ));
         assert!(matches!(
             check_replaceable(Path::new("missing/..")).unwrap_err(),
             Error::NoName { .. }

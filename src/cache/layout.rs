@@ -92,16 +92,24 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
 
 /// Whether the folder is plainly a cache of ours, whatever its file `layout` says: two things may be damaged at once.
 fn is_ours(root: &Path) -> bool {
-    let holds = |name: &str, content: &str| {
-        let read = files::read(&root.join(name), content.len() as u64);
-        read.is_ok_and(|read| read == content.as_bytes())
-    };
     let has_folder = |name: &&str| root.join(name).is_dir();
-    if holds(TAG, CACHEDIR_TAG) {
+    if is_tagged(root) {
         return FOLDERS.iter().any(has_folder);
     }
     // A file with other words is another program's.
-    !root.join(TAG).is_file() && holds(IGNORE, GITIGNORE) && FOLDERS.iter().all(has_folder)
+    !root.join(TAG).is_file()
+        && holds(&root.join(IGNORE), GITIGNORE)
+        && FOLDERS.iter().all(has_folder)
+}
+
+/// Whether the folder has the tag of a cache of ours.
+pub fn is_tagged(root: &Path) -> bool {
+    holds(&root.join(TAG), CACHEDIR_TAG)
+}
+
+fn holds(path: &Path, content: &str) -> bool {
+    let read = files::read(path, content.len() as u64);
+    read.is_ok_and(|read| read == content.as_bytes())
 }
 
 /// The first entry that says what the folder holds: `layout`, if it is there.

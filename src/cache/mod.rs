@@ -69,6 +69,7 @@ pub use action::Action;
 pub use digests::DigestMemo;
 pub use error::Error;
 pub use key::{Digest, Key, KeyBuilder, Request};
+pub use layout::is_tagged;
 pub use miss::{Change, MissReason};
 pub use shards::ShardStore;
 
@@ -247,7 +248,7 @@ fn has_lost_objects(root: &Path) -> bool {
 /// The owner of a file or folder that is not ours.
 pub fn foreign_owner(path: &Path) -> Option<u32> {
     let owner = |path: &Path| Some(fs_err::metadata(path).ok()?.uid());
-    let (found, own) = (owner(path)?, owner(Path::new("/proc/self"))?);
+    let (found, own) = (owner(path)?, files::user()?);
     (found != own).then_some(found)
 }
 

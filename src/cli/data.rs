@@ -160,7 +160,7 @@ fn synth(args: SynthArgs, console: &Console, interrupt: &Interrupt) -> Result<Ou
             args.tasks
         },
     };
-    Kept::check(&args.dir, &settings::caches())?;
+    Kept::check_folder(&args.dir, &settings::caches(&args.dir))?;
     let outcome = synth::ensure(&args.dir, &options, console, interrupt)?;
     let n_tasks = options.tasks.iter().collect::<BTreeSet<_>>().len();
     let n_images = options.images_per_task * n_tasks;

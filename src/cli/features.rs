@@ -52,7 +52,7 @@ pub(super) fn exec(
         let n = pipeline.models.len();
         return Err(config::Error::SeveralModels { n }.into());
     };
-    Kept::check(&args.output, &args.pipeline.kept(&pipeline)?)?;
+    Kept::check_file(&args.output, &args.pipeline.kept(&pipeline, &args.output)?)?;
     files::check_replaceable(&args.output)?;
     let cache = args.pipeline.open_cache(&pipeline, Access::Make, console)?;
     let options = Options {

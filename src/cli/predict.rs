@@ -61,11 +61,10 @@ pub(super) fn exec(
     interrupt: &Interrupt,
 ) -> Result<Outcome, Error> {
     if let Some(path) = &args.output {
-        let inputs = [
-            Kept::open("the file of the probes", &args.probe),
-            Kept::open("the file of the features", &args.features),
-        ];
-        Kept::check(path, &inputs)?;
+        let mut kept = settings::caches(path);
+        kept.push(Kept::open("the file of the probes", &args.probe));
+        kept.push(Kept::open("the file of the features", &args.features));
+        Kept::check_file(path, &kept)?;
         files::check_replaceable(path)?;
     }
     let file = ProbeFile::open(&args.probe)?;

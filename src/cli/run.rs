@@ -74,7 +74,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     let results = if is_plan {
         None
     } else {
-        Kept::check(&out, &args.pipeline.kept(&pipeline)?)?;
+        Kept::check_folder(&out, &args.pipeline.kept(&pipeline, &out)?)?;
         Some(Results::prepare(&out)?)
     };
     let (access, progress): (_, &dyn Progress) = if is_plan {

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::overlap::{self, Overlap};
+use super::place;
 
 /// Why something cannot be written where it should be.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,14 @@ pub enum Error {
     /// It would get in the way of what the program reads or keeps.
     #[error("{0}")]
     Overlap(Overlap),
+    /// It is in its place, and a power cut may undo that.
+    #[error("{}: written, but not flushed to the disk: {source}", path.display())]
+    NotFlushed {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Writing failed; what was there before is still there.
     #[error("{}: not written: {source}", path.display())]
     NotWritten {
@@ -84,7 +93,10 @@ impl Error {
             Self::NotAFile { .. } => Some("give the path of a file".to_owned()),
             Self::NoFolder { .. } => Some("make that folder first".to_owned()),
             Self::MountPoint { .. } => Some("give a folder in it".to_owned()),
-            Self::Unwritable { .. } => Some("choose a folder that you can write to".to_owned()),
+            Self::Unwritable { source, .. } => {
+                let hint = place::hint(source).unwrap_or("choose a folder that you can write to");
+                Some(hint.to_owned())
+            }
             Self::NotRemovable { .. } => {
                 Some("choose another folder, or remove that one".to_owned())
             }
@@ -92,12 +104,16 @@ impl Error {
             Self::NotWritten { source, .. } if is_full(source.kind()) => {
                 Some("free space there, or choose a folder on another file system".to_owned())
             }
-            Self::NotWritten { .. } => None,
+            Self::NotFlushed { .. } => Some("look whether it is whole, and run again if not".to_owned()),
+            Self::NotWritten { .. } => Some(
+                "what was there before is still there; see to what the system says, and run again: what is in the cache is not computed again"
+                    .to_owned(),
+            ),
         }
     }
 
-    /// That writing `path` failed, which leads to where it should be. A full file system is named by where it is mounted,
-    /// and not by the draft, which is gone.
+    /// That writing `path` failed, which leads to where it should be. A full file system is named by where it is mounted;
+    /// the draft, which is gone, is not named.
     pub fn not_written(path: &Path, source: io::Error) -> Self {
         let kind = source.kind();
         let source = if is_full(kind) {
@@ -107,7 +123,7 @@ impl Error {
         } else if kind == io::ErrorKind::FileTooLarge {
             kind.into()
         } else {
-            source
+            io::Error::new(kind, bare(&source))
         };
         Self::NotWritten {
             path: path.to_owned(),
@@ -124,6 +140,15 @@ impl Error {
             folder: folder.to_owned(),
             source,
         }
+    }
+}
+
+/// What the system said, which `fs_err` puts behind its own words and the paths and gives in no other way.
+fn bare(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(": ") {
+        Some((_, said)) => said.to_owned(),
+        None => text,
     }
 }
 
@@ -163,6 +188,7 @@ mod tests {
             let error = Error::not_written(path, io::Error::new(kind, draft));
             (error.to_string(), error.hint())
         };
+        let again = "what was there before is still there; see to what the system says, and run again: what is in the cache is not computed again";
         let hint = "free space there, or choose a folder on another file system";
         assert_eq!(
             said(io::ErrorKind::StorageFull),
@@ -180,10 +206,15 @@ mod tests {
             said(io::ErrorKind::FileTooLarge),
             (
                 "/proc/self/no/such/results: not written: file too large".to_owned(),
-                None
+                Some(again.to_owned())
             )
         );
-        assert!(said(io::ErrorKind::Other).0.ends_with(draft));
+        let dir = tempfile::tempdir().unwrap();
+        let failed = fs_err::rename(dir.path().join(".results.draft-1"), dir.path().join("b"));
+        assert_eq!(
+            Error::not_written(path, failed.unwrap_err()).to_string(),
+            "/proc/self/no/such/results: not written: No such file or directory (os error 2)"
+        );
         // Found before anything is computed, it is the machine's fault as well.
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let error = Error::unwritable(path, Path::new("/proc"), full);

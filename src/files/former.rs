@@ -1,15 +1,17 @@
 //! The folder that a new one replaces: the files that a run wrote are removed from it, and everything else is kept.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{Error, reading, system};
 
-/// Tells by its name whether a file is one that a run writes.
-pub type IsOurs = fn(&OsStr) -> bool;
+/// The names of the files in a folder that a run has written there. The last is the one by which the others are known:
+/// it is removed after them, so that they are known until they are gone.
+pub type OursIn = fn(&Path) -> Vec<OsString>;
 
 /// What was in a folder that has been replaced, and is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,45 +20,69 @@ pub struct Left {
     pub moved: Vec<OsString>,
     /// The former folder, where something in it could be neither removed nor moved.
     pub former: Option<PathBuf>,
+    /// What the system said where the new folder is in its place and a power cut may undo that.
+    pub not_flushed: Option<String>,
+}
+
+impl Left {
+    /// Takes up what was found in another folder.
+    pub(super) fn add(&mut self, other: Self) {
+        self.moved.extend(other.moved);
+        self.moved.sort();
+        // What one run moved here, the next one moves again.
+        self.moved.dedup();
+        self.former = other.former.or_else(|| self.former.take());
+    }
 }
 
 /// The first entry of `dir`, by name, that no run has put there; `None` also where there is no `dir`.
 ///
 /// # Errors
 /// The file system's.
-pub fn first_foreign(dir: &Path, is_ours: IsOurs) -> io::Result<Option<OsString>> {
+pub fn first_foreign(dir: &Path, ours_in: OursIn) -> io::Result<Option<OsString>> {
     let entries = match fs_err::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    let ours = ours_in(dir);
     let mut first = None;
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
-        if !is_written(&entry, is_ours) && first.as_ref().is_none_or(|first| name < *first) {
+        if !is_written(&entry, &ours) && first.as_ref().is_none_or(|first| name < *first) {
             first = Some(name);
         }
     }
     Ok(first)
 }
 
-/// Whether an entry is one that a run writes, which are all files.
-fn is_written(entry: &fs_err::DirEntry, is_ours: IsOurs) -> bool {
+/// Whether an entry is one of `ours`, which are all files.
+fn is_written(entry: &fs_err::DirEntry, ours: &[OsString]) -> bool {
     // Another process may have removed it meanwhile, and nobody knows its kind.
-    is_ours(&entry.file_name()) && !entry.file_type().is_ok_and(|kind| kind.is_dir())
+    ours.contains(&entry.file_name()) && !entry.file_type().is_ok_and(|kind| kind.is_dir())
 }
 
-/// Empties and removes `former`, which was `destination` until now, and moves what no run wrote into what is there now.
-pub(super) fn retire(former: &Path, destination: &Path, is_ours: IsOurs) -> Left {
+/// Empties and removes the folder `former`, which was `destination` until now, and moves what no run wrote into what is
+/// there now. A link is not followed.
+pub(super) fn retire(former: &Path, destination: &Path, ours_in: OursIn) -> Left {
     let mut left = Left::default();
     // Whatever fails here shows in that the folder cannot be removed. Another process may be at the same folder.
-    for entry in fs_err::read_dir(former).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        if is_written(&entry, is_ours) {
-            let _ = fs_err::remove_file(entry.path());
-        } else if system::rename_new(&entry.path(), &destination.join(&name)).is_ok() {
-            left.moved.push(name);
+    if let Ok(folder) = system::open_folder(former) {
+        // Somebody may put a link there now: what is done is done in the folder that has been opened.
+        let inside = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+        let ours = ours_in(&inside);
+        for entry in fs_err::read_dir(&inside).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if !is_written(&entry, &ours)
+                && system::rename_new(&entry.path(), &destination.join(&name)).is_ok()
+            {
+                left.moved.push(name);
+            }
+        }
+        for name in ours {
+            // Nor does this remove a folder.
+            let _ = fs_err::remove_file(inside.join(name));
         }
     }
     left.moved.sort();
@@ -127,8 +153,8 @@ mod tests {
     use super::super::tests::names;
     use super::*;
 
-    fn is_ours(name: &OsStr) -> bool {
-        name == "a" || name == "b"
+    fn ours_in(_: &Path) -> Vec<OsString> {
+        vec!["a".into(), "b".into()]
     }
 
     #[test]
@@ -148,13 +174,14 @@ mod tests {
         ] {
             fs_err::write(path(file), file).unwrap();
         }
-        let foreign = first_foreign(&path("old"), is_ours).unwrap();
+        let foreign = first_foreign(&path("old"), ours_in).unwrap();
         assert_eq!(foreign.unwrap(), "b", "a folder is no file of a run");
 
-        let left = retire(&path("old"), &path("new"), is_ours);
+        let left = retire(&path("old"), &path("new"), ours_in);
         let expected = Left {
             moved: vec!["b".into(), "deep".into()],
             former: Some(path("old")),
+            not_flushed: None,
         };
         assert_eq!(left, expected);
         assert_eq!(names(&path("old")), ["c"]);
@@ -163,8 +190,25 @@ mod tests {
         assert_eq!(fs_err::read_to_string(path("new/a")).unwrap(), "new/a");
 
         fs_err::remove_file(path("old/c")).unwrap();
-        assert_eq!(retire(&path("old"), &path("new"), is_ours), Left::default());
+        assert_eq!(retire(&path("old"), &path("new"), ours_in), Left::default());
         assert!(!path("old").exists());
+    }
+
+    #[test]
+    fn a_link_is_not_followed_to_what_a_former_folder_would_lose() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for folder in ["home", "new"] {
+            fs_err::create_dir(path(folder)).unwrap();
+        }
+        for file in ["home/a", "home/thesis"] {
+            fs_err::write(path(file), file).unwrap();
+        }
+        fs_err::os::unix::fs::symlink("home", path("old")).unwrap();
+        let left = retire(&path("old"), &path("new"), ours_in);
+        assert_eq!(left.former, Some(path("old")));
+        assert_eq!(names(&path("home")), ["a", "thesis"]);
+        assert!(names(&path("new")).is_empty());
     }
 
     #[test]

@@ -6,39 +6,42 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::former::{self, IsOurs};
-use super::{DRAFT, OLD, Place, hidden, is_orphan, is_running, parent, process_of};
+use super::former::{self, Left, OursIn};
+use super::{
+    DRAFT, OLD, Place, hidden, is_maker, is_orphan, is_own, is_running, parent, process_of,
+};
 
-/// Cleans up beside `destination`, whose last part is `name`, after processes that were killed; `is_ours` knows the files
-/// of the folders that replace others there.
-pub(super) fn tidy(destination: &Path, name: &OsStr, is_ours: Option<IsOurs>) {
+/// Cleans up beside `destination`, whose last part is `name`, after processes that were killed; `ours_in` knows the files
+/// of the folders that replace others there. Says what was found in them that is somebody else's.
+pub(super) fn tidy(destination: &Path, name: &OsStr, ours_in: Option<OursIn>) -> Vec<Left> {
     let folder = parent(destination);
-    // One that was killed in the moment after an exchange left what had been there, and what others put into it.
-    let is_only_ours = |draft: &Hidden| {
-        let first = is_ours.map(|is_ours| former::first_foreign(&draft.path, is_ours));
-        !draft.metadata.is_dir() || matches!(first, None | Some(Ok(None)))
-    };
     for draft in Hidden::list(folder, &hidden(name, DRAFT)) {
-        if is_orphan(&draft.maker, &draft.metadata) && is_only_ours(&draft) {
+        if is_maker(&draft.maker) && is_orphan(&draft.maker, &draft.metadata) {
             draft.remove();
         }
     }
-    let Some(is_ours) = is_ours else {
-        return;
+    let Some(ours_in) = ours_in else {
+        return Vec::new();
     };
     let mut olds = Hidden::list(folder, &hidden(name, OLD));
     // Makers of another host, or from before a reboot, count as gone: an old folder is in use for a moment, and
     // its maker gets an error, no more, if we are in the middle of it.
-    olds.retain(|old| !process_of(&old.maker).is_some_and(is_running));
+    // What ends in no maker, is no folder, or belongs to somebody else was put there by nobody but them.
+    olds.retain(|old| {
+        is_maker(&old.maker)
+            && old.metadata.is_dir()
+            && is_own(&old.metadata)
+            && !process_of(&old.maker).is_some_and(is_running)
+    });
     if !destination.exists()
         && let Some(last) = olds.pop()
     {
         // Another process may have put it back meanwhile.
         let _ = fs_err::rename(&last.path, destination);
     }
-    for old in olds {
-        former::retire(&old.path, destination, is_ours);
-    }
+    olds.iter()
+        .map(|old| former::retire(&old.path, destination, ours_in))
+        .collect()
 }
 
 /// The drafts beside `destination` that nobody can be known to work at and that are never swept, oldest first: their
@@ -116,21 +119,62 @@ mod tests {
     #[test]
     fn what_others_put_into_a_folder_outlives_a_kill_in_the_middle_of_the_exchange() {
         let dir = tempfile::tempdir().unwrap();
-        let path = |name: String| dir.path().join(name);
-        let place = path("results".to_owned());
+        let path = |name: &str| dir.path().join(name);
+        let place = path("results");
+        let old = path(&format!(".results.old-{}", maker(dead(), 0)));
         fill(&place, "new");
-        // In the moment after the exchange, and a moment later.
-        let draft = path(format!(".results.draft-{}", maker(dead(), 0)));
-        let old = path(format!(".results.old-{}", maker(dead(), 0)));
-        for (folder, name) in [(&draft, "first"), (&old, "second")] {
-            fill(folder, "old");
-            fs_err::write(folder.join(name), name).unwrap();
+        fill(&old, "old");
+        fs_err::write(old.join("notes"), "mine").unwrap();
+        // A data set replaces nothing, so it does not know what to do with what is there.
+        drop(StagedDir::beside(&place).unwrap());
+        assert_eq!(fs_err::read(old.join("notes")).unwrap(), b"mine");
+        let staged = replacing(&place);
+        let left = staged.publish().unwrap();
+        assert_eq!(left.moved, ["notes"]);
+        assert_eq!(fs_err::read(place.join("notes")).unwrap(), b"mine");
+        assert_eq!(names(dir.path()), ["results"]);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_former_folder_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let (backup, year) = (".results.old-backup", ".results.old-2023");
+        let link = format!(".results.old-{}", maker(dead(), 0));
+        for folder in ["home", backup, year] {
+            fill(&path(folder), folder);
         }
-        drop(replacing(&place));
-        assert_eq!(fs_err::read(draft.join("first")).unwrap(), b"first");
-        assert_eq!(fs_err::read(place.join("second")).unwrap(), b"second");
-        assert_eq!(content(&place), "new");
-        assert!(!old.exists());
+        fs_err::os::unix::fs::symlink("home", path(&link)).unwrap();
+        // Where nothing is, and where something is.
+        for _ in 0..2 {
+            let staged = replacing(&path("results"));
+            fill(staged.path(), "new");
+            assert_eq!(staged.publish().unwrap(), Left::default());
+            for folder in ["home", backup, year] {
+                assert_eq!(content(&path(folder)), folder);
+            }
+            assert!(path(&link).is_symlink());
+        }
+    }
+
+    #[test]
+    fn a_maker_is_told_from_other_words() {
+        for text in [&maker(7, 1), "other-1-0", "0123456789ab.4026531836-1-0"] {
+            assert!(is_maker(text), "{text}");
+        }
+        for text in [
+            "",
+            "backup",
+            "2023",
+            "other",
+            "other-1",
+            "other-1-",
+            "other-1-0-1",
+            "a.1-1-0",
+            "2023-11-12",
+        ] {
+            assert!(!is_maker(text), "{text}");
+        }
     }
 
     #[test]

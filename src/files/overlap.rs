@@ -21,7 +21,7 @@ pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// Those of [`real`], and that there is no working folder.
-pub(super) fn real_from_root(path: &Path) -> io::Result<PathBuf> {
+pub fn real_from_root(path: &Path) -> io::Result<PathBuf> {
     // What the system gives here is without links.
     follow_all(std::env::current_dir()?, path)
 }
@@ -81,8 +81,8 @@ impl Relation {
     /// How `path` lies to `other`, whatever is there and whatever they are called; `None` where they lie apart, and
     /// where one of them leads nowhere.
     ///
-    /// Links are followed, and what exists is compared by device and inode as well, which finds a folder that is mounted
-    /// twice, a file with two names, and names whose case does not count.
+    /// Links are followed, and what exists, be it a folder on the way only, is compared by device and inode as well, which
+    /// finds a folder that is mounted twice, a file with two names, and names whose case does not count.
     pub fn of(path: &Path, other: &Path) -> Option<Self> {
         let path = real_from_root(path).ok()?;
         let other = real_from_root(other).ok()?;
@@ -104,10 +104,16 @@ fn is_above(folder: &Path, path: &Path) -> bool {
 }
 
 fn is_one(a: &Path, b: &Path) -> bool {
-    match (fs_err::metadata(a), fs_err::metadata(b)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => false,
-    }
+    matches!((anchor(a), anchor(b)), (Some(a), Some(b)) if a == b)
+}
+
+/// The deepest folder on the way to `path` that is there, by device and inode, and what `path` says below it: so places
+/// compare where nothing is yet.
+fn anchor(path: &Path) -> Option<((u64, u64), &Path)> {
+    path.ancestors().find_map(|above| {
+        let found = fs_err::metadata(above).ok()?;
+        Some(((found.dev(), found.ino()), path.strip_prefix(above).ok()?))
+    })
 }
 
 /// Something that the program reads or keeps, and that nothing it writes may destroy or be mistaken for.
@@ -115,28 +121,38 @@ fn is_one(a: &Path, b: &Path) -> bool {
 pub struct Kept {
     what: &'static str,
     path: PathBuf,
-    refused: &'static [Relation],
+    /// What is refused of folders, and of files.
+    refused: [&'static [Relation]; 2],
 }
+
+const EVERY: &[Relation] = &[Relation::Same, Relation::Inside, Relation::Around];
+const NOT_INSIDE: &[Relation] = &[Relation::Same, Relation::Around];
+const NOT_AROUND: &[Relation] = &[Relation::Same, Relation::Inside];
 
 impl Kept {
     /// A folder whose content is the program's or a model's own affair: nothing is written into it, and nothing that is
     /// replaced as a whole may hold it. `what` names it, as in `the cache`.
     pub fn closed(what: &'static str, path: impl Into<PathBuf>) -> Self {
-        let refused = &[Relation::Same, Relation::Inside, Relation::Around];
-        Self::new(what, path.into(), refused)
+        Self::new(what, path.into(), [EVERY; 2])
     }
 
     /// A file, or a folder that other things may lie in, too.
     pub fn open(what: &'static str, path: impl Into<PathBuf>) -> Self {
-        Self::new(what, path.into(), &[Relation::Same, Relation::Around])
+        Self::new(what, path.into(), [NOT_INSIDE; 2])
+    }
+
+    /// A folder that other folders may lie in, but no file: it would be taken for one of those that make up the folder, or
+    /// replace one.
+    pub fn whole(what: &'static str, path: impl Into<PathBuf>) -> Self {
+        Self::new(what, path.into(), [NOT_INSIDE, EVERY])
     }
 
     /// A folder, for something that is never replaced and so may lie around it.
     pub fn walled(what: &'static str, path: impl Into<PathBuf>) -> Self {
-        Self::new(what, path.into(), &[Relation::Same, Relation::Inside])
+        Self::new(what, path.into(), [NOT_AROUND; 2])
     }
 
-    fn new(what: &'static str, path: PathBuf, refused: &'static [Relation]) -> Self {
+    fn new(what: &'static str, path: PathBuf, refused: [&'static [Relation]; 2]) -> Self {
         Self {
             what,
             path,
@@ -144,14 +160,30 @@ impl Kept {
         }
     }
 
-    /// Makes sure that what is going to be written to `output` gets in the way of nothing that is kept.
+    /// Makes sure that the folder that is going to be `output` gets in the way of nothing that is kept.
     ///
     /// # Errors
     /// [`Error::Overlap`], with the first that it would; [`Error::NoName`].
-    pub fn check(output: &Path, all: &[Self]) -> Result<(), Error> {
+    pub fn check_folder(output: &Path, all: &[Self]) -> Result<(), Error> {
+        Self::check(output, all, |kept| kept.refused[0])
+    }
+
+    /// The same, for a file.
+    ///
+    /// # Errors
+    /// Those of [`check_folder`](Self::check_folder).
+    pub fn check_file(output: &Path, all: &[Self]) -> Result<(), Error> {
+        Self::check(output, all, |kept| kept.refused[1])
+    }
+
+    fn check(
+        output: &Path,
+        all: &[Self],
+        refused: fn(&Self) -> &'static [Relation],
+    ) -> Result<(), Error> {
         for kept in all {
             let relation = Relation::of(output, &kept.path);
-            if let Some(relation) = relation.filter(|relation| kept.refused.contains(relation)) {
+            if let Some(relation) = relation.filter(|relation| refused(kept).contains(relation)) {
                 if relation == Relation::Around {
                     // `.` lies around much, but that is not what is wrong with it.
                     name_of(output, output)?;
@@ -274,9 +306,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_there_yet_is_known_by_the_folder_that_is() {
+        let dir = folders(&["a", "b"]);
+        let path = |name: &str| dir.path().join(name);
+        // As a second mount of `a` would be, which only root can make: no text tells that they are one.
+        symlink("a", path("mounted")).unwrap();
+        assert!(is_one(&path("mounted/x/y"), &path("a/x/y")));
+        assert!(is_above(&path("mounted/x"), &path("a/x/y/z")));
+        assert!(!is_one(&path("mounted/x"), &path("a/y")));
+        assert!(!is_one(&path("mounted/x"), &path("b/x")));
+        assert!(!is_above(&path("mounted/x/y"), &path("a/x")));
+    }
+
+    #[test]
     fn what_may_not_be_written_to_says_so() {
         let said = |kept: Kept, path: &str| {
-            let error = Kept::check(Path::new(path), &[kept]).err()?;
+            let error = Kept::check_folder(Path::new(path), &[kept]).err()?;
             Some(error.to_string())
         };
         let cache = || Kept::closed("the cache", "/no/cache");

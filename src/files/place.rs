@@ -115,8 +115,8 @@ impl From<UnknownName> for io::Error {
 /// What to do about an error that is about the path as it was written, or about what is there; `None` for others.
 pub fn hint(error: &io::Error) -> Option<&'static str> {
     let inner = error.get_ref()?;
-    if inner.is::<BrokenLink>() {
-        Some(BrokenLink::HINT)
+    if let Some(link) = inner.downcast_ref::<BrokenLink>() {
+        Some(link.hint())
     } else if inner.is::<UnknownName>() {
         Some(UnknownName::HINT)
     } else if inner.is::<NotRegular>() {
@@ -169,19 +169,32 @@ pub fn follow(link: &Path) -> Option<PathBuf> {
     Some(fs_err::canonicalize(dir).ok()?.join(target.file_name()?))
 }
 
-/// A link to where nothing is.
+/// A link that leads to nothing: where nothing is, or in a circle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is a link to `{}`, where nothing is", link.display(), target.display())]
+#[error(
+    "`{}` is a link to `{}`, {}",
+    link.display(),
+    target.display(),
+    if *is_circle { "which leads in a circle" } else { "where nothing is" }
+)]
 pub struct BrokenLink {
     /// The link.
     pub link: PathBuf,
     /// Where it says that it leads.
     pub target: PathBuf,
+    /// Whether it leads back to itself, or to a link that does.
+    pub is_circle: bool,
 }
 
 impl BrokenLink {
     /// What to do about it.
-    pub const HINT: &str = "copy what the links stand for with them, as `cp -rL` and `rsync -L` do";
+    pub fn hint(&self) -> &'static str {
+        if self.is_circle {
+            "remove the link, or let it lead to what it should stand for"
+        } else {
+            "copy what the links stand for with them, as `cp -rL` and `rsync -L` do"
+        }
+    }
 
     /// Makes sure that no broken link is on the way to `path`.
     ///
@@ -191,26 +204,29 @@ impl BrokenLink {
         Self::on_the_way(path).map_or(Ok(()), |link| Err(link.into()))
     }
 
-    /// The link because of which `path` leads nowhere; `None` where something is, and where there is no link.
+    /// The link because of which `path` leads nowhere; `None` where something is, and where there is no link. Of a
+    /// chain it is the last one, and of a circle the one by which `path` gets into it.
     pub fn on_the_way(path: &Path) -> Option<Self> {
-        let is_absent = |path: &Path| {
-            fs_err::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-        };
-        let mut link = path
+        let is_circle_at = |error: &io::Error| error.raw_os_error() == Some(libc::ELOOP);
+        // Not by `fs_err`, whose errors do not tell the system's number.
+        let why = |path: &Path| std::fs::metadata(path).err();
+        let (first, error) = path
             .ancestors()
-            .filter(|part| part.is_symlink() && is_absent(part))
-            .last()?
-            .to_owned();
-        for _ in 0..MAX_LINKS {
-            match follow(&link) {
-                Some(next) if next.is_symlink() => link = next,
-                _ => {
-                    let target = fs_err::read_link(&link).ok()?;
-                    return Some(Self { link, target });
-                }
-            }
+            .filter(|part| part.is_symlink())
+            .filter_map(|part| Some((part, why(part)?)))
+            .filter(|(_, error)| error.kind() == io::ErrorKind::NotFound || is_circle_at(error))
+            .last()?;
+        let is_circle = is_circle_at(&error);
+        let mut link = first.to_owned();
+        while !is_circle && let Some(next) = follow(&link).filter(|next| next.is_symlink()) {
+            link = next;
         }
-        None
+        let target = fs_err::read_link(&link).ok()?;
+        Some(Self {
+            link,
+            target,
+            is_circle,
+        })
     }
 }
 
@@ -313,19 +329,31 @@ mod tests {
         let found = |name: &str| {
             let broken = BrokenLink::on_the_way(&path(name))?;
             let link = broken.link.strip_prefix(dir.path()).unwrap().to_owned();
-            Some((link, broken.target))
+            Some((link, broken.target, broken.is_circle))
         };
-        let pair = |link: &str, target: &str| Some((link.into(), target.into()));
+        let nowhere = |link: &str, target: &str| Some((link.into(), target.into(), false));
+        let circle = |link: &str, target: &str| Some((link.into(), target.into(), true));
         fs_err::create_dir(path("folder")).unwrap();
         symlink("folder", path("whole")).unwrap();
         symlink("gone", path("broken")).unwrap();
         symlink("broken", path("first")).unwrap();
         symlink("round", path("round")).unwrap();
-        for name in ["folder", "whole", "whole/file", "absent/file", "round"] {
+        symlink("there", path("here")).unwrap();
+        symlink("here", path("there")).unwrap();
+        symlink("here", path("into")).unwrap();
+        for name in ["folder", "whole", "whole/file", "absent/file"] {
             assert_eq!(found(name), None, "{name}");
         }
         for name in ["broken", "broken/sub/file", "first", "first/file"] {
-            assert_eq!(found(name), pair("broken", "gone"), "{name}");
+            assert_eq!(found(name), nowhere("broken", "gone"), "{name}");
+        }
+        for (name, expected) in [
+            ("round", circle("round", "round")),
+            ("round/file", circle("round", "round")),
+            ("here", circle("here", "there")),
+            ("into/sub/file", circle("into", "here")),
+        ] {
+            assert_eq!(found(name), expected, "{name}");
         }
     }
 }

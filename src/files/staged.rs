@@ -3,13 +3,17 @@
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::former::{self, IsOurs, Left};
+use super::former::{self, Left, OursIn};
 use super::leftovers::tidy;
 use super::{
     DRAFT, Error, OLD, Place, hidden, make_in, name_of, next_maker, parent, sync_folder,
     sync_parent, system,
 };
+
+/// How long another process at the same place is waited for.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// How often a folder is put in its place while others are at the same place, too.
 const MAX_TRIES: usize = 100;
@@ -19,7 +23,9 @@ pub struct StagedDir {
     path: PathBuf,
     destination: PathBuf,
     /// What it may remove from a folder that it replaces; `None` where it replaces none.
-    is_ours: Option<IsOurs>,
+    ours_in: Option<OursIn>,
+    /// What is known so far of what others had put into former folders.
+    left: Left,
     published: bool,
 }
 
@@ -36,18 +42,18 @@ impl StagedDir {
         Self::new(destination, None)
     }
 
-    /// As [`beside`](Self::beside), for a folder that replaces one of the same kind: `is_ours` knows the names of the
+    /// As [`beside`](Self::beside), for a folder that replaces one of the same kind: `ours_in` knows the names of the
     /// files in it.
     ///
     /// Where a process was killed in the moment in which `destination` does not exist, the former folder is put back.
     ///
     /// # Errors
     /// Those of [`beside`](Self::beside).
-    pub fn replacing(destination: &Path, is_ours: IsOurs) -> Result<Self, Error> {
-        Self::new(destination, Some(is_ours))
+    pub fn replacing(destination: &Path, ours_in: OursIn) -> Result<Self, Error> {
+        Self::new(destination, Some(ours_in))
     }
 
-    fn new(destination: &Path, is_ours: Option<IsOurs>) -> Result<Self, Error> {
+    fn new(destination: &Path, ours_in: Option<OursIn>) -> Result<Self, Error> {
         // Whether or not it exists: `.` and `..` are somebody's working folder.
         name_of(destination, destination)?;
         let place = Place::of(destination)?;
@@ -67,7 +73,10 @@ impl StagedDir {
             }
         }
         fs_err::create_dir_all(folder).map_err(unwritable)?;
-        tidy(&place.path, name, is_ours);
+        let mut left = Left::default();
+        for found in tidy(&place.path, name, ours_in) {
+            left.add(found);
+        }
         let path = make_in(folder, &hidden(name, DRAFT), |path| {
             fs_err::create_dir(&path).map(|()| path)
         })
@@ -75,7 +84,8 @@ impl StagedDir {
         let staged = Self {
             path,
             destination: place.path,
-            is_ours,
+            ours_in,
+            left,
             published: false,
         };
         staged.check_removable(destination).map(|()| staged)
@@ -109,11 +119,12 @@ impl StagedDir {
     /// Puts the folder in its place, on the disk too, where there is none or an empty one.
     ///
     /// # Errors
-    /// [`Error::NotWritten`], also where a folder that is not empty is there.
+    /// [`Error::NotWritten`], also where a folder that is not empty is there; [`Error::NotFlushed`].
     pub fn publish_new(mut self) -> Result<(), Error> {
         sync_tree(&self.path)
             .and_then(|()| self.rename())
-            .map_err(|source| self.not_written(source))
+            .map_err(|source| self.not_written(source))?;
+        self.flush()
     }
 
     /// As [`publish_new`](Self::publish_new), for a folder of files that its maker has flushed one by one: flushing
@@ -124,7 +135,8 @@ impl StagedDir {
     pub fn publish_new_flushed(mut self) -> Result<(), Error> {
         sync_folder(&self.path)
             .and_then(|()| self.rename())
-            .map_err(|source| self.not_written(source))
+            .map_err(|source| self.not_written(source))?;
+        self.flush()
     }
 
     /// Puts the folder in its place, on the disk too, and removes from the one that was there the files that are ours;
@@ -134,59 +146,81 @@ impl StagedDir {
     /// [`Error::NotWritten`]; the folder that was there is then still there.
     pub fn publish(mut self) -> Result<Left, Error> {
         sync_tree(&self.path)
-            .and_then(|()| self.replace())
-            .map_err(|source| self.not_written(source))
+            .and_then(|()| self.replace(system::exchange))
+            .map_err(|source| self.not_written(source))?;
+        // It is published: to call that a failure would hide it, and what was found in the former folder.
+        if let Err(Error::NotFlushed { source, .. }) = self.flush() {
+            self.left.not_flushed = Some(source.to_string());
+        }
+        Ok(std::mem::take(&mut self.left))
     }
 
     fn rename(&mut self) -> io::Result<()> {
         fs_err::rename(&self.path, &self.destination)?;
         self.published = true;
-        sync_parent(&self.destination)
+        Ok(())
     }
 
-    fn replace(&mut self) -> io::Result<Left> {
+    /// Sees to it that a power cut does not undo what has been published.
+    fn flush(&self) -> Result<(), Error> {
+        sync_parent(&self.destination).map_err(|source| Error::NotFlushed {
+            path: self.destination.clone(),
+            source,
+        })
+    }
+
+    /// Puts the folder in its place; `exchange` lets two folders change places, where the system can.
+    fn replace(&mut self, exchange: fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
         for _ in 1..MAX_TRIES {
-            match self.rename() {
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-                result => return result.map(|()| Left::default()),
+            let mut result = self.rename();
+            if result.as_ref().is_err_and(is_contended) {
+                result = self.exchange(exchange);
             }
-            match system::exchange(&self.path, &self.destination) {
-                Ok(()) => {
-                    self.published = true;
-                    return self.retire(&self.path);
-                }
+            match result {
                 // Another process is at the same place, and between two renames.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) if system::is_unsupported(&error) => return self.swap(),
-                Err(error) => return Err(error),
+                Err(error) if is_contended(&error) => std::thread::sleep(PAUSE),
+                result => return result,
             }
         }
-        self.rename().map(|()| Left::default())
+        self.rename()
+    }
+
+    /// Lets the folder and the one that is there change places, and clears away that one.
+    fn exchange(&mut self, exchange: fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+        // As soon as they have, others' files may be in what has the name of ours: a killed process leaves it under a
+        // name that says so, see `tidy`.
+        let name = self.old_path();
+        fs_err::rename(&self.path, &name)?;
+        self.path = name;
+        match exchange(&self.path, &self.destination) {
+            Ok(()) => {
+                self.published = true;
+                self.retire(&self.path.clone());
+                Ok(())
+            }
+            Err(error) if system::is_unsupported(&error) => self.swap(),
+            Err(error) => Err(error),
+        }
     }
 
     /// Replaces the folder in two renames.
-    fn swap(&mut self) -> io::Result<Left> {
+    fn swap(&mut self) -> io::Result<()> {
         let old = self.old_path();
         fs_err::rename(&self.destination, &old)?;
         let result = self.rename();
-        if self.published {
-            return result.and(self.retire(&old));
+        // Another process may have put its own there between the two; else, should this fail, the next run does it.
+        if self.published || fs_err::rename(&old, &self.destination).is_err() {
+            self.retire(&old);
         }
-        // Should this fail, the next run puts it back.
-        let _ = fs_err::rename(&old, &self.destination);
-        result.map(|()| Left::default())
+        result
     }
 
     /// Clears away what was at the destination until now, and is `former`.
-    fn retire(&self, former: &Path) -> io::Result<Left> {
-        let old = self.old_path();
-        // A killed process leaves it under a name that says that others' files may be in it, see `tidy`.
-        let renamed = fs_err::rename(former, &old).is_ok();
-        let former = if renamed { &old } else { former };
-        let synced = sync_parent(&self.destination);
-        let nothing: IsOurs = |_| false;
-        let left = former::retire(former, &self.destination, self.is_ours.unwrap_or(nothing));
-        synced.map(|()| left)
+    fn retire(&mut self, former: &Path) {
+        let nothing: OursIn = |_| Vec::new();
+        let ours_in = self.ours_in.unwrap_or(nothing);
+        self.left
+            .add(former::retire(former, &self.destination, ours_in));
     }
 
     fn old_path(&self) -> PathBuf {
@@ -208,6 +242,14 @@ impl Drop for StagedDir {
             let _ = fs_err::remove_dir_all(&self.path);
         }
     }
+}
+
+/// Whether an error of renaming says that another process is doing the same.
+fn is_contended(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+    )
 }
 
 /// Flushes a folder and everything in it.
@@ -241,10 +283,48 @@ mod tests {
         assert_eq!(names(&dir.path().join("a")), ["results"]);
     }
 
+    /// What a file system answers that cannot let two folders change places.
+    fn unsupported(_: &Path, _: &Path) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EINVAL))
+    }
+
+    #[test]
+    fn many_may_replace_one_folder_at_once_whatever_the_system_can() {
+        for exchange in [system::exchange, unsupported] {
+            let dir = tempfile::tempdir().unwrap();
+            let place = dir.path().join("results");
+            std::thread::scope(|scope| {
+                for number in 0..8 {
+                    let place = &place;
+                    scope.spawn(move || {
+                        for _ in 0..10 {
+                            let mut staged = replacing(place);
+                            fill(staged.path(), &number.to_string());
+                            staged.replace(exchange).unwrap();
+                            assert_eq!(staged.left, Left::default());
+                        }
+                    });
+                }
+            });
+            assert!(content(&place).parse::<u32>().is_ok());
+            assert_eq!(names(dir.path()), ["results"]);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_in_its_place_counts_as_written_whatever_becomes_of_the_flush() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut staged = replacing(&dir.path().join("results"));
+        staged.destination = dir.path().join("gone/results");
+        assert!(matches!(
+            staged.flush(),
+            Err(Error::NotFlushed { path, .. }) if path.ends_with("gone/results")
+        ));
+    }
+
     #[test]
     fn what_appears_in_a_folder_before_it_is_replaced_is_kept_in_the_new_one() {
-        let by_exchange: fn(&mut StagedDir) -> io::Result<Left> = StagedDir::replace;
-        for publish in [by_exchange, StagedDir::swap] {
+        for exchange in [system::exchange, unsupported] {
             let dir = tempfile::tempdir().unwrap();
             let place = dir.path().join("results");
             fill(&place, "one");
@@ -252,7 +332,8 @@ mod tests {
             fill(staged.path(), "two");
             fs_err::write(place.join("notes"), "mine").unwrap();
             fill(&place.join("more"), "mine, too");
-            let left = publish(&mut staged).unwrap();
+            staged.replace(exchange).unwrap();
+            let left = std::mem::take(&mut staged.left);
             assert_eq!(left.moved, ["more", "notes"]);
             assert_eq!(left.former, None);
             drop(staged);

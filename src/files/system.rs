@@ -5,8 +5,10 @@
 )]
 
 use std::ffi::CString;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Lets `a` and `b` change places, in one step that everybody sees whole.
@@ -68,6 +70,17 @@ pub(super) fn check_open(folder: &Path) -> io::Result<()> {
     let result =
         unsafe { libc::faccessat(libc::AT_FDCWD, folder.as_ptr(), mode, libc::AT_EACCESS) };
     outcome(result)
+}
+
+/// Opens a folder, and nothing else: not what a link leads to.
+///
+/// # Errors
+/// The system's.
+pub(super) fn open_folder(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
+        .open(path)
 }
 
 fn outcome(result: libc::c_int) -> io::Result<()> {

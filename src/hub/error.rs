@@ -278,7 +278,7 @@ impl Error {
             }
             Self::NoCacheDir => "set `HF_HOME` to the folder that the hub's cache is to be in",
             Self::UnknownCacheDir(_) => UnknownName::HINT,
-            Self::BrokenLink { .. } => BrokenLink::HINT,
+            Self::BrokenLink { link, .. } => link.hint(),
             Self::Unreachable { .. } => {
                 "check the network and `HTTPS_PROXY`; without network, use `--offline` with a cache that holds the model, or `local-dir:PATH`"
             }

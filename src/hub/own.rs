@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::files;
+
 /// How often somebody may change what is at a path while we look at it.
 const MAX_TRIES: usize = 10;
 
@@ -39,15 +41,9 @@ pub(crate) fn hint_of_occupied(error: &io::Error) -> Option<&'static str> {
 /// # Errors
 /// [`Occupied`], of the kind that the system gave; the file system's.
 pub(crate) fn open_own(path: &Path) -> io::Result<fs_err::File> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let owners = [
-        fs_err::metadata(dir.unwrap_or(Path::new("."))).ok(),
-        fs_err::metadata("/proc/self").ok(),
-    ];
-    let is_ours = |metadata: &Metadata| {
-        let mut owners = owners.iter().flatten();
-        owners.any(|owner| owner.uid() == metadata.uid())
-    };
+    let folder = fs_err::metadata(files::parent(path)).ok();
+    let owners = [folder.map(|folder| folder.uid()), files::user()];
+    let is_ours = |metadata: &Metadata| owners.contains(&Some(metadata.uid()));
     open_if(path, |metadata| {
         metadata.is_file() && metadata.nlink() == 1 && is_ours(metadata)
     })

@@ -8,7 +8,7 @@ mod document;
 mod export;
 mod idle;
 mod inputs;
-mod kept;
+mod last;
 mod make;
 mod origins;
 pub mod plan;
@@ -23,7 +23,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::config::Pipeline;
-use self::kept::{Last, LastStage};
+use self::last::{Last, LastStage};
 use self::plan::{StagePlan, State};
 use self::sources::Sources;
 pub use self::sweep::Experiment;

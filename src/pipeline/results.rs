@@ -3,9 +3,11 @@
 //! The folder is put together beside its place and renamed, so it is there whole or not at all, see [`files`](crate::files).
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::config::Pipeline;
@@ -48,7 +50,14 @@ pub struct NotResults {
 impl NotResults {
     /// One action that helps.
     pub fn hint(&self) -> String {
-        "choose another folder with `--out`".to_owned()
+        let hint = "choose another folder with `--out`";
+        if is_named_as_ours(&self.example) {
+            format!(
+                "{hint}, or remove that one if it holds results: it has no `manifest.json` that names this file"
+            )
+        } else {
+            hint.to_owned()
+        }
     }
 }
 
@@ -68,8 +77,8 @@ impl Results {
     /// # Errors
     /// [`Error::Output`] where it cannot be made or replaced, [`NotResults`] where it holds other files.
     pub fn prepare(dir: &Path) -> Result<Self, Error> {
-        let draft = StagedDir::replacing(dir, is_ours)?;
-        if let Some(name) = files::first_foreign(draft.destination(), is_ours).map_err(Error::Io)? {
+        let draft = StagedDir::replacing(dir, ours_in)?;
+        if let Some(name) = files::first_foreign(draft.destination(), ours_in).map_err(Error::Io)? {
             return Err(NotResults {
                 dir: dir.to_owned(),
                 example: foreign(&name.to_string_lossy()),
@@ -188,13 +197,40 @@ fn warnings(dir: &Path, left: &Left) -> Vec<String> {
             path(former)
         ));
     }
+    if let Some(why) = &left.not_flushed {
+        warnings.push(format!(
+            "{dir}: is in its place, but not flushed to the disk: {why}"
+        ));
+    }
     warnings
 }
 
-/// Whether a run writes a file of this name.
-fn is_ours(name: &OsStr) -> bool {
-    let is_ours = |name: &str| FILES.contains(&name) || is_fitted_name(name);
-    name.to_str().is_some_and(is_ours)
+/// What a manifest says of the other files of its folder.
+#[derive(serde::Deserialize)]
+struct Manifest {
+    files: BTreeMap<String, IgnoredAny>,
+}
+
+/// The files in a folder that a run has written there: those that its manifest names, and the manifest itself, last. A
+/// file that is only called as one of a run's may be anybody's.
+fn ours_in(dir: &Path) -> Vec<OsString> {
+    // The manifest of a large sweep is long: only what is looked for is kept of it.
+    let manifest = files::open(&dir.join(MANIFEST)).ok();
+    let parsed = manifest.and_then(|file| serde_json::from_reader(BufReader::new(file)).ok());
+    let Some(Manifest { files }) = parsed else {
+        return Vec::new();
+    };
+    let named = files.into_keys().filter(|name| is_named_as_ours(name));
+    let names = named.filter(|name| name != MANIFEST);
+    names
+        .chain([MANIFEST.to_owned()])
+        .map(OsString::from)
+        .collect()
+}
+
+/// Whether a run may write a file of this name.
+fn is_named_as_ours(name: &str) -> bool {
+    FILES.contains(&name) || is_fitted_name(name)
 }
 
 /// The fitted probes of one experiment: `probes.safetensors`, and `probes-2.safetensors` for the second.

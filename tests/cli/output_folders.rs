@@ -78,6 +78,71 @@ fn out_that_holds_other_files_is_refused_and_left_alone() {
 }
 
 #[test]
+fn files_of_a_user_that_are_only_called_as_a_run_s_are_refused_and_left_alone() {
+    let sandbox = sandbox();
+    // As `predict -o` writes it, or somebody's hand.
+    sandbox.write("mine/probes-2024.safetensors", "mine");
+    assert_run!(sandbox.run(&["run", "mine.toml", "--out", "mine"]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: mine: holds `probes-2024.safetensors`, expected an empty folder or the results of a run
+    hint: choose another folder with `--out`, or remove that one if it holds results: it has no `manifest.json` that names this file
+    ");
+    // Beside results that say what is theirs.
+    sandbox.json(&["run", "mine.toml", "--out", "results"]);
+    sandbox.write("results/probes-2024.safetensors", "mine");
+    let refused = sandbox.run(&["run", "mine.toml", "--out", "results"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    // And where they no longer say it.
+    fs_err::remove_file(sandbox.path("results/probes-2024.safetensors")).unwrap();
+    sandbox.json(&["run", "mine.toml", "--out", "results"]);
+    sandbox.write("results/manifest.json", "{\"files\": {\"summ");
+    let before = names(&sandbox.path("results"));
+    let refused = sandbox.run(&["run", "mine.toml", "--out", "results"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert_eq!(names(&sandbox.path("results")), before);
+    assert_eq!(names(&sandbox.path("mine")), ["probes-2024.safetensors"]);
+}
+
+#[test]
+fn what_looks_like_a_former_folder_of_ours_is_left_alone() {
+    let sandbox = sandbox();
+    sandbox.write("home/thesis.tex", "mine");
+    sandbox.json(&["run", "mine.toml", "--out", "pub/R"]);
+    sandbox.write("pub/.R.old-backup/summary.json", "mine");
+    fs_err::os::unix::fs::symlink("../home", sandbox.path("pub/.R.old-x")).unwrap();
+    sandbox.json(&["run", "mine.toml", "--out", "pub/R"]);
+    fs_err::remove_dir_all(sandbox.path("pub/R")).unwrap();
+    sandbox.json(&["run", "mine.toml", "--out", "pub/R"]);
+    assert_eq!(names(&sandbox.path("home")), ["thesis.tex"]);
+    assert_eq!(
+        names(&sandbox.path("pub")),
+        [".R.old-backup", ".R.old-x", "R"]
+    );
+    assert_eq!(names(&sandbox.path("pub/.R.old-backup")), ["summary.json"]);
+}
+
+#[test]
+fn out_that_is_standard_output_is_refused_as_what_it_is() {
+    let sandbox = sandbox();
+    assert_run!(sandbox.run(&["features", "export", "mine.toml", "-o", "/dev/stdout"]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: /dev/stdout: is not a regular file, expected a file or nothing
+    hint: give the path of a file
+    ");
+    assert_run!(sandbox.run(&["run", "mine.toml", "--out", "/dev/fd/1"]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: /dev/fd/1: is not a folder, expected a folder or nothing
+    hint: choose another folder
+    ");
+}
+
+#[test]
 fn out_that_is_a_link_stays_one_and_its_target_gets_the_results() {
     let sandbox = sandbox();
     fs_err::create_dir_all(sandbox.path("disk/target")).unwrap();
@@ -93,6 +158,20 @@ fn out_that_is_a_link_stays_one_and_its_target_gets_the_results() {
         assert_eq!(names(&sandbox.path("disk")), ["target"]);
         assert!(sandbox.path("disk/target/summary.json").is_file());
     }
+}
+
+#[test]
+fn out_that_is_a_link_in_a_circle_is_named_so() {
+    let sandbox = sandbox();
+    fs_err::os::unix::fs::symlink("round", sandbox.path("round")).unwrap();
+    assert_run!(sandbox.run(&["run", "mine.toml", "--out", "round"]), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: round: not writable: `round` is a link to `round`, which leads in a circle
+    hint: remove the link, or let it lead to what it should stand for
+    ");
+    assert!(!sandbox.path("cache").exists());
 }
 
 #[test]

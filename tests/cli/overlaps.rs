@@ -195,20 +195,54 @@ fn results_take_the_place_of_no_checkpoint_and_stay_out_of_the_hub_s_cache() {
     ];
     assert_run!(run("weights/vit", &local), @"");
     assert_run!(run("weights", &local), @"");
-    for out in [
-        "home/.cache/huggingface/hub",
-        "home/.cache/huggingface/hub/x",
-        "home/.cache",
-    ] {
+    let hub = "home/.cache/huggingface/hub";
+    sandbox.write(&format!("{hub}/models--a--b/refs/main"), "");
+    for out in [hub, "home/.cache", &format!("{hub}/models--a--b/results")] {
         run(out, &[]);
     }
-    // The folder around it is the user's.
+    let of_hub = [
+        "--set",
+        "model.org=timm",
+        "--set",
+        "model.ckpt=vit_tiny_patch16_224",
+    ];
+    run(&format!("{hub}/x"), &of_hub);
+    // A folder that holds more than the hub's cache is the user's, where no model comes from the hub.
+    sandbox.json(&["run", "mine.toml", "--out", &format!("{hub}/x")]);
+    // So is the folder around it, and a folder in that of a checkpoint.
     sandbox.json(&[
         "run",
         "mine.toml",
         "--out",
         "home/.cache/huggingface/results",
     ]);
+}
+
+#[test]
+fn exported_features_do_not_take_the_place_of_a_file_of_the_checkpoint_or_the_data_set() {
+    let sandbox = sandbox();
+    put_checkpoint(&sandbox, "hm");
+    sandbox.write("data/synth.json", "{}");
+    let export = |path: &str| {
+        let export = ["features", "export", "mine.toml", "-o", path];
+        let local = [
+            "--set",
+            "model.org=timm",
+            "--set",
+            "model.ckpt=local-dir:hm",
+        ];
+        refused(&sandbox, &[export.as_slice(), &local].concat())
+    };
+    assert_run!(export("hm/model.safetensors"), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: hm/model.safetensors: is in the checkpoint `[DIR]/hm`, expected a place outside of it
+    hint: choose a place apart from it
+    ");
+    for path in ["hm/config.json", "hm/new.safetensors", "data/synth.json"] {
+        export(path);
+    }
 }
 
 #[test]
@@ -257,6 +291,25 @@ fn predictions_do_not_take_the_place_of_probes_or_features() {
     --- stdout
     --- stderr
     error: results/mine/probes.safetensors: is the file of the probes, expected another place
+    hint: choose a place apart from it
+    ");
+    for path in [
+        "cache/layout",
+        "cache/new",
+        "home/.cache/huggingface/token",
+        "home/.cache/huggingface/hub/new",
+    ] {
+        predict(path);
+    }
+    // A cache that nobody has named.
+    let other = ["run", "mine.toml", "--cache-dir", "other"];
+    sandbox.json(&other);
+    symlink("other", sandbox.path("link")).unwrap();
+    assert_run!(predict("link/layout"), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: link/layout: is in a cache `[DIR]/other`, expected a place outside of it
     hint: choose a place apart from it
     ");
     assert_run!(predict("results/../features.safetensors"), @"

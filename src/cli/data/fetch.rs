@@ -69,7 +69,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
         offline: args.offline || settings::is_offline(),
         keep_archives: args.keep_archives,
     };
-    Kept::check(&args.dir, &settings::caches())?;
+    Kept::check_folder(&args.dir, &settings::caches(&args.dir))?;
     let root = DataRoot::new(&args.dir);
     let fetch = Fetch::new(root.clone(), &options, console, interrupt)?;
     let of_labels = fetch.labels()?;

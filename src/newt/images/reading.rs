@@ -64,7 +64,7 @@ impl Unread {
             Self::Missing => {
                 "unpack the images again; `newt-pipe data check DIR` lists what is missing"
             }
-            Self::BrokenLink(_) => BrokenLink::HINT,
+            Self::BrokenLink(link) => link.hint(),
             Self::NotRegular(_) => "put the image itself there",
             Self::TooLarge { .. } => "get the file again, this is no image",
             Self::Unreadable(ErrorKind::PermissionDenied) => "let your user read the file",

@@ -33,13 +33,13 @@ impl<K: PartialEq, T> Last<K, T> {
 }
 
 /// An output, and how it came about.
-struct Kept<T> {
+struct Output<T> {
     made: Rc<Made<T>>,
     record: Option<StageRecord>,
 }
 
 /// The last output of a stage.
-pub(super) struct LastStage<K, T>(Last<(Mode, K), Kept<T>>);
+pub(super) struct LastStage<K, T>(Last<(Mode, K), Output<T>>);
 
 impl<K, T> Default for LastStage<K, T> {
     fn default() -> Self {
@@ -62,7 +62,7 @@ impl<K: PartialEq, T> LastStage<K, T> {
             is_new = true;
             let made = Rc::new(make(walk)?);
             let record = walk.stages.last().cloned();
-            Ok::<_, Halt>(Kept { made, record })
+            Ok::<_, Halt>(Output { made, record })
         })?;
         if !is_new {
             walk.stages
