@@ -68,8 +68,8 @@ pub(super) fn exec(
         Kept::check(path, &inputs)?;
         files::check_replaceable(path)?;
     }
-    let file = ProbeFile::open(&args.probe)?;
-    let features = FeatureFile::open(&args.features)?;
+    let file = ProbeFile::open(&args.probe, interrupt)?;
+    let features = FeatureFile::open(&args.features, interrupt)?;
     let tasks: Vec<&str> = file.probes.iter().map(|(task, _)| task.as_str()).collect();
     let filter = TaskFilter::new(&args.tasks, &tasks)?;
     let name = args.probe.display().to_string();
