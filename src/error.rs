@@ -7,7 +7,7 @@ use crate::backbone;
 use crate::cache;
 use crate::files;
 use crate::hub;
-use crate::interrupt::Stopped;
+use crate::interrupt::{Left, Stopped};
 use crate::newt::{fetch, images, labels, sampling, synth};
 use crate::pipeline::config;
 use crate::pipeline::predict;
@@ -54,7 +54,7 @@ pub enum Error {
     Output(#[from] files::Error),
     /// A typed file.
     #[error(transparent)]
-    Artifact(#[from] artifact::Error),
+    Artifact(artifact::Error),
     /// A stage.
     #[error(transparent)]
     Stage(#[from] StageError),
@@ -83,6 +83,15 @@ impl From<backbone::Error> for Error {
             backbone::Error::Stopped(stopped)
             | backbone::Error::Hub(hub::Error::Stopped(stopped)) => Self::Stopped(stopped),
             error => Self::Backbone(error),
+        }
+    }
+}
+
+impl From<artifact::Error> for Error {
+    fn from(error: artifact::Error) -> Self {
+        match error {
+            artifact::Error::Stopped(stopped) => Self::Stopped(stopped),
+            error => Self::Artifact(error),
         }
     }
 }
@@ -128,6 +137,15 @@ impl Error {
                 Some(CHECK_PATH.to_owned())
             }
             Error::Io(_) | Error::Json(_) => None,
+        }
+    }
+
+    /// The same error; a stop is that of a command that leaves this for the next time.
+    #[must_use]
+    pub fn leaving(self, left: Left) -> Self {
+        match self {
+            Error::Stopped(stopped) => Error::Stopped(stopped.leaving(left)),
+            error => error,
         }
     }
 

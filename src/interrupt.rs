@@ -10,9 +10,16 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
     signal: Arc<AtomicUsize>,
-    /// When the first signal was heard, in milliseconds and one more; zero before it.
-    heard_at: Arc<AtomicU64>,
+    /// When each signal was first heard, by its number, in milliseconds and one more; zero before it. No signal has the
+    /// number zero: there is when the first of all was heard.
+    heard_at: Arc<[AtomicU64; N_SIGNALS]>,
 }
+
+/// The signals that are no real-time ones have numbers below.
+const N_SIGNALS: usize = 32;
+
+/// At most so much is read at once of an interruptible stream: whoever wants all of a file asks for ever more.
+const MAX_READ_BYTES: usize = 1 << 20;
 
 /// Signals that come so soon after the first are the same wish: GNU `timeout` sends its own to the program and to the
 /// program's group, and schedulers send theirs to each process of a job and to its shell, which hands it on.
@@ -33,8 +40,22 @@ pub enum Wish {
 pub struct Stopped {
     /// The signal's number.
     pub signal: usize,
-    /// Whether stages were computed that were in the cache.
-    pub is_forced: bool,
+    /// What the command leaves for the next time.
+    pub left: Left,
+}
+
+/// What a command that is stopped leaves for the next time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing at all.
+    #[default]
+    Nothing,
+    /// What has arrived of files that are fetched.
+    Downloads,
+    /// Finished stages, in the cache.
+    Stages,
+    /// The same, of which some were in the cache before and were to be computed again.
+    ForcedStages,
 }
 
 fn name(signal: usize) -> &'static str {
@@ -57,17 +78,26 @@ impl Stopped {
             0 => Ok(()),
             signal => Err(Self {
                 signal,
-                is_forced: false,
+                left: Left::Nothing,
             }),
         }
     }
 
+    /// The same stop, of a command that leaves that.
+    #[must_use]
+    pub fn leaving(self, left: Left) -> Self {
+        Self { left, ..self }
+    }
+
     /// One action that helps.
     pub fn hint(self) -> String {
-        if self.is_forced {
-            "what was finished is in the cache; the same command without `--force` takes it from there, with `--force` it begins again"
-        } else {
-            "what was finished is in the cache; the same command goes on from there"
+        match self.left {
+            Left::Nothing => "the same command begins again",
+            Left::Downloads => "what has arrived is kept; the same command goes on from there",
+            Left::Stages => "what was finished is in the cache; the same command goes on from there",
+            Left::ForcedStages => {
+                "what was finished is in the cache; the same command without `--force` takes it from there, with `--force` it begins again"
+            }
         }
         .to_owned()
     }
@@ -88,21 +118,29 @@ impl Interrupt {
         Arc::clone(&self.signal)
     }
 
-    /// Takes in a signal that came at `now`, by a clock that does not go back. The first one sets the flag; one that
-    /// comes more than a second later is a second wish.
+    /// Takes in a signal that came at `now`, by a clock that does not go back. The first one sets the flag. The same
+    /// signal again, or Ctrl-C, is a second wish where it comes more than a second later; another one is not: Slurm's
+    /// warning is followed by its SIGTERM.
     ///
     /// Only atomic numbers are touched, so that a signal handler may call it.
     pub fn hear(&self, signal: usize, now: Duration) -> Wish {
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1) + 1;
-        let first = (self.heard_at).compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
-        match first {
-            Ok(_) => self.signal.store(signal, Ordering::Relaxed),
-            Err(first) if Duration::from_millis(now.saturating_sub(first)) > SAME_WISH => {
-                return Wish::EndNow;
-            }
-            Err(_) => {}
+        let heard_before = |signal: usize| {
+            let at = self.heard_at.get(signal)?;
+            at.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed)
+                .err()
+        };
+        let (any, same) = (heard_before(0), heard_before(signal));
+        if any.is_none() {
+            self.signal.store(signal, Ordering::Relaxed);
         }
-        Wish::Stop
+        let is_ctrl_c = i32::try_from(signal) == Ok(libc::SIGINT);
+        match if is_ctrl_c { any } else { same } {
+            Some(first) if Duration::from_millis(now.saturating_sub(first)) > SAME_WISH => {
+                Wish::EndNow
+            }
+            _ => Wish::Stop,
+        }
     }
 
     /// Whether a stop has been asked for.
@@ -145,7 +183,8 @@ impl<T> Interruptible<T> {
 impl<R: Read> Read for Interruptible<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.check()?;
-        self.stream.read(buffer)
+        let n_bytes = buffer.len().min(MAX_READ_BYTES);
+        self.stream.read(&mut buffer[..n_bytes])
     }
 }
 
@@ -193,6 +232,26 @@ mod tests {
     }
 
     #[test]
+    fn another_signal_is_the_same_wish_whenever_it_comes_but_for_ctrl_c() {
+        let interrupt = Interrupt::default();
+        let hear = |signal: i32, seconds| {
+            interrupt.hear(
+                usize::try_from(signal).unwrap(),
+                Duration::from_secs(seconds),
+            )
+        };
+        // Slurm's warning, then its end; what was heard second may come again, too.
+        assert_eq!(hear(libc::SIGUSR1, 10), Wish::Stop);
+        assert_eq!(hear(libc::SIGTERM, 70), Wish::Stop);
+        assert_eq!(hear(libc::SIGTERM, 71), Wish::Stop);
+        assert_eq!(hear(libc::SIGHUP, 75), Wish::Stop);
+        assert_eq!(hear(libc::SIGTERM, 80), Wish::EndNow);
+        assert_eq!(hear(libc::SIGUSR1, 80), Wish::EndNow);
+        assert_eq!(hear(libc::SIGINT, 80), Wish::EndNow);
+        assert_eq!(interrupt.check().unwrap_err().exit_code(), 75);
+    }
+
+    #[test]
     fn streams_fail_once_a_stop_is_asked_for_and_are_not_tried_again() {
         let interrupt = Interrupt::default();
         let mut stream = interrupt.over(io::repeat(0).take(10));
@@ -204,16 +263,15 @@ mod tests {
     }
 
     #[test]
-    fn the_hint_tells_what_forcing_does_to_what_was_finished() {
-        let hint = |is_forced| {
-            Stopped {
-                signal: 2,
-                is_forced,
-            }
-            .hint()
-        };
-        assert!(hint(false).ends_with("the same command goes on from there"));
-        assert!(hint(true).ends_with("with `--force` it begins again"));
+    fn the_hint_tells_what_the_same_command_finds() {
+        let interrupt = Interrupt::default();
+        interrupt.flag().store(2, Ordering::Relaxed);
+        let stopped = interrupt.check().unwrap_err();
+        assert_eq!(stopped.hint(), "the same command begins again");
+        let hint = |left| stopped.leaving(left).hint();
+        assert!(hint(Left::Downloads).starts_with("what has arrived is kept; "));
+        assert!(hint(Left::Stages).ends_with("the same command goes on from there"));
+        assert!(hint(Left::ForcedStages).ends_with("with `--force` it begins again"));
     }
 
     #[test]
@@ -221,7 +279,7 @@ mod tests {
         for signal in [libc::SIGTERM, libc::SIGUSR1, libc::SIGHUP] {
             let stopped = Stopped {
                 signal: usize::try_from(signal).unwrap(),
-                is_forced: false,
+                left: Left::Nothing,
             };
             assert_eq!(stopped.exit_code(), 75, "{stopped}");
         }

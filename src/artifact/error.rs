@@ -4,7 +4,7 @@ use std::io;
 
 use crate::cache;
 use crate::files;
-use crate::probe::norm;
+use crate::interrupt::Stopped;
 use crate::text::{self, Listing, count, foreign, said};
 
 /// Errors of files and their contents.
@@ -107,19 +107,6 @@ pub enum Error {
         rows: Listing,
     },
 
-    /// Rows whose squares leave float32.
-    #[error(
-        "{file}: {} of an L2 norm that float32 cannot work with: {rows}, expected {}",
-        count(rows.n, "row", "rows"),
-        norm::USABLE
-    )]
-    BadNorms {
-        /// The file.
-        file: String,
-        /// The rows, with their ids and norms.
-        rows: Listing,
-    },
-
     /// Images without a row.
     #[error("{file}: no features of {}: {ids}", count(ids.n, "image", "images"), file = text::path(file))]
     MissingIds {
@@ -210,6 +197,10 @@ pub enum Error {
     /// The file system failed; the message names the file.
     #[error(transparent)]
     Io(#[from] io::Error),
+
+    /// A stop was asked for while a file was read.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 impl Error {
@@ -237,9 +228,6 @@ impl Error {
             Self::BadRows { .. } => {
                 "make these rows again, or leave these images out of the labels"
             }
-            Self::BadNorms { .. } => {
-                "scale the rows to norm 1, as the reference has them, or multiply all by one constant"
-            }
             Self::MissingIds { .. } => "add a row for each image of the labels",
             Self::SurplusIds { .. } => "use the labels that the features were made for",
             Self::Lost { .. } | Self::Seal { .. } => "run again: what was lost is extracted again",
@@ -247,7 +235,8 @@ impl Error {
             | Self::Table { .. }
             | Self::MissingColumn { .. }
             | Self::ColumnType { .. }
-            | Self::Value { .. } => return None,
+            | Self::Value { .. }
+            | Self::Stopped(_) => return None,
             Self::Io(error) => files::hint(error)?,
             Self::Cache(error) => return error.hint(),
         };

@@ -16,14 +16,14 @@ use ndarray::{Array2, Axis, Ix2};
 use safetensors::Dtype;
 
 use super::{BackboneId, Element, Error, TensorWriter, Tensors, reading};
-use crate::probe::norm;
+use crate::interrupt::Interrupt;
 use crate::text::{Listing, foreign};
 
 const FEATURES: &str = "features";
 const IDS: &str = "ids";
 const BACKBONE: &str = "newt_pipe_backbone";
 
-/// Features of images by id, checked: every id once, every row finite and of a norm that float32 can work with.
+/// Features of images by id, checked: every id once, every row finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureFile {
     file: String,
@@ -38,18 +38,19 @@ impl FeatureFile {
     /// Reads and checks the file at `path`.
     ///
     /// # Errors
-    /// [`Error::Io`], and those of [`parse`](Self::parse).
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::parse(&path.display().to_string(), &Self::read(path)?)
+    /// [`Error::Io`], and those of [`parse_unless`](Self::parse_unless).
+    pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, Error> {
+        let bytes = Self::read(path, interrupt)?;
+        Self::parse_unless(interrupt, &path.display().to_string(), &bytes)
     }
 
     /// The bytes of the file at `path`, for [`parse`](Self::parse); a file that is not as long as its header says is not
     /// read.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::NotSafetensors`].
-    pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
-        reading::read(path)
+    /// [`Error::Io`], [`Error::NotSafetensors`], [`Error::Stopped`].
+    pub fn read(path: &Path, interrupt: &Interrupt) -> Result<Vec<u8>, Error> {
+        reading::read(path, interrupt)
     }
 
     /// Reads and checks the bytes of `file`, whose name serves in messages.
@@ -58,6 +59,15 @@ impl FeatureFile {
     /// [`Error::NotSafetensors`], [`Error::MissingTensor`], [`Error::TensorType`], [`Error::TensorShape`],
     /// [`Error::Metadata`], and those of [`new`](Self::new).
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
+        Self::parse_unless(&Interrupt::default(), file, bytes)
+    }
+
+    /// As [`parse`](Self::parse), unless a stop is asked for: there may be some million rows.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`], and those of [`parse`](Self::parse).
+    pub fn parse_unless(interrupt: &Interrupt, file: &str, bytes: &[u8]) -> Result<Self, Error> {
+        interrupt.check()?;
         let tensors = Tensors::parse(file, bytes)?;
         #[expect(
             clippy::cast_possible_truncation,
@@ -70,20 +80,29 @@ impl FeatureFile {
             Dtype::F64 => read::<f64>(&tensors, |value| value as f32),
             other => Err(tensors.wrong_type(FEATURES, other, "F16, BF16, F32 or F64")),
         }?;
+        interrupt.check()?;
         let ids = tensors.metadata(IDS, "a JSON array of image ids")?;
         let backbone = tensors.optional_metadata(BACKBONE, "what `features export` writes")?;
         Ok(Self {
             backbone,
-            ..Self::new(file, ids, features)?
+            ..Self::checked(interrupt, file, ids, features)?
         })
     }
 
     /// Checks features `[n, d]` of n images; `file` serves in messages.
     ///
     /// # Errors
-    /// [`Error::IdCount`], [`Error::DuplicateIds`], [`Error::BadRows`] with all rows that hold a NaN or an infinity, and
-    /// [`Error::BadNorms`] with all whose L2 norm float32 cannot work with.
+    /// [`Error::IdCount`], [`Error::DuplicateIds`], [`Error::BadRows`] with all rows that hold a NaN or an infinity.
     pub fn new(file: &str, ids: Vec<String>, features: Array2<f32>) -> Result<Self, Error> {
+        Self::checked(&Interrupt::default(), file, ids, features)
+    }
+
+    fn checked(
+        interrupt: &Interrupt,
+        file: &str,
+        ids: Vec<String>,
+        features: Array2<f32>,
+    ) -> Result<Self, Error> {
         let file = file.to_owned();
         if ids.len() != features.nrows() {
             return Err(Error::IdCount {
@@ -94,6 +113,7 @@ impl FeatureFile {
         }
         let mut counts = BTreeMap::<&str, usize>::new();
         for id in &ids {
+            interrupt.check()?;
             *counts.entry(id).or_default() += 1;
         }
         let duplicates: Listing = counts
@@ -110,27 +130,22 @@ impl FeatureFile {
         let rows: Listing = features
             .axis_iter(Axis(0))
             .enumerate()
-            .filter(|(_, row)| row.iter().any(|value| !value.is_finite()))
-            .map(|(i, _)| format!("row {i} (`{}`)", foreign(&ids[i])))
-            .collect();
+            .filter_map(|(i, row)| {
+                if let Err(stopped) = interrupt.check() {
+                    return Some(Err(stopped));
+                }
+                let is_bad = row.iter().any(|value| !value.is_finite());
+                is_bad.then(|| Ok(format!("row {i} (`{}`)", foreign(&ids[i]))))
+            })
+            .collect::<Result<_, _>>()?;
         if !rows.is_empty() {
             return Err(Error::BadRows { file, rows });
-        }
-        let rows: Listing = features
-            .axis_iter(Axis(0))
-            .map(norm::norm)
-            .enumerate()
-            .filter(|(_, norm)| !norm::is_usable(*norm))
-            .map(|(i, norm)| format!("row {i} (`{}`: {})", ids[i], norm::show(norm)))
-            .collect();
-        if !rows.is_empty() {
-            return Err(Error::BadNorms { file, rows });
         }
         let rows = ids
             .iter()
             .enumerate()
-            .map(|(row, id)| (id.clone(), row))
-            .collect();
+            .map(|(row, id)| interrupt.check().map(|()| (id.clone(), row)))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             file,
             ids,
@@ -260,13 +275,41 @@ mod tests {
     fn open_names_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("clip.safetensors");
-        let missing = FeatureFile::open(&path).unwrap_err();
+        let missing = FeatureFile::open(&path, &Interrupt::default()).unwrap_err();
         assert!(missing.to_string().contains("clip.safetensors"));
         let bytes = small().to_bytes().unwrap();
         fs_err::write(&path, &bytes[..bytes.len() - 4]).unwrap();
-        assert!(error(FeatureFile::open(&path)).contains("clip.safetensors: cut short: "));
+        assert!(
+            error(FeatureFile::open(&path, &Interrupt::default()))
+                .contains("clip.safetensors: cut short: ")
+        );
         fs_err::write(&path, &bytes).unwrap();
-        assert_eq!(FeatureFile::open(&path).unwrap().ids(), ["b", "a", "ü"]);
+        assert_eq!(
+            FeatureFile::open(&path, &Interrupt::default())
+                .unwrap()
+                .ids(),
+            ["b", "a", "ü"]
+        );
+    }
+
+    #[test]
+    fn a_stop_is_heard_while_the_file_is_read_and_while_it_is_parsed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let bytes = small().to_bytes().unwrap();
+        fs_err::write(&path, &bytes).unwrap();
+        let interrupt = Interrupt::default();
+        assert!(FeatureFile::open(&path, &interrupt).is_ok());
+        interrupt
+            .flag()
+            .store(15, std::sync::atomic::Ordering::Relaxed);
+        let read = FeatureFile::read(&path, &interrupt);
+        assert!(matches!(read, Err(Error::Stopped(_))), "{read:?}");
+        // Though there is something wrong with the rows, too.
+        let parsed = FeatureFile::parse_unless(&interrupt, "f", &bytes[1..]);
+        assert!(matches!(parsed, Err(Error::Stopped(_))), "{parsed:?}");
+        let twice = FeatureFile::checked(&interrupt, "f", ids(&["a", "a", "a"]), features());
+        assert!(matches!(twice, Err(Error::Stopped(_))), "{twice:?}");
     }
 
     #[test]

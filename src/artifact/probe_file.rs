@@ -20,6 +20,7 @@ use ndarray::{Array1, Array2, Ix1, Ix2, arr1};
 use serde::{Deserialize, Serialize};
 
 use super::{BackboneId, Error, TensorWriter, Tensors, reading};
+use crate::interrupt::Interrupt;
 use crate::probe::{FittedProbe, Scaler};
 use crate::text::foreign;
 
@@ -81,9 +82,9 @@ impl ProbeFile {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`Error::Io`], and those of [`parse`](Self::parse).
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let bytes = reading::read(path).map_err(|error| match error {
+    /// [`Error::Io`], [`Error::Stopped`], and those of [`parse`](Self::parse).
+    pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, Error> {
+        let bytes = reading::read(path, interrupt).map_err(|error| match error {
             Error::NotSafetensors { .. } => Error::ProbeFile {
                 is_feature_file: false,
                 source: Box::new(error),

@@ -9,6 +9,7 @@ use safetensors::{SafeTensorError, SafeTensors};
 use super::Error;
 use super::damage::{self, LENGTH_BYTES, MAX_HEADER_BYTES, described_bytes, header_bytes};
 use crate::files::{self, BrokenLink};
+use crate::interrupt::Interrupt;
 
 /// Makes sure that the file at `path` is as long as its header says, without reading more of it.
 ///
@@ -21,8 +22,8 @@ pub fn check_header(path: &Path) -> Result<(), Error> {
 /// The bytes of a file that is as long as its header says.
 ///
 /// # Errors
-/// As [`check_header`].
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+/// As [`check_header`]; [`Error::Stopped`].
+pub(super) fn read(path: &Path, interrupt: &Interrupt) -> Result<Vec<u8>, Error> {
     let Opened {
         file,
         mut head,
@@ -31,7 +32,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let n_rest = n_bytes.saturating_sub(head.len() as u64);
     head.reserve_exact(usize::try_from(n_rest).unwrap_or_default());
     // If it has grown or been cut since, it does not fit its header any more, as whoever parses the bytes will find.
-    file.take(n_rest).read_to_end(&mut head)?;
+    let read = interrupt.over(file).take(n_rest).read_to_end(&mut head);
+    interrupt.check()?;
+    read?;
     Ok(head)
 }
 
@@ -94,7 +97,7 @@ mod tests {
         for bytes in [whole(), empty] {
             fs_err::write(&path, &bytes).unwrap();
             check_header(&path).unwrap();
-            assert_eq!(read(&path).unwrap(), bytes);
+            assert_eq!(read(&path, &Interrupt::default()).unwrap(), bytes);
         }
     }
 
@@ -124,7 +127,8 @@ mod tests {
             fs_err::write(&path, start).unwrap();
             let file = fs_err::OpenOptions::new().write(true).open(&path).unwrap();
             file.file().set_len(1 << 40).unwrap();
-            let error = read(&path).unwrap_err().to_string();
+            let error = read(&path, &Interrupt::default()).unwrap_err();
+            let error = error.to_string();
             assert!(error.contains(found), "{error}");
         }
     }

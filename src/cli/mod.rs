@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 
 use self::console::{Console, Verbosity};
 use newt_pipe::error::Error;
-use newt_pipe::interrupt::Interrupt;
+use newt_pipe::interrupt::{Interrupt, Left};
 use newt_pipe::text::foreign;
 
 /// Evaluates vision models on NeWT: frozen features, one SVM per task, everything cached.
@@ -147,6 +147,16 @@ impl Command {
         }
     }
 
+    /// What the command leaves for the next time where it is stopped.
+    fn left(&self) -> Left {
+        match self {
+            Command::Run(args) => args.left(),
+            Command::Features(_) => Left::Stages,
+            Command::Models(models::Command::Fetch(_)) => Left::Downloads,
+            _ => Left::Nothing,
+        }
+    }
+
     fn exec(self, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
         if self.prints() {
             streams::require_output()?;
@@ -156,7 +166,8 @@ impl Command {
             _ => None,
         };
         settings::start_threads(threads, console)?;
-        match self {
+        let left = self.left();
+        let done = match self {
             Command::Run(args) => run::exec(args, console, interrupt),
             Command::Plan(args) => plan::exec(&args, console, interrupt),
             Command::Predict(args) => predict::exec(&args, console, interrupt),
@@ -166,7 +177,8 @@ impl Command {
             Command::Cache(command) => cache::exec(&command, console),
             Command::Config => config::exec(console),
             Command::Completions(args) => completions::exec(&args, console),
-        }
+        };
+        done.map_err(|error| error.leaving(left))
     }
 }
 

@@ -67,8 +67,8 @@ pub(super) fn exec(
         Kept::check_file(path, &kept)?;
         files::check_replaceable(path)?;
     }
-    let file = ProbeFile::open(&args.probe)?;
-    let features = FeatureFile::open(&args.features)?;
+    let file = ProbeFile::open(&args.probe, interrupt)?;
+    let features = FeatureFile::open(&args.features, interrupt)?;
     let tasks: Vec<&str> = file.probes.iter().map(|(task, _)| task.as_str()).collect();
     let filter = TaskFilter::new(&args.tasks, &tasks)?;
     let name = args.probe.display().to_string();

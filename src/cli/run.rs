@@ -10,7 +10,7 @@ use super::{Outcome, plan};
 use newt_pipe::cache::Access;
 use newt_pipe::error::Error;
 use newt_pipe::files::Kept;
-use newt_pipe::interrupt::Interrupt;
+use newt_pipe::interrupt::{Interrupt, Left};
 use newt_pipe::pipeline::results::{self, Results};
 use newt_pipe::pipeline::view;
 use newt_pipe::pipeline::{Evaluation, Options, Runner};
@@ -63,6 +63,19 @@ pub(super) struct Args {
     /// one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
+}
+
+impl Args {
+    /// What the run leaves for the next time where it is stopped.
+    pub(super) fn left(&self) -> Left {
+        if self.check || self.dry_run {
+            Left::Nothing
+        } else if self.force.is_empty() {
+            Left::Stages
+        } else {
+            Left::ForcedStages
+        }
+    }
 }
 
 pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {

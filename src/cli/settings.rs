@@ -296,13 +296,14 @@ pub(super) fn wants_plain_text() -> bool {
         || environment("TERM").is_some_and(|term| term == Path::new("dumb"))
 }
 
-/// Signals set a flag that long loops look at; a second one, more than a second later, ends the program at once.
+/// Signals set a flag that long loops look at; a second wish ([`Interrupt::hear`]) ends the program at once.
 pub(super) fn catch_signals() -> Result<Interrupt, Error> {
     let interrupt = Interrupt::default();
     let started = Instant::now();
     for signal in [SIGINT, SIGTERM, SIGUSR1, SIGHUP] {
-        // `nohup` has it ignored, so that the program outlives its terminal.
-        if signal == SIGHUP && is_ignored(signal) {
+        // `nohup` has SIGHUP ignored, so that the program outlives its terminal, and a shell without job control has SIGINT
+        // ignored by what it starts in the background: Ctrl-C is for what stands in front.
+        if is_ignored(signal) {
             continue;
         }
         let interrupt = interrupt.clone();

@@ -4,7 +4,7 @@ use std::fs::TryLockError;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::own::{open_existing, open_lock};
+use super::own::{open_lock, open_lockable};
 use super::retry::{SLICE, pause};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
@@ -48,7 +48,7 @@ pub(crate) fn lock(
 
 /// The lock at `path`, an existing file, if no process holds it; nothing is waited for.
 pub(crate) fn try_lock(path: &Path) -> Option<fs_err::File> {
-    let file = open_existing(path).ok()?;
+    let file = open_lockable(path).ok()?;
     file.try_lock().ok()?;
     Some(file)
 }

@@ -44,9 +44,9 @@ pub(crate) fn open_own(path: &Path) -> io::Result<fs_err::File> {
     let folder = fs_err::metadata(files::parent(path)).ok();
     let owners = [folder.map(|folder| folder.uid()), files::user()];
     let is_ours = |metadata: &Metadata| owners.contains(&Some(metadata.uid()));
-    open_if(path, |metadata| {
-        metadata.is_file() && metadata.nlink() == 1 && is_ours(metadata)
-    })
+    let is_fine =
+        |metadata: &Metadata| metadata.is_file() && metadata.nlink() == 1 && is_ours(metadata);
+    open_if(path, open_existing, is_fine)
 }
 
 /// Opens a file that is locked and never written to, by whomever it was made; makes one where none is. No link is
@@ -55,7 +55,7 @@ pub(crate) fn open_own(path: &Path) -> io::Result<fs_err::File> {
 /// # Errors
 /// As [`open_own`].
 pub(super) fn open_lock(path: &Path) -> io::Result<fs_err::File> {
-    open_if(path, Metadata::is_file)
+    open_if(path, open_lockable, Metadata::is_file)
 }
 
 /// Opens the regular file at `path` without following a link and without waiting.
@@ -68,16 +68,38 @@ pub(super) fn open_existing(path: &Path) -> io::Result<fs_err::File> {
     fs_err::OpenOptions::from_options(options).open(path)
 }
 
-fn open_if(path: &Path, is_fine: impl Fn(&Metadata) -> bool) -> io::Result<fs_err::File> {
+/// The same, of a file that another user lets us read alone: who may not write may lock it, too, on most file systems.
+pub(super) fn open_lockable(path: &Path) -> io::Result<fs_err::File> {
+    match open_existing(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let mut options = std::fs::OpenOptions::new();
+            options
+                .read(true)
+                .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+            fs_err::OpenOptions::from_options(options).open(path)
+        }
+        opened => opened,
+    }
+}
+
+fn open_if(
+    path: &Path,
+    open: fn(&Path) -> io::Result<fs_err::File>,
+    is_fine: impl Fn(&Metadata) -> bool,
+) -> io::Result<fs_err::File> {
     for _ in 0..MAX_TRIES {
         // Looked at before it is opened: opening may itself do something, as it does with a tape drive.
         let result = match fs_err::symlink_metadata(path) {
-            Ok(metadata) if is_fine(&metadata) => open_existing(path),
+            Ok(metadata) if is_fine(&metadata) => open(path),
             Ok(metadata) => {
                 remove(path, &metadata)?;
                 continue;
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create_new(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match create_new(path) {
+                // Ours, whomever the file system says that it belongs to.
+                Ok(file) => return Ok(file),
+                Err(error) => Err(error),
+            },
             Err(error) => return Err(error),
         };
         match result {

@@ -48,6 +48,18 @@ pub fn check(bytes: &[u8]) -> Result<Header, Error> {
     decode(bytes).map(|_| header)
 }
 
+/// What an image says about itself before its data, by the beginning of its file, which need not be whole.
+///
+/// # Errors
+/// Those of [`decode()`](super::decode()).
+pub fn header_of(start: &[u8]) -> Result<Header, Error> {
+    if png::is_png(start) {
+        png::header(start)
+    } else {
+        Ok(parse(start)?.0)
+    }
+}
+
 /// Tells by the first dozen bytes of a file whether it may be an image that is read, so that no other need be read whole.
 ///
 /// # Errors

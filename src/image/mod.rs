@@ -40,7 +40,7 @@ mod resize;
 pub use decode::decode;
 pub use error::{Error, Format};
 pub use filter::Interpolation;
-pub use header::{Header, MAX_PIXELS, check, check_start};
+pub use header::{Header, MAX_PIXELS, check, check_start, header_of};
 pub use preprocess::{CropRounding, OpenClipResize, Preprocessing, ResizeMode, TimmCrop};
 pub use resize::{Region, resize, resize_region};
 

@@ -52,6 +52,11 @@ pub(super) fn check(bytes: &[u8]) -> Result<Header, Error> {
     Ok(header)
 }
 
+/// As [`super::header_of`], of a PNG.
+pub(super) fn header(start: &[u8]) -> Result<Header, Error> {
+    Ok(open(start)?.1)
+}
+
 /// Reads what stands before the data. What is decoded has samples of 8 bits and no palette, but for 16-bit grey.
 fn open(bytes: &[u8]) -> Result<(Reader<'_>, Header), Error> {
     let mut options = DecodeOptions::default();

@@ -142,7 +142,9 @@ fn look_at_images(
         .par_iter()
         .map(|row| {
             interrupt.check()?;
-            let image = look_at_image(&path(&row.id), depth);
+            let image = look_at_image(&path(&row.id), depth, interrupt);
+            // It may be why an image could not be read.
+            interrupt.check()?;
             progress.tick(1);
             Ok(image)
         })
@@ -151,7 +153,7 @@ fn look_at_images(
     images
 }
 
-fn look_at_image(path: &Path, depth: Depth) -> Image {
+fn look_at_image(path: &Path, depth: Depth, interrupt: &Interrupt) -> Image {
     let problem = |kind, message| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         Some(Problem {
@@ -160,7 +162,7 @@ fn look_at_image(path: &Path, depth: Depth) -> Image {
             message,
         })
     };
-    let bytes = match images::read(path) {
+    let bytes = match images::read(path, interrupt) {
         Ok(bytes) => bytes,
         Err(unread) => {
             let kind = match &unread {

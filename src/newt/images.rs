@@ -10,7 +10,7 @@ use crate::files::{self, BrokenLink};
 use crate::text::{self, shell_word};
 pub use found::ImageFiles;
 pub(in crate::newt) use found::first_names;
-pub use reading::{MAX_BYTES, Unread, check_size, read};
+pub use reading::{Unread, check_size, read};
 
 /// The labels file, below the data root.
 pub const LABELS_FILE: &str = "newt2021_labels.csv";

@@ -44,7 +44,9 @@ impl Runner<'_> {
         let rows = stage.rows(&features.output, self.context)?;
         drop(stage);
         let mut file = FeatureFile::new(file, images.ids, Arc::unwrap_or_clone(rows))?;
-        file.backbone = source.fitted_on(&model.org, &model.ckpt)?.backbone;
+        file.backbone = source
+            .fitted_on(&model.org, &model.ckpt, self.context.interrupt)?
+            .backbone;
         Ok(file)
     }
 
@@ -55,7 +57,7 @@ impl Runner<'_> {
     pub fn fitted(&self, evaluation: &Evaluation) -> Result<Vec<u8>, Error> {
         let model = &evaluation.experiment.model;
         let source = self.sources.of(model)?;
-        let fitted_on = source.fitted_on(&model.org, &model.ckpt)?;
+        let fitted_on = source.fitted_on(&model.org, &model.ckpt, self.context.interrupt)?;
         let bytes = evaluation.probes.fitted.as_ref();
         let bytes = bytes.ok_or(StageError::NoPart {
             stage: Name::Probes,

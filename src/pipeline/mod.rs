@@ -31,7 +31,6 @@ use crate::backbone;
 use crate::cache::{Cache, Digest, Key, MissReason, Request};
 use crate::error::Error;
 use crate::hub::{self, Hub};
-use crate::interrupt::Stopped;
 use crate::newt::images::DataRoot;
 use crate::newt::labels::Labels;
 use crate::newt::sampling;
@@ -226,13 +225,7 @@ impl<'a> Runner<'a> {
                 stages: walk.stages,
                 source: self.sources.source(&experiment.model)?,
             }),
-            Err(halt) => Err(match halt.into() {
-                Error::Stopped(stopped) => Error::Stopped(Stopped {
-                    is_forced: !self.options.force.is_empty(),
-                    ..stopped
-                }),
-                error => error,
-            }),
+            Err(halt) => Err(halt.into()),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::newt::labels::{Labels, OtherSplits};
 use crate::newt::synth;
 use crate::stage::features::network::{self, BadImage, BadImageProblem, Network};
 use crate::stage::features::precomputed::Precomputed;
-use crate::stage::features::weights::Weights;
+use crate::stage::features::weights::{self, Weights};
 use crate::stage::features::{Images, Source};
 use crate::stage::labels::LabelsStage;
 use crate::stage::sample::Sample;
@@ -272,6 +272,7 @@ impl<'a> Sources<'a> {
     fn weights(&self, spec: &BackboneSpec) -> Result<Weights, Error> {
         let (mut memo, mut weights) = (self.memo.borrow_mut(), Weights::default());
         for path in spec.weights_paths() {
+            weights::check_header(path)?;
             weights
                 .add(path, &mut memo, self.context)?
                 .map_err(|error| unusable(path, error))?;

@@ -57,17 +57,20 @@ pub enum Error {
         /// The value.
         value: f32,
     },
-    /// Features so far apart that their differences, or the squares of these, leave float32.
+    /// Features so large, or so far apart, that their squares or those of their differences leave float32.
     #[error(
-        "{place} has L2 norm {} once the train mean is subtracted, expected {} at most",
+        "{place} has L2 norm {}{}, expected {} at most",
         norm::show(*norm),
+        if *is_centred { " once the train mean is subtracted" } else { "" },
         norm::show(norm::MAX_NORM)
     )]
     Overflow {
         /// What the row is called.
         place: String,
-        /// Its norm, less the mean.
+        /// Its norm, less the mean where it is centred.
         norm: f64,
+        /// Whether the mean of the train rows is subtracted.
+        is_centred: bool,
         /// `train` or `test`.
         split: &'static str,
         /// Index among the rows of that split.
@@ -143,10 +146,15 @@ pub enum Error {
 
 impl Error {
     /// A row that overflows.
-    pub(super) fn overflow(split: &'static str, row: usize, norm: f64) -> Self {
+    pub(super) fn overflow(
+        split: &'static str,
+        is_centred: bool,
+        (row, norm): (usize, f64),
+    ) -> Self {
         Self::Overflow {
             place: format!("{split} row {row}"),
             norm,
+            is_centred,
             split,
             row,
         }
@@ -157,10 +165,15 @@ impl Error {
     pub fn naming_row(self, name: impl FnOnce(&'static str, usize) -> String) -> Self {
         match self {
             Self::Overflow {
-                split, row, norm, ..
+                split,
+                row,
+                norm,
+                is_centred,
+                ..
             } => Self::Overflow {
                 place: name(split, row),
                 norm,
+                is_centred,
                 split,
                 row,
             },

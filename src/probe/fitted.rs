@@ -92,8 +92,9 @@ impl FittedProbe {
         for chunk in x.axis_chunks_iter(Axis(0), ROWS_AT_A_TIME) {
             let first = decision.len();
             let mean = self.mean.as_ref().map(Array1::view);
-            let (rows, odd) = normalize(chunk, mean, self.l2)
-                .map_err(|(row, norm)| Error::overflow("test", first + row, norm))?;
+            let (rows, odd) = normalize(chunk, mean, self.l2).map_err(|(row, norm)| {
+                Error::overflow("test", mean.is_some(), (first + row, norm))
+            })?;
             odd_rows.extend(odd.into_iter().map(|(row, oddity)| (first + row, oddity)));
             let rows = scaled(self.scaler.as_ref(), rows);
             let columns = Rows::new(rows.view());

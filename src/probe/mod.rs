@@ -140,7 +140,7 @@ pub fn fit_task(probe: &Probe, data: &TaskData<'_>, watch: &dyn Watch) -> Result
     let mean = probe.center.then(|| normalize::mean_row(data.x_train));
     let (x, odd_train_rows) =
         normalize::normalize(data.x_train, mean.as_ref().map(Array1::view), probe.l2)
-            .map_err(|(row, norm)| in_task(Error::overflow("train", row, norm)))?;
+            .map_err(|bad| in_task(Error::overflow("train", probe.center, bad)))?;
 
     let mut warnings = Vec::new();
     let mut candidates = Vec::new();

@@ -32,6 +32,7 @@ use crate::artifact::{FittedOn, hash_rows};
 use crate::backbone::{Device, Precision};
 use crate::cache::{Digest, KeyBuilder, Request};
 use crate::error::Error;
+use crate::interrupt::Interrupt;
 use crate::newt::labels::Labels;
 use crate::text::{Listing, count, foreign};
 
@@ -77,14 +78,19 @@ impl Source {
     ///
     /// # Errors
     /// Those of [`Precomputed::open`].
-    pub fn fitted_on(&self, org: &str, ckpt: &str) -> Result<FittedOn, Error> {
+    pub fn fitted_on(
+        &self,
+        org: &str,
+        ckpt: &str,
+        interrupt: &Interrupt,
+    ) -> Result<FittedOn, Error> {
         Ok(match self {
             Self::Network(network) => FittedOn {
                 backbone: Some(network.id(org, ckpt)),
                 norms: [1.0, 1.0],
             },
             Self::Precomputed(file) => {
-                let file = file.open()?;
+                let file = file.open(interrupt)?;
                 FittedOn {
                     norms: norm::range(file.features()),
                     backbone: file.backbone,

@@ -112,25 +112,65 @@ fn rows_whose_squares_float32_loses_are_scaled_nevertheless() {
 }
 
 #[test]
-fn rows_whose_norm_leaves_float32_are_refused() {
-    crate::assert_run!(run(|_, values| {
-        values[4..8].fill(1e20);
-        values[8..12].fill(1e-40);
-        values[12..16].fill(3e38);
-    }), @"
-    exit code: Some(3)
-    --- stdout
-    --- stderr
-    error: features.safetensors: 3 rows of an L2 norm that float32 cannot work with: row 1 (`t0-01`: 2.0e20), row 2 (`t0-02`: 2.0e-40), row 3 (`t0-03`: 6.0e38), expected 0, or 1.2e-38 to 1.8e19
-    hint: scale the rows to norm 1, as the reference has them, or multiply all by one constant
+fn rows_whose_norm_leaves_float32_are_refused_where_it_is_divided_by() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, DIM);
+    let ids: Vec<String> = (0..20).map(|row| format!("t0-{row:02}")).collect();
+    let written = |of_row_1: f32| {
+        let values = (0..20 * DIM).map(|place| match place / DIM {
+            1 => of_row_1,
+            row => ((row * 7 + place % DIM * 3) % 5) as f32 - if row % 2 == 0 { 2.5 } else { 1.5 },
+        });
+        let values: Vec<f32> = values.collect();
+        write_features(&sandbox.path("features.safetensors"), &ids, &values, DIM);
+    };
+    let run = |settings: &[&str]| {
+        let sets = settings.iter().flat_map(|setting| ["--set", setting]);
+        let arguments: Vec<&str> = ["run", "mine.toml", "-q"].into_iter().chain(sets).collect();
+        sandbox.run(&arguments)
+    };
+    let errors = |finished: &Finished| {
+        let lines = finished
+            .stderr
+            .lines()
+            .filter(|line| !line.starts_with("warning"));
+        format!(
+            "{:?}\n{}",
+            finished.code,
+            lines.collect::<Vec<_>>().join("\n")
+        )
+    };
+    written(1e20);
+    insta::assert_snapshot!(errors(&run(&[])), @"
+    Some(3)
+    error: task `task_0`: the row of image `t0-01` has L2 norm 1.8e20 once the train mean is subtracted, expected 1.8e19 at most
+    hint: divide the features by a constant
     ");
-    // The same rows where they are sums of the largest that are taken.
-    let finished = run(|_, values| values[4..8].fill(8.9e18));
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    insta::assert_snapshot!(errors(&run(&["probe.center=false"])), @"
+    Some(3)
+    error: task `task_0`: the row of image `t0-01` has L2 norm 2.0e20, expected 1.8e19 at most
+    hint: divide the features by a constant
+    ");
+    // Nobody divides by it.
+    let undivided = run(&[
+        "probe.center=false",
+        "probe.l2=false",
+        "probe.standardize=true",
+    ]);
+    assert_eq!(undivided.code, Some(0), "{}", undivided.stderr);
+    // Too small for float32's squares, it is computed in float64.
+    written(1e-40);
+    let tiny = run(&["probe.center=false"]);
+    assert_eq!(tiny.code, Some(0), "{}", tiny.stderr);
+    assert!(tiny.stderr.contains("`t0-01`; "), "{}", tiny.stderr);
+    // The largest that is taken.
+    written(8.9e18);
+    let largest = run(&[]);
+    assert_eq!(largest.code, Some(0), "{}", largest.stderr);
 }
 
 #[test]
-fn predict_refuses_them_too() {
+fn predict_scales_them_where_the_probes_rows_had_norm_1() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 1, DIM);
     let saved = sandbox.run(&["run", "mine.toml", "--save-probes", "--out", "saved"]);
@@ -138,13 +178,22 @@ fn predict_refuses_them_too() {
     let ids = ["a".to_owned(), "b".to_owned()];
     let values = [[0.5; DIM], [1e20; DIM]].concat();
     write_features(&sandbox.path("other.safetensors"), &ids, &values, DIM);
-    crate::assert_run!(sandbox.run(&["predict", "--probe", "saved/probes.safetensors", "--features", "other.safetensors"]), @"
-    exit code: Some(3)
-    --- stdout
-    --- stderr
-    error: other.safetensors: 1 row of an L2 norm that float32 cannot work with: row 1 (`b`: 2.0e20), expected 0, or 1.2e-38 to 1.8e19
-    hint: scale the rows to norm 1, as the reference has them, or multiply all by one constant
-    ");
+    let predicted = sandbox.run(&[
+        "predict",
+        "--probe",
+        "saved/probes.safetensors",
+        "--features",
+        "other.safetensors",
+    ]);
+    assert_eq!(predicted.code, Some(0), "{}", predicted.stderr);
+    let decisions: Vec<&str> = predicted
+        .stdout
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split('\t').nth(3))
+        .collect();
+    assert_eq!(decisions.len(), 2);
+    assert_eq!(decisions[0], decisions[1]);
 }
 
 #[test]

@@ -278,7 +278,7 @@ fn in_the_place_of_a_model_s_files() {
         &sandbox,
         "model/model.safetensors",
         &timm,
-        (3, "header is no safetensors header"),
+        (3, "not a safetensors file"),
     );
     is_named(
         &sandbox,

@@ -1,6 +1,5 @@
 //! Runs that are cut short: by a signal, by a kill, by a full disk.
 
-use std::cell::{OnceCell, RefCell};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -35,6 +34,20 @@ impl Running {
         let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
         Self(command.spawn().unwrap())
     }
+
+    /// Waits for its end, which a program that hears a signal comes to: the exit code, and what it said, which is less
+    /// than a pipe holds.
+    fn ended(mut self) -> (Option<i32>, String) {
+        let mut status = None;
+        wait_until("the program has ended", || {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        });
+        let mut stderr = String::new();
+        let mut pipe = self.0.stderr.take().unwrap();
+        pipe.read_to_string(&mut stderr).unwrap();
+        (status.unwrap().code(), stderr)
+    }
 }
 
 impl Drop for Running {
@@ -50,15 +63,12 @@ impl Drop for Running {
 #[expect(clippy::panic, reason = "fails the test")]
 fn interrupted(sandbox: &Sandbox, name: &str) -> (Option<i32>, String) {
     for _ in 0..5 {
-        let mut run = Running::start(&mut sandbox.command(&["run", "mine.toml"]));
+        let run = Running::start(&mut sandbox.command(&["run", "mine.toml"]));
         wait_until("there is a shard", || n_shards(sandbox) > 0);
         signal(&run.0, name);
-        let mut stderr = String::new();
-        let mut pipe = run.0.stderr.take().unwrap();
-        pipe.read_to_string(&mut stderr).unwrap();
-        let status = run.0.wait().unwrap();
-        if !status.success() {
-            return (status.code(), stderr);
+        let (code, stderr) = run.ended();
+        if code != Some(0) {
+            return (code, stderr);
         }
         for made in ["cache", "results"] {
             fs_err::remove_dir_all(sandbox.path(made)).unwrap();
@@ -97,43 +107,40 @@ fn wait_until_signals_are_caught(child: &Child) {
 }
 
 /// Starts the program, has a shell run `kills` once `is_due`, with `$pid` for its number, and waits for its end: the exit
-/// code, and what it said. Where it was done before, it is run once more.
+/// code, and what it said. `is_due` is told for how long signals have been caught. Where the program was done before, it
+/// is run once more, and is told twice as much: the machine is fast.
 #[expect(clippy::panic, reason = "fails the test")]
 fn stopped(
     sandbox: &Sandbox,
     arguments: &[&str],
-    is_due: impl Fn() -> bool,
+    is_due: impl Fn(Duration) -> bool,
     kills: &str,
 ) -> (Option<i32>, String) {
-    for _ in 0..5 {
-        let run = RefCell::new(Running::start(&mut sandbox.command(arguments)));
-        wait_until_signals_are_caught(&run.borrow().0);
+    for n_tries in 0..10 {
+        let mut run = Running::start(&mut sandbox.command(arguments));
+        wait_until_signals_are_caught(&run.0);
+        let started = Instant::now();
         wait_until("the signal is due", || {
-            is_due() || run.borrow_mut().0.try_wait().unwrap().is_some()
+            is_due(started.elapsed() * (1 << n_tries)) || run.0.try_wait().unwrap().is_some()
         });
-        let mut run = run.into_inner();
         // A builtin of the shell: two in a row are some microseconds apart.
         let pid = run.0.id().to_string();
         let mut shell = Command::new("sh");
         shell.args(["-c", kills]).env("pid", pid);
         // It fails where the program has ended.
         shell.stderr(Stdio::null()).status().unwrap();
-        let mut stderr = String::new();
-        let mut pipe = run.0.stderr.take().unwrap();
-        pipe.read_to_string(&mut stderr).unwrap();
-        let status = run.0.wait().unwrap();
-        if !status.success() {
-            return (status.code(), stderr);
+        let (code, stderr) = run.ended();
+        if code != Some(0) {
+            return (code, stderr);
         }
         fs_err::remove_dir_all(sandbox.path("cache")).ok();
     }
-    panic!("five times the program was done before the signal, or did not hear it");
+    panic!("ten times the program was done before the signal, or did not hear it");
 }
 
-/// Says yes a while after it is first asked.
-fn after(wait: Duration) -> impl Fn() -> bool {
-    let started = OnceCell::new();
-    move || started.get_or_init(Instant::now).elapsed() > wait
+/// Says yes after a while.
+fn after(wait: Duration) -> impl Fn(Duration) -> bool {
+    move |elapsed| elapsed >= wait
 }
 
 fn assert_stopped((code, stderr): (Option<i32>, String), expected: i32) {
@@ -207,7 +214,7 @@ fn a_signal_that_comes_twice_at_once_is_one_signal() {
 }
 
 #[test]
-fn a_lost_terminal_stops_the_program_unless_that_is_ignored() {
+fn a_signal_stops_the_program_unless_it_was_started_to_ignore_it() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 1, 4);
     let hang_up = "kill -s HUP $pid";
@@ -216,20 +223,26 @@ fn a_lost_terminal_stops_the_program_unless_that_is_ignored() {
         75,
     );
 
-    // As nohup does it.
-    let mut nohup = Command::new("sh");
-    nohup.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
-    let program = sandbox.command(&WITHOUT_END);
-    nohup
-        .arg(program.get_program())
-        .args(program.get_args())
-        .current_dir(sandbox.path(""))
-        .env("NEWT_PIPE_CACHE", sandbox.path("cache"));
-    let mut run = Running::start(&mut nohup);
-    wait_until_signals_are_caught(&run.0);
-    signal(&run.0, "HUP");
-    signal(&run.0, "INT");
-    assert_eq!(run.0.wait().unwrap().code(), Some(130));
+    // As nohup does it, a batch script, and a shell with what it starts in the background.
+    for (ignored, heard, code) in [
+        ("HUP", "INT", 130),
+        ("USR1", "TERM", 75),
+        ("INT", "TERM", 75),
+    ] {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("trap '' {ignored}; exec \"$@\""), "sh"]);
+        let program = sandbox.command(&WITHOUT_END);
+        shell
+            .arg(program.get_program())
+            .args(program.get_args())
+            .current_dir(sandbox.path(""))
+            .env("NEWT_PIPE_CACHE", sandbox.path("cache"));
+        let run = Running::start(&mut shell);
+        wait_until_signals_are_caught(&run.0);
+        signal(&run.0, ignored);
+        signal(&run.0, heard);
+        assert_eq!(run.ended().0, Some(code), "{ignored}");
+    }
 }
 
 #[test]
@@ -250,7 +263,7 @@ fn a_stop_is_heard_between_resamples() {
     sandbox.write("mine.toml", MINE);
     // Minutes: three groups of 10^11 draws.
     let arguments = ["run", "mine.toml", "--set", "bootstrap.resamples=1000000"];
-    let reported = || sandbox.path("cache/actions/report").exists();
+    let reported = |_| sandbox.path("cache/actions/report").exists();
     let ended = stopped(&sandbox, &arguments, reported, "kill -s TERM $pid");
     assert_stopped(ended, 75);
     assert!(!sandbox.path("results").join("mine").exists());
@@ -290,6 +303,7 @@ fn a_stop_is_heard_while_probes_predict() {
         after(Duration::from_millis(1500)),
         "kill -s INT $pid",
     );
+    assert!(ended.1.contains("hint: the same command begins again\n"));
     assert_stopped(ended, 130);
     assert!(!sandbox.path("predictions.parquet").exists());
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::array;
 use newt_pipe::artifact::{BackboneId, FeatureFile, ProbeFile, Table};
 use newt_pipe::cache::KeyBuilder;
+use newt_pipe::interrupt::Interrupt;
 use newt_pipe::probe::{FittedProbe, Kernel};
 use serde_json::json;
 
@@ -17,7 +18,8 @@ fn predict(sandbox: &Sandbox, features: &str, extra: &[&str]) -> Finished {
 
 /// The features that [`precomputed`] made, with the rows `change`d.
 fn write_changed(sandbox: &Sandbox, name: &str, change: impl Fn(usize, f32) -> f32) {
-    let file = FeatureFile::open(&sandbox.path("features.safetensors")).unwrap();
+    let file =
+        FeatureFile::open(&sandbox.path("features.safetensors"), &Interrupt::default()).unwrap();
     let dim = file.features().ncols();
     let values: Vec<f32> = file
         .features()
@@ -245,7 +247,8 @@ fn rows_are_scaled_as_those_were_that_the_probes_were_fitted_on() {
 
 /// The features that [`precomputed`] made, as those of a backbone.
 fn write_of_backbone(sandbox: &Sandbox, name: &str, change: impl Fn(&mut BackboneId)) {
-    let mut file = FeatureFile::open(&sandbox.path("features.safetensors")).unwrap();
+    let mut file =
+        FeatureFile::open(&sandbox.path("features.safetensors"), &Interrupt::default()).unwrap();
     let request = KeyBuilder::new("backbone", 1)
         .param("backbone", json!({ "network": "vit" }))
         .param("precision", "f32")

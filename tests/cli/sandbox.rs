@@ -142,7 +142,7 @@ pub(crate) fn open_to_all(path: &Path) {
 }
 
 /// Waits until something has happened, however slow the machine; a test that waits in vain fails in the end.
-pub(crate) fn wait_until(what: &str, has_happened: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, mut has_happened: impl FnMut() -> bool) {
     let started = Instant::now();
     while !has_happened() {
         assert!(

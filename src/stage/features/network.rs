@@ -410,7 +410,7 @@ pub fn bad_images(paths: &[&Path], context: Context<'_>) -> Result<Vec<BadImage>
             if context.interrupt.requested() {
                 return None;
             }
-            let problem = match images::read(path) {
+            let problem = match images::read(path, context.interrupt) {
                 Ok(bytes) => image::check(&bytes).err().map(BadImageProblem::Undecodable),
                 Err(unread) => Some(unread.into()),
             };
@@ -447,7 +447,7 @@ fn decode_batch<'a>(
             if interrupt.requested() {
                 return None;
             }
-            decode(image, preprocessing, out).err()
+            decode(image, preprocessing, out, interrupt).err()
         })
         .map(|problem| problem.map(|(path, problem)| BadImage { path, problem }))
         .collect();
@@ -462,9 +462,10 @@ fn decode(
     wanted: &Wanted,
     preprocessing: &Preprocessing,
     out: &mut [f32],
+    interrupt: &Interrupt,
 ) -> Result<(), (PathBuf, BadImageProblem)> {
     let place = |problem| (wanted.path.clone(), problem);
-    let bytes = images::read(&wanted.path).map_err(|unread| place(unread.into()))?;
+    let bytes = images::read(&wanted.path, interrupt).map_err(|unread| place(unread.into()))?;
     if Digest::of(&bytes) != wanted.digest {
         return Err(place(BadImageProblem::Changed));
     }

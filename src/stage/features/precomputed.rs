@@ -9,6 +9,7 @@ use super::norm;
 use crate::artifact::FeatureFile;
 use crate::cache::{Digest, KeyBuilder};
 use crate::error::Error;
+use crate::interrupt::Interrupt;
 use crate::newt::labels::Labels;
 use crate::stage::{Context, StageError};
 use crate::text::{self, Listing, count, foreign};
@@ -38,16 +39,22 @@ impl Precomputed {
     /// The file as it was when it was hashed.
     ///
     /// # Errors
-    /// [`StageError::ChangedMeanwhile`], and those of [`FeatureFile`].
-    pub fn open(&self) -> Result<FeatureFile, Error> {
-        let bytes = FeatureFile::read(&self.path)?;
-        if Digest::of(&bytes) != self.digest {
+    /// [`StageError::ChangedMeanwhile`], those of [`FeatureFile`], and [`Stopped`](crate::interrupt::Stopped) before any
+    /// of them.
+    pub fn open(&self, interrupt: &Interrupt) -> Result<FeatureFile, Error> {
+        let bytes = FeatureFile::read(&self.path, interrupt)?;
+        let mut hasher = blake3::Hasher::new();
+        let read = hasher.update_reader(interrupt.over(&bytes[..])).map(drop);
+        interrupt.check()?;
+        read.map_err(Error::Io)?;
+        if Digest::from(hasher.finalize()) != self.digest {
             return Err(StageError::ChangedMeanwhile {
                 path: self.path.clone(),
             }
             .into());
         }
-        Ok(FeatureFile::parse(
+        Ok(FeatureFile::parse_unless(
+            interrupt,
             &self.path.display().to_string(),
             &bytes,
         )?)
@@ -69,7 +76,7 @@ impl Precomputed {
         labels: &Labels,
         context: Context<'_>,
     ) -> Result<Array2<f32>, Error> {
-        let file = self.open()?;
+        let file = self.open(context.interrupt)?;
         let known: Vec<&str> = labels.rows.iter().map(|row| row.id.as_str()).collect();
         file.check_known(&known)?;
         let rows = file.select(ids)?;
@@ -93,5 +100,28 @@ impl Precomputed {
                 count(far.n, "row", "rows"),
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    #[test]
+    fn a_stop_comes_before_what_is_wrong_with_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("features.safetensors");
+        let ids = vec!["a".to_owned()];
+        let file = FeatureFile::new("f", ids, ndarray::array![[1.0_f32]]).unwrap();
+        fs_err::write(&path, file.to_bytes().unwrap()).unwrap();
+        let other = Precomputed::new(&path, Digest::of(b"another file"));
+        let interrupt = Interrupt::default();
+        let error = other.open(&interrupt).unwrap_err();
+        assert!(matches!(error, Error::Stage(_)), "{error}");
+        interrupt.flag().store(15, Ordering::Relaxed);
+        let error = other.open(&interrupt).unwrap_err();
+        assert_eq!(error.exit_code(), 75, "{error}");
     }
 }

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::artifact;
 use crate::backbone;
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::error::Error;
@@ -84,6 +85,26 @@ impl Weights {
         }
         memo.save_or_warn(cache, context.progress);
         Ok(())
+    }
+}
+
+/// Makes sure that a safetensors file is as long as its header says: one that is something else, of whatever size, need
+/// not be hashed to find that out. What the hub has promised is left to [`Weights::verify`], which knows better.
+///
+/// # Errors
+/// [`backbone::Error::Damaged`]. Where the file cannot be read, [`Weights::add`] says why.
+pub fn check_header(path: &Path) -> Result<(), Error> {
+    let is_safetensors = path.extension().is_some_and(|it| it == "safetensors");
+    if !is_safetensors || Promise::of(path).is_some() {
+        return Ok(());
+    }
+    match artifact::check_header(path) {
+        Err(artifact::Error::NotSafetensors { what, .. }) => Err(backbone::Error::Damaged {
+            path: path.to_owned(),
+            problem: what,
+        }
+        .into()),
+        _ => Ok(()),
     }
 }
 
@@ -184,6 +205,24 @@ mod tests {
         assert_eq!(weights.unverified.len(), 1);
         weights.verify(&fixture.cache(), fixture.context()).unwrap();
         assert!(fixture.weights().unverified.is_empty());
+    }
+
+    #[test]
+    fn weights_are_told_by_their_header_before_they_are_hashed() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["model.safetensors", "model.pt"] {
+            let path = dir.path().join(name);
+            fs_err::write(&path, "no header").unwrap();
+            // A terabyte, which no test could hash.
+            let file = fs_err::OpenOptions::new().write(true).open(&path).unwrap();
+            file.file().set_len(1 << 40).unwrap();
+            let checked = check_header(&path);
+            assert_eq!(checked.is_err(), name == "model.safetensors");
+            if let Err(error) = checked {
+                assert_eq!(error.exit_code(), 3, "{error}");
+            }
+        }
+        assert!(check_header(&dir.path().join("none.safetensors")).is_ok());
     }
 
     #[test]
