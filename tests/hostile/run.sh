@@ -27,8 +27,13 @@ shift
 unset HF_HOME HF_HUB_CACHE HF_TOKEN XDG_CACHE_HOME NEWT_PIPE_CACHE RAYON_NUM_THREADS
 export HF_ENDPOINT=http://127.0.0.1:1 HF_HUB_OFFLINE=1 CUDA_VISIBLE_DEVICES=
 failed=0
-scratch=
-trap '[ -z "$scratch" ] || rm -rf "$scratch"' EXIT
+job='' scratch=
+# What runs is ended with its group, of which `timeout` is the leader, and what it has made goes with it.
+end() {
+    [ -z "$job" ] || { kill "$job" && wait "$job"; } 2>/dev/null
+    [ -z "$scratch" ] || rm -rf "$scratch"
+}
+trap end EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 for script; do
@@ -41,8 +46,11 @@ for script; do
     chmod 755 "$scratch" "$scratch/work"
     started=$(date +%s)
     (cd "$scratch/work" && HOME=$scratch/home TMPDIR=$scratch exec timeout -k 10 600 sh "$script" "$program") \
-        >"$scratch/log" 2>&1 </dev/null
+        >"$scratch/log" 2>&1 </dev/null &
+    job=$!
+    wait "$job"
     code=$?
+    job=
     took="$(($(date +%s) - started)) s"
     case $code in
         0) printf 'ok       %-18s %s\n' "$name" "$took" ;;
