@@ -14,6 +14,8 @@ use std::path::Path;
 use half::{bf16, f16};
 use ndarray::{Array2, Axis, Ix2};
 use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+use serde::de::IgnoredAny;
 
 use super::{BackboneId, Element, Error, TensorWriter, Tensors, reading};
 use crate::probe::norm;
@@ -44,12 +46,21 @@ impl FeatureFile {
     }
 
     /// The bytes of the file at `path`, for [`parse`](Self::parse); a file that is not as long as its header says is not
-    /// read.
+    /// read, nor is one whose ids are not as many as its rows.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::NotSafetensors`].
+    /// [`Error::Io`], [`Error::NotSafetensors`], [`Error::IdCount`].
     pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
-        reading::read(path)
+        reading::read(path, |header| {
+            match n_rows_and_ids(header).filter(|(n_rows, n_ids)| n_rows != n_ids) {
+                Some((n_rows, n_ids)) => Err(Error::IdCount {
+                    file: path.display().to_string(),
+                    n_ids,
+                    n_rows,
+                }),
+                None => Ok(()),
+            }
+        })
     }
 
     /// Reads and checks the bytes of `file`, whose name serves in messages.
@@ -121,7 +132,7 @@ impl FeatureFile {
             .map(norm::norm)
             .enumerate()
             .filter(|(_, norm)| !norm::is_usable(*norm))
-            .map(|(i, norm)| format!("row {i} (`{}`: {})", ids[i], norm::show(norm)))
+            .map(|(i, norm)| format!("row {i} (`{}`: {})", foreign(&ids[i]), norm::show(norm)))
             .collect();
         if !rows.is_empty() {
             return Err(Error::BadNorms { file, rows });
@@ -215,6 +226,15 @@ impl FeatureFile {
             })
         }
     }
+}
+
+/// How many rows and ids there are by the header; `None` where it does not say, as [`FeatureFile::parse`] will.
+fn n_rows_and_ids(header: &Metadata) -> Option<(usize, usize)> {
+    let [n_rows, _] = header.info(FEATURES)?.shape[..] else {
+        return None;
+    };
+    let ids: Vec<IgnoredAny> = serde_json::from_str(header.metadata().as_ref()?.get(IDS)?).ok()?;
+    Some((n_rows, ids.len()))
 }
 
 fn read<T: Element>(tensors: &Tensors<'_>, to_f32: fn(T) -> f32) -> Result<Array2<f32>, Error> {

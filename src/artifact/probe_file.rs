@@ -83,7 +83,7 @@ impl ProbeFile {
     /// # Errors
     /// [`Error::Io`], and those of [`parse`](Self::parse).
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let bytes = reading::read(path).map_err(|error| match error {
+        let bytes = reading::read(path, |_| Ok(())).map_err(|error| match error {
             Error::NotSafetensors { .. } => Error::ProbeFile {
                 is_feature_file: false,
                 source: Box::new(error),

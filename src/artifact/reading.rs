@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use safetensors::tensor::Metadata;
 use safetensors::{SafeTensorError, SafeTensors};
 
 use super::Error;
@@ -18,21 +19,29 @@ pub fn check_header(path: &Path) -> Result<(), Error> {
     read_header(path).map(drop)
 }
 
-/// The bytes of a file that is as long as its header says.
+/// The bytes of a file that is as long as its header says, and of which `check` finds nothing wrong in the header.
 ///
 /// # Errors
-/// As [`check_header`].
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+/// As [`check_header`], those of `check`, and [`Error::Io`] where there is no memory for as much.
+pub(super) fn read(
+    path: &Path,
+    check: impl FnOnce(&Metadata) -> Result<(), Error>,
+) -> Result<Vec<u8>, Error> {
     let Opened {
         file,
-        mut head,
+        head,
         n_bytes,
     } = read_header(path)?;
+    if let Some(metadata) = damage::metadata(&head) {
+        check(&metadata)?;
+    }
+    // A sparse file of any size may fit its header.
+    let mut bytes = files::buffer(path, n_bytes)?;
     let n_rest = n_bytes.saturating_sub(head.len() as u64);
-    head.reserve_exact(usize::try_from(n_rest).unwrap_or_default());
+    bytes.extend(head);
     // If it has grown or been cut since, it does not fit its header any more, as whoever parses the bytes will find.
-    file.take(n_rest).read_to_end(&mut head)?;
-    Ok(head)
+    file.take(n_rest).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A file of which no more has been read than its header.
@@ -94,7 +103,7 @@ mod tests {
         for bytes in [whole(), empty] {
             fs_err::write(&path, &bytes).unwrap();
             check_header(&path).unwrap();
-            assert_eq!(read(&path).unwrap(), bytes);
+            assert_eq!(read(&path, |_| Ok(())).unwrap(), bytes);
         }
     }
 
@@ -124,7 +133,7 @@ mod tests {
             fs_err::write(&path, start).unwrap();
             let file = fs_err::OpenOptions::new().write(true).open(&path).unwrap();
             file.file().set_len(1 << 40).unwrap();
-            let error = read(&path).unwrap_err().to_string();
+            let error = read(&path, |_| Ok(())).unwrap_err().to_string();
             assert!(error.contains(found), "{error}");
         }
     }
