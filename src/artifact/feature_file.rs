@@ -51,16 +51,16 @@ impl FeatureFile {
     /// # Errors
     /// [`Error::Io`], [`Error::NotSafetensors`], [`Error::IdCount`].
     pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
-        reading::read(path, |header| {
-            match n_rows_and_ids(header).filter(|(n_rows, n_ids)| n_rows != n_ids) {
-                Some((n_rows, n_ids)) => Err(Error::IdCount {
-                    file: path.display().to_string(),
-                    n_ids,
-                    n_rows,
-                }),
-                None => Ok(()),
-            }
-        })
+        reading::read(path, |header| check_ids(path, header))
+    }
+
+    /// Makes sure that [`read`](Self::read) would give the bytes of the file at `path`, without reading more of it than
+    /// the header.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn check_header(path: &Path) -> Result<(), Error> {
+        reading::check_header(path, |header| check_ids(path, header))
     }
 
     /// Reads and checks the bytes of `file`, whose name serves in messages.
@@ -225,6 +225,18 @@ impl FeatureFile {
                 ids: surplus,
             })
         }
+    }
+}
+
+/// Makes sure that there are as many ids as rows by the header of the file at `path`.
+fn check_ids(path: &Path, header: &Metadata) -> Result<(), Error> {
+    match n_rows_and_ids(header).filter(|(n_rows, n_ids)| n_rows != n_ids) {
+        Some((n_rows, n_ids)) => Err(Error::IdCount {
+            file: path.display().to_string(),
+            n_ids,
+            n_rows,
+        }),
+        None => Ok(()),
     }
 }
 

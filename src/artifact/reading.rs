@@ -11,18 +11,22 @@ use super::Error;
 use super::damage::{self, LENGTH_BYTES, MAX_HEADER_BYTES, described_bytes, header_bytes};
 use crate::files::{self, BrokenLink};
 
-/// Makes sure that the file at `path` is as long as its header says, without reading more of it.
+/// Makes sure that the file at `path` is as long as its header says, and that `check` finds nothing wrong in the header,
+/// without reading more of it.
 ///
 /// # Errors
-/// [`Error::NotSafetensors`]; [`Error::Io`] where there is no regular file.
-pub fn check_header(path: &Path) -> Result<(), Error> {
-    read_header(path).map(drop)
+/// [`Error::NotSafetensors`]; [`Error::Io`] where there is no regular file; those of `check`.
+pub(super) fn check_header(
+    path: &Path,
+    check: impl FnOnce(&Metadata) -> Result<(), Error>,
+) -> Result<(), Error> {
+    read_header(path, check).map(drop)
 }
 
 /// The bytes of a file that is as long as its header says, and of which `check` finds nothing wrong in the header.
 ///
 /// # Errors
-/// As [`check_header`], those of `check`, and [`Error::Io`] where there is no memory for as much.
+/// As [`check_header`], and [`Error::Io`] where there is no memory for as much.
 pub(super) fn read(
     path: &Path,
     check: impl FnOnce(&Metadata) -> Result<(), Error>,
@@ -31,10 +35,7 @@ pub(super) fn read(
         file,
         head,
         n_bytes,
-    } = read_header(path)?;
-    if let Some(metadata) = damage::metadata(&head) {
-        check(&metadata)?;
-    }
+    } = read_header(path, check)?;
     // A sparse file of any size may fit its header.
     let mut bytes = files::buffer(path, n_bytes)?;
     let n_rest = n_bytes.saturating_sub(head.len() as u64);
@@ -52,7 +53,10 @@ struct Opened {
     n_bytes: u64,
 }
 
-fn read_header(path: &Path) -> Result<Opened, Error> {
+fn read_header(
+    path: &Path,
+    check: impl FnOnce(&Metadata) -> Result<(), Error>,
+) -> Result<Opened, Error> {
     BrokenLink::check(path)?;
     let mut file = files::open(path)?;
     let n_bytes = file.metadata()?.len();
@@ -67,6 +71,9 @@ fn read_header(path: &Path) -> Result<Opened, Error> {
         // The data are still in the file.
         Ok(_) | Err(SafeTensorError::MetadataIncompleteBuffer) => {
             if described_bytes(&head) == Some(n_bytes) {
+                if let Some(metadata) = damage::metadata(&head) {
+                    check(&metadata)?;
+                }
                 return Ok(Opened {
                     file,
                     head,
@@ -102,7 +109,7 @@ mod tests {
         let empty = TensorWriter::new().metadata("a", &1).to_bytes().unwrap();
         for bytes in [whole(), empty] {
             fs_err::write(&path, &bytes).unwrap();
-            check_header(&path).unwrap();
+            check_header(&path, |_| Ok(())).unwrap();
             assert_eq!(read(&path, |_| Ok(())).unwrap(), bytes);
         }
     }
@@ -116,7 +123,7 @@ mod tests {
             fs_err::write(&path, &whole[..n]).unwrap();
             let name = path.display().to_string();
             let expected = crate::artifact::Tensors::parse(&name, &whole[..n]).unwrap_err();
-            let found = check_header(&path).unwrap_err();
+            let found = check_header(&path, |_| Ok(())).unwrap_err();
             assert_eq!(found.to_string(), expected.to_string(), "{n} bytes");
         }
     }

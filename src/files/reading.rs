@@ -91,15 +91,12 @@ pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
 pub fn buffer(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     let mut buffer = Vec::new();
     let n_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    match buffer.try_reserve_exact(n_bytes) {
-        Ok(()) => Ok(buffer),
-        Err(_) => {
-            let path = path.display();
-            let message =
-                format!("{path}: {bytes} bytes, expected no more than there is memory for");
-            Err(io::Error::new(io::ErrorKind::OutOfMemory, message))
-        }
-    }
+    buffer.try_reserve_exact(n_bytes).map_err(|_| {
+        let path = path.display();
+        let message = format!("{path}: {bytes} bytes, expected no more than there is memory for");
+        io::Error::new(io::ErrorKind::OutOfMemory, message)
+    })?;
+    Ok(buffer)
 }
 
 /// Puts all that `file`, of this path, still holds behind `content`.

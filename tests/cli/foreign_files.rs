@@ -365,12 +365,25 @@ fn write_sparse_features(path: &Path, n_ids: usize) {
 fn features_that_no_memory_holds_are_an_error_and_those_that_miss_ids_are_not_read() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 1, 4);
-    for (n_ids, code, expected) in [
-        (10, 1, " bytes, expected no more than there is memory for"),
-        (9, 3, "other: 9 ids in `ids`, 10 rows in `features`\nhint: "),
+    let saved = sandbox.run(&["run", "mine.toml", "--save-probes", "--out", "saved"]);
+    assert_eq!(saved.code, Some(0), "{}", saved.stderr);
+    let probes = "saved/probes.safetensors";
+    let predict = ["predict", "--probe", probes, "--features", "other"];
+    let too_few = "other: 9 ids in `ids`, 10 rows in `features`\nhint: ";
+    let too_large = " bytes, expected no more than there is memory for";
+    for (arguments, n_ids, code, expected) in [
+        (&predict[..], 10, 1, too_large),
+        (&predict, 9, 3, too_few),
+        // Not even a digest is made of it.
+        (
+            &["run", "mine.toml", "--set", "model.ckpt=other"],
+            9,
+            3,
+            too_few,
+        ),
     ] {
         write_sparse_features(&sandbox.path("other"), n_ids);
-        let finished = run(&sandbox, &["run", "mine.toml", "--set", "model.ckpt=other"]);
+        let finished = run(&sandbox, arguments);
         assert_eq!(finished.code, Some(code), "{}", finished.stderr);
         assert!(finished.stderr.contains(expected), "{}", finished.stderr);
     }
