@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 # Where cargo builds.
 TARGET = $${CARGO_TARGET_DIR:-target}
 
-.PHONY: demo test build wheel install libtorch lint bench
+.PHONY: demo test hostile build wheel install libtorch lint bench
 
 # Builds with optimisation and runs the built-in quickstart.
 demo: build
@@ -22,6 +22,10 @@ demo: build
 test: build
 	$(CARGO) test --release
 	LD_LIBRARY_PATH="$(LIBTORCH_LIB):$$LD_LIBRARY_PATH" $(CARGO) test --release --features torch --lib backbone::
+
+# Runs what needs a mount, a limit, a signal or another user, as far as this machine and this user allow it.
+hostile: build
+	sh tests/hostile/run.sh "$(TARGET)/release/newt-pipe"
 
 # Leaves newt-pipe and libnewt_pipe.so in target/release; together they run from any folder.
 build: libtorch

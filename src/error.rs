@@ -21,7 +21,7 @@ use crate::stats::bootstrap;
 pub enum Error {
     /// A pipeline file or a flag.
     #[error(transparent)]
-    Config(#[from] config::Error),
+    Config(config::Error),
     /// The labels file.
     #[error(transparent)]
     Labels(#[from] labels::Error),
@@ -76,6 +76,15 @@ pub enum Error {
 }
 
 // A stop is a stop, wherever it was heard.
+
+impl From<config::Error> for Error {
+    fn from(error: config::Error) -> Self {
+        match error {
+            config::Error::Stopped(stopped) => Self::Stopped(stopped),
+            error => Self::Config(error),
+        }
+    }
+}
 
 impl From<backbone::Error> for Error {
     fn from(error: backbone::Error) -> Self {

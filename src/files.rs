@@ -22,6 +22,7 @@ mod overlap;
 mod place;
 mod reading;
 mod staged;
+mod stream;
 mod system;
 
 use std::ffi::{OsStr, OsString};
@@ -41,8 +42,11 @@ pub use overlap::{Kept, Overlap, Relation, real_from_root};
 pub use place::{
     BrokenLink, MAX_LINKS, Names, UnknownName, expand_by, expanded, follow, found, hint, located,
 };
-pub use reading::{NotRegular, TooLarge, check_size, open, read, read_text, read_text_stream};
+pub use reading::{
+    NotRegular, TooLarge, buffer, check_size, open, read, read_text, read_text_stream,
+};
 pub use staged::StagedDir;
+pub use stream::is_stream;
 
 /// Numbers what this process makes.
 static COUNTER: AtomicU64 = AtomicU64::new(0);

@@ -12,6 +12,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{RngSeed, TestCaseResult, TestError, TestRunner};
 
+use crate::text::is_obeyed;
+
 /// proptest's own number of cases, which stands for that of each target.
 const DEFAULT_CASES: u32 = 256;
 
@@ -85,7 +87,7 @@ const NUMBERS: [&str; 24] = [
 ];
 
 /// What stands for a text; the longest is made in [`texts`].
-const TEXTS: [&str; 18] = [
+const TEXTS: [&str; 20] = [
     "",
     " ",
     ".",
@@ -102,6 +104,8 @@ const TEXTS: [&str; 18] = [
     r"\ud800",
     "\u{1b}]0;x\u{7}",
     "\u{202e}",
+    "\u{2028}",
+    "\u{2066}",
     "NaN",
     "é\u{301}ß",
 ];
@@ -334,9 +338,7 @@ pub(crate) fn check_said(said: &str) -> TestCaseResult {
             line.escape_debug()
         );
     }
-    let obeyed = said
-        .chars()
-        .find(|c| (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c));
+    let obeyed = said.chars().find(|c| is_obeyed(*c) && *c != '\n');
     prop_assert!(obeyed.is_none(), "{obeyed:?} in {}", said.escape_debug());
     Ok(())
 }

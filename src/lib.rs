@@ -21,9 +21,10 @@
 //! use newt_pipe::progress::Silent;
 //! use newt_pipe::stage::Context;
 //!
-//! let pipeline = Pipeline::load(Source::Quickstart, &["sample.n_train=20".to_owned()])?;
+//! let interrupt = Interrupt::default();
+//! let pipeline = Pipeline::load(Source::Quickstart, &["sample.n_train=20".to_owned()], &interrupt)?;
 //! let cache = Cache::open("/tmp/newt-cache")?;
-//! let context = Context { progress: &Silent, interrupt: &Interrupt::default() };
+//! let context = Context { progress: &Silent, interrupt: &interrupt };
 //! let runner = Runner::new(&pipeline, &cache, context, Options::default())?;
 //! for experiment in pipeline.experiments() {
 //!     let evaluation = runner.evaluate(&experiment)?;

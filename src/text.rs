@@ -74,19 +74,10 @@ impl fmt::Display for Listing {
     }
 }
 
-/// `text` on one line: a tab, a line break and other control characters are spelled `\t`, `\n`, `\u{1b}`, and a
-/// backslash is doubled, so that no two texts come out the same.
+/// `text` on one line: a tab, a line break and whatever else a terminal would obey, see [`is_obeyed`], are spelled `\t`,
+/// `\n`, `\u{1b}`, and a backslash is doubled, so that no two texts come out the same.
 pub fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let (plain, escape) = if c.is_control() || c == '\\' {
-                (None, Some(c.escape_default()))
-            } else {
-                (Some(c), None)
-            };
-            plain.into_iter().chain(escape.into_iter().flatten())
-        })
-        .collect()
+    spelled(text, |c| is_obeyed(c) || c == '\\').into_owned()
 }
 
 /// The most characters of a foreign text that a message shows.
@@ -230,6 +221,7 @@ mod tests {
     fn an_escaped_text_is_one_line_and_one_field() {
         assert_eq!(escaped("plain ü"), "plain ü");
         assert_eq!(escaped("a\tb\r\n\\n\u{1b}"), r"a\tb\r\n\\n\u{1b}");
+        assert_eq!(escaped("a\u{202e}b\u{2028}"), r"a\u{202e}b\u{2028}");
     }
 
     #[test]

@@ -24,9 +24,13 @@ pub(super) fn header_bytes(bytes: &[u8]) -> Option<u64> {
 /// The length of the whole file, as the header in its first `bytes` tells it; `None` if that is no header.
 pub(super) fn described_bytes(bytes: &[u8]) -> Option<u64> {
     let n_header = header_bytes(bytes)?;
-    let metadata: Metadata = serde_json::from_slice(header(bytes)?).ok()?;
-    let n_data = metadata.data_len() as u64;
+    let n_data = metadata(bytes)?.data_len() as u64;
     Some(n_data.saturating_add(n_header + LENGTH_BYTES as u64))
+}
+
+/// What the header in a file's first `bytes` says; `None` if that is no header.
+pub(super) fn metadata(bytes: &[u8]) -> Option<Metadata> {
+    serde_json::from_slice(header(bytes)?).ok()
 }
 
 fn header(bytes: &[u8]) -> Option<&[u8]> {

@@ -14,6 +14,8 @@ use std::path::Path;
 use half::{bf16, f16};
 use ndarray::{Array2, Axis, Ix2};
 use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+use serde::de::IgnoredAny;
 
 use super::{BackboneId, Element, Error, TensorWriter, Tensors, reading};
 use crate::interrupt::Interrupt;
@@ -45,12 +47,21 @@ impl FeatureFile {
     }
 
     /// The bytes of the file at `path`, for [`parse`](Self::parse); a file that is not as long as its header says is not
-    /// read.
+    /// read, nor is one whose ids are not as many as its rows.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::NotSafetensors`], [`Error::Stopped`].
+    /// [`Error::Io`], [`Error::NotSafetensors`], [`Error::IdCount`], [`Error::Stopped`].
     pub fn read(path: &Path, interrupt: &Interrupt) -> Result<Vec<u8>, Error> {
-        reading::read(path, interrupt)
+        reading::read(path, |header| check_ids(path, header), interrupt)
+    }
+
+    /// Makes sure that [`read`](Self::read) would give the bytes of the file at `path`, without reading more of it than
+    /// the header.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), but for a stop.
+    pub fn check_header(path: &Path) -> Result<(), Error> {
+        reading::check_header(path, |header| check_ids(path, header))
     }
 
     /// Reads and checks the bytes of `file`, whose name serves in messages.
@@ -230,6 +241,27 @@ impl FeatureFile {
             })
         }
     }
+}
+
+/// Makes sure that there are as many ids as rows by the header of the file at `path`.
+fn check_ids(path: &Path, header: &Metadata) -> Result<(), Error> {
+    match n_rows_and_ids(header).filter(|(n_rows, n_ids)| n_rows != n_ids) {
+        Some((n_rows, n_ids)) => Err(Error::IdCount {
+            file: path.display().to_string(),
+            n_ids,
+            n_rows,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// How many rows and ids there are by the header; `None` where it does not say, as [`FeatureFile::parse`] will.
+fn n_rows_and_ids(header: &Metadata) -> Option<(usize, usize)> {
+    let [n_rows, _] = header.info(FEATURES)?.shape[..] else {
+        return None;
+    };
+    let ids: Vec<IgnoredAny> = serde_json::from_str(header.metadata().as_ref()?.get(IDS)?).ok()?;
+    Some((n_rows, ids.len()))
 }
 
 fn read<T: Element>(tensors: &Tensors<'_>, to_f32: fn(T) -> f32) -> Result<Array2<f32>, Error> {

@@ -29,6 +29,6 @@ pub use feature_file::FeatureFile;
 pub use features::FeatureStore;
 pub(crate) use features::hash_rows;
 pub use probe_file::{FittedOn, ProbeFile};
-pub use reading::check_header;
+pub use reading::check_length;
 pub use table::Table;
 pub use tensors::{Element, TensorWriter, Tensors};

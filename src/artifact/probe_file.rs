@@ -84,7 +84,7 @@ impl ProbeFile {
     /// # Errors
     /// [`Error::Io`], [`Error::Stopped`], and those of [`parse`](Self::parse).
     pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, Error> {
-        let bytes = reading::read(path, interrupt).map_err(|error| match error {
+        let bytes = reading::read(path, |_| Ok(()), interrupt).map_err(|error| match error {
             Error::NotSafetensors { .. } => Error::ProbeFile {
                 is_feature_file: false,
                 source: Box::new(error),

@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use safetensors::tensor::Metadata;
 use safetensors::{SafeTensorError, SafeTensors};
 
 use super::Error;
@@ -11,31 +12,49 @@ use super::damage::{self, LENGTH_BYTES, MAX_HEADER_BYTES, described_bytes, heade
 use crate::files::{self, BrokenLink};
 use crate::interrupt::Interrupt;
 
-/// Makes sure that the file at `path` is as long as its header says, without reading more of it.
+/// Makes sure that the safetensors file at `path` is as long as its header says, without reading more of it.
 ///
 /// # Errors
 /// [`Error::NotSafetensors`]; [`Error::Io`] where there is no regular file.
-pub fn check_header(path: &Path) -> Result<(), Error> {
-    read_header(path).map(drop)
+pub fn check_length(path: &Path) -> Result<(), Error> {
+    check_header(path, |_| Ok(()))
 }
 
-/// The bytes of a file that is as long as its header says.
+/// Makes sure that the file at `path` is as long as its header says, and that `check` finds nothing wrong in the header,
+/// without reading more of it.
 ///
 /// # Errors
-/// As [`check_header`]; [`Error::Stopped`].
-pub(super) fn read(path: &Path, interrupt: &Interrupt) -> Result<Vec<u8>, Error> {
+/// [`Error::NotSafetensors`]; [`Error::Io`] where there is no regular file; those of `check`.
+pub(super) fn check_header(
+    path: &Path,
+    check: impl FnOnce(&Metadata) -> Result<(), Error>,
+) -> Result<(), Error> {
+    read_header(path, check).map(drop)
+}
+
+/// The bytes of a file that is as long as its header says, and of which `check` finds nothing wrong in the header.
+///
+/// # Errors
+/// As [`check_header`], and [`Error::Io`] where there is no memory for as much; [`Error::Stopped`].
+pub(super) fn read(
+    path: &Path,
+    check: impl FnOnce(&Metadata) -> Result<(), Error>,
+    interrupt: &Interrupt,
+) -> Result<Vec<u8>, Error> {
     let Opened {
         file,
-        mut head,
+        head,
         n_bytes,
-    } = read_header(path)?;
+    } = read_header(path, check)?;
+    // A sparse file of any size may fit its header.
+    let mut bytes = files::buffer(path, n_bytes)?;
     let n_rest = n_bytes.saturating_sub(head.len() as u64);
-    head.reserve_exact(usize::try_from(n_rest).unwrap_or_default());
+    bytes.extend(head);
     // If it has grown or been cut since, it does not fit its header any more, as whoever parses the bytes will find.
-    let read = interrupt.over(file).take(n_rest).read_to_end(&mut head);
+    let read = interrupt.over(file).take(n_rest).read_to_end(&mut bytes);
     interrupt.check()?;
     read?;
-    Ok(head)
+    Ok(bytes)
 }
 
 /// A file of which no more has been read than its header.
@@ -46,7 +65,10 @@ struct Opened {
     n_bytes: u64,
 }
 
-fn read_header(path: &Path) -> Result<Opened, Error> {
+fn read_header(
+    path: &Path,
+    check: impl FnOnce(&Metadata) -> Result<(), Error>,
+) -> Result<Opened, Error> {
     BrokenLink::check(path)?;
     let mut file = files::open(path)?;
     let n_bytes = file.metadata()?.len();
@@ -61,6 +83,9 @@ fn read_header(path: &Path) -> Result<Opened, Error> {
         // The data are still in the file.
         Ok(_) | Err(SafeTensorError::MetadataIncompleteBuffer) => {
             if described_bytes(&head) == Some(n_bytes) {
+                if let Some(metadata) = damage::metadata(&head) {
+                    check(&metadata)?;
+                }
                 return Ok(Opened {
                     file,
                     head,
@@ -96,8 +121,11 @@ mod tests {
         let empty = TensorWriter::new().metadata("a", &1).to_bytes().unwrap();
         for bytes in [whole(), empty] {
             fs_err::write(&path, &bytes).unwrap();
-            check_header(&path).unwrap();
-            assert_eq!(read(&path, &Interrupt::default()).unwrap(), bytes);
+            check_header(&path, |_| Ok(())).unwrap();
+            assert_eq!(
+                read(&path, |_| Ok(()), &Interrupt::default()).unwrap(),
+                bytes
+            );
         }
     }
 
@@ -110,7 +138,7 @@ mod tests {
             fs_err::write(&path, &whole[..n]).unwrap();
             let name = path.display().to_string();
             let expected = crate::artifact::Tensors::parse(&name, &whole[..n]).unwrap_err();
-            let found = check_header(&path).unwrap_err();
+            let found = check_header(&path, |_| Ok(())).unwrap_err();
             assert_eq!(found.to_string(), expected.to_string(), "{n} bytes");
         }
     }
@@ -127,7 +155,7 @@ mod tests {
             fs_err::write(&path, start).unwrap();
             let file = fs_err::OpenOptions::new().write(true).open(&path).unwrap();
             file.file().set_len(1 << 40).unwrap();
-            let error = read(&path, &Interrupt::default()).unwrap_err();
+            let error = read(&path, |_| Ok(()), &Interrupt::default()).unwrap_err();
             let error = error.to_string();
             assert!(error.contains(found), "{error}");
         }

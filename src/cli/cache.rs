@@ -6,6 +6,7 @@ use super::Outcome;
 use super::console::Console;
 use super::settings::{self, CacheArgs};
 use newt_pipe::error::Error;
+use newt_pipe::interrupt::Interrupt;
 use newt_pipe::pipeline::config::{Pipeline, Source};
 
 /// Subcommands of `newt-pipe cache`.
@@ -26,12 +27,16 @@ pub(super) struct PathArgs {
     cache: CacheArgs,
 }
 
-pub(super) fn exec(command: &Command, console: &Console) -> Result<Outcome, Error> {
+pub(super) fn exec(
+    command: &Command,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<Outcome, Error> {
     let Command::Path(args) = command;
     let pipeline = args
         .file
         .as_deref()
-        .map(|file| Pipeline::load(Source::File(file), &[]))
+        .map(|file| Pipeline::load(Source::File(file), &[], interrupt))
         .transpose()?;
     let of_pipeline = pipeline.and_then(|pipeline| pipeline.cache_dir);
     let dir = args.cache.dir(of_pipeline.as_deref())?;

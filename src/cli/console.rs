@@ -78,9 +78,9 @@ impl Console {
         }
     }
 
-    /// Prints part of the result: without control characters but tabs and line breaks, whatever is in it.
+    /// Prints part of the result: whatever is in it, a terminal obeys nothing but tabs and line breaks.
     pub(super) fn result(&self, text: &str) -> Result<(), Error> {
-        let is_spelled = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+        let is_spelled = |c: char| is_obeyed(c) && !matches!(c, '\n' | '\t');
         self.write(spelled(text, is_spelled).as_bytes())
     }
 

@@ -47,7 +47,7 @@ pub(super) fn exec(
     interrupt: &Interrupt,
 ) -> Result<Outcome, Error> {
     let Command::Export(args) = command;
-    let pipeline = args.pipeline.load()?;
+    let pipeline = args.pipeline.load(interrupt)?;
     let [model] = pipeline.models.as_slice() else {
         let n = pipeline.models.len();
         return Err(config::Error::SeveralModels { n }.into());

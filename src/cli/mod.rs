@@ -174,7 +174,7 @@ impl Command {
             Command::Data(command) => data::exec(command, console, interrupt),
             Command::Models(command) => models::exec(&command, console, interrupt),
             Command::Features(command) => features::exec(command, console, interrupt),
-            Command::Cache(command) => cache::exec(&command, console),
+            Command::Cache(command) => cache::exec(&command, console, interrupt),
             Command::Config => config::exec(console),
             Command::Completions(args) => completions::exec(&args, console),
         };

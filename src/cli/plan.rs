@@ -70,7 +70,7 @@ pub(super) fn exec(
     console: &Console,
     interrupt: &Interrupt,
 ) -> Result<Outcome, Error> {
-    let pipeline = args.pipeline.load()?;
+    let pipeline = args.pipeline.load(interrupt)?;
     if args.full {
         return spell_out(&pipeline, console);
     }

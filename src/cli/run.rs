@@ -79,7 +79,7 @@ impl Args {
 }
 
 pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
-    let pipeline = args.pipeline.load()?;
+    let pipeline = args.pipeline.load(interrupt)?;
     let out = args
         .out
         .unwrap_or_else(|| Path::new("results").join(&pipeline.name));

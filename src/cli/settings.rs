@@ -71,12 +71,12 @@ pub(super) struct CacheArgs {
 
 impl PipelineArgs {
     /// Reads the pipeline file and applies the overrides.
-    pub(super) fn load(&self) -> Result<Pipeline, Error> {
+    pub(super) fn load(&self, interrupt: &Interrupt) -> Result<Pipeline, Error> {
         let source = self
             .file
             .as_deref()
             .map_or(Source::Quickstart, Source::File);
-        Ok(Pipeline::load(source, &self.overrides)?)
+        Ok(Pipeline::load(source, &self.overrides, interrupt)?)
     }
 
     /// How the hub is reached; a plan does not ask it.

@@ -119,8 +119,8 @@ pub fn hint(error: &io::Error) -> Option<&'static str> {
         Some(link.hint())
     } else if inner.is::<UnknownName>() {
         Some(UnknownName::HINT)
-    } else if inner.is::<NotRegular>() {
-        Some(NotRegular::HINT)
+    } else if let Some(error) = inner.downcast_ref::<NotRegular>() {
+        Some(error.hint())
     } else {
         inner.is::<TooLarge>().then_some(TooLarge::HINT)
     }

@@ -3,10 +3,15 @@
 //! Opening a named pipe waits for a writer that may never come, `/dev/zero` has no end, and a sparse file of any size
 //! takes no room on the disk. So whatever the program reads is looked at first.
 
-use std::fs::{self, FileType, OpenOptions};
+use std::fs::{FileType, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use super::stream::{self, is_stream};
+
+/// A pipe, with a name in the file system or without one.
+const PIPE: &str = "a named pipe";
 
 /// Something that is no regular file, where one is to be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +25,14 @@ pub struct NotRegular {
 
 impl NotRegular {
     /// What to do about it.
-    pub const HINT: &str = "put a regular file there, or give the path of one";
+    pub fn hint(&self) -> &'static str {
+        match self.found {
+            PIPE => {
+                "write what comes through the pipe into a file first, and give the path of that"
+            }
+            _ => "put a regular file there, or give the path of one",
+        }
+    }
 }
 
 /// A file that is larger than anything of its kind.
@@ -67,9 +79,24 @@ pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     if bytes > max_bytes {
         return Err(too_large(path, bytes, max_bytes));
     }
-    let content = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
+    let content = buffer(path, bytes)?;
     // The file may have grown since.
     read_to_end(file, content, path, max_bytes)
+}
+
+/// An empty buffer that has room for a file of so many bytes.
+///
+/// # Errors
+/// One of kind `OutOfMemory` where the system does not give as much.
+pub fn buffer(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut buffer = Vec::new();
+    let n_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    buffer.try_reserve_exact(n_bytes).map_err(|_| {
+        let path = path.display();
+        let message = format!("{path}: {bytes} bytes, expected no more than there is memory for");
+        io::Error::new(io::ErrorKind::OutOfMemory, message)
+    })?;
+    Ok(buffer)
 }
 
 /// Puts all that `file`, of this path, still holds behind `content`.
@@ -88,7 +115,7 @@ fn read_to_end(
     Ok(content)
 }
 
-fn too_large(path: &Path, bytes: u64, max_bytes: u64) -> io::Error {
+pub(super) fn too_large(path: &Path, bytes: u64, max_bytes: u64) -> io::Error {
     let error = TooLarge {
         path: path.to_owned(),
         bytes,
@@ -105,18 +132,19 @@ pub fn read_text(path: &Path, max_bytes: u64) -> io::Result<String> {
     text(path, read(path, max_bytes)?)
 }
 
-/// As [`read_text`], but of a pipe or a device, too, and it waits for what comes: for the path of a command line, where
-/// `/dev/stdin` and the shell's `<(…)` are meant to be read.
+/// As [`read_text`], but of a [stream](is_stream), too, and it waits for what comes: for the path of a command line,
+/// where `/dev/stdin` and the shell's `<(…)` are meant to be read. An error of `check`, which is asked several times a
+/// second, ends the wait.
 ///
 /// # Errors
-/// As [`read_text`].
-pub fn read_text_stream(path: &Path, max_bytes: u64) -> io::Result<String> {
-    let is_stream = |metadata: fs::Metadata| {
-        metadata.file_type().is_fifo() || metadata.file_type().is_char_device()
-    };
-    if fs_err::metadata(path).is_ok_and(is_stream) {
-        let file = fs_err::File::open(path)?;
-        text(path, read_to_end(file, Vec::new(), path, max_bytes)?)
+/// As [`read_text`], and those of `check`.
+pub fn read_text_stream(
+    path: &Path,
+    max_bytes: u64,
+    check: impl Fn() -> io::Result<()>,
+) -> io::Result<String> {
+    if is_stream(path) {
+        text(path, stream::read(path, max_bytes, check)?)
     } else {
         read_text(path, max_bytes)
     }
@@ -148,7 +176,7 @@ fn check(path: &Path, file_type: FileType) -> io::Result<()> {
     } else if file_type.is_dir() {
         "a folder"
     } else if file_type.is_fifo() {
-        "a named pipe"
+        PIPE
     } else if file_type.is_socket() {
         "a socket"
     } else {
@@ -185,7 +213,7 @@ mod tests {
             let error = read(&path, u64::MAX).unwrap_err();
             let expected = format!("{}: is {found}, expected a regular file", path.display());
             assert_eq!(error.to_string(), expected);
-            assert_eq!(super::super::hint(&error), Some(NotRegular::HINT));
+            assert!(super::super::hint(&error).is_some());
         }
     }
 

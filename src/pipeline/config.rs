@@ -14,6 +14,7 @@ use super::probe_config::{self, ProbeConfig};
 use super::sweep::Experiment;
 use crate::backbone::{Device, Precision};
 use crate::files::{self, UnknownName, located, read_text_stream};
+use crate::interrupt::{Interrupt, Stopped};
 use crate::newt::labels::OtherSplits;
 use crate::newt::synth;
 use crate::probe;
@@ -121,6 +122,9 @@ pub enum Error {
         /// The values, and why they are the same.
         what: String,
     },
+    /// A stop was asked for.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 impl Error {
@@ -158,6 +162,7 @@ impl Error {
                 Some("name one model in a pipeline file of its own".to_owned())
             }
             Error::Twice { .. } => Some("keep one of them".to_owned()),
+            Error::Stopped(stopped) => Some(stopped.hint()),
         }
     }
 }
@@ -276,15 +281,24 @@ impl Pipeline {
     /// Reads and checks a pipeline file, with `--set` overrides applied in order.
     ///
     /// # Errors
-    /// [`Error`], which names file and line, or the override.
-    pub fn load(source: Source<'_>, overrides: &[String]) -> Result<Pipeline, Error> {
+    /// [`Error`], which names file and line, or the override; [`Error::Stopped`] while it waits for a stream.
+    pub fn load(
+        source: Source<'_>,
+        overrides: &[String],
+        interrupt: &Interrupt,
+    ) -> Result<Pipeline, Error> {
         match source {
             Source::Quickstart => {
                 Pipeline::parse(QUICKSTART, "quickstart.toml", Path::new(""), overrides)
             }
             Source::File(path) => {
-                let text = read_text_stream(path, MAX_BYTES).map_err(Error::Read)?;
-                let base_dir = path.parent().unwrap_or(Path::new(""));
+                let is_stopped = || interrupt.check().map_err(std::io::Error::other);
+                let read = read_text_stream(path, MAX_BYTES, is_stopped);
+                interrupt.check()?;
+                let text = read.map_err(Error::Read)?;
+                // What comes through a pipe was written nowhere, so that its paths start at the working folder.
+                let folder = path.parent().filter(|_| !files::is_stream(path));
+                let base_dir = folder.unwrap_or(Path::new(""));
                 Pipeline::parse(&text, &path.display().to_string(), base_dir, overrides)
             }
         }
@@ -541,7 +555,7 @@ fn read_models(root: &Section<'_>, place: &str) -> Result<Vec<Model>, Error> {
                     .get(key, "a text", |value| {
                         value
                             .as_str()
-                            .filter(|text| !text.is_empty())
+                            .filter(|text| is_name(text))
                             .map(str::to_owned)
                     })?
                     .ok_or_else(|| Error::Missing {
@@ -579,8 +593,13 @@ fn batch_size(value: &Value) -> Option<BatchSize> {
 fn path(value: &Value) -> Option<PathBuf> {
     value
         .as_str()
-        .filter(|path| !path.is_empty())
+        .filter(|path| is_name(path))
         .map(PathBuf::from)
+}
+
+/// Whether a text can be a path, or a name that becomes part of one.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.contains('\0')
 }
 
 #[cfg(test)]

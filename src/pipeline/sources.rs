@@ -8,7 +8,7 @@ use std::rc::Rc;
 use rayon::prelude::*;
 
 use super::config::{self, Data, Model, Pipeline};
-use crate::artifact;
+use crate::artifact::{self, FeatureFile};
 use crate::backbone::{self, BackboneSpec, Places};
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::error::Error;
@@ -59,7 +59,7 @@ fn file_of(model: &Model) -> Result<PathBuf, Error> {
 
 /// Makes sure that there is a file of features, which need not be hashed to find out that it is something else.
 fn check_header(path: &Path) -> Result<(), Error> {
-    match artifact::check_header(path) {
+    match FeatureFile::check_header(path) {
         Err(artifact::Error::Io(error)) if error.kind() == ErrorKind::NotFound => {
             let path = path.to_owned();
             Err(config::Error::NoModelFile { path }.into())

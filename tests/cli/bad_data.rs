@@ -180,6 +180,8 @@ fn a_folder_and_a_broken_link_in_an_image_s_place_are_said_alike_by_run_and_chec
         ] {
             assert!(said.contains(&problem), "{problem}: {said}");
         }
+        // A folder in an image's place is that image's problem, and no file of none.
+        assert!(!said.contains("belong to no row"), "{said}");
     }
 
     fs_err::remove_file(sandbox.path("data/newt2021_labels.csv")).unwrap();

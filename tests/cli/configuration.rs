@@ -259,7 +259,27 @@ fn a_sweep_of_more_experiments_than_memory_holds_is_refused() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: mine.toml: the lists of the sweep make more than 1,000,000 experiments, expected fewer
-    hint: `[probe.search]` tries settings without an experiment for each; or divide the sweep among several files
+    error: --set: `probe.gamma` is a list of 2,000 values, expected a sweep of 1,000,000 experiments at most
+    hint: divide the sweep among several pipeline files
     ");
+}
+
+#[test]
+fn a_zero_byte_in_a_path_or_a_name_is_a_mistake_in_the_pipeline_file() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, 4);
+    for (key, expected) in [
+        ("data.root", "a path"),
+        ("cache.dir", "a path"),
+        ("model.ckpt", "a text"),
+        ("model.org", "a text"),
+    ] {
+        let set = format!(r#"{key}="S\u0000x""#);
+        let finished = sandbox.run(&["run", "mine.toml", "--set", &set]);
+        assert_eq!(finished.code, Some(2), "{key}: {}", finished.stderr);
+        let error = format!("error: --set: `{key}` is ");
+        assert!(finished.stderr.starts_with(&error), "{}", finished.stderr);
+        let expected = format!(", expected {expected}\nhint: ");
+        assert!(finished.stderr.contains(&expected), "{}", finished.stderr);
+    }
 }

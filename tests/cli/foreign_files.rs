@@ -345,6 +345,50 @@ fn in_the_place_of_features_and_probes() {
     }
 }
 
+/// A sparse file of features, as long as its header says: of a hundred gigabytes, for so many ids.
+fn write_sparse_features(path: &Path, n_ids: usize) {
+    const N_BYTES: u64 = 100_000_000_000;
+    let ids: Vec<String> = (0..n_ids).map(|n| format!(r#"\"{n}\""#)).collect();
+    let header = format!(
+        r#"{{"__metadata__":{{"ids":"[{}]"}},"features":{{"dtype":"F32","shape":[10,{}],"data_offsets":[0,{N_BYTES}]}}}}"#,
+        ids.join(","),
+        N_BYTES / 40,
+    );
+    let mut file = fs_err::File::create(path).unwrap();
+    file.write_all(&(header.len() as u64).to_le_bytes())
+        .unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    file.set_len(N_BYTES + 8 + header.len() as u64).unwrap();
+}
+
+#[test]
+fn features_that_no_memory_holds_are_an_error_and_those_that_miss_ids_are_not_read() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, 4);
+    let saved = sandbox.run(&["run", "mine.toml", "--save-probes", "--out", "saved"]);
+    assert_eq!(saved.code, Some(0), "{}", saved.stderr);
+    let probes = "saved/probes.safetensors";
+    let predict = ["predict", "--probe", probes, "--features", "other"];
+    let too_few = "other: 9 ids in `ids`, 10 rows in `features`\nhint: ";
+    let too_large = " bytes, expected no more than there is memory for";
+    for (arguments, n_ids, code, expected) in [
+        (&predict[..], 10, 1, too_large),
+        (&predict, 9, 3, too_few),
+        // Not even a digest is made of it.
+        (
+            &["run", "mine.toml", "--set", "model.ckpt=other"],
+            9,
+            3,
+            too_few,
+        ),
+    ] {
+        write_sparse_features(&sandbox.path("other"), n_ids);
+        let finished = run(&sandbox, arguments);
+        assert_eq!(finished.code, Some(code), "{}", finished.stderr);
+        assert!(finished.stderr.contains(expected), "{}", finished.stderr);
+    }
+}
+
 #[test]
 fn in_the_place_of_a_drawn_data_set_s_recipe() {
     let sandbox = Sandbox::new();

@@ -1,12 +1,14 @@
 //! Names that a terminal would obey, or that are two megabytes long, in whatever the program reads.
 
+use newt_pipe::text::is_obeyed;
+
 use crate::sandbox::{Finished, Sandbox, draw_data, precomputed, put_checkpoint, write_features};
 
 /// Clears the screen, colours, returns the carriage, turns the direction of writing, begins a line of its own.
-const EVIL: &str = "\u{1b}[2J\u{9b}31m\r\u{202e}\u{7f}\nerror: x";
+const EVIL: &str = "\u{1b}[2J\u{9b}31m\r\u{202e}\u{2028}\u{2066}\u{7f}\nerror: x";
 
 /// As [`EVIL`] is shown.
-const SHOWN: &str = r"\u{1b}[2J\u{9b}31m\r\u{202e}\u{7f}\nerror: x";
+const SHOWN: &str = r"\u{1b}[2J\u{9b}31m\r\u{202e}\u{2028}\u{2066}\u{7f}\nerror: x";
 
 /// [`EVIL`] but for the carriage return, which is a line break in a labels file.
 fn evil_cell() -> String {
@@ -16,10 +18,7 @@ fn evil_cell() -> String {
 /// That a terminal does with the output nothing but to show it, in lines that people read.
 fn assert_harmless(finished: &Finished, what: &str) {
     for text in [&finished.stdout, &finished.stderr] {
-        let is_odd = |c: char| {
-            (c.is_control() && c != '\n')
-                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        };
+        let is_odd = |c: char| is_obeyed(c) && c != '\n';
         assert!(!text.contains(is_odd), "{what}: {text:?}");
         assert!(!text.contains("\nerror: x"), "{what}: {text}");
         assert!(!text.contains("panicked"), "{what}: {text}");
@@ -395,6 +394,11 @@ fn ids_of_a_features_file_are_shown_on_one_short_line() {
             ),
             ("twice", [odd.clone(), odd.clone()], [1.0, 0.0, 0.0, 1.0]),
             ("NaN", ["a".to_owned(), odd.clone()], rows),
+            (
+                "norm",
+                ["a".to_owned(), odd.clone()],
+                [1.0, 0.0, f32::MAX, f32::MAX],
+            ),
         ] {
             write_features(&features, &ids, &values, 2);
             let finished = sandbox.run(&["run", "mine.toml"]);
@@ -402,6 +406,32 @@ fn ids_of_a_features_file_are_shown_on_one_short_line() {
             assert_eq!(finished.code, Some(3), "{what}: {}", finished.stderr);
         }
     }
+}
+
+#[test]
+fn ids_in_the_table_of_predictions_are_shown_on_one_line() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, 4);
+    let run = sandbox.run(&["run", "mine.toml", "--save-probes", "--out", "out"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let ids = [EVIL.to_owned()];
+    write_features(
+        &sandbox.path("odd.safetensors"),
+        &ids,
+        &[1.0, 0.0, 0.0, 0.0],
+        4,
+    );
+    let predicted = sandbox.run(&[
+        "predict",
+        "--probe",
+        "out/probes.safetensors",
+        "--features",
+        "odd.safetensors",
+    ]);
+    assert_eq!(predicted.code, Some(0), "{}", predicted.stderr);
+    let row = predicted.stdout.lines().nth(1).unwrap_or_default();
+    assert!(row.starts_with(&format!("{SHOWN}\ttask_0\t")), "{row}");
+    assert!(!row.contains(|c| is_obeyed(c) && c != '\t'), "{row:?}");
 }
 
 #[test]

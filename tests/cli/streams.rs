@@ -1,8 +1,13 @@
 //! Standard streams that are closed, full, or lead nowhere.
 
+use std::cell::RefCell;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::sandbox::{Finished, Sandbox, draw_data, precomputed};
+use fs_err::os::unix::fs::OpenOptionsExt;
+
+use crate::interruption::signal;
+use crate::sandbox::{Finished, Sandbox, draw_data, precomputed, wait_until};
 
 /// Runs the program as a shell does with a redirection such as `>&-`.
 fn redirected(sandbox: &Sandbox, redirection: &str, arguments: &[&str]) -> Finished {
@@ -140,4 +145,75 @@ fn a_reader_that_stops_reading_is_no_error() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), error.as_str()), (Some(0), ""));
     }
+}
+
+/// The pipe `pipe`, of which a pipeline may be read.
+fn with_pipe() -> Sandbox {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 1, 4);
+    let made = Command::new("mkfifo").arg(sandbox.path("pipe")).status();
+    assert!(made.unwrap().success());
+    sandbox
+}
+
+#[test]
+fn a_stop_is_heard_while_a_pipeline_is_awaited_from_a_pipe() {
+    let sandbox = with_pipe();
+    for arguments in [
+        &["run", "pipe"][..],
+        &["plan", "pipe"],
+        &["cache", "path", "pipe"],
+        &["features", "export", "pipe", "-o", "out.safetensors"],
+    ] {
+        let mut command = sandbox.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let mut program = command.stderr(Stdio::piped()).spawn().unwrap();
+        // Without a wait, a pipe can be opened for writing once somebody reads it.
+        let writer = RefCell::new(None);
+        wait_until("the pipe is read", || {
+            let mut options = fs_err::OpenOptions::new();
+            let opened = options.write(true).custom_flags(libc::O_NONBLOCK);
+            writer.replace(opened.open(sandbox.path("pipe")).ok());
+            writer.borrow().is_some()
+        });
+        signal(&program, "TERM");
+        let started = Instant::now();
+        while program.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_mins(2) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        program.kill().ok();
+        let output = program.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(75), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("error: stopped by SIGTERM"), "{stderr}");
+    }
+}
+
+#[test]
+fn paths_in_a_pipeline_that_comes_through_a_pipe_start_at_the_working_folder() {
+    let sandbox = with_pipe();
+    fs_err::create_dir(sandbox.path("elsewhere")).unwrap();
+    fs_err::rename(sandbox.path("pipe"), sandbox.path("elsewhere/pipe")).unwrap();
+    let (from, to) = (sandbox.path("mine.toml"), sandbox.path("elsewhere/pipe"));
+    let mut cat = Command::new("sh")
+        .args(["-c", "exec cat \"$0\" >\"$1\""])
+        .args([from, to])
+        .spawn()
+        .unwrap();
+    let run = sandbox.run(&["run", "elsewhere/pipe", "-q", "--out", "out"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(cat.wait().unwrap().success());
+}
+
+#[test]
+fn features_and_probes_from_a_pipe_are_refused_with_what_to_do() {
+    let sandbox = with_pipe();
+    let arguments = ["predict", "--probe", "pipe", "--features", "pipe"];
+    crate::assert_run!(sandbox.run(&arguments), @r"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: pipe: is a named pipe, expected a regular file
+    hint: write what comes through the pipe into a file first, and give the path of that
+    ");
 }

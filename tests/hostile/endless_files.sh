@@ -2,7 +2,8 @@
 # A device without an end, and a sparse file that would fill the memory, in the place of everything that is read.
 . "$(dirname "$0")/lib.sh"
 fixture
-# Of which the program takes much on its own: it is not what is in use.
+# Of which the program takes much on its own, for each thread: it is not what is in use.
+export RAYON_NUM_THREADS=2
 ulimit -v 6000000 || skip 'no limit on memory'
 expect 0 "$program" run -q mine.toml --out whole
 truncate -s 8G sparse

@@ -40,3 +40,19 @@ expect 1 "$program" data synth -q data/S --images-per-task 8
 says 'error: ' data/S ' space '
 [ ! -e data/S ] || fail 'half of a data set is there'
 no_strays data
+
+# On a disk without room for anything it is said which file system is full, and no draft is named that is gone.
+full() {
+    expect 1 "$@"
+    says "not written: no storage space on the file system at \`$PWD/disk\`"
+    ! grep -q 'draft-' err || fail 'a draft is named'
+    no_strays disk
+}
+small disk 4
+full "$program" run -q mine.toml --save-probes --out disk/results
+full "$program" features export mine.toml -o disk/mine.safetensors
+full "$program" data synth -q disk/S --images-per-task 8
+
+# Not even a folder can be made.
+small disk 64 1
+full "$program" run -q mine.toml --out disk/results

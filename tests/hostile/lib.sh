@@ -16,6 +16,13 @@ skip() {
     exit 77
 }
 
+# needs COMMAND...: skips the script where one of these programs is missing.
+needs() {
+    for command; do
+        command -v "$command" >/dev/null || skip "there is no \`$command\`"
+    done
+}
+
 # expect CODE COMMAND...: runs it, with its streams in the files `out` and `err`.
 expect() {
     code=$1
@@ -86,6 +93,7 @@ features() {
 # mounting: starts the script again where it may mount, as root or as a user who is root in a namespace.
 mounting() {
     [ -z "${MAY_MOUNT:-}" ] || return 0
+    needs unshare mount
     mkdir mounted
     for options in -m -rm; do
         if unshare $options mount -t tmpfs none mounted 2>/dev/null; then
@@ -96,9 +104,9 @@ mounting() {
     skip 'nothing can be mounted here'
 }
 
-# small FOLDER KILOBYTES: makes it a file system of that size.
+# small FOLDER KILOBYTES [FILES]: makes it a file system of that size, and of so many files and folders with its own.
 small() {
-    mkdir -p "$1" && mount -t tmpfs -o "size=${2}k" none "$1" || fail "cannot mount $1"
+    mkdir -p "$1" && mount -t tmpfs -o "size=${2}k${3:+,nr_inodes=$3}" none "$1" || fail "cannot mount $1"
 }
 
 # read_only FOLDER: so that not even root writes there.

@@ -2,6 +2,7 @@
 # Without a home folder there is no cache that another user could have foreseen.
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" -eq 0 ] || skip 'only root can be a user who is not in the list of users'
+needs setpriv
 fixture
 cp "$program" newt-pipe
 program=$PWD/newt-pipe

@@ -2,6 +2,7 @@
 # What belongs to another user: results that are replaced, a cache that somebody else may have filled.
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" -eq 0 ] || skip 'only root can be several users'
+needs setpriv
 mine=54321 theirs=54322
 as() {
     user=$1

@@ -51,7 +51,10 @@ impl ImageFiles {
             let (name, is_text) = (name.to_string_lossy().into_owned(), name.to_str().is_some());
             let id = name.strip_suffix(".jpg").and_then(|id| ids.get(id));
             if is_folder(&entry)? {
-                strangers.insert(name);
+                // In the place of an image it is told as that image's problem.
+                if id.is_none() {
+                    strangers.insert(name);
+                }
             } else if let Some(id) = id.filter(|_| is_text) {
                 found.insert(*id);
             } else if let (true, Some(Some(id))) = (is_text, by_key.get(&key(&name))) {

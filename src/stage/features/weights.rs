@@ -98,7 +98,7 @@ pub fn check_header(path: &Path) -> Result<(), Error> {
     if !is_safetensors || Promise::of(path).is_some() {
         return Ok(());
     }
-    match artifact::check_header(path) {
+    match artifact::check_length(path) {
         Err(artifact::Error::NotSafetensors { what, .. }) => Err(backbone::Error::Damaged {
             path: path.to_owned(),
             problem: what,
