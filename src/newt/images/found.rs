@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn folders_are_no_images() {
         let dir = TempDir::new().unwrap();
-        for name in ["a.jpg", "b.JPG"] {
+        for name in ["b.JPG"] {
             fs_err::create_dir(dir.path().join(name)).unwrap();
         }
         fs_err::write(dir.path().join("a.JPG"), "").unwrap();
