@@ -114,6 +114,7 @@ impl Error {
 
     /// That writing `path` failed, which leads to where it should be. A full file system is named by where it is mounted;
     /// the draft, which is gone, is not named.
+    #[expect(clippy::needless_pass_by_value, reason = "taken as `map_err` gives it")]
     pub fn not_written(path: &Path, source: io::Error) -> Self {
         let kind = source.kind();
         let source = if is_full(kind) {

@@ -7,7 +7,6 @@ use std::ffi::OsString;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::config::Pipeline;
@@ -208,7 +207,7 @@ fn warnings(dir: &Path, left: &Left) -> Vec<String> {
 /// What a manifest says of the other files of its folder.
 #[derive(serde::Deserialize)]
 struct Manifest {
-    files: BTreeMap<String, IgnoredAny>,
+    files: BTreeMap<String, Value>,
 }
 
 /// The files in a folder that a run has written there: those that its manifest names, and the manifest itself, last. A

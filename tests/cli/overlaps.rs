@@ -193,8 +193,20 @@ fn results_take_the_place_of_no_checkpoint_and_stay_out_of_the_hub_s_cache() {
         "--set",
         "model.ckpt=local-dir:weights/vit",
     ];
-    assert_run!(run("weights/vit", &local), @"");
-    assert_run!(run("weights", &local), @"");
+    assert_run!(run("weights/vit", &local), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: weights/vit: is the checkpoint, expected another place
+    hint: choose a place apart from it
+    ");
+    assert_run!(run("weights", &local), @"
+    exit code: Some(2)
+    --- stdout
+    --- stderr
+    error: weights: holds the checkpoint `weights/vit`, expected a folder without it
+    hint: choose a place apart from it
+    ");
     let hub = "home/.cache/huggingface/hub";
     sandbox.write(&format!("{hub}/models--a--b/refs/main"), "");
     for out in [hub, "home/.cache", &format!("{hub}/models--a--b/results")] {
@@ -237,7 +249,7 @@ fn exported_features_do_not_take_the_place_of_a_file_of_the_checkpoint_or_the_da
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: hm/model.safetensors: is in the checkpoint `[DIR]/hm`, expected a place outside of it
+    error: hm/model.safetensors: is in the checkpoint `hm`, expected a place outside of it
     hint: choose a place apart from it
     ");
     for path in ["hm/config.json", "hm/new.safetensors", "data/synth.json"] {
