@@ -44,17 +44,17 @@ impl ImageFiles {
 
         let mut found = BTreeSet::new();
         let mut fitting: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        let mut strangers = BTreeSet::new();
+        let (mut strangers, mut blocked) = (BTreeSet::new(), BTreeSet::new());
         for entry in fs_err::read_dir(&dir)? {
             let entry = entry?;
             let name = entry.file_name();
             let (name, is_text) = (name.to_string_lossy().into_owned(), name.to_str().is_some());
             let id = name.strip_suffix(".jpg").and_then(|id| ids.get(id));
             if is_folder(&entry)? {
-                // In the place of an image it is told as that image's problem.
-                if id.is_none() {
-                    strangers.insert(name);
-                }
+                match id {
+                    Some(id) => blocked.insert(*id),
+                    None => strangers.insert(name),
+                };
             } else if let Some(id) = id.filter(|_| is_text) {
                 found.insert(*id);
             } else if let (true, Some(Some(id))) = (is_text, by_key.get(&key(&name))) {
@@ -74,6 +74,14 @@ impl ImageFiles {
                 others.insert(id.to_owned(), names);
             }
         }
+        // A folder in the place of an image is told as that image's problem, unless the image is found elsewhere.
+        let is_needless = |id: &&str| others.contains_key(*id);
+        strangers.extend(
+            blocked
+                .into_iter()
+                .filter(is_needless)
+                .map(|id| format!("{id}.jpg")),
+        );
         Ok(Self {
             dir,
             others,
@@ -254,11 +262,11 @@ mod tests {
     #[test]
     fn folders_are_no_images() {
         let dir = TempDir::new().unwrap();
-        for name in ["b.JPG"] {
+        for name in ["a.jpg", "b.JPG", "c.jpg"] {
             fs_err::create_dir(dir.path().join(name)).unwrap();
         }
         fs_err::write(dir.path().join("a.JPG"), "").unwrap();
-        let files = ImageFiles::find(dir.path().to_owned(), ["a", "b"].into_iter()).unwrap();
+        let files = ImageFiles::find(dir.path().to_owned(), ["a", "b", "c"].into_iter()).unwrap();
         assert!(files.path("a").ends_with("a.JPG"));
         assert!(files.path("b").ends_with("b.jpg"));
         assert_eq!(
