@@ -1,6 +1,6 @@
 //! The results folder: tables over all experiments of a run, the headline, and the provenance.
 //!
-//! The folder is put together beside its place and renamed, so it is there whole or not at all, see [`files`](crate::files).
+//! The folder is put together beside its place and renamed, so it is there whole or not at all, see [`files`].
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
