@@ -20,7 +20,7 @@ pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
 /// The same, from the root.
 ///
 /// # Errors
-/// Those of [`real`], and that there is no working folder.
+/// Links that lead in a circle, and that there is no working folder.
 pub fn real_from_root(path: &Path) -> io::Result<PathBuf> {
     // What the system gives here is without links.
     follow_all(std::env::current_dir()?, path)

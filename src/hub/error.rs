@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Repo;
 use super::own::hint_of_occupied;
 use super::verify::kind_of;
-use crate::files::{self, BrokenLink, UnknownName};
+use crate::files::{self, BrokenLink, NotRegular, TooLarge, UnknownName};
 use crate::interrupt::Stopped;
 use crate::text::{Listing, foreign, path as shown, thousands};
 
@@ -358,6 +358,10 @@ impl Error {
 }
 
 fn hint_of_io(error: &io::Error) -> Option<&'static str> {
+    let inner = error.get_ref();
+    if inner.is_some_and(|inner| inner.is::<NotRegular>() || inner.is::<TooLarge>()) {
+        return Some("`newt-pipe models fetch ORG CKPT` with a network brings the file again");
+    }
     if let Some(hint) = hint_of_occupied(error).or_else(|| files::hint(error)) {
         return Some(hint);
     }

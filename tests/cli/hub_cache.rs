@@ -194,7 +194,7 @@ fn pipes_in_the_place_of_the_revision_and_of_the_token_are_named() {
     --- stdout
     --- stderr
     error: [DIR]/hub/models--org--name/refs/main: is a named pipe, expected a regular file
-    hint: put a regular file there, or give the path of one
+    hint: `newt-pipe models fetch ORG CKPT` with a network brings the file again
     ");
     let server = server();
     let mut command = online(&sandbox, &server, &FETCH);

@@ -89,7 +89,7 @@ impl Weights {
 }
 
 /// Makes sure that a safetensors file is as long as its header says: one that is something else, of whatever size, need
-/// not be hashed to find that out. What the hub has promised is left to [`Weights::verify`], which knows better.
+/// not be hashed to find that out. What the hub has promised is held against its digest instead.
 ///
 /// # Errors
 /// [`backbone::Error::Damaged`]. Where the file cannot be read, [`Weights::add`] says why.
