@@ -4,10 +4,10 @@
 mounting
 fixture
 
-small results 40
+small results 64
 expect 0 "$program" run -q mine.toml --out whole
 for kilobytes in 4 8 16 24; do
-    head -c "$((40 - kilobytes))k" /dev/zero >results/filler
+    head -c "$((64 - kilobytes))k" /dev/zero >results/filler
     expect 1 "$program" run -q mine.toml --out results/mine
     says 'error: ' results/mine ' space '
     [ ! -e results/mine ] || fail 'half of the results are there'
@@ -16,8 +16,8 @@ done
 rm results/filler
 
 # Results that were there stay.
-cp -r whole results/mine
-head -c 40k /dev/zero >results/filler 2>head_err
+cp -r whole results/mine || fail "the file system is too small for the results"
+head -c 64k /dev/zero >results/filler 2>head_err
 expect 1 "$program" run -q mine.toml --set probe.c=2 --out results/mine
 same results/mine/summary.json whole/summary.json
 no_strays results
