@@ -1,6 +1,7 @@
 //! Stopping early: a signal sets a flag, and long loops look at it between two units of work, so
 //! that whatever is finished by then is kept.
 
+use crate::error::{Error, Failure, Fault};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -101,13 +102,15 @@ impl Stopped {
         }
         .to_owned()
     }
+}
 
-    /// 130 after Ctrl-C, as shells have it; 75 (try again) after a scheduler's signal.
-    pub fn exit_code(self) -> u8 {
-        if i32::try_from(self.signal) == Ok(libc::SIGINT) {
-            130
-        } else {
-            75
+impl Left {
+    /// The same error; a stop is that of a command that leaves this.
+    #[must_use]
+    pub fn of(self, error: Error) -> Error {
+        match error.is_a::<Stopped>() {
+            Some(stopped) => stopped.leaving(self).into(),
+            None => error,
         }
     }
 }
@@ -199,6 +202,20 @@ impl<W: Write> Write for Interruptible<W> {
     }
 }
 
+impl Failure for Stopped {
+    fn hint(&self) -> Option<String> {
+        Some(Stopped::hint(*self))
+    }
+
+    fn fault(&self) -> Fault {
+        if i32::try_from(self.signal) == Ok(libc::SIGINT) {
+            Fault::Interruption
+        } else {
+            Fault::Preemption
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,7 +227,7 @@ mod tests {
         interrupt
             .flag()
             .store(libc::SIGINT as usize, Ordering::Relaxed);
-        assert_eq!(interrupt.check().unwrap_err().exit_code(), 130);
+        assert_eq!(interrupt.check().unwrap_err().fault().exit_code(), 130);
     }
 
     #[test]
@@ -227,7 +244,7 @@ mod tests {
         assert_eq!(hear(libc::SIGTERM, 0), Wish::Stop);
         assert_eq!(hear(libc::SIGINT, 1000), Wish::Stop);
         // The first one says how the program ends.
-        assert_eq!(interrupt.check().unwrap_err().exit_code(), 75);
+        assert_eq!(interrupt.check().unwrap_err().fault().exit_code(), 75);
         assert_eq!(hear(libc::SIGTERM, 1001), Wish::EndNow);
     }
 
@@ -248,7 +265,7 @@ mod tests {
         assert_eq!(hear(libc::SIGTERM, 80), Wish::EndNow);
         assert_eq!(hear(libc::SIGUSR1, 80), Wish::EndNow);
         assert_eq!(hear(libc::SIGINT, 80), Wish::EndNow);
-        assert_eq!(interrupt.check().unwrap_err().exit_code(), 75);
+        assert_eq!(interrupt.check().unwrap_err().fault().exit_code(), 75);
     }
 
     #[test]
@@ -281,7 +298,7 @@ mod tests {
                 signal: usize::try_from(signal).unwrap(),
                 left: Left::Nothing,
             };
-            assert_eq!(stopped.exit_code(), 75, "{stopped}");
+            assert_eq!(stopped.fault().exit_code(), 75, "{stopped}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::cache;
+use crate::error::{Failure, Fault};
 use crate::files;
 use crate::interrupt::Stopped;
 use crate::text::{self, Listing, count, foreign, said};
@@ -241,5 +242,30 @@ impl Error {
             Self::Cache(error) => return error.hint(),
         };
         Some(hint.to_owned())
+    }
+}
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io(error) => Failure::hint(error),
+            _ => self.hint(),
+        }
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Cache(_) => Fault::Machine,
+            Self::Io(error) if error.kind() == io::ErrorKind::NotFound => Fault::Request,
+            Self::Io(error) => error.fault(),
+            _ => Fault::Data,
+        }
+    }
+
+    fn handed_on(&self) -> Option<&dyn Failure> {
+        match self {
+            Self::Stopped(stopped) => Some(stopped),
+            _ => None,
+        }
     }
 }

@@ -12,7 +12,9 @@ use std::path::PathBuf;
 #[cfg(feature = "torch")]
 pub(super) use self::hint::ran_out_of_memory;
 pub use self::script::ScriptFault;
-use super::run::{Failure, Missing};
+use super::run::{LibraryError, Missing};
+use crate::error::{Failure, Fault};
+use crate::hub;
 use crate::text::{self, foreign, said};
 
 /// A checkpoint that cannot be used, a device that is not there, or a network that fails.
@@ -399,7 +401,7 @@ pub enum Error {
     Missing(Missing),
     /// An error in the library that runs networks.
     #[error(transparent)]
-    Failure(Failure),
+    Library(LibraryError),
 }
 
 impl Error {
@@ -422,5 +424,24 @@ fn listed(tensors: &[String]) -> String {
         1 => format!("tensor {} is", names.join(", ")),
         n if n <= SHOWN => format!("tensors {} are", names.join(", ")),
         n => format!("tensors {} and {} more are", names.join(", "), n - SHOWN),
+    }
+}
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn fault(&self) -> Fault {
+        self.whose()
+    }
+
+    fn handed_on(&self) -> Option<&dyn Failure> {
+        match self {
+            Self::Stopped(stopped) => Some(stopped),
+            Self::Hub(hub::Error::Altered { .. }) => None,
+            Self::Hub(error) => Some(error),
+            _ => None,
+        }
     }
 }

@@ -67,8 +67,8 @@ pub use catalog::architectures;
 pub use error::{Error, ScriptFault};
 pub use published::{Availability, Published, published};
 pub use run::{
-    Choice, Device, Failure, Missing, Precision, SearchPaths, libtorch_version, require_libtorch,
-    search_libtorch_in,
+    Choice, Device, LibraryError, Missing, Precision, SearchPaths, libtorch_version,
+    require_libtorch, search_libtorch_in,
 };
 pub use spec::{BackboneSpec, Places, Source};
 

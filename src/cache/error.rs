@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{Digest, layout, mend};
+use crate::error::{Failure, Fault};
 use crate::files;
 use crate::text::{self, foreign, thousands};
 
@@ -204,6 +205,16 @@ impl Error {
             },
             other => other,
         }
+    }
+}
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Machine
     }
 }
 

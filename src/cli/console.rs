@@ -97,7 +97,7 @@ impl Console {
 
     /// Prints the result as one JSON document.
     pub(super) fn json(&self, value: &Value) -> Result<(), Error> {
-        let mut text = serde_json::to_string_pretty(value).map_err(Error::Json)?;
+        let mut text = serde_json::to_string_pretty(value)?;
         text.push('\n');
         self.write(escaped_json(&text).as_bytes())
     }

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::console::{Console, Verbosity};
-use newt_pipe::error::Error;
+use newt_pipe::error::{Error, exit};
 use newt_pipe::interrupt::{Interrupt, Left};
 use newt_pipe::text::foreign;
 
@@ -97,7 +97,7 @@ fn say_answer(answer: &clap::Error) -> ExitCode {
     if answer.use_stderr() {
         // Nobody is left to be told if that fails.
         let _ = answer.print();
-        return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2));
+        return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(exit::USAGE));
     }
     let printed = streams::require_output()
         .and_then(|()| answer.print().map_err(|error| streams::not_written(&error)))
@@ -121,11 +121,15 @@ fn harmless(answer: clap::Error) -> clap::Error {
 /// Prints the error, if there is one, and gives the exit code.
 fn end(console: &Console, outcome: Result<Outcome, Error>) -> ExitCode {
     match outcome {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::WorkToDo) => ExitCode::from(4),
-        Ok(Outcome::BadData) => ExitCode::from(3),
+        Ok(Outcome::Done) => ExitCode::from(exit::DONE),
+        Ok(Outcome::WorkToDo) => ExitCode::from(exit::WORK_TO_DO),
+        Ok(Outcome::BadData) => ExitCode::from(exit::BAD_DATA),
         // Whoever read our output has read enough.
-        Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+        Err(error)
+            if error
+                .is_a::<std::io::Error>()
+                .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) =>
+        {
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -178,7 +182,7 @@ impl Command {
             Command::Config => config::exec(console),
             Command::Completions(args) => completions::exec(&args, console),
         };
-        done.map_err(|error| error.leaving(left))
+        done.map_err(|error| left.of(error))
     }
 }
 

@@ -318,11 +318,11 @@ pub(super) fn catch_signals() -> Result<Interrupt, Error> {
         )]
         // SAFETY: the handler reads a clock (on Linux by `clock_gettime`), changes atomic numbers and ends the process
         // by `_exit`; all of that may be done in a handler. It frees, locks and allocates nothing.
-        unsafe { signal_hook::low_level::register(signal, heard) }.map_err(Error::Io)?;
+        unsafe { signal_hook::low_level::register(signal, heard) }?;
     }
     // A file that outgrows `ulimit -f` is then an error of the write, which is reported, and not
     // the end of the process.
-    signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(Error::Io)?;
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     Ok(interrupt)
 }
 
@@ -387,7 +387,7 @@ pub(super) fn start_threads(flag: Option<u16>, console: &Console) -> Result<(), 
         };
         pool.spawn_handler(hand_over).build_global()
     };
-    built.map_err(|error| Error::Io(io::Error::other(error)))
+    built.map_err(|error| io::Error::other(error).into())
 }
 
 /// Starts `n` threads, or as many as the system allows, each of which waits for its part of rayon's pool: rayon gives up

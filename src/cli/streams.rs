@@ -31,19 +31,20 @@ static LOOK: extern "C" fn() = look;
 /// Refuses to make a result that nobody would get.
 ///
 /// # Errors
-/// [`Error::Io`] where standard output is closed, or open for reading only.
+/// An [`io::Error`] where standard output is closed, or open for reading only.
 pub(super) fn require_output() -> Result<(), Error> {
     if IS_OPEN.load(Ordering::Relaxed) {
         Ok(())
     } else {
-        Err(Error::Io(io::Error::other(
+        Err(io::Error::other(
             "standard output: closed, expected a place for the result (`>/dev/null` drops it)",
-        )))
+        )
+        .into())
     }
 }
 
 /// The error for a result that could not be written, of the same kind.
 pub(super) fn not_written(error: &io::Error) -> Error {
     let message = format!("standard output: not written: {error}");
-    Error::Io(io::Error::new(error.kind(), message))
+    io::Error::new(error.kind(), message).into()
 }

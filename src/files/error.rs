@@ -1,5 +1,6 @@
 //! Why something cannot be written, and what to do about it.
 
+use crate::error::{Failure, Fault};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -176,6 +177,40 @@ fn mount_of(path: &Path) -> PathBuf {
         .unwrap_or(first)
         .to_owned()
 }
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            Self::NotWritten { .. } | Self::NotFlushed { .. } => Fault::Machine,
+            _ => Fault::Request,
+        }
+    }
+}
+
+/// What the file system says; whoever makes it sees to it that it names the file.
+impl Failure for io::Error {
+    fn hint(&self) -> Option<String> {
+        match place::hint(self) {
+            Some(hint) => Some(hint.to_owned()),
+            None if self.kind() == io::ErrorKind::NotFound => Some(CHECK_PATH.to_owned()),
+            None => None,
+        }
+    }
+
+    fn fault(&self) -> Fault {
+        if place::hint(self).is_some() {
+            Fault::Request
+        } else {
+            Fault::Machine
+        }
+    }
+}
+
+const CHECK_PATH: &str = "check the path; a relative one starts at the working folder, and in a pipeline file at the folder of the file";
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Repo;
 use super::own::hint_of_occupied;
 use super::verify::kind_of;
+use crate::error::{Failure, Fault};
 use crate::files::{self, BrokenLink, NotRegular, TooLarge, UnknownName};
 use crate::interrupt::Stopped;
 use crate::text::{Listing, foreign, path as shown, thousands};
@@ -328,9 +329,9 @@ impl Error {
     }
 
     /// 2 where something was asked for that cannot be, 1 where the hub or the machine failed.
-    pub fn exit_code(&self) -> u8 {
+    pub fn whose(&self) -> Fault {
         match self {
-            Self::Stopped(stopped) => stopped.exit_code(),
+            Self::Stopped(stopped) => stopped.fault(),
             Self::Name { .. }
             | Self::FileName { .. }
             | Self::Endpoint { .. }
@@ -339,7 +340,7 @@ impl Error {
             | Self::UnknownCacheDir(_)
             | Self::NoRepo { .. }
             | Self::NoRevision { .. }
-            | Self::NoFile { .. } => 2,
+            | Self::NoFile { .. } => Fault::Request,
             Self::Unreachable { .. }
             | Self::Slow { .. }
             | Self::Offline { .. }
@@ -352,7 +353,7 @@ impl Error {
             | Self::Unannounced { .. }
             | Self::Digest { .. }
             | Self::Altered { .. }
-            | Self::Io(_) => 1,
+            | Self::Io(_) => Fault::Machine,
         }
     }
 }
@@ -373,6 +374,23 @@ fn hint_of_io(error: &io::Error) -> Option<&'static str> {
             "move the hub's cache to a folder that you can write to with `HF_HUB_CACHE` or `HF_HOME`",
         ),
         _ => None,
+    }
+}
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn fault(&self) -> Fault {
+        self.whose()
+    }
+
+    fn handed_on(&self) -> Option<&dyn Failure> {
+        match self {
+            Self::Stopped(stopped) => Some(stopped),
+            _ => None,
+        }
     }
 }
 

@@ -176,10 +176,11 @@ fn is_lower_hex(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Failure;
 
     fn refused(text: &str) -> String {
         let error = text.parse::<Repo>().unwrap_err();
-        assert_eq!(error.exit_code(), 2);
+        assert_eq!(error.fault().exit_code(), 2);
         assert!(error.hint().is_some());
         error.to_string()
     }

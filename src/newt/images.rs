@@ -6,6 +6,7 @@ mod reading;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::error::{Failure, Fault};
 use crate::files::{self, BrokenLink};
 use crate::text::{self, shell_word};
 pub use found::ImageFiles;
@@ -171,6 +172,16 @@ fn is_dir(path: &Path) -> Result<Option<bool>, io::Error> {
             BrokenLink::check(path).map(|()| None)
         }
         Err(error) => Err(error),
+    }
+}
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Data
     }
 }
 

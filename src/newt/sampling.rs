@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::{Failure, Fault};
 use crate::newt::images::first_names;
 use crate::newt::labels::{Labels, Split};
 use crate::random::Generator;
@@ -101,6 +102,16 @@ fn draw(rows: Vec<usize>, n: usize, rng: &mut Generator) -> Vec<usize> {
     // The reference keeps the rows of a class that are among the drawn: the draw's order is lost.
     places.sort_unstable();
     places.into_iter().map(|place| rows[place]).collect()
+}
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Request
+    }
 }
 
 #[cfg(test)]

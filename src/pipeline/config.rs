@@ -13,6 +13,7 @@ use super::idle;
 use super::probe_config::{self, ProbeConfig};
 use super::sweep::Experiment;
 use crate::backbone::{Device, Precision};
+use crate::error::{Failure, Fault};
 use crate::files::{self, UnknownName, located, read_text_stream};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::newt::labels::OtherSplits;
@@ -162,7 +163,7 @@ impl Error {
                 Some("name one model in a pipeline file of its own".to_owned())
             }
             Error::Twice { .. } => Some("keep one of them".to_owned()),
-            Error::Stopped(stopped) => Some(stopped.hint()),
+            Error::Stopped(stopped) => Failure::hint(stopped),
         }
     }
 }
@@ -604,3 +605,20 @@ fn is_name(text: &str) -> bool {
 
 #[cfg(test)]
 mod fuzz;
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Request
+    }
+
+    fn handed_on(&self) -> Option<&dyn Failure> {
+        match self {
+            Self::Stopped(stopped) => Some(stopped),
+            _ => None,
+        }
+    }
+}

@@ -96,7 +96,7 @@ impl Runner<'_> {
                     record.seconds,
                     self.options.provenance.clone(),
                 )
-                .map_err(Error::Cache)?;
+                .map_err(Error::from)?;
             self.forced.borrow_mut().insert(record.request.key);
         }
         record.outputs.clone_from(&digests);

@@ -240,7 +240,11 @@ impl<'a> Runner<'a> {
         };
         match self.flow(experiment, &mut walk) {
             Ok(_) | Err(Halt::Unknown) => Ok(plan::complete(walk.stages)),
-            Err(Halt::Failed(Error::Backbone(error))) if error.is_to_fetch() => {
+            Err(Halt::Failed(error))
+                if error
+                    .is_a::<backbone::Error>()
+                    .is_some_and(backbone::Error::is_to_fetch) =>
+            {
                 Ok(plan::complete_by_fetching(walk.stages))
             }
             Err(Halt::Failed(error)) => Err(error),
@@ -262,7 +266,7 @@ impl<'a> Runner<'a> {
         let sample = self.sample.get((n_train, seed), walk, |walk| {
             let tasks = labels.output.tasks();
             let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
-            let tasks = TaskFilter::new(&self.options.tasks, &names).map_err(Error::Stage)?;
+            let tasks = TaskFilter::new(&self.options.tasks, &names).map_err(Error::from)?;
             let stage = SampleStage {
                 labels: &labels,
                 n_train,

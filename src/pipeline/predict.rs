@@ -3,6 +3,7 @@
 use ndarray::{Axis, CowArray, Ix2};
 
 use crate::artifact::{BackboneId, FeatureFile, FittedOn, ProbeFile};
+use crate::error::{Failure, Fault};
 use crate::progress::Progress;
 use crate::stage::features::norm;
 use crate::text::{self, count, foreign};
@@ -172,6 +173,16 @@ fn scaled<'a>(
             })
         }
         (false, _) => Ok(rows.into()),
+    }
+}
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        Some(self.hint())
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Data
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Evaluation, StageRecord};
 use crate::artifact::Table;
 use crate::cache::Digest;
 use crate::error::Error;
+use crate::error::{Failure, Fault};
 use crate::files::{self, Left, StagedDir};
 use crate::stage::Name;
 use crate::stage::bootstrap::{BOOTSTRAP, resample_columns};
@@ -77,7 +78,7 @@ impl Results {
     /// [`Error::Output`] where it cannot be made or replaced, [`NotResults`] where it holds other files.
     pub fn prepare(dir: &Path) -> Result<Self, Error> {
         let draft = StagedDir::replacing(dir, ours_in)?;
-        if let Some(name) = files::first_foreign(draft.destination(), ours_in).map_err(Error::Io)? {
+        if let Some(name) = files::first_foreign(draft.destination(), ours_in)? {
             return Err(NotResults {
                 dir: dir.to_owned(),
                 example: foreign(&name.to_string_lossy()),
@@ -166,7 +167,7 @@ impl Results {
     }
 
     fn write_json(&mut self, name: &str, value: &Value) -> Result<(), Error> {
-        let mut text = serde_json::to_string_pretty(value).map_err(Error::Json)?;
+        let mut text = serde_json::to_string_pretty(value)?;
         text.push('\n');
         self.write(name, text.as_bytes())
     }
@@ -417,5 +418,15 @@ fn put_counts(json: &mut Value, counts: Option<Counts>) {
         json["images_extracted"] = json!(counts.extracted);
         json["images_reused"] = json!(counts.reused);
         json["images_missing"] = json!(counts.lost);
+    }
+}
+
+impl Failure for NotResults {
+    fn hint(&self) -> Option<String> {
+        Some(self.hint())
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Request
     }
 }

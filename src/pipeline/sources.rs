@@ -52,8 +52,8 @@ pub(super) fn data_root(
 
 /// Where the features of `model` are, which somebody else extracted.
 fn file_of(model: &Model) -> Result<PathBuf, Error> {
-    let path = found(&model.base_dir, &model.ckpt).map_err(Error::Io)?;
-    BrokenLink::check(&path).map_err(Error::Io)?;
+    let path = found(&model.base_dir, &model.ckpt)?;
+    BrokenLink::check(&path)?;
     Ok(path)
 }
 
@@ -212,7 +212,7 @@ impl<'a> Sources<'a> {
         };
         if self.files.get().is_none() && found.iter().any(is_missing) {
             let all = labels.rows.iter().map(|row| row.id.as_str());
-            let files = self.data.find_images(all).map_err(Error::Io)?;
+            let files = self.data.find_images(all)?;
             if let Some(note) = files.note() {
                 self.context.progress.warn(&note);
             }
@@ -337,6 +337,6 @@ fn unusable(path: &Path, error: std::io::Error) -> Error {
             }
             .into()
         }
-        _ => Error::Io(error),
+        _ => error.into(),
     }
 }

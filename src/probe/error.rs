@@ -2,6 +2,7 @@
 
 use super::norm;
 use super::settings::Kernel;
+use crate::error::{Failure, Fault};
 use crate::text::{foreign, said};
 
 /// Why a task has no fitted probe.
@@ -209,6 +210,19 @@ impl Error {
             | Self::Shape { .. }
             | Self::Label { .. }
             | Self::Linfa { .. } => None,
+        }
+    }
+}
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Setting { .. } => Fault::Request,
+            _ => Fault::Data,
         }
     }
 }

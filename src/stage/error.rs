@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::Name;
 use super::features::network::BadImage;
 use crate::cache::Digest;
+use crate::error::{Failure, Fault};
 use crate::probe::norm;
 use crate::text::{self, count, foreign, thousands};
 
@@ -110,14 +111,16 @@ impl StageError {
     }
 
     /// 2 for what the user asked for, 3 for bad data, 1 for the rest.
-    pub fn exit_code(&self) -> u8 {
+    pub fn whose(&self) -> Fault {
         match self {
-            Self::NoTaskMatches { .. } => 2,
-            Self::BadImages { .. } | Self::NonFiniteFeature { .. } | Self::FeatureNorm { .. } => 3,
+            Self::NoTaskMatches { .. } => Fault::Request,
+            Self::BadImages { .. } | Self::NonFiniteFeature { .. } | Self::FeatureNorm { .. } => {
+                Fault::Data
+            }
             Self::NoPart { .. }
             | Self::OtherOutput { .. }
             | Self::FeaturesChanged { .. }
-            | Self::ChangedMeanwhile { .. } => 1,
+            | Self::ChangedMeanwhile { .. } => Fault::Machine,
         }
     }
 }
@@ -154,4 +157,14 @@ fn list(images: &[BadImage]) -> String {
         text.push_str(&format!("\n  and {rest} more"));
     }
     text
+}
+
+impl Failure for StageError {
+    fn hint(&self) -> Option<String> {
+        Some(self.hint())
+    }
+
+    fn fault(&self) -> Fault {
+        self.whose()
+    }
 }

@@ -15,6 +15,8 @@
 
 pub mod network;
 pub mod norm;
+#[cfg(test)]
+mod pins;
 pub mod precomputed;
 pub mod weights;
 
@@ -311,13 +313,13 @@ impl Stage for FeaturesStage<'_> {
     }
 
     fn encode(table: &FeatureTable) -> Result<Objects, Error> {
-        let json = serde_json::to_vec(table).map_err(Error::Json)?;
+        let json = serde_json::to_vec(table)?;
         Ok(Objects::from([(FEATURES.to_owned(), json)]))
     }
 
     fn decode(&self, objects: &Objects) -> Result<FeatureTable, Error> {
         let json = part(objects, Self::NAME, FEATURES)?;
-        let table: FeatureTable = serde_json::from_slice(json).map_err(Error::Json)?;
+        let table: FeatureTable = serde_json::from_slice(json)?;
         let is_of_sample = table.n == self.images.ids.len();
         ensure(
             is_of_sample,

@@ -394,7 +394,7 @@ impl Stage for ProbesStage<'_> {
             (FITTED.to_owned(), probes.fitted.clone().unwrap_or_default()),
         ]);
         if !probes.warnings.is_empty() {
-            let json = serde_json::to_vec(&probes.warnings).map_err(Error::Json)?;
+            let json = serde_json::to_vec(&probes.warnings)?;
             objects.insert(WARNINGS.to_owned(), json);
         }
         Ok(objects)
@@ -411,10 +411,7 @@ impl Stage for ProbesStage<'_> {
             predictions,
             tasks,
             fitted: objects.get(FITTED).cloned(),
-            warnings: warnings
-                .transpose()
-                .map_err(Error::Json)?
-                .unwrap_or_default(),
+            warnings: warnings.transpose()?.unwrap_or_default(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! Bootstrap means of a model's scores and their percentile interval, as NumPy computes them.
 
+use crate::error::{Failure, Fault};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::random::Generator;
 
@@ -60,7 +61,7 @@ impl Error {
             | Self::TooManyScores { .. }
             | Self::NotBinary { .. }
             | Self::NotFinite { .. } => None,
-            Self::Stopped(stopped) => Some(stopped.hint()),
+            Self::Stopped(stopped) => Failure::hint(stopped),
         }
     }
 }
@@ -179,6 +180,23 @@ fn quantile(sorted: &[f32], q: f64) -> Option<f32> {
 #[expect(clippy::cast_possible_truncation, reason = "the rounding is NumPy's")]
 fn weak(value: f64) -> f32 {
     value as f32
+}
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Machine
+    }
+
+    fn handed_on(&self) -> Option<&dyn Failure> {
+        match self {
+            Self::Stopped(stopped) => Some(stopped),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,13 @@
 use std::io;
 
 use super::Error;
+use crate::error::{Failure, Fault};
 use crate::files;
 use crate::hub;
 
 impl Error {
     /// 2 where something was asked for that cannot be, 3 where a checkpoint is bad, 1 where the machine fails.
-    pub fn exit_code(&self) -> u8 {
+    pub fn whose(&self) -> Fault {
         match self {
             Self::Org { .. }
             | Self::UnknownCheckpoint { .. }
@@ -22,9 +23,9 @@ impl Error {
             | Self::ParseDevice { .. }
             | Self::ParsePrecision { .. }
             | Self::NoCuda { .. }
-            | Self::NoSuchCudaDevice { .. } => 2,
-            Self::Script { fault, .. } => fault.exit_code(),
-            Self::Missing(missing) => missing.exit_code(),
+            | Self::NoSuchCudaDevice { .. } => Fault::Request,
+            Self::Script { fault, .. } => fault.whose(),
+            Self::Missing(missing) => missing.whose(),
             Self::Hub(hub::Error::Altered { .. })
             | Self::Pickle { .. }
             | Self::Json { .. }
@@ -45,19 +46,19 @@ impl Error {
             | Self::SameName { .. }
             | Self::SurplusTensors { .. }
             | Self::Dtype { .. }
-            | Self::NonFinite { .. } => 3,
-            Self::Hub(error) => error.exit_code(),
-            Self::Stopped(stopped) => stopped.exit_code(),
-            Self::Failure(failure) => failure.exit_code,
+            | Self::NonFinite { .. } => Fault::Data,
+            Self::Hub(error) => error.whose(),
+            Self::Stopped(stopped) => stopped.fault(),
+            Self::Library(failure) => failure.fault,
             Self::Io(error)
                 if error.kind() == io::ErrorKind::NotFound || files::hint(error).is_some() =>
             {
-                2
+                Fault::Request
             }
             Self::Io(_)
             | Self::Pixels { .. }
             | Self::CudaNotUsable { .. }
-            | Self::Libtorch { .. } => 1,
+            | Self::Libtorch { .. } => Fault::Machine,
         }
     }
 }

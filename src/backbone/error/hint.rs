@@ -85,7 +85,7 @@ impl Error {
                 "`nvidia-smi` says whether GPU and driver work; `features.device = \"cpu\"` does without".to_owned(),
             ),
             Self::Missing(missing) => Some(missing.hint()),
-            Self::Failure(failure) => failure.hint.clone(),
+            Self::Library(failure) => failure.hint.clone(),
             Self::MissingTensor { .. }
             | Self::MisshapenTensor { .. }
             | Self::SurplusTensors { .. }

@@ -1,5 +1,6 @@
 //! What can be wrong with a TorchScript module.
 
+use crate::error::Fault;
 use std::path::{Path, PathBuf};
 
 use crate::backbone::script::DESCRIPTION;
@@ -127,16 +128,16 @@ impl ScriptFault {
     }
 
     /// 2 where something was asked for that cannot be, 3 where the module is bad.
-    pub(super) fn exit_code(&self) -> u8 {
+    pub(super) fn whose(&self) -> Fault {
         match self {
             Self::CodeNotAllowed | Self::Missing | Self::NoDescription { .. } | Self::Precision => {
-                2
+                Fault::Request
             }
             Self::Saved { .. }
             | Self::Unloadable { .. }
             | Self::Output { .. }
             | Self::Shape { .. }
-            | Self::Failed { .. } => 3,
+            | Self::Failed { .. } => Fault::Data,
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::libtorch;
 use super::network::LoadedNetwork;
-use super::wire::{BUILD, Failure, Functions, Handle, Loaded, Text};
+use super::wire::{BUILD, Functions, Handle, LibraryError, Loaded, Text};
 use crate::backbone::error::Error;
 
 /// What the program finds by name in the library, and what a program that is linked against libtorch uses directly.
@@ -109,7 +109,7 @@ unsafe extern "C" fn free(reply: Text) {
 }
 
 /// Runs what may fail or panic; a panic is an error of libtorch's caller, and no unwinding leaves the library.
-fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Failure> {
+fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, LibraryError> {
     let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()
@@ -120,7 +120,7 @@ fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Failure> {
             message: message.unwrap_or_else(|| "a panic".to_owned()),
         })
     });
-    outcome.map_err(|error| Failure::from(&error))
+    outcome.map_err(|error| LibraryError::from(&error))
 }
 
 fn text_of(reply: &impl Serialize) -> Text {

@@ -1,5 +1,6 @@
 //! Why no network can be run here.
 
+use crate::error::Fault;
 use std::path::PathBuf;
 
 use super::find::VERSION;
@@ -88,10 +89,12 @@ impl Missing {
     }
 
     /// 2 where something is to be installed or set, 1 where what is there does not work.
-    pub fn exit_code(&self) -> u8 {
+    pub fn whose(&self) -> Fault {
         match self {
-            Self::Variable { .. } | Self::Libtorch { .. } | Self::Library { .. } => 2,
-            Self::BrokenLibtorch { .. } | Self::OtherBuild { .. } | Self::BrokenLibrary { .. } => 1,
+            Self::Variable { .. } | Self::Libtorch { .. } | Self::Library { .. } => Fault::Request,
+            Self::BrokenLibtorch { .. } | Self::OtherBuild { .. } | Self::BrokenLibrary { .. } => {
+                Fault::Machine
+            }
         }
     }
 }

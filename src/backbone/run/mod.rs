@@ -38,7 +38,7 @@ pub use cuda::Choice;
 pub use device::{Device, Precision};
 pub use find::{SearchPaths, libtorch_version, search_libtorch_in};
 pub use missing::Missing;
-pub use wire::Failure;
+pub use wire::LibraryError;
 
 pub use runtime::require_libtorch;
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::Device;
-use super::wire::{Failure, Functions, Handle, Loaded, Request, Text};
+use super::wire::{Functions, Handle, LibraryError, Loaded, Request, Text};
 use crate::backbone::error::Error;
 use crate::interrupt::Interrupt;
 
@@ -61,7 +61,7 @@ impl Runtime {
     /// Loads a network.
     ///
     /// # Errors
-    /// [`Error::Failure`] with the library's reason; [`Error::Stopped`] once `interrupt` asks for it.
+    /// [`Error::Library`] with the library's reason; [`Error::Stopped`] once `interrupt` asks for it.
     pub(super) fn load(
         self,
         request: &Request,
@@ -170,8 +170,8 @@ impl Drop for RemoteNetwork {
 }
 
 fn failure(reply: &[u8]) -> Error {
-    match serde_json::from_slice::<Failure>(reply) {
-        Ok(failure) => Error::Failure(failure),
+    match serde_json::from_slice::<LibraryError>(reply) {
+        Ok(failure) => Error::Library(failure),
         Err(error) => unreadable(error),
     }
 }

@@ -4,6 +4,7 @@
 //! features are plain f32. Program and library are built from the same sources, which [`BUILD`] proves: a library
 //! of another build is refused before any other function is called.
 
+use crate::error::{Failure as _, Fault};
 use std::ffi::{OsString, c_char, c_void};
 use std::sync::atomic::AtomicUsize;
 
@@ -40,7 +41,7 @@ pub(super) struct Functions {
     /// How many CUDA devices libtorch can use.
     pub(super) n_cuda_devices: extern "C" fn() -> usize,
     /// Loads the network of a [`Request`], `request[..len]`. Gives true and the network, with a [`Loaded`] as the
-    /// reply, or false with a [`Failure`]; that soon, where `stop` becomes other than zero meanwhile.
+    /// reply, or false with a [`LibraryError`]; that soon, where `stop` becomes other than zero meanwhile.
     pub(super) load: unsafe extern "C" fn(
         request: *const u8,
         len: usize,
@@ -49,7 +50,7 @@ pub(super) struct Functions {
         reply: *mut Text,
     ) -> bool,
     /// Sends `b` images, `pixels`: `[b, 3, h, w]`, through a network and writes `rows`: `[b, d]`. On the CPU it
-    /// works in the thread that calls; several may call at once. Gives true, or false with a [`Failure`].
+    /// works in the thread that calls; several may call at once. Gives true, or false with a [`LibraryError`].
     pub(super) forward: unsafe extern "C" fn(
         network: *const Handle,
         pixels: *const f32,
@@ -145,21 +146,21 @@ pub(super) struct Loaded {
 /// An error of the library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
+pub struct LibraryError {
     /// What is wrong and where.
     pub message: String,
     /// What the user can do about it.
     pub hint: Option<String>,
-    /// What the shell gets to see.
-    pub exit_code: u8,
+    /// Whose fault it is.
+    pub fault: Fault,
 }
 
-impl From<&Error> for Failure {
+impl From<&Error> for LibraryError {
     fn from(error: &Error) -> Self {
         Self {
             message: error.to_string(),
             hint: error.hint(),
-            exit_code: error.exit_code(),
+            fault: error.fault(),
         }
     }
 }

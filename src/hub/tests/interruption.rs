@@ -1,5 +1,7 @@
 //! A stop that is asked for: soon heard, and nothing is lost.
 
+use crate::error::Failure;
+
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Instant;
@@ -43,7 +45,7 @@ fn stops<T>(
     });
     assert!(started.elapsed() < MUTE, "ended by itself");
     assert!(matches!(error, Error::Stopped(_)), "{error}");
-    assert_eq!((error.hint(), error.exit_code()), (None, 130));
+    assert_eq!((error.hint(), error.fault().exit_code()), (None, 130));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What is refused: by the hub, by others in its place, and before anything is asked.
 
+use crate::error::Failure;
+
 use super::*;
 
 #[test]
@@ -89,7 +91,7 @@ fn file_that_is_listed_and_not_there_is_no_file() {
         let error = snapshot.file("config.json", &Silent).unwrap_err();
         assert_eq!(error.to_string(), "org/name: no file `config.json`");
         assert_eq!(error.hint(), None);
-        assert_eq!(error.exit_code(), 2);
+        assert_eq!(error.fault().exit_code(), 2);
     }
 }
 
@@ -149,7 +151,7 @@ fn addresses_that_are_none_are_refused() {
         let error = hub.snapshot(&repo(), &Silent).err().unwrap();
         let expected = format!("{what}, expected one like `https://huggingface.co`");
         assert_eq!(error.to_string(), expected);
-        assert_eq!(error.exit_code(), 2);
+        assert_eq!(error.fault().exit_code(), 2);
         assert!(!format!("{error:?} {:?}", error.hint()).contains("secret"));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::error::{Failure, Fault};
 use crate::files;
 use crate::hub;
 use crate::interrupt::Stopped;
@@ -230,19 +231,21 @@ impl Error {
 
     /// 2 where something was asked for that cannot be; 3 where the data are bad, in the folder or as received; 1 where
     /// the network or the machine failed.
-    pub fn exit_code(&self) -> u8 {
+    pub fn whose(&self) -> Fault {
         match self {
-            Self::Stopped(stopped) => stopped.exit_code(),
-            error if error.is_about_bytes() => 3,
-            Self::Transfer(error) => error.exit_code(),
+            Self::Stopped(stopped) => stopped.fault(),
+            error if error.is_about_bytes() => Fault::Data,
+            Self::Transfer(error) => error.whose(),
             Self::OtherArchive { .. }
             | Self::Entry { .. }
             | Self::Damaged { .. }
             | Self::Incomplete { .. }
             | Self::NotInArchive { .. }
-            | Self::LabelsOfOthers { .. } => 3,
-            Self::Offline { .. } | Self::Folder(files::Error::NotWritten { .. }) | Self::Io(_) => 1,
-            Self::Mirror { .. } | Self::Folder(_) => 2,
+            | Self::LabelsOfOthers { .. } => Fault::Data,
+            Self::Offline { .. } | Self::Folder(files::Error::NotWritten { .. }) | Self::Io(_) => {
+                Fault::Machine
+            }
+            Self::Mirror { .. } | Self::Folder(_) => Fault::Request,
         }
     }
 }
@@ -261,5 +264,15 @@ fn hint_of_io(error: &io::Error) -> Option<&'static str> {
             Some("choose a folder that you can write to")
         }
         _ => None,
+    }
+}
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn fault(&self) -> Fault {
+        self.whose()
     }
 }

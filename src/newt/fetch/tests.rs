@@ -4,6 +4,8 @@ mod fuzz;
 mod tar_bytes;
 mod transfer;
 
+use crate::error::Failure;
+
 use std::sync::Mutex;
 
 use super::*;
@@ -261,7 +263,7 @@ fn folder_with_some_of_the_images_is_refused_and_left_alone() {
         hint.starts_with(&format!("move {} away", dir.display())),
         "{hint}"
     );
-    assert_eq!(error.exit_code(), 3);
+    assert_eq!(error.fault().exit_code(), 3);
     assert_eq!(fs_err::read(dir.join("id-2.jpg")).unwrap(), b"mine");
     assert_eq!(server.lines(), [format!("GET /newt/{LABELS}")]);
 }
@@ -283,7 +285,7 @@ fn labels_are_blamed_where_the_archive_lacks_their_images() {
         error.hint().unwrap(),
         format!("move {labels} away, or choose another folder for NeWT")
     );
-    assert_eq!(error.exit_code(), 3);
+    assert_eq!(error.fault().exit_code(), 3);
     // What was fetched is of use to the right labels.
     place.assert_whole(&archives, &[]);
 }
@@ -325,7 +327,7 @@ fn mirror_that_is_no_web_address_is_refused() {
         let interrupt = Interrupt::default();
         let error = Fetch::new(DataRoot::new("newt"), &options, &Silent, &interrupt);
         let error = error.err().unwrap();
-        assert_eq!(error.exit_code(), 2);
+        assert_eq!(error.fault().exit_code(), 2);
         let hint = error.hint().unwrap();
         assert!(hint.contains("archives on this machine"), "{hint}");
         error.to_string()
@@ -374,7 +376,7 @@ fn folder_that_cannot_be_made_is_named() {
         error.to_string(),
         format!("{dir}: is not a folder, expected a folder or nothing")
     );
-    assert_eq!(error.exit_code(), 2);
+    assert_eq!(error.fault().exit_code(), 2);
 
     let mut fetch = place.fetch(&server, &archives);
     fetch.root = DataRoot::new(place.path("below"));
@@ -388,6 +390,6 @@ fn folder_that_cannot_be_made_is_named() {
         error.hint().unwrap(),
         "choose a folder that you can write to"
     );
-    assert_eq!(error.exit_code(), 2);
+    assert_eq!(error.fault().exit_code(), 2);
     assert!(server.lines().is_empty());
 }

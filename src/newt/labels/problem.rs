@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Malformed, OtherSplit, REQUIRED_COLUMNS};
+use crate::error::{Failure, Fault};
 use crate::text::{self, count, foreign};
 
 /// How many problems a message spells out; [`Error::Problems`] holds all of them.
@@ -300,6 +301,16 @@ fn in_backticks<S: fmt::Display>(names: &[S]) -> String {
         shown.push(format!("and {} more", names.len() - SHOWN));
     }
     shown.join(", ")
+}
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Data
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::{MAX_IMAGES_PER_TASK, MIN_IMAGES_PER_TASK, RECIPE_FILE, task_names};
+use crate::error::{Failure, Fault};
 use crate::files;
 use crate::interrupt::Stopped;
 use crate::text::{self, foreign};
@@ -122,4 +123,19 @@ fn nearest_task(name: &str) -> Option<&'static str> {
         .into_iter()
         .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))
         .filter(|task| similarity(task) > 0.75)
+}
+
+impl Failure for Error {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Folder(error) => error.fault(),
+            Self::Stopped(stopped) => stopped.fault(),
+            Self::Io(error) => error.fault(),
+            _ => Fault::Request,
+        }
+    }
 }

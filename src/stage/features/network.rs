@@ -371,7 +371,11 @@ impl Network {
 }
 
 /// The key under which a backbone's features are kept.
-fn request(spec: &BackboneSpec, weights: Option<Digest>, precision: Precision) -> Request {
+pub(super) fn request(
+    spec: &BackboneSpec,
+    weights: Option<Digest>,
+    precision: Precision,
+) -> Request {
     describe(
         spec,
         weights,

@@ -80,8 +80,7 @@ impl Weights {
         // Whoever asked for the digests has said what is wrong with the memo.
         let mut memo = DigestMemo::load(cache, &Silent);
         for promise in &self.unverified {
-            memo.vouch(promise.path(), &promise.to_string())
-                .map_err(Error::Io)?;
+            memo.vouch(promise.path(), &promise.to_string())?;
         }
         memo.save_or_warn(cache, context.progress);
         Ok(())
@@ -118,10 +117,10 @@ pub(super) fn digest_now(
 ) -> Result<Option<Digest>, Error> {
     let mut digests = Vec::new();
     for path in paths {
-        let file = files::open(path).map_err(Error::Io)?;
+        let file = files::open(path)?;
         let digest = Digest::of_reader(interrupt.over(file));
         interrupt.check()?;
-        digests.push(digest.map_err(Error::Io)?);
+        digests.push(digest?);
     }
     Ok(Digest::of_all(&digests))
 }

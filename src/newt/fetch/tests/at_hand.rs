@@ -1,5 +1,7 @@
 //! Archives that lie in the folder: kept by an earlier fetch, or copied there.
 
+use crate::error::Failure;
+
 use super::tar_bytes::link;
 use super::*;
 
@@ -64,7 +66,7 @@ fn other_archive_is_refused_and_left_alone() {
                 sha256(whole)
             )
         );
-        assert_eq!(error.exit_code(), 3);
+        assert_eq!(error.fault().exit_code(), 3);
         let hint = error.hint().unwrap();
         assert!(
             hint.starts_with(&format!("remove or rename {}", path.display())),
@@ -97,7 +99,7 @@ fn archive_of_the_right_digest_that_is_refused_is_named_by_its_path_and_stays() 
             error.hint().unwrap(),
             format!("remove or rename {}", path.display())
         );
-        assert_eq!(error.exit_code(), 3);
+        assert_eq!(error.fault().exit_code(), 3);
         assert!(fs_err::read(&path).unwrap() == bytes);
         place.assert_names(&[IMAGES, "newt2021_labels.csv"]);
     }
@@ -121,7 +123,7 @@ fn offline_what_is_missing_is_named() {
              or put the archive `{LABELS}` into {dir}"
         )
     );
-    assert_eq!(error.exit_code(), 1);
+    assert_eq!(error.fault().exit_code(), 1);
     assert!(!place.dir().exists());
     assert!(server.lines().is_empty());
 }

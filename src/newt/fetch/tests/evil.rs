@@ -1,6 +1,8 @@
 //! Archives that attack whoever unpacks them: entries outside of the folder, links, bombs, misleading headers. Their
 //! digests are right, since whoever made them names the digests, too.
 
+use crate::error::Failure;
+
 use super::tar_bytes::{header, link, pax, zeros};
 use super::*;
 
@@ -18,7 +20,7 @@ fn refused_bytes(images: Vec<u8>, change: impl Fn(&mut Fetch<'_>)) -> String {
     change(&mut fetch);
     let error = run(&fetch, &archives).unwrap_err();
     place.assert_names(&["newt2021_labels.csv"]);
-    assert_eq!(error.exit_code(), 3, "{error}");
+    assert_eq!(error.fault().exit_code(), 3, "{error}");
     let hint = error.hint().unwrap();
     assert!(hint.contains("--mirror URL"), "{hint}");
     let message = error.to_string();

@@ -1,5 +1,7 @@
 //! Transfers that break, that are continued, that bring the wrong bytes.
 
+use crate::error::Failure;
+
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -91,7 +93,7 @@ fn stop_is_heard_while_the_server_is_mute_and_nothing_is_lost() {
     });
     assert!(started.elapsed() < mute, "ended by itself");
     assert!(matches!(error, Error::Stopped(_)), "{error}");
-    assert_eq!(error.exit_code(), 75);
+    assert_eq!(error.fault().exit_code(), 75);
     assert_eq!(
         error.hint().unwrap(),
         "what has arrived is kept; the same command goes on from there"
@@ -166,7 +168,7 @@ fn wrong_bytes_are_refused_and_fetched_anew() {
             sha256(&archives.images)
         )
     );
-    assert_eq!(error.exit_code(), 3);
+    assert_eq!(error.fault().exit_code(), 3);
     let hint = error.hint().unwrap();
     assert!(hint.starts_with("nothing of the archive is kept"), "{hint}");
     place.assert_names(&["newt2021_labels.csv"]);
@@ -222,7 +224,7 @@ fn more_bytes_than_announced_are_refused() {
             fetch.images.bounds.archive_bytes = most;
         }
         let error = run(&fetch, &archives).unwrap_err();
-        assert_eq!(error.exit_code(), 3);
+        assert_eq!(error.fault().exit_code(), 3);
         place.assert_names(&["newt2021_labels.csv"]);
         error.to_string()
     };
@@ -297,7 +299,7 @@ fn transfer_of_no_announced_size_that_broke_off_is_continued_by_the_next_fetch()
     );
     let hint = error.hint().unwrap();
     assert!(hint.ends_with("goes on where it was"), "{hint}");
-    assert_eq!(error.exit_code(), 1);
+    assert_eq!(error.fault().exit_code(), 1);
     assert!(fs_err::read(place.part(&archives)).unwrap() == archives.images[..50_000]);
     // One that comes no further is taken at its word.
     let error = run(&place.fetch(&server, &archives), &archives).unwrap_err();
@@ -320,7 +322,7 @@ fn what_a_server_refuses_is_said_with_its_address() {
         error.to_string(),
         format!("{}/newt/{IMAGES}: answered 404, expected 200", server.url)
     );
-    assert_eq!(error.exit_code(), 1);
+    assert_eq!(error.fault().exit_code(), 1);
     assert!(error.hint().unwrap().contains("`--mirror URL`"));
     place.assert_names(&["newt2021_labels.csv"]);
 }

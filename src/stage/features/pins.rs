@@ -1,0 +1,160 @@
+//! Pins the keys under which everybody's features are kept: one that changes sends all images through the network again.
+
+use std::path::Path;
+
+use super::network::{Network, request};
+use super::precomputed::Precomputed;
+use super::weights::Weights;
+use super::{BatchSize, FeaturesStage, Images, Settings, Source};
+use crate::backbone::{BackboneSpec, Device, Places, Precision, architectures};
+use crate::cache::{Cache, Digest};
+use crate::hub::{self, Hub};
+use crate::interrupt::Interrupt;
+use crate::newt::labels::Labels;
+use crate::progress::Silent;
+use crate::stage::{Context, Stage};
+
+fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> BackboneSpec {
+    let places = Places {
+        base_dir,
+        hub: &Hub::new(hub::Settings::default(), Interrupt::default()),
+        progress: &Silent,
+        allow_code: true,
+        update: false,
+    };
+    BackboneSpec::resolve(org, ckpt, places).unwrap()
+}
+
+/// The key of a backbone whose weights are the bytes `weights`; of one with random weights without any.
+fn key(spec: &BackboneSpec, weights: Option<&[u8]>, precision: Precision) -> String {
+    let request = request(spec, weights.map(Digest::of), precision);
+    request.key.short()
+}
+
+/// A checkpoint of each library, with files of no more than is looked at.
+const CHECKPOINTS: [(&str, &[(&str, &str)]); 4] = [
+    (
+        "timm",
+        &[(
+            "config.json",
+            r#"{"architecture": "vit_tiny_patch16_224", "num_classes": 10, "pretrained_cfg":
+                {"input_size": [3, 224, 224], "interpolation": "bilinear", "crop_pct": 0.95, "mean": [0.5, 0.4, 0.3],
+                 "std": [0.2, 0.2, 0.1], "num_classes": 10}}"#,
+        )],
+    ),
+    (
+        "open-clip",
+        &[(
+            "open_clip_config.json",
+            r#"{"model_cfg": {"embed_dim": 512,
+                "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32},
+                "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12}},
+                "preprocess_cfg": {"mean": [0.48, 0.45, 0.40], "std": [0.26, 0.26, 0.27]}}"#,
+        )],
+    ),
+    (
+        "transformers",
+        &[
+            (
+                "config.json",
+                r#"{"model_type": "dinov2", "hidden_size": 384, "num_attention_heads": 6, "num_hidden_layers": 12,
+                    "image_size": 518, "patch_size": 14, "mlp_ratio": 4}"#,
+            ),
+            (
+                "preprocessor_config.json",
+                r#"{"do_resize": true, "size": {"shortest_edge": 256}, "resample": 3, "do_center_crop": true,
+                    "crop_size": {"height": 224, "width": 224}, "do_rescale": true, "do_normalize": true,
+                    "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}"#,
+            ),
+        ],
+    ),
+    (
+        "torchscript",
+        &[(
+            "module.toml",
+            "dim = 8\nsize = [32, 48]\nmean = [0.5, 0.5, 0.5]\nstd = [0.5, 0.5, 0.5]\n",
+        )],
+    ),
+];
+
+#[test]
+fn the_key_of_each_library_s_checkpoint_stays_as_it_is() {
+    let mut pins = String::new();
+    for (org, files) in CHECKPOINTS {
+        let dir = tempfile::tempdir().unwrap();
+        let weights = match org {
+            "open-clip" => "open_clip_model.safetensors",
+            "torchscript" => "module.pt",
+            _ => "model.safetensors",
+        };
+        for (name, text) in files.iter().chain(&[(weights, "")]) {
+            fs_err::write(dir.path().join(name), text).unwrap();
+        }
+        let ckpt = match org {
+            "torchscript" => "module.pt",
+            _ => "local-dir:.",
+        };
+        let spec = resolve(org, ckpt, dir.path());
+        let key = key(&spec, Some(b"weights"), Precision::F32);
+        pins.push_str(&format!("{org} {key}\n"));
+    }
+    insta::assert_snapshot!(pins, @"
+    timm e3cbb7aa14fb
+    open-clip f3bd66e7dc22
+    transformers fa0f8a42c274
+    torchscript 82467453e649
+    ");
+}
+
+#[test]
+fn the_key_of_each_architecture_stays_as_it_is() {
+    let mut pins: Vec<String> = architectures()
+        .map(|name| {
+            let spec = resolve("random", name, Path::new(""));
+            format!("{name} {}", key(&spec, None, Precision::F32))
+        })
+        .collect();
+    pins.sort_unstable();
+    insta::assert_snapshot!(pins.join("\n"));
+}
+
+#[test]
+fn the_keys_of_the_stage_stay_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::open(dir.path()).unwrap();
+    let context = Context {
+        progress: &Silent,
+        interrupt: &Interrupt::default(),
+    };
+    let images = Images {
+        ids: vec!["a".to_owned(), "b".to_owned()],
+        paths: Vec::new(),
+        digests: vec![Digest::of(b"image a"), Digest::of(b"image b")],
+    };
+    let labels = Labels { rows: Vec::new() };
+    let mut pins = String::new();
+    for precision in [Precision::F32, Precision::Bf16] {
+        let settings = Settings {
+            device: Device::Cpu,
+            precision,
+            batch_size: BatchSize::Images(8),
+        };
+        let spec = resolve("random", "vit_tiny_patch16_224.seed17", Path::new(""));
+        let network = Network::new(&cache, spec, Weights::default(), settings, context).unwrap();
+        let source = Source::Network(Box::new(network));
+        let stage = FeaturesStage::new(&source, &images, &labels);
+        pins.push_str(&format!(
+            "random {precision} {}\n",
+            stage.request().key.short()
+        ));
+    }
+    let file = Precomputed::new(Path::new("features.safetensors"), Digest::of(b"features"));
+    let source = Source::Precomputed(file);
+    let stage = FeaturesStage::new(&source, &images, &labels);
+    pins.push_str(&format!("precomputed {}\n", stage.request().key.short()));
+    insta::assert_snapshot!(pins, @"
+    random f32 13f1151ad80c
+    random bf16 44d240bca144
+    precomputed b9938f2c9185
+    ");
+}
