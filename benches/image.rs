@@ -6,7 +6,9 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use mozjpeg::{ColorSpace, Compress};
-use newt_pipe::image::{Interpolation, Preprocessing, RgbImage, TimmCrop, check, decode, resize};
+use newt_pipe::internals::image::{
+    Interpolation, Preprocessing, RgbImage, TimmCrop, check, decode, resize,
+};
 
 /// `[width, height]` of most of NeWT's photographs.
 const SIZE: [usize; 2] = [500, 375];

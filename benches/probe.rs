@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array2;
-use newt_pipe::probe::{Gamma, Kernel, Probe, TaskData, TaskFit, fit_task};
-use newt_pipe::random::RandomState;
+use newt_pipe::internals::probe::{Gamma, Kernel, Probe, TaskData, TaskFit, fit_task};
+use newt_pipe::internals::random::RandomState;
 use rayon::prelude::*;
 
 /// Tasks of NeWT.

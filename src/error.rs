@@ -142,3 +142,74 @@ impl Failure for serde_json::Error {
         Fault::Machine
     }
 }
+
+/// An error that no code tells from another: whoever finds it says all of it there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    text: String,
+    hint: Option<String>,
+    fault: Fault,
+}
+
+impl Message {
+    fn new(fault: Fault, text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            hint: None,
+            fault,
+        }
+    }
+
+    /// Something was asked for that cannot be: what was wrong and where.
+    pub fn request(text: impl Into<String>) -> Self {
+        Self::new(Fault::Request, text)
+    }
+
+    /// Data are bad: what was wrong and where.
+    pub fn data(text: impl Into<String>) -> Self {
+        Self::new(Fault::Data, text)
+    }
+
+    /// The machine, the network or the program failed: at what and where.
+    pub fn machine(text: impl Into<String>) -> Self {
+        Self::new(Fault::Machine, text)
+    }
+
+    /// The same error with one action that helps.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl error::Error for Message {}
+
+impl Failure for Message {
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+
+    fn fault(&self) -> Fault {
+        self.fault
+    }
+}
+
+/// What crosses to the library that runs networks and back.
+impl From<&Error> for Message {
+    fn from(error: &Error) -> Self {
+        Self {
+            text: error.to_string(),
+            hint: error.hint(),
+            fault: error.fault(),
+        }
+    }
+}

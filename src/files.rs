@@ -36,9 +36,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use error::Error;
 pub(crate) use former::user_name;
-pub use former::{Left, OursIn, first_foreign};
+pub use former::{Left, first_foreign};
 pub use leftovers::strays;
-pub use overlap::{Kept, Overlap, Relation, real_from_root};
+pub use overlap::{Kept, real_from_root};
 pub use place::{
     BrokenLink, MAX_LINKS, Names, UnknownName, expand_by, expanded, follow, found, hint, located,
 };

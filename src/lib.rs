@@ -10,16 +10,11 @@
 //! | report | accuracies by task, cluster, overall | predictions |
 //! | bootstrap | resampled accuracies and intervals | predictions |
 //!
-//! [`pipeline`] holds the flow, [`stage`] the six stages, [`cache`] what is kept between runs.
+//! `pipeline` holds the flow, `stage` the six stages, `cache` what is kept between runs.
 //! Numbers equal those of the Python reference, `biobench.newt` on NumPy and scikit-learn.
 //!
 //! ```no_run
-//! use newt_pipe::cache::Cache;
-//! use newt_pipe::interrupt::Interrupt;
-//! use newt_pipe::pipeline::config::{Pipeline, Source};
-//! use newt_pipe::pipeline::{Options, Runner};
-//! use newt_pipe::progress::Silent;
-//! use newt_pipe::stage::Context;
+//! use newt_pipe::{Cache, Context, Interrupt, Options, Pipeline, Runner, Silent, Source};
 //!
 //! let interrupt = Interrupt::default();
 //! let pipeline = Pipeline::load(Source::Quickstart, &["sample.n_train=20".to_owned()], &interrupt)?;
@@ -31,25 +26,79 @@
 //!     let overall = &evaluation.report.groups[0];
 //!     assert!(overall.accuracy > 0.5);
 //! }
-//! # Ok::<(), newt_pipe::error::Error>(())
+//! # Ok::<(), newt_pipe::Error>(())
 //! ```
 
-pub mod artifact;
-pub mod backbone;
-pub mod cache;
-pub mod error;
-pub mod files;
+mod artifact;
+mod backbone;
+mod cache;
+pub mod cli;
+mod context;
+mod error;
+mod files;
 #[cfg(test)]
 mod fuzz;
-pub mod hub;
-pub mod image;
-pub mod interrupt;
-pub mod newt;
-pub mod pipeline;
-pub mod probe;
-pub mod progress;
-pub mod random;
-pub mod render;
-pub mod stage;
-pub mod stats;
-pub mod text;
+mod hub;
+mod image;
+mod interrupt;
+mod newt;
+mod pipeline;
+mod probe;
+mod progress;
+mod random;
+mod render;
+mod stage;
+mod stats;
+mod text;
+
+pub use cache::Cache;
+pub use context::Context;
+pub use error::Error;
+pub use interrupt::Interrupt;
+pub use pipeline::config::{Pipeline, Source};
+pub use pipeline::{Evaluation, Experiment, Options, Runner};
+pub use progress::{Progress, Silent};
+
+/// What the golden tests and the benches hold against the reference, and no one else should name.
+#[doc(hidden)]
+pub mod internals {
+    pub mod artifact {
+        pub use crate::artifact::{BackboneId, FeatureFile, ProbeFile, Table};
+    }
+    pub mod backbone {
+        pub use crate::backbone::{
+            Backbone, BackboneSpec, Device, Error, Places, Precision, SearchPaths, architectures,
+            search_libtorch_in,
+        };
+    }
+    pub mod cache {
+        pub use crate::cache::{Digest, KeyBuilder};
+    }
+    pub mod hub {
+        pub use crate::hub::{Hub, Settings};
+    }
+    pub mod image {
+        pub use crate::image::{
+            Interpolation, OpenClipResize, Preprocessing, RgbImage, TimmCrop, check, decode, resize,
+        };
+    }
+    pub mod newt {
+        pub use crate::newt::labels::{LabelRow, Labels, Split};
+        pub use crate::newt::sampling::sample;
+    }
+    pub mod probe {
+        pub use crate::probe::{
+            ClassWeight, Error, FittedProbe, Gamma, Kernel, Probe, ScoredCandidate, Search, Solver,
+            Space, Strategy, TaskData, TaskFit, Values, Warning, fit_task,
+        };
+    }
+    pub mod random {
+        pub use crate::random::{Generator, RandomState};
+    }
+    pub mod stats {
+        pub use crate::stats::bootstrap::{bootstrap_means, interval};
+    }
+    pub mod text {
+        pub use crate::text::is_obeyed;
+    }
+}

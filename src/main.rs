@@ -1,9 +1,7 @@
-//! argv → [`cli`] → exit code.
-
-mod cli;
+//! argv → [`newt_pipe::cli`] → exit code.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    newt_pipe::cli::main()
 }

@@ -64,10 +64,10 @@ mod weights;
 mod windows;
 
 pub use catalog::architectures;
-pub use error::{Error, ScriptFault};
-pub use published::{Availability, Published, published};
+pub use error::Error;
+pub use published::published;
 pub use run::{
-    Choice, Device, LibraryError, Missing, Precision, SearchPaths, libtorch_version,
+    Choice, Device, Precision, SearchPaths, libtorch_version,
     require_libtorch, search_libtorch_in,
 };
 pub use spec::{BackboneSpec, Places, Source};

@@ -65,12 +65,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-pub use action::Action;
 pub use digests::DigestMemo;
 pub use error::Error;
 pub use key::{Digest, Key, KeyBuilder, Request};
 pub use layout::is_tagged;
-pub use miss::{Change, MissReason};
+pub use miss::MissReason;
 pub use shards::ShardStore;
 
 use crate::files::{self, BrokenLink};

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::Outcome;
 use super::console::Console;
 use super::settings::{self, CacheArgs};
-use newt_pipe::error::Error;
-use newt_pipe::interrupt::Interrupt;
-use newt_pipe::pipeline::config::{Pipeline, Source};
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::pipeline::config::{Pipeline, Source};
 
 /// Subcommands of `newt-pipe cache`.
 #[derive(Debug, clap::Subcommand)]

@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use super::console::Console;
 use super::{Cli, Outcome};
-use newt_pipe::error::Error;
+use crate::error::Error;
 
 /// Arguments of `newt-pipe completions`.
 #[derive(Debug, clap::Args)]

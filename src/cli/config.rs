@@ -2,8 +2,8 @@
 
 use super::Outcome;
 use super::console::Console;
-use newt_pipe::error::Error;
-use newt_pipe::pipeline::config;
+use crate::error::Error;
+use crate::pipeline::config;
 
 pub(super) fn exec(console: &Console) -> Result<Outcome, Error> {
     console.result(&config::template())?;

@@ -11,9 +11,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::{settings, streams};
-use newt_pipe::error::Error;
-use newt_pipe::progress::Progress;
-use newt_pipe::text::{bytes, cut, foreign, is_obeyed, path, spelled, thousands};
+use crate::error::Error;
+use crate::progress::Progress;
+use crate::text::{bytes, cut, foreign, is_obeyed, path, spelled, thousands};
 
 /// In a pipe, a line of progress comes this often, and none for what is shorter.
 const LINE_EVERY: Duration = Duration::from_secs(10);

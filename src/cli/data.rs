@@ -10,14 +10,14 @@ use serde_json::json;
 use super::Outcome;
 use super::console::Console;
 use super::settings;
-use newt_pipe::error::Error;
-use newt_pipe::files::Kept;
-use newt_pipe::interrupt::Interrupt;
-use newt_pipe::newt::check::{self, Depth, Report};
-use newt_pipe::newt::images::DataRoot;
-use newt_pipe::newt::labels::Csv;
-use newt_pipe::newt::synth;
-use newt_pipe::text::{count, foreign, path, thousands};
+use crate::error::Error;
+use crate::files::Kept;
+use crate::interrupt::Interrupt;
+use crate::newt::check::{self, Depth, Report};
+use crate::newt::images::DataRoot;
+use crate::newt::labels::Csv;
+use crate::newt::synth;
+use crate::text::{count, foreign, path, thousands};
 
 /// Subcommands of `newt-pipe data`.
 #[derive(Debug, clap::Subcommand)]

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use super::Outcome;
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
-use newt_pipe::cache::Access;
-use newt_pipe::error::Error;
-use newt_pipe::files::{self, Kept};
-use newt_pipe::interrupt::Interrupt;
-use newt_pipe::pipeline::{Options, Runner, config};
-use newt_pipe::stage::Context;
-use newt_pipe::text::{count, path};
+use crate::cache::Access;
+use crate::context::Context;
+use crate::error::Error;
+use crate::files::{self, Kept};
+use crate::interrupt::Interrupt;
+use crate::pipeline::{Options, Runner, config};
+use crate::text::{count, path};
 
 /// Subcommands of `newt-pipe features`.
 #[derive(Debug, clap::Subcommand)]

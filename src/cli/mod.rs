@@ -18,9 +18,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::console::{Console, Verbosity};
-use newt_pipe::error::{Error, exit};
-use newt_pipe::interrupt::{Interrupt, Left};
-use newt_pipe::text::foreign;
+use crate::error::{Error, exit};
+use crate::interrupt::{Interrupt, Left};
+use crate::text::foreign;
 
 /// Evaluates vision models on NeWT: frozen features, one SVM per task, everything cached.
 ///
@@ -74,7 +74,7 @@ enum Outcome {
 }
 
 /// Parses argv, runs the command, prints its error, and gives the exit code.
-pub(crate) fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     settings::expand_paths();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::console::Console;
 use super::settings::HubArgs;
-use newt_pipe::backbone::{self, BackboneSpec, Device, Places, Precision, published};
-use newt_pipe::error::Error;
-use newt_pipe::hub::{self, Hub};
-use newt_pipe::interrupt::Interrupt;
-use newt_pipe::progress::Progress;
-use newt_pipe::text::{count, foreign, path, thousands};
+use crate::backbone::{self, BackboneSpec, Device, Places, Precision, published};
+use crate::error::Error;
+use crate::hub::{self, Hub};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+use crate::text::{count, foreign, path, thousands};
 
 /// Subcommands of `newt-pipe models`.
 #[derive(Debug, clap::Subcommand)]
@@ -144,7 +144,7 @@ fn list_published(
     let places = Places {
         base_dir: Path::new(""),
         hub: &hub,
-        progress: &newt_pipe::progress::Silent,
+        progress: &crate::progress::Silent,
         allow_code: false,
         update: false,
     };
@@ -334,8 +334,8 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
 }
 
 /// How images are prepared, in a line.
-fn describe(preprocessing: &newt_pipe::image::Preprocessing) -> String {
-    use newt_pipe::image::ResizeMode;
+fn describe(preprocessing: &crate::image::Preprocessing) -> String {
+    use crate::image::ResizeMode;
     let size @ [height, width] = preprocessing.size;
     let (resize, rest) = match preprocessing.resize {
         ResizeMode::Shortest { side } => (format!("shorter side to {side}"), ", centre cut out"),

@@ -5,15 +5,16 @@ use serde_json::json;
 use super::Outcome;
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
-use newt_pipe::cache::Access;
-use newt_pipe::error::Error;
-use newt_pipe::interrupt::Interrupt;
-use newt_pipe::pipeline::config::Pipeline;
-use newt_pipe::pipeline::plan::State;
-use newt_pipe::pipeline::{Options, Runner, results, view};
-use newt_pipe::progress::{Progress, Silent};
-use newt_pipe::render::terminal;
-use newt_pipe::stage::{Context, TaskArgument};
+use crate::cache::Access;
+use crate::context::Context;
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::pipeline::config::Pipeline;
+use crate::pipeline::plan::State;
+use crate::pipeline::{Options, Runner, results, view};
+use crate::progress::{Progress, Silent};
+use crate::render::terminal;
+use crate::stage::TaskArgument;
 
 /// Arguments of `newt-pipe plan`.
 #[derive(Debug, clap::Args)]

@@ -7,16 +7,16 @@ use serde_json::json;
 use super::Outcome;
 use super::console::Console;
 use super::settings;
-use newt_pipe::artifact::{FeatureFile, ProbeFile, Table};
-use newt_pipe::error::Error;
-use newt_pipe::files::{self, Kept};
-use newt_pipe::interrupt::{Interrupt, Stopped};
-use newt_pipe::pipeline::predict;
-use newt_pipe::probe::labels_of;
-use newt_pipe::progress::Progress;
-use newt_pipe::stage::probes::odd_rows;
-use newt_pipe::stage::{TaskArgument, TaskFilter};
-use newt_pipe::text::{self, count, escaped};
+use crate::artifact::{FeatureFile, ProbeFile, Table};
+use crate::error::Error;
+use crate::files::{self, Kept};
+use crate::interrupt::{Interrupt, Stopped};
+use crate::pipeline::predict;
+use crate::probe::labels_of;
+use crate::progress::Progress;
+use crate::stage::probes::odd_rows;
+use crate::stage::{TaskArgument, TaskFilter};
+use crate::text::{self, count, escaped};
 
 /// Arguments of `newt-pipe predict`.
 #[derive(Debug, clap::Args)]

@@ -7,17 +7,18 @@ use serde_json::{Value, json};
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
 use super::{Outcome, plan};
-use newt_pipe::cache::Access;
-use newt_pipe::error::Error;
-use newt_pipe::files::Kept;
-use newt_pipe::interrupt::{Interrupt, Left};
-use newt_pipe::pipeline::results::{self, Results};
-use newt_pipe::pipeline::view;
-use newt_pipe::pipeline::{Evaluation, Options, Runner};
-use newt_pipe::progress::Progress;
-use newt_pipe::render::{SweepRow, terminal};
-use newt_pipe::stage::{Context, Name, TaskArgument};
-use newt_pipe::text::path;
+use crate::cache::Access;
+use crate::context::Context;
+use crate::error::Error;
+use crate::files::Kept;
+use crate::interrupt::{Interrupt, Left};
+use crate::pipeline::results::{self, Results};
+use crate::pipeline::view;
+use crate::pipeline::{Evaluation, Options, Runner};
+use crate::progress::Progress;
+use crate::render::{SweepRow, terminal};
+use crate::stage::{Name, TaskArgument};
+use crate::text::path;
 
 /// Arguments of `newt-pipe run`.
 #[derive(Debug, clap::Args)]

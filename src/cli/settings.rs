@@ -20,15 +20,15 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 
 pub(super) use self::kept::caches;
 use super::console::Console;
-use newt_pipe::backbone::{self, SearchPaths};
-use newt_pipe::cache::{self, Access, Cache};
-use newt_pipe::error::Error;
-use newt_pipe::files::{self, Names, UnknownName};
-use newt_pipe::hub::{self, Token};
-use newt_pipe::interrupt::{Interrupt, Wish};
-use newt_pipe::pipeline::config::{self, Pipeline, Source};
-use newt_pipe::progress::Progress;
-use newt_pipe::text::count;
+use crate::backbone::{self, SearchPaths};
+use crate::cache::{self, Access, Cache};
+use crate::error::Error;
+use crate::files::{self, Names, UnknownName};
+use crate::hub::{self, Token};
+use crate::interrupt::{Interrupt, Wish};
+use crate::pipeline::config::{self, Pipeline, Source};
+use crate::progress::Progress;
+use crate::text::count;
 
 /// The version as `--version` shows it.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -11,7 +11,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use newt_pipe::error::Error;
+use crate::error::Error;
 
 /// Whether standard output could be written to when the process began.
 static IS_OPEN: AtomicBool = AtomicBool::new(true);

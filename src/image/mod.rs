@@ -38,11 +38,11 @@ mod preprocess;
 mod resize;
 
 pub use decode::decode;
-pub use error::{Error, Format};
+pub use error::Error;
 pub use filter::Interpolation;
 pub use header::{Header, MAX_PIXELS, check, check_start, header_of};
 pub use preprocess::{CropRounding, OpenClipResize, Preprocessing, ResizeMode, TimmCrop};
-pub use resize::{Region, resize, resize_region};
+pub use resize::resize;
 
 /// An 8-bit RGB image.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ mod csv;
 mod fuzz;
 mod problem;
 
-pub use csv::{Column, Csv, Malformed};
+pub use csv::{Csv, Malformed};
 pub use problem::{Error, Flaw, Problem};
 
 /// The columns without which the file is no labels file.

@@ -29,6 +29,7 @@ use self::sources::Sources;
 pub use self::sweep::Experiment;
 use crate::backbone;
 use crate::cache::{Cache, Digest, Key, MissReason, Request};
+use crate::context::Context;
 use crate::error::Error;
 use crate::hub::{self, Hub};
 use crate::newt::images::DataRoot;
@@ -40,7 +41,7 @@ use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
 use crate::stage::probes::{Probes, ProbesStage};
 use crate::stage::report::{Report, ReportStage};
 use crate::stage::sample::{Sample, SampleStage};
-use crate::stage::{Context, Made, Name, Stage, TaskArgument, TaskFilter};
+use crate::stage::{Made, Name, Stage, TaskArgument, TaskFilter};
 use crate::text::count;
 
 /// What a run does besides what its pipeline says.

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::document::{Error, Section};
 use crate::probe::{ClassWeight, Gamma, Kernel, Probe, Solver};
 
-pub use search::{SearchConfig, SpaceConfig};
+pub use search::SearchConfig;
 
 /// What a pipeline file says about the probe, for one point of the sweep.
 ///

@@ -11,19 +11,20 @@ use super::config::{self, Data, Model, Pipeline};
 use crate::artifact::{self, FeatureFile};
 use crate::backbone::{self, BackboneSpec, Places};
 use crate::cache::{Cache, Digest, DigestMemo};
+use crate::context::Context;
 use crate::error::Error;
 use crate::files::{BrokenLink, UnknownName, found};
 use crate::hub::Hub;
 use crate::newt::images::{self, DataRoot, ImageFiles, Unread};
 use crate::newt::labels::{Labels, OtherSplits};
 use crate::newt::synth;
+use crate::stage::StageError;
 use crate::stage::features::network::{self, BadImage, BadImageProblem, Network};
 use crate::stage::features::precomputed::Precomputed;
 use crate::stage::features::weights::{self, Weights};
 use crate::stage::features::{Images, Source};
 use crate::stage::labels::LabelsStage;
 use crate::stage::sample::Sample;
-use crate::stage::{Context, StageError};
 
 /// The data set's folder; a synthetic one is drawn into the cache folder where it is missing.
 pub(super) fn data_root(

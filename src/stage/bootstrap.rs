@@ -25,9 +25,10 @@ use rayon::prelude::*;
 
 use super::probes::{PREDICTIONS, Probes};
 use super::report::{Group, groups};
-use super::{Context, Made, Name, Objects, Stage, ensure, part};
+use super::{Made, Name, Objects, Stage, ensure, part};
 use crate::artifact::Table;
 use crate::cache::{KeyBuilder, Request};
+use crate::context::Context;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::stats::bootstrap::{Interval, bootstrap_means, interval};

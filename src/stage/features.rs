@@ -29,10 +29,11 @@ use serde::{Deserialize, Serialize};
 
 use self::network::Network;
 use self::precomputed::Precomputed;
-use super::{Context, Name, Objects, Stage, StageError, ensure, part};
+use super::{Name, Objects, Stage, StageError, ensure, part};
 use crate::artifact::{FittedOn, hash_rows};
 use crate::backbone::{Device, Precision};
 use crate::cache::{Digest, KeyBuilder, Request};
+use crate::context::Context;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::newt::labels::Labels;

@@ -13,9 +13,10 @@
 //! | `label` | u32 | 0 or 1 |
 //! | `is_train` | bool | |
 
-use super::{Context, Name, Objects, Stage, ensure, part};
+use super::{Name, Objects, Stage, ensure, part};
 use crate::artifact::Table;
 use crate::cache::{Digest, KeyBuilder, Request};
+use crate::context::Context;
 use crate::error::Error;
 use crate::newt::labels::{Csv, LabelRow, Labels, OtherSplits, Split};
 

@@ -28,11 +28,10 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use self::error::StageError;
-pub use self::tasks::{ArgumentError, TaskArgument, TaskFilter};
+pub use self::tasks::{TaskArgument, TaskFilter};
 use crate::cache::{Digest, Request};
+use crate::context::Context;
 use crate::error::Error;
-use crate::interrupt::Interrupt;
-use crate::progress::Progress;
 
 /// A stage's name, as in keys, `--force` and JSON; in the order of the flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,15 +89,6 @@ impl FromStr for Name {
             .find(|name| name.as_str() == text)
             .ok_or_else(|| format!("expected one of {}", Name::ALL.map(Name::as_str).join(", ")))
     }
-}
-
-/// What a running stage may use besides its inputs; none of it changes its output.
-#[derive(Clone, Copy)]
-pub struct Context<'a> {
-    /// Where progress goes.
-    pub progress: &'a dyn Progress,
-    /// Whether to stop.
-    pub interrupt: &'a Interrupt,
 }
 
 /// The bytes of a stage's outputs, by name.

@@ -15,9 +15,10 @@
 use std::fmt;
 
 use super::probes::{PREDICTIONS, Prediction, Probes};
-use super::{Context, Made, Name, Objects, Stage, ensure, part};
+use super::{Made, Name, Objects, Stage, ensure, part};
 use crate::artifact::Table;
 use crate::cache::{KeyBuilder, Request};
+use crate::context::Context;
 use crate::error::Error;
 use crate::stats::accuracy;
 

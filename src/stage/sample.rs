@@ -11,9 +11,10 @@
 use serde_json::json;
 
 use super::labels::LABELS;
-use super::{Context, Made, Name, Objects, Stage, TaskFilter, ensure, part};
+use super::{Made, Name, Objects, Stage, TaskFilter, ensure, part};
 use crate::artifact::Table;
 use crate::cache::{KeyBuilder, Request};
+use crate::context::Context;
 use crate::error::Error;
 use crate::newt::labels::{LabelRow, Labels, Split};
 use crate::newt::sampling;

@@ -1,6 +1,6 @@
 //! Names that a terminal would obey, or that are two megabytes long, in whatever the program reads.
 
-use newt_pipe::text::is_obeyed;
+use newt_pipe::internals::text::is_obeyed;
 
 use crate::sandbox::{Finished, Sandbox, draw_data, precomputed, put_checkpoint, write_features};
 

@@ -274,7 +274,7 @@ fn the_manifest_has_the_digest_of_each_file() {
     for name in names(&dir) {
         if name != "manifest.json" {
             let bytes = fs_err::read(dir.join(&name)).unwrap();
-            let digest = newt_pipe::cache::Digest::of(&bytes);
+            let digest = newt_pipe::internals::cache::Digest::of(&bytes);
             expected.insert(
                 name,
                 serde_json::json!({ "blake3": digest, "bytes": bytes.len() }),

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use ndarray::array;
-use newt_pipe::artifact::{BackboneId, FeatureFile, ProbeFile, Table};
-use newt_pipe::cache::KeyBuilder;
-use newt_pipe::interrupt::Interrupt;
-use newt_pipe::probe::{FittedProbe, Kernel};
+use newt_pipe::Interrupt;
+use newt_pipe::internals::artifact::{BackboneId, FeatureFile, ProbeFile, Table};
+use newt_pipe::internals::cache::KeyBuilder;
+use newt_pipe::internals::probe::{FittedProbe, Kernel};
 use serde_json::json;
 
 use crate::sandbox::{Finished, Sandbox, draw_data, precomputed, put_checkpoint, write_features};

@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use newt_pipe::backbone::{BackboneSpec, Device, Precision};
-use newt_pipe::interrupt::Interrupt;
+use newt_pipe::Interrupt;
+use newt_pipe::internals::backbone::{BackboneSpec, Device, Precision};
 
 use crate::families::variants;
 use crate::features::{N_IMAGES, fixtures, pixels, resolve};

@@ -1,6 +1,6 @@
 //! Backbones, held against timm's models: `make/backbone.py`, `make/architectures.py`.
 
-use newt_pipe::backbone::{BackboneSpec, architectures};
+use newt_pipe::internals::backbone::{BackboneSpec, architectures};
 use serde_json::Value;
 
 use std::collections::BTreeSet;
@@ -49,8 +49,8 @@ fn catalog_equals_timm_s_models() {
 }
 
 mod networks {
-    use newt_pipe::backbone::{Backbone, Device, Error, Precision};
-    use newt_pipe::interrupt::Interrupt;
+    use newt_pipe::Interrupt;
+    use newt_pipe::internals::backbone::{Backbone, Device, Error, Precision};
 
     use super::*;
     use crate::features::{MAX_RELATIVE, MIN_COSINE, N_IMAGES, compare, expected, pixels};
@@ -167,8 +167,8 @@ mod networks {
 
 /// Checkpoints that somebody or something has changed.
 mod tampered {
-    use newt_pipe::backbone::{Device, Error, Precision};
-    use newt_pipe::interrupt::Interrupt;
+    use newt_pipe::Interrupt;
+    use newt_pipe::internals::backbone::{Device, Error, Precision};
     use safetensors::SafeTensors;
     use safetensors::tensor::{Dtype, TensorView};
 

@@ -1,8 +1,8 @@
 //! Bootstrap means and intervals, against `fixtures/bootstrap.json` (made by `make/bootstrap.py`).
 //! All values are equal, bit for bit.
 
-use newt_pipe::interrupt::Interrupt;
-use newt_pipe::stats::bootstrap::{bootstrap_means, interval};
+use newt_pipe::Interrupt;
+use newt_pipe::internals::stats::{bootstrap_means, interval};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

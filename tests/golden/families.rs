@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use newt_pipe::backbone::{Device, Precision};
-use newt_pipe::image::RgbImage;
-use newt_pipe::interrupt::Interrupt;
+use newt_pipe::Interrupt;
+use newt_pipe::internals::backbone::{Device, Precision};
+use newt_pipe::internals::image::RgbImage;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use newt_pipe::backbone::{BackboneSpec, Error, Places, SearchPaths, search_libtorch_in};
-use newt_pipe::hub::Hub;
-use newt_pipe::interrupt::Interrupt;
-use newt_pipe::progress::Silent;
+use newt_pipe::Interrupt;
+use newt_pipe::Silent;
+use newt_pipe::internals::backbone::{
+    BackboneSpec, Error, Places, SearchPaths, search_libtorch_in,
+};
+use newt_pipe::internals::hub::Hub;
 use safetensors::SafeTensors;
 
 /// Rows in every fixture.
@@ -27,7 +29,10 @@ pub(crate) fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<Backbone
         program_dir: program.parent().map(Path::to_owned),
         ..SearchPaths::default()
     });
-    let hub = Hub::new(newt_pipe::hub::Settings::default(), Interrupt::default());
+    let hub = Hub::new(
+        newt_pipe::internals::hub::Settings::default(),
+        Interrupt::default(),
+    );
     let places = Places {
         base_dir,
         hub: &hub,

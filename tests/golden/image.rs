@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use newt_pipe::image::{
+use newt_pipe::internals::image::{
     Interpolation, OpenClipResize, Preprocessing, RgbImage, TimmCrop, check, decode, resize,
 };
 use safetensors::SafeTensors;

@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use newt_pipe::image::{check, decode};
+use newt_pipe::internals::image::{check, decode};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 

@@ -3,7 +3,7 @@
 //! Equal: every prediction, every support vector, the chosen kernel, C and gamma, and the mean accuracy of every
 //! candidate. Decision values: see `probe_tasks`.
 
-use newt_pipe::probe::Probe;
+use newt_pipe::internals::probe::Probe;
 use serde::Deserialize;
 
 use super::probe_tasks::{Outcome, Recipe, fixture};

@@ -1,7 +1,7 @@
 //! Searches over lists of spaces and over rules for gamma, and tasks of one feature: `fixtures/probe_searches.json` (made
 //! by `make/probe_searches.py`).
 
-use newt_pipe::probe::{Gamma, Kernel, Probe};
+use newt_pipe::internals::probe::{Gamma, Kernel, Probe};
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 //! by `make/probe_spelled.py`).
 
 use ndarray::array;
-use newt_pipe::probe::{
+use newt_pipe::internals::probe::{
     ClassWeight, Gamma, Kernel, Probe, ScoredCandidate, Search, Solver, Space, Strategy, Values,
     Warning,
 };

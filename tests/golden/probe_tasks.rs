@@ -1,7 +1,7 @@
 //! Tasks by recipe, and how a fit is held against scikit-learn's. `make/probe.py` makes the same tasks.
 
 use ndarray::{Array2, s};
-use newt_pipe::probe::{Error, Probe, TaskData, TaskFit, fit_task};
+use newt_pipe::internals::probe::{Error, Probe, TaskData, TaskFit, fit_task};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 

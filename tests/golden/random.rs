@@ -1,7 +1,7 @@
 //! NumPy's random streams, against `fixtures/random.json` (made by `make/generators.py`).
 //! All values are equal.
 
-use newt_pipe::random::{Generator, RandomState};
+use newt_pipe::internals::random::{Generator, RandomState};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

@@ -1,8 +1,8 @@
 //! The rows that a run uses, against `fixtures/sampling.json` (made by `make/sampling.py`).
 //! All rows are equal.
 
-use newt_pipe::newt::labels::{LabelRow, Labels, Split};
-use newt_pipe::newt::sampling::sample;
+use newt_pipe::internals::newt::sample;
+use newt_pipe::internals::newt::{LabelRow, Labels, Split};
 use serde::Deserialize;
 
 use super::random::Held;

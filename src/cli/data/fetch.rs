@@ -8,14 +8,14 @@ use super::super::Outcome;
 use super::super::console::Console;
 use super::super::settings;
 use super::read_labels;
-use newt_pipe::error::Error;
-use newt_pipe::files::Kept;
-use newt_pipe::interrupt::Interrupt;
-use newt_pipe::newt::fetch::{self, Fetch, Options, Source};
-use newt_pipe::newt::images::DataRoot;
-use newt_pipe::newt::labels::{Labels, OtherSplits};
-use newt_pipe::newt::published::Identity;
-use newt_pipe::text::{count, path};
+use crate::error::Error;
+use crate::files::Kept;
+use crate::interrupt::Interrupt;
+use crate::newt::fetch::{self, Fetch, Options, Source};
+use crate::newt::images::DataRoot;
+use crate::newt::labels::{Labels, OtherSplits};
+use crate::newt::published::Identity;
+use crate::text::{count, path};
 
 /// Arguments of `newt-pipe data fetch`.
 #[derive(Debug, clap::Args)]

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use newt_pipe::cache;
-use newt_pipe::error::Error;
-use newt_pipe::files::{self, Kept};
-use newt_pipe::hub::{self, Token};
-use newt_pipe::pipeline::config::{Model, Pipeline};
+use crate::cache;
+use crate::error::Error;
+use crate::files::{self, Kept};
+use crate::hub::{self, Token};
+use crate::pipeline::config::{Model, Pipeline};
 
 use super::{CacheArgs, HubArgs, PipelineArgs};
 

@@ -18,11 +18,12 @@ use super::{BatchSize, Images, Settings};
 use crate::artifact::{self, BackboneId, FeatureStore};
 use crate::backbone::{self, Backbone, BackboneSpec, Choice, Device, Precision, Source};
 use crate::cache::{Cache, Digest, KeyBuilder, Request};
+use crate::context::Context;
 use crate::error::Error;
 use crate::image::{self, Preprocessing};
 use crate::interrupt::Interrupt;
 use crate::newt::images::{self, ImageFiles, Unread};
-use crate::stage::{Context, StageError};
+use crate::stage::StageError;
 use crate::text;
 
 /// Raised whenever decoding, preprocessing or a network gives other features for the same weights.

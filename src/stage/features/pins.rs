@@ -8,11 +8,12 @@ use super::weights::Weights;
 use super::{BatchSize, FeaturesStage, Images, Settings, Source};
 use crate::backbone::{BackboneSpec, Device, Places, Precision, architectures};
 use crate::cache::{Cache, Digest};
+use crate::context::Context;
 use crate::hub::{self, Hub};
 use crate::interrupt::Interrupt;
 use crate::newt::labels::Labels;
 use crate::progress::Silent;
-use crate::stage::{Context, Stage};
+use crate::stage::Stage;
 
 fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> BackboneSpec {
     let places = Places {

@@ -8,10 +8,11 @@ use ndarray::Array2;
 use super::norm;
 use crate::artifact::FeatureFile;
 use crate::cache::{Digest, KeyBuilder};
+use crate::context::Context;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::newt::labels::Labels;
-use crate::stage::{Context, StageError};
+use crate::stage::StageError;
 use crate::text::{self, Listing, count, foreign};
 
 /// A file with a tensor `features` [n, d] and the n ids of its rows.

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use crate::artifact;
 use crate::backbone;
 use crate::cache::{Cache, Digest, DigestMemo};
+use crate::context::Context;
 use crate::error::Error;
 use crate::files;
 use crate::hub::{Promise, Reading};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Silent;
-use crate::stage::Context;
 
 /// What is known of a checkpoint's files before they are used.
 #[derive(Debug, Default)]
