@@ -3,16 +3,16 @@
 mod exit_code;
 mod hint;
 #[cfg(feature = "torch")]
-pub(super) mod libtorch;
+pub mod libtorch;
 mod script;
 
 use std::io;
 use std::path::PathBuf;
 
 #[cfg(feature = "torch")]
-pub(super) use self::hint::ran_out_of_memory;
+pub use self::hint::ran_out_of_memory;
 pub use self::script::ScriptFault;
-use super::run::{LibraryError, Missing};
+use crate::backbone::run::{LibraryError, Missing};
 use crate::error::{Failure, Fault};
 use crate::hub;
 use crate::text::{self, foreign, said};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{BackboneSpec, Places};
+use crate::backbone::{BackboneSpec, Places};
 use crate::fuzz::{Damaged, Warned, check, check_all, damaged, said};
 use crate::hub::{self, Hub};
 use crate::image::RgbImage;
@@ -169,7 +169,7 @@ fn damaged_indices_name_no_file_elsewhere() {
 fn damaged_descriptions_of_modules_are_refused_or_whole() {
     check_folder(
         "torchscript",
-        &[super::script::DESCRIPTION],
+        &[crate::backbone::orgs::script::DESCRIPTION],
         "module.toml",
         &[("module.pt", "")],
     );

@@ -1,21 +1,14 @@
 //! Frozen networks: pixels in, one feature row per image out. The only user of libtorch.
 //!
-//! | file | holds |
+//! | room | holds |
 //! | --- | --- |
-//! | `spec.rs` | [`BackboneSpec`]: from the user's `org` and `ckpt` to a network, its preprocessing and its weights |
-//! | `prefix.rs` | `hf-hub:` and `local-dir:`, and names that lack them |
-//! | `folder.rs` | a checkpoint's files, here or on the hub |
-//! | `timm.rs`, `open_clip.rs`, `transformers.rs`, `fields.rs` | what the libraries' configuration files say |
-//! | `published.rs` | the checkpoints with a published NeWT score |
-//! | `biobench.rs` | the checkpoints that `BioBench` loads and preprocesses by itself |
-//! | `catalog.rs` | one row per known architecture |
-//! | `layout.rs` | what published files call their tensors |
-//! | `weights.rs` | strict loader of safetensors files |
-//! | `random.rs` | weights drawn from a seed |
-//! | `network.rs`, `vit.rs`, … | the families: configuration, and in the folder of the same name the network on libtorch |
-//! | `script.rs` | `TorchScript` modules |
-//! | `layers.rs`, `conv.rs`, `windows.rs` | what the families share |
+//! | `resolve/` | [`BackboneSpec`]: from the user's `org` and `ckpt` to a network, its preprocessing and its weights |
+//! | `orgs/` | what timm, `open_clip`, transformers, `BioBench` and `TorchScript` say of a checkpoint |
+//! | `families/` | a family each: its configuration, and in the folder of the same name its network on libtorch |
+//! | `checkpoint/` | a checkpoint's files: configuration, tensors, their published names; weights drawn from a seed |
 //! | `run/` | devices, and what runs a network: libtorch, opened when the first one is loaded |
+//!
+//! Each room knows those below it only; `run/` is on the side.
 //!
 //! The networks themselves are built with the feature `torch`, into the library that `run` opens.
 //!
@@ -29,48 +22,22 @@
 //!
 //! On CUDA the caller's batch goes through the network as it is.
 
-mod biobench;
-mod catalog;
-#[cfg(feature = "torch")]
-mod conv;
-mod convnext;
-mod efficientnet;
+pub mod checkpoint;
 mod error;
-mod fields;
-mod folder;
+pub mod families;
 #[cfg(test)]
 mod fuzz;
-mod hiera;
-#[cfg(feature = "torch")]
-mod layers;
-mod layout;
-mod network;
-mod open_clip;
-mod prefix;
-mod published;
-#[cfg(feature = "torch")]
-mod random;
-mod resnet;
-mod run;
-mod script;
-mod spec;
-mod swin;
-mod timm;
-mod transformers;
-mod vit;
-#[cfg(feature = "torch")]
-mod weights;
-#[cfg(feature = "torch")]
-mod windows;
+pub mod orgs;
+pub mod resolve;
+pub mod run;
 
-pub use catalog::architectures;
 pub use error::Error;
-pub use published::published;
+pub use orgs::catalog::architectures;
+pub use resolve::published::published;
+pub use resolve::spec::{BackboneSpec, Places, Source};
 pub use run::{
-    Choice, Device, Precision, SearchPaths, libtorch_version,
-    require_libtorch, search_libtorch_in,
+    Choice, Device, Precision, SearchPaths, libtorch_version, require_libtorch, search_libtorch_in,
 };
-pub use spec::{BackboneSpec, Places, Source};
 
 /// A frozen network with its weights, ready to turn images into features.
 pub trait Backbone: Send + Sync {

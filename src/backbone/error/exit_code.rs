@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Error;
+use crate::backbone::error::Error;
 use crate::error::{Failure, Fault};
 use crate::files;
 use crate::hub;

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use super::Error;
-use super::script::description;
+use crate::backbone::error::Error;
+use crate::backbone::error::script::description;
 use crate::files;
 use crate::text::{foreign, shell_word};
 
@@ -169,7 +169,7 @@ fn ways_out_of_the_catalog() -> String {
 }
 
 /// Whether libtorch's message is one of those for want of memory.
-pub(in crate::backbone) fn ran_out_of_memory(message: &str) -> bool {
+pub fn ran_out_of_memory(message: &str) -> bool {
     [
         "out of memory",
         "can't allocate memory",

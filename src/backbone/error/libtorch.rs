@@ -2,11 +2,11 @@
 
 use tch::TchError;
 
-use super::Error;
+use crate::backbone::error::Error;
 
 impl Error {
     /// An error of libtorch's, met while `doing` something.
-    pub(in crate::backbone) fn libtorch(doing: &'static str, error: &TchError) -> Self {
+    pub fn libtorch(doing: &'static str, error: &TchError) -> Self {
         Self::Libtorch {
             doing,
             message: message(error),
@@ -15,7 +15,7 @@ impl Error {
 }
 
 /// What libtorch says is wrong, in one line: no C++ stack, no trace of a module's code, no guesses of the file reader's.
-pub(in crate::backbone) fn message(error: &TchError) -> String {
+pub fn message(error: &TchError) -> String {
     let text = match error {
         TchError::Torch(text) => text.clone(),
         error => error.to_string(),

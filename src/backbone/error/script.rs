@@ -3,7 +3,7 @@
 use crate::error::Fault;
 use std::path::{Path, PathBuf};
 
-use crate::backbone::script::DESCRIPTION;
+use crate::backbone::orgs::script::DESCRIPTION;
 use crate::text::{self, said, shell_word};
 
 /// What is wrong with a TorchScript module, the file beside it, or what it gives.
@@ -77,7 +77,7 @@ pub enum ScriptFault {
 
 impl ScriptFault {
     /// What the user can do about the module at `path`.
-    pub(super) fn hint(&self, path: &Path) -> String {
+    pub fn hint(&self, path: &Path) -> String {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stem = path.file_stem().unwrap_or_default().display();
         match self {
@@ -128,7 +128,7 @@ impl ScriptFault {
     }
 
     /// 2 where something was asked for that cannot be, 3 where the module is bad.
-    pub(super) fn whose(&self) -> Fault {
+    pub fn whose(&self) -> Fault {
         match self {
             Self::CodeNotAllowed | Self::Missing | Self::NoDescription { .. } | Self::Precision => {
                 Fault::Request
@@ -143,7 +143,7 @@ impl ScriptFault {
 }
 
 /// Says how the file that describes a module is written.
-pub(super) fn description(instruction: &str) -> String {
+pub fn description(instruction: &str) -> String {
     let lines = DESCRIPTION.trim_end().replace('\n', "\n  ");
     format!("{instruction}, with the numbers of the module:\n  {lines}")
 }

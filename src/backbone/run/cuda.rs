@@ -2,20 +2,20 @@
 
 use std::sync::OnceLock;
 
-use super::driver::{self, Driver, NoGpu};
-use super::find::{self, Libtorch};
-use super::{Device, Precision};
+use crate::backbone::run::driver::{self, Driver, NoGpu};
+use crate::backbone::run::find::{self, Libtorch};
+use crate::backbone::run::{Device, Precision};
 
 /// A GPU, and a libtorch that can use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cuda {
+pub struct Cuda {
     /// The GPUs' names, by their number; not empty.
-    pub(super) gpus: Vec<String>,
+    pub gpus: Vec<String>,
 }
 
 /// Why CUDA cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum NoCuda {
+pub enum NoCuda {
     /// There is no GPU.
     NoGpu(NoGpu),
     /// There is a GPU, and a libtorch for CPUs only.
@@ -31,7 +31,7 @@ pub(super) enum NoCuda {
 }
 
 /// What this machine has; asked once. libtorch is looked for, but not opened.
-pub(super) fn cuda() -> &'static Result<Cuda, NoCuda> {
+pub fn cuda() -> &'static Result<Cuda, NoCuda> {
     static CUDA: OnceLock<Result<Cuda, NoCuda>> = OnceLock::new();
     CUDA.get_or_init(|| judge(driver::ask(), || find::libtorch().ok().cloned()))
 }
@@ -60,7 +60,7 @@ fn judge(
 
 impl NoCuda {
     /// What stands in the way, as a clause.
-    pub(super) fn reason(&self) -> String {
+    pub fn reason(&self) -> String {
         match self {
             Self::NoGpu(NoGpu::NoDriver) => "no GPU found".to_owned(),
             Self::NoGpu(NoGpu::NotShown(message)) => {
@@ -82,7 +82,7 @@ impl NoCuda {
     }
 
     /// What the user can do about it, where something can be done.
-    pub(super) fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoGpu(_) => None,
             Self::CpuOnly { libtorch, .. } => Some(libtorch.hint_for_cuda()),

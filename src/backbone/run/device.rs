@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::cuda::{Cuda, cuda};
 use crate::backbone::error::Error;
+use crate::backbone::run::cuda::{Cuda, cuda};
 
 /// Where a network runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

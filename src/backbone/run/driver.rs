@@ -11,16 +11,16 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 /// What the driver shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Driver {
+pub struct Driver {
     /// The GPUs' names, by their number; not empty.
-    pub(super) gpus: Vec<String>,
+    pub gpus: Vec<String>,
     /// The newest version of CUDA that it can run, major number.
-    pub(super) cuda_major: u32,
+    pub cuda_major: u32,
 }
 
 /// Why there is no GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum NoGpu {
+pub enum NoGpu {
     /// No NVIDIA driver is installed.
     NoDriver,
     /// The driver has none to show, and says why.
@@ -31,7 +31,7 @@ pub(super) enum NoGpu {
 type Status = c_int;
 
 /// Asks the driver.
-pub(super) fn ask() -> Result<Driver, NoGpu> {
+pub fn ask() -> Result<Driver, NoGpu> {
     // SAFETY: the library is NVIDIA's driver, or a stand-in of its name that the user has put on the search path;
     // its initialisers do nothing to this process.
     let library = unsafe { Library::open(Some("libcuda.so.1"), RTLD_NOW | RTLD_LOCAL) };

@@ -2,12 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::runtime::{RemoteNetwork, Runtime};
-use super::wire::Request;
-use super::{Device, Precision};
 use crate::backbone::Backbone;
 use crate::backbone::error::Error;
-use crate::backbone::spec::BackboneSpec;
+use crate::backbone::resolve::spec::BackboneSpec;
+use crate::backbone::run::runtime::{RemoteNetwork, Runtime};
+use crate::backbone::run::wire::Request;
+use crate::backbone::run::{Device, Precision};
 use crate::interrupt::Interrupt;
 
 /// How many images the CPU sends through a network at once, never more, never fewer.
@@ -24,7 +24,7 @@ struct Extractor {
 }
 
 /// Reads or draws a backbone's weights.
-pub(in crate::backbone) fn load(
+pub fn load(
     spec: &BackboneSpec,
     device: Device,
     precision: Precision,

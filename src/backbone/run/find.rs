@@ -12,13 +12,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::missing::Missing;
-use super::python::{self, Python};
-use super::wire::FILE;
+use crate::backbone::run::missing::Missing;
+use crate::backbone::run::python::{self, Python};
+use crate::backbone::run::wire::FILE;
 use crate::files;
 
 /// The version of libtorch that networks are built for; any third number will do.
-pub(super) const VERSION: &str = "2.11";
+pub const VERSION: &str = "2.11";
 
 /// What the search starts from: the program's place and the user's environment.
 #[derive(Clone, Debug, Default)]
@@ -39,11 +39,11 @@ pub struct SearchPaths {
 
 /// A libtorch of the right version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Libtorch {
+pub struct Libtorch {
     /// The folder with `libtorch_cpu.so`.
-    pub(super) lib_dir: PathBuf,
+    pub lib_dir: PathBuf,
     /// Such as `2.11.0+cu130`.
-    pub(super) version: String,
+    pub version: String,
     /// Who put it there.
     owner: Owner,
 }
@@ -63,7 +63,7 @@ enum Owner {
 
 /// The largest file of settings that is read, and the largest half of libtorch that is looked through: some hundred times
 /// those that there are.
-pub(super) const MAX_TEXT_BYTES: u64 = 1 << 20;
+pub const MAX_TEXT_BYTES: u64 = 1 << 20;
 const MAX_HALF_BYTES: u64 = 256 << 20;
 
 static PATHS: OnceLock<SearchPaths> = OnceLock::new();
@@ -80,7 +80,7 @@ pub fn libtorch_version() -> Option<&'static str> {
 }
 
 /// The libtorch of this machine; looked for once.
-pub(super) fn libtorch() -> Result<&'static Libtorch, Missing> {
+pub fn libtorch() -> Result<&'static Libtorch, Missing> {
     static FOUND: OnceLock<Result<Libtorch, Missing>> = OnceLock::new();
     FOUND
         .get_or_init(|| PATHS.get_or_init(SearchPaths::default).libtorch())
@@ -93,13 +93,13 @@ pub(super) fn libtorch() -> Result<&'static Libtorch, Missing> {
     feature = "torch",
     expect(dead_code, reason = "with `torch`, the library is part of the program")
 )]
-pub(super) fn library() -> Result<PathBuf, Missing> {
+pub fn library() -> Result<PathBuf, Missing> {
     PATHS.get_or_init(SearchPaths::default).library()
 }
 
 impl Libtorch {
     /// CUDA's half, where there is one.
-    pub(super) fn cuda_half(&self) -> Option<PathBuf> {
+    pub fn cuda_half(&self) -> Option<PathBuf> {
         let path = self.lib_dir.join("libtorch_cuda.so");
         path.is_file().then_some(path)
     }
@@ -107,7 +107,7 @@ impl Libtorch {
     /// The version of CUDA that it is built for, major number; `None` where it does not say.
     ///
     /// Its smaller half names the CUDA runtime that it needs, as in `libcudart.so.13`.
-    pub(super) fn cuda_major(&self) -> Option<u32> {
+    pub fn cuda_major(&self) -> Option<u32> {
         let bytes = files::read(&self.lib_dir.join("libc10_cuda.so"), MAX_HALF_BYTES).ok()?;
         let names = bytes.split(|byte| *byte == 0);
         names
@@ -124,7 +124,7 @@ impl Libtorch {
         feature = "torch",
         expect(dead_code, reason = "with `torch`, libtorch is linked")
     )]
-    pub(super) fn hint_for_another(&self) -> String {
+    pub fn hint_for_another(&self) -> String {
         match &self.owner {
             Owner::User => format!("set LIBTORCH to the folder of another libtorch {VERSION}"),
             Owner::Install => {
@@ -136,7 +136,7 @@ impl Libtorch {
     }
 
     /// What puts a libtorch with CUDA in the place of this one.
-    pub(super) fn hint_for_cuda(&self) -> String {
+    pub fn hint_for_cuda(&self) -> String {
         match &self.owner {
             Owner::User => {
                 format!("set LIBTORCH to the folder of a libtorch {VERSION} that is built for CUDA")
@@ -332,7 +332,7 @@ fn is_right(version: &str) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub mod tests {
     use super::*;
 
     /// Puts what the search looks at into the folder of a libtorch.
@@ -347,7 +347,7 @@ pub(super) mod tests {
     }
 
     /// A libtorch that the user has set.
-    pub(in crate::backbone::run) fn put_libtorch(dir: &Path, version: &str) -> Libtorch {
+    pub fn put_libtorch(dir: &Path, version: &str) -> Libtorch {
         put(dir, version);
         set_by_user(dir).unwrap()
     }

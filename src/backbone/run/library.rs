@@ -9,13 +9,13 @@ use std::sync::atomic::AtomicUsize;
 
 use serde::Serialize;
 
-use super::libtorch;
-use super::network::LoadedNetwork;
-use super::wire::{BUILD, Functions, Handle, LibraryError, Loaded, Text};
 use crate::backbone::error::Error;
+use crate::backbone::run::libtorch;
+use crate::backbone::run::network::LoadedNetwork;
+use crate::backbone::run::wire::{BUILD, Functions, Handle, LibraryError, Loaded, Text};
 
 /// What the program finds by name in the library, and what a program that is linked against libtorch uses directly.
-pub(super) static FUNCTIONS: Functions = Functions {
+pub static FUNCTIONS: Functions = Functions {
     build: BUILD.as_ptr().cast(),
     n_cuda_devices,
     load,
@@ -24,7 +24,7 @@ pub(super) static FUNCTIONS: Functions = Functions {
     free,
 };
 
-/// See [`super::wire::SYMBOL`].
+/// See [`crate::backbone::run::wire::SYMBOL`].
 // SAFETY: no other library of the process has a symbol of this name.
 #[unsafe(no_mangle)]
 extern "C" fn newt_pipe_functions() -> *const Functions {

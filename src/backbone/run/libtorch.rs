@@ -10,7 +10,7 @@ use std::sync::Once;
 use tch::{Device, Kind, TchError, Tensor};
 
 /// A network's weights: a tensor that is read from several threads at once and never written.
-pub(in crate::backbone) struct Parameter(Tensor);
+pub struct Parameter(Tensor);
 
 // SAFETY: a tch tensor is a pointer to a C++ `at::Tensor`, whose reference count is atomic and whose `const`
 // member functions may run at the same time. tch's functions that write to a tensor take `&mut self` (but for
@@ -18,7 +18,7 @@ pub(in crate::backbone) struct Parameter(Tensor);
 unsafe impl Sync for Parameter {}
 
 impl Parameter {
-    pub(in crate::backbone) fn new(tensor: Tensor) -> Self {
+    pub fn new(tensor: Tensor) -> Self {
         Self(tensor)
     }
 }
@@ -32,7 +32,7 @@ impl Deref for Parameter {
 }
 
 /// A copy of `values` on `device`, of shape `shape`.
-pub(super) fn copied(values: &[f32], shape: [i64; 4], device: Device) -> Result<Tensor, TchError> {
+pub fn copied(values: &[f32], shape: [i64; 4], device: Device) -> Result<Tensor, TchError> {
     if device == Device::Cpu {
         return Tensor::f_from_slice(values)?.f_reshape(shape);
     }
@@ -55,13 +55,13 @@ pub(super) fn copied(values: &[f32], shape: [i64; 4], device: Device) -> Result<
 }
 
 /// How many CUDA devices libtorch can use.
-pub(super) fn n_cuda_devices() -> usize {
+pub fn n_cuda_devices() -> usize {
     initialize();
     usize::try_from(tch::Cuda::device_count()).unwrap_or(0)
 }
 
 /// Prepares libtorch for its first use: every use of tch in `backbone` comes after it.
-pub(super) fn initialize() {
+pub fn initialize() {
     static PREPARED: Once = Once::new();
     PREPARED.call_once(forbid_tf32);
 }

@@ -3,8 +3,8 @@
 use crate::error::Fault;
 use std::path::PathBuf;
 
-use super::find::VERSION;
-use super::wire::FILE;
+use crate::backbone::run::find::VERSION;
+use crate::backbone::run::wire::FILE;
 use crate::text::{self, foreign, said};
 
 /// What is missing, in which version it was found, and where.

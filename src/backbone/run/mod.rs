@@ -12,7 +12,7 @@
 //! | `find.rs`, `python.rs` | where libtorch is: [`SearchPaths`]; Python environments |
 //! | `missing.rs` | why no network can be run here |
 //! | `runtime.rs` | opens libtorch and the library |
-//! | `extractor.rs` | batches and threads: what makes a loaded network a [`super::Backbone`] |
+//! | `extractor.rs` | batches and threads: what makes a loaded network a [`crate::backbone::Backbone`] |
 //! | `wire.rs` | requests, answers and functions of the library |
 //! | `library.rs` | with the feature `torch`: those functions |
 //! | `network.rs` | with the feature `torch`: a network with its weights, on its device |
@@ -42,8 +42,8 @@ pub use wire::LibraryError;
 
 pub use runtime::require_libtorch;
 
-pub(super) use extractor::load;
+pub use extractor::load;
 #[cfg(feature = "torch")]
-pub(super) use libtorch::Parameter;
+pub use libtorch::Parameter;
 #[cfg(feature = "torch")]
-pub(super) use network::Network;
+pub use network::Network;

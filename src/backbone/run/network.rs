@@ -4,18 +4,18 @@ use std::sync::atomic::AtomicUsize;
 
 use tch::{Kind, TchError, Tensor};
 
-use super::wire::{Request, WeightsRequest};
-use super::{Device, Precision, libtorch};
+use crate::backbone::checkpoint::layout::{Layout, Published};
+use crate::backbone::checkpoint::random::RandomWeights;
+use crate::backbone::checkpoint::weights::{Checkpoint, MappedFiles, Source};
 use crate::backbone::error::Error;
-use crate::backbone::layers::{Loader, as_i64};
-use crate::backbone::layout::{Layout, Published};
-use crate::backbone::network::NetworkConfig;
-use crate::backbone::random::RandomWeights;
-use crate::backbone::script::Script;
-use crate::backbone::weights::{Checkpoint, MappedFiles, Source};
+use crate::backbone::families::layers::{Loader, as_i64};
+use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::orgs::script::Script;
+use crate::backbone::run::wire::{Request, WeightsRequest};
+use crate::backbone::run::{Device, Precision, libtorch};
 
 /// A network on libtorch.
-pub(in crate::backbone) trait Network: Send + Sync {
+pub trait Network: Send + Sync {
     /// `images`: `[b, 3, h, w]` f32. Gives `[b, d]`.
     fn forward(&self, images: &Tensor) -> Result<Tensor, TchError>;
 }
@@ -27,7 +27,7 @@ enum Loaded {
 }
 
 /// A network and where it runs.
-pub(super) struct LoadedNetwork {
+pub struct LoadedNetwork {
     network: Loaded,
     device: tch::Device,
     /// `[h, w]` of an image.
@@ -42,7 +42,7 @@ impl LoadedNetwork {
     ///
     /// # Errors
     /// What is wrong with the weights; [`Error::Stopped`] once `stop` holds a signal's number.
-    pub(super) fn load(request: &Request, stop: &AtomicUsize) -> Result<Self, Error> {
+    pub fn load(request: &Request, stop: &AtomicUsize) -> Result<Self, Error> {
         libtorch::initialize();
         if matches!(request.device, Device::Cpu | Device::Auto) {
             // Threads of libtorch's own would be more than the user has asked for, and where the system does not allow
@@ -114,27 +114,27 @@ impl LoadedNetwork {
     }
 
     /// Number of features per image.
-    pub(super) fn dim(&self) -> usize {
+    pub fn dim(&self) -> usize {
         self.dim
     }
 
     /// Number of values of an image.
-    pub(super) fn n_values(&self) -> usize {
+    pub fn n_values(&self) -> usize {
         3 * self.size[0] * self.size[1]
     }
 
     /// Number of values in the network's tensors; `None` where it is not known.
-    pub(super) fn n_parameters(&self) -> Option<u64> {
+    pub fn n_parameters(&self) -> Option<u64> {
         self.n_parameters
     }
 
     /// What was done to make the checkpoint fit.
-    pub(super) fn notes(&self) -> &[String] {
+    pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
     /// Features of one batch; `pixels`: `[b, 3, h, w]`, `rows`: `[b, d]`.
-    pub(super) fn forward(&self, pixels: &[f32], rows: &mut [f32]) -> Result<(), Error> {
+    pub fn forward(&self, pixels: &[f32], rows: &mut [f32]) -> Result<(), Error> {
         if self.device == tch::Device::Cpu {
             // libtorch keeps its number of threads per thread that calls it.
             tch::set_num_threads(1);

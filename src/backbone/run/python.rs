@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::find::{MAX_TEXT_BYTES, VERSION};
+use crate::backbone::run::find::{MAX_TEXT_BYTES, VERSION};
 use crate::files;
 use crate::text::shell_word;
 
 /// How packages are put into a Python environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Python {
+pub struct Python {
     /// What stands before `install`, such as `/venv/bin/python3 -m pip`, or `pipx inject newt-pipe`, which has no such
     /// word.
     command: String,
@@ -32,7 +32,7 @@ impl Python {
     }
 
     /// The command that installs PyTorch, for a hint; `options` are pip's, with a space behind each.
-    pub(super) fn install(&self, options: &str) -> String {
+    pub fn install(&self, options: &str) -> String {
         let Self {
             command,
             options: own,
@@ -43,7 +43,7 @@ impl Python {
 
 /// The environment that a program in `prefix/bin` is installed in, if it is installed in one; `path` are the folders of
 /// `$PATH`.
-pub(super) fn of_prefix(prefix: Option<&Path>, path: &[PathBuf]) -> Option<Python> {
+pub fn of_prefix(prefix: Option<&Path>, path: &[PathBuf]) -> Option<Python> {
     let prefix = prefix?;
     let python = prefix.join("bin/python3");
     let packages = packages_of(prefix);
@@ -89,7 +89,7 @@ pub(super) fn of_prefix(prefix: Option<&Path>, path: &[PathBuf]) -> Option<Pytho
 }
 
 /// The prefixes that the `python3` in a folder may belong to: its own, and where it is a link, that of the file.
-pub(super) fn prefixes_on(dir: &Path) -> Vec<PathBuf> {
+pub fn prefixes_on(dir: &Path) -> Vec<PathBuf> {
     let python = dir.join("python3");
     // A link such as `/usr/local/bin/python3` leads to where the packages are.
     let Ok(real) = fs_err::canonicalize(&python) else {
@@ -103,7 +103,7 @@ pub(super) fn prefixes_on(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The folders of packages below a prefix: those with newt-pipe first, then of the newest Python.
-pub(super) fn packages_of(prefix: &Path) -> Vec<PathBuf> {
+pub fn packages_of(prefix: &Path) -> Vec<PathBuf> {
     let mut found: Vec<(bool, u32, PathBuf)> = Vec::new();
     let mut libs = Vec::new();
     for lib in ["lib", "lib64", "local/lib"] {
@@ -147,7 +147,7 @@ fn has_us(packages: &Path) -> bool {
 }
 
 /// The prefix that a virtual environment builds on, if it lets that one's packages through.
-pub(super) fn base_prefix(prefix: &Path) -> Option<PathBuf> {
+pub fn base_prefix(prefix: &Path) -> Option<PathBuf> {
     if !setting(prefix, "include-system-site-packages")?.eq_ignore_ascii_case("true") {
         return None;
     }

@@ -6,19 +6,19 @@
 
 use std::sync::Arc;
 
-use super::Device;
-use super::wire::{Functions, Handle, LibraryError, Loaded, Request, Text};
 use crate::backbone::error::Error;
+use crate::backbone::run::Device;
+use crate::backbone::run::wire::{Functions, Handle, LibraryError, Loaded, Request, Text};
 use crate::interrupt::Interrupt;
 
 /// The library that runs networks.
 #[derive(Clone, Copy)]
-pub(super) struct Runtime {
+pub struct Runtime {
     functions: &'static Functions,
 }
 
 /// A network in the library.
-pub(super) struct RemoteNetwork {
+pub struct RemoteNetwork {
     runtime: Runtime,
     handle: *mut Handle,
     n_parameters: Option<u64>,
@@ -48,13 +48,13 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Missing`] if libtorch or the library is not there, not the right one, or cannot be opened.
-    pub(super) fn get(device: Device) -> Result<Self, Error> {
+    pub fn get(device: Device) -> Result<Self, Error> {
         let functions = opened(device).map_err(Error::Missing)?;
         Ok(Self { functions })
     }
 
     /// How many CUDA devices libtorch can use.
-    pub(super) fn n_cuda_devices(self) -> usize {
+    pub fn n_cuda_devices(self) -> usize {
         (self.functions.n_cuda_devices)()
     }
 
@@ -62,11 +62,7 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Library`] with the library's reason; [`Error::Stopped`] once `interrupt` asks for it.
-    pub(super) fn load(
-        self,
-        request: &Request,
-        interrupt: &Interrupt,
-    ) -> Result<RemoteNetwork, Error> {
+    pub fn load(self, request: &Request, interrupt: &Interrupt) -> Result<RemoteNetwork, Error> {
         let json = serde_json::to_vec(request).map_err(|error| Error::Libtorch {
             doing: "describing a network",
             message: error.to_string(),
@@ -118,27 +114,27 @@ impl Runtime {
 
 impl RemoteNetwork {
     /// Number of features per image.
-    pub(super) fn dim(&self) -> usize {
+    pub fn dim(&self) -> usize {
         self.dim
     }
 
     /// Number of values of an image.
-    pub(super) fn n_values(&self) -> usize {
+    pub fn n_values(&self) -> usize {
         self.n_values
     }
 
     /// Number of values in the network's tensors; `None` where it is not known.
-    pub(super) fn n_parameters(&self) -> Option<u64> {
+    pub fn n_parameters(&self) -> Option<u64> {
         self.n_parameters
     }
 
     /// What was done to make the checkpoint fit.
-    pub(super) fn notes(&self) -> &[String] {
+    pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
     /// Features of one batch, `[b, d]`; `pixels`: `[b, 3, h, w]`.
-    pub(super) fn forward(&self, pixels: &[f32], b: usize) -> Result<Vec<f32>, Error> {
+    pub fn forward(&self, pixels: &[f32], b: usize) -> Result<Vec<f32>, Error> {
         assert_eq!(pixels.len(), b * self.n_values, "`b` whole images");
         let mut rows = vec![0.0; b * self.dim];
         let mut reply = Text::EMPTY;
@@ -190,8 +186,8 @@ fn unreadable(error: serde_json::Error) -> Error {
     clippy::unnecessary_wraps,
     reason = "without `torch` it may not be there"
 )]
-fn opened(_device: Device) -> Result<&'static Functions, super::Missing> {
-    Ok(&super::library::FUNCTIONS)
+fn opened(_device: Device) -> Result<&'static Functions, crate::backbone::run::Missing> {
+    Ok(&crate::backbone::run::library::FUNCTIONS)
 }
 
 #[cfg(not(feature = "torch"))]
@@ -205,11 +201,11 @@ mod opening {
 
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
 
-    use super::super::find::{self, Libtorch};
-    use super::super::wire::{BUILD, Functions, SYMBOL};
-    use super::super::{Device, Missing};
+    use crate::backbone::run::find::{self, Libtorch};
+    use crate::backbone::run::wire::{BUILD, Functions, SYMBOL};
+    use crate::backbone::run::{Device, Missing};
 
-    pub(super) fn opened(device: Device) -> Result<&'static Functions, Missing> {
+    pub fn opened(device: Device) -> Result<&'static Functions, Missing> {
         static OPENED: OnceLock<Result<&'static Functions, Missing>> = OnceLock::new();
         OPENED.get_or_init(|| open(device)).clone()
     }

@@ -10,20 +10,20 @@ use std::sync::atomic::AtomicUsize;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Device, Precision};
 use crate::backbone::error::Error;
-use crate::backbone::network::NetworkConfig;
-use crate::backbone::spec::{BackboneSpec, Weights};
+use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::resolve::spec::{BackboneSpec, Weights};
+use crate::backbone::run::{Device, Precision};
 
 /// The name of the library's file.
-pub(super) const FILE: &str = "libnewt_pipe.so";
+pub const FILE: &str = "libnewt_pipe.so";
 
 /// The name of the function, without arguments, that gives the library's [`Functions`].
 #[cfg(not(feature = "torch"))]
-pub(super) const SYMBOL: &str = "newt_pipe_functions";
+pub const SYMBOL: &str = "newt_pipe_functions";
 
 /// The version and the digest of the sources that both sides are built from; ends with a zero.
-pub(super) const BUILD: &str = concat!(
+pub const BUILD: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " ",
     env!("NEWT_PIPE_BACKBONE_SOURCES"),
@@ -31,18 +31,18 @@ pub(super) const BUILD: &str = concat!(
 );
 
 /// A network in the library; seen by pointer only.
-pub(super) type Handle = c_void;
+pub type Handle = c_void;
 
 /// The functions of the library. None of them panics or unwinds into its caller.
 #[repr(C)]
-pub(super) struct Functions {
+pub struct Functions {
     /// [`BUILD`]. It stays the first field in every version, so that it can be read in any.
-    pub(super) build: *const c_char,
+    pub build: *const c_char,
     /// How many CUDA devices libtorch can use.
-    pub(super) n_cuda_devices: extern "C" fn() -> usize,
+    pub n_cuda_devices: extern "C" fn() -> usize,
     /// Loads the network of a [`Request`], `request[..len]`. Gives true and the network, with a [`Loaded`] as the
     /// reply, or false with a [`LibraryError`]; that soon, where `stop` becomes other than zero meanwhile.
-    pub(super) load: unsafe extern "C" fn(
+    pub load: unsafe extern "C" fn(
         request: *const u8,
         len: usize,
         stop: *const AtomicUsize,
@@ -51,7 +51,7 @@ pub(super) struct Functions {
     ) -> bool,
     /// Sends `b` images, `pixels`: `[b, 3, h, w]`, through a network and writes `rows`: `[b, d]`. On the CPU it
     /// works in the thread that calls; several may call at once. Gives true, or false with a [`LibraryError`].
-    pub(super) forward: unsafe extern "C" fn(
+    pub forward: unsafe extern "C" fn(
         network: *const Handle,
         pixels: *const f32,
         b: usize,
@@ -59,9 +59,9 @@ pub(super) struct Functions {
         reply: *mut Text,
     ) -> bool,
     /// Ends a network.
-    pub(super) unload: unsafe extern "C" fn(network: *mut Handle),
+    pub unload: unsafe extern "C" fn(network: *mut Handle),
     /// Frees a reply.
-    pub(super) free: unsafe extern "C" fn(reply: Text),
+    pub free: unsafe extern "C" fn(reply: Text),
 }
 
 // SAFETY: `build` points to a constant of the library, which stays loaded; the rest are functions.
@@ -73,13 +73,13 @@ unsafe impl Send for Functions {}
 
 /// A reply in the library's memory, which [`Functions::free`] gives back; empty where there is none.
 #[repr(C)]
-pub(super) struct Text {
-    pub(super) bytes: *mut u8,
-    pub(super) len: usize,
+pub struct Text {
+    pub bytes: *mut u8,
+    pub len: usize,
 }
 
 impl Text {
-    pub(super) const EMPTY: Self = Self {
+    pub const EMPTY: Self = Self {
         bytes: std::ptr::null_mut(),
         len: 0,
     };
@@ -87,25 +87,25 @@ impl Text {
 
 /// A network that is to be loaded.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Request {
+pub struct Request {
     /// The network's name in messages.
-    pub(super) architecture: String,
-    pub(super) network: NetworkConfig,
+    pub architecture: String,
+    pub network: NetworkConfig,
     /// `[h, w]` of an image.
-    pub(super) size: [usize; 2],
-    pub(super) weights: WeightsRequest,
+    pub size: [usize; 2],
+    pub weights: WeightsRequest,
     /// Resolved.
-    pub(super) device: Device,
+    pub device: Device,
     /// Resolved.
-    pub(super) precision: Precision,
+    pub precision: Precision,
 }
 
 /// [`Weights`], as they are sent: paths need not be UTF-8.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) enum WeightsRequest {
+pub enum WeightsRequest {
     Files {
         paths: Vec<OsString>,
-        /// The name of a [`crate::backbone::layout::Layout`].
+        /// The name of a [`crate::backbone::checkpoint::layout::Layout`].
         layout: String,
     },
     Script(OsString),
@@ -115,7 +115,7 @@ pub(super) enum WeightsRequest {
 }
 
 impl Request {
-    pub(super) fn new(spec: &BackboneSpec, device: Device, precision: Precision) -> Self {
+    pub fn new(spec: &BackboneSpec, device: Device, precision: Precision) -> Self {
         Self {
             architecture: spec.architecture.clone(),
             network: spec.network.clone(),
@@ -136,11 +136,11 @@ impl Request {
 
 /// A network that has been loaded.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Loaded {
+pub struct Loaded {
     /// Number of values in the network's tensors; `None` where it is not known.
-    pub(super) n_parameters: Option<u64>,
+    pub n_parameters: Option<u64>,
     /// What was done to make the checkpoint fit.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// An error of the library.

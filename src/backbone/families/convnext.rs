@@ -1,0 +1,277 @@
+//! ConvNeXt, in its first and second version.
+//!
+//! Liu et al., "A ConvNet for the 2020s", 2022, <https://arxiv.org/abs/2201.03545>; version 2: Woo et al., 2023,
+//! <https://arxiv.org/abs/2301.00808>.
+//!
+//! Source: `timm.models.convnext`, timm 1.0.
+
+#[cfg(feature = "torch")]
+mod network;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::backbone::checkpoint::fields::{FLAG, Fields, STAGES, as_sizes, as_variant};
+use crate::backbone::error::Error;
+#[cfg(feature = "torch")]
+use crate::backbone::families::layers::Loader;
+use crate::backbone::orgs::catalog::{Data, OPENAI_CLIP};
+#[cfg(feature = "torch")]
+use crate::backbone::run::Network;
+use crate::image::Interpolation::Bicubic;
+use crate::image::TimmCrop;
+
+/// What decides a ConvNeXt's tensors and results. Arguments are named as timm's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says whether a tensor is there, or how it is stored"
+)]
+pub struct ConvNextConfig {
+    /// Number of blocks, per stage.
+    depths: [usize; 4],
+    /// Width, per stage.
+    dims: [usize; 4],
+    stem_type: StemType,
+    /// Whether a block's products are 1×1 convolutions, which are stored otherwise.
+    conv_mlp: bool,
+    /// Whether the channels of a block compete.
+    use_grn: bool,
+    /// Whether a block's result is scaled by a learned vector.
+    layer_scale: bool,
+    /// Whether positions are normalised before their maximum is taken.
+    head_norm_first: bool,
+    /// Added to the variance by every norm.
+    norm_eps: f64,
+}
+
+/// How an image enters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StemType {
+    /// One convolution of 4×4 pixels, side by side.
+    Patch,
+    /// Two convolutions of 3×3 pixels.
+    Overlap,
+    /// Two convolutions of 3×3 pixels, the first of half the width.
+    OverlapTiered,
+}
+
+impl ConvNextConfig {
+    /// Number of features per image.
+    pub fn dim(&self) -> usize {
+        self.dims[3]
+    }
+
+    /// All that decides a feature besides the weights.
+    pub fn canonical(&self) -> Value {
+        json!({ "family": "convnext", "convnext": self })
+    }
+
+    /// Replaces what a checkpoint's `model_args` say otherwise.
+    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
+        args.set(&mut self.depths, "depths", STAGES, as_sizes)?;
+        args.set(&mut self.dims, "dims", STAGES, as_sizes)?;
+        let stem_types = "`patch`, `overlap` or `overlap_tiered`";
+        args.set_supported(&mut self.stem_type, "stem_type", stem_types, as_variant)?;
+        args.set(&mut self.conv_mlp, "conv_mlp", FLAG, Value::as_bool)?;
+        args.set(&mut self.use_grn, "use_grn", FLAG, Value::as_bool)?;
+        args.set(
+            &mut self.layer_scale,
+            "ls_init_value",
+            "a number or `null`",
+            |value| (value.is_null() || value.is_number()).then(|| value.is_number()),
+        )?;
+        args.set(
+            &mut self.head_norm_first,
+            "head_norm_first",
+            FLAG,
+            Value::as_bool,
+        )?;
+        args.set(
+            &mut self.norm_eps,
+            "norm_eps",
+            "a number between 0 and 1",
+            |value| value.as_f64().filter(|eps| *eps > 0.0 && *eps < 1.0),
+        )?;
+        for (key, only) in [
+            ("in_chans", 3),
+            ("output_stride", 32),
+            ("patch_size", 4),
+            ("kernel_sizes", 7),
+        ] {
+            args.only(key, &format!("`{only}`"), |value| value == only)?;
+        }
+        args.only("conv_bias", "`true`", |value| value == true)?;
+        args.only("act_layer", "`gelu`", |value| value == "gelu")?;
+        args.only("norm_layer", "timm's default", Value::is_null)?;
+        args.drop_all(&["global_pool", "head_hidden_size", "head_init_scale"]);
+        Ok(())
+    }
+
+    /// Whether no feature passes through a tensor of the checkpoint's file.
+    #[cfg(feature = "torch")]
+    pub fn is_passed_over(tensor: &str) -> bool {
+        tensor.starts_with("head.")
+    }
+
+    #[cfg(feature = "torch")]
+    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
+        Ok(Box::new(network::ConvNext::load(loader, self)?))
+    }
+
+    const fn conv_mlp(mut self) -> Self {
+        self.conv_mlp = true;
+        self
+    }
+
+    /// The second version.
+    const fn v2(mut self) -> Self {
+        self.use_grn = true;
+        self.layer_scale = false;
+        self
+    }
+
+    const fn stem(mut self, stem_type: StemType) -> Self {
+        self.stem_type = stem_type;
+        self
+    }
+
+    const fn head_norm_first(mut self) -> Self {
+        self.head_norm_first = true;
+        self
+    }
+
+    const fn norm_eps(mut self, norm_eps: f64) -> Self {
+        self.norm_eps = norm_eps;
+        self
+    }
+}
+
+/// Each stage is twice as wide as the one before it.
+const fn convnext(depths: [usize; 4], width: usize) -> ConvNextConfig {
+    ConvNextConfig {
+        depths,
+        dims: [width, 2 * width, 4 * width, 8 * width],
+        stem_type: StemType::Patch,
+        conv_mlp: false,
+        use_grn: false,
+        layer_scale: true,
+        head_norm_first: false,
+        norm_eps: 1e-6,
+    }
+}
+
+const fn squashed(size: usize) -> Data {
+    let mut data = Data::imagenet(size, 1.0, Bicubic);
+    data.crop = TimmCrop::Squash;
+    data
+}
+
+/// One row per architecture, with the preprocessing of timm's first checkpoint.
+#[rustfmt::skip]
+pub const ARCHITECTURES: &[(&str, ConvNextConfig, Data)] = &[
+    ("convnext_atto", convnext([2, 2, 6, 2], 40).conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnext_atto_ols", convnext([2, 2, 6, 2], 40).conv_mlp().stem(StemType::OverlapTiered), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnext_femto", convnext([2, 2, 6, 2], 48).conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnext_femto_ols", convnext([2, 2, 6, 2], 48).conv_mlp().stem(StemType::OverlapTiered), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnext_pico", convnext([2, 2, 6, 2], 64).conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnext_pico_ols", convnext([2, 2, 6, 2], 64).conv_mlp().stem(StemType::OverlapTiered), Data::imagenet(224, 0.95, Bicubic)),
+    ("convnext_nano", convnext([2, 2, 8, 2], 80).conv_mlp(), Data::imagenet(224, 0.95, Bicubic)),
+    ("convnext_nano_ols", convnext([2, 2, 8, 2], 80).conv_mlp().stem(StemType::Overlap), Data::imagenet(224, 0.95, Bicubic)),
+    ("convnext_tiny", convnext([3, 3, 9, 3], 96), Data::imagenet(224, 0.95, Bicubic)),
+    ("convnext_tiny_hnf", convnext([3, 3, 9, 3], 96).conv_mlp().head_norm_first(), Data::imagenet(224, 0.95, Bicubic)),
+    ("convnext_small", convnext([3, 3, 27, 3], 96), Data::imagenet(224, 0.95, Bicubic)),
+    ("convnext_base", convnext([3, 3, 27, 3], 128), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnext_large", convnext([3, 3, 27, 3], 192), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnext_large_mlp", convnext([3, 3, 27, 3], 192), Data::new(320, 1.0, OPENAI_CLIP)),
+    ("convnext_xlarge", convnext([3, 3, 27, 3], 256), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnext_xxlarge", convnext([3, 4, 30, 3], 384).norm_eps(1e-5), Data::new(256, 1.0, OPENAI_CLIP)),
+
+    ("convnextv2_atto", convnext([2, 2, 6, 2], 40).v2().conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnextv2_femto", convnext([2, 2, 6, 2], 48).v2().conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnextv2_pico", convnext([2, 2, 6, 2], 64).v2().conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnextv2_nano", convnext([2, 2, 8, 2], 80).v2().conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnextv2_tiny", convnext([3, 3, 9, 3], 96).v2(), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnextv2_small", convnext([3, 3, 27, 3], 96).v2(), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnextv2_base", convnext([3, 3, 27, 3], 128).v2(), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnextv2_large", convnext([3, 3, 27, 3], 192).v2(), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnextv2_huge", convnext([3, 3, 27, 3], 352).v2(), squashed(384)),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbone::checkpoint::fields::overridden_by;
+
+    const TINY: ConvNextConfig = convnext([3, 3, 9, 3], 96);
+
+    fn overridden(args: Value) -> Result<ConvNextConfig, String> {
+        let mut config = TINY;
+        overridden_by(args, |fields| config.override_args(fields)).map(|()| config)
+    }
+
+    #[test]
+    fn canonical_form_names_every_argument() {
+        let expected = json!({
+            "family": "convnext",
+            "convnext": {
+                "depths": [3, 3, 9, 3],
+                "dims": [96, 192, 384, 768],
+                "stem_type": "patch",
+                "conv_mlp": false,
+                "use_grn": false,
+                "layer_scale": true,
+                "head_norm_first": false,
+                "norm_eps": 1e-6,
+            },
+        });
+        assert_eq!(TINY.canonical(), expected);
+        assert_eq!(TINY.dim(), 768);
+    }
+
+    #[test]
+    fn arguments_overrule_the_architecture() {
+        let args = json!({
+            "depths": [1, 1, 2, 1],
+            "dims": [8, 16, 32, 64],
+            "stem_type": "overlap",
+            "conv_mlp": true,
+            "use_grn": true,
+            "ls_init_value": null,
+            "head_norm_first": true,
+            "norm_eps": 1e-5,
+            "head_hidden_size": 12,
+            "kernel_sizes": 7,
+        });
+        let expected = convnext([1, 1, 2, 1], 8)
+            .conv_mlp()
+            .v2()
+            .stem(StemType::Overlap)
+            .head_norm_first()
+            .norm_eps(1e-5);
+        assert_eq!(overridden(args), Ok(expected));
+        assert_eq!(overridden(json!({ "ls_init_value": 0.0 })), Ok(TINY));
+    }
+
+    #[test]
+    fn other_networks_and_senseless_values_are_refused() {
+        let message = |args| overridden(args).unwrap_err();
+        assert_eq!(
+            message(json!({ "depths": [3, 3, 9] })),
+            "config.json: `model_args.depths` is `[3,3,9]`, expected 4 numbers from 1 to 65,536"
+        );
+        assert_eq!(
+            message(json!({ "norm_eps": 0 })),
+            "config.json: `model_args.norm_eps` is `0`, expected a number between 0 and 1"
+        );
+        assert_eq!(
+            message(json!({ "patch_size": 2 })),
+            "config.json: `model_args.patch_size` is `2`, only `4` is supported"
+        );
+        assert_eq!(
+            message(json!({ "norm_layer": "rmsnorm" })),
+            "config.json: `model_args.norm_layer` is `rmsnorm`, only timm's default is supported"
+        );
+    }
+}

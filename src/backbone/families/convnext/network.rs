@@ -1,0 +1,262 @@
+//! ConvNeXt on libtorch.
+//!
+//! Between blocks channels come last, `[b, h, w, c]`: norms and products want them there, and convolutions read
+//! them so, too.
+
+use tch::{Kind, TchError, Tensor};
+
+use crate::backbone::checkpoint::weights::Init;
+use crate::backbone::error::Error;
+use crate::backbone::families::conv::{
+    Conv2d, Convolution, channels_first, channels_last, interleaved,
+};
+use crate::backbone::families::convnext::{ConvNextConfig, StemType};
+use crate::backbone::families::efficientnet::make_divisible;
+use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear, Loader};
+use crate::backbone::run::Network;
+use crate::backbone::run::Parameter;
+
+/// A ConvNeXt, from pixels to the maximum over positions.
+pub struct ConvNext {
+    stem: Vec<Conv2d>,
+    stem_norm: LayerNorm,
+    stages: Vec<Stage>,
+    norm_pre: Option<LayerNorm>,
+}
+
+impl ConvNext {
+    pub fn load(loader: &mut Loader<'_>, config: &ConvNextConfig) -> Result<Self, Error> {
+        let stem = load_stem(loader, config)?;
+        let stem_norm = format!("stem.{}", stem.len());
+        Ok(Self {
+            stem,
+            stem_norm: LayerNorm::load(loader, &stem_norm, config.dims[0], config.norm_eps)?,
+            stages: (0..config.dims.len())
+                .map(|i| Stage::load(loader, i, config))
+                .collect::<Result<_, _>>()?,
+            norm_pre: config
+                .head_norm_first
+                .then(|| LayerNorm::load(loader, "norm_pre", config.dim(), config.norm_eps))
+                .transpose()?,
+        })
+    }
+}
+
+impl Network for ConvNext {
+    fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+        let mut x = interleaved(images)?;
+        for conv in &self.stem {
+            x = conv.forward(&x)?;
+        }
+        x = self.stem_norm.forward(&channels_last(&x)?)?; // [b, h/4, w/4, c]
+        for stage in &self.stages {
+            x = stage.forward(&x)?;
+        }
+        if let Some(norm) = &self.norm_pre {
+            x = norm.forward(&x)?;
+        }
+        x.f_amax([1, 2], false) // [b, c]
+    }
+}
+
+/// The convolutions that make a quarter of the height and of the width.
+fn load_stem(loader: &mut Loader<'_>, config: &ConvNextConfig) -> Result<Vec<Conv2d>, Error> {
+    let width = config.dims[0];
+    let convs = match config.stem_type {
+        StemType::Patch => vec![Convolution::patches(3, width, 4)],
+        StemType::Overlap | StemType::OverlapTiered => {
+            let between = if config.stem_type == StemType::Overlap {
+                width
+            } else {
+                make_divisible((width / 2) as f64)
+            };
+            vec![
+                Convolution::new(3, between, 3).stride(2),
+                Convolution::new(between, width, 3).stride(2),
+            ]
+        }
+    };
+    convs
+        .into_iter()
+        .enumerate()
+        .map(|(i, conv)| conv.bias(true).load(loader, &format!("stem.{i}")))
+        .collect()
+}
+
+/// Blocks of one width, behind a convolution that halves height and width.
+struct Stage {
+    /// Norm and convolution; the first stage has none.
+    downsample: Option<(LayerNorm, Conv2d)>,
+    blocks: Vec<Block>,
+}
+
+impl Stage {
+    fn load(loader: &mut Loader<'_>, index: usize, config: &ConvNextConfig) -> Result<Self, Error> {
+        let prefix = format!("stages.{index}");
+        let dim = config.dims[index];
+        let downsample = match index.checked_sub(1) {
+            None => None,
+            Some(before) => {
+                let (n_in, name) = (config.dims[before], format!("{prefix}.downsample"));
+                let norm = LayerNorm::load(loader, &format!("{name}.0"), n_in, config.norm_eps)?;
+                let conv = Convolution::patches(n_in, dim, 2).bias(true);
+                Some((norm, conv.load(loader, &format!("{name}.1"))?))
+            }
+        };
+        let blocks = (0..config.depths[index])
+            .map(|i| Block::load(loader, &format!("{prefix}.blocks.{i}"), dim, config))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { downsample, blocks })
+    }
+
+    /// `x`: `[b, h, w, n_in]`; gives `[b, h/2, w/2, c]`, in the first stage `[b, h, w, c]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let mut x = match &self.downsample {
+            Some((norm, conv)) => {
+                let normed = norm.forward(x)?;
+                channels_last(&conv.forward(&channels_first(&normed)?)?)?
+            }
+            None => x.shallow_clone(),
+        };
+        for block in &self.blocks {
+            x = block.forward(&x)?;
+        }
+        Ok(x)
+    }
+}
+
+/// One layer: each channel is mixed over 7×7 positions, then each position is transformed by itself.
+struct Block {
+    conv_dw: Conv2d,
+    norm: LayerNorm,
+    mlp: Mlp,
+    gamma: Option<LayerScale>,
+}
+
+impl Block {
+    fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        dim: usize,
+        config: &ConvNextConfig,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            conv_dw: Convolution::depthwise(dim, 7)
+                .bias(true)
+                .load(loader, &format!("{prefix}.conv_dw"))?,
+            norm: LayerNorm::load(loader, &format!("{prefix}.norm"), dim, config.norm_eps)?,
+            mlp: Mlp::load(loader, &format!("{prefix}.mlp"), dim, config)?,
+            gamma: config
+                .layer_scale
+                .then(|| LayerScale::load(loader, prefix, dim))
+                .transpose()?,
+        })
+    }
+
+    /// `x`: `[b, h, w, c]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let y = channels_last(&self.conv_dw.forward(&channels_first(x)?)?)?;
+        let mut y = self.mlp.forward(&self.norm.forward(&y)?)?;
+        y = LayerScale::apply(self.gamma.as_ref(), y)?;
+        x.f_add(&y) // [b, h, w, c]
+    }
+}
+
+/// Two products with GELU between.
+struct Mlp {
+    fc1: Pointwise,
+    grn: Option<GlobalResponseNorm>,
+    fc2: Pointwise,
+}
+
+impl Mlp {
+    fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        dim: usize,
+        config: &ConvNextConfig,
+    ) -> Result<Self, Error> {
+        let hidden = 4 * dim;
+        let [fc1, grn, fc2] = ["fc1", "grn", "fc2"].map(|name| format!("{prefix}.{name}"));
+        Ok(Self {
+            fc1: Pointwise::load(loader, &fc1, dim, hidden, config.conv_mlp)?,
+            grn: config
+                .use_grn
+                .then(|| GlobalResponseNorm::load(loader, &grn, hidden))
+                .transpose()?,
+            fc2: Pointwise::load(loader, &fc2, hidden, dim, config.conv_mlp)?,
+        })
+    }
+
+    /// `x`: `[b, h, w, c]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let mut hidden = self.fc1.forward(x)?.f_gelu("none")?; // [b, h, w, 4·c]
+        if let Some(grn) = &self.grn {
+            hidden = grn.forward(&hidden)?;
+        }
+        self.fc2.forward(&hidden) // [b, h, w, c]
+    }
+}
+
+/// A product over the channels of a position.
+enum Pointwise {
+    Linear(Linear),
+    /// Of 1×1 pixels.
+    Conv(Conv2d),
+}
+
+impl Pointwise {
+    fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        n_in: usize,
+        n_out: usize,
+        conv: bool,
+    ) -> Result<Self, Error> {
+        if conv {
+            let conv = Convolution::new(n_in, n_out, 1).bias(true);
+            conv.load(loader, prefix).map(Self::Conv)
+        } else {
+            Linear::load(loader, prefix, n_in, n_out, true).map(Self::Linear)
+        }
+    }
+
+    /// `x`: `[b, h, w, n_in]`; gives `[b, h, w, n_out]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Linear(linear) => linear.forward(x),
+            Self::Conv(conv) => channels_last(&conv.forward(&channels_first(x)?)?),
+        }
+    }
+}
+
+/// Raises channels that are large over the whole map, as against the others.
+///
+/// Source: `timm.layers.grn.GlobalResponseNorm`.
+struct GlobalResponseNorm {
+    weight: Parameter,
+    bias: Parameter,
+}
+
+impl GlobalResponseNorm {
+    const EPS: f64 = 1e-6;
+
+    fn load(loader: &mut Loader<'_>, prefix: &str, dim: usize) -> Result<Self, Error> {
+        let mut load = |name: &str| loader.f32(&format!("{prefix}.{name}"), &[dim], Init::Zeros);
+        Ok(Self {
+            weight: load("weight")?,
+            bias: load("bias")?,
+        })
+    }
+
+    /// `x`: `[b, h, w, c]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let size = x
+            .f_to_kind(Kind::Float)?
+            .f_norm_scalaropt_dim(2, [1, 2], true)?; // [b, 1, 1, c]
+        let mean = size.f_mean_dim([-1].as_slice(), true, None)?; // [b, 1, 1, 1]
+        let response = size.f_div(&mean.f_add_scalar(Self::EPS)?)?; // [b, 1, 1, c]
+        let raised = x.f_mul(&response)?.f_mul(&self.weight)?;
+        x.f_add(&raised.f_add(&self.bias)?) // [b, h, w, c]
+    }
+}

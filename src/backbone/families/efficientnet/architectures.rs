@@ -1,0 +1,198 @@
+//! The stages of each network, and one row per architecture.
+
+use crate::backbone::families::efficientnet::{
+    Activation, Block, Blocks, EfficientNetConfig, SqueezeExcite, make_divisible,
+};
+use crate::backbone::orgs::catalog::{Data, INCEPTION};
+use crate::image::Interpolation::{Bicubic, Bilinear};
+use crate::image::TimmCrop;
+
+impl Blocks {
+    const fn se(mut self) -> Self {
+        self.squeeze_excite = true;
+        self
+    }
+
+    const fn relu(mut self) -> Self {
+        self.act_layer = Some(Activation::Relu);
+        self
+    }
+}
+
+const fn blocks(
+    block: Block,
+    repeats: usize,
+    kernel_size: usize,
+    stride: usize,
+    channels: usize,
+) -> Blocks {
+    Blocks {
+        block,
+        repeats,
+        kernel_size,
+        stride,
+        channels,
+        squeeze_excite: false,
+        act_layer: None,
+    }
+}
+
+/// One depthwise separable convolution of 3×3 pixels.
+const fn ds(stride: usize, channels: usize) -> Blocks {
+    blocks(Block::DepthwiseSeparable, 1, 3, stride, channels)
+}
+
+/// Inverted residuals.
+const fn ir(
+    repeats: usize,
+    kernel_size: usize,
+    stride: usize,
+    expansion: f64,
+    channels: usize,
+) -> Blocks {
+    let block = Block::InvertedResidual { expansion };
+    blocks(block, repeats, kernel_size, stride, channels)
+}
+
+/// One convolution of 1×1 pixels.
+const fn cn(channels: usize) -> Blocks {
+    blocks(Block::Conv, 1, 1, 1, channels)
+}
+
+const EFFICIENTNET: &[&[Blocks]] = &[
+    &[ds(1, 16).se()],
+    &[ir(2, 3, 2, 6.0, 24).se()],
+    &[ir(2, 5, 2, 6.0, 40).se()],
+    &[ir(3, 3, 2, 6.0, 80).se()],
+    &[ir(3, 5, 1, 6.0, 112).se()],
+    &[ir(4, 5, 2, 6.0, 192).se()],
+    &[ir(1, 3, 1, 6.0, 320).se()],
+];
+
+const MOBILENET_V2: &[&[Blocks]] = &[
+    &[ds(1, 16)],
+    &[ir(2, 3, 2, 6.0, 24)],
+    &[ir(3, 3, 2, 6.0, 32)],
+    &[ir(4, 3, 2, 6.0, 64)],
+    &[ir(3, 3, 1, 6.0, 96)],
+    &[ir(3, 3, 2, 6.0, 160)],
+    &[ir(1, 3, 1, 6.0, 320)],
+];
+
+pub const MOBILENET_V3_LARGE: &[&[Blocks]] = &[
+    &[ds(1, 16).relu()],
+    &[ir(1, 3, 2, 4.0, 24).relu(), ir(1, 3, 1, 3.0, 24).relu()],
+    &[ir(3, 5, 2, 3.0, 40).se().relu()],
+    &[
+        ir(1, 3, 2, 6.0, 80),
+        ir(1, 3, 1, 2.5, 80),
+        ir(2, 3, 1, 2.3, 80),
+    ],
+    &[ir(2, 3, 1, 6.0, 112).se()],
+    &[ir(3, 5, 2, 6.0, 160).se()],
+    &[cn(960)],
+];
+
+pub const MOBILENET_V3_SMALL: &[&[Blocks]] = &[
+    &[ds(2, 16).se().relu()],
+    &[ir(1, 3, 2, 4.5, 24).relu(), ir(1, 3, 1, 3.67, 24).relu()],
+    &[ir(1, 5, 2, 4.0, 40).se(), ir(2, 5, 1, 6.0, 40).se()],
+    &[ir(2, 5, 1, 3.0, 48).se()],
+    &[ir(3, 5, 2, 6.0, 96).se()],
+    &[cn(576)],
+];
+
+pub const fn efficientnet(channel_multiplier: f64, depth_multiplier: f64) -> EfficientNetConfig {
+    EfficientNetConfig {
+        stages: EFFICIENTNET,
+        channel_multiplier,
+        depth_multiplier,
+        stem_size: 32,
+        fix_stem: false,
+        fix_first_last: false,
+        num_features: Some(make_divisible(1280.0 * channel_multiplier)),
+        squeeze_excite: SqueezeExcite::Smooth,
+        act_layer: Activation::Silu,
+        bn_eps: 1e-5,
+    }
+}
+
+/// The last convolution becomes wider, but never narrower.
+pub const fn mobilenet_v2(channel_multiplier: f64) -> EfficientNetConfig {
+    let at_least_as_wide = if channel_multiplier > 1.0 {
+        channel_multiplier
+    } else {
+        1.0
+    };
+    EfficientNetConfig {
+        stages: MOBILENET_V2,
+        channel_multiplier,
+        num_features: Some(make_divisible(1280.0 * at_least_as_wide)),
+        act_layer: Activation::Relu6,
+        ..efficientnet(1.0, 1.0)
+    }
+}
+
+/// Deeper; stem and last convolution keep their width.
+pub const fn mobilenet_v2_deep(
+    channel_multiplier: f64,
+    depth_multiplier: f64,
+) -> EfficientNetConfig {
+    EfficientNetConfig {
+        depth_multiplier,
+        fix_stem: true,
+        fix_first_last: true,
+        num_features: Some(1280),
+        ..mobilenet_v2(channel_multiplier)
+    }
+}
+
+/// Features are taken before the pooling, and that is before the last convolution.
+pub const fn mobilenet_v3(
+    stages: &'static [&'static [Blocks]],
+    channel_multiplier: f64,
+) -> EfficientNetConfig {
+    EfficientNetConfig {
+        stages,
+        channel_multiplier,
+        stem_size: 16,
+        fix_stem: channel_multiplier < 0.75,
+        num_features: None,
+        squeeze_excite: SqueezeExcite::Hard,
+        act_layer: Activation::HardSwish,
+        ..efficientnet(1.0, 1.0)
+    }
+}
+
+const fn squashed(size: usize) -> Data {
+    let mut data = Data::imagenet(size, 1.0, Bicubic);
+    data.crop = TimmCrop::Squash;
+    data
+}
+
+/// One row per architecture, with the preprocessing of timm's first checkpoint.
+#[rustfmt::skip]
+pub const ARCHITECTURES: &[(&str, EfficientNetConfig, Data)] = &[
+    ("efficientnet_b0", efficientnet(1.0, 1.0), Data::imagenet(224, 0.875, Bicubic)),
+    ("efficientnet_b1", efficientnet(1.0, 1.1), Data::new(240, 0.9, INCEPTION)),
+    ("efficientnet_b2", efficientnet(1.1, 1.2), Data::imagenet(256, 0.875, Bicubic)),
+    ("efficientnet_b3", efficientnet(1.2, 1.4), Data::imagenet(288, 0.875, Bicubic)),
+    ("efficientnet_b4", efficientnet(1.4, 1.8), Data::imagenet(320, 0.875, Bicubic)),
+    ("efficientnet_b5", efficientnet(1.6, 2.2), squashed(448)),
+    ("efficientnet_b6", efficientnet(1.8, 2.6), Data::imagenet(528, 0.942, Bicubic)),
+    ("efficientnet_b7", efficientnet(2.0, 3.1), Data::imagenet(600, 0.949, Bicubic)),
+
+    ("mobilenetv2_035", mobilenet_v2(0.35), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv2_050", mobilenet_v2(0.5), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv2_075", mobilenet_v2(0.75), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv2_100", mobilenet_v2(1.0), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv2_110d", mobilenet_v2_deep(1.1, 1.2), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv2_120d", mobilenet_v2_deep(1.2, 1.4), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv2_140", mobilenet_v2(1.4), Data::imagenet(224, 0.875, Bicubic)),
+
+    ("mobilenetv3_large_075", mobilenet_v3(MOBILENET_V3_LARGE, 0.75), Data::imagenet(224, 0.875, Bilinear)),
+    ("mobilenetv3_large_100", mobilenet_v3(MOBILENET_V3_LARGE, 1.0), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv3_small_050", mobilenet_v3(MOBILENET_V3_SMALL, 0.5), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv3_small_075", mobilenet_v3(MOBILENET_V3_SMALL, 0.75), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv3_small_100", mobilenet_v3(MOBILENET_V3_SMALL, 1.0), Data::imagenet(224, 0.875, Bicubic)),
+];

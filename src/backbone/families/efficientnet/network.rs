@@ -1,0 +1,210 @@
+//! EfficientNet and MobileNets on libtorch.
+
+use tch::{TchError, Tensor};
+
+use crate::backbone::error::Error;
+use crate::backbone::families::conv::{
+    Conv2d, ConvNorm, Convolution, interleaved, max_over_positions,
+};
+use crate::backbone::families::efficientnet::{
+    Activation, Block as BlockType, Blocks, EfficientNetConfig, SqueezeExcite as SqueezeExciteType,
+};
+use crate::backbone::families::layers::Loader;
+use crate::backbone::run::Network;
+
+/// A network, from pixels to the maximum over positions.
+pub struct EfficientNet {
+    stem: ConvNormAct,
+    /// Those of all stages.
+    blocks: Vec<Block>,
+    head: Option<ConvNormAct>,
+}
+
+impl EfficientNet {
+    pub fn load(loader: &mut Loader<'_>, config: &EfficientNetConfig) -> Result<Self, Error> {
+        let mut n_in = config.stem_width();
+        let stem = Convolution::new(3, n_in, 3).stride(2);
+        let stem = ConvNorm::load(loader, stem, "conv_stem", "bn1", config.bn_eps)?;
+        let mut blocks = Vec::new();
+        for (i, stage) in config.stages.iter().enumerate() {
+            let equal = stage
+                .iter()
+                .flat_map(|equal| std::iter::repeat_n(equal, config.repeats(i, equal)));
+            for (j, equal) in equal.enumerate() {
+                let prefix = format!("blocks.{i}.{j}");
+                let stride = if j == 0 { equal.stride } else { 1 };
+                blocks.push(Block::load(loader, &prefix, config, equal, n_in, stride)?);
+                n_in = config.width(equal.channels);
+            }
+        }
+        let head = config
+            .num_features
+            .map(|n_out| {
+                let conv = Convolution::new(n_in, n_out, 1);
+                ConvNorm::load(loader, conv, "conv_head", "bn2", config.bn_eps)
+            })
+            .transpose()?;
+        Ok(Self {
+            stem: ConvNormAct(stem, config.act_layer),
+            blocks,
+            head: head.map(|head| ConvNormAct(head, config.act_layer)),
+        })
+    }
+}
+
+impl Network for EfficientNet {
+    fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+        let mut x = self.stem.forward(&interleaved(images)?)?;
+        for block in &self.blocks {
+            x = block.forward(&x)?;
+        }
+        if let Some(head) = &self.head {
+            x = head.forward(&x)?;
+        }
+        max_over_positions(&x)
+    }
+}
+
+/// A convolution, its norm, and what then happens to each value.
+struct ConvNormAct(ConvNorm, Activation);
+
+impl ConvNormAct {
+    /// `x`: `[b, n_in, h, w]`; gives `[b, n_out, h/stride, w/stride]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        self.1.apply(self.0.forward(x)?)
+    }
+}
+
+impl Activation {
+    fn apply(self, mut x: Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Relu => x.f_relu_(),
+            Self::Relu6 => x.f_relu6_(),
+            Self::Silu => x.f_silu_(),
+            Self::HardSwish => x.f_hardswish_(),
+        }
+    }
+}
+
+/// Convolutions, whose result is added to what they were given where both have the same shape.
+struct Block {
+    /// Before the squeezing.
+    convs: Vec<ConvNormAct>,
+    se: Option<SqueezeExcite>,
+    /// Nothing follows its norm.
+    project: Option<ConvNorm>,
+    has_skip: bool,
+}
+
+impl Block {
+    fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        config: &EfficientNetConfig,
+        blocks: &Blocks,
+        n_in: usize,
+        stride: usize,
+    ) -> Result<Self, Error> {
+        let n_out = config.width(blocks.channels);
+        let inner = blocks.block.inner_width(n_in);
+        let act_layer = blocks.act_layer.unwrap_or(config.act_layer);
+        let expand = ("conv_pw", Convolution::new(n_in, inner, 1));
+        let depthwise = (
+            "conv_dw",
+            Convolution::depthwise(inner, blocks.kernel_size).stride(stride),
+        );
+        let project = Convolution::new(inner, n_out, 1);
+        let (convs, project) = match blocks.block {
+            BlockType::Conv => {
+                let conv = Convolution::new(n_in, n_out, blocks.kernel_size).stride(stride);
+                (vec![("conv", conv)], None)
+            }
+            BlockType::DepthwiseSeparable => (vec![depthwise], Some(("conv_pw", project))),
+            BlockType::InvertedResidual { .. } => {
+                (vec![expand, depthwise], Some(("conv_pwl", project)))
+            }
+        };
+        // Norms are numbered.
+        let load = |loader: &mut Loader<'_>, number: usize, (name, conv): (&str, Convolution)| {
+            let [conv_name, norm_name] =
+                [name, &format!("bn{number}")].map(|name| format!("{prefix}.{name}"));
+            ConvNorm::load(loader, conv, &conv_name, &norm_name, config.bn_eps)
+        };
+        let last = convs.len() + 1;
+        Ok(Self {
+            convs: (1..)
+                .zip(convs)
+                .map(|(number, conv)| Ok(ConvNormAct(load(loader, number, conv)?, act_layer)))
+                .collect::<Result<_, Error>>()?,
+            se: blocks
+                .squeeze_excite
+                .then(|| {
+                    let gate = config.squeeze_excite;
+                    let widths = [inner, gate.squeezed(blocks.block, inner)];
+                    SqueezeExcite::load(loader, &format!("{prefix}.se"), widths, gate, act_layer)
+                })
+                .transpose()?,
+            has_skip: project.is_some() && stride == 1 && n_in == n_out,
+            project: project.map(|conv| load(loader, last, conv)).transpose()?,
+        })
+    }
+
+    /// `x`: `[b, n_in, h, w]`; gives `[b, n_out, h/stride, w/stride]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let mut y = x.shallow_clone();
+        for conv in &self.convs {
+            y = conv.forward(&y)?;
+        }
+        if let Some(se) = &self.se {
+            y = se.forward(&y)?;
+        }
+        if let Some(project) = &self.project {
+            y = project.forward(&y)?;
+        }
+        if self.has_skip { y.f_add_(x) } else { Ok(y) }
+    }
+}
+
+/// Weighs channels by what they hold on average.
+struct SqueezeExcite {
+    conv_reduce: Conv2d,
+    conv_expand: Conv2d,
+    activation: Activation,
+    gate: SqueezeExciteType,
+}
+
+impl SqueezeExcite {
+    fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        [channels, squeezed]: [usize; 2],
+        gate: SqueezeExciteType,
+        act_layer: Activation,
+    ) -> Result<Self, Error> {
+        let mut load = |name: &str, n_in: usize, n_out: usize| {
+            let conv = Convolution::new(n_in, n_out, 1).bias(true);
+            conv.load(loader, &format!("{prefix}.{name}"))
+        };
+        Ok(Self {
+            conv_reduce: load("conv_reduce", channels, squeezed)?,
+            conv_expand: load("conv_expand", squeezed, channels)?,
+            activation: match gate {
+                SqueezeExciteType::Smooth => act_layer,
+                SqueezeExciteType::Hard => Activation::Relu,
+            },
+            gate,
+        })
+    }
+
+    /// `x`: `[b, c, h, w]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let mean = x.f_mean_dim([2, 3].as_slice(), true, None)?; // [b, c, 1, 1]
+        let squeezed = self.activation.apply(self.conv_reduce.forward(&mean)?)?;
+        let expanded = self.conv_expand.forward(&squeezed)?; // [b, c, 1, 1]
+        let weights = match self.gate {
+            SqueezeExciteType::Smooth => expanded.f_sigmoid()?,
+            SqueezeExciteType::Hard => expanded.f_hardsigmoid()?,
+        };
+        x.f_mul(&weights) // [b, c, h, w]
+    }
+}

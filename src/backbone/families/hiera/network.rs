@@ -1,0 +1,223 @@
+//! Hiera on libtorch.
+//!
+//! Channels come last, `[b, h, w, c]`.
+
+use tch::{TchError, Tensor};
+
+use crate::backbone::checkpoint::weights::Init;
+use crate::backbone::error::Error;
+use crate::backbone::families::conv::{Conv2d, Convolution, channels_first, channels_last};
+use crate::backbone::families::hiera::{HieraConfig, PATCH_STRIDE};
+use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear, Loader, as_i64};
+use crate::backbone::families::windows::{Mlp, Windows};
+use crate::backbone::run::Network;
+use crate::backbone::run::Parameter;
+
+/// Added to the variance by every norm.
+const NORM_EPS: f64 = 1e-6;
+
+/// A Hiera, from pixels to the maximum over positions.
+pub struct Hiera {
+    patch_embed: Conv2d,
+    /// `[1, h, w, c]`
+    positions: Parameter,
+    /// Those of all stages.
+    blocks: Vec<Block>,
+}
+
+impl Hiera {
+    pub fn load(loader: &mut Loader<'_>, config: &HieraConfig) -> Result<Self, Error> {
+        let mut blocks = Vec::new();
+        let patch_embed = Convolution::new(3, config.embed_dim, 7)
+            .stride(PATCH_STRIDE)
+            .bias(true)
+            .load(loader, "patch_embed.proj")?;
+        let positions = load_positions(loader, config)?;
+        for (stage, n_blocks) in config.stages.into_iter().enumerate() {
+            for i in 0..n_blocks {
+                // The first block of a stage takes the map and the windows of the stage before it.
+                let before = if i == 0 {
+                    stage.saturating_sub(1)
+                } else {
+                    stage
+                };
+                blocks.push(Block::load(loader, blocks.len(), config, [before, stage])?);
+            }
+        }
+        Ok(Self {
+            patch_embed,
+            positions,
+            blocks,
+        })
+    }
+}
+
+impl Network for Hiera {
+    fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+        let patches = channels_last(&self.patch_embed.forward(images)?)?;
+        let mut x = patches.f_add(&self.positions)?; // [b, h, w, c]
+        for block in &self.blocks {
+            x = block.forward(&x)?;
+        }
+        x.f_amax([1, 2], false) // [b, c]
+    }
+}
+
+/// Positions in the whole map, and, the same in each, in a window.
+fn load_positions(loader: &mut Loader<'_>, config: &HieraConfig) -> Result<Parameter, Error> {
+    let (dim, init) = (config.embed_dim, Init::Uniform { std: 0.02 });
+    let [height, width] = config.global_pos_size;
+    let map = loader.f32("pos_embed", &[1, dim, height, width], init)?;
+    let side = config.window_spec[0];
+    let window = loader.f32("pos_embed_window", &[1, dim, side, side], init)?;
+    let size = config.map(0);
+    let repeats = size.map(|n| as_i64(n / side));
+    let positions = || {
+        let map = map.f_upsample_bicubic2d(size.map(as_i64), false, None, None)?;
+        let windows = window.f_repeat([1, 1, repeats[0], repeats[1]])?;
+        channels_last(&map.f_add(&windows)?)?.f_contiguous() // [1, h, w, c]
+    };
+    positions()
+        .map(Parameter::new)
+        .map_err(|error| Error::libtorch("resizing positions", &error))
+}
+
+/// One layer: tokens exchange what they hold, in windows or over the whole map, then each is transformed by itself.
+struct Block {
+    norm1: LayerNorm,
+    /// Of the shortcut, where a stage begins.
+    proj: Option<Linear>,
+    attn: MultiScaleAttention,
+    ls1: Option<LayerScale>,
+    norm2: LayerNorm,
+    mlp: Mlp,
+    ls2: Option<LayerScale>,
+    windows: Option<Shrinking>,
+}
+
+/// Windows before and after the attention.
+struct Shrinking {
+    before: Windows,
+    after: Windows,
+}
+
+impl Block {
+    /// `stages`: those of what the block is given and of what it gives.
+    fn load(
+        loader: &mut Loader<'_>,
+        index: usize,
+        config: &HieraConfig,
+        stages: [usize; 2],
+    ) -> Result<Self, Error> {
+        let prefix = format!("blocks.{index}");
+        let name = |name: &str| format!("{prefix}.{name}");
+        let [before, after] = stages;
+        let [n_in, dim] = stages.map(|stage| config.width(stage));
+        let layer_scale = |loader: &mut Loader<'_>, name: &str| {
+            config
+                .layer_scale
+                .then(|| LayerScale::load(loader, name, dim))
+                .transpose()
+        };
+        let is_global = config.global_att_blocks.contains(&Some(index));
+        let window = as_i64(config.window_spec[before]);
+        // Where a stage begins, the attention halves map and windows.
+        let after_window = if before == after { window } else { window / 2 };
+        let maps = stages.map(|stage| config.map(stage).map(as_i64));
+        Ok(Self {
+            norm1: LayerNorm::load(loader, &name("norm1"), n_in, NORM_EPS)?,
+            proj: (before != after)
+                .then(|| Linear::load(loader, &name("proj"), n_in, dim, true))
+                .transpose()?,
+            attn: MultiScaleAttention::load(loader, &name("attn"), config, stages)?,
+            ls1: layer_scale(loader, &name("ls1"))?,
+            norm2: LayerNorm::load(loader, &name("norm2"), dim, NORM_EPS)?,
+            mlp: Mlp::load(loader, &name("mlp"), dim, 4 * dim)?,
+            ls2: layer_scale(loader, &name("ls2"))?,
+            windows: (!is_global).then(|| Shrinking {
+                before: Windows::new(maps[0], [window; 2]),
+                after: Windows::new(maps[1], [after_window; 2]),
+            }),
+        })
+    }
+
+    /// `x`: `[b, h, w, n_in]`; gives `[b, h, w, c]`, where a stage begins `[b, h/2, w/2, c]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let normed = self.norm1.forward(x)?;
+        let shortcut = match &self.proj {
+            Some(proj) => halved(&proj.forward(&normed)?)?,
+            None => x.shallow_clone(),
+        };
+        let attended = match &self.windows {
+            Some(Shrinking { before, after }) => {
+                after.merge(&self.attn.forward(&before.partition(&normed)?)?)?
+            }
+            None => self.attn.forward(&normed)?,
+        };
+        let x = shortcut.f_add(&LayerScale::apply(self.ls1.as_ref(), attended)?)?;
+        let transformed = self.mlp.forward(&self.norm2.forward(&x)?)?;
+        x.f_add(&LayerScale::apply(self.ls2.as_ref(), transformed)?) // [b, h, w, c]
+    }
+}
+
+/// The maxima of 2×2 tokens; `x`: `[b, h, w, c]`, gives `[b, h/2, w/2, c]`.
+fn halved(x: &Tensor) -> Result<Tensor, TchError> {
+    let maxima = channels_first(x)?.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)?;
+    channels_last(&maxima)
+}
+
+/// Multi-head self-attention, where a stage begins with a quarter of the queries.
+struct MultiScaleAttention {
+    qkv: Linear,
+    proj: Linear,
+    num_heads: i64,
+    q_pool: bool,
+}
+
+impl MultiScaleAttention {
+    fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        config: &HieraConfig,
+        [before, after]: [usize; 2],
+    ) -> Result<Self, Error> {
+        let [n_in, dim] = [before, after].map(|stage| config.width(stage));
+        Ok(Self {
+            qkv: Linear::load(loader, &format!("{prefix}.qkv"), n_in, 3 * dim, true)?,
+            proj: Linear::load(loader, &format!("{prefix}.proj"), dim, dim, true)?,
+            num_heads: as_i64(config.num_heads << after),
+            q_pool: before != after,
+        })
+    }
+
+    /// `x`: `[b, h, w, n_in]`; gives `[b, h, w, c]`, where a stage begins `[b, h/2, w/2, c]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let qkv = self.qkv.forward(x)?; // [b, h, w, 3·c]
+        let dim = qkv.size()[3] / 3;
+        let part = |i: i64| qkv.f_narrow(3, i * dim, dim); // [b, h, w, c]
+        let q = if self.q_pool {
+            halved(&part(0)?)?
+        } else {
+            part(0)?
+        };
+        let size = q.size();
+        let by_head = |x: &Tensor| {
+            x.f_flatten(1, 2)? // [b, t, c]
+                .f_unflatten(2, [self.num_heads, -1])? // [b, t, heads, c/heads]
+                .f_transpose(1, 2) // [b, heads, t, c/heads]
+        };
+        let mixed = Tensor::f_scaled_dot_product_attention(
+            &by_head(&q)?,
+            &by_head(&part(1)?)?,
+            &by_head(&part(2)?)?,
+            None::<&Tensor>,
+            0.0,
+            false,
+            None,
+            false,
+        )?
+        .f_transpose(1, 2)? // [b, t, heads, c/heads]
+        .f_reshape(&size)?; // [b, h, w, c]
+        self.proj.forward(&mixed)
+    }
+}

@@ -1,0 +1,283 @@
+//! ResNets, with the deep stem of ResNet-D and the groups of ResNeXt.
+//!
+//! He et al., "Deep Residual Learning for Image Recognition", 2016, <https://arxiv.org/abs/1512.03385>;
+//! ResNet-D: He et al., 2019, <https://arxiv.org/abs/1812.01187>; groups: Xie et al., 2017,
+//! <https://arxiv.org/abs/1611.05431>; wide: Zagoruyko and Komodakis, 2016, <https://arxiv.org/abs/1605.07146>.
+//!
+//! Source: `timm.models.resnet`, timm 1.0.
+
+#[cfg(feature = "torch")]
+mod network;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::backbone::checkpoint::fields::{
+    FLAG, Fields, SIZE, STAGES, as_size, as_sizes, as_variant,
+};
+use crate::backbone::error::Error;
+#[cfg(feature = "torch")]
+use crate::backbone::families::layers::Loader;
+use crate::backbone::orgs::catalog::Data;
+#[cfg(feature = "torch")]
+use crate::backbone::run::Network;
+use crate::image::Interpolation::{Bicubic, Bilinear};
+
+/// What decides a ResNet's tensors and results. Arguments are named as timm's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResNetConfig {
+    /// What stages repeat.
+    block: Block,
+    /// Number of blocks, per stage.
+    layers: [usize; 4],
+    /// Width of a block's inner convolutions, per stage.
+    channels: [usize; 4],
+    stem_type: StemType,
+    /// Width of a deep stem's first convolutions.
+    stem_width: usize,
+    /// Whether shortcuts to smaller images take means, not every other pixel.
+    avg_down: bool,
+    /// Groups of a bottleneck's 3×3 convolution.
+    cardinality: usize,
+    /// Width of such a group, for a stage with 64 channels.
+    base_width: usize,
+}
+
+/// What stages repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Block {
+    /// Two 3×3 convolutions.
+    Basic,
+    /// A 3×3 convolution between two of 1×1.
+    Bottleneck,
+}
+
+/// How an image enters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StemType {
+    /// One 7×7 convolution.
+    #[serde(rename = "")]
+    Plain,
+    /// Three 3×3 convolutions.
+    Deep,
+    /// Three 3×3 convolutions, the first narrower.
+    DeepTiered,
+}
+
+/// Added to the variance by every norm.
+#[cfg(feature = "torch")]
+const NORM_EPS: f64 = 1e-5;
+
+impl ResNetConfig {
+    /// Number of features per image.
+    pub fn dim(&self) -> usize {
+        self.channels[3] * self.block.expansion()
+    }
+
+    /// All that decides a feature besides the weights.
+    pub fn canonical(&self) -> Value {
+        json!({ "family": "resnet", "resnet": self })
+    }
+
+    /// Replaces what a checkpoint's `model_args` say otherwise.
+    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
+        args.set(&mut self.layers, "layers", STAGES, as_sizes)?;
+        args.set(&mut self.channels, "channels", STAGES, as_sizes)?;
+        let stem_types = "an empty string, `deep` or `deep_tiered`";
+        args.set_supported(&mut self.stem_type, "stem_type", stem_types, as_variant)?;
+        args.set(&mut self.stem_width, "stem_width", SIZE, as_size)?;
+        args.set(&mut self.avg_down, "avg_down", FLAG, Value::as_bool)?;
+        if self.block == Block::Bottleneck {
+            args.set(&mut self.cardinality, "cardinality", SIZE, as_size)?;
+            args.set(&mut self.base_width, "base_width", SIZE, as_size)?;
+        }
+        for (key, only) in [
+            ("in_chans", 3),
+            ("output_stride", 32),
+            ("cardinality", 1),
+            ("base_width", 64),
+            ("block_reduce_first", 1),
+            ("down_kernel_size", 1),
+        ] {
+            args.only(key, &format!("`{only}`"), |value| value == only)?;
+        }
+        args.only("replace_stem_pool", "`false`", |value| value == false)?;
+        args.only("act_layer", "`relu`", |value| value == "relu")?;
+        for key in ["norm_layer", "aa_layer", "block_args"] {
+            args.only(key, "timm's default", Value::is_null)?;
+        }
+        args.drop_all(&["global_pool", "zero_init_last", "drop_block_rate"]);
+        Ok(())
+    }
+
+    /// Whether no feature passes through a tensor of the checkpoint's file.
+    #[cfg(feature = "torch")]
+    pub fn is_passed_over(tensor: &str) -> bool {
+        tensor.starts_with("fc.") || tensor.ends_with(".num_batches_tracked")
+    }
+
+    #[cfg(feature = "torch")]
+    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
+        Ok(Box::new(network::ResNet::load(loader, self)?))
+    }
+
+    /// With a deep stem and means in shortcuts.
+    const fn d(mut self) -> Self {
+        self.stem_type = StemType::Deep;
+        self.stem_width = 32;
+        self.avg_down = true;
+        self
+    }
+
+    const fn groups(mut self, cardinality: usize, base_width: usize) -> Self {
+        self.cardinality = cardinality;
+        self.base_width = base_width;
+        self
+    }
+
+    /// Width of a block's inner convolutions where a stage's is `channels`.
+    #[cfg(feature = "torch")]
+    fn inner_width(&self, channels: usize) -> usize {
+        channels * self.base_width / 64 * self.cardinality
+    }
+}
+
+impl Block {
+    /// How much wider a block is than its inner convolutions.
+    const fn expansion(self) -> usize {
+        match self {
+            Self::Basic => 1,
+            Self::Bottleneck => 4,
+        }
+    }
+}
+
+const fn resnet(block: Block, layers: [usize; 4]) -> ResNetConfig {
+    ResNetConfig {
+        block,
+        layers,
+        channels: [64, 128, 256, 512],
+        stem_type: StemType::Plain,
+        stem_width: 64,
+        avg_down: false,
+        cardinality: 1,
+        base_width: 64,
+    }
+}
+
+const fn basic(layers: [usize; 4]) -> ResNetConfig {
+    resnet(Block::Basic, layers)
+}
+
+const fn bottleneck(layers: [usize; 4]) -> ResNetConfig {
+    resnet(Block::Bottleneck, layers)
+}
+
+/// One row per architecture, with the preprocessing of timm's first checkpoint.
+#[rustfmt::skip]
+pub const ARCHITECTURES: &[(&str, ResNetConfig, Data)] = &[
+    ("resnet18", basic([2, 2, 2, 2]), Data::imagenet(224, 0.95, Bicubic)),
+    ("resnet18d", basic([2, 2, 2, 2]).d(), Data::imagenet(224, 0.875, Bicubic)),
+    ("resnet26", bottleneck([2, 2, 2, 2]), Data::imagenet(224, 0.875, Bicubic)),
+    ("resnet26d", bottleneck([2, 2, 2, 2]).d(), Data::imagenet(224, 0.875, Bicubic)),
+    ("resnet34", basic([3, 4, 6, 3]), Data::imagenet(224, 0.95, Bicubic)),
+    ("resnet34d", basic([3, 4, 6, 3]).d(), Data::imagenet(224, 0.875, Bicubic)),
+    ("resnet50", bottleneck([3, 4, 6, 3]), Data::imagenet(224, 0.95, Bicubic)),
+    ("resnet50d", bottleneck([3, 4, 6, 3]).d(), Data::imagenet(224, 0.875, Bicubic)),
+    ("resnet101", bottleneck([3, 4, 23, 3]), Data::imagenet(224, 0.95, Bicubic)),
+    ("resnet101d", bottleneck([3, 4, 23, 3]).d(), Data::imagenet(256, 0.95, Bicubic)),
+    ("resnet152", bottleneck([3, 8, 36, 3]), Data::imagenet(224, 0.95, Bicubic)),
+    ("resnet152d", bottleneck([3, 8, 36, 3]).d(), Data::imagenet(256, 0.95, Bicubic)),
+    ("resnet200d", bottleneck([3, 24, 36, 3]).d(), Data::imagenet(256, 0.95, Bicubic)),
+    ("resnext50_32x4d", bottleneck([3, 4, 6, 3]).groups(32, 4), Data::imagenet(224, 0.95, Bicubic)),
+    ("resnext101_32x4d", bottleneck([3, 4, 23, 3]).groups(32, 4), Data::imagenet(224, 0.875, Bilinear)),
+    ("resnext101_32x8d", bottleneck([3, 4, 23, 3]).groups(32, 8), Data::imagenet(224, 0.875, Bilinear)),
+    ("resnext101_64x4d", bottleneck([3, 4, 23, 3]).groups(64, 4), Data::imagenet(224, 0.95, Bicubic)),
+    ("wide_resnet50_2", bottleneck([3, 4, 6, 3]).groups(1, 128), Data::imagenet(224, 0.875, Bicubic)),
+    ("wide_resnet101_2", bottleneck([3, 4, 23, 3]).groups(1, 128), Data::imagenet(224, 0.875, Bilinear)),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbone::checkpoint::fields::overridden_by;
+
+    fn overridden(mut config: ResNetConfig, args: Value) -> Result<ResNetConfig, String> {
+        overridden_by(args, |fields| config.override_args(fields)).map(|()| config)
+    }
+
+    #[test]
+    fn bottlenecks_are_four_times_as_wide_as_their_inner_convolutions() {
+        assert_eq!(basic([2, 2, 2, 2]).dim(), 512);
+        assert_eq!(bottleneck([3, 4, 6, 3]).dim(), 2048);
+    }
+
+    #[test]
+    fn canonical_form_names_every_argument() {
+        let expected = json!({
+            "family": "resnet",
+            "resnet": {
+                "block": "bottleneck",
+                "layers": [3, 4, 6, 3],
+                "channels": [64, 128, 256, 512],
+                "stem_type": "deep",
+                "stem_width": 32,
+                "avg_down": true,
+                "cardinality": 1,
+                "base_width": 64,
+            },
+        });
+        assert_eq!(bottleneck([3, 4, 6, 3]).d().canonical(), expected);
+    }
+
+    #[test]
+    fn arguments_overrule_the_architecture() {
+        let args = json!({
+            "layers": [1, 1, 2, 1],
+            "channels": [8, 16, 24, 32],
+            "stem_type": "deep",
+            "stem_width": 32,
+            "avg_down": true,
+            "in_chans": 3,
+            "global_pool": "avg",
+        });
+        let config = overridden(basic([2, 2, 2, 2]), args).unwrap();
+        let expected = ResNetConfig {
+            channels: [8, 16, 24, 32],
+            ..basic([1, 1, 2, 1]).d()
+        };
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn other_networks_and_senseless_sizes_are_refused() {
+        let message = |args| overridden(basic([2, 2, 2, 2]), args).unwrap_err();
+        let sizes = "expected 4 numbers from 1 to 65,536";
+        assert_eq!(
+            message(json!({ "layers": [1, 1, 0, 1] })),
+            format!("config.json: `model_args.layers` is `[1,1,0,1]`, {sizes}")
+        );
+        assert_eq!(
+            message(json!({ "channels": [1, 1, 1_u64 << 60, 1] })),
+            format!("config.json: `model_args.channels` is `[1,1,1152921504606846976,1]`, {sizes}")
+        );
+        assert_eq!(
+            message(json!({ "cardinality": 32 })),
+            "config.json: `model_args.cardinality` is `32`, only `1` is supported"
+        );
+        assert_eq!(
+            message(json!({ "aa_layer": "blurpool" })),
+            "config.json: `model_args.aa_layer` is `blurpool`, only timm's default is supported"
+        );
+    }
+
+    #[cfg(feature = "torch")]
+    #[test]
+    fn groups_decide_the_inner_width() {
+        assert_eq!(bottleneck([1; 4]).inner_width(256), 256);
+        assert_eq!(bottleneck([1; 4]).groups(32, 4).inner_width(256), 512);
+        assert_eq!(bottleneck([1; 4]).groups(1, 128).inner_width(256), 512);
+    }
+}

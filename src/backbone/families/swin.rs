@@ -1,0 +1,435 @@
+//! The Swin Transformer, first version.
+//!
+//! Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", 2021,
+//! <https://arxiv.org/abs/2103.14030>.
+//!
+//! Source: `timm.models.swin_transformer`, timm 1.0. Unlike timm, which resizes a table of relative positions to
+//! the size of the windows, nothing is resized here.
+
+#[cfg(feature = "torch")]
+mod attention;
+#[cfg(feature = "torch")]
+mod network;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::backbone::checkpoint::fields::{
+    FLAG, Fields, SIZE, as_ratio, as_sides, as_size, as_square, patches_of,
+};
+use crate::backbone::error::Error;
+#[cfg(feature = "torch")]
+use crate::backbone::families::layers::Loader;
+use crate::backbone::orgs::catalog::Data;
+#[cfg(feature = "torch")]
+use crate::backbone::run::Network;
+use crate::image::Interpolation::Bicubic;
+
+/// More stages are no Swin Transformer's.
+const MAX_STAGES: usize = 4;
+
+/// Windows of more tokens a side are mistakes: what a pair of tokens means to each other is kept for all pairs.
+const MAX_WINDOW: usize = 32;
+
+/// What decides a Swin Transformer's tensors and results. Arguments are named as timm's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SwinConfig {
+    /// `[h, w]` in pixels.
+    pub img_size: [usize; 2],
+    /// Side of a patch in pixels.
+    patch_size: usize,
+    /// Width of a token in the first stage; each stage doubles it.
+    embed_dim: usize,
+    /// Missing ones stand at the end.
+    stages: [Option<Stage>; MAX_STAGES],
+    /// Whether a window stays as it is where the map is smaller.
+    always_partition: bool,
+    /// Width of a block's MLP, in widths of a token.
+    mlp_ratio: f64,
+    /// Whether the projection to queries, keys and values has a bias.
+    qkv_bias: bool,
+}
+
+/// Blocks between two halvings of height and width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Stage {
+    /// Number of blocks.
+    depth: usize,
+    /// Number of attention heads.
+    num_heads: usize,
+    /// `[h, w]` in tokens.
+    window_size: [usize; 2],
+}
+
+impl SwinConfig {
+    /// Number of features per image.
+    pub fn dim(&self) -> usize {
+        self.width(self.stages().count().saturating_sub(1))
+    }
+
+    /// All that decides a feature besides the weights.
+    pub fn canonical(&self) -> Value {
+        json!({ "family": "swin", "swin": self })
+    }
+
+    /// Replaces what a checkpoint's `model_args` say otherwise.
+    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
+        args.set(&mut self.img_size, "img_size", "a size in pixels", as_sides)?;
+        args.set(
+            &mut self.patch_size,
+            "patch_size",
+            "a size in pixels",
+            as_square,
+        )?;
+        args.set(&mut self.embed_dim, "embed_dim", SIZE, as_size)?;
+        self.override_stages(args)?;
+        args.set(
+            &mut self.always_partition,
+            "always_partition",
+            FLAG,
+            Value::as_bool,
+        )?;
+        args.set(
+            &mut self.mlp_ratio,
+            "mlp_ratio",
+            "a positive number",
+            as_ratio,
+        )?;
+        args.set(&mut self.qkv_bias, "qkv_bias", FLAG, Value::as_bool)?;
+        args.only("in_chans", "`3`", |value| value == 3)?;
+        args.only("strict_img_size", "`true`", |value| value == true)?;
+        args.only("dynamic_img_size", "`false`", |value| value == false)?;
+        for key in ["head_dim", "norm_layer", "embed_layer"] {
+            args.only(key, "timm's default", Value::is_null)?;
+        }
+        args.drop_all(&["global_pool"]);
+        Ok(())
+    }
+
+    /// Arguments that have a value per stage.
+    fn override_stages(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
+        let numbers = format!("1 to {MAX_STAGES} numbers from 1 to 65,536");
+        let stages = || self.stages();
+        let mut depths: Vec<_> = stages().map(|stage| stage.depth).collect();
+        let mut num_heads: Vec<_> = stages().map(|stage| stage.num_heads).collect();
+        let mut window_size = WindowSize::of(stages().map(|s| s.window_size).collect());
+        args.set(&mut depths, "depths", &numbers, |value| {
+            as_list(value, as_size)
+        })?;
+        args.set(&mut num_heads, "num_heads", &numbers, |value| {
+            as_list(value, as_size)
+        })?;
+        let windows = format!("a window of at most {MAX_WINDOW} tokens a side, or one per stage");
+        args.set(
+            &mut window_size,
+            "window_size",
+            &windows,
+            WindowSize::from_value,
+        )?;
+        let n_stages = depths.len();
+        let window_size = match window_size {
+            WindowSize::PerStage(sizes) => sizes,
+            WindowSize::One(size) => vec![size; n_stages],
+        };
+        for (key, n, list) in [
+            ("num_heads", num_heads.len(), json!(num_heads)),
+            ("window_size", window_size.len(), json!(window_size)),
+        ] {
+            if n != n_stages {
+                let expected = format!("one value for each of {n_stages} stages");
+                return Err(args.wrong(key, list.to_string(), expected));
+            }
+        }
+        self.stages = [None; MAX_STAGES];
+        for (i, stage) in self.stages.iter_mut().take(n_stages).enumerate() {
+            *stage = Some(Stage {
+                depth: depths[i],
+                num_heads: num_heads[i],
+                window_size: window_size[i],
+            });
+        }
+        for (i, stage) in self.stages().enumerate() {
+            let width = self.width(i);
+            if !width.is_multiple_of(stage.num_heads) {
+                let expected = format!("a divisor of the width, {width}");
+                return Err(args.wrong("num_heads", stage.num_heads.to_string(), expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// A key whose value does not go with the others', the value, and what would.
+    pub fn contradiction(&self) -> Option<(&'static str, String, String)> {
+        let expected = patches_of(self.img_size, self.patch_size)?;
+        Some(("patch_size", self.patch_size.to_string(), expected))
+    }
+
+    /// Whether no feature passes through a tensor of the checkpoint's file.
+    ///
+    /// Older files hold what follows from the sizes of image and windows, too.
+    #[cfg(feature = "torch")]
+    pub fn is_passed_over(tensor: &str) -> bool {
+        tensor.starts_with("head.")
+            || tensor.ends_with(".relative_position_index")
+            || tensor.ends_with(".attn_mask")
+    }
+
+    #[cfg(feature = "torch")]
+    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
+        Ok(Box::new(network::SwinTransformer::load(loader, self)?))
+    }
+
+    fn stages(&self) -> impl Iterator<Item = Stage> {
+        self.stages.into_iter().flatten()
+    }
+
+    /// Width of a token in a stage.
+    fn width(&self, stage: usize) -> usize {
+        self.embed_dim << stage
+    }
+}
+
+/// Where windows lie.
+#[cfg(feature = "torch")]
+impl SwinConfig {
+    /// `[h, w]` of a stage's map in tokens.
+    fn map(&self, stage: usize) -> [usize; 2] {
+        self.img_size
+            .map(|side| (side / self.patch_size).div_ceil(1 << stage))
+    }
+
+    /// The windows of a stage, which are cut to its map; and by how many tokens every other block shifts it.
+    ///
+    /// A map is not shifted along a side that one window covers.
+    fn windows(&self, map: [usize; 2], stage: Stage) -> ([usize; 2], [usize; 2]) {
+        if self.always_partition {
+            return (stage.window_size, stage.window_size.map(|side| side / 2));
+        }
+        let along = |axis: usize| {
+            let (side, window) = (map[axis].max(1), stage.window_size[axis]);
+            if side <= window {
+                (side, 0)
+            } else {
+                (window, window / 2)
+            }
+        };
+        let [(height, down), (width, right)] = [0, 1].map(along);
+        ([height, width], [down, right])
+    }
+
+    /// Width of a block's MLP.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a width of at most 2¹⁹ times a ratio of at most 1024; rounded down as by Python's `int`"
+    )]
+    fn mlp_dim(&self, width: usize) -> usize {
+        (width as f64 * self.mlp_ratio) as usize
+    }
+}
+
+/// The argument `window_size`.
+#[derive(Debug, PartialEq)]
+enum WindowSize {
+    One([usize; 2]),
+    PerStage(Vec<[usize; 2]>),
+}
+
+impl WindowSize {
+    fn of(sizes: Vec<[usize; 2]>) -> Self {
+        match sizes.as_slice() {
+            [first, others @ ..] if others.iter().all(|size| size == first) => Self::One(*first),
+            _ => Self::PerStage(sizes),
+        }
+    }
+
+    /// A number or a pair is one window for all stages.
+    fn from_value(value: &Value) -> Option<Self> {
+        match as_window(value) {
+            Some(size) => Some(Self::One(size)),
+            None => as_list(value, as_window).map(Self::PerStage),
+        }
+    }
+}
+
+fn as_window(value: &Value) -> Option<[usize; 2]> {
+    as_sides(value).filter(|sides| sides.iter().all(|side| *side <= MAX_WINDOW))
+}
+
+/// A value per stage.
+fn as_list<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+    let list = value.as_array()?;
+    (1..=MAX_STAGES)
+        .contains(&list.len())
+        .then(|| list.iter().map(read).collect())?
+}
+
+const fn swin(
+    img_size: usize,
+    window_size: [usize; 4],
+    embed_dim: usize,
+    depths: [usize; 4],
+    num_heads: usize,
+) -> SwinConfig {
+    let mut stages = [None; MAX_STAGES];
+    let mut i = 0;
+    while i < MAX_STAGES {
+        stages[i] = Some(Stage {
+            depth: depths[i],
+            num_heads: num_heads << i,
+            window_size: [window_size[i]; 2],
+        });
+        i += 1;
+    }
+    SwinConfig {
+        img_size: [img_size; 2],
+        patch_size: 4,
+        embed_dim,
+        stages,
+        always_partition: false,
+        mlp_ratio: 4.0,
+        qkv_bias: true,
+    }
+}
+
+/// One row per architecture, with the preprocessing of timm's first checkpoint.
+#[rustfmt::skip]
+pub const ARCHITECTURES: &[(&str, SwinConfig, Data)] = &[
+    ("swin_tiny_patch4_window7_224", swin(224, [7; 4], 96, [2, 2, 6, 2], 3), Data::imagenet(224, 0.9, Bicubic)),
+    ("swin_small_patch4_window7_224", swin(224, [7; 4], 96, [2, 2, 18, 2], 3), Data::imagenet(224, 0.9, Bicubic)),
+    ("swin_base_patch4_window7_224", swin(224, [7; 4], 128, [2, 2, 18, 2], 4), Data::imagenet(224, 0.9, Bicubic)),
+    ("swin_base_patch4_window12_384", swin(384, [12; 4], 128, [2, 2, 18, 2], 4), Data::imagenet(384, 1.0, Bicubic)),
+    ("swin_large_patch4_window7_224", swin(224, [7; 4], 192, [2, 2, 18, 2], 6), Data::imagenet(224, 0.9, Bicubic)),
+    ("swin_large_patch4_window12_384", swin(384, [12; 4], 192, [2, 2, 18, 2], 6), Data::imagenet(384, 1.0, Bicubic)),
+    ("swin_s3_tiny_224", swin(224, [7, 7, 14, 7], 96, [2, 2, 6, 2], 3), Data::imagenet(224, 0.9, Bicubic)),
+    ("swin_s3_small_224", swin(224, [14, 14, 14, 7], 96, [2, 2, 18, 2], 3), Data::imagenet(224, 0.9, Bicubic)),
+    ("swin_s3_base_224", swin(224, [7, 7, 14, 7], 96, [2, 2, 30, 2], 3), Data::imagenet(224, 0.9, Bicubic)),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbone::checkpoint::fields::overridden_by;
+
+    const TINY: SwinConfig = swin(224, [7; 4], 96, [2, 2, 6, 2], 3);
+
+    fn overridden(args: Value) -> Result<SwinConfig, String> {
+        let mut config = TINY;
+        overridden_by(args, |fields| config.override_args(fields)).map(|()| config)
+    }
+
+    #[test]
+    fn canonical_form_names_every_argument() {
+        let stage = |depth: usize, num_heads: usize| json!({ "depth": depth, "num_heads": num_heads, "window_size": [7, 7] });
+        let expected = json!({
+            "family": "swin",
+            "swin": {
+                "img_size": [224, 224],
+                "patch_size": 4,
+                "embed_dim": 96,
+                "stages": [stage(2, 3), stage(2, 6), stage(6, 12), stage(2, 24)],
+                "always_partition": false,
+                "mlp_ratio": 4.0,
+                "qkv_bias": true,
+            },
+        });
+        assert_eq!(TINY.canonical(), expected);
+        assert_eq!(TINY.dim(), 768);
+    }
+
+    #[test]
+    fn arguments_overrule_the_architecture() {
+        let config = overridden(json!({
+            "img_size": [64, 96],
+            "embed_dim": 8,
+            "depths": [2, 2, 4],
+            "num_heads": [1, 2, 2],
+            "window_size": 4,
+            "mlp_ratio": 2.0,
+            "qkv_bias": false,
+            "always_partition": true,
+            "in_chans": 3,
+            "global_pool": "avg",
+        }))
+        .unwrap();
+        let stage = |depth, num_heads| {
+            let window_size = [4, 4];
+            Some(Stage {
+                depth,
+                num_heads,
+                window_size,
+            })
+        };
+        assert_eq!(config.img_size, [64, 96]);
+        assert_eq!(config.stages, [stage(2, 1), stage(2, 2), stage(4, 2), None]);
+        assert_eq!((config.dim(), config.mlp_ratio), (32, 2.0));
+        assert_eq!((config.qkv_bias, config.always_partition), (false, true));
+    }
+
+    #[test]
+    fn windows_are_one_for_all_stages_or_one_per_stage() {
+        let sizes = |window_size: Value| -> Vec<_> {
+            let config = overridden(json!({ "window_size": window_size })).unwrap();
+            config.stages().map(|stage| stage.window_size).collect()
+        };
+        assert_eq!(sizes(json!(8)), [[8, 8]; 4]);
+        assert_eq!(sizes(json!([8, 6])), [[8, 6]; 4]);
+        let expected = [[7, 7], [4, 5], [14, 14], [7, 7]];
+        assert_eq!(sizes(json!([7, [4, 5], 14, 7])), expected);
+
+        let config = overridden(json!({ "depths": [2, 2], "num_heads": [3, 6] })).unwrap();
+        let sizes: Vec<_> = config.stages().map(|stage| stage.window_size).collect();
+        assert_eq!(sizes, [[7, 7]; 2]);
+    }
+
+    #[test]
+    fn senseless_arguments_are_refused() {
+        let message = |args| overridden(args).unwrap_err();
+        let cases = [
+            (
+                json!({ "depths": [2, 2] }),
+                "`model_args.num_heads` is `[3,6,12,24]`, expected one value for each of 2 stages",
+            ),
+            (
+                json!({ "depths": [1, 1, 1, 1, 1] }),
+                "`model_args.depths` is `[1,1,1,1,1]`, expected 1 to 4 numbers from 1 to 65,536",
+            ),
+            (
+                json!({ "num_heads": [3, 6, 12, 25] }),
+                "`model_args.num_heads` is `25`, expected a divisor of the width, 768",
+            ),
+            (
+                json!({ "window_size": 33 }),
+                "`model_args.window_size` is `33`, expected a window of at most 32 tokens a side, or one per stage",
+            ),
+            (
+                json!({ "dynamic_img_size": true }),
+                "`model_args.dynamic_img_size` is `true`, only `false` is supported",
+            ),
+        ];
+        for (args, expected) in cases {
+            assert_eq!(message(args), format!("config.json: {expected}"));
+        }
+    }
+
+    #[cfg(feature = "torch")]
+    #[test]
+    fn maps_halve_and_round_up() {
+        let mut config = TINY;
+        config.img_size = [60, 93];
+        let maps: Vec<_> = (0..4).map(|stage| config.map(stage)).collect();
+        assert_eq!(maps, [[15, 23], [8, 12], [4, 6], [2, 3]]);
+    }
+
+    #[cfg(feature = "torch")]
+    #[test]
+    fn windows_are_cut_to_the_map_and_not_shifted_where_they_cover_it() {
+        let stage = TINY.stages().next().unwrap();
+        assert_eq!(TINY.windows([56, 56], stage), ([7, 7], [3, 3]));
+        assert_eq!(TINY.windows([7, 8], stage), ([7, 7], [0, 3]));
+        assert_eq!(TINY.windows([4, 14], stage), ([4, 7], [0, 3]));
+        let mut always = TINY;
+        always.always_partition = true;
+        assert_eq!(always.windows([4, 7], stage), ([7, 7], [3, 3]));
+    }
+}

@@ -1,0 +1,186 @@
+//! The Swin Transformer on libtorch.
+
+use tch::{TchError, Tensor};
+
+use crate::backbone::error::Error;
+use crate::backbone::families::conv::{Conv2d, Convolution, channels_last};
+use crate::backbone::families::layers::{LayerNorm, Linear, Loader, as_i64};
+use crate::backbone::families::swin::attention::{self, WindowAttention};
+use crate::backbone::families::swin::{Stage as StageConfig, SwinConfig};
+use crate::backbone::families::windows::{Mlp, Windows};
+use crate::backbone::run::Network;
+
+/// Added to the variance by every norm.
+const NORM_EPS: f64 = 1e-5;
+
+/// A Swin Transformer, from pixels to the maximum over positions.
+pub struct SwinTransformer {
+    patch_embed: Conv2d,
+    patch_norm: LayerNorm,
+    stages: Vec<Stage>,
+    norm: LayerNorm,
+}
+
+impl SwinTransformer {
+    pub fn load(loader: &mut Loader<'_>, config: &SwinConfig) -> Result<Self, Error> {
+        let width = config.embed_dim;
+        Ok(Self {
+            patch_embed: Convolution::patches(3, width, config.patch_size)
+                .bias(true)
+                .load(loader, "patch_embed.proj")?,
+            patch_norm: LayerNorm::load(loader, "patch_embed.norm", width, NORM_EPS)?,
+            stages: config
+                .stages()
+                .enumerate()
+                .map(|(i, stage)| Stage::load(loader, i, stage, config))
+                .collect::<Result<_, _>>()?,
+            norm: LayerNorm::load(loader, "norm", config.dim(), NORM_EPS)?,
+        })
+    }
+}
+
+impl Network for SwinTransformer {
+    fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+        let patches = channels_last(&self.patch_embed.forward(images)?)?;
+        let mut x = self.patch_norm.forward(&patches)?; // [b, h/p, w/p, c]
+        for stage in &self.stages {
+            x = stage.forward(&x)?;
+        }
+        self.norm.forward(&x)?.f_amax([1, 2], false) // [b, c]
+    }
+}
+
+/// Blocks of one width, behind a halving of height and width.
+struct Stage {
+    /// The first stage has none.
+    downsample: Option<PatchMerging>,
+    blocks: Vec<Block>,
+}
+
+impl Stage {
+    fn load(
+        loader: &mut Loader<'_>,
+        index: usize,
+        stage: StageConfig,
+        config: &SwinConfig,
+    ) -> Result<Self, Error> {
+        let prefix = format!("layers.{index}");
+        let downsample = index
+            .checked_sub(1)
+            .map(|before| {
+                PatchMerging::load(
+                    loader,
+                    &format!("{prefix}.downsample"),
+                    config.width(before),
+                )
+            })
+            .transpose()?;
+        let dim = config.width(index);
+        let map = config.map(index);
+        let (window, shift) = config.windows(map, stage);
+        let blocks = (0..stage.depth)
+            .map(|i| {
+                let attention = attention::Config {
+                    dim,
+                    num_heads: stage.num_heads,
+                    qkv_bias: config.qkv_bias,
+                    map,
+                    window,
+                    shift: if i % 2 == 0 { [0, 0] } else { shift },
+                };
+                let prefix = format!("{prefix}.blocks.{i}");
+                Block::load(loader, &prefix, &attention, config.mlp_dim(dim))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { downsample, blocks })
+    }
+
+    /// `x`: `[b, h, w, n_in]`; gives `[b, h/2, w/2, 2·n_in]`, in the first stage `[b, h, w, n_in]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let mut x = match &self.downsample {
+            Some(downsample) => downsample.forward(x)?,
+            None => x.shallow_clone(),
+        };
+        for block in &self.blocks {
+            x = block.forward(&x)?;
+        }
+        Ok(x)
+    }
+}
+
+/// Makes one token of 2×2, twice as wide.
+struct PatchMerging {
+    norm: LayerNorm,
+    reduction: Linear,
+}
+
+impl PatchMerging {
+    fn load(loader: &mut Loader<'_>, prefix: &str, dim: usize) -> Result<Self, Error> {
+        let (name, n_in) = (format!("{prefix}.reduction"), 4 * dim);
+        Ok(Self {
+            norm: LayerNorm::load(loader, &format!("{prefix}.norm"), n_in, NORM_EPS)?,
+            reduction: Linear::load(loader, &name, n_in, 2 * dim, false)?,
+        })
+    }
+
+    /// `x`: `[b, h, w, c]`; gives `[b, h/2, w/2, 2·c]`, rounded up.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let (_, h, w, c) = x.size4()?;
+        let merged = x
+            .f_constant_pad_nd([0, 0, 0, w % 2, 0, h % 2])?
+            .f_reshape([-1, (h + 1) / 2, 2, (w + 1) / 2, 2, c])?
+            .f_permute([0, 1, 3, 4, 2, 5])? // [b, h/2, w/2, column, row, c]
+            .f_flatten(3, 5)?; // [b, h/2, w/2, 4·c]
+        self.reduction.forward(&self.norm.forward(&merged)?)
+    }
+}
+
+/// One layer: tokens of a window exchange what they hold, then each is transformed by itself.
+struct Block {
+    norm1: LayerNorm,
+    attn: WindowAttention,
+    norm2: LayerNorm,
+    mlp: Mlp,
+    windows: Windows,
+    /// By how many tokens the map is shifted up and to the left before it is cut.
+    shift: Option<[i64; 2]>,
+}
+
+impl Block {
+    fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        attention: &attention::Config,
+        mlp_dim: usize,
+    ) -> Result<Self, Error> {
+        let dim = attention.dim;
+        let shift = attention.shift.map(as_i64);
+        Ok(Self {
+            norm1: LayerNorm::load(loader, &format!("{prefix}.norm1"), dim, NORM_EPS)?,
+            attn: WindowAttention::load(loader, &format!("{prefix}.attn"), attention)?,
+            norm2: LayerNorm::load(loader, &format!("{prefix}.norm2"), dim, NORM_EPS)?,
+            mlp: Mlp::load(loader, &format!("{prefix}.mlp"), dim, mlp_dim)?,
+            windows: Windows::new(attention.map.map(as_i64), attention.window.map(as_i64)),
+            shift: (shift != [0, 0]).then_some(shift),
+        })
+    }
+
+    /// `x`: `[b, h, w, c]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let x = x.f_add(&self.attend(&self.norm1.forward(x)?)?)?;
+        x.f_add(&self.mlp.forward(&self.norm2.forward(&x)?)?)
+    }
+
+    /// `x`: `[b, h, w, c]`.
+    fn attend(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let Some([down, right]) = self.shift else {
+            let windows = self.windows.partition(x)?; // [b·n, h, w, c]
+            return self.windows.merge(&self.attn.forward(&windows)?);
+        };
+        let shifted = x.f_roll([-down, -right], [1, 2])?;
+        let windows = self.windows.partition(&shifted)?; // [b·n, h, w, c]
+        self.windows
+            .merge(&self.attn.forward(&windows)?)?
+            .f_roll([down, right], [1, 2])
+    }
+}

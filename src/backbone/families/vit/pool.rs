@@ -1,0 +1,131 @@
+//! From tokens to one feature row.
+
+use tch::{TchError, Tensor};
+
+use crate::backbone::checkpoint::weights::Init;
+use crate::backbone::error::Error;
+use crate::backbone::families::layers::{Linear, Loader, as_i64};
+use crate::backbone::families::vit::attention::{Mlp, Norm, attend};
+use crate::backbone::families::vit::{Pool as PoolConfig, VitConfig};
+use crate::backbone::run::Parameter;
+
+/// What becomes of the tokens.
+pub enum Pool {
+    First,
+    Max,
+    /// Over the tokens behind the first `n_prefix`.
+    Mean {
+        n_prefix: i64,
+    },
+    Map(Box<LatentPool>),
+    Aim(Box<AimPool>),
+}
+
+impl Pool {
+    pub fn load(loader: &mut Loader<'_>, config: &VitConfig) -> Result<Self, Error> {
+        Ok(match config.pool {
+            PoolConfig::First => Self::First,
+            PoolConfig::Max => Self::Max,
+            PoolConfig::Mean => Self::Mean {
+                n_prefix: as_i64(config.n_prefix_tokens()),
+            },
+            PoolConfig::Map { num_heads, mlp } => {
+                let dim = config.embed_dim;
+                Self::Map(Box::new(LatentPool {
+                    latent: latent(loader, dim)?,
+                    q: Linear::load(loader, "attn_pool.q", dim, dim, true)?,
+                    kv: Linear::load(loader, "attn_pool.kv", dim, 2 * dim, true)?,
+                    proj: Linear::load(loader, "attn_pool.proj", dim, dim, true)?,
+                    norm: Norm::load(loader, "attn_pool.norm", dim, config.norm)?,
+                    mlp: Mlp::load(loader, "attn_pool.mlp", dim, mlp)?,
+                    num_heads: as_i64(num_heads),
+                }))
+            }
+            PoolConfig::Aim { num_heads } => {
+                let (dim, bias) = (config.embed_dim, config.qkv_bias);
+                Self::Aim(Box::new(AimPool {
+                    latent: latent(loader, dim)?,
+                    kv: Linear::load(loader, "attn_pool.kv", dim, 2 * dim, bias)?,
+                    proj: Linear::load(loader, "attn_pool.proj", dim, dim, true)?,
+                    num_heads: as_i64(num_heads),
+                }))
+            }
+        })
+    }
+
+    /// `tokens`: `[b, t, d]`; gives `[b, d]`.
+    pub fn forward(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::First => tokens.f_select(1, 0),
+            Self::Max => tokens.f_amax([1], false),
+            Self::Mean { n_prefix } => {
+                let (_, t, _) = tokens.size3()?;
+                tokens.f_narrow(1, *n_prefix, t - n_prefix)?.f_mean_dim(
+                    [1_i64].as_slice(),
+                    false,
+                    None,
+                )
+            }
+            Self::Map(pool) => pool.forward(tokens),
+            Self::Aim(pool) => pool.forward(tokens),
+        }
+    }
+}
+
+/// The learned query, `[1, 1, d]`.
+fn latent(loader: &mut Loader<'_>, dim: usize) -> Result<Parameter, Error> {
+    let std = 1.0 / (dim as f64).sqrt();
+    loader.f32("attn_pool.latent", &[1, 1, dim], Init::Uniform { std })
+}
+
+/// Attention of a learned query to all tokens, then a norm and an MLP.
+pub struct LatentPool {
+    latent: Parameter,
+    q: Linear,
+    kv: Linear,
+    proj: Linear,
+    norm: Norm,
+    mlp: Mlp,
+    num_heads: i64,
+}
+
+impl LatentPool {
+    fn forward(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
+        let q = self.q.forward(&self.latent)?; // [1, 1, d]
+        let attended = query(&q, &self.kv.forward(tokens)?, self.num_heads)?;
+        let x = self.proj.forward(&attended)?; // [b, 1, d]
+        let x = x.f_add(&self.mlp.forward(&self.norm.forward(&x)?)?)?;
+        x.f_select(1, 0)
+    }
+}
+
+/// Attention of a learned query to all tokens.
+pub struct AimPool {
+    latent: Parameter,
+    kv: Linear,
+    proj: Linear,
+    num_heads: i64,
+}
+
+impl AimPool {
+    fn forward(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
+        let kv = self.kv.forward(tokens)?;
+        let q = self.latent.f_to_kind(kv.f_kind()?)?;
+        let attended = query(&q, &kv, self.num_heads)?;
+        self.proj.forward(&attended.f_select(1, 0)?)
+    }
+}
+
+/// Attention of one query, `q`: `[1, 1, d]`, to keys and values, `kv`: `[b, t, 2·d]`; gives `[b, 1, d]`.
+fn query(q: &Tensor, kv: &Tensor, heads: i64) -> Result<Tensor, TchError> {
+    let (b, t, twice_d) = kv.size3()?;
+    let d = twice_d / 2;
+    let q = q
+        .f_reshape([1, 1, heads, d / heads])?
+        .f_transpose(1, 2)?
+        .f_expand([b, -1, -1, -1], false)?; // [b, heads, 1, d/heads]
+    let kv = kv
+        .f_reshape([b, t, 2, heads, d / heads])?
+        .f_permute([2, 0, 3, 1, 4])?; // [2, b, heads, t, d/heads]
+    attend(&q, &kv.f_select(0, 0)?, &kv.f_select(0, 1)?)
+}

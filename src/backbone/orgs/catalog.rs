@@ -1,0 +1,395 @@
+//! Known architectures, one row each, by timm's names.
+//!
+//! Every row is compared with timm's own model in `tests/golden/backbone.rs`.
+
+use crate::backbone::checkpoint::fields::Fields;
+use crate::backbone::error::Error;
+use crate::backbone::families::convnext::{self, ConvNextConfig};
+use crate::backbone::families::efficientnet::{self, EfficientNetConfig};
+use crate::backbone::families::hiera::{self, HieraConfig};
+use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::resnet::{self, ResNetConfig};
+use crate::backbone::families::swin::{self, SwinConfig};
+use crate::backbone::orgs::timm::eva::EvaArgs;
+use crate::backbone::orgs::timm::vit::VitArgs;
+use crate::backbone::orgs::timm::{self, GlobalPool, Output};
+use crate::image::{Interpolation, Preprocessing, TimmCrop};
+
+/// An architecture and the preprocessing of timm's first checkpoint for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Architecture {
+    pub name: &'static str,
+    pub model: Model,
+    pub data: Data,
+}
+
+/// A class of timm's with its arguments.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Model {
+    Vit(VitArgs),
+    Eva(EvaArgs),
+    ResNet(ResNetConfig),
+    ConvNext(ConvNextConfig),
+    EfficientNet(EfficientNetConfig),
+    Swin(SwinConfig),
+    Hiera(HieraConfig),
+}
+
+/// timm's `default_cfgs` of an architecture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Data {
+    /// Side of an image in pixels.
+    pub size: usize,
+    pub crop_pct: f64,
+    pub crop: TimmCrop,
+    pub interpolation: Interpolation,
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
+}
+
+/// Means and standard deviations of channels.
+pub type Moments = ([f32; 3], [f32; 3]);
+
+pub const INCEPTION: Moments = ([0.5; 3], [0.5; 3]);
+pub const IMAGENET: Moments = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+#[expect(clippy::excessive_precision, reason = "the digits that OpenAI gives")]
+pub const OPENAI_CLIP: Moments = (
+    [0.481_454_66, 0.457_827_5, 0.408_210_73],
+    [0.268_629_54, 0.261_302_58, 0.275_777_11],
+);
+
+impl Data {
+    /// Resized bicubically, its centre cut out.
+    pub const fn new(size: usize, crop_pct: f64, (mean, std): Moments) -> Self {
+        Self {
+            size,
+            crop_pct,
+            crop: TimmCrop::Center,
+            interpolation: Interpolation::Bicubic,
+            mean,
+            std,
+        }
+    }
+
+    /// Normalised by ImageNet's moments.
+    pub const fn imagenet(size: usize, crop_pct: f64, interpolation: Interpolation) -> Self {
+        let mut data = Self::new(size, crop_pct, IMAGENET);
+        data.interpolation = interpolation;
+        data
+    }
+
+    /// The transform for evaluation.
+    pub fn preprocessing(&self) -> Preprocessing {
+        Preprocessing::timm(
+            [self.size; 2],
+            self.crop_pct,
+            self.crop,
+            self.interpolation,
+            self.mean,
+            self.std,
+        )
+    }
+}
+
+impl Model {
+    /// `[h, w]` of the images that the network was made for; `None` where it takes any.
+    pub fn img_size(&self) -> Option<[usize; 2]> {
+        match self {
+            Self::Vit(args) => (!args.is_dynamic()).then_some(args.img_size),
+            Self::Eva(args) => (!args.is_dynamic()).then_some(args.img_size),
+            Self::Swin(config) => Some(config.img_size),
+            Self::Hiera(_) | Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) => None,
+        }
+    }
+
+    /// Makes the network for images of another size, as timm does where a checkpoint has a fixed one.
+    pub fn set_img_size(&mut self, size: [usize; 2]) {
+        match self {
+            Self::Vit(args) => args.img_size = size,
+            Self::Eva(args) => args.img_size = size,
+            Self::Swin(config) => config.img_size = size,
+            Self::Hiera(_) | Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) => {}
+        }
+    }
+
+    /// How tokens are pooled, where that is an argument.
+    pub fn global_pool(&mut self) -> Option<&mut GlobalPool> {
+        match self {
+            Self::Vit(args) => Some(&mut args.global_pool),
+            Self::Eva(args) => Some(&mut args.global_pool),
+            Self::ResNet(_)
+            | Self::ConvNext(_)
+            | Self::EfficientNet(_)
+            | Self::Swin(_)
+            | Self::Hiera(_) => None,
+        }
+    }
+
+    /// Replaces arguments by those of a checkpoint.
+    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
+        match self {
+            Self::Vit(vit) => vit.override_args(args),
+            Self::Eva(eva) => eva.override_args(args),
+            Self::ResNet(resnet) => resnet.override_args(args),
+            Self::ConvNext(convnext) => convnext.override_args(args),
+            Self::EfficientNet(efficientnet) => efficientnet.override_args(args),
+            Self::Swin(swin) => swin.override_args(args),
+            Self::Hiera(hiera) => hiera.override_args(args),
+        }
+    }
+
+    /// A key whose value does not go with the others' or with images of `[h, w]` pixels, the value, and what would.
+    pub fn contradiction(&self, input: [usize; 2]) -> Option<(&'static str, String, String)> {
+        match self {
+            Self::Vit(args) => args.contradiction(),
+            Self::Eva(args) => args.contradiction(),
+            Self::Hiera(config) => config.with_input(input).contradiction(),
+            Self::Swin(config) => config.contradiction(),
+            Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) => None,
+        }
+    }
+
+    /// The network for images of `[h, w]` pixels.
+    pub fn network(&self, input: [usize; 2], output: Output) -> NetworkConfig {
+        match self {
+            Self::Vit(args) => NetworkConfig::Vit(args.network(input, output)),
+            Self::Eva(args) => NetworkConfig::Vit(args.network(input, output)),
+            Self::ResNet(config) => NetworkConfig::ResNet(*config),
+            Self::ConvNext(config) => NetworkConfig::ConvNext(*config),
+            Self::EfficientNet(config) => NetworkConfig::EfficientNet(*config),
+            Self::Swin(config) => NetworkConfig::Swin(*config),
+            Self::Hiera(config) => NetworkConfig::Hiera(config.with_input(input)),
+        }
+    }
+}
+
+/// Every architecture, in the catalog's order.
+pub fn all() -> impl Iterator<Item = Architecture> {
+    let vits = timm::vit_rows::ARCHITECTURES
+        .iter()
+        .map(|row| (row.name, Model::Vit(row.args), row.data));
+    let evas = timm::eva_rows::ARCHITECTURES
+        .iter()
+        .map(|row| (row.name, Model::Eva(row.args), row.data));
+    let resnets = rows(resnet::ARCHITECTURES, Model::ResNet);
+    let convnexts = rows(convnext::ARCHITECTURES, Model::ConvNext);
+    let efficientnets = rows(efficientnet::ARCHITECTURES, Model::EfficientNet);
+    let swins = rows(swin::ARCHITECTURES, Model::Swin);
+    let hieras = rows(hiera::ARCHITECTURES, Model::Hiera);
+    vits.chain(evas)
+        .chain(resnets)
+        .chain(convnexts)
+        .chain(efficientnets)
+        .chain(swins)
+        .chain(hieras)
+        .map(|(name, model, data)| Architecture { name, model, data })
+}
+
+/// A family's rows, as models.
+fn rows<C: Copy>(
+    rows: &'static [(&'static str, C, Data)],
+    model: fn(C) -> Model,
+) -> impl Iterator<Item = (&'static str, Model, Data)> {
+    rows.iter()
+        .map(move |&(name, config, data)| (name, model(config), data))
+}
+
+/// Names of the architectures that can be loaded, in the catalog's order.
+pub fn architectures() -> impl Iterator<Item = &'static str> {
+    all().map(|architecture| architecture.name)
+}
+
+/// The architecture that timm knows by that name.
+pub fn find(name: &str) -> Option<Architecture> {
+    let current = timm::names::current(name);
+    let current = current.as_deref().and_then(|name| name.split('.').next());
+    let name = current.unwrap_or(name);
+    all().find(|architecture| architecture.name == name)
+}
+
+/// The architecture of that name; `place` says in messages where the name stands.
+///
+/// # Errors
+/// [`Error::NotWritten`] for other networks of timm's, [`Error::UnknownArchitecture`].
+pub fn require(name: &str, place: &str) -> Result<Architecture, Error> {
+    find(name).ok_or_else(|| {
+        let (name, place) = (name.to_owned(), place.to_owned());
+        if timm::names::others().any(|other| other == name) {
+            return Error::NotWritten { place, name };
+        }
+        let mut nearest = nearest(&name, architectures().chain(timm::names::others()));
+        nearest.retain(|known| find(known).is_some());
+        Error::UnknownArchitecture {
+            place,
+            name,
+            nearest,
+        }
+    })
+}
+
+/// Those of `names` that `name` may be meant for: those of which it is the first words, shortest first, else those that
+/// are nearest to it and no more than misspelt. A digit tells networks apart, so only one may be wrong.
+pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let plain = |name: &str| name.to_lowercase().replace('-', "_");
+    let digits = |name: &str| name.replace(|c: char| !c.is_ascii_digit(), "");
+    let wanted = plain(name);
+    let is_separator = |c: char| "_./".contains(c);
+    let (mut longer, mut misspelt) = (Vec::new(), Vec::new());
+    let mut is_begun = false;
+    for known in names {
+        let spelt = plain(known);
+        if spelt == wanted {
+            return vec![known];
+        }
+        let rest = spelt.strip_prefix(&wanted).unwrap_or_default();
+        if !wanted.is_empty()
+            && (rest.starts_with(is_separator)
+                || !rest.is_empty() && wanted.ends_with(is_separator))
+        {
+            longer.push((known.len(), known));
+        }
+        // The distance is no smaller than this, and takes minutes to find for a name of megabytes.
+        let is_as_long = wanted.len().abs_diff(spelt.len()) <= 8;
+        if is_as_long {
+            let distance = strsim::osa_distance(&wanted, &spelt);
+            let is_misspelt = distance == 1 || distance == 2 && digits(&wanted) == digits(&spelt);
+            if is_misspelt && 4 * distance <= wanted.len() {
+                misspelt.push((distance, known));
+            }
+        }
+        is_begun |= spelt.len() > wanted.len() && spelt.starts_with(&wanted);
+    }
+    let is_longer = !longer.is_empty();
+    let mut found = if is_longer { longer } else { misspelt };
+    if is_begun {
+        found.retain(|(_, known)| plain(known).starts_with(&wanted));
+    }
+    // A stable sort: names equally near keep their order.
+    found.sort_by_key(|&(distance, _)| distance);
+    if !is_longer && let Some(&(least, _)) = found.first() {
+        found.retain(|&(distance, _)| distance == least);
+    }
+    found.into_iter().map(|(_, known)| known).collect()
+}
+
+/// The first architecture that a checkpoint with such shapes can be of.
+#[cfg(feature = "torch")]
+pub fn fitting<'a>(shape: impl Fn(&str) -> Option<&'a [usize]>) -> Option<&'static str> {
+    all()
+        .find(|architecture| {
+            let input = architecture.model.img_size().unwrap_or([224; 2]);
+            match architecture.model.network(input, Output::Tokens) {
+                NetworkConfig::Vit(config) => config.fits(&shape),
+                _ => false,
+            }
+        })
+        .map(|architecture| architecture.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = architectures().collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all().count());
+    }
+
+    #[test]
+    fn misspelt_name_is_corrected_and_no_other_network_proposed() {
+        let nearest = |name| match require(name, "") {
+            Err(Error::UnknownArchitecture { nearest, .. }) => nearest,
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!(nearest("vit_tinny_patch16_224"), ["vit_tiny_patch16_224"]);
+        assert_eq!(nearest("vit_bsae_ptach16_224"), ["vit_base_patch16_224"]);
+        assert_eq!(nearest("ViT-Base-Patch16-224"), ["vit_base_patch16_224"]);
+        assert_eq!(
+            nearest("vit_base_patch14_dino2"),
+            ["vit_base_patch14_dinov2"]
+        );
+        assert_eq!(nearest("vit_base_patch8"), ["vit_base_patch8_224"]);
+        // Misspelt, or no more than the first words, of networks that are not written here.
+        for name in [
+            "seresnt50",
+            "beit_bsae_patch16_224",
+            "resnext26",
+            "vit_base_patch16_256",
+            "resnet",
+            "",
+            "x",
+        ] {
+            assert_eq!(nearest(name), [""; 0], "{name}");
+        }
+        for name in ["beit_base_patch16_224", "seresnet50", "resnet200"] {
+            assert!(
+                matches!(require(name, ""), Err(Error::NotWritten { .. })),
+                "{name}"
+            );
+        }
+    }
+
+    /// Notes what a network asks for, and gives zeros.
+    #[cfg(feature = "torch")]
+    #[derive(Default)]
+    struct Recorder {
+        lines: Vec<String>,
+    }
+
+    #[cfg(feature = "torch")]
+    impl crate::backbone::checkpoint::weights::Source for Recorder {
+        fn tensor(
+            &mut self,
+            name: &str,
+            shape: &[usize],
+            _init: crate::backbone::checkpoint::weights::Init,
+        ) -> Result<Vec<f32>, Error> {
+            self.lines.push(format!("{name} {shape:?}\n"));
+            Ok(vec![0.0; shape.iter().product()])
+        }
+    }
+
+    /// `tests/golden/make/architectures.py` wrote the digests.
+    #[test]
+    #[cfg(feature = "torch")]
+    fn networks_ask_for_the_tensors_of_timm_s() {
+        use rayon::prelude::*;
+        use sha2::{Digest, Sha256};
+        use std::sync::atomic::AtomicUsize;
+
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/golden/fixtures/architectures.json"
+        );
+        let fixture: serde_json::Value =
+            serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap();
+        let rows: Vec<Architecture> = all().collect();
+        let n_compared = rows
+            .par_iter()
+            .filter(|row| {
+                let Some(expected) = fixture["architectures"][row.name]["tensors"].as_str() else {
+                    return false;
+                };
+                let mut recorder = Recorder::default();
+                let mut loader = crate::backbone::families::layers::Loader {
+                    source: &mut recorder,
+                    device: tch::Device::Cpu,
+                    precision: tch::Kind::Float,
+                    n_parameters: 0,
+                    notes: Vec::new(),
+                    stop: &AtomicUsize::default(),
+                };
+                let network = row.model.network([row.data.size; 2], Output::Tokens);
+                network.load(&mut loader).unwrap().unwrap();
+                recorder.lines.sort();
+                let digest = Sha256::digest(recorder.lines.concat());
+                assert_eq!(format!("{digest:x}"), expected, "{}", row.name);
+                true
+            })
+            .count();
+        assert!(n_compared > 70, "{n_compared}");
+    }
+}

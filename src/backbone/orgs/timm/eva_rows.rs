@@ -1,0 +1,206 @@
+//! Architectures that timm builds of an `Eva`, and the preprocessing of its first checkpoint for each.
+//!
+//! Source: the functions and `default_cfgs` of `timm.models.eva`, timm 1.0.
+
+use crate::backbone::orgs::catalog::{Data, IMAGENET, INCEPTION, OPENAI_CLIP};
+use crate::backbone::orgs::timm::eva::{COUNTED, EvaArgs, RopeArgs, RopeKind};
+use crate::backbone::orgs::timm::vit::GlobalPool;
+
+/// An architecture.
+pub struct Row {
+    pub name: &'static str,
+    pub args: EvaArgs,
+    pub data: Data,
+}
+
+/// Every architecture.
+#[rustfmt::skip] // one row per architecture
+pub const ARCHITECTURES: &[Row] = &[
+    dinov3("vit_tiny_patch16_dinov3_qkvb", 192, 12, 3).qkv_bias(),
+    dinov3("vit_small_patch16_dinov3", 384, 12, 6),
+    dinov3("vit_small_patch16_dinov3_qkvb", 384, 12, 6).qkv_bias(),
+    dinov3("vit_small_plus_patch16_dinov3", 384, 12, 6).swiglu(8),
+    dinov3("vit_small_plus_patch16_dinov3_qkvb", 384, 12, 6).swiglu(8).qkv_bias(),
+    dinov3("vit_base_patch16_dinov3", 768, 12, 12),
+    dinov3("vit_base_patch16_dinov3_qkvb", 768, 12, 12).qkv_bias(),
+    dinov3("vit_large_patch16_dinov3", 1024, 24, 16),
+    dinov3("vit_large_patch16_dinov3_qkvb", 1024, 24, 16).qkv_bias(),
+    dinov3("vit_huge_plus_patch16_dinov3", 1280, 32, 20).swiglu(8),
+    dinov3("vit_huge_plus_patch16_dinov3_qkvb", 1280, 32, 20).swiglu(8).qkv_bias(),
+    dinov3("vit_7b_patch16_dinov3", 4096, 40, 32).swiglu(64).mlp_ratio(2.0),
+
+    pe_core("vit_pe_core_tiny_patch16_384", 384, 16, 192, 12, 3),
+    pe_core("vit_pe_core_small_patch16_384", 384, 16, 384, 12, 6),
+    pe_core("vit_pe_core_base_patch16_224", 224, 16, 768, 12, 12),
+    pe_core("vit_pe_core_large_patch14_336", 336, 14, 1024, 24, 16),
+    pe_core("vit_pe_core_gigantic_patch14_448", 448, 14, 1536, 50, 16).gigantic(),
+    pe("vit_pe_lang_large_patch14_448", 448, 14, 1024, 23, 16).layer_scale(),
+    pe("vit_pe_lang_gigantic_patch14_448", 448, 14, 1536, 47, 16).gigantic().layer_scale(),
+    pe("vit_pe_spatial_tiny_patch16_512", 512, 16, 192, 12, 3),
+    pe("vit_pe_spatial_small_patch16_512", 512, 16, 384, 12, 6),
+    pe("vit_pe_spatial_base_patch16_512", 512, 16, 768, 12, 12),
+    pe("vit_pe_spatial_large_patch14_448", 448, 14, 1024, 24, 16),
+    pe("vit_pe_spatial_gigantic_patch14_448", 448, 14, 1536, 50, 16).gigantic().layer_scale(),
+
+    rope_vit("vit_small_patch16_rope_224", 384, 12, 6),
+    rope_vit("vit_base_patch16_rope_224", 768, 12, 12),
+    rope_vit("vit_large_patch16_rope_224", 1024, 24, 16),
+    rope_vit("vit_small_patch16_rope_ape_224", 384, 12, 6).with_positions(),
+    rope_vit("vit_base_patch16_rope_ape_224", 768, 12, 12).with_positions(),
+    rope_vit("vit_large_patch16_rope_ape_224", 1024, 24, 16).with_positions(),
+];
+
+const fn eva(
+    name: &'static str,
+    img_size: usize,
+    patch_size: usize,
+    embed_dim: usize,
+    depth: usize,
+    num_heads: usize,
+) -> Row {
+    let args = EvaArgs {
+        img_size: [img_size; 2],
+        patch_size,
+        embed_dim,
+        depth,
+        num_heads,
+        qkv_bias: true,
+        qk_norm: false,
+        mlp_ratio: 4.0,
+        swiglu_mlp: false,
+        swiglu_align_to: 0,
+        init_values: false,
+        class_token: true,
+        num_reg_tokens: 0,
+        no_embed_class: false,
+        use_abs_pos_emb: true,
+        rope: Some(COUNTED),
+        use_pre_transformer_norm: false,
+        use_post_transformer_norm: None,
+        use_fc_norm: None,
+        global_pool: GlobalPool::Avg,
+        attn_pool_num_heads: None,
+        attn_pool_mlp_ratio: None,
+        dynamic_img_size: false,
+        norm_eps: 1e-6,
+    };
+    Row {
+        name,
+        args,
+        data: Data::new(img_size, 0.9, OPENAI_CLIP),
+    }
+}
+
+/// A DINOv3.
+const fn dinov3(name: &'static str, embed_dim: usize, depth: usize, num_heads: usize) -> Row {
+    let mut row = eva(name, 224, 16, embed_dim, depth, num_heads).layer_scale();
+    row.args.qkv_bias = false;
+    row.args.num_reg_tokens = 4;
+    row.args.use_abs_pos_emb = false;
+    row.args.rope = Some(RopeArgs {
+        kind: RopeKind::DinoV3,
+        temperature: 100.0,
+        ..COUNTED
+    });
+    row.args.use_fc_norm = Some(false);
+    row.args.dynamic_img_size = true;
+    row.args.norm_eps = 1e-5;
+    row.data = Data::new(256, 1.0, IMAGENET);
+    row
+}
+
+/// A Perception Encoder that was aligned to something; its tokens are not normalised.
+const fn pe(
+    name: &'static str,
+    img_size: usize,
+    patch_size: usize,
+    embed_dim: usize,
+    depth: usize,
+    num_heads: usize,
+) -> Row {
+    let mut row = pe_core(name, img_size, patch_size, embed_dim, depth, num_heads);
+    row.args.use_post_transformer_norm = Some(false);
+    row.args.use_fc_norm = Some(false);
+    row.args.global_pool = GlobalPool::Avg;
+    row.args.attn_pool_num_heads = None;
+    row.args.attn_pool_mlp_ratio = None;
+    row
+}
+
+/// A Perception Encoder.
+const fn pe_core(
+    name: &'static str,
+    img_size: usize,
+    patch_size: usize,
+    embed_dim: usize,
+    depth: usize,
+    num_heads: usize,
+) -> Row {
+    let mut row = eva(name, img_size, patch_size, embed_dim, depth, num_heads);
+    row.args.global_pool = GlobalPool::Map;
+    row.args.use_pre_transformer_norm = true;
+    row.args.rope = Some(RopeArgs {
+        grid_offset: 1.0,
+        columns_first: true,
+        ref_feat_shape: Some([img_size / patch_size; 2]),
+        ..COUNTED
+    });
+    row.args.attn_pool_num_heads = Some(8);
+    row.args.attn_pool_mlp_ratio = Some(4.0);
+    row.args.norm_eps = 1e-5;
+    row.data = Data::new(img_size, 1.0, INCEPTION);
+    row
+}
+
+/// A RoPE-ViT with axial frequencies.
+const fn rope_vit(name: &'static str, embed_dim: usize, depth: usize, num_heads: usize) -> Row {
+    let mut row = eva(name, 224, 16, embed_dim, depth, num_heads).layer_scale();
+    row.args.global_pool = GlobalPool::Token;
+    row.args.use_abs_pos_emb = false;
+    row.args.rope = Some(RopeArgs {
+        temperature: 100.0,
+        columns_first: true,
+        ..COUNTED
+    });
+    row.data = Data::new(224, 0.9, IMAGENET);
+    row
+}
+
+impl Row {
+    const fn qkv_bias(mut self) -> Self {
+        self.args.qkv_bias = true;
+        self
+    }
+
+    const fn layer_scale(mut self) -> Self {
+        self.args.init_values = true;
+        self
+    }
+
+    const fn mlp_ratio(mut self, mlp_ratio: f64) -> Self {
+        self.args.mlp_ratio = mlp_ratio;
+        self
+    }
+
+    const fn swiglu(mut self, align_to: usize) -> Self {
+        self.args.swiglu_mlp = true;
+        self.args.swiglu_align_to = align_to;
+        self
+    }
+
+    /// The largest Perception Encoders have no class token, and count rows and columns from 0.
+    const fn gigantic(mut self) -> Self {
+        self.args.class_token = false;
+        if let Some(rope) = &mut self.args.rope {
+            rope.grid_offset = 0.0;
+        }
+        self.mlp_ratio(8960.0 / 1536.0)
+    }
+
+    /// Learned positions of patches besides.
+    const fn with_positions(mut self) -> Self {
+        self.args.use_abs_pos_emb = true;
+        self.args.no_embed_class = true;
+        self
+    }
+}

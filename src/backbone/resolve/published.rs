@@ -1,0 +1,96 @@
+//! The checkpoints with a published NeWT score.
+//!
+//! Source: the leaderboard of `BioBench`, generated 2026-03-12, MIT licence; Stevens, "`BioBench`", 2025,
+//! <https://arxiv.org/abs/2511.16315>.
+
+use crate::backbone::error::Error;
+use crate::backbone::resolve::spec::{BackboneSpec, Places};
+
+/// A checkpoint with a published NeWT score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Published {
+    /// As in `model.org`.
+    pub org: &'static str,
+    /// As in `model.ckpt`.
+    pub ckpt: &'static str,
+    /// What it is a member of.
+    pub family: &'static str,
+    /// Side of an image in pixels.
+    pub resolution: u32,
+    /// Number of parameters.
+    pub n_parameters: u64,
+    /// Share of NeWT's 18,024 test images that a linear SVM gets right on its features.
+    pub accuracy: f64,
+}
+
+/// Where a checkpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// On this machine, ready to load.
+    Here,
+    /// To be fetched.
+    OnHub,
+    /// To be traced in Python.
+    TorchScript,
+}
+
+impl Availability {
+    /// As tables show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Here => "here",
+            Self::OnHub => "on the hub",
+            Self::TorchScript => "torchscript",
+        }
+    }
+}
+
+const TABLE: &str = include_str!("published.csv");
+
+/// Every checkpoint with a published NeWT score, best first.
+pub fn published() -> impl Iterator<Item = Published> {
+    TABLE.lines().skip(1).filter_map(row)
+}
+
+fn row(line: &'static str) -> Option<Published> {
+    let mut fields = line.split(',');
+    Some(Published {
+        org: fields.next()?,
+        ckpt: fields.next()?,
+        family: fields.next()?,
+        resolution: fields.next()?.parse().ok()?,
+        n_parameters: fields.next()?.parse().ok()?,
+        accuracy: fields.next()?.parse().ok()?,
+    })
+}
+
+impl Published {
+    /// Where the checkpoint is; `places` are to be offline, else it is fetched.
+    ///
+    /// # Errors
+    /// What is wrong with a checkpoint that is here.
+    pub fn availability(&self, places: Places<'_>) -> Result<Availability, Error> {
+        if self.org == "vjepa" {
+            return Ok(Availability::TorchScript);
+        }
+        match BackboneSpec::resolve(self.org, self.ckpt, places) {
+            Ok(_) => Ok(Availability::Here),
+            Err(Error::Hub(_) | Error::NoWeights { .. }) => Ok(Availability::OnHub),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_is_a_checkpoint() {
+        let rows: Vec<_> = published().collect();
+        assert_eq!(rows.len(), 84);
+        assert_eq!(rows.len() + 1, TABLE.lines().count());
+        assert!(rows.is_sorted_by(|a, b| a.accuracy >= b.accuracy));
+        assert!(rows.iter().all(|row| row.n_parameters > 1_000_000));
+    }
+}
