@@ -48,14 +48,39 @@ pub struct Listing {
 
 impl<S: Into<String>> FromIterator<S> for Listing {
     fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
-        let mut names = names.into_iter();
-        let shown: Vec<String> = names.by_ref().take(MAX_SHOWN).map(Into::into).collect();
-        let n = shown.len() + names.count();
-        Self { shown, n }
+        Self::first(MAX_SHOWN, names)
     }
 }
 
 impl Listing {
+    /// All of `names`, of which no more than the first `n_shown` are shown.
+    pub fn first<S: Into<String>>(n_shown: usize, names: impl IntoIterator<Item = S>) -> Self {
+        let mut names = names.into_iter();
+        let shown: Vec<String> = names.by_ref().take(n_shown).map(Into::into).collect();
+        let n = shown.len() + names.count();
+        Self { shown, n }
+    }
+
+    /// Names that the program did not write itself, each in backticks.
+    pub fn quoted<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
+        let quote = |name: S| format!("`{}`", foreign(name.as_ref()));
+        names.into_iter().map(quote).collect()
+    }
+
+    /// What is shown on a line each, below the line that it is put behind.
+    pub fn lines(&self) -> String {
+        let mut text: String = self
+            .shown
+            .iter()
+            .map(|line| format!("\n  {line}"))
+            .collect();
+        match self.n - self.shown.len() {
+            0 => {}
+            rest => text.push_str(&format!("\n  and {} more", thousands(rest as u64))),
+        }
+        text
+    }
+
     /// Whether there is nothing to list.
     pub fn is_empty(&self) -> bool {
         self.n == 0
@@ -72,6 +97,25 @@ impl fmt::Display for Listing {
             rest => write!(f, " and {} more", thousands(rest as u64)),
         }
     }
+}
+
+/// The known name that `name` may be a slip of, whatever its case and whether it has `-` or `_`: the one fewest edits away
+/// (Damerau, Levenshtein), and that no more than half its length.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |name: &str| name.to_lowercase().replace('-', "_");
+    let wanted = plain(name);
+    known
+        .into_iter()
+        .filter(|known| name.len() <= 4 * known.len())
+        .map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), known))
+        .filter(|(distance, known)| *distance <= known.len().max(3) / 2)
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// The hint that names [`nearest`].
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(name, known).map(|known| format!("did you mean `{known}`?"))
 }
 
 /// `text` on one line: a tab, a line break and whatever else a terminal would obey, see [`is_obeyed`], are spelled `\t`,
