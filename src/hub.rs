@@ -35,7 +35,7 @@ mod repo;
 mod retry;
 mod store;
 #[cfg(test)]
-pub(crate) mod tests;
+pub mod tests;
 mod token;
 mod transfer;
 mod verify;
@@ -48,29 +48,31 @@ use std::sync::OnceLock;
 
 use ureq::Proxy;
 
+use crate::context::Context;
+use crate::error::{Error, Message};
 use crate::files::{self, UnknownName};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use crate::text::foreign;
-use api::{FileInfo, Listing};
+use crate::text::{Listing as Names, foreign};
+use api::{FileInfo, Listing, no_file};
 use download::Download;
 use store::Store;
 use verify::Etag;
 
-pub(crate) use address::shown_endpoint;
-pub(crate) use http::Client;
-pub(crate) use lock::{lock, try_lock};
-pub(crate) use own::{hint_of_occupied, open_own};
-pub(crate) use retry::Pace;
-pub(crate) use transfer::{Transfer, Wanted};
+pub use address::shown_endpoint;
+pub use http::Client;
+pub use lock::{lock, try_lock};
+pub use own::{hint_of_occupied, open_own};
+pub use retry::Pace;
+pub use transfer::{Transfer, Wanted};
 
-pub use error::Error;
+pub use error::{Kind, kind};
 pub use repo::Repo;
 pub use token::Token;
 pub use verify::{Promise, Reading, verify};
 
 /// Read, written, hashed and reported at a time; a stop is heard after each.
-pub(crate) const CHUNK_BYTES: usize = 1 << 18;
+pub const CHUNK_BYTES: usize = 1 << 18;
 
 /// Where and how the hub is reached.
 #[derive(Clone)]
@@ -122,7 +124,7 @@ impl Hub {
     /// The hub as `settings` say; nothing is asked yet.
     ///
     /// Requests go through the proxy that `HTTPS_PROXY` and its kin name, as in every program. All that takes
-    /// long ends with [`Error::Stopped`] soon after `interrupt` asks for it.
+    /// long ends soon after `interrupt` asks for it.
     pub fn new(settings: Settings, interrupt: Interrupt) -> Self {
         Self::with(settings, interrupt, Pace::default(), Proxy::try_from_env())
     }
@@ -144,12 +146,13 @@ impl Hub {
     /// The snapshot of `repo` that the cache holds, else that of the hub now.
     ///
     /// # Errors
-    /// [`Error::Name`], [`Error::NoCacheDir`]; [`Error::Io`] where what the cache knows of the revision cannot be read;
-    /// where the cache holds none, those of [`latest`](Self::latest).
+    /// A name that cannot be one; no folder for the cache; what the cache knows of the revision cannot be read;
+    /// where the cache holds none, as [`latest`](Self::latest).
     pub fn snapshot(&self, repo: &Repo, progress: &dyn Progress) -> Result<Snapshot<'_>, Error> {
         repo.check()?;
         let store = self.store(repo)?;
-        match store.held(&repo.revision)? {
+        let held = store.held(&repo.revision).map_err(Error::from);
+        match held.map_err(error::of_cache)? {
             Some(commit) => Ok(Snapshot {
                 hub: self,
                 repo: repo.clone(),
@@ -168,12 +171,12 @@ impl Hub {
     /// [`Snapshot::pin`].
     ///
     /// # Errors
-    /// [`Error::Name`], [`Error::NoCacheDir`], [`Error::Offline`], [`Error::BrokenLink`], and those of the hub.
+    /// A name that cannot be one; no folder for the cache; [`Kind::NotHere`]; whatever the hub says.
     pub fn latest(&self, repo: &Repo, progress: &dyn Progress) -> Result<Snapshot<'_>, Error> {
         repo.check()?;
         let store = self.store(repo)?;
         if self.offline {
-            return Err(store.lacks(repo.to_string(), &store.looked_at(&repo.revision)));
+            return Err(store.lacks(&repo.to_string(), &store.looked_at(&repo.revision)));
         }
         let listing = self.client.listing(repo, &repo.revision, progress)?;
         Ok(Snapshot {
@@ -186,9 +189,23 @@ impl Hub {
         })
     }
 
+    fn context<'a>(&'a self, progress: &'a dyn Progress) -> Context<'a> {
+        Context {
+            progress,
+            interrupt: &self.client.interrupt,
+        }
+    }
+
     fn store(&self, repo: &Repo) -> Result<Store, Error> {
-        let cache_dir = self.cache_dir.as_deref().ok_or(Error::NoCacheDir)?;
-        UnknownName::check(cache_dir)?;
+        let cache_dir = self.cache_dir.as_deref().ok_or_else(|| {
+            Message::request(
+                "hub's cache: no folder is known for it, since the user has no home folder",
+            )
+            .hint("set `HF_HOME` to the folder that the hub's cache is to be in")
+        })?;
+        UnknownName::check(cache_dir).map_err(|unknown| {
+            Message::request(format!("hub's cache {unknown}")).hint(UnknownName::HINT)
+        })?;
         Ok(Store::new(cache_dir, repo))
     }
 }
@@ -258,11 +275,15 @@ impl Snapshot<'_> {
     /// Where the cache holds no commit of the revision, it takes this one over.
     ///
     /// # Errors
-    /// [`Error::FileName`], [`Error::NoFile`], [`Error::Offline`] and [`Error::BrokenLink`] where the cache lacks it,
-    /// [`Error::Altered`] for a small file that is damaged, [`Error::Size`] and [`Error::Digest`] where the wrong bytes
-    /// came, [`Error::Stopped`], and those of the hub and of the file system. What has arrived by then is not fetched again.
+    /// A name that cannot be one; no such file; [`Kind::NotHere`] where the cache lacks it, [`Kind::Altered`] for a small
+    /// file that is damaged, [`Kind::WrongBytes`] where the wrong bytes came; a stop; errors of the hub and of the file
+    /// system. What has arrived by then is not fetched again.
     pub fn file(&self, file: &str, progress: &dyn Progress) -> Result<PathBuf, Error> {
         self.repo.check_file(file)?;
+        self.file_in_cache(file, progress).map_err(error::of_cache)
+    }
+
+    fn file_in_cache(&self, file: &str, progress: &dyn Progress) -> Result<PathBuf, Error> {
         // Asked first: a snapshot that the fetch makes is none that was held.
         let is_first = !matches!(self.store.held(&self.repo.revision), Ok(Some(_)));
         let path = self.store.file_path(&self.commit, file);
@@ -288,21 +309,21 @@ impl Snapshot<'_> {
             .or_else(|error| match error.kind() {
                 // A cache for reading is as good.
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Ok(()),
-                _ => Err(error.into()),
+                _ => Err(error::of_cache(error.into())),
             })
     }
 
     /// Whether a file that is there has other bytes than it should, and may be replaced.
     ///
     /// # Errors
-    /// [`Error::Altered`] where it may not be.
+    /// [`Kind::Altered`] where it may not be.
     fn is_to_be_mended(&self, path: &Path, progress: &dyn Progress) -> Result<bool, Error> {
         let Some(promise) = Promise::of(path).filter(|it| self.is_latest || it.is_of_git()) else {
             return Ok(false);
         };
-        match promise.verify(&self.hub.client.interrupt, progress) {
+        match promise.verify(self.hub.context(progress)) {
             Ok(()) => Ok(false),
-            Err(error @ Error::Altered { .. }) if self.is_latest => {
+            Err(error) if self.is_latest && kind(&error) == Some(Kind::Altered) => {
                 progress.warn(&format!("{error}; it is downloaded again"));
                 Ok(true)
             }
@@ -313,23 +334,18 @@ impl Snapshot<'_> {
     fn fetch(&self, file: &str, progress: &dyn Progress) -> Result<(), Error> {
         let what = format!("{} {}", self.repo, foreign(file));
         if self.hub.offline {
-            return Err(self
-                .store
-                .lacks(what, &self.store.file_path(&self.commit, file)));
+            let path = self.store.file_path(&self.commit, file);
+            return Err(self.store.lacks(&what, &path));
         }
         let listing = self.listing(progress)?;
         if !listing.files.contains(file) {
-            return Err(Error::NoFile {
-                repo: self.repo.clone(),
-                file: file.to_owned(),
-                held: listing.files.iter().cloned().collect(),
-            });
+            return Err(no_file(&self.repo, file, Names::quoted(&listing.files)));
         }
         let client = &self.hub.client;
         let info = client.file_info(&self.repo, &self.commit, file, progress)?;
         let _lock = self
             .store
-            .lock(&info.etag, &what, &client.interrupt, progress)?;
+            .lock(&info.etag, &what, self.hub.context(progress))?;
         let content = self.store.content_path(&info.etag);
         let is_held = self.is_sound(&content, &info, &what, progress)?;
         if !is_held {
@@ -365,7 +381,7 @@ impl Snapshot<'_> {
             return Ok(true);
         };
         let mut held = files::open(content)?;
-        let other = etag.compare(&mut held, what, &self.hub.client.interrupt, progress)?;
+        let other = etag.compare(&mut held, what, self.hub.context(progress))?;
         Ok(other.is_none())
     }
 

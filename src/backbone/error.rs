@@ -57,7 +57,7 @@ pub enum Error {
     },
     /// What the hub and its cache say.
     #[error(transparent)]
-    Hub(#[from] crate::hub::Error),
+    Hub(#[from] crate::error::Error),
     /// A stop was asked for, between two tensors or two passes through the network.
     #[error(transparent)]
     Stopped(#[from] crate::interrupt::Stopped),
@@ -407,8 +407,7 @@ pub enum Error {
 impl Error {
     /// Whether the checkpoint is on the hub, which was not to be asked.
     pub fn is_to_fetch(&self) -> bool {
-        use crate::hub::Error::{BrokenLink, Offline};
-        matches!(self, Self::Hub(Offline { .. } | BrokenLink { .. }))
+        matches!(self, Self::Hub(error) if hub::kind(error) == Some(hub::Kind::NotHere))
     }
 }
 
@@ -439,8 +438,6 @@ impl Failure for Error {
     fn handed_on(&self) -> Option<&dyn Failure> {
         match self {
             Self::Stopped(stopped) => Some(stopped),
-            Self::Hub(hub::Error::Altered { .. }) => None,
-            Self::Hub(error) => Some(error),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ use super::Outcome;
 use super::console::Console;
 use super::settings::HubArgs;
 use crate::backbone::{self, BackboneSpec, Device, Places, Precision, published};
+use crate::context::Context;
 use crate::error::Error;
 use crate::hub::{self, Hub};
 use crate::interrupt::Interrupt;
@@ -249,7 +250,13 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     let precision = args.precision.resolve(device);
     let mut is_verified = !spec.weights_paths().is_empty();
     for path in spec.weights_paths() {
-        is_verified &= hub::verify(path, interrupt, console).map_err(backbone::Error::from)?;
+        is_verified &= hub::verify(
+            path,
+            Context {
+                progress: console,
+                interrupt,
+            },
+        )?;
     }
     let started = Instant::now();
     let loaded = spec.load(device, precision, interrupt)?;

@@ -6,7 +6,7 @@ use ureq::http::uri::Authority;
 use crate::text::foreign;
 
 /// Scheme, host and port: what has to be equal for two addresses to be of one server.
-pub(super) fn origin(address: &Uri) -> (String, String, u16) {
+pub fn origin(address: &Uri) -> (String, String, u16) {
     let scheme = address
         .scheme_str()
         .unwrap_or_default()
@@ -17,7 +17,7 @@ pub(super) fn origin(address: &Uri) -> (String, String, u16) {
 }
 
 /// The address that `location` means in an answer of `base`; never one that gives up its encryption.
-pub(super) fn join(base: &Uri, location: &str) -> Option<Uri> {
+pub fn join(base: &Uri, location: &str) -> Option<Uri> {
     let scheme = base.scheme_str()?;
     let authority = base.authority()?;
     let target: Uri = if let Some(rest) = location.strip_prefix("//") {
@@ -39,7 +39,7 @@ pub(super) fn join(base: &Uri, location: &str) -> Option<Uri> {
 }
 
 /// The address for messages: without the signature or the password that it may hold.
-pub(super) fn shown(address: &Uri) -> String {
+pub fn shown(address: &Uri) -> String {
     let scheme = address.scheme_str().unwrap_or_default();
     let authority = address.authority().map_or("", Authority::as_str);
     foreign(&format!(
@@ -50,7 +50,7 @@ pub(super) fn shown(address: &Uri) -> String {
 }
 
 /// The hub's address for messages: without all that stands before the last `@`, also where it is malformed.
-pub(crate) fn shown_endpoint(endpoint: &str) -> String {
+pub fn shown_endpoint(endpoint: &str) -> String {
     let scheme = ["https://", "http://"]
         .into_iter()
         .find(|scheme| endpoint.contains('@') && endpoint.starts_with(scheme));

@@ -9,16 +9,18 @@
 
 use std::collections::BTreeSet;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use ureq::http::Uri;
 use ureq::http::header::{CONTENT_LENGTH, ETAG, HeaderName};
 
+use super::Repo;
 use super::http::{Answer, Client, Speed};
 use super::repo::is_commit;
 use super::retry::Patience;
-use super::{Error, Repo};
+use crate::error::{Error, Message};
 use crate::progress::Progress;
-use crate::text::foreign;
+use crate::text::{Listing as Names, foreign};
 
 const REPO_COMMIT: HeaderName = HeaderName::from_static("x-repo-commit");
 const LINKED_ETAG: HeaderName = HeaderName::from_static("x-linked-etag");
@@ -33,17 +35,17 @@ const MAX_ETAG: usize = 128;
 
 /// What a revision stands for.
 #[derive(Debug)]
-pub(super) struct Listing {
-    pub(super) commit: String,
-    pub(super) files: BTreeSet<String>,
+pub struct Listing {
+    pub commit: String,
+    pub files: BTreeSet<String>,
 }
 
 /// What the hub says about one file.
 #[derive(Debug)]
-pub(super) struct FileInfo {
+pub struct FileInfo {
     /// Names the content: its SHA-256 for large files, git's name of it for the others.
-    pub(super) etag: String,
-    pub(super) size: Option<u64>,
+    pub etag: String,
+    pub size: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -59,13 +61,17 @@ struct Sibling {
 
 impl Client {
     /// The commit and the files that `revision` of `repo` stands for now.
-    pub(super) fn listing(
+    pub fn listing(
         &self,
         repo: &Repo,
         revision: &str,
         progress: &dyn Progress,
     ) -> Result<Listing, Error> {
-        let path = format!("api/models/{}/revision/{}", repo.name, quoted(revision, ""));
+        let path = format!(
+            "api/models/{}/revision/{}",
+            repo.name,
+            utf8_percent_encode(revision, PLAIN)
+        );
         let address = self.address(&path)?;
         Patience::new(&self.pace, &self.interrupt, progress).run(|| {
             let mut answer = self.get(&address, 0)?;
@@ -73,12 +79,11 @@ impl Client {
                 return Err(self.refusal(&answer, repo, None).into());
             }
             let bytes = answer.read_all(MAX_LISTING_BYTES, Speed::new(&self.pace))?;
-            let listing = parse_listing(&bytes, revision).map_err(|what| Error::Answer {
-                url: answer.url(),
-                what: format!(
-                    "{} is no description of a model: {what}",
-                    answer.content_type()
-                ),
+            let listing = parse_listing(&bytes, revision).map_err(|what| {
+                let content_type = answer.content_type();
+                answer.wrong(&format!(
+                    "{content_type} is no description of a model: {what}"
+                ))
             })?;
             for file in &listing.files {
                 repo.check_file(file)?;
@@ -88,7 +93,7 @@ impl Client {
     }
 
     /// Etag and size of a file.
-    pub(super) fn file_info(
+    pub fn file_info(
         &self,
         repo: &Repo,
         commit: &str,
@@ -101,44 +106,69 @@ impl Client {
             if answer.status() != 200 && !answer.is_redirect() {
                 return Err(self.refusal(&answer, repo, Some(file)).into());
             }
-            Ok(parse_info(&answer, commit).map_err(|what| Error::Answer {
-                url: answer.url(),
-                what,
-            })?)
+            Ok(parse_info(&answer, commit).map_err(|what| answer.wrong(&what))?)
         })
     }
 
     /// Where the bytes of a file are.
-    pub(super) fn file_address(&self, repo: &Repo, commit: &str, file: &str) -> Result<Uri, Error> {
-        let file = quoted(file, "/");
-        self.address(&format!("{}/resolve/{commit}/{file}", repo.name))
+    pub fn file_address(&self, repo: &Repo, commit: &str, file: &str) -> Result<Uri, Error> {
+        let file = utf8_percent_encode(file, PLAIN_PATH);
+        Ok(self.address(&format!("{}/resolve/{commit}/{file}", repo.name))?)
     }
 
     /// Why the hub, or where it redirected to, does not give what was asked for.
-    pub(super) fn refusal(&self, answer: &Answer, repo: &Repo, file: Option<&str>) -> Error {
+    pub fn refusal(&self, answer: &Answer, repo: &Repo, file: Option<&str>) -> Error {
         if !answer.is_hub {
-            return answer.unexpected("200");
+            return answer.unexpected("200").into();
         }
         let page = self.page(&repo.name);
-        let repo = repo.clone();
         match (answer.header(ERROR_CODE), answer.status(), file) {
-            (Some("RevisionNotFound"), _, _) => Error::NoRevision { repo, page },
+            (Some("RevisionNotFound"), _, _) => {
+                let revision = foreign(&repo.revision);
+                Message::request(format!("{}: no revision `{revision}`", repo.name))
+                    .hint(format!(
+                        "look for its branches and tags at `{page}/tree/main`"
+                    ))
+                    .into()
+            }
             // Mirrors may say no more than 404.
-            (Some("EntryNotFound"), _, Some(file)) | (None, 404, Some(file)) => Error::NoFile {
-                repo,
-                file: file.to_owned(),
-                held: Vec::new(),
-            },
+            (Some("EntryNotFound"), _, Some(file)) | (None, 404, Some(file)) => {
+                no_file(repo, file, Names::quoted([""; 0]))
+            }
             // To whoever has no token, the hub says so of a repository that is not there, too.
-            (_, status @ (401 | 403), _) => Error::Denied {
-                repo,
-                status,
-                page,
-                with_token: self.has_token(),
-            },
-            (Some("RepoNotFound"), _, _) | (None, 404, None) => Error::NoRepo { repo, page },
-            _ => answer.unexpected("200"),
+            (_, status @ (401 | 403), _) if self.has_token() => Message::machine(format!(
+                "{repo}: the hub answered {status}, the token was refused or lacks access"
+            ))
+            .hint(format!(
+                "check at `{page}` that the account of `HF_TOKEN` has access"
+            ))
+            .into(),
+            (_, status @ (401 | 403), _) => Message::machine(format!(
+                "{repo}: the hub answered {status}, and no token is set"
+            ))
+            .hint(format!(
+                "if the name is right, accept the licence at `{page}` and set `HF_TOKEN`"
+            ))
+            .into(),
+            (Some("RepoNotFound"), _, _) | (None, 404, None) => Message::request(format!(
+                "{repo}: no such model on the hub"
+            ))
+            .hint(format!(
+                "look for the model at `{page}`; a private one needs an `HF_TOKEN` that may read it"
+            ))
+            .into(),
+            _ => answer.unexpected("200").into(),
         }
+    }
+}
+
+/// The repository has no such file, as far as is known only these.
+pub fn no_file(repo: &Repo, file: &str, held: Names) -> Error {
+    let message = Message::request(format!("{repo}: no file `{}`", foreign(file)));
+    if held.is_empty() {
+        message.into()
+    } else {
+        message.hint(format!("the repository holds {held}")).into()
     }
 }
 
@@ -201,19 +231,14 @@ fn parse_etag(header: &str) -> Result<String, String> {
     Ok(etag.to_owned())
 }
 
-/// `text` with each byte that could mean something else in an address as `%XX`.
-fn quoted(text: &str, kept: &str) -> String {
-    let mut quoted = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        let char = char::from(byte);
-        if char.is_ascii_alphanumeric() || "-_.~".contains(char) || kept.contains(char) {
-            quoted.push(char);
-        } else {
-            quoted.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    quoted
-}
+/// What stands for itself in an address.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+/// The same, of the path of a file.
+const PLAIN_PATH: &AsciiSet = &PLAIN.remove(b'/');
 
 #[cfg(test)]
 mod fuzz;
@@ -244,8 +269,12 @@ mod tests {
 
     #[test]
     fn addresses_hold_names_quoted() {
-        assert_eq!(quoted("refs/pr/1", ""), "refs%2Fpr%2F1");
-        assert_eq!(quoted("a b/é?#%.bin", "/"), "a%20b/%C3%A9%3F%23%25.bin");
+        let quoted = |text, plain| utf8_percent_encode(text, plain).to_string();
+        assert_eq!(quoted("refs/pr/1-_.~", PLAIN), "refs%2Fpr%2F1-_.~");
+        assert_eq!(
+            quoted("a b/é?#%.bin", PLAIN_PATH),
+            "a%20b/%C3%A9%3F%23%25.bin"
+        );
     }
 
     #[test]

@@ -10,13 +10,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::api::FileInfo;
+use super::error::{self, Kind};
 use super::http::{Answer, Client};
 use super::own::open_own;
 use super::repo::is_sha256;
 use super::store::{make_parent, remove};
 use super::transfer::{Transfer, Wanted};
 use super::verify::Etag;
-use super::{CHUNK_BYTES, Error, Repo};
+use super::{CHUNK_BYTES, Repo};
+use crate::context::Context;
+use crate::error::Error;
 use crate::files::sync_parent;
 use crate::progress::Progress;
 use crate::text::{foreign, path as shown};
@@ -25,13 +28,13 @@ use crate::text::{foreign, path as shown};
 const MAX_UNANNOUNCED_BYTES: u64 = 1 << 30;
 
 /// One file to be fetched.
-pub(super) struct Download<'a> {
-    pub(super) client: &'a Client,
-    pub(super) repo: &'a Repo,
-    pub(super) commit: &'a str,
-    pub(super) file: &'a str,
-    pub(super) info: &'a FileInfo,
-    pub(super) progress: &'a dyn Progress,
+pub struct Download<'a> {
+    pub client: &'a Client,
+    pub repo: &'a Repo,
+    pub commit: &'a str,
+    pub file: &'a str,
+    pub info: &'a FileInfo,
+    pub progress: &'a dyn Progress,
 }
 
 /// How far it has come.
@@ -46,9 +49,9 @@ impl Download<'_> {
     /// Fetches the file to `target`.
     ///
     /// # Errors
-    /// [`Error::Stopped`], those of the hub and of the file system; what has arrived stays for the next time.
-    /// [`Error::Size`], [`Error::TooLarge`] and [`Error::Digest`]; then it is removed.
-    pub(super) fn run(&self, target: &Path) -> Result<(), Error> {
+    /// A stop, errors of the hub and of the file system; what has arrived stays for the next time.
+    /// [`Kind::WrongBytes`]; then it is removed.
+    pub fn run(&self, target: &Path) -> Result<(), Error> {
         let mut partial = self.open(target)?;
         let what = format!("downloading {}", self.what());
         let total = self.info.size.unwrap_or(0);
@@ -62,14 +65,7 @@ impl Download<'_> {
         match result {
             Ok(()) => Ok(partial.publish(target)?),
             Err(error) => {
-                let is_wrong = matches!(
-                    error,
-                    Error::Size { .. }
-                        | Error::TooLarge { .. }
-                        | Error::Unannounced { .. }
-                        | Error::Digest { .. }
-                );
-                if is_wrong || partial.n_bytes == 0 {
+                if error::kind(&error) == Some(Kind::WrongBytes) || partial.n_bytes == 0 {
                     remove(&partial.path)?;
                 }
                 Err(error)
@@ -141,14 +137,14 @@ impl Download<'_> {
         let Some(etag) = Etag::of(&self.info.etag) else {
             return Ok(());
         };
-        let (what, interrupt) = (self.what(), &self.client.interrupt);
-        match etag.compare(&mut partial.file, &what, interrupt, self.progress)? {
+        let context = Context {
+            progress: self.progress,
+            interrupt: &self.client.interrupt,
+        };
+        let what = self.what();
+        match etag.compare(&mut partial.file, &what, context)? {
             None => Ok(()),
-            Some(found) => Err(Error::Digest {
-                what,
-                found,
-                expected: self.info.etag.clone(),
-            }),
+            Some(found) => Err(error::Error::other_digest(&what, &found, &self.info.etag).into()),
         }
     }
 }

@@ -10,11 +10,13 @@ use ureq::http::header::{
 use ureq::http::{Method, Request, Response, StatusCode, Uri};
 use ureq::{Agent, Body, Proxy};
 
+use super::CHUNK_BYTES;
 use super::address::{join, origin, shown, shown_endpoint};
-use super::retry::{Failure, Pace};
+use super::error::{self, Kind};
+use super::retry::{Pace, Setback};
 use super::token::Token;
 use super::watch::Watch;
-use super::{CHUNK_BYTES, Error};
+use crate::error::{Error, Failure, Fault};
 use crate::interrupt::Interrupt;
 use crate::text::{foreign, thousands};
 
@@ -24,20 +26,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_REDIRECTS: usize = 10;
 
 /// Makes requests to the hub, and to where it redirects them.
-pub(crate) struct Client {
+pub struct Client {
     agent: Agent,
     endpoint: String,
     token: Option<Token>,
     /// What is read of it with the first request to the hub.
     read_token: OnceLock<Option<String>>,
-    pub(super) pace: Pace,
-    pub(super) interrupt: Interrupt,
+    pub pace: Pace,
+    pub interrupt: Interrupt,
     /// Begins with the first request.
     watch: OnceLock<Watch>,
 }
 
 impl Client {
-    pub(crate) fn new(
+    pub fn new(
         endpoint: &str,
         token: Option<Token>,
         pace: Pace,
@@ -71,7 +73,7 @@ impl Client {
     }
 
     /// Whether requests to the hub have been made with a token.
-    pub(super) fn has_token(&self) -> bool {
+    pub fn has_token(&self) -> bool {
         self.read_token.get().is_some_and(Option::is_some)
     }
 
@@ -84,13 +86,16 @@ impl Client {
     }
 
     /// The address of a page of the hub, for messages.
-    pub(super) fn page(&self, path: &str) -> String {
+    pub fn page(&self, path: &str) -> String {
         format!("{}/{path}", self.endpoint)
     }
 
     /// The address below the hub's own.
-    pub(crate) fn address(&self, path: &str) -> Result<Uri, Error> {
-        let wrong = |what| Error::Endpoint {
+    ///
+    /// # Errors
+    /// [`BadEndpoint`].
+    pub fn address(&self, path: &str) -> Result<Uri, BadEndpoint> {
+        let wrong = |what| BadEndpoint {
             endpoint: shown_endpoint(&self.endpoint),
             what,
         };
@@ -108,16 +113,16 @@ impl Client {
     }
 
     /// Asks for the headers of `address`; only redirects within the hub are followed.
-    pub(super) fn head(&self, address: &Uri) -> Result<Answer, Failure> {
+    pub fn head(&self, address: &Uri) -> Result<Answer, Setback> {
         self.send(&Method::HEAD, address, None)
     }
 
     /// Asks for `address`, from byte `from` on; all redirects are followed.
-    pub(super) fn get(&self, address: &Uri, from: u64) -> Result<Answer, Failure> {
+    pub fn get(&self, address: &Uri, from: u64) -> Result<Answer, Setback> {
         self.send(&Method::GET, address, (from > 0).then_some(from))
     }
 
-    fn send(&self, method: &Method, address: &Uri, from: Option<u64>) -> Result<Answer, Failure> {
+    fn send(&self, method: &Method, address: &Uri, from: Option<u64>) -> Result<Answer, Setback> {
         self.watch
             .get_or_init(|| Watch::over(&self.agent, &self.interrupt));
         let hub = origin(address);
@@ -143,10 +148,11 @@ impl Client {
                 _ => return answer.settled(),
             }
         }
-        Err(Failure::Lasting(Error::Answer {
-            url: shown(&address),
-            what: format!("more than {MAX_REDIRECTS} redirects, expected an answer"),
-        }))
+        Err(wrong_answer(
+            &shown(&address),
+            &format!("more than {MAX_REDIRECTS} redirects, expected an answer"),
+        )
+        .into())
     }
 
     fn request(
@@ -168,44 +174,62 @@ impl Client {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
         // Of all these only the address can be wrong: a token has been looked at.
-        request.body(()).map_err(|error| Error::Answer {
-            url: shown(address),
-            what: foreign(&error.to_string()),
-        })
+        let request = request.body(());
+        request.map_err(|error| wrong_answer(&shown(address), &foreign(&error.to_string())).into())
+    }
+}
+
+/// The address of a server is not a web address, or has a user name before its host.
+#[derive(Debug, thiserror::Error)]
+#[error("hub `{endpoint}`: {what}, expected one like `https://huggingface.co`")]
+pub struct BadEndpoint {
+    /// The address, without what may be a password.
+    pub endpoint: String,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
+impl Failure for BadEndpoint {
+    fn hint(&self) -> Option<String> {
+        Some("correct `HF_ENDPOINT`, or unset it for the public hub".to_owned())
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Request
     }
 }
 
 /// What a server answered.
-pub(crate) struct Answer {
+pub struct Answer {
     address: Uri,
     /// Whether it comes from the hub's own host.
-    pub(super) is_hub: bool,
+    pub is_hub: bool,
     response: Response<Body>,
     interrupt: Interrupt,
 }
 
 impl Answer {
-    pub(super) fn status(&self) -> u16 {
+    pub fn status(&self) -> u16 {
         self.response.status().as_u16()
     }
 
     /// Where it comes from, for messages.
-    pub(super) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         shown(&self.address)
     }
 
     /// A header, if it is text.
-    pub(super) fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
+    pub fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
         self.response.headers().get(name.into())?.to_str().ok()
     }
 
     /// For messages.
-    pub(super) fn content_type(&self) -> String {
+    pub fn content_type(&self) -> String {
         foreign(self.header(CONTENT_TYPE).unwrap_or("bytes of no type"))
     }
 
     /// Reads on, at no less than `speed`; returns how many bytes there were, 0 at the end.
-    pub(super) fn read(&mut self, buffer: &mut [u8], speed: &mut Speed) -> Result<usize, Failure> {
+    pub fn read(&mut self, buffer: &mut [u8], speed: &mut Speed) -> Result<usize, Setback> {
         self.interrupt.check()?;
         let mut reader = self.response.body_mut().as_reader();
         let started = Instant::now();
@@ -219,20 +243,22 @@ impl Answer {
         }
         match speed.count(n_read, started.elapsed()) {
             Ok(()) => Ok(n_read),
-            Err(found) => Err(Failure::Passing {
-                error: Error::Slow {
-                    host: self.address.host().unwrap_or_default().to_owned(),
-                    found,
-                    window: speed.window,
-                    least: speed.least_bytes,
-                },
-                wait: None,
-            }),
+            Err(found) => {
+                let text = format!(
+                    "`{}`: {} bytes in {} s, expected {} at least",
+                    foreign(self.address.host().unwrap_or_default()),
+                    thousands(found),
+                    speed.window.as_secs(),
+                    thousands(speed.least_bytes)
+                );
+                let hint = "check the network and `HTTPS_PROXY`, or try again later: what has arrived of a large file is kept";
+                Err(Setback::passing(error::Error::new(Kind::Slow, text, hint)))
+            }
         }
     }
 
     /// All of the answer, which must not be longer than `max` bytes.
-    pub(super) fn read_all(&mut self, max: u64, mut speed: Speed) -> Result<Vec<u8>, Failure> {
+    pub fn read_all(&mut self, max: u64, mut speed: Speed) -> Result<Vec<u8>, Setback> {
         let mut bytes = Vec::new();
         let mut buffer = vec![0; CHUNK_BYTES];
         loop {
@@ -241,19 +267,15 @@ impl Answer {
                 n_read => bytes.extend_from_slice(&buffer[..n_read]),
             }
             if bytes.len() as u64 > max {
-                return Err(Failure::Lasting(Error::Answer {
-                    url: self.url(),
-                    what: format!(
-                        "more than {} bytes, expected a list of files",
-                        thousands(max)
-                    ),
-                }));
+                let max = thousands(max);
+                let what = format!("more than {max} bytes, expected a list of files");
+                return Err(self.wrong(&what).into());
             }
         }
     }
 
     /// An answer that ends early, though nothing failed.
-    pub(super) fn cut_short(&self, n_bytes: u64, size: u64) -> Failure {
+    pub fn cut_short(&self, n_bytes: u64, size: u64) -> Setback {
         let what = format!(
             "the transfer ended after {} of {} bytes",
             thousands(n_bytes),
@@ -267,15 +289,22 @@ impl Answer {
     }
 
     /// An answer of another status than it should have.
-    pub(crate) fn unexpected(&self, expected: &'static str) -> Error {
-        Error::Status {
-            url: self.url(),
-            status: self.status(),
-            expected,
-        }
+    pub fn unexpected(&self, expected: &str) -> error::Error {
+        let status = self.status();
+        let hint = match status {
+            429 => "wait some minutes; with `HF_TOKEN` set the hub allows more requests",
+            _ => "try again later",
+        };
+        let text = format!("{}: answered {status}, expected {expected}", self.url());
+        error::Error::new(Kind::Status(status), text, hint)
     }
 
-    pub(super) fn is_redirect(&self) -> bool {
+    /// An answer that is not the hub's: what is found and what was expected.
+    pub fn wrong(&self, what: &str) -> error::Error {
+        wrong_answer(&self.url(), what)
+    }
+
+    pub fn is_redirect(&self) -> bool {
         matches!(
             self.response.status(),
             StatusCode::MOVED_PERMANENTLY
@@ -287,7 +316,7 @@ impl Answer {
     }
 
     /// Where the answer redirects to.
-    fn redirect(&self) -> Result<Option<Uri>, Error> {
+    fn redirect(&self) -> Result<Option<Uri>, error::Error> {
         if !self.is_redirect() {
             return Ok(None);
         }
@@ -296,25 +325,22 @@ impl Answer {
             .and_then(|location| join(&self.address, location));
         match target {
             Some(target) => Ok(Some(target)),
-            None => Err(Error::Answer {
-                url: self.url(),
-                what: format!(
-                    "answered {} with no address that can be followed",
-                    self.status()
-                ),
-            }),
+            None => Err(self.wrong(&format!(
+                "answered {} with no address that can be followed",
+                self.status()
+            ))),
         }
     }
 
     /// The answer, unless the server says that it may answer otherwise later.
-    fn settled(self) -> Result<Self, Failure> {
+    fn settled(self) -> Result<Self, Setback> {
         let status = self.response.status();
         let is_busy =
             [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
         if !is_busy && !status.is_server_error() {
             return Ok(self);
         }
-        Err(Failure::Passing {
+        Err(Setback::Passing {
             error: self.unexpected("200"),
             wait: self
                 .header(RETRY_AFTER)
@@ -325,7 +351,7 @@ impl Answer {
 }
 
 /// How fast bytes come. Only the time in which it was waited for counts, not that of its reader.
-pub(super) struct Speed {
+pub struct Speed {
     window: Duration,
     least_bytes: u64,
     /// So far in this window.
@@ -334,7 +360,7 @@ pub(super) struct Speed {
 }
 
 impl Speed {
-    pub(super) fn new(pace: &Pace) -> Self {
+    pub fn new(pace: &Pace) -> Self {
         Self {
             window: pace.window,
             least_bytes: pace.least_bytes,
@@ -361,7 +387,7 @@ impl Speed {
 }
 
 /// What it means that there is no answer, or no whole one.
-fn broken(address: &Uri, interrupt: &Interrupt, error: ureq::Error) -> Failure {
+fn broken(address: &Uri, interrupt: &Interrupt, error: ureq::Error) -> Setback {
     if let Err(stopped) = interrupt.check() {
         return stopped.into();
     }
@@ -380,13 +406,28 @@ fn broken(address: &Uri, interrupt: &Interrupt, error: ureq::Error) -> Failure {
         ureq::Error::Timeout(_) => "no answer in time".to_owned(),
         error => error.to_string(),
     };
-    let error = Error::Unreachable {
-        host: address.host().unwrap_or_default().to_owned(),
-        what,
-    };
+    let error = unreachable(address, &what);
     if is_passing {
-        Failure::Passing { error, wait: None }
+        Setback::passing(error)
     } else {
-        Failure::Lasting(error)
+        error.into()
     }
+}
+
+/// No answer from the host of `address`, or one that broke off.
+pub fn unreachable(address: &Uri, what: &str) -> error::Error {
+    let host = foreign(address.host().unwrap_or_default());
+    error::Error::new(
+        Kind::Unreachable,
+        format!("`{host}`: connection failed: {}", foreign(what)),
+        "check the network and `HTTPS_PROXY`; without network, use `--offline` with a cache that holds the model, or `local-dir:PATH`",
+    )
+}
+
+fn wrong_answer(url: &str, what: &str) -> error::Error {
+    error::Error::new(
+        Kind::Answer,
+        format!("{url}: {what}"),
+        "a proxy or a login page may have answered: open the address in a browser, and check `HF_ENDPOINT`",
+    )
 }

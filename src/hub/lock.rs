@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::own::{open_lock, open_lockable};
 use super::retry::{SLICE, pause};
-use crate::interrupt::{Interrupt, Stopped};
-use crate::progress::Progress;
+use crate::context::Context;
+use crate::interrupt::Stopped;
 
 /// A process that has waited so long for another says so.
 const LONG_WAIT: Duration = Duration::from_secs(2);
@@ -19,11 +19,10 @@ const LONG_WAIT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// [`Stopped`].
-pub(crate) fn lock(
+pub fn lock(
     path: &Path,
     what: &str,
-    interrupt: &Interrupt,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<Option<fs_err::File>, Stopped> {
     let Ok(file) = open_lock(path) else {
         return Ok(None);
@@ -37,17 +36,17 @@ pub(crate) fn lock(
             Err(TryLockError::Error(_)) => return Ok(None),
         }
         if !is_told && started.elapsed() >= LONG_WAIT {
-            progress.warn(&format!(
+            context.progress.warn(&format!(
                 "{what}: waiting for another process that fetches it"
             ));
             is_told = true;
         }
-        pause(SLICE, interrupt)?;
+        pause(SLICE, context.interrupt)?;
     }
 }
 
 /// The lock at `path`, an existing file, if no process holds it; nothing is waited for.
-pub(crate) fn try_lock(path: &Path) -> Option<fs_err::File> {
+pub fn try_lock(path: &Path) -> Option<fs_err::File> {
     let file = open_lockable(path).ok()?;
     file.try_lock().ok()?;
     Some(file)

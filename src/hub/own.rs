@@ -28,7 +28,7 @@ struct Occupied {
 }
 
 /// What to do about an error of [`open_own`]'s; `None` for others.
-pub(crate) fn hint_of_occupied(error: &io::Error) -> Option<&'static str> {
+pub fn hint_of_occupied(error: &io::Error) -> Option<&'static str> {
     let occupied = error.get_ref()?.downcast_ref::<Occupied>();
     occupied.map(|_| "remove what is there, or have its owner remove it")
 }
@@ -40,7 +40,7 @@ pub(crate) fn hint_of_occupied(error: &io::Error) -> Option<&'static str> {
 ///
 /// # Errors
 /// [`Occupied`], of the kind that the system gave; the file system's.
-pub(crate) fn open_own(path: &Path) -> io::Result<fs_err::File> {
+pub fn open_own(path: &Path) -> io::Result<fs_err::File> {
     let folder = fs_err::metadata(files::parent(path)).ok();
     let owners = [folder.map(|folder| folder.uid()), files::user()];
     let is_ours = |metadata: &Metadata| owners.contains(&Some(metadata.uid()));
@@ -54,12 +54,12 @@ pub(crate) fn open_own(path: &Path) -> io::Result<fs_err::File> {
 ///
 /// # Errors
 /// As [`open_own`].
-pub(super) fn open_lock(path: &Path) -> io::Result<fs_err::File> {
+pub fn open_lock(path: &Path) -> io::Result<fs_err::File> {
     open_if(path, open_lockable, Metadata::is_file)
 }
 
 /// Opens the regular file at `path` without following a link and without waiting.
-pub(super) fn open_existing(path: &Path) -> io::Result<fs_err::File> {
+pub fn open_existing(path: &Path) -> io::Result<fs_err::File> {
     let mut options = std::fs::OpenOptions::new();
     options
         .read(true)
@@ -69,7 +69,7 @@ pub(super) fn open_existing(path: &Path) -> io::Result<fs_err::File> {
 }
 
 /// The same, of a file that another user lets us read alone: who may not write may lock it, too, on most file systems.
-pub(super) fn open_lockable(path: &Path) -> io::Result<fs_err::File> {
+pub fn open_lockable(path: &Path) -> io::Result<fs_err::File> {
     match open_existing(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let mut options = std::fs::OpenOptions::new();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Error;
+use crate::error::{Error, Message};
 use crate::text::foreign;
 
 /// The hub takes no longer name.
@@ -24,23 +24,24 @@ impl Repo {
     /// Makes sure that neither name nor revision leads out of the cache.
     ///
     /// # Errors
-    /// [`Error::Name`].
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.check_parts().map_err(|what| Error::Name {
-            name: self.to_string(),
-            what,
-        })
+    /// Says which part of which name.
+    pub fn check(&self) -> Result<(), Error> {
+        self.check_parts()
+            .map_err(|what| bad_name(&self.to_string(), &what))
     }
 
     /// Makes sure that a file of the repository stays within its snapshot.
     ///
     /// # Errors
-    /// [`Error::FileName`].
-    pub(super) fn check_file(&self, file: &str) -> Result<(), Error> {
-        check_path(file).map_err(|what| Error::FileName {
-            repo: self.clone(),
-            file: file.to_owned(),
-            what,
+    /// Says what is wrong with the path.
+    pub fn check_file(&self, file: &str) -> Result<(), Error> {
+        check_path(file).map_err(|what| {
+            Message::request(format!("{self}: file `{}`: {what}", foreign(file)))
+                .hint(format!(
+                    "take a revision without this file, as in `{}@REVISION`",
+                    self.name
+                ))
+                .into()
         })
     }
 
@@ -61,10 +62,7 @@ impl FromStr for Repo {
         };
         match repo.check_parts() {
             Ok(()) => Ok(repo),
-            Err(what) => Err(Error::Name {
-                name: text.to_owned(),
-                what,
-            }),
+            Err(what) => Err(bad_name(text, &what)),
         }
     }
 }
@@ -77,6 +75,12 @@ impl fmt::Display for Repo {
         }
         Ok(())
     }
+}
+
+fn bad_name(name: &str, what: &str) -> Error {
+    Message::request(format!("model repository `{}`: {what}", foreign(name)))
+        .hint("take the name from the model's page, as in `timm/vit_base_patch16_224.dino`")
+        .into()
 }
 
 /// Source: `huggingface_hub.utils.validate_repo_id`, without its names of one part.
@@ -159,12 +163,12 @@ fn check_path(path: &str) -> Result<(), &'static str> {
 }
 
 /// Whether `text` is the full name of a commit.
-pub(super) fn is_commit(text: &str) -> bool {
+pub fn is_commit(text: &str) -> bool {
     text.len() == 40 && is_lower_hex(text)
 }
 
 /// Whether `text` is a digest of SHA-256, as the hub writes it.
-pub(super) fn is_sha256(text: &str) -> bool {
+pub fn is_sha256(text: &str) -> bool {
     text.len() == 64 && is_lower_hex(text)
 }
 
@@ -176,7 +180,6 @@ fn is_lower_hex(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Failure;
 
     fn refused(text: &str) -> String {
         let error = text.parse::<Repo>().unwrap_err();

@@ -16,25 +16,28 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::Repo;
+use super::error;
 use super::lock::lock;
 use super::repo::is_commit;
-use super::{Error, Repo};
+use crate::context::Context;
+use crate::error::Error;
 use crate::files::{self, BrokenLink, TempFile};
-use crate::interrupt::{Interrupt, Stopped};
-use crate::progress::Progress;
+use crate::interrupt::Stopped;
+use crate::text::path as shown;
 
 /// A commit, and room for what may stand around it.
 const MAX_REF_BYTES: u64 = 4096;
 
 /// What the cache holds of one repository, whose name has been checked.
-pub(super) struct Store {
+pub struct Store {
     cache_dir: PathBuf,
     folder: PathBuf,
     locks: PathBuf,
 }
 
 impl Store {
-    pub(super) fn new(cache_dir: &Path, repo: &Repo) -> Self {
+    pub fn new(cache_dir: &Path, repo: &Repo) -> Self {
         let name = format!("models--{}", repo.name.replace('/', "--"));
         Self {
             cache_dir: cache_dir.to_owned(),
@@ -47,7 +50,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of reading the file that names it.
-    pub(super) fn held(&self, revision: &str) -> io::Result<Option<String>> {
+    pub fn held(&self, revision: &str) -> io::Result<Option<String>> {
         let commit = self.commit_of(revision)?;
         Ok(commit.filter(|commit| self.snapshot_path(commit).is_dir()))
     }
@@ -67,18 +70,23 @@ impl Store {
     }
 
     /// Why `what`, whose place is `path`, is not to be had from the cache alone.
-    pub(super) fn lacks(&self, what: String, path: &Path) -> Error {
-        match BrokenLink::on_the_way(path) {
-            Some(link) => Error::BrokenLink { what, link },
-            None => Error::Offline {
-                what,
-                cache_dir: self.cache_dir.clone(),
-            },
+    pub fn lacks(&self, what: &str, path: &Path) -> Error {
+        if let Some(link) = BrokenLink::on_the_way(path) {
+            return error::Error::not_here(format!("{what}: {link}"), link.hint()).into();
         }
+        let cache_dir = shown(&self.cache_dir);
+        let text = format!(
+            "{what}: not in the cache `{cache_dir}`, and the hub is not asked in offline mode"
+        );
+        let hint = format!(
+            "`newt-pipe models fetch ORG CKPT` with a network, and without `--offline` and `HF_HUB_OFFLINE`, \
+             brings it into the hub's cache; what another machine has fetched can be copied into `{cache_dir}`"
+        );
+        error::Error::not_here(text, hint).into()
     }
 
     /// What has to be there for `revision` to be held: its snapshot, or first of all the file that names it.
-    pub(super) fn looked_at(&self, revision: &str) -> PathBuf {
+    pub fn looked_at(&self, revision: &str) -> PathBuf {
         match self.commit_of(revision) {
             Ok(Some(commit)) => self.snapshot_path(&commit),
             _ => self.ref_path(revision),
@@ -90,7 +98,7 @@ impl Store {
     }
 
     /// Where a file is or will be; its path has been checked.
-    pub(super) fn file_path(&self, commit: &str, file: &str) -> PathBuf {
+    pub fn file_path(&self, commit: &str, file: &str) -> PathBuf {
         self.snapshot_path(commit).join(file)
     }
 
@@ -98,17 +106,17 @@ impl Store {
         self.folder.join("snapshots").join(commit)
     }
 
-    pub(super) fn content_path(&self, etag: &str) -> PathBuf {
+    pub fn content_path(&self, etag: &str) -> PathBuf {
         self.folder.join("blobs").join(etag)
     }
 
     /// Whether the commit is known not to hold the file.
-    pub(super) fn is_absent(&self, commit: &str, file: &str) -> bool {
+    pub fn is_absent(&self, commit: &str, file: &str) -> bool {
         self.absent_path(commit, file).is_file()
     }
 
     /// Remembers that the commit does not hold the file.
-    pub(super) fn mark_absent(&self, commit: &str, file: &str) -> io::Result<()> {
+    pub fn mark_absent(&self, commit: &str, file: &str) -> io::Result<()> {
         let path = self.absent_path(commit, file);
         make_parent(&path)?;
         match fs_err::File::create_new(path) {
@@ -126,23 +134,22 @@ impl Store {
     ///
     /// # Errors
     /// [`Stopped`].
-    pub(super) fn lock(
+    pub fn lock(
         &self,
         etag: &str,
         what: &str,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<Option<fs_err::File>, Stopped> {
         let path = self.locks.join(format!("{etag}.lock"));
         // A cache without locks is as good.
         let _ = make_parent(&path);
-        lock(&path, what, interrupt, progress)
+        lock(&path, what, context)
     }
 
     /// Makes the content appear as `file` of the snapshot.
     ///
     /// Where there are no links, content that is `new` is moved there, and any other copied.
-    pub(super) fn place(&self, commit: &str, file: &str, etag: &str, new: bool) -> io::Result<()> {
+    pub fn place(&self, commit: &str, file: &str, etag: &str, new: bool) -> io::Result<()> {
         self.place_by(link, commit, file, etag, new)
     }
 
@@ -169,7 +176,7 @@ impl Store {
     }
 
     /// Remembers which commit `revision` stands for.
-    pub(super) fn write_ref(&self, revision: &str, commit: &str) -> io::Result<()> {
+    pub fn write_ref(&self, revision: &str, commit: &str) -> io::Result<()> {
         let path = self.ref_path(revision);
         let is_known =
             || files::read(&path, MAX_REF_BYTES).is_ok_and(|held| held == commit.as_bytes());
@@ -212,7 +219,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut fs_err::File) -> io::Result<()>)
 }
 
 /// Makes the folder that `path` is in.
-pub(super) fn make_parent(path: &Path) -> io::Result<()> {
+pub fn make_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs_err::create_dir_all)
 }
 
@@ -225,7 +232,7 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Removes a file, if it is there.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
+pub fn remove(path: &Path) -> io::Result<()> {
     match fs_err::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -3,8 +3,8 @@ mod damage;
 mod interruption;
 mod links;
 mod refusal;
-pub(crate) mod replies;
-pub(crate) mod server;
+pub mod replies;
+pub mod server;
 mod transfer;
 
 use std::path::Path;
@@ -43,7 +43,7 @@ fn offline(cache_dir: &Path) -> Hub {
     hub
 }
 
-pub(crate) fn quick() -> Pace {
+pub fn quick() -> Pace {
     Pace {
         n_tries: 3,
         first_wait: Duration::from_millis(1),
@@ -73,19 +73,19 @@ fn partial_path(cache_dir: &Path, site: &Site) -> PathBuf {
 
 /// Remembers what it is told.
 #[derive(Default)]
-pub(crate) struct Told(Mutex<Vec<String>>);
+pub struct Told(Mutex<Vec<String>>);
 
 impl Told {
     fn tell(&self, line: String) {
         self.0.lock().unwrap().push(line);
     }
 
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 
     /// The sum of the ticks of the first operation.
-    pub(crate) fn ticks(&self) -> u64 {
+    pub fn ticks(&self) -> u64 {
         let ticked = |line: &String| line.strip_prefix("tick ")?.parse::<u64>().ok();
         let lines = self.lines();
         let first = lines.iter().take_while(|line| *line != "finish");

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::Error;
+use crate::error::{Error, Message};
 use crate::files::{self, NotRegular, TooLarge};
 use crate::text;
 
@@ -37,19 +37,19 @@ impl Token {
     /// The token; none where its file is absent, and where variable or file hold nothing.
     ///
     /// # Errors
-    /// [`Error::Token`] with what is wrong with it.
-    pub(super) fn read(&self) -> Result<Option<String>, Error> {
+    /// Says what is wrong with the token, and does not show it.
+    pub fn read(&self) -> Result<Option<String>, Error> {
         let bytes = match self {
             Self::Variable { value, .. } => value.as_encoded_bytes().to_vec(),
             Self::File(path) => match files::read(path, MAX_BYTES) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(self.wrong(what_is_wrong(&error))),
+                Err(error) => return Err(self.wrong(&what_is_wrong(&error))),
             },
         };
         let token = bytes.trim_ascii();
         if !token.iter().all(u8::is_ascii_graphic) {
-            return Err(self.wrong("holds characters that no token has".to_owned()));
+            return Err(self.wrong("holds characters that no token has"));
         }
         let token = String::from_utf8_lossy(token).into_owned();
         Ok(Some(token).filter(|token| !token.is_empty()))
@@ -62,12 +62,17 @@ impl Token {
         }
     }
 
-    fn wrong(&self, what: String) -> Error {
-        Error::Token {
-            place: self.place(),
-            is_file: matches!(self, Self::File(_)),
-            what,
-        }
+    fn wrong(&self, what: &str) -> Error {
+        let hint = match self {
+            Self::Variable { .. } => "set the variable to the token alone, or unset it",
+            Self::File(_) => {
+                "set `HF_TOKEN` to the token; `HF_HUB_DISABLE_IMPLICIT_TOKEN=1` does without one"
+            }
+        };
+        let place = self.place();
+        Message::request(format!("hub's token in {place}: {what}, expected `hf_…`"))
+            .hint(hint)
+            .into()
     }
 }
 

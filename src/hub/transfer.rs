@@ -9,30 +9,31 @@ use std::io::{self, Seek, SeekFrom, Write};
 use ureq::http::Uri;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 
-use super::Error;
-use super::http::{Answer, Client, Speed};
-use super::retry::{Failure, Patience};
+use super::error::{self, Kind};
+use super::http::{Answer, Client, Speed, unreachable};
+use super::retry::{Patience, Setback};
+use crate::error::Error;
 use crate::progress::Progress;
 use crate::text::{foreign, thousands};
 
 /// What a transfer brings.
-pub(crate) struct Wanted<'a> {
+pub struct Wanted<'a> {
     /// Where it is.
-    pub(crate) address: Uri,
+    pub address: Uri,
     /// Names it to the user.
-    pub(crate) what: String,
+    pub what: String,
     /// Its size, if it is known; otherwise the server's word is taken.
-    pub(crate) size: Option<u64>,
+    pub size: Option<u64>,
     /// More is not taken, whatever the server announces.
-    pub(crate) most: u64,
+    pub most: u64,
     /// More is not taken where the size is known to nobody: there may be no end.
-    pub(crate) most_unannounced: u64,
+    pub most_unannounced: u64,
     /// What it means that the server answers otherwise than with the bytes.
-    pub(crate) refusal: &'a dyn Fn(&Answer) -> Error,
+    pub refusal: &'a dyn Fn(&Answer) -> Error,
 }
 
 /// A transfer under way.
-pub(crate) struct Transfer<'a> {
+pub struct Transfer<'a> {
     client: &'a Client,
     wanted: Wanted<'a>,
     file: &'a fs_err::File,
@@ -60,7 +61,7 @@ impl<'a> Transfer<'a> {
     ///
     /// # Errors
     /// Those of the file system.
-    pub(crate) fn new(
+    pub fn new(
         client: &'a Client,
         wanted: Wanted<'a>,
         file: &'a fs_err::File,
@@ -85,19 +86,18 @@ impl<'a> Transfer<'a> {
     }
 
     /// How many bytes are in the file.
-    pub(crate) fn n_bytes(&self) -> u64 {
+    pub fn n_bytes(&self) -> u64 {
         self.n_bytes
     }
 
     /// What it means that the bytes turn out not to be all of them, although the last answer has ended: where no size
     /// was announced, the end of a connection that broke looks like that of the answer.
-    pub(crate) fn unannounced_end(&self) -> Option<Error> {
-        (self.has_ended && self.wanted.size.is_none()).then(|| Error::Unreachable {
-            host: self.wanted.address.host().unwrap_or_default().to_owned(),
-            what: format!(
-                "the transfer ended after {} bytes, and no size was announced",
-                thousands(self.n_bytes)
-            ),
+    pub fn unannounced_end(&self) -> Option<Error> {
+        (self.has_ended && self.wanted.size.is_none()).then(|| {
+            let n_bytes = thousands(self.n_bytes);
+            let what =
+                format!("the transfer ended after {n_bytes} bytes, and no size was announced");
+            unreachable(&self.wanted.address, &what).into()
         })
     }
 
@@ -105,10 +105,10 @@ impl<'a> Transfer<'a> {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub(crate) fn begin(&mut self) -> Result<Option<u64>, Error> {
+    pub fn begin(&mut self) -> Result<Option<u64>, Error> {
         while self.answer.is_none() && !self.is_whole() {
-            if let Err(failure) = self.ask() {
-                self.patience.wait(failure)?;
+            if let Err(setback) = self.ask() {
+                self.patience.wait(setback)?;
             }
         }
         Ok(self.wanted.size)
@@ -117,9 +117,9 @@ impl<'a> Transfer<'a> {
     /// Reads on, with as many requests as it takes; returns how many bytes there were, 0 at the end.
     ///
     /// # Errors
-    /// [`Error::Size`], [`Error::TooLarge`] and [`Error::Unannounced`] where the server sends other bytes than it should,
-    /// [`Error::Slow`], [`Error::Stopped`], and those of the server and of the file system.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+    /// [`Kind::WrongBytes`] where the server sends other bytes than it should, [`Kind::Slow`], errors of the server and of
+    /// the file system, a stop.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         while self.answer.is_some() || !self.is_whole() {
             match self.receive(buffer) {
                 Ok(0) => {}
@@ -127,35 +127,32 @@ impl<'a> Transfer<'a> {
                     self.patience.renew();
                     return Ok(n_fresh);
                 }
-                Err(failure) => {
+                Err(setback) => {
                     self.answer = None;
-                    let failure = self.unless_slow_again(failure);
-                    self.patience.wait(failure)?;
+                    let setback = self.unless_slow_again(setback);
+                    self.patience.wait(setback)?;
                 }
             }
         }
         Ok(0)
     }
 
-    /// The failure; a lasting one where the server is too slow once more than it may be: something new arrives from such
+    /// The setback; a lasting one where the server is too slow once more than it may be: something new arrives from such
     /// a one each time.
-    fn unless_slow_again(&mut self, failure: Failure) -> Failure {
-        match failure {
-            Failure::Passing {
-                error: error @ Error::Slow { .. },
-                wait,
-            } => {
+    fn unless_slow_again(&mut self, setback: Setback) -> Setback {
+        match setback {
+            Setback::Passing { error, wait } if error.kind == Kind::Slow => {
                 let (n_slow, n_bytes) = self.slow;
                 let has_moved = self.n_bytes - n_bytes >= self.client.pace.least_bytes;
                 let n_slow = if has_moved { 1 } else { n_slow + 1 };
                 self.slow = (n_slow, self.n_bytes);
                 if n_slow < self.client.pace.n_tries {
-                    Failure::Passing { error, wait }
+                    Setback::Passing { error, wait }
                 } else {
-                    Failure::Lasting(error)
+                    error.into()
                 }
             }
-            failure => failure,
+            setback => setback,
         }
     }
 
@@ -164,7 +161,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// One request.
-    fn ask(&mut self) -> Result<(), Failure> {
+    fn ask(&mut self) -> Result<(), Setback> {
         let from = if self.has_ranges { self.n_bytes } else { 0 };
         let answer = self.client.get(&self.wanted.address, from)?;
         let (position, announced) = match answer.status() {
@@ -175,10 +172,7 @@ impl<'a> Transfer<'a> {
             206 => (from, parse_range(&answer, from)?),
             416 if from > 0 => {
                 self.has_ranges = false;
-                return Err(Failure::Passing {
-                    error: answer.unexpected("206"),
-                    wait: None,
-                });
+                return Err(Setback::passing(answer.unexpected("206")));
             }
             _ => return Err((self.wanted.refusal)(&answer).into()),
         };
@@ -194,7 +188,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Some bytes of the answer, those that are new; 0 if there are none among them, or at its end.
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, Setback> {
         let Some(mut part) = self.answer.take() else {
             self.ask()?;
             return Ok(0);
@@ -226,45 +220,41 @@ impl<'a> Transfer<'a> {
     }
 
     /// Makes sure that `found` bytes are not too many.
-    fn check_size(&self, found: u64) -> Result<(), Error> {
-        if found > self.wanted.most {
-            return Err(Error::TooLarge {
-                what: self.wanted.what.clone(),
-                found,
-                most: self.wanted.most,
-            });
+    fn check_size(&self, found: u64) -> Result<(), error::Error> {
+        let Wanted { what, most, .. } = &self.wanted;
+        if found > *most {
+            let (found, most) = (thousands(found), thousands(*most));
+            let problem = format!("{found} bytes, expected at most {most}");
+            return Err(error::Error::wrong_bytes(what, &problem));
         }
         match self.wanted.size {
             Some(size) if found > size => Err(self.other_size(found, size)),
-            None if found > self.wanted.most_unannounced => Err(Error::Unannounced {
-                what: self.wanted.what.clone(),
-                most: self.wanted.most_unannounced,
-            }),
+            None if found > self.wanted.most_unannounced => Err(error::Error::unannounced(
+                what,
+                self.wanted.most_unannounced,
+            )),
             _ => Ok(()),
         }
     }
 
-    fn other_size(&self, found: u64, expected: u64) -> Error {
-        Error::Size {
-            what: self.wanted.what.clone(),
-            found,
-            expected,
-        }
+    fn other_size(&self, found: u64, expected: u64) -> error::Error {
+        let (found, expected) = (thousands(found), thousands(expected));
+        let problem = format!("{found} bytes received, {expected} announced");
+        error::Error::wrong_bytes(&self.wanted.what, &problem)
     }
 }
 
 /// Where the answer's bytes begin must be where ours end; returns the size of the whole, if the answer tells it.
-fn parse_range(answer: &Answer, n_bytes: u64) -> Result<Option<u64>, Error> {
+fn parse_range(answer: &Answer, n_bytes: u64) -> Result<Option<u64>, error::Error> {
     let range = answer.header(CONTENT_RANGE).unwrap_or_default();
     range
         .strip_prefix(&format!("bytes {n_bytes}-"))
         .and_then(|rest| rest.split_once('/'))
         .map(|(_, size)| size.parse().ok())
-        .ok_or_else(|| Error::Answer {
-            url: answer.url(),
-            what: format!(
-                "range `{}`, expected the bytes from {n_bytes} on",
-                foreign(range)
-            ),
+        .ok_or_else(|| {
+            let range = foreign(range);
+            answer.wrong(&format!(
+                "range `{range}`, expected the bytes from {n_bytes} on"
+            ))
         })
 }

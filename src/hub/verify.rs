@@ -18,22 +18,22 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::repo::{is_commit, is_sha256};
-use super::{CHUNK_BYTES, Error};
+use super::{CHUNK_BYTES, error};
+use crate::context::Context;
+use crate::error::Error;
 use crate::files::{MAX_LINKS, follow, open};
-use crate::interrupt::Interrupt;
-use crate::progress::{Progress, Silent};
 use crate::text::foreign;
 
 /// What an etag tells of the bytes that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Etag {
+pub enum Etag {
     Sha256(String),
     Git(String),
 }
 
 impl Etag {
     /// What `etag` tells; `None` where that is nothing.
-    pub(super) fn of(etag: &str) -> Option<Self> {
+    pub fn of(etag: &str) -> Option<Self> {
         if is_sha256(etag) {
             Some(Self::Sha256(etag.to_owned()))
         } else {
@@ -52,24 +52,25 @@ impl Etag {
     /// has instead.
     ///
     /// # Errors
-    /// [`Error::Stopped`], and those of reading.
-    pub(super) fn compare(
+    /// A stop, errors of reading.
+    pub fn compare(
         &self,
         file: &mut fs_err::File,
         what: &str,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<Option<String>, Error> {
         // A small file is read in no time.
-        let progress = match self {
-            Self::Sha256(_) => progress,
-            Self::Git(_) => &Silent,
+        let context = match self {
+            Self::Sha256(_) => context,
+            Self::Git(_) => context.silent(),
         };
         file.rewind()?;
         let n_bytes = file.metadata()?.len();
-        progress.start_bytes(&format!("verifying {what}"), n_bytes);
-        let hashed = read_into(self.hash(n_bytes), file, interrupt, progress);
-        progress.finish();
+        context
+            .progress
+            .start_bytes(&format!("verifying {what}"), n_bytes);
+        let hashed = read_into(self.hash(n_bytes), file, context);
+        context.progress.finish();
         Ok(hashed?.other_than(self))
     }
 
@@ -115,30 +116,16 @@ impl Hash {
     }
 }
 
-fn read_into(
-    mut hash: Hash,
-    file: &mut fs_err::File,
-    interrupt: &Interrupt,
-    progress: &dyn Progress,
-) -> Result<Hash, Error> {
+fn read_into(mut hash: Hash, file: &mut fs_err::File, context: Context<'_>) -> Result<Hash, Error> {
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
-        interrupt.check()?;
+        context.interrupt.check()?;
         let n_read = file.read(&mut buffer)?;
         if n_read == 0 {
             return Ok(hash);
         }
         hash.update(&buffer[..n_read]);
-        progress.tick(n_read as u64);
-    }
-}
-
-/// What a digest of the hub's is called in messages.
-pub(super) fn kind_of(digest: &str) -> &'static str {
-    if is_commit(digest) {
-        "git's SHA-1"
-    } else {
-        "SHA-256"
+        context.progress.tick(n_read as u64);
     }
 }
 
@@ -195,7 +182,7 @@ impl Promise {
     }
 
     /// Whether it is a small file, which costs next to nothing to read.
-    pub(super) fn is_of_git(&self) -> bool {
+    pub fn is_of_git(&self) -> bool {
         matches!(self.etag, Etag::Git(_))
     }
 
@@ -210,19 +197,18 @@ impl Promise {
     /// Reads the file, and makes sure that it is what it is said to be.
     ///
     /// # Errors
-    /// [`Error::Altered`] if the bytes are others, [`Error::Stopped`], and those of reading.
-    pub fn verify(&self, interrupt: &Interrupt, progress: &dyn Progress) -> Result<(), Error> {
+    /// [`Kind::Altered`](super::Kind::Altered) if the bytes are others, a stop, errors of reading.
+    pub fn verify(&self, context: Context<'_>) -> Result<(), Error> {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
-        let mut file = open(&self.path)?;
         let what = foreign(&name.to_string_lossy());
-        match self.etag.compare(&mut file, &what, interrupt, progress)? {
+        let compared = open(&self.path)
+            .map_err(Error::from)
+            .and_then(|mut file| self.etag.compare(&mut file, &what, context));
+        match compared.map_err(error::of_cache)? {
             None => Ok(()),
-            Some(found) => Err(Error::Altered {
-                path: self.path.clone(),
-                blob: self.blob.clone(),
-                found,
-                expected: self.etag.digest().to_owned(),
-            }),
+            Some(found) => {
+                Err(error::Error::altered(&self.path, &found, self.etag.digest()).into())
+            }
         }
     }
 }
@@ -244,10 +230,10 @@ impl Reading {
 /// Gives whether there is such a digest: a file that lies elsewhere has none.
 ///
 /// # Errors
-/// Those of [`Promise::verify`].
-pub fn verify(path: &Path, interrupt: &Interrupt, progress: &dyn Progress) -> Result<bool, Error> {
+/// As [`Promise::verify`].
+pub fn verify(path: &Path, context: Context<'_>) -> Result<bool, Error> {
     match Promise::of(path) {
-        Some(promise) => promise.verify(interrupt, progress).map(|()| true),
+        Some(promise) => promise.verify(context).map(|()| true),
         None => Ok(false),
     }
 }

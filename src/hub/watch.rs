@@ -9,12 +9,12 @@ use super::retry::SLICE;
 use crate::interrupt::Interrupt;
 
 /// A thread that shuts an agent's connections down once a stop is asked for; it ends when this is dropped.
-pub(super) struct Watch {
+pub struct Watch {
     _alive: Sender<()>,
 }
 
 impl Watch {
-    pub(super) fn over(agent: &Agent, interrupt: &Interrupt) -> Self {
+    pub fn over(agent: &Agent, interrupt: &Interrupt) -> Self {
         let (alive, dropped) = mpsc::channel();
         let (agent, interrupt) = (agent.clone(), interrupt.clone());
         let watch = move || {

@@ -32,21 +32,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ureq::Proxy;
+use ureq::http::Uri;
 
 use self::archive::{Archive, Content};
+use self::error::{arriving, at_hand, bad_mirror, explained, is_about_bytes};
 use self::intake::Intake;
 use self::unpack::{Folder, Unpacked, unpack};
 use super::images::DataRoot;
 use super::labels::Labels;
 use super::published::Identity;
+use crate::context::Context;
+use crate::error::{Error, Message};
 use crate::files::{self, StagedDir};
 use crate::hub::{self, Client, Pace, Transfer, Wanted};
-use crate::interrupt::Interrupt;
-use crate::progress::Progress;
-use crate::text;
+use crate::text::{self, count, foreign, path as shown, thousands};
 
 pub use self::archive::{Source, is_digest};
-pub use self::error::{Error, Origin};
 
 /// The folder of what has arrived, below the data root.
 const STAGING_DIR: &str = ".fetch";
@@ -79,8 +80,7 @@ pub struct Fetch<'a> {
     client: Client,
     offline: bool,
     keep_archives: bool,
-    progress: &'a dyn Progress,
-    interrupt: &'a Interrupt,
+    context: Context<'a>,
 }
 
 impl<'a> Fetch<'a> {
@@ -89,13 +89,8 @@ impl<'a> Fetch<'a> {
     /// Requests go through the proxy that `HTTPS_PROXY` and its kin name.
     ///
     /// # Errors
-    /// [`Error::Mirror`].
-    pub fn new(
-        root: DataRoot,
-        options: &Options,
-        progress: &'a dyn Progress,
-        interrupt: &'a Interrupt,
-    ) -> Result<Self, Error> {
+    /// The address to fetch from cannot be one.
+    pub fn new(root: DataRoot, options: &Options, context: Context<'a>) -> Result<Self, Error> {
         let pace = Pace::default();
         let proxy = Proxy::try_from_env();
         let source = &options.source;
@@ -104,14 +99,18 @@ impl<'a> Fetch<'a> {
             root,
             labels: Archive::labels(&source.sha256_labels),
             images: Archive::images(&source.sha256_images),
-            client: Client::new(&source.base, None, pace, proxy, interrupt.clone()),
+            client: Client::new(&source.base, None, pace, proxy, context.interrupt.clone()),
             offline: options.offline,
             keep_archives: options.keep_archives,
-            progress,
-            interrupt,
+            context,
         };
-        fetch.client.address(fetch.images.name).map_err(mirror)?;
+        fetch.address(&fetch.images)?;
         Ok(fetch)
+    }
+
+    fn address(&self, archive: &Archive) -> Result<Uri, Message> {
+        let address = self.client.address(archive.name);
+        address.map_err(|bad| bad_mirror(&bad.endpoint, bad.what))
     }
 
     /// Makes sure that the labels file is there.
@@ -121,13 +120,18 @@ impl<'a> Fetch<'a> {
     pub fn labels(&self) -> Result<Outcome, Error> {
         let path = self.root.labels_path();
         self.get(&self.labels, &|| is_file(&path))
+            .map_err(explained)
     }
 
     /// Makes sure that the images of `labels` are there; `of_labels` is what [`labels`](Self::labels) has returned.
     ///
     /// # Errors
-    /// All; what has arrived by then is not fetched again.
+    /// Whatever is missing or wrong; what has arrived by then is not fetched again.
     pub fn images(&self, labels: &Labels, of_labels: Outcome) -> Result<Outcome, Error> {
+        self.images_for(labels, of_labels).map_err(explained)
+    }
+
+    fn images_for(&self, labels: &Labels, of_labels: Outcome) -> Result<Outcome, Error> {
         let dir = self.root.images_dir();
         if !is_filled(&dir)? {
             self.check_tasks(labels, of_labels)?;
@@ -142,22 +146,30 @@ impl<'a> Fetch<'a> {
         if outcome == Outcome::AlreadyThere {
             self.check_tasks(labels, of_labels)?;
         }
-        let (n_missing, n_images) = (missing.len(), labels.rows.len());
-        let first = (*first).to_owned();
-        Err(match outcome {
-            Outcome::Fetched => Error::NotInArchive {
-                labels: self.root.labels_path(),
-                n_missing,
-                n_images,
-                first,
-            },
-            Outcome::AlreadyThere => Error::Incomplete {
-                dir,
-                n_missing,
-                n_images,
-                first,
-            },
-        })
+        let n_missing = thousands(missing.len() as u64);
+        let n_images = thousands(labels.rows.len() as u64);
+        let first = foreign(first);
+        let message = match outcome {
+            Outcome::Fetched => Message::data(format!(
+                "{}: names {n_images} images, of which the archive lacks {n_missing}, such as `{first}.jpg`",
+                shown(self.root.labels_path())
+            ))
+            .hint(self.other_labels()),
+            Outcome::AlreadyThere => Message::data(format!(
+                "{}: {n_missing} of {n_images} images are missing, such as `{first}.jpg`",
+                shown(&dir)
+            ))
+            .hint(format!(
+                "move {} away, and the same command fetches all of them",
+                shown(&dir)
+            )),
+        };
+        Err(message.into())
+    }
+
+    fn other_labels(&self) -> String {
+        let labels = shown(self.root.labels_path());
+        format!("move {labels} away, or choose another folder for NeWT")
     }
 
     /// Makes sure that NeWT's images are not fetched for `labels` that were there before and have tasks of others.
@@ -170,10 +182,13 @@ impl<'a> Fetch<'a> {
         }
         match Identity::of(labels).n_other_tasks {
             0 => Ok(()),
-            n_other_tasks => Err(Error::LabelsOfOthers {
-                path: self.root.labels_path(),
-                n_other_tasks,
-            }),
+            n_others => Err(Message::data(format!(
+                "{}: has {} that NeWT does not have, expected NeWT's labels",
+                shown(self.root.labels_path()),
+                count(n_others, "task", "tasks")
+            ))
+            .hint(self.other_labels())
+            .into()),
         }
     }
 
@@ -189,15 +204,19 @@ impl<'a> Fetch<'a> {
         let at_hand = self.root.path().join(archive.name);
         let is_at_hand = at_hand.is_file();
         if self.offline && !is_at_hand {
-            return Err(Error::Offline {
-                root: self.root.path().to_owned(),
-                content: archive.content.name(),
-                archive: archive.name,
-            });
+            let (root, content) = (shown(self.root.path()), archive.content.name());
+            return Err(Message::machine(format!(
+                "{root}: no `{content}`, and nothing is fetched in offline mode"
+            ))
+            .hint(format!(
+                "run `newt-pipe data fetch` where there is a network, without `--offline` and `HF_HUB_OFFLINE`, or put the archive `{}` into {root}",
+                archive.name
+            ))
+            .into());
         }
         let staging = Staging::open(self.root.path())?;
         let lock_path = staging.dir.join("lock");
-        let lock = hub::lock(&lock_path, archive.name, self.interrupt, self.progress)?;
+        let lock = hub::lock(&lock_path, archive.name, self.context)?;
         // Another process may have been at it, and have removed the folder when it was done.
         if is_there()? {
             staging.forget(archive);
@@ -216,7 +235,7 @@ impl<'a> Fetch<'a> {
         match result {
             Ok(()) => {}
             // On a file system without locks another process may have been faster.
-            Err(Error::Folder(files::Error::NotWritten { .. })) if is_there()? => {
+            Err(error) if is_not_written(&error) && is_there()? => {
                 staging.forget(archive);
                 return Ok(Outcome::AlreadyThere);
             }
@@ -234,7 +253,7 @@ impl<'a> Fetch<'a> {
     /// Names the drafts that other fetches may have left: only the user can know that none of them is running.
     fn warn_of_strays(&self, archive: &Archive) {
         for path in files::strays(&self.root.path().join(archive.content.name())) {
-            self.progress.warn(&format!(
+            self.context.progress.warn(&format!(
                 "{}: left by a fetch on another host, by another user, or before a restart; remove it unless that fetch is still running",
                 text::path(&path)
             ));
@@ -245,22 +264,9 @@ impl<'a> Fetch<'a> {
     fn unpack_at_hand(&self, archive: &Archive, path: &Path) -> Result<(), Error> {
         let file = files::open(path)?;
         let n_bytes = file.metadata()?.len();
-        let intake = Intake::new(&file, n_bytes, None, archive, self.progress, self.interrupt);
-        self.unpack(archive, intake).map_err(|mut error| {
-            if let Error::Entry { archive, .. } | Error::Damaged { archive, .. } = &mut error {
-                *archive = Origin::Folder(path.to_owned());
-            }
-            match error {
-                Error::Transfer(hub::Error::Digest {
-                    found, expected, ..
-                }) => Error::OtherArchive {
-                    path: path.to_owned(),
-                    found,
-                    expected,
-                },
-                error => error,
-            }
-        })
+        let intake = Intake::new(&file, n_bytes, None, archive, self.context);
+        self.unpack(archive, intake)
+            .map_err(|error| at_hand(error, path))
     }
 
     /// Unpacks what an earlier try has left in `part`, and then what arrives.
@@ -268,29 +274,22 @@ impl<'a> Fetch<'a> {
         let file = hub::open_own(part)?;
         let n_held = file.metadata()?.len();
         let wanted = Wanted {
-            address: self.client.address(archive.name).map_err(mirror)?,
+            address: self.address(archive)?,
             what: archive.name.to_owned(),
             size: None,
             most: archive.bounds.archive_bytes,
             most_unannounced: archive.bounds.archive_bytes,
-            refusal: &|answer| answer.unexpected("200"),
+            refusal: &|answer| answer.unexpected("200").into(),
         };
-        let transfer = Transfer::new(&self.client, wanted, &file, n_held, self.progress)?;
-        let intake = Intake::new(
-            &file,
-            n_held,
-            Some(transfer),
-            archive,
-            self.progress,
-            self.interrupt,
-        );
+        let transfer = Transfer::new(&self.client, wanted, &file, n_held, self.context.progress)?;
+        let intake = Intake::new(&file, n_held, Some(transfer), archive, self.context);
         let result = self.unpack(archive, intake);
         if let Err(error) = &result
-            && (error.is_about_bytes() || file.metadata()?.len() == 0)
+            && (is_about_bytes(error) || file.metadata()?.len() == 0)
         {
             fs_err::remove_file(part)?;
         }
-        result
+        result.map_err(|error| arriving(error, archive.name))
     }
 
     /// Unpacks an archive, and puts its content in place if its digest is right.
@@ -414,12 +413,7 @@ fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-fn mirror(error: hub::Error) -> Error {
-    match error {
-        hub::Error::Endpoint { endpoint, what } => Error::Mirror {
-            mirror: endpoint,
-            what,
-        },
-        error => Error::from(error),
-    }
+/// Whether content could not be put in its place.
+fn is_not_written(error: &Error) -> bool {
+    matches!(error.is_a(), Some(files::Error::NotWritten { .. }))
 }

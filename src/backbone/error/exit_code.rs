@@ -26,8 +26,7 @@ impl Error {
             | Self::NoSuchCudaDevice { .. } => Fault::Request,
             Self::Script { fault, .. } => fault.whose(),
             Self::Missing(missing) => missing.whose(),
-            Self::Hub(hub::Error::Altered { .. })
-            | Self::Pickle { .. }
+            Self::Pickle { .. }
             | Self::Json { .. }
             | Self::Toml { .. }
             | Self::Useless { .. }
@@ -47,7 +46,7 @@ impl Error {
             | Self::SurplusTensors { .. }
             | Self::Dtype { .. }
             | Self::NonFinite { .. } => Fault::Data,
-            Self::Hub(error) => error.whose(),
+            Self::Hub(error) => error.fault(),
             Self::Stopped(stopped) => stopped.fault(),
             Self::Library(failure) => failure.fault,
             Self::Io(error)

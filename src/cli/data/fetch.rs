@@ -8,6 +8,7 @@ use super::super::Outcome;
 use super::super::console::Console;
 use super::super::settings;
 use super::read_labels;
+use crate::context::Context;
 use crate::error::Error;
 use crate::files::Kept;
 use crate::interrupt::Interrupt;
@@ -71,7 +72,11 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     };
     Kept::check_folder(&args.dir, &settings::caches(&args.dir))?;
     let root = DataRoot::new(&args.dir);
-    let fetch = Fetch::new(root.clone(), &options, console, interrupt)?;
+    let context = Context {
+        progress: console,
+        interrupt,
+    };
+    let fetch = Fetch::new(root.clone(), &options, context)?;
     let of_labels = fetch.labels()?;
     // Before hours are spent on images that nothing could be done with.
     let file = root.labels_path().display().to_string();

@@ -6,26 +6,26 @@ use super::WEIGHTS;
 use super::server::{Reply, Seen, Server, Site, part};
 
 impl Reply {
-    pub(crate) fn cut(mut self, n_bytes: usize) -> Self {
+    pub fn cut(mut self, n_bytes: usize) -> Self {
         self.cut = Some(n_bytes);
         self
     }
 }
 
 impl Site {
-    pub(crate) fn weights(&self) -> &[u8] {
+    pub fn weights(&self) -> &[u8] {
         &self.files[WEIGHTS]
     }
 
     /// Answers as the host of large files does.
-    pub(crate) fn answer_as_cdn(&self, request: &Seen) -> Reply {
+    pub fn answer_as_cdn(&self, request: &Seen) -> Reply {
         assert_eq!(request.target, "/model.safetensors?signature=secret");
         part(self.weights(), request)
     }
 }
 
 /// The hub whose large files are on a second server, which answers by `answer`.
-pub(crate) fn with_cdn(
+pub fn with_cdn(
     site: &Site,
     answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
 ) -> (Server, Server) {
@@ -38,7 +38,7 @@ pub(crate) fn with_cdn(
 }
 
 /// Answers the first `n` requests by `first`, the others by `then`.
-pub(crate) fn at_first(
+pub fn at_first(
     n: usize,
     first: impl Fn(&Seen) -> Reply + Send + Sync,
     then: impl Fn(&Seen) -> Reply + Send + Sync,
@@ -55,7 +55,7 @@ pub(crate) fn at_first(
 }
 
 /// An answer that does not say how long it is.
-pub(crate) fn chunked(bytes: &[u8]) -> Reply {
+pub fn chunked(bytes: &[u8]) -> Reply {
     let mut body = format!("{:x}\r\n", bytes.len()).into_bytes();
     body.extend_from_slice(bytes);
     body.extend_from_slice(b"\r\n0\r\n\r\n");

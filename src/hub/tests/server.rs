@@ -11,73 +11,73 @@ use std::time::Duration;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// A request.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
-    pub(crate) method: String,
-    pub(crate) target: String,
+pub struct Seen {
+    pub method: String,
+    pub target: String,
     /// By lower-case name.
-    pub(crate) headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, String>,
 }
 
 impl Seen {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         format!("{} {}", self.method, self.target)
     }
 }
 
 /// An answer.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Vec<u8>,
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
     /// Only so many bytes of the body are sent, then the connection ends.
-    pub(crate) cut: Option<usize>,
+    pub cut: Option<usize>,
     /// How long such a connection stays open.
-    pub(crate) silence: Duration,
+    pub silence: Duration,
     /// The wait before each byte of the body, which are then sent one by one.
-    pub(crate) drip: Option<Duration>,
+    pub drip: Option<Duration>,
 }
 
 impl Reply {
-    pub(crate) fn new(status: u16) -> Self {
+    pub fn new(status: u16) -> Self {
         Self {
             status,
             ..Self::default()
         }
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
     /// The hub's way to say what is not there.
-    pub(crate) fn refusal(status: u16, code: &'static str) -> Self {
+    pub fn refusal(status: u16, code: &'static str) -> Self {
         Self::new(status).with("X-Error-Code", code)
     }
 }
 
 /// Answers requests until the test process ends.
-pub(crate) struct Server {
-    pub(crate) url: String,
+pub struct Server {
+    pub url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Server {
-    pub(crate) fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -93,19 +93,19 @@ impl Server {
     }
 
     /// All requests so far.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// The ranges that requests for a file of this name have asked for so far; `None` for all of it.
-    pub(crate) fn ranges(&self, file: &str) -> Vec<Option<String>> {
+    pub fn ranges(&self, file: &str) -> Vec<Option<String>> {
         let is_for_it = |request: &&Seen| request.target.ends_with(file);
         let range = |request: &Seen| request.header("range").map(str::to_owned);
         self.seen().iter().filter(is_for_it).map(range).collect()
     }
 
     /// Method and target of all requests so far.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.seen().iter().map(Seen::line).collect()
     }
 }
@@ -183,16 +183,16 @@ fn read_request(lines: &mut impl BufRead) -> Option<Seen> {
 
 /// A repository `org/name` of one commit, whose revision is `main`.
 #[derive(Clone)]
-pub(crate) struct Site {
-    pub(crate) files: BTreeMap<&'static str, Vec<u8>>,
+pub struct Site {
+    pub files: BTreeMap<&'static str, Vec<u8>>,
     /// Whoever lacks it is sent away.
-    pub(crate) token: Option<&'static str>,
+    pub token: Option<&'static str>,
     /// Where large files are.
-    pub(crate) cdn: Option<String>,
+    pub cdn: Option<String>,
 }
 
 impl Site {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let weights: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
         Self {
             files: BTreeMap::from([
@@ -205,12 +205,12 @@ impl Site {
         }
     }
 
-    pub(crate) fn start(self) -> Server {
+    pub fn start(self) -> Server {
         Server::start(move |request| self.answer(request))
     }
 
     /// Answers as the hub does.
-    pub(crate) fn answer(&self, request: &Seen) -> Reply {
+    pub fn answer(&self, request: &Seen) -> Reply {
         let token = self.token.map(|token| format!("Bearer {token}"));
         let target = request.target.as_str();
         if token.is_some() && request.header("authorization") != token.as_deref() {
@@ -254,7 +254,7 @@ impl Site {
         reply.with("X-Repo-Commit", COMMIT).body("Redirecting")
     }
 
-    pub(crate) fn listing(&self) -> String {
+    pub fn listing(&self) -> String {
         let files: Vec<_> = self
             .files
             .keys()
@@ -265,7 +265,7 @@ impl Site {
 }
 
 /// The part of `bytes` that the request asks for.
-pub(crate) fn part(bytes: &[u8], request: &Seen) -> Reply {
+pub fn part(bytes: &[u8], request: &Seen) -> Reply {
     let Some(range) = request.header("range") else {
         return Reply::new(200).body(bytes);
     };
@@ -289,12 +289,12 @@ fn is_large(file: &str) -> bool {
     file == "model.safetensors"
 }
 
-pub(crate) fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
 /// SHA-256 of large files, git's name of the others.
-pub(crate) fn etag(file: &str, bytes: &[u8]) -> String {
+pub fn etag(file: &str, bytes: &[u8]) -> String {
     if is_large(file) {
         return sha256(bytes);
     }

@@ -1,6 +1,7 @@
 //! NeWT's two archives: where they are, what they must be, and what of them is taken.
 
-use super::Error;
+use super::error::bad_mirror;
+use crate::error::Message;
 use crate::hub::shown_endpoint;
 use crate::newt::images::{IMAGES_DIR, LABELS_FILE};
 
@@ -33,20 +34,21 @@ impl Default for Source {
 
 impl Source {
     /// Makes sure that something can be put behind the address.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// Says what cannot be.
+    pub fn check(&self) -> Result<(), Message> {
         let Some(at) = self.base.find(['?', '#']) else {
             return Ok(());
         };
         let (address, rest) = self.base.split_at(at);
-        Err(Error::Mirror {
-            // What follows may be a signature; an `@` in it may end a password that begins before.
-            mirror: if rest.contains('@') {
-                "(not shown)".to_owned()
-            } else {
-                shown_endpoint(address)
-            },
-            what: "goes on with `?` or `#`",
-        })
+        // What follows may be a signature; an `@` in it may end a password that begins before.
+        let mirror = if rest.contains('@') {
+            "(not shown)".to_owned()
+        } else {
+            shown_endpoint(address)
+        };
+        Err(bad_mirror(&mirror, "goes on with `?` or `#`"))
     }
 }
 
@@ -57,16 +59,16 @@ pub fn is_digest(text: &str) -> bool {
 }
 
 /// An archive.
-pub(super) struct Archive {
-    pub(super) name: &'static str,
-    pub(super) sha256: String,
-    pub(super) content: Content,
-    pub(super) bounds: Bounds,
+pub struct Archive {
+    pub name: &'static str,
+    pub sha256: String,
+    pub content: Content,
+    pub bounds: Bounds,
 }
 
 /// What is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
+pub enum Content {
     /// One file.
     Labels,
     /// A folder of files.
@@ -75,7 +77,7 @@ pub(super) enum Content {
 
 impl Content {
     /// Its name below the data root, and in the archive.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Labels => LABELS_FILE,
             Self::Images => IMAGES_DIR,
@@ -85,20 +87,20 @@ impl Content {
 
 /// How much is taken of an archive that may be anything until its digest is known.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub struct Bounds {
     /// Its own size.
-    pub(super) archive_bytes: u64,
+    pub archive_bytes: u64,
     /// All that is unpacked of it.
-    pub(super) unpacked_bytes: u64,
+    pub unpacked_bytes: u64,
     /// One file in it.
-    pub(super) file_bytes: u64,
+    pub file_bytes: u64,
     /// Its entries.
-    pub(super) n_entries: u64,
+    pub n_entries: u64,
 }
 
 impl Archive {
     /// About a megabyte.
-    pub(super) fn labels(sha256: &str) -> Self {
+    pub fn labels(sha256: &str) -> Self {
         Self {
             name: "newt2021_labels.csv.tar.gz",
             sha256: sha256.to_owned(),
@@ -113,7 +115,7 @@ impl Archive {
     }
 
     /// About 4 GB, 36,000 photographs.
-    pub(super) fn images(sha256: &str) -> Self {
+    pub fn images(sha256: &str) -> Self {
         Self {
             name: "newt2021_images.tar.gz",
             sha256: sha256.to_owned(),

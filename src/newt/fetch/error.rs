@@ -1,252 +1,114 @@
-//! Why the data set cannot be fetched, and how it is said.
+//! Why the data set cannot be fetched, and what to do about it.
 
-use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 
-use crate::error::{Failure, Fault};
+use crate::error::{Error, Failure, Fault, Message};
 use crate::files;
-use crate::hub;
-use crate::interrupt::Stopped;
-use crate::text::{count, foreign, path as shown, thousands};
+use crate::hub::{self, Kind};
+use crate::interrupt::Left;
+use crate::text::{foreign, path as shown};
 
-/// Why the data set is not there.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The address to fetch from is not a web address, or has parts that it may not have.
-    #[error("mirror `{mirror}`: {what}, expected an address like `https://host/folder`")]
-    Mirror {
-        /// The address, without what may be a password.
-        mirror: String,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// Nothing may be asked of the network, and something is missing.
-    #[error(
-        "{}: no `{content}`, and nothing is fetched in offline mode",
-        shown(root)
-    )]
-    Offline {
-        /// The data root.
-        root: PathBuf,
-        /// What is missing.
-        content: &'static str,
-        /// The archive that holds it.
-        archive: &'static str,
-    },
-    /// The transfer failed, or brought other bytes.
-    #[error(transparent)]
-    Transfer(hub::Error),
-    /// An archive that lies in the folder is another.
-    #[error("{}: has SHA-256 {found}, expected {expected}", shown(path))]
-    OtherArchive {
-        /// The archive.
-        path: PathBuf,
-        /// Its digest.
-        found: String,
-        /// The digest that it should have.
-        expected: String,
-    },
-    /// An archive holds something that it should not.
-    #[error("{archive}: entry `{entry}` {what}")]
+/// The bytes of an archive are not what they should be; the text goes on behind the archive's name.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BadArchive {
+    /// It holds something that it should not.
+    #[error("entry `{entry}` {what}")]
     Entry {
-        /// The archive.
-        archive: Origin,
         /// The entry's name.
         entry: String,
         /// What is found and what was expected.
         what: String,
     },
-    /// An archive cannot be read.
-    #[error(
-        "{archive}: damaged: {}, expected a gzipped tar archive",
-        foreign(what)
-    )]
+    /// It cannot be read.
+    #[error("damaged: {}, expected a gzipped tar archive", foreign(what))]
     Damaged {
-        /// The archive.
-        archive: Origin,
         /// What its reader said.
         what: String,
         /// Whether its compressed bytes end before their end is told: it may have been cut.
         is_cut: bool,
     },
-    /// The folder of images is there, and lacks some of them.
-    #[error(
-        "{}: {} of {} images are missing, such as `{}.jpg`",
-        shown(dir), thousands(*n_missing as u64), thousands(*n_images as u64), foreign(first)
-    )]
-    Incomplete {
-        /// The folder of images.
-        dir: PathBuf,
-        /// How many are missing.
-        n_missing: usize,
-        /// How many the labels name.
-        n_images: usize,
-        /// The id of the first one.
-        first: String,
+    /// It is another archive.
+    #[error("has SHA-256 {found}, expected {expected}")]
+    Other {
+        /// Its digest.
+        found: String,
+        /// The digest that it should have.
+        expected: String,
     },
-    /// The labels name images that the archive, which was just unpacked, does not hold.
-    #[error(
-        "{}: names {} images, of which the archive lacks {}, such as `{}.jpg`",
-        shown(labels), thousands(*n_images as u64), thousands(*n_missing as u64), foreign(first)
-    )]
-    NotInArchive {
-        /// The labels file.
-        labels: PathBuf,
-        /// How many are missing.
-        n_missing: usize,
-        /// How many the labels name.
-        n_images: usize,
-        /// The id of the first one.
-        first: String,
-    },
-    /// The labels that lie in the folder are those of another data set; NeWT's images are not fetched for them.
-    #[error(
-        "{}: has {} that NeWT does not have, expected NeWT's labels",
-        shown(path), count(*n_other_tasks, "task", "tasks")
-    )]
-    LabelsOfOthers {
-        /// The labels file.
-        path: PathBuf,
-        /// How many tasks it has that are none of NeWT's.
-        n_other_tasks: usize,
-    },
-    /// The folder cannot be written to.
-    #[error(transparent)]
-    Folder(#[from] files::Error),
-    /// A stop was asked for; what has arrived by then is kept.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    /// The file system failed; the message names the file.
-    #[error(transparent)]
-    Io(#[from] io::Error),
 }
 
-/// Where an archive that is refused comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// From the network; its name.
-    Network(&'static str),
-    /// From the data root, where somebody has put it; its path. It is never removed.
-    Folder(PathBuf),
+impl Failure for BadArchive {
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Data
+    }
 }
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Network(name) => f.write_str(name),
-            Self::Folder(path) => f.write_str(&shown(path)),
+/// Whether the bytes themselves are wrong, so that going on with them would end the same way.
+pub fn is_about_bytes(error: &Error) -> bool {
+    error.is_a::<BadArchive>().is_some() || hub::kind(error) == Some(Kind::WrongBytes)
+}
+
+/// The same error of an archive that somebody has put at `path`, which is never removed.
+pub fn at_hand(error: Error, path: &Path) -> Error {
+    let Some(bad) = error.is_a::<BadArchive>() else {
+        return error;
+    };
+    let path = shown(path);
+    let remove = format!("remove or rename {path}");
+    let hint = match bad {
+        BadArchive::Other { .. } => {
+            format!("{remove}, and the same command fetches the archive anew")
         }
-    }
+        // Its digest is right, so the same bytes might be fetched anew: no more is promised.
+        BadArchive::Entry { .. } | BadArchive::Damaged { .. } => remove,
+    };
+    Message::data(format!("{path}: {bad}")).hint(hint).into()
 }
 
-impl From<hub::Error> for Error {
-    fn from(error: hub::Error) -> Self {
-        match error {
-            hub::Error::Stopped(stopped) => Self::Stopped(stopped),
-            hub::Error::Io(error) => Self::Io(error),
-            error => Self::Transfer(error),
+/// The same error of an archive that comes from the network, and is called `name`.
+pub fn arriving(error: Error, name: &str) -> Error {
+    let text = match error.is_a() {
+        Some(BadArchive::Other { found, expected }) => {
+            format!("{name}: the bytes received have SHA-256 {found}, expected {expected}")
         }
-    }
+        Some(bad) => format!("{name}: {bad}"),
+        None if is_about_bytes(&error) => error.to_string(),
+        None => return error,
+    };
+    Message::data(text)
+        .hint("nothing of the archive is kept, and the same command fetches it anew; `--mirror URL` takes another address")
+        .into()
 }
 
-impl Error {
-    /// Whether the bytes themselves are wrong, so that going on with them would end the same way.
-    pub(super) fn is_about_bytes(&self) -> bool {
-        matches!(
-            self,
-            Self::Entry { .. }
-                | Self::Damaged { .. }
-                | Self::Transfer(
-                    hub::Error::Size { .. }
-                        | hub::Error::TooLarge { .. }
-                        | hub::Error::Unannounced { .. }
-                        | hub::Error::Digest { .. }
-                )
-        )
-    }
-
-    /// One action that helps.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Mirror { .. } => {
-                "give `--mirror` the address of the folder that holds both archives; archives on this machine need no mirror: put them into the data root"
-            }
-            Self::Offline { root, archive, .. } => {
-                return Some(format!(
-                    "run `newt-pipe data fetch` where there is a network, without `--offline` and `HF_HUB_OFFLINE`, or put the archive `{archive}` into {}",
-                    shown(root)
-                ));
-            }
-            Self::OtherArchive { path, .. } => {
-                return Some(format!(
-                    "remove or rename {}, and the same command fetches the archive anew",
-                    shown(path)
-                ));
-            }
-            // Its digest is right, so the same bytes might be fetched anew: no more is promised.
-            Self::Entry {
-                archive: Origin::Folder(path),
-                ..
-            }
-            | Self::Damaged {
-                archive: Origin::Folder(path),
-                ..
-            } => return Some(format!("remove or rename {}", shown(path))),
-            Self::Transfer(hub::Error::Unreachable { .. } | hub::Error::Slow { .. }) => {
-                "check the network and `HTTPS_PROXY`; the same command goes on where it was"
-            }
-            Self::Transfer(hub::Error::Status {
-                status: 403 | 404, ..
-            }) => "the archive is not there: `--mirror URL` takes another address",
-            Self::Transfer(hub::Error::Status { .. }) => {
-                "try again later: the same command goes on where it was"
-            }
-            Self::Transfer(hub::Error::Answer { .. }) => {
-                "a proxy may have answered: open the address in a browser, or use another with `--mirror URL`"
-            }
-            Self::Transfer(_) | Self::Entry { .. } | Self::Damaged { .. } => {
-                "nothing of the archive is kept, and the same command fetches it anew; `--mirror URL` takes another address"
-            }
-            Self::Incomplete { dir, .. } => {
-                return Some(format!(
-                    "move {} away, and the same command fetches all of them",
-                    shown(dir)
-                ));
-            }
-            Self::NotInArchive { labels: path, .. } | Self::LabelsOfOthers { path, .. } => {
-                return Some(format!(
-                    "move {} away, or choose another folder for NeWT",
-                    shown(path)
-                ));
-            }
-            Self::Folder(files::Error::NotWritten { source, .. }) | Self::Io(source) => {
-                return hint_of_io(source).map(str::to_owned);
-            }
-            Self::Folder(error) => return error.hint(),
-            Self::Stopped(_) => "what has arrived is kept; the same command goes on from there",
-        };
-        Some(hint.to_owned())
-    }
-
-    /// 2 where something was asked for that cannot be; 3 where the data are bad, in the folder or as received; 1 where
-    /// the network or the machine failed.
-    pub fn whose(&self) -> Fault {
-        match self {
-            Self::Stopped(stopped) => stopped.fault(),
-            error if error.is_about_bytes() => Fault::Data,
-            Self::Transfer(error) => error.whose(),
-            Self::OtherArchive { .. }
-            | Self::Entry { .. }
-            | Self::Damaged { .. }
-            | Self::Incomplete { .. }
-            | Self::NotInArchive { .. }
-            | Self::LabelsOfOthers { .. } => Fault::Data,
-            Self::Offline { .. } | Self::Folder(files::Error::NotWritten { .. }) | Self::Io(_) => {
-                Fault::Machine
-            }
-            Self::Mirror { .. } | Self::Folder(_) => Fault::Request,
+/// The same error with the hint that helps whoever fetches NeWT.
+pub fn explained(error: Error) -> Error {
+    let hint = match hub::kind(&error) {
+        Some(Kind::Unreachable | Kind::Slow) => {
+            Some("check the network and `HTTPS_PROXY`; the same command goes on where it was")
         }
+        Some(Kind::Status(403 | 404)) => {
+            Some("the archive is not there: `--mirror URL` takes another address")
+        }
+        Some(Kind::Status(_)) => Some("try again later: the same command goes on where it was"),
+        Some(Kind::Answer) => Some(
+            "a proxy may have answered: open the address in a browser, or use another with `--mirror URL`",
+        ),
+        _ => match (error.is_a(), error.is_a()) {
+            (Some(files::Error::NotWritten { source, .. }), _) | (_, Some(source)) => {
+                hint_of_io(source)
+            }
+            _ => return Left::Downloads.of(error),
+        },
+    };
+    let message = Message::machine(error.to_string());
+    match hint {
+        Some(hint) => message.hint(hint).into(),
+        None => message.into(),
     }
 }
 
@@ -267,12 +129,11 @@ fn hint_of_io(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-impl Failure for Error {
-    fn hint(&self) -> Option<String> {
-        self.hint()
-    }
-
-    fn fault(&self) -> Fault {
-        self.whose()
-    }
+/// The address to fetch from is not a web address, or has parts that it may not have; `mirror` is the address without
+/// what may be a password.
+pub fn bad_mirror(mirror: &str, what: &str) -> Message {
+    Message::request(format!(
+        "mirror `{mirror}`: {what}, expected an address like `https://host/folder`"
+    ))
+    .hint("give `--mirror` the address of the folder that holds both archives; archives on this machine need no mirror: put them into the data root")
 }

@@ -5,11 +5,11 @@ use std::io::{self, Read, Seek};
 
 use sha2::{Digest, Sha256};
 
-use super::Error;
 use super::archive::Archive;
-use crate::hub::{self, CHUNK_BYTES, Transfer};
-use crate::interrupt::Interrupt;
-use crate::progress::Progress;
+use super::error::BadArchive;
+use crate::context::Context;
+use crate::error::Error;
+use crate::hub::{CHUNK_BYTES, Transfer};
 use crate::text;
 
 /// Where the next bytes are.
@@ -28,7 +28,7 @@ enum Phase {
 /// An archive that is being read.
 ///
 /// [`Read`] knows one sort of error only; what stopped it is kept for [`cause_of`](Self::cause_of).
-pub(super) struct Intake<'a> {
+pub struct Intake<'a> {
     name: &'static str,
     sha256: &'a str,
     file: &'a fs_err::File,
@@ -39,20 +39,18 @@ pub(super) struct Intake<'a> {
     is_shown: bool,
     hash: Sha256,
     failure: Option<Error>,
-    progress: &'a dyn Progress,
-    interrupt: &'a Interrupt,
+    context: Context<'a>,
 }
 
 impl<'a> Intake<'a> {
     /// The first `n_held` bytes of an archive from the disk, and the others, if there are any, by `transfer`, which
     /// goes on behind them.
-    pub(super) fn new(
+    pub fn new(
         file: &'a fs_err::File,
         n_held: u64,
         transfer: Option<Transfer<'a>>,
         archive: &'a Archive,
-        progress: &'a dyn Progress,
-        interrupt: &'a Interrupt,
+        context: Context<'a>,
     ) -> Self {
         Self {
             name: archive.name,
@@ -64,16 +62,15 @@ impl<'a> Intake<'a> {
             is_shown: false,
             hash: Sha256::new(),
             failure: None,
-            progress,
-            interrupt,
+            context,
         }
     }
 
     /// Reads what the archive's reader has left, and compares the digest of all.
     ///
     /// # Errors
-    /// [`hub::Error::Digest`], and those of reading.
-    pub(super) fn check_rest(&mut self) -> Result<(), Error> {
+    /// [`BadArchive::Other`], and errors of reading.
+    pub fn check_rest(&mut self) -> Result<(), Error> {
         let mut buffer = vec![0; CHUNK_BYTES];
         while self.take(&mut buffer)? > 0 {}
         self.check_digest()
@@ -84,23 +81,23 @@ impl<'a> Intake<'a> {
         if found == self.sha256 {
             return Ok(());
         }
-        Err(Error::Transfer(hub::Error::Digest {
-            what: self.name.to_owned(),
+        Err(BadArchive::Other {
             found,
             expected: self.sha256.to_owned(),
-        }))
+        }
+        .into())
     }
 
     /// Why unpacking ended with `error`: because reading failed, because these are not the archive's bytes, or
     /// because of what the archive holds.
-    pub(super) fn cause_of(&mut self, error: Error) -> Error {
+    pub fn cause_of(&mut self, error: Error) -> Error {
         if let Some(failure) = self.failure.take() {
             return failure;
         }
         let is_at_hand = self.transfer.is_none();
-        let is_to_be_compared = match error {
-            Error::Damaged { .. } => is_at_hand || self.phase == Phase::Ended,
-            Error::Entry { .. } => is_at_hand,
+        let is_to_be_compared = match error.is_a() {
+            Some(BadArchive::Damaged { .. }) => is_at_hand || self.phase == Phase::Ended,
+            Some(BadArchive::Entry { .. }) => is_at_hand,
             _ => false,
         };
         if !is_to_be_compared {
@@ -117,9 +114,9 @@ impl<'a> Intake<'a> {
         let transfer = self.transfer.as_ref()?;
         // Where nothing new came, the archive ends there.
         let has_brought = transfer.n_bytes() > self.n_held;
-        match error {
-            Error::Damaged { is_cut: true, .. } if has_brought => {
-                transfer.unannounced_end().map(Error::Transfer)
+        match error.is_a() {
+            Some(BadArchive::Damaged { is_cut: true, .. }) if has_brought => {
+                transfer.unannounced_end()
             }
             _ => None,
         }
@@ -131,7 +128,7 @@ impl<'a> Intake<'a> {
 
     fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         loop {
-            self.interrupt.check()?;
+            self.context.interrupt.check()?;
             let n_read = match self.phase {
                 Phase::New => {
                     self.begin()?;
@@ -155,7 +152,7 @@ impl<'a> Intake<'a> {
                         .into());
                     }
                     self.phase = Phase::Held(n_left - n_read as u64);
-                    self.progress.tick(n_read as u64);
+                    self.context.progress.tick(n_read as u64);
                     n_read
                 }
                 Phase::Arriving => match &mut self.transfer {
@@ -184,7 +181,7 @@ impl<'a> Intake<'a> {
             Some(_) => format!("reading what is here of {}", self.name),
             None => format!("reading {}", self.name),
         };
-        self.progress.start_bytes(&what, self.n_held);
+        self.context.progress.start_bytes(&what, self.n_held);
         self.is_shown = true;
         self.phase = Phase::Held(self.n_held);
         Ok(())
@@ -201,8 +198,8 @@ impl<'a> Intake<'a> {
         let size = transfer.begin()?.unwrap_or(0);
         let what = format!("downloading {}", self.name);
         match self.n_held {
-            0 => self.progress.start_bytes(&what, size),
-            n_held => self.progress.resume_bytes(&what, n_held, size),
+            0 => self.context.progress.start_bytes(&what, size),
+            n_held => self.context.progress.resume_bytes(&what, n_held, size),
         }
         self.is_shown = true;
         self.phase = Phase::Arriving;
@@ -211,7 +208,7 @@ impl<'a> Intake<'a> {
 
     fn hide(&mut self) {
         if self.is_shown {
-            self.progress.finish();
+            self.context.progress.finish();
             self.is_shown = false;
         }
     }

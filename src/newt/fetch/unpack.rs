@@ -11,7 +11,8 @@ use flate2::bufread::MultiGzDecoder;
 use tar::EntryType;
 
 use super::archive::{Archive, Content};
-use super::error::{Error, Origin};
+use super::error::BadArchive;
+use crate::error::Error;
 use crate::files::StagedDir;
 use crate::hub::CHUNK_BYTES;
 use crate::text::{foreign, thousands};
@@ -28,13 +29,13 @@ const MAX_NAME_BYTES: usize = 255;
 const BATCH_BYTES: u64 = 1 << 24;
 
 /// What is unpacked: a folder that is being filled, or the bytes of the one file.
-pub(super) enum Unpacked {
+pub enum Unpacked {
     Folder(Folder),
     File(Vec<u8>),
 }
 
 /// A folder that is being filled.
-pub(super) struct Folder {
+pub struct Folder {
     staged: StagedDir,
     /// The files that have not been flushed, and their size together.
     unflushed: Vec<PathBuf>,
@@ -42,7 +43,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    pub(super) fn new(staged: StagedDir) -> Self {
+    pub fn new(staged: StagedDir) -> Self {
         Self {
             staged,
             unflushed: Vec::new(),
@@ -51,7 +52,7 @@ impl Folder {
     }
 
     /// The folder with all of its files flushed.
-    pub(super) fn flushed(mut self) -> io::Result<StagedDir> {
+    pub fn flushed(mut self) -> io::Result<StagedDir> {
         self.flush()?;
         Ok(self.staged)
     }
@@ -68,15 +69,14 @@ impl Folder {
 /// Unpacks the `compressed` archive into `unpacked`, to its end.
 ///
 /// # Errors
-/// [`Error::Entry`] for an entry that is not what the archive should hold, [`Error::Damaged`] for bytes that are no
-/// archive, or a read that failed; [`Error::Io`] where a file cannot be written.
-pub(super) fn unpack(
+/// [`BadArchive`] for an entry that is not what the archive should hold, and for bytes that are no archive, or a read that
+/// failed; an error of the file system where a file cannot be written.
+pub fn unpack(
     archive: &Archive,
     compressed: &mut dyn Read,
     mut unpacked: Unpacked,
 ) -> Result<Unpacked, Error> {
-    let damaged = |error: io::Error| Error::Damaged {
-        archive: Origin::Network(archive.name),
+    let damaged = |error: io::Error| BadArchive::Damaged {
         is_cut: error.kind() == io::ErrorKind::UnexpectedEof,
         // It may repeat the name of an entry.
         what: foreign(&error.to_string()),
@@ -92,17 +92,14 @@ pub(super) fn unpack(
     for entry in tar.entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(damaged)?;
         let name = (described.name.clone()).unwrap_or_else(|| entry.path_bytes().into_owned());
-        let refuse = |what: String| Error::Entry {
-            archive: Origin::Network(archive.name),
+        let refuse = |what: String| BadArchive::Entry {
             entry: foreign(&String::from_utf8_lossy(&name)),
             what,
         };
         n_entries += 1;
         if n_entries > archive.bounds.n_entries {
             let most = thousands(archive.bounds.n_entries);
-            return Err(refuse(format!(
-                "comes after {most} entries, expected no more"
-            )));
+            return Err(refuse(format!("comes after {most} entries, expected no more")).into());
         }
         match entry.header().entry_type() {
             EntryType::XGlobalHeader => {}
@@ -119,7 +116,7 @@ pub(super) fn unpack(
                 let size = described.size.unwrap_or(entry.size());
                 described = Described::default();
                 if size != entry.size() {
-                    return Err(refuse("has two sizes, expected one".to_owned()));
+                    return Err(refuse("has two sizes, expected one".to_owned()).into());
                 }
                 let place = judge(archive.content, &name, kind).map_err(refuse)?;
                 let Place::File(file_name) = place else {
@@ -130,15 +127,16 @@ pub(super) fn unpack(
                         "has {} bytes, expected at most {}",
                         thousands(size),
                         thousands(archive.bounds.file_bytes)
-                    )));
+                    ))
+                    .into());
                 }
                 has_files = true;
                 let n_copied = match unpacked.place(&file_name)? {
                     Some(mut file) => copy(&mut entry, &mut *file, damaged)?,
-                    None => return Err(refuse("occurs twice, expected once".to_owned())),
+                    None => return Err(refuse("occurs twice, expected once".to_owned()).into()),
                 };
                 if n_copied != size {
-                    return Err(damaged(io::Error::other("unexpected end of file")));
+                    return Err(damaged(io::Error::other("unexpected end of file")).into());
                 }
                 if let Unpacked::Folder(folder) = &mut unpacked {
                     folder.n_bytes += size;
@@ -151,7 +149,7 @@ pub(super) fn unpack(
     }
     if !has_files {
         let what = format!("no file of `{}` in it", archive.content.name());
-        return Err(damaged(io::Error::other(what)));
+        return Err(damaged(io::Error::other(what)).into());
     }
     read_padding(tar.into_inner()).map_err(damaged)?;
     Ok(unpacked)
@@ -349,7 +347,7 @@ fn kind_name(kind: EntryType) -> &'static str {
 fn copy(
     from: &mut impl Read,
     to: &mut dyn Write,
-    damaged: impl Fn(io::Error) -> Error,
+    damaged: impl Fn(io::Error) -> BadArchive,
 ) -> Result<u64, Error> {
     let mut buffer = vec![0; CHUNK_BYTES];
     let mut n_copied = 0;

@@ -5,22 +5,22 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-pub(super) const FOLDER: u8 = b'5';
+pub const FOLDER: u8 = b'5';
 
 /// A header that says what it is told, and behind it the bytes, filled up to blocks.
-pub(super) fn entry(name: &str, kind: u8, bytes: &[u8]) -> Vec<u8> {
+pub fn entry(name: &str, kind: u8, bytes: &[u8]) -> Vec<u8> {
     let mut entry = header(name, kind, "", bytes.len() as u64);
     entry.extend_from_slice(bytes);
     entry.resize(entry.len().next_multiple_of(512), 0);
     entry
 }
 
-pub(super) fn link(name: &str, kind: u8, target: &str) -> Vec<u8> {
+pub fn link(name: &str, kind: u8, target: &str) -> Vec<u8> {
     header(name, kind, target, 0)
 }
 
 /// Source: POSIX.1-1988, `ustar` interchange format; sizes over 8 GB as GNU tar has them, in base 256.
-pub(super) fn header(name: &str, kind: u8, target: &str, size: u64) -> Vec<u8> {
+pub fn header(name: &str, kind: u8, target: &str, size: u64) -> Vec<u8> {
     let mut header = vec![0; 512];
     let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, name.as_bytes());
@@ -46,7 +46,7 @@ pub(super) fn header(name: &str, kind: u8, target: &str, size: u64) -> Vec<u8> {
 /// A PAX record of a header for the next entry.
 ///
 /// Source: POSIX.1-2001: `<length> <key>=<value>\n`, the length being that of all of it.
-pub(super) fn pax(key: &str, value: &str) -> Vec<u8> {
+pub fn pax(key: &str, value: &str) -> Vec<u8> {
     let rest = format!(" {key}={value}\n");
     let mut length = rest.len() + 1;
     while length.to_string().len() + rest.len() != length {
@@ -56,25 +56,25 @@ pub(super) fn pax(key: &str, value: &str) -> Vec<u8> {
 }
 
 /// The entries, and the two blocks of zeros that end an archive.
-pub(super) fn tar(entries: &[Vec<u8>]) -> Vec<u8> {
+pub fn tar(entries: &[Vec<u8>]) -> Vec<u8> {
     let mut tar = entries.concat();
     tar.resize(tar.len() + 1024, 0);
     tar
 }
 
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
 /// 10 GB of zeros, in 500 members of a gzip file.
-pub(super) fn zeros() -> Vec<u8> {
+pub fn zeros() -> Vec<u8> {
     gzip(&vec![0; 20_000_000]).repeat(500)
 }
 
 /// 40 kB that depend on the name, and that no compression makes smaller.
-pub(super) fn noise(name: &str) -> Vec<u8> {
+pub fn noise(name: &str) -> Vec<u8> {
     let mut state = name.bytes().fold(1_u32, |state, byte| {
         state.wrapping_mul(31).wrapping_add(u32::from(byte))
     });
