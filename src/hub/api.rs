@@ -246,6 +246,7 @@ mod fuzz;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::http::unreachable;
 
     #[test]
     fn etags_are_digests_or_nothing() {
@@ -297,5 +298,27 @@ mod tests {
         );
         let deep = format!("{{\"config\": {}", "[".repeat(1_000_000));
         assert!(refused(&deep).contains("EOF"));
+    }
+
+    #[test]
+    fn names_of_others_are_shown_as_foreign_text_and_ten_of_many() {
+        let repo: Repo = "org/name".parse().unwrap();
+        let error = |held: &[String]| no_file(&repo, "a\x1b[2J", Names::quoted(held));
+        assert_eq!(error(&[]).to_string(), "org/name: no file `a\\u{1b}[2J`");
+        assert_eq!(error(&[]).hint(), None);
+        let mut held = vec!["b\u{202e}".to_owned(), "x".repeat(1_000_000)];
+        held.extend((0..10).map(|i| i.to_string()));
+        let hint = error(&held).hint().unwrap();
+        assert!(
+            hint.starts_with("the repository holds `b\\u{202e}`, `xxx"),
+            "{hint}"
+        );
+        assert!(
+            hint.ends_with("`7` and 2 more") && hint.len() < 300,
+            "{hint}"
+        );
+        let message =
+            unreachable(&Uri::from_static("http://host"), &"\x1b".repeat(1000)).to_string();
+        assert!(!message.contains(char::is_control) && message.len() < 1000);
     }
 }

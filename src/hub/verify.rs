@@ -133,8 +133,6 @@ fn read_into(mut hash: Hash, file: &mut fs_err::File, context: Context<'_>) -> R
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promise {
     path: PathBuf,
-    /// The name that the repository keeps the content under.
-    blob: PathBuf,
     etag: Etag,
 }
 
@@ -167,7 +165,6 @@ impl Promise {
             if is_blob && let Some(etag) = Etag::of(place.file_name()?.to_str()?) {
                 return Some(Self {
                     path: path.to_owned(),
-                    blob: place,
                     etag,
                 });
             }
@@ -244,6 +241,8 @@ mod tests {
 
     use super::super::tests::Told;
     use super::*;
+    use crate::interrupt::Interrupt;
+    use crate::progress::Silent;
 
     #[test]
     fn small_file_is_held_against_git_s_name_of_it_and_the_bare_digest_of_some_mirrors() {
@@ -253,7 +252,14 @@ mod tests {
         let verify = |name: &str, bytes: &str| {
             let path = blobs.join(name);
             fs_err::write(&path, bytes).unwrap();
-            verify(&path, &Interrupt::default(), &Silent)
+            let interrupt = Interrupt::default();
+            verify(
+                &path,
+                Context {
+                    progress: &Silent,
+                    interrupt: &interrupt,
+                },
+            )
         };
         // `printf abc | git hash-object --stdin`, and `sha1sum`.
         let git = "f2ba8f84ab5c1bce84a7b441cb1959cfc7093b7f";
@@ -288,22 +294,27 @@ mod tests {
         let link = dir.path().join("model.safetensors");
         std::os::unix::fs::symlink(&blob, &link).unwrap();
         let (interrupt, told) = (Interrupt::default(), Told::default());
-        assert!(verify(&link, &interrupt, &told).unwrap());
+        let told_context = Context {
+            progress: &told,
+            interrupt: &interrupt,
+        };
+        assert!(verify(&link, told_context).unwrap());
         assert_eq!(
             told.lines(),
             ["start verifying model.safetensors: 3", "tick 3", "finish"]
         );
         fs_err::write(&blob, "abd").unwrap();
-        let error = verify(&link, &interrupt, &Silent).unwrap_err();
-        assert!(matches!(&error, Error::Altered { expected, .. } if expected == digest));
+        let error = verify(&link, told_context.silent()).unwrap_err();
+        assert_eq!(error::kind(&error), Some(error::Kind::Altered));
+        assert!(error.to_string().ends_with(digest), "{error}");
         assert!(error.hint().unwrap().contains("models fetch"));
         let other = dir.path().join("config.json");
         fs_err::write(&other, "{}").unwrap();
-        assert!(!verify(&other, &interrupt, &Silent).unwrap());
+        assert!(!verify(&other, told_context.silent()).unwrap());
 
         interrupt.flag().store(2, Ordering::Relaxed);
-        let error = verify(&link, &interrupt, &told).unwrap_err();
-        assert!(matches!(error, Error::Stopped(_)));
+        let error = verify(&link, told_context).unwrap_err();
+        assert_eq!(error.fault(), crate::error::Fault::Interruption);
         assert_eq!(told.lines().last().unwrap(), "finish");
     }
 }

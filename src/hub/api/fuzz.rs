@@ -2,13 +2,14 @@
 
 use ureq::http::Uri;
 
-use super::{FileInfo, parse_etag, parse_listing, quoted};
+use super::{FileInfo, PLAIN_PATH, parse_etag, parse_listing};
 use crate::fuzz::{check, check_said};
 use crate::hub::address::{join, origin, shown};
 use crate::hub::repo::is_commit;
-use crate::hub::{Error, Hub, Repo, Settings};
+use crate::hub::{Hub, Repo, Settings};
 use crate::interrupt::Interrupt;
 use crate::progress::Silent;
+use percent_encoding::utf8_percent_encode;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -17,9 +18,8 @@ fn repo() -> Repo {
 }
 
 /// As the user is told of an answer that is none.
-fn told(what: String) -> String {
-    let url = "http://host/org/name".to_owned();
-    Error::Answer { url, what }.to_string()
+fn told(what: impl std::fmt::Display) -> String {
+    format!("http://host/org/name: {what}")
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn damaged_listings_name_no_file_elsewhere() {
                     .all(|part| matches!(part, std::path::Component::Normal(_)))
             );
             assert!(!file.chars().any(char::is_control));
-            let address: Uri = format!("http://host/{}", quoted(file, "/"))
+            let address: Uri = format!("http://host/{}", utf8_percent_encode(file, PLAIN_PATH))
                 .parse()
                 .unwrap();
             assert_eq!(address.query(), None);
@@ -144,7 +144,9 @@ fn damaged_names_of_repositories_lead_nowhere_else() {
         samples.map(|name| name.as_bytes().to_vec()).to_vec(),
         |bytes| {
             let text = String::from_utf8_lossy(bytes);
-            let repo: Repo = text.parse().map_err(|error: Error| error.to_string())?;
+            let repo: Repo = text
+                .parse()
+                .map_err(|error: crate::error::Error| error.to_string())?;
             assert_eq!(repo.name.split('/').count(), 2);
             assert!(!repo.name.contains("..") && !repo.name.contains("--"));
             assert!(

@@ -2,6 +2,8 @@
 
 use super::server::{etag, sha256};
 use super::*;
+use crate::error::Fault;
+use crate::hub::{Kind, kind};
 
 /// The layout that the Python library writes, with one file.
 fn cache_of_python(cache_dir: &Path) {
@@ -185,7 +187,7 @@ fn where_the_hub_cannot_be_asked_one_round_of_tries_is_made() {
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
     let told = Told::default();
     let error = snapshot.has("model.safetensors", &told).unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }));
+    assert!(kind(&error) == Some(Kind::Unreachable));
     assert_eq!(told.lines().len(), 2);
     assert!(!snapshot.is_known_absent("model.safetensors"));
 }
@@ -210,7 +212,7 @@ fn names_that_leave_the_snapshot_are_refused() {
     for file in ["../x", "/etc/passwd", "a//b", "a\\b", "a\0b", ""] {
         assert!(!snapshot.has(file, &Silent).unwrap());
         let error = snapshot.file(file, &Silent).unwrap_err();
-        assert!(matches!(error, Error::FileName { .. }), "{error}");
+        assert!(error.to_string().starts_with("org/name: file `"), "{error}");
     }
     let error = snapshot.file("a/../b", &Silent).unwrap_err();
     assert_eq!(
@@ -224,7 +226,10 @@ fn names_that_leave_the_snapshot_are_refused() {
             revision: revision.to_owned(),
         };
         let error = hub.snapshot(&repo, &Silent).err().unwrap();
-        assert!(matches!(error, Error::Name { .. }), "{error}");
+        assert!(
+            error.to_string().starts_with("model repository `"),
+            "{error}"
+        );
     }
     assert_eq!(server.seen().len(), 1);
 }
@@ -281,7 +286,7 @@ fn cache_that_cannot_be_written_to_is_named() {
     let hub = hub(&server, &place.join("hub"));
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
     let error = snapshot.file("config.json", &Silent).unwrap_err();
-    assert!(matches!(error, Error::Io(_)));
+    assert_eq!(error.fault(), Fault::Machine);
     assert!(
         error.to_string().contains("/file/hub/models--org--name"),
         "{error}"

@@ -4,7 +4,8 @@ mod fuzz;
 mod tar_bytes;
 mod transfer;
 
-use crate::error::Failure;
+use crate::context::Context;
+use crate::interrupt::Interrupt;
 
 use std::sync::Mutex;
 
@@ -141,7 +142,15 @@ impl Place {
             ..options.clone()
         };
         let root = DataRoot::new(self.dir());
-        let mut fetch = Fetch::new(root, &options, &self.told, &self.interrupt).unwrap();
+        let mut fetch = Fetch::new(
+            root,
+            &options,
+            Context {
+                progress: &self.told,
+                interrupt: &self.interrupt,
+            },
+        )
+        .unwrap();
         let base = &options.source.base;
         fetch.client = Client::new(base, None, quick(), None, self.interrupt.clone());
         fetch
@@ -325,7 +334,14 @@ fn mirror_that_is_no_web_address_is_refused() {
             ..Options::default()
         };
         let interrupt = Interrupt::default();
-        let error = Fetch::new(DataRoot::new("newt"), &options, &Silent, &interrupt);
+        let error = Fetch::new(
+            DataRoot::new("newt"),
+            &options,
+            Context {
+                progress: &Silent,
+                interrupt: &interrupt,
+            },
+        );
         let error = error.err().unwrap();
         assert_eq!(error.fault().exit_code(), 2);
         let hint = error.hint().unwrap();

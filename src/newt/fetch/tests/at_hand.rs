@@ -1,7 +1,5 @@
 //! Archives that lie in the folder: kept by an earlier fetch, or copied there.
 
-use crate::error::Failure;
-
 use super::tar_bytes::link;
 use super::*;
 

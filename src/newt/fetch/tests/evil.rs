@@ -1,8 +1,6 @@
 //! Archives that attack whoever unpacks them: entries outside of the folder, links, bombs, misleading headers. Their
 //! digests are right, since whoever made them names the digests, too.
 
-use crate::error::Failure;
-
 use super::tar_bytes::{header, link, pax, zeros};
 use super::*;
 
