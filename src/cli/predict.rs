@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::files::{self, Kept};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::pipeline::predict;
-use crate::probe::labels_of;
+use crate::probe::{label_of, naming_row};
 use crate::progress::Progress;
 use crate::stage::probes::odd_rows;
 use crate::stage::{TaskArgument, TaskFilter};
@@ -76,18 +76,17 @@ pub(super) fn exec(
     let mut predictions = Vec::new();
     for (task, probe) in file.probes {
         if filter.as_ref().is_none_or(|filter| filter.matches(&task)) {
-            let decided = probe.decision_and_odd_rows(rows.view(), &|| interrupt.requested());
-            interrupt.check()?;
-            let (decision, odd) = decided.map_err(|error| {
-                error.naming_row(|_, row| odd_rows::name(&task, &features.ids()[row]))
-            })?;
+            let name = |_, row: usize| odd_rows::name(&task, &features.ids()[row]);
+            let (decision, odd) = probe
+                .decision(rows.view(), interrupt)
+                .map_err(|error| naming_row(error, name))?;
             let image = |&(row, oddity): &(usize, _)| (oddity, features.ids()[row].as_str());
             let odd: Vec<_> = odd.iter().map(image).collect();
             for warning in odd_rows::warnings(&task, probe.mean.is_some(), &odd) {
                 console.warn(&warning);
             }
             predictions.push(Prediction {
-                y_pred: labels_of(&decision),
+                y_pred: decision.iter().copied().map(label_of).collect(),
                 decision,
                 task,
             });

@@ -16,16 +16,16 @@
 use std::arch::x86_64::*;
 
 /// Number of lanes of a vector. Rows of matrices are padded to a multiple of it.
-pub(crate) const LANES: usize = 8;
+pub const LANES: usize = 8;
 
 /// The vectors of a slice.
 #[inline(always)]
-pub(crate) fn lanes<T>(values: &[T]) -> std::slice::Iter<'_, [T; LANES]> {
+pub fn lanes<T>(values: &[T]) -> std::slice::Iter<'_, [T; LANES]> {
     values.as_chunks::<LANES>().0.iter()
 }
 
 /// Operations on eight f64 lanes. A value of an implementing type is proof that the CPU has the instructions.
-pub(crate) trait Simd: Copy {
+pub trait Simd: Copy {
     /// Eight lanes.
     type V: Copy;
     /// Whether sixteen vectors fit into the registers, and some more.
@@ -92,7 +92,7 @@ pub(crate) trait Simd: Copy {
 
 /// Arrays, which the compiler turns into the vectors of the base instruction set.
 #[derive(Clone, Copy)]
-pub(crate) struct Base;
+pub struct Base;
 
 /// Bits of the exponent of 1.
 const EXPONENT_OF_ONE: u64 = 1023 << 52;
@@ -223,7 +223,7 @@ macro_rules! simd_by_intrinsics {
 /// AVX-512 F, BW, DQ and VL.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Avx512(());
+pub struct Avx512(());
 
 #[cfg(target_arch = "x86_64")]
 simd_by_intrinsics!(Avx512, __m512d, true, {
@@ -256,7 +256,7 @@ simd_by_intrinsics!(Avx512, __m512d, true, {
 /// AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Avx2(());
+pub struct Avx2(());
 
 /// Two vectors of four lanes.
 #[cfg(target_arch = "x86_64")]
@@ -315,10 +315,10 @@ simd_by_intrinsics!(Avx2, Pair, false, {
 
 /// The instruction set that loops run on.
 #[derive(Clone, Copy)]
-pub(crate) struct Level(Isa);
+pub struct Level(Isa);
 
 #[derive(Clone, Copy)]
-pub(crate) enum Isa {
+pub enum Isa {
     Base(Base),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
@@ -328,7 +328,7 @@ pub(crate) enum Isa {
 
 impl Level {
     /// All that this CPU has, the widest last.
-    pub(crate) fn available() -> Vec<Self> {
+    pub fn available() -> Vec<Self> {
         [
             Some(Isa::Base(Base)),
             #[cfg(target_arch = "x86_64")]
@@ -348,11 +348,11 @@ impl Level {
     }
 
     /// The widest that this CPU has.
-    pub(crate) fn widest() -> Self {
+    pub fn widest() -> Self {
         Self::available().pop().unwrap_or(Self(Isa::Base(Base)))
     }
 
-    pub(crate) fn isa(self) -> Isa {
+    pub fn isa(self) -> Isa {
         self.0
     }
 }
@@ -365,29 +365,29 @@ macro_rules! multiversion {
         $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:path;
     ) => {
         $(#[$meta])*
-        $vis fn $name(level: $crate::probe::svm::simd::Level, $($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name(level: $crate::probe::svc::simd::Level, $($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2(simd: $crate::probe::svm::simd::Avx2, $($arg: $ty),*) $(-> $ret)? {
+            fn avx2(simd: $crate::probe::svc::simd::Avx2, $($arg: $ty),*) $(-> $ret)? {
                 $body(simd, $($arg),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-            fn avx512(simd: $crate::probe::svm::simd::Avx512, $($arg: $ty),*) $(-> $ret)? {
+            fn avx512(simd: $crate::probe::svc::simd::Avx512, $($arg: $ty),*) $(-> $ret)? {
                 $body(simd, $($arg),*)
             }
 
             match level.isa() {
-                $crate::probe::svm::simd::Isa::Base(simd) => $body(simd, $($arg),*),
+                $crate::probe::svc::simd::Isa::Base(simd) => $body(simd, $($arg),*),
                 #[cfg(target_arch = "x86_64")]
                 #[expect(unsafe_code, reason = "a copy compiled for a wider instruction set")]
                 // SAFETY: the token is proof that the CPU has the instruction set.
-                $crate::probe::svm::simd::Isa::Avx2(simd) => unsafe { avx2(simd, $($arg),*) },
+                $crate::probe::svc::simd::Isa::Avx2(simd) => unsafe { avx2(simd, $($arg),*) },
                 #[cfg(target_arch = "x86_64")]
                 #[expect(unsafe_code, reason = "a copy compiled for a wider instruction set")]
                 // SAFETY: the token is proof that the CPU has the instruction set.
-                $crate::probe::svm::simd::Isa::Avx512(simd) => unsafe { avx512(simd, $($arg),*) },
+                $crate::probe::svc::simd::Isa::Avx512(simd) => unsafe { avx512(simd, $($arg),*) },
             }
         }
     };

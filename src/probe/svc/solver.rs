@@ -9,9 +9,9 @@ use super::simd::{LANES, Simd, lanes, multiversion};
 /// The gradient G of the objective is kept as `v[t] = -y[t] G[t]`, the quantity that the selection compares. Signs commute
 /// with rounding, so v has the bits of libsvm's gradient, and the unsigned K serves for Q.
 #[derive(Debug, Default)]
-pub(crate) struct Workspace {
+pub struct Workspace {
     /// α, `[n]`.
-    pub(crate) alpha: Vec<f64>,
+    pub alpha: Vec<f64>,
     /// v, `[stride]`.
     v: Aligned<f64>,
     /// What v would be if all variables but those at the upper bound were zero, without the linear term.
@@ -51,7 +51,7 @@ multiversion! {
     /// the replacement of non-positive curvature), shrinking with one early reconstruction of the gradient (Chang and
     /// Lin, 2011, section 5.1), rho from the free support vectors. Among equals libsvm takes the last in its present
     /// order, which shrinking changes; so it is kept here, too.
-    pub(crate) fn solve(dual: &Dual<'_>, workspace: &mut Workspace) -> Solution = solve_body;
+    pub fn solve(dual: &Dual<'_>, workspace: &mut Workspace) -> Solution = solve_body;
 }
 
 #[inline(always)]

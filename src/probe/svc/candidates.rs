@@ -1,11 +1,8 @@
 //! The candidates of a search, as scikit-learn draws or lists them.
 
-use std::collections::BTreeSet;
-
+use crate::probe::draws::{Sampler, draw_below, sample_without_replacement};
+use crate::probe::settings::{Gamma, Kernel, Search, Space, Strategy, Values};
 use crate::random::RandomState;
-
-use super::exact;
-use super::settings::{Gamma, Kernel, Search, Space, Strategy, Values};
 
 /// One choice of kernel and parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +15,18 @@ pub struct Candidate {
     pub kernel: Kernel,
 }
 
+impl Candidate {
+    /// Candidates with equal keys have the same kernel matrix.
+    pub fn matrix_key(self) -> (Kernel, u8, u64) {
+        match self.gamma {
+            _ if self.kernel == Kernel::Linear => (self.kernel, 0, 0),
+            Gamma::Value(gamma) => (self.kernel, 0, gamma.to_bits()),
+            Gamma::Scale => (self.kernel, 1, 0),
+            Gamma::Auto => (self.kernel, 2, 0),
+        }
+    }
+}
+
 impl Search {
     /// Number of combinations, if all values are listed.
     pub fn n_combinations(&self) -> Option<usize> {
@@ -27,7 +36,7 @@ impl Search {
     /// Lists the candidates, in the order in which scikit-learn tries them.
     ///
     /// Source: scikit-learn 1.9, `ParameterSampler` and `ParameterGrid`, which go by the sorted names: C, gamma, kernel.
-    pub(super) fn candidates(&self) -> Vec<Candidate> {
+    pub fn candidates(&self) -> Vec<Candidate> {
         let grid = Grid::of(&self.spaces);
         match (self.strategy, grid) {
             // `validate` has refused a grid of a log-uniform space.
@@ -65,37 +74,6 @@ impl Search {
                     })
                     .collect()
             }
-        }
-    }
-}
-
-/// Values, prepared for draws.
-enum Sampler<'a, T> {
-    /// Logarithm of the lower bound, and how much larger that of the upper one is.
-    LogUniform {
-        low: f64,
-        width: f64,
-    },
-    List(&'a [T]),
-}
-
-impl<'a, T: Copy> Sampler<'a, T> {
-    fn of(values: &'a Values<T>) -> Self {
-        match values {
-            Values::LogUniform { low, high } => {
-                let low = exact::ln(*low);
-                let width = exact::ln(*high) - low;
-                Self::LogUniform { low, width }
-            }
-            Values::List(values) => Self::List(values),
-        }
-    }
-
-    /// Source: SciPy 1.17, `loguniform.rvs`: the inverse of the distribution function at one uniform draw.
-    fn draw(&self, rng: &mut RandomState, from_number: fn(f64) -> T) -> T {
-        match self {
-            Self::LogUniform { low, width } => from_number(exact::exp(low + rng.uniform() * width)),
-            Self::List(values) => values[draw_below(rng, values.len())],
         }
     }
 }
@@ -151,45 +129,4 @@ impl Lists<'_> {
     fn len(&self) -> usize {
         self.c.len() * self.gamma.len() * self.kernels.len()
     }
-}
-
-/// Draws an index below `n`, for lists of fewer than 2^32 values.
-fn draw_below(rng: &mut RandomState, n: usize) -> usize {
-    rng.randint(u32::try_from(n).unwrap_or(u32::MAX)) as usize
-}
-
-/// Draws `size` of the numbers below `population`.
-///
-/// Source: scikit-learn 1.9, `sample_without_replacement(method="auto")`: the first of a permutation; where fewer than
-/// 1% or more than 99% are wanted, repeated draws and a reservoir.
-fn sample_without_replacement(rng: &mut RandomState, population: usize, size: usize) -> Vec<usize> {
-    let ratio = size as f64 / population as f64;
-    if ratio > 0.01 && ratio < 0.99 {
-        let mut all: Vec<usize> = (0..population).collect();
-        for last in (1..population).rev() {
-            let other = draw_below(rng, last + 1);
-            all.swap(last, other);
-        }
-        all.truncate(size);
-        return all;
-    }
-    if ratio < 0.2 {
-        let mut seen = BTreeSet::new();
-        let mut drawn = Vec::with_capacity(size);
-        while drawn.len() < size {
-            let i = draw_below(rng, population);
-            if seen.insert(i) {
-                drawn.push(i);
-            }
-        }
-        return drawn;
-    }
-    let mut reservoir: Vec<usize> = (0..size).collect();
-    for i in size..population {
-        let place = draw_below(rng, i + 1);
-        if place < size {
-            reservoir[place] = i;
-        }
-    }
-    reservoir
 }

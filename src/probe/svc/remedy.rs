@@ -1,9 +1,9 @@
 //! Settings that make a fit easier, as instructions; none that the probe has already.
 
-use super::settings::{Kernel, Probe, Solver, Values};
+use crate::probe::settings::{Kernel, Probe, Solver, Values};
 
 /// For fits of very many iterations.
-pub(super) fn of_long_fits(probe: &Probe) -> String {
+pub fn of_long_fits(probe: &Probe) -> String {
     let mut remedies = easier_problem(probe);
     remedies.push("raise `probe.tol`".to_owned());
     remedies.push(if probe.max_iter == -1 {
@@ -15,7 +15,7 @@ pub(super) fn of_long_fits(probe: &Probe) -> String {
 }
 
 /// For fits that ended at a limit of iterations.
-pub(super) fn of_limited_fits(probe: &Probe) -> String {
+pub fn of_limited_fits(probe: &Probe) -> String {
     let mut remedies = easier_problem(probe);
     let first = match probe.solver {
         Solver::Smo => "raise `probe.max_iter`",
@@ -27,7 +27,7 @@ pub(super) fn of_limited_fits(probe: &Probe) -> String {
 }
 
 /// For a solution with `kernel` that is not finite.
-pub(super) fn of_overflow(probe: &Probe, kernel: Kernel) -> String {
+pub fn of_overflow(probe: &Probe, kernel: Kernel) -> String {
     let mut remedies: Vec<String> = standardize(probe).into_iter().collect();
     match kernel {
         Kernel::Linear if probe.standardize => remedies.push(lower_c(probe)),

@@ -14,16 +14,17 @@ use linfa::prelude::Fit;
 use linfa_svm::Svm;
 use ndarray::{Array1, Array2};
 
+use super::dual::Ending;
 use super::gram::Rows;
-use super::{Ending, SvcParams};
+use super::training::SvcParams;
 use crate::probe::settings::Kernel;
 
 /// What comes of a fit.
-pub(super) struct Fitted {
+pub struct Fitted {
     /// y α of each row.
-    pub(super) alpha: Vec<f64>,
-    pub(super) rho: f64,
-    pub(super) ending: Ending,
+    pub alpha: Vec<f64>,
+    pub rho: f64,
+    pub ending: Ending,
 }
 
 /// How often the one who waits for a fit is asked whether to go on.
@@ -36,7 +37,7 @@ const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// linfa's message. A sigmoid kernel is refused: linfa has none.
-pub(super) fn fit(
+pub fn fit(
     rows: &Arc<Rows>,
     n_zeros: usize,
     params: SvcParams,
