@@ -30,103 +30,75 @@ impl Candidate {
 impl Search {
     /// Number of combinations, if all values are listed.
     pub fn n_combinations(&self) -> Option<usize> {
-        Grid::of(&self.spaces).map(|grid| grid.len())
+        self.spaces.iter().map(n_combinations).sum()
     }
 
     /// Lists the candidates, in the order in which scikit-learn tries them.
     ///
     /// Source: scikit-learn 1.9, `ParameterSampler` and `ParameterGrid`, which go by the sorted names: C, gamma, kernel.
     pub fn candidates(&self) -> Vec<Candidate> {
-        let grid = Grid::of(&self.spaces);
-        match (self.strategy, grid) {
+        let combinations: Vec<usize> = match (self.strategy, self.n_combinations()) {
             // `validate` has refused a grid of a log-uniform space.
-            (Strategy::Grid, None) => Vec::new(),
-            (Strategy::Grid, Some(grid)) => (0..grid.len()).map(|i| grid.at(i)).collect(),
-            (Strategy::Random { n_iter, seed }, Some(grid)) => {
-                let mut rng = RandomState::new(seed);
-                let n_iter = n_iter.min(grid.len());
-                sample_without_replacement(&mut rng, grid.len(), n_iter)
-                    .into_iter()
-                    .map(|i| grid.at(i))
-                    .collect()
+            (Strategy::Grid, n) => (0..n.unwrap_or(0)).collect(),
+            (Strategy::Random { n_iter, seed }, Some(n)) => {
+                sample_without_replacement(&mut RandomState::new(seed), n, n_iter.min(n))
             }
-            (Strategy::Random { n_iter, seed }, None) => {
-                let mut rng = RandomState::new(seed);
-                let samplers: Vec<_> = self
-                    .spaces
-                    .iter()
-                    .map(|space| {
-                        (
-                            Sampler::of(&space.c),
-                            Sampler::of(&space.gamma),
-                            &space.kernels,
-                        )
-                    })
-                    .collect();
-                (0..n_iter)
-                    .map(|_| {
-                        let (c, gamma, kernels) = &samplers[draw_below(&mut rng, samplers.len())];
-                        Candidate {
-                            c: c.draw(&mut rng, |number| number),
-                            gamma: gamma.draw(&mut rng, Gamma::Value),
-                            kernel: kernels[draw_below(&mut rng, kernels.len())],
-                        }
-                    })
-                    .collect()
-            }
-        }
-    }
-}
-
-/// All combinations of the values of each space, one space after the other; the kernel varies fastest, then gamma.
-struct Grid<'a>(Vec<Lists<'a>>);
-
-/// The values of one space.
-struct Lists<'a> {
-    c: &'a [f64],
-    gamma: &'a [Gamma],
-    kernels: &'a [Kernel],
-}
-
-impl<'a> Grid<'a> {
-    fn of(spaces: &'a [Space]) -> Option<Self> {
-        let lists = |space: &'a Space| match (&space.c, &space.gamma) {
-            (Values::List(c), Values::List(gamma)) => Some(Lists {
-                c,
-                gamma,
-                kernels: &space.kernels,
-            }),
-            _ => None,
+            (Strategy::Random { n_iter, seed }, None) => return self.draw(n_iter, seed),
         };
-        spaces.iter().map(lists).collect::<Option<_>>().map(Self)
+        let combination = |i| self.combination(i);
+        combinations.into_iter().filter_map(combination).collect()
     }
 
-    fn len(&self) -> usize {
-        self.0.iter().map(Lists::len).sum()
-    }
-
-    /// The combination number `i`, which is below [`Self::len`].
-    fn at(&self, mut i: usize) -> Candidate {
-        let mut space = &self.0[0];
-        for next in &self.0[1..] {
-            if i < space.len() {
-                break;
+    /// The combination number `i`: one space after the other; the kernel varies fastest, then gamma.
+    fn combination(&self, mut i: usize) -> Option<Candidate> {
+        for space in &self.spaces {
+            let n = n_combinations(space)?;
+            if i < n {
+                let (rest, kernel) = (i / space.kernels.len(), i % space.kernels.len());
+                let gammas = listed(&space.gamma)?;
+                return Some(Candidate {
+                    c: listed(&space.c)?[rest / gammas.len()],
+                    gamma: gammas[rest % gammas.len()],
+                    kernel: space.kernels[kernel],
+                });
             }
-            i -= space.len();
-            space = next;
+            i -= n;
         }
-        let (rest, kernel) = (i / space.kernels.len(), i % space.kernels.len());
-        let (c, gamma) = (rest / space.gamma.len(), rest % space.gamma.len());
-        Candidate {
-            c: space.c[c],
-            gamma: space.gamma[gamma],
-            kernel: space.kernels[kernel],
-        }
+        None
+    }
+
+    /// Draws `n` candidates, each of a space that is drawn before.
+    fn draw(&self, n: usize, seed: u32) -> Vec<Candidate> {
+        let rng = &mut RandomState::new(seed);
+        let samplers: Vec<_> = (self.spaces.iter())
+            .map(|space| {
+                (
+                    Sampler::of(&space.c),
+                    Sampler::of(&space.gamma),
+                    &space.kernels,
+                )
+            })
+            .collect();
+        let draw = |_| {
+            let (c, gamma, kernels) = &samplers[draw_below(rng, samplers.len())];
+            Candidate {
+                c: c.draw(rng, |number| number),
+                gamma: gamma.draw(rng, Gamma::Value),
+                kernel: kernels[draw_below(rng, kernels.len())],
+            }
+        };
+        (0..n).map(draw).collect()
     }
 }
 
-impl Lists<'_> {
-    fn len(&self) -> usize {
-        self.c.len() * self.gamma.len() * self.kernels.len()
+/// Number of combinations of a space whose values are listed.
+fn n_combinations(space: &Space) -> Option<usize> {
+    Some(listed(&space.c)?.len() * listed(&space.gamma)?.len() * space.kernels.len())
+}
+
+fn listed<T>(values: &Values<T>) -> Option<&[T]> {
+    match values {
+        Values::List(values) => Some(values),
+        Values::LogUniform { .. } => None,
     }
 }

@@ -1,7 +1,27 @@
 //! The quadratic problem behind a C-SVC, its box and its solution.
 
+use super::kernel::KernelFunction;
+use crate::probe::settings::Solver;
+
 /// Curvature that stands in for one that is not positive.
 pub const TAU: f64 = 1e-12;
+
+/// What a fit needs besides the rows.
+#[derive(Clone, Copy, Debug)]
+pub struct SvcParams {
+    /// The kernel.
+    pub function: KernelFunction,
+    /// C for label 0 and for label 1.
+    pub c: [f64; 2],
+    /// Tolerance of the stopping criterion.
+    pub tol: f64,
+    /// Whether to leave variables at a bound out of the selection.
+    pub shrinking: bool,
+    /// The most iterations, if there is a limit.
+    pub max_iterations: Option<u64>,
+    /// Who solves the problem.
+    pub solver: Solver,
+}
 
 /// The dual problem of a C-SVC.
 ///
@@ -22,14 +42,8 @@ pub struct Dual<'a> {
     pub stride: usize,
     /// Diagonal of K in f64, `[stride]`.
     pub diagonal: &'a [f64],
-    /// C for y = +1 and for y = -1.
-    pub c: [f64; 2],
-    /// Tolerance of the stopping criterion.
-    pub tol: f64,
-    /// Leave variables that are likely to stay at a bound out of the selection.
-    pub shrinking: bool,
-    /// Ends after this many iterations, wherever it is then.
-    pub max_iterations: Option<u64>,
+    /// What is to be solved on them, and how.
+    pub params: SvcParams,
     /// Asked every now and then, with the iterations done, whether to go on.
     pub go_on: &'a dyn Fn(u64) -> bool,
 }
@@ -57,18 +71,6 @@ pub struct Solution {
     /// The largest value that an alpha, or the sum of two alphas of one class, took on the way, if no upper bound ever
     /// limited it and the tolerance was met. A problem that differs only in larger C, or in smaller C above this value, runs the same way.
     pub free_peak: Option<f64>,
-}
-
-impl Solution {
-    /// A solution of which only rho is known, and how the fit ended.
-    pub fn from_elsewhere(rho: f64, ending: Ending) -> Self {
-        Self {
-            rho,
-            iterations: 0,
-            ending,
-            free_peak: None,
-        }
-    }
 }
 
 impl<'a> Dual<'a> {
@@ -104,7 +106,7 @@ impl<'a> Dual<'a> {
     /// Upper bound of alpha `t`.
     #[inline(always)]
     pub fn c_of(&self, t: usize) -> f64 {
-        self.c[usize::from(t >= self.n_positive)]
+        self.params.c[usize::from(t >= self.n_positive)]
     }
 }
 

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Svc;
+use super::aligned::Aligned;
 use super::gram::{Pairs, Rows};
-use super::kernel::KernelFunction;
+use super::kernel::{KernelFunction, weighted_sums};
 use super::simd::Level;
-use super::training::Scratch;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::probe::classifier::{Classifier, FittedClassifier, Parts, Saved};
@@ -54,8 +54,9 @@ impl FittedClassifier for FittedSvc {
         let support = Rows::new(self.support_vectors.view());
         let kernel = self.function.kernel;
         let pairs = Pairs::new(level, &support, &Rows::new(rows), &[kernel], interrupt)?;
-        let mut scratch = Scratch::with_coefficients(&self.dual_coef);
-        let sums = scratch.weighted_sums(level, self.function, &pairs);
+        let mut sums = Aligned::new(pairs.stride);
+        weighted_sums(level, self.function, &pairs, &self.dual_coef, &mut sums);
+        let sums = &sums[..pairs.n_columns];
         Ok(sums.iter().map(|sum| sum + self.bias).collect())
     }
 

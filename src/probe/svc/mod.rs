@@ -34,11 +34,11 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array2, Axis};
 
-use self::dual::{Ending, Solution};
+use self::dual::{Ending, Solution, SvcParams};
 use self::effort::{Effort, MANY_ITERATIONS};
 use self::gram::{Pairs, Rows};
 use self::simd::Level;
-use self::training::{Scratch, SvcParams, TrainingSet};
+use self::training::{Scratch, TrainingSet};
 use super::classifier::{Classifier, Outcome, Parts, Run};
 use super::folds::count;
 use super::search::Fold;
@@ -154,9 +154,8 @@ impl Classifier for Svc {
     fn hold_out(&self, run: Run<'_>, train: &mut Train, rows: Array2<f32>) -> Result<Pairs, Error> {
         let rows = Rows::new(rows.view());
         let kernels = run.probe.kernels();
-        let pairs = train
-            .set
-            .pairs(self.level, &rows, &kernels, run.context.interrupt)?;
+        let interrupt = run.context.interrupt;
+        let pairs = Pairs::new(self.level, &train.set.rows, &rows, &kernels, interrupt)?;
         // What follows works on the products alone, but for linfa.
         train.rows = Array2::default((0, 0));
         if run.probe.solver == Solver::Smo {

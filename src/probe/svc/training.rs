@@ -3,40 +3,23 @@
 use std::sync::Arc;
 
 use super::aligned::Aligned;
-use super::dual::{Dual, Ending, Solution};
+use super::dual::{Dual, Solution, SvcParams};
 use super::gram::{self, Gram, Pairs, Rows};
 use super::kernel::{self, KernelFunction};
 use super::simd::Level;
 use super::{linfa, solver};
 use crate::interrupt::{Interrupt, Stopped};
-use crate::probe::settings::{Kernel, Solver};
+use crate::probe::settings::Solver;
 
 /// Rows to train on: those of label 0 first, then those of label 1.
 #[derive(Debug)]
 pub struct TrainingSet {
     /// Shared with fits by linfa, which may outlive the one who waits for them.
-    rows: Arc<Rows>,
+    pub rows: Arc<Rows>,
     /// Number of rows of label 0.
     n_zeros: usize,
     /// Dot products of all pairs of rows.
     gram: Gram,
-}
-
-/// What a fit needs besides the rows.
-#[derive(Clone, Copy, Debug)]
-pub struct SvcParams {
-    /// The kernel.
-    pub function: KernelFunction,
-    /// C for label 0 and for label 1.
-    pub c: [f64; 2],
-    /// Tolerance of the stopping criterion.
-    pub tol: f64,
-    /// Whether to leave variables at a bound out of the selection.
-    pub shrinking: bool,
-    /// The most iterations, if there is a limit.
-    pub max_iterations: Option<u64>,
-    /// Who solves the problem.
-    pub solver: Solver,
 }
 
 /// Buffers for fits and predictions, reused from one to the next.
@@ -67,20 +50,6 @@ impl TrainingSet {
             n_zeros,
             gram,
         })
-    }
-
-    /// Pairs the rows with others, for predictions with `kernels`.
-    ///
-    /// # Errors
-    /// [`Stopped`] where a stop was asked for.
-    pub fn pairs(
-        &self,
-        level: Level,
-        others: &Rows,
-        kernels: &[Kernel],
-        interrupt: &Interrupt,
-    ) -> Result<Pairs, Stopped> {
-        Pairs::new(level, &self.rows, others, kernels, interrupt)
     }
 
     /// Gives the rows' memory back; what follows works on the products alone.
@@ -122,13 +91,10 @@ impl TrainingSet {
         scratch: &mut Scratch,
     ) -> Result<Solution, String> {
         if params.solver == Solver::Linfa {
-            let go_on = || go_on(0);
-            let fitted = linfa::fit(&self.rows, self.n_zeros, params, &go_on)?;
-            let Some(linfa::Fitted { alpha, rho, ending }) = fitted else {
-                return Ok(Solution::from_elsewhere(f64::NAN, Ending::Stopped));
-            };
-            scratch.coefficients = alpha;
-            return Ok(Solution::from_elsewhere(rho, ending));
+            let (coefficients, solution) =
+                linfa::fit(&self.rows, self.n_zeros, params, &|| go_on(0))?;
+            scratch.coefficients = coefficients;
+            return Ok(solution);
         }
         let dual = Dual {
             n: self.gram.n,
@@ -136,10 +102,7 @@ impl TrainingSet {
             kernel: &scratch.matrix,
             stride: self.gram.stride,
             diagonal: &scratch.diagonal,
-            c: params.c,
-            tol: params.tol,
-            shrinking: params.shrinking,
-            max_iterations: params.max_iterations,
+            params,
             go_on,
         };
         let solution = solver::solve(level, &dual, &mut scratch.workspace);
@@ -152,14 +115,6 @@ impl TrainingSet {
 }
 
 impl Scratch {
-    /// Buffers for the predictions of a fit from elsewhere.
-    pub fn with_coefficients(coefficients: &[f64]) -> Self {
-        Self {
-            coefficients: coefficients.to_vec(),
-            ..Self::default()
-        }
-    }
-
     /// Says whether the coefficients and `rho` are finite.
     pub fn is_finite(&self, rho: f64) -> bool {
         rho.is_finite()
@@ -187,6 +142,7 @@ impl Scratch {
 mod tests {
     use std::sync::atomic::Ordering;
 
+    use super::super::dual::Ending;
     use super::*;
     use crate::probe::settings::Kernel;
     use crate::random::RandomState;
@@ -239,9 +195,9 @@ mod tests {
                 .into_iter()
                 .map(|level| {
                     let set = training_set(level, rows(n, d, 1), n / 2);
-                    let held_out = set
-                        .pairs(level, &test, &Kernel::ALL, &Interrupt::default())
-                        .unwrap();
+                    let held_out =
+                        Pairs::new(level, &set.rows, &test, &Kernel::ALL, &Interrupt::default())
+                            .unwrap();
                     let arguments = |kernel| held_out.arguments(kernel);
                     let mut outcome = [
                         &set.gram.dots[..],
@@ -331,7 +287,7 @@ mod tests {
         assert_eq!(interrupt.questions.0.load(Ordering::Relaxed), 3);
         for kernel in [Kernel::Linear, Kernel::Rbf] {
             let interrupt = Interrupt::at_question(3);
-            assert!(set.pairs(level, &others, &[kernel], &interrupt).is_err());
+            assert!(Pairs::new(level, &set.rows, &others, &[kernel], &interrupt).is_err());
             assert_eq!(interrupt.questions.0.load(Ordering::Relaxed), 3);
             let interrupt = Interrupt::at_question(3);
             let evaluated = set.evaluate(level, function(kernel), &mut scratch, &interrupt);
