@@ -27,8 +27,8 @@ use serde_json::Value;
 use super::{BackboneId, Element, TensorWriter, Tensors, reading};
 use crate::error::{Error, Fault, Message};
 use crate::interrupt::Interrupt;
-use crate::probe::classifier::{KINDS, Kind, Parts};
-use crate::probe::{FittedProbe, Scaler};
+use crate::probe::classifier::{Kind, Parts};
+use crate::probe::{FittedProbe, KINDS, Scaler};
 use crate::text::{self, Listing, foreign, said};
 
 const PROBES: &str = "probes";
@@ -66,7 +66,7 @@ struct Header {
 }
 
 fn default_kind() -> String {
-    Kind::DEFAULT.name.to_owned()
+    KINDS[0].name.to_owned()
 }
 
 impl ProbeFile {

@@ -1,7 +1,7 @@
 //! What is fitted on a probe's rows once they are centred, scaled and standardised.
 //!
-//! A kind of classifier is a folder beside this file, whose type implements [`Classifier`], and its line in [`KINDS`].
-//! Searches, predictions and files know it by the traits here alone.
+//! A kind of classifier is a folder beside this file, whose type implements [`Classifier`], and a line of
+//! [`KINDS`](super::KINDS). Searches, predictions and files know it by the traits here alone.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,14 +11,10 @@ use serde_json::Value;
 
 use super::search::Fold;
 use super::settings::{Kernel, Probe, Search};
-use super::svc::Svc;
 use super::{TaskData, TaskFit, fit_kind};
 use crate::context::Context;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-
-/// Every kind of classifier.
-pub const KINDS: [Kind; 1] = [Kind::of::<Svc>()];
 
 /// What all fits of one task share.
 #[derive(Clone, Copy)]
@@ -189,10 +185,8 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// The kind of probes and of files that name none.
-    pub const DEFAULT: Self = Self::of::<Svc>();
-
-    const fn of<C: Classifier>() -> Self {
+    /// The kind `C`.
+    pub const fn of<C: Classifier>() -> Self {
         Self {
             name: C::NAME,
             fit: fit_kind::<C>,
