@@ -103,11 +103,11 @@ pub(super) fn exec(
         for (task, decision) in &decided {
             interrupt.check()?;
             let task = escaped(task);
-            let line = |(id, &value): (&String, &f64)| {
+            let mut lines = String::new();
+            for (id, &value) in ids.iter().zip(decision) {
                 let (id, y_pred) = (escaped(id), label_of(value));
-                format!("{id}\t{task}\t{y_pred}\t{value}\n")
-            };
-            let lines: String = ids.iter().zip(decision).map(line).collect();
+                lines.push_str(&format!("{id}\t{task}\t{y_pred}\t{value}\n"));
+            }
             console.result(&lines)?;
         }
     }

@@ -174,6 +174,9 @@ pub trait Parts {
     fn indices(&self, name: &str, n: usize) -> Result<Vec<usize>, Error>;
 }
 
+/// How a saved classifier is read.
+pub type Load = fn(&dyn Parts) -> Result<Arc<dyn FittedClassifier>, Error>;
+
 /// A kind of classifier, whatever its types.
 pub struct Kind {
     /// What files call it.
@@ -181,7 +184,7 @@ pub struct Kind {
     /// [`fit_kind`].
     pub fit: fn(Run<'_>, &TaskData<'_>) -> Result<TaskFit, Error>,
     /// [`Classifier::load`].
-    pub load: fn(&dyn Parts) -> Result<Arc<dyn FittedClassifier>, Error>,
+    pub load: Load,
 }
 
 impl Kind {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, ArrayView2, Axis};
 
 use super::classifier::FittedClassifier;
 use super::error;
 use super::normalize::{OddRows, normalize};
-use super::scaler::Scaler;
+use super::scaler::{Scaler, scaled};
 use crate::error::{Error, Message};
 use crate::interrupt::Interrupt;
 
@@ -76,14 +76,6 @@ impl FittedProbe {
             decision.extend(self.classifier.decision(rows.view(), interrupt)?);
         }
         Ok((decision, odd_rows))
-    }
-}
-
-/// The rows of `x`, transformed if there is a scaler.
-pub fn scaled(scaler: Option<&Scaler>, x: Array2<f32>) -> Array2<f32> {
-    match scaler {
-        Some(scaler) => scaler.transform(x),
-        None => x,
     }
 }
 

@@ -155,7 +155,7 @@ fn fit_kind<C: Classifier>(run: Run<'_>, data: &TaskData<'_>) -> Result<TaskFit,
         mut warnings,
     } = chosen;
 
-    let (scaler, rows) = search::standardized(run, x);
+    let (scaler, rows) = scaler::standardized(probe, x);
     let train = classifier.prepare(run, rows, data.y_train)?;
     let (fitted, outcome) = classifier.fit(run, &train, candidate)?;
     drop(train);

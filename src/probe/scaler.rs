@@ -2,6 +2,7 @@
 
 use ndarray::{Array2, ArrayView2};
 
+use super::settings::Probe;
 use super::summation::column_sums;
 
 /// Mean and standard deviation per column.
@@ -63,6 +64,21 @@ impl Scaler {
             }
         }
         x
+    }
+}
+
+/// Fits the scaler to the rows of `x`, if `probe` standardises, and transforms them.
+pub fn standardized(probe: &Probe, x: Array2<f32>) -> (Option<Scaler>, Array2<f32>) {
+    let scaler = probe.standardize.then(|| Scaler::fit(x.view()));
+    let rows = scaled(scaler.as_ref(), x);
+    (scaler, rows)
+}
+
+/// The rows of `x`, transformed if there is a scaler.
+pub fn scaled(scaler: Option<&Scaler>, x: Array2<f32>) -> Array2<f32> {
+    match scaler {
+        Some(scaler) => scaler.transform(x),
+        None => x,
     }
 }
 

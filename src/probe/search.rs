@@ -1,12 +1,12 @@
 //! Cross-validation of candidates: what all fits on a fold share is prepared once.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::classifier::{Classifier, Run};
-use super::fitted::{label_of, scaled};
+use super::fitted::label_of;
 use super::folds::{count, stratified};
-use super::scaler::Scaler;
+use super::scaler::{scaled, standardized};
 use super::settings::{Search, Strategy};
 use super::summation::pairwise_sum;
 use crate::error::{Error, Message};
@@ -67,7 +67,7 @@ impl<C: Classifier> Fold<C> {
         if !(train_labels.contains(&0) && train_labels.contains(&1)) {
             return Ok(None);
         }
-        let (scaler, rows) = standardized(run, x.select(Axis(0), &train));
+        let (scaler, rows) = standardized(run.probe, x.select(Axis(0), &train));
         let mut train = classifier.prepare(run, rows, &train_labels)?;
         let rows = scaled(scaler.as_ref(), x.select(Axis(0), &held_out));
         Ok(Some(Self {
@@ -85,13 +85,6 @@ impl<C: Classifier> Fold<C> {
             .count();
         n_right as f64 / self.labels.len() as f64
     }
-}
-
-/// Fits the scaler, if the probe standardises, and transforms the rows that it is fitted on.
-pub fn standardized(run: Run<'_>, x: Array2<f32>) -> (Option<Scaler>, Array2<f32>) {
-    let scaler = run.probe.standardize.then(|| Scaler::fit(x.view()));
-    let rows = scaled(scaler.as_ref(), x);
-    (scaler, rows)
 }
 
 /// Tries every candidate on every fold and chooses the one with the highest accuracy, the first of equals.

@@ -33,7 +33,7 @@ pub fn of_overflow(probe: &Probe, kernel: Kernel) -> String {
         Kernel::Linear if probe.standardize => remedies.push(lower_c(probe)),
         Kernel::Linear => {}
         Kernel::Rbf | Kernel::Poly | Kernel::Sigmoid => {
-            remedies.push(lower("gamma", probe, |space| is_searched(&space.gamma)))
+            remedies.push(lower("gamma", probe, |space| is_searched(&space.gamma)));
         }
     }
     any_of(&remedies)
