@@ -15,6 +15,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ndarray::Array2;
 use newt_pipe::internals::probe::{Gamma, Kernel, Probe, TaskData, TaskFit, fit_task};
 use newt_pipe::internals::random::RandomState;
+use newt_pipe::{Context, Interrupt, Silent};
 use rayon::prelude::*;
 
 /// Tasks of NeWT.
@@ -58,7 +59,11 @@ impl Task {
             y_train: &self.y_train,
             x_test: self.x_test.view(),
         };
-        fit_task(probe, &data, &|| false).unwrap()
+        let context = Context {
+            progress: &Silent,
+            interrupt: &Interrupt::default(),
+        };
+        fit_task(probe, &data, context).unwrap()
     }
 }
 

@@ -14,6 +14,9 @@ pub struct Interrupt {
     /// When each signal was first heard, by its number, in milliseconds and one more; zero before it. No signal has the
     /// number zero: there is when the first of all was heard.
     heard_at: Arc<[AtomicU64; N_SIGNALS]>,
+    /// For tests of loops: how often it was asked, and at which question it is set by itself; zero for none.
+    #[cfg(test)]
+    pub questions: (Arc<AtomicUsize>, usize),
 }
 
 /// The signals that are no real-time ones have numbers below.
@@ -146,8 +149,27 @@ impl Interrupt {
         }
     }
 
+    /// One that is set by the `n`th question whether to stop.
+    #[cfg(test)]
+    pub fn at_question(n: usize) -> Self {
+        Self {
+            questions: (Arc::default(), n),
+            ..Self::default()
+        }
+    }
+
+    #[cfg(test)]
+    fn count_question(&self) {
+        let (n_asked, at) = &self.questions;
+        if n_asked.fetch_add(1, Ordering::Relaxed) + 1 == *at {
+            self.signal.store(libc::SIGTERM as usize, Ordering::Relaxed);
+        }
+    }
+
     /// Whether a stop has been asked for.
     pub fn requested(&self) -> bool {
+        #[cfg(test)]
+        self.count_question();
         self.signal.load(Ordering::Relaxed) != 0
     }
 
@@ -156,6 +178,8 @@ impl Interrupt {
     /// # Errors
     /// [`Stopped`] with the signal.
     pub fn check(&self) -> Result<(), Stopped> {
+        #[cfg(test)]
+        self.count_question();
         Stopped::check(&self.signal)
     }
 

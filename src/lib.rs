@@ -87,9 +87,10 @@ pub mod internals {
         pub use crate::newt::sampling::sample;
     }
     pub mod probe {
+        pub use crate::probe::svc::{Candidate, FittedSvc, KernelFunction};
         pub use crate::probe::{
-            ClassWeight, Error, FittedProbe, Gamma, Kernel, Probe, ScoredCandidate, Search, Solver,
-            Space, Strategy, TaskData, TaskFit, Values, Warning, fit_task,
+            ClassWeight, FittedProbe, Gamma, Kernel, Probe, Search, Solver, Space, Strategy,
+            TaskData, TaskFit, Values, fit_task, label_of,
         };
     }
     pub mod random {

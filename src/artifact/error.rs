@@ -70,15 +70,6 @@ pub enum Error {
         expected: &'static str,
     },
 
-    /// A safetensors file without what a probe file holds.
-    #[error("{source}")]
-    ProbeFile {
-        /// Whether it holds features.
-        is_feature_file: bool,
-        /// What is missing or otherwise.
-        source: Box<Error>,
-    },
-
     /// The ids do not fit the rows.
     #[error("{file}: {} in `ids`, {} in `features`", count(*n_ids, "id", "ids"), count(*n_rows, "row", "rows"), file = text::path(file))]
     IdCount {
@@ -215,15 +206,6 @@ impl Error {
             | Self::Metadata { .. }
             | Self::IdCount { .. } => {
                 "a features file holds a float tensor `features` [n, d] and the metadata key `ids`, a JSON array of n image ids"
-            }
-            Self::ProbeFile {
-                is_feature_file: true,
-                ..
-            } => {
-                "this is a file of features, for `--features`; `--probe` takes the `probes.safetensors` that `newt-pipe run --save-probes` writes"
-            }
-            Self::ProbeFile { .. } => {
-                "a probe file is the `probes.safetensors` that `newt-pipe run --save-probes` writes into its results folder"
             }
             Self::DuplicateIds { .. } => "keep one row for each image",
             Self::BadRows { .. } => {

@@ -1,10 +1,14 @@
 //! Files of features, of probes, of tables and shards, as a broken disk or a stranger leaves them.
 
+use std::sync::Arc;
+
 use ndarray::{Array2, array};
 
 use super::{BackboneId, FeatureFile, FeatureStore, FittedOn, ProbeFile, Table};
 use crate::cache::{Cache, Digest, KeyBuilder};
 use crate::fuzz::{Warned, check, said};
+use crate::interrupt::Interrupt;
+use crate::probe::svc::{FittedSvc, KernelFunction};
 use crate::probe::{FittedProbe, Kernel, Scaler};
 use crate::progress::Silent;
 
@@ -42,6 +46,20 @@ fn damaged_feature_files_are_refused_or_whole() {
 
 #[test]
 fn damaged_probes_are_refused_or_whole() {
+    let svc = |kernel| {
+        Arc::new(FittedSvc {
+            support_rows: vec![2, 0],
+            support_vectors: array![[1.0, 2.0], [0.25, -1.0]],
+            dual_coef: vec![-0.1, 0.1],
+            bias: 1.0 / 7.0,
+            function: KernelFunction {
+                kernel,
+                gamma: 3.3e-4,
+                degree: 3,
+                coef0: 0.0,
+            },
+        })
+    };
     let centred = FittedProbe {
         mean: Some(array![0.1, -0.2]),
         l2: true,
@@ -49,21 +67,13 @@ fn damaged_probes_are_refused_or_whole() {
             mean: vec![1.0 / 3.0, 0.0],
             scale: vec![1.0, 2.0 / 7.0],
         }),
-        support_rows: vec![2, 0],
-        support_vectors: array![[1.0, 2.0], [0.25, -1.0]],
-        dual_coef: vec![-0.1, 0.1],
-        bias: 1.0 / 7.0,
-        kernel: Kernel::Poly,
-        gamma: 3.3e-4,
-        degree: 3,
-        coef0: 0.0,
+        classifier: svc(Kernel::Poly),
     };
     let plain = FittedProbe {
         mean: None,
         l2: false,
         scaler: None,
-        kernel: Kernel::Linear,
-        ..centred.clone()
+        classifier: svc(Kernel::Linear),
     };
     let bytes = ProbeFile::to_bytes([("a", &centred), ("b/c", &plain)]).unwrap();
     let fitted_on = FittedOn {
@@ -84,9 +94,12 @@ fn damaged_probes_are_refused_or_whole() {
         assert_eq!(format!("{again:?}"), format!("{:?}", file.probes));
         for (_, probe) in probes() {
             let decision = probe
-                .decision(array![[0.3_f32, 0.7], [0.0, 0.0]].view())
+                .decision(
+                    array![[0.3_f32, 0.7], [0.0, 0.0]].view(),
+                    &Interrupt::default(),
+                )
                 .map_err(|error| error.to_string())?;
-            assert_eq!(decision.len(), 2);
+            assert_eq!(decision.0.len(), 2);
         }
         Ok(())
     });

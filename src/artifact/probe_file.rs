@@ -2,27 +2,34 @@
 //!
 //! | part | content |
 //! | --- | --- |
+//! | `<task>/mean` | [d] F32, where the probe centres |
+//! | `<task>/scaler` | [2, d] F64: mean and scale of the columns, where the probe standardises |
+//! | metadata key `probes` | a JSON array of `{task, kind, l2}` and the settings of that kind of classifier |
+//! | metadata key `fitted_on` | a [`FittedOn`]; absent in the cache, whose keys say more, and in files of version 0.1 |
+//!
+//! | part of the kind `svc`, which is meant where there is no `kind` | content |
+//! | --- | --- |
 //! | `<task>/support_vectors` | [n, d] F32, as the SVM saw them |
 //! | `<task>/support_rows` | [n] U32, indices among the task's train rows, class 0 first |
 //! | `<task>/dual_coef` | [n] F64, scikit-learn's sign |
 //! | `<task>/numbers` | [3] F64: bias (scikit-learn's `intercept_`), gamma, coef0 |
-//! | `<task>/mean` | [d] F32, where the probe centres |
-//! | `<task>/scaler` | [2, d] F64: mean and scale of the columns, where the probe standardises |
-//! | metadata key `probes` | a JSON array of `{task, kernel, degree, l2}` |
-//! | metadata key `fitted_on` | a [`FittedOn`]; absent in the cache, whose keys say more, and in files of version 0.1 |
+//! | settings | `kernel`, `degree` |
 //!
 //! A probe that is written and read again makes the same decisions bit for bit.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ndarray::{Array1, Array2, Ix1, Ix2, arr1};
+use ndarray::{Array, Array1, Array2, Dimension, Ix1, arr1};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{BackboneId, Error, TensorWriter, Tensors, reading};
+use super::{BackboneId, Element, TensorWriter, Tensors, reading};
+use crate::error::{Error, Fault, Message};
 use crate::interrupt::Interrupt;
-use crate::probe::{FittedProbe, Scaler};
-use crate::text::foreign;
+use crate::probe::classifier::{Kind, Parts};
+use crate::probe::{FittedProbe, KINDS, Scaler};
+use crate::text::{self, Listing, foreign, said};
 
 const PROBES: &str = "probes";
 const FITTED_ON: &str = "fitted_on";
@@ -50,20 +57,27 @@ pub struct FittedOn {
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     task: String,
-    kernel: String,
-    degree: u32,
+    #[serde(default = "default_kind")]
+    kind: String,
     l2: bool,
+    /// The settings of the classifier, an object.
+    #[serde(flatten)]
+    settings: Value,
+}
+
+fn default_kind() -> String {
+    KINDS[0].name.to_owned()
 }
 
 impl ProbeFile {
     /// The file, as stage `probes` writes it: it does not say what the probes were fitted on.
     ///
     /// # Errors
-    /// [`Error::NotSafetensors`] where the tasks' names do not fit a header of 100 MB.
+    /// The tasks' names do not fit a header of 100 MB.
     pub fn to_bytes<'a>(
         probes: impl IntoIterator<Item = (&'a str, &'a FittedProbe)>,
     ) -> Result<Vec<u8>, Error> {
-        writer(probes).to_bytes()
+        Ok(writer(probes).to_bytes()?)
     }
 
     /// The file that [`to_bytes`](Self::to_bytes) wrote, with what its probes were fitted on.
@@ -76,20 +90,20 @@ impl ProbeFile {
             .probes
             .iter()
             .map(|(task, probe)| (task.as_str(), probe));
-        writer(probes).metadata(FITTED_ON, fitted_on).to_bytes()
+        Ok(writer(probes).metadata(FITTED_ON, fitted_on).to_bytes()?)
     }
 
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Stopped`], and those of [`parse`](Self::parse).
+    /// No file, a stop that was asked for, and the errors of [`parse`](Self::parse).
     pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, Error> {
-        let bytes = reading::read(path, |_| Ok(()), interrupt).map_err(|error| match error {
-            Error::NotSafetensors { .. } => Error::ProbeFile {
-                is_feature_file: false,
-                source: Box::new(error),
-            },
-            error => error,
+        let bytes = reading::read(path, |_| Ok(()), interrupt).map_err(|error| {
+            let error = Error::from(error);
+            match error.fault() {
+                Fault::Data => no_probe_file(&error, false),
+                _ => error,
+            }
         })?;
         Self::parse(&path.display().to_string(), &bytes)
     }
@@ -97,64 +111,95 @@ impl ProbeFile {
     /// Reads the bytes of `file`, whose name serves in messages.
     ///
     /// # Errors
-    /// [`Error::ProbeFile`] with what is missing or damaged.
+    /// What is missing or damaged.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let wrong = |is_feature_file| {
-            move |error| Error::ProbeFile {
-                is_feature_file,
-                source: Box::new(error),
-            }
-        };
-        let tensors = Tensors::parse(file, bytes).map_err(wrong(false))?;
-        parse(file, &tensors).map_err(wrong(tensors.holds(FEATURES)))
+        let tensors =
+            Tensors::parse(file, bytes).map_err(|error| no_probe_file(&error.into(), false))?;
+        let is_feature_file = tensors.holds(FEATURES);
+        let wrong = |error: Error| no_probe_file(&error, is_feature_file);
+        let headers = headers(file, &tensors).map_err(wrong)?;
+        let probes = headers
+            .into_iter()
+            .map(|header| {
+                let kind = kind(file, &header.kind)?;
+                let saved = SavedProbe {
+                    file,
+                    tensors: &tensors,
+                    header: &header,
+                };
+                let probe = saved.load(kind).map_err(wrong)?;
+                Ok((header.task, probe))
+            })
+            .collect::<Result<_, Error>>()?;
+        let fitted_on = tensors
+            .optional_metadata(FITTED_ON, "what `run --save-probes` writes")
+            .map_err(|error| wrong(error.into()))?;
+        Ok(Self { probes, fitted_on })
     }
 }
 
-fn parse(file: &str, tensors: &Tensors<'_>) -> Result<ProbeFile, Error> {
+/// The same error, of a file that was taken for one of probes.
+fn no_probe_file(error: &Error, is_feature_file: bool) -> Error {
+    let hint = if is_feature_file {
+        "this is a file of features, for `--features`; `--probe` takes the `probes.safetensors` that `newt-pipe run --save-probes` writes"
+    } else {
+        "a probe file is the `probes.safetensors` that `newt-pipe run --save-probes` writes into its results folder"
+    };
+    Message::from(error).hint(hint).into()
+}
+
+/// The error of a metadata key `probes` that is `found` to be something else.
+fn wrong_metadata(file: &str, found: &str, expected: &str) -> Message {
+    let (file, found) = (text::path(file), said(found));
+    Message::data(format!(
+        "{file}: metadata key `{PROBES}` {found}, expected {expected}"
+    ))
+}
+
+fn headers(file: &str, tensors: &Tensors<'_>) -> Result<Vec<Header>, Error> {
     let headers: Vec<Header> = tensors.metadata(PROBES, "a JSON array of fitted probes")?;
     let mut tasks = BTreeSet::new();
     if let Some(twice) = (headers.iter()).find(|header| !tasks.insert(header.task.as_str())) {
-        return Err(Error::Metadata {
-            file: file.to_owned(),
-            key: PROBES,
-            found: format!("names the task `{}` twice", foreign(&twice.task)),
-            expected: "each task once",
-        });
+        let found = format!("names the task `{}` twice", foreign(&twice.task));
+        return Err(wrong_metadata(file, &found, "each task once").into());
     }
-    let probes = headers
-        .into_iter()
-        .map(|header| {
-            let probe = read(file, tensors, &header)?;
-            Ok((header.task, probe))
-        })
-        .collect::<Result<_, Error>>()?;
-    let fitted_on = tensors.optional_metadata(FITTED_ON, "what `run --save-probes` writes")?;
-    Ok(ProbeFile { probes, fitted_on })
+    Ok(headers)
+}
+
+fn kind(file: &str, name: &str) -> Result<&'static Kind, Message> {
+    KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
+        let found = format!("names the kind of classifier `{}`", foreign(name));
+        let known = Listing::quoted(KINDS.iter().map(|kind| kind.name));
+        wrong_metadata(file, &found, &known.to_string())
+            .hint("a newer newt-pipe wrote the file; take that version or a later one")
+    })
 }
 
 fn writer<'a>(probes: impl IntoIterator<Item = (&'a str, &'a FittedProbe)>) -> TensorWriter {
     let mut headers = Vec::new();
     let mut writer = TensorWriter::new();
     for (task, probe) in probes {
+        let saved = probe.classifier.save();
         headers.push(Header {
             task: task.to_owned(),
-            kernel: probe.kernel.to_string(),
-            degree: probe.degree,
+            kind: probe.classifier.kind().to_owned(),
             l2: probe.l2,
+            settings: saved.settings,
         });
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "no task has 2^32 train rows"
-        )]
-        let rows: Array1<u32> = probe.support_rows.iter().map(|row| *row as u32).collect();
-        writer = writer
-            .array(&format!("{task}/support_vectors"), &probe.support_vectors)
-            .array(&format!("{task}/support_rows"), &rows)
-            .array(&format!("{task}/dual_coef"), &arr1(&probe.dual_coef))
-            .array(
-                &format!("{task}/numbers"),
-                &arr1(&[probe.bias, probe.gamma, probe.coef0]),
-            );
+        for (name, rows) in saved.rows {
+            writer = writer.array(&format!("{task}/{name}"), rows);
+        }
+        for (name, numbers) in saved.numbers {
+            writer = writer.array(&format!("{task}/{name}"), &arr1(&numbers));
+        }
+        for (name, indices) in saved.indices {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "no task has 2^32 train rows"
+            )]
+            let indices: Array1<u32> = indices.iter().map(|row| *row as u32).collect();
+            writer = writer.array(&format!("{task}/{name}"), &indices);
+        }
         if let Some(mean) = &probe.mean {
             writer = writer.array(&format!("{task}/mean"), mean);
         }
@@ -168,67 +213,102 @@ fn writer<'a>(probes: impl IntoIterator<Item = (&'a str, &'a FittedProbe)>) -> T
     writer.metadata(PROBES, &headers)
 }
 
-fn read(file: &str, tensors: &Tensors<'_>, header: &Header) -> Result<FittedProbe, Error> {
-    let name = |part: &str| format!("{}/{part}", header.task);
-    let kernel = header.kernel.parse().map_err(|_| Error::Metadata {
-        file: file.to_owned(),
-        key: PROBES,
-        found: format!("names the kernel `{}`", header.kernel),
-        expected: "`linear`, `rbf`, `poly` or `sigmoid`",
-    })?;
-    let support_rows = tensors.array::<u32, Ix1>(&name("support_rows"))?;
-    let numbers = tensors.array::<f64, Ix1>(&name("numbers"))?;
-    let &[bias, gamma, coef0] = numbers.as_slice().unwrap_or_default() else {
-        return Err(Error::TensorShape {
-            file: file.to_owned(),
-            tensor: name("numbers"),
-            found: numbers.shape().to_vec(),
-            expected: "[3]".to_owned(),
-        });
-    };
-    let mean = tensors
-        .holds(&name("mean"))
-        .then(|| tensors.array::<f32, Ix1>(&name("mean")))
-        .transpose()?;
-    let scaler = tensors
-        .holds(&name("scaler"))
-        .then(|| {
-            let columns = tensors.array::<f64, Ix2>(&name("scaler"))?;
-            if columns.nrows() != 2 {
-                return Err(Error::TensorShape {
-                    file: file.to_owned(),
-                    tensor: name("scaler"),
-                    found: columns.shape().to_vec(),
-                    expected: "[2, d]".to_owned(),
-                });
-            }
+/// One probe of a file.
+struct SavedProbe<'a> {
+    file: &'a str,
+    tensors: &'a Tensors<'a>,
+    header: &'a Header,
+}
+
+impl SavedProbe<'_> {
+    fn load(&self, kind: &Kind) -> Result<FittedProbe, Error> {
+        let classifier = (kind.load)(self)?;
+        let d = classifier.n_features();
+        let holds = |part| self.tensors.holds(&self.name(part));
+        let mean = holds("mean").then(|| self.array("mean", &[d]));
+        let scaler = holds("scaler").then(|| -> Result<_, Error> {
+            let columns: Array2<f64> = self.array("scaler", &[2, d])?;
             Ok(Scaler {
                 mean: columns.row(0).to_vec(),
                 scale: columns.row(1).to_vec(),
             })
+        });
+        Ok(FittedProbe {
+            mean: mean.transpose()?,
+            l2: self.header.l2,
+            scaler: scaler.transpose()?,
+            classifier,
         })
-        .transpose()?;
-    Ok(FittedProbe {
-        mean,
-        l2: header.l2,
-        scaler,
-        support_rows: support_rows.into_iter().map(|row| row as usize).collect(),
-        support_vectors: tensors.array::<f32, Ix2>(&name("support_vectors"))?,
-        dual_coef: tensors.array::<f64, Ix1>(&name("dual_coef"))?.to_vec(),
-        bias,
-        kernel,
-        gamma,
-        degree: header.degree,
-        coef0,
-    })
+    }
+
+    fn name(&self, part: &str) -> String {
+        format!("{}/{part}", self.header.task)
+    }
+
+    fn array<T: Element, D: Dimension>(
+        &self,
+        part: &str,
+        shape: &[usize],
+    ) -> Result<Array<T, D>, Error> {
+        let name = self.name(part);
+        let array = self.tensors.array::<T, D>(&name)?;
+        if array.shape() == shape {
+            return Ok(array);
+        }
+        let (file, tensor, found) = (text::path(self.file), foreign(&name), array.shape());
+        let text = format!("{file}: tensor `{tensor}` has shape {found:?}, expected {shape:?}");
+        Err(Message::data(text).into())
+    }
+}
+
+impl Parts for SavedProbe<'_> {
+    fn settings(&self) -> Value {
+        self.header.settings.clone()
+    }
+
+    fn wrong_settings(&self, found: String, expected: &'static str) -> Error {
+        wrong_metadata(self.file, &found, expected).into()
+    }
+
+    fn rows(&self, name: &str) -> Result<Array2<f32>, Error> {
+        Ok(self.tensors.array(&self.name(name))?)
+    }
+
+    fn numbers(&self, name: &str, n: usize) -> Result<Vec<f64>, Error> {
+        Ok(self.array::<_, Ix1>(name, &[n])?.to_vec())
+    }
+
+    fn indices(&self, name: &str, n: usize) -> Result<Vec<usize>, Error> {
+        let indices: Array1<u32> = self.array(name, &[n])?;
+        Ok(indices.into_iter().map(|row| row as usize).collect())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use ndarray::array;
+    use serde_json::json;
 
     use super::*;
     use crate::probe::Kernel;
+    use crate::probe::svc::{FittedSvc, KernelFunction};
+
+    fn svc(kernel: Kernel) -> FittedSvc {
+        FittedSvc {
+            support_rows: vec![2, 0],
+            support_vectors: array![[1.0, 2.0], [0.25, -1.0]],
+            dual_coef: vec![-0.1, 0.1],
+            bias: 1.0 / 7.0,
+            function: KernelFunction {
+                kernel,
+                gamma: 3.3e-4,
+                degree: 3,
+                coef0: 0.0,
+            },
+        }
+    }
 
     fn probes() -> Vec<(String, FittedProbe)> {
         let centred = FittedProbe {
@@ -238,21 +318,13 @@ mod tests {
                 mean: vec![1.0 / 3.0, 0.0],
                 scale: vec![1.0, 2.0 / 7.0],
             }),
-            support_rows: vec![2, 0],
-            support_vectors: array![[1.0, 2.0], [0.25, -1.0]],
-            dual_coef: vec![-0.1, 0.1],
-            bias: 1.0 / 7.0,
-            kernel: Kernel::Rbf,
-            gamma: 3.3e-4,
-            degree: 3,
-            coef0: 0.0,
+            classifier: Arc::new(svc(Kernel::Rbf)),
         };
         let plain = FittedProbe {
             mean: None,
             l2: false,
             scaler: None,
-            kernel: Kernel::Linear,
-            ..centred.clone()
+            classifier: Arc::new(svc(Kernel::Linear)),
         };
         vec![("a".to_owned(), centred), ("b/c".to_owned(), plain)]
     }
@@ -266,25 +338,74 @@ mod tests {
         let read = ProbeFile::parse("f", &bytes()).unwrap();
         assert_eq!(read.probes, probes());
         let x = array![[0.3_f32, 0.7], [-0.6, 0.1]];
-        assert_eq!(
-            read.probes[0].1.decision(x.view()).unwrap(),
-            probes()[0].1.decision(x.view()).unwrap()
-        );
+        let decision = |of: &[(String, FittedProbe)]| {
+            let decided = of[0].1.decision(x.view(), &Interrupt::default());
+            decided.unwrap()
+        };
+        assert_eq!(decision(&read.probes), decision(&probes()));
     }
 
     #[test]
     fn a_task_that_is_named_twice_is_refused() {
-        let header = |task: &str| Header {
-            task: task.to_owned(),
-            kernel: "linear".to_owned(),
-            degree: 3,
-            l2: true,
-        };
+        let header =
+            |task: &str| json!({ "task": task, "kernel": "linear", "degree": 3, "l2": true });
         let file = TensorWriter::new().metadata(PROBES, &[header("a"), header("b"), header("a")]);
         let error = ProbeFile::parse("f", &file.to_bytes().unwrap()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "f: metadata key `probes` names the task `a` twice, expected each task once"
+        );
+    }
+
+    /// The file, with other words of equal length in its header.
+    fn edited(from: &str, to: &str) -> Vec<u8> {
+        assert_eq!(from.len(), to.len());
+        let mut bytes = bytes();
+        let is_there = |at: &usize| bytes[*at..].starts_with(from.as_bytes());
+        let places: Vec<usize> = (0..bytes.len()).filter(is_there).collect();
+        assert_eq!(places.len(), 2, "once for each probe");
+        for at in places {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_file_without_a_word_on_the_kind_holds_svcs() {
+        let former = edited(r#"\"kind\":\"svc\","#, &" ".repeat(17));
+        assert_eq!(ProbeFile::parse("f", &former).unwrap().probes, probes());
+    }
+
+    #[test]
+    fn a_kind_that_is_not_known_is_named() {
+        let later = edited(r#"\"kind\":\"svc\""#, r#"\"kind\":\"knn\""#);
+        let error = ProbeFile::parse("f", &later).unwrap_err();
+        assert_eq!(
+            (error.to_string(), error.hint().unwrap()),
+            (
+                "f: metadata key `probes` names the kind of classifier `knn`, expected `svc`"
+                    .to_owned(),
+                "a newer newt-pipe wrote the file; take that version or a later one".to_owned()
+            )
+        );
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_each_other_are_named() {
+        let mut probes = probes();
+        probes[0].1.mean = Some(array![0.1, -0.2, 0.3]);
+        let bytes = ProbeFile::to_bytes(probes.iter().map(|(task, probe)| (task.as_str(), probe)));
+        assert_eq!(
+            ProbeFile::parse("f", &bytes.unwrap())
+                .unwrap_err()
+                .to_string(),
+            "f: tensor `a/mean` has shape [3], expected [2]"
+        );
+        let named = edited(r#"\"kernel\":\""#, r#"\"degree\":\""#);
+        let error = ProbeFile::parse("f", &named).unwrap_err().to_string();
+        assert!(
+            error.starts_with("f: metadata key `probes` does not read: "),
+            "{error}"
         );
     }
 
@@ -297,7 +418,7 @@ mod tests {
             if let Ok(read) = ProbeFile::parse("f", &damaged) {
                 for (_, probe) in read.probes {
                     // An error or a value, but never a panic.
-                    let _ = probe.decision(array![[0.3_f32, 0.7]].view());
+                    let _ = probe.decision(array![[0.3_f32, 0.7]].view(), &Interrupt::default());
                 }
             }
             assert!(ProbeFile::parse("f", &whole[..at]).is_err());

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::files::{self, Kept};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::pipeline::predict;
-use crate::probe::labels_of;
+use crate::probe::{label_of, naming_row};
 use crate::progress::Progress;
 use crate::stage::probes::odd_rows;
 use crate::stage::{TaskArgument, TaskFilter};
@@ -48,12 +48,8 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// One probe's word on all rows.
-struct Prediction {
-    task: String,
-    y_pred: Vec<u8>,
-    decision: Vec<f64>,
-}
+/// A task, and what its probe decides on each row.
+type Decided = (String, Vec<f64>);
 
 pub(super) fn exec(
     args: &Args,
@@ -73,48 +69,44 @@ pub(super) fn exec(
     let filter = TaskFilter::new(&args.tasks, &tasks)?;
     let name = args.probe.display().to_string();
     let rows = predict::rows(&file, &name, &features, args.any_backbone, console)?;
-    let mut predictions = Vec::new();
-    for (task, probe) in file.probes {
-        if filter.as_ref().is_none_or(|filter| filter.matches(&task)) {
-            let decided = probe.decision_and_odd_rows(rows.view(), &|| interrupt.requested());
-            interrupt.check()?;
-            let (decision, odd) = decided.map_err(|error| {
-                error.naming_row(|_, row| odd_rows::name(&task, &features.ids()[row]))
-            })?;
-            let image = |&(row, oddity): &(usize, _)| (oddity, features.ids()[row].as_str());
-            let odd: Vec<_> = odd.iter().map(image).collect();
-            for warning in odd_rows::warnings(&task, probe.mean.is_some(), &odd) {
-                console.warn(&warning);
-            }
-            predictions.push(Prediction {
-                y_pred: labels_of(&decision),
-                decision,
-                task,
-            });
-        }
-    }
     let ids = features.ids();
+    let mut decided = Vec::new();
+    for (task, probe) in file.probes {
+        if filter.as_ref().is_some_and(|filter| !filter.matches(&task)) {
+            continue;
+        }
+        let (decision, odd) = probe
+            .decision(rows.view(), interrupt)
+            .map_err(|error| naming_row(error, |_, row| odd_rows::name(&task, &ids[row])))?;
+        let image = |&(row, oddity): &(usize, _)| (oddity, ids[row].as_str());
+        let odd: Vec<_> = odd.iter().map(image).collect();
+        for warning in odd_rows::warnings(&task, probe.mean.is_some(), &odd) {
+            console.warn(&warning);
+        }
+        decided.push((task, decision));
+    }
     if let Some(path) = &args.output {
-        let bytes = table(ids, &predictions, interrupt)?.to_parquet_unless(interrupt);
+        let bytes = table(ids, &decided, interrupt)?.to_parquet_unless(interrupt);
         interrupt.check()?;
         files::replace_file(path, &bytes?)?;
-        let n_rows = count(ids.len() * predictions.len(), "prediction", "predictions");
+        let n_rows = count(ids.len() * decided.len(), "prediction", "predictions");
         console.note(&format!("{}: {n_rows}", text::path(path)));
     } else if args.json {
-        let tasks: Vec<_> = predictions
-            .iter()
-            .map(|of| json!({ "task": of.task, "y_pred": of.y_pred, "decision": of.decision }))
-            .collect();
+        let of_task = |(task, decision): &Decided| {
+            let y_pred: Vec<u8> = decision.iter().copied().map(label_of).collect();
+            json!({ "task": task, "y_pred": y_pred, "decision": decision })
+        };
+        let tasks: Vec<_> = decided.iter().map(of_task).collect();
         console.json(&json!({ "img_id": ids, "tasks": tasks }))?;
     } else {
         console.result("img_id\ttask\ty_pred\tdecision\n")?;
-        for of in &predictions {
+        for (task, decision) in &decided {
             interrupt.check()?;
-            let task = escaped(&of.task);
+            let task = escaped(task);
             let mut lines = String::new();
-            for ((id, y_pred), decision) in ids.iter().zip(&of.y_pred).zip(&of.decision) {
-                let id = escaped(id);
-                lines.push_str(&format!("{id}\t{task}\t{y_pred}\t{decision}\n"));
+            for (id, &value) in ids.iter().zip(decision) {
+                let (id, y_pred) = (escaped(id), label_of(value));
+                lines.push_str(&format!("{id}\t{task}\t{y_pred}\t{value}\n"));
             }
             console.result(&lines)?;
         }
@@ -126,23 +118,15 @@ pub(super) fn exec(
 ///
 /// # Errors
 /// [`Stopped`], between two columns: there may be some ten million rows.
-fn table(
-    ids: &[String],
-    predictions: &[Prediction],
-    interrupt: &Interrupt,
-) -> Result<Table, Stopped> {
-    let rows = || {
-        predictions
-            .iter()
-            .flat_map(|of| std::iter::repeat_n(of, ids.len()))
-    };
-    let y_pred = predictions.iter().flat_map(|of| of.y_pred.iter().copied());
-    let decision = predictions
+fn table(ids: &[String], decided: &[Decided], interrupt: &Interrupt) -> Result<Table, Stopped> {
+    let tasks = decided
         .iter()
-        .flat_map(|of| of.decision.iter().copied());
-    let table = Table::new().str("img_id", predictions.iter().flat_map(|_| ids));
+        .flat_map(|(task, _)| std::iter::repeat_n(task, ids.len()));
+    let decision = || decided.iter().flat_map(|(_, decision)| decision).copied();
+    let table = Table::new().str("img_id", decided.iter().flat_map(|_| ids));
     interrupt.check()?;
-    let table = table.str("task", rows().map(|of| of.task.as_str()));
+    let table = table.str("task", tasks);
     interrupt.check()?;
-    Ok(table.u8("y_pred", y_pred).f64("decision", decision))
+    let table = table.u8("y_pred", decision().map(label_of));
+    Ok(table.f64("decision", decision()))
 }

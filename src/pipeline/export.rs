@@ -63,6 +63,6 @@ impl Runner<'_> {
             stage: Name::Probes,
             name: FITTED,
         })?;
-        Ok(ProbeFile::with_fitted_on(bytes, &fitted_on)?)
+        ProbeFile::with_fitted_on(bytes, &fitted_on)
     }
 }

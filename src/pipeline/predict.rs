@@ -3,95 +3,41 @@
 use ndarray::{Axis, CowArray, Ix2};
 
 use crate::artifact::{BackboneId, FeatureFile, FittedOn, ProbeFile};
-use crate::error::{Failure, Fault};
+use crate::error::Message;
 use crate::progress::Progress;
 use crate::stage::features::norm;
 use crate::text::{self, count, foreign};
-
-/// Features that the probes would take for something else.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Of another backbone.
-    #[error(
-        "{file}: features of `{found}`, the probes were fitted on those of `{expected}`: {reason}",
-        file = text::path(file),
-        found = foreign(found),
-        expected = foreign(expected)
-    )]
-    OtherBackbone {
-        /// The features' file.
-        file: String,
-        /// The features' model.
-        found: String,
-        /// The probes' model.
-        expected: String,
-        /// What makes the backbones differ.
-        reason: &'static str,
-    },
-    /// Scaled, where the probes' were not.
-    #[error(
-        "{file}: every row has L2 norm 1, the probes were fitted on rows of norm {} to {}",
-        norm::show(norms[0]),
-        norm::show(norms[1]),
-        file = text::path(file)
-    )]
-    Normalised {
-        /// The features' file.
-        file: String,
-        /// The smallest and the largest norm of the probes' rows.
-        norms: [f64; 2],
-    },
-}
-
-impl Error {
-    /// One action that helps.
-    pub fn hint(&self) -> String {
-        match self {
-            Self::OtherBackbone { .. } => {
-                "`newt-pipe features export` with the pipeline of the probes writes features that fit; `--any-backbone` takes these nevertheless"
-                    .to_owned()
-            }
-            Self::Normalised { .. } => {
-                "write the features as the backbone gives them, as for the run that fitted the probes, without scaling rows to norm 1"
-                    .to_owned()
-            }
-        }
-    }
-}
 
 /// The features, `[n, d]`, as the probes take them: scaled to norm 1 where the rows were that the probes were fitted
 /// on. What only may matter is said as a warning, `probes_name` being the probes' file.
 ///
 /// # Errors
-/// [`Error`]; with `any_backbone`, that of the backbone is none.
+/// Features that the probes would take for something else: of another backbone, unless `any_backbone`, or scaled where
+/// the probes' were not.
 pub fn rows<'a>(
     probes: &ProbeFile,
     probes_name: &str,
     features: &'a FeatureFile,
     any_backbone: bool,
     progress: &dyn Progress,
-) -> Result<CowArray<'a, f32, Ix2>, Error> {
+) -> Result<CowArray<'a, f32, Ix2>, Message> {
+    let (probes_name, file) = (text::path(probes_name), text::path(features.name()));
     let Some(fitted_on) = &probes.fitted_on else {
         progress.warn(&format!(
-            "{}: does not say which backbone's features the probes were fitted on, so nobody knows whether these fit; `newt-pipe run --save-probes` writes a file that does",
-            text::path(probes_name)
+            "{probes_name}: does not say which backbone's features the probes were fitted on, so nobody knows whether these fit; `newt-pipe run --save-probes` writes a file that does"
         ));
         return Ok(features.features().into());
     };
-    let file = features.name();
     match (&fitted_on.backbone, &features.backbone) {
         _ if any_backbone => {}
-        (Some(expected), Some(found)) => check_backbone(expected, found, file, progress)?,
+        (Some(expected), Some(found)) => check_backbone(expected, found, &file, progress)?,
         (Some(expected), None) => progress.warn(&format!(
-            "{}: does not say which backbone gave the features, so nobody knows whether they fit probes that were fitted on those of `{}`; `newt-pipe features export` writes a file that does",
-            text::path(file),
-            foreign(&name(expected))
+            "{file}: does not say which backbone gave the features, so nobody knows whether they fit probes that were fitted on those of `{}`; `newt-pipe features export` writes a file that does",
+            name(expected)
         )),
         (None, Some(found)) => progress.warn(&format!(
-            "{}: fitted on features whose file does not say which backbone gave them, so nobody knows whether those of `{}` in {} fit",
-            text::path(probes_name),
-            foreign(&name(found)),
-            text::path(file)
+            "{probes_name}: fitted on features whose file does not say which backbone gave them, so nobody knows whether those of `{}` in {file} fit",
+            name(found)
         )),
         // The user's own features: nobody but the user can know.
         (None, None) => {}
@@ -100,7 +46,7 @@ pub fn rows<'a>(
 }
 
 fn name(id: &BackboneId) -> String {
-    format!("{}/{}", id.org, id.ckpt)
+    foreign(&format!("{}/{}", id.org, id.ckpt))
 }
 
 fn check_backbone<'a>(
@@ -108,7 +54,7 @@ fn check_backbone<'a>(
     found: &'a BackboneId,
     file: &str,
     progress: &dyn Progress,
-) -> Result<(), Error> {
+) -> Result<(), Message> {
     if expected.key == found.key {
         return Ok(());
     }
@@ -127,8 +73,7 @@ fn check_backbone<'a>(
         && of_probes != of_features
     {
         progress.warn(&format!(
-            "{}: features in precision {}, the probes were fitted on features in {}; decisions may differ slightly",
-            text::path(file),
+            "{file}: features in precision {}, the probes were fitted on features in {}; decisions may differ slightly",
             foreign(&of_features.to_string()),
             foreign(&of_probes.to_string())
         ));
@@ -136,54 +81,44 @@ fn check_backbone<'a>(
     } else {
         "they were extracted by another version of this program"
     };
-    Err(Error::OtherBackbone {
-        file: file.to_owned(),
-        found: name(found),
-        expected: name(expected),
-        reason,
-    })
+    let (found, expected) = (name(found), name(expected));
+    let text = format!(
+        "{file}: features of `{found}`, the probes were fitted on those of `{expected}`: {reason}"
+    );
+    Err(Message::data(text).hint(
+        "`newt-pipe features export` with the pipeline of the probes writes features that fit; `--any-backbone` takes these nevertheless",
+    ))
 }
 
 fn scaled<'a>(
     fitted_on: &FittedOn,
     features: &'a FeatureFile,
     progress: &dyn Progress,
-) -> Result<CowArray<'a, f32, Ix2>, Error> {
-    let rows = features.features();
+) -> Result<CowArray<'a, f32, Ix2>, Message> {
+    let (rows, file) = (features.features(), text::path(features.name()));
     let norms = rows.rows().into_iter().map(norm::norm);
     let n_far = norms.filter(|norm| !norm::is_unit(*norm)).count();
-    match (fitted_on.norms.into_iter().all(norm::is_unit), n_far) {
-        (true, 0) => Ok(rows.into()),
-        (true, _) => {
-            progress.warn(&format!(
-                "{}: {} with an L2 norm other than 1; all are scaled to norm 1, which the rows had that the probes were fitted on",
-                features.name(),
-                count(n_far, "row", "rows")
-            ));
-            let mut rows = rows.as_standard_layout().into_owned();
-            for mut row in rows.axis_iter_mut(Axis(0)) {
-                norm::normalize(row.as_slice_mut().unwrap_or_default());
-            }
-            Ok(rows.into())
+    if n_far > 0 && fitted_on.norms.into_iter().all(norm::is_unit) {
+        progress.warn(&format!(
+            "{file}: {} with an L2 norm other than 1; all are scaled to norm 1, which the rows had that the probes were fitted on",
+            count(n_far, "row", "rows")
+        ));
+        let mut rows = rows.as_standard_layout().into_owned();
+        for mut row in rows.axis_iter_mut(Axis(0)) {
+            norm::normalize(row.as_slice_mut().unwrap_or_default());
         }
-        (false, 0) if !features.ids().is_empty() && !norm::includes_unit(fitted_on.norms) => {
-            Err(Error::Normalised {
-                file: features.name().to_owned(),
-                norms: fitted_on.norms,
-            })
-        }
-        (false, _) => Ok(rows.into()),
+        return Ok(rows.into());
     }
-}
-
-impl Failure for Error {
-    fn hint(&self) -> Option<String> {
-        Some(self.hint())
+    if n_far == 0 && !features.ids().is_empty() && !norm::includes_unit(fitted_on.norms) {
+        let [low, high] = fitted_on.norms.map(norm::show);
+        let text = format!(
+            "{file}: every row has L2 norm 1, the probes were fitted on rows of norm {low} to {high}"
+        );
+        return Err(Message::data(text).hint(
+            "write the features as the backbone gives them, as for the run that fitted the probes, without scaling rows to norm 1",
+        ));
     }
-
-    fn fault(&self) -> Fault {
-        Fault::Data
-    }
+    Ok(rows.into())
 }
 
 #[cfg(test)]

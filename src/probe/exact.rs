@@ -124,12 +124,12 @@ fn to_exponent(k: f64) -> i32 {
 }
 
 /// exp(x), for |x| <= 700.
-pub(super) fn exp(x: f64) -> f64 {
+pub fn exp(x: f64) -> f64 {
     exp_pair(Pair::from(x)).high
 }
 
 /// ln(x), for normal positive x.
-pub(super) fn ln(x: f64) -> f64 {
+pub fn ln(x: f64) -> f64 {
     // Each Newton step y + x exp(-y) - 1 doubles the digits; the start is right to about 0.06.
     let bits = x.to_bits();
     let exponent = f64::from(u32::try_from(bits >> 52).unwrap_or(0)) - 1023.0;

@@ -7,7 +7,7 @@
 ///
 /// Source: scikit-learn 1.9, `StratifiedKFold(shuffle=False)`: the classes are counted in order of appearance, and fold
 /// i takes every `folds`-th row of the sorted labels, starting at the i-th.
-pub(super) fn stratified(labels: &[u8], folds: usize) -> Vec<usize> {
+pub fn stratified(labels: &[u8], folds: usize) -> Vec<usize> {
     let first = labels.first().copied().unwrap_or(0);
     let n_first = count(labels, first);
     // Of the sorted labels, places below `n_first` belong to the class that appears first.
@@ -32,7 +32,7 @@ pub(super) fn stratified(labels: &[u8], folds: usize) -> Vec<usize> {
 }
 
 /// Number of rows with label `wanted`.
-pub(super) fn count(labels: &[u8], wanted: u8) -> usize {
+pub fn count(labels: &[u8], wanted: u8) -> usize {
     labels
         .iter()
         .map(|&label| usize::from(label == wanted))

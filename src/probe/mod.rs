@@ -1,19 +1,18 @@
 //! One task: features in, predictions out; no I/O.
 //!
-//! [`fit_task`] centres the features on the mean of the train rows, scales each row to unit length, chooses kernel, C
-//! and gamma by cross-validation if the [`Probe`] asks for it, fits a C-SVC and predicts the test rows. Given the same
-//! features, it gives the numbers of NumPy and scikit-learn, on every machine and with any number of threads.
+//! [`fit_task`] centres the features on the mean of the train rows, scales each row to unit length, chooses the
+//! classifier's parameters by cross-validation if the [`Probe`] asks for it, fits it and predicts the test rows. Given the
+//! same features, it gives the numbers of NumPy and scikit-learn, on every machine and with any number of threads.
 //!
 //! | module | what | whose numbers |
 //! | --- | --- | --- |
 //! | `settings` | [`Probe`] and its parts | |
-//! | `normalize`, `summation` | mean, L2 norm | NumPy |
+//! | `normalize`, `norm`, `summation` | mean, L2 norm | NumPy |
 //! | `scaler` | columns to zero mean and unit variance | scikit-learn's `StandardScaler` |
-//! | `folds`, `candidates`, `search` | cross-validation | scikit-learn's `StratifiedKFold`, `RandomizedSearchCV`, `GridSearchCV` |
-//! | `exact` | exp and ln, for the candidates | rounded once |
-//! | `watch` | [`Watch`]: progress of long fits, and stopping them | |
-//! | `prepared` | the rows of one fit | |
-//! | `svm` | the classifier | libsvm, as scikit-learn's `SVC` runs it |
+//! | `folds`, `search` | cross-validation | scikit-learn's `StratifiedKFold`, `RandomizedSearchCV`, `GridSearchCV` |
+//! | `draws`, `exact` | parameters of random candidates; exp and ln for them | scikit-learn's `ParameterSampler`; rounded once |
+//! | `classifier` | what a classifier is, and the list of the kinds | |
+//! | `svc` | the classifier | libsvm, as scikit-learn's `SVC` runs it |
 //! | `fitted` | [`FittedProbe`]: what prediction needs | |
 //!
 //! # Exact ties
@@ -34,38 +33,38 @@
 //! in their first digit. Of one such task, 36 of 1,200 predictions differ from scikit-learn's, with decision values up to
 //! 20; scikit-learn with NumPy's `tanh` in place of the C library's differs from itself likewise.
 
-mod candidates;
+pub mod classifier;
+mod draws;
 mod error;
 mod exact;
 mod fitted;
 mod folds;
 pub mod norm;
 mod normalize;
-mod prepared;
-mod remedy;
 mod scaler;
 mod search;
 mod settings;
 mod summation;
-mod svm;
-mod warning;
-mod watch;
+pub mod svc;
+#[cfg(test)]
+mod tests;
 
-use ndarray::{Array1, ArrayView2, Axis};
+use ndarray::{Array1, ArrayView2};
 
-pub use candidates::Candidate;
-pub use error::Error;
-pub use fitted::{FittedProbe, labels_of};
+use self::classifier::{Classifier, Kind, Outcome, Run};
+use self::search::Chosen;
+use crate::context::Context;
+use crate::error::{Error as AnyError, Message};
+use crate::text::foreign;
+
+pub use error::{Error, naming_row};
+pub use fitted::{FittedProbe, label_of};
 pub use normalize::{OddRows, Oddity};
-use prepared::{Prepared, Run};
 pub use scaler::Scaler;
-pub use search::ScoredCandidate;
 pub use settings::{ClassWeight, Gamma, Kernel, Probe, Search, Solver, Space, Strategy, Values};
-use svm::Scratch;
-use svm::simd::Level;
-pub use warning::Warning;
-use watch::Effort;
-pub use watch::Watch;
+
+/// Every kind of classifier; the first is that of probes and of files that name none.
+pub const KINDS: [Kind; 1] = [Kind::of::<svc::Svc>()];
 
 /// Features and labels of one task.
 #[derive(Clone, Copy, Debug)]
@@ -87,98 +86,104 @@ pub struct TaskFit {
     pub y_pred: Vec<u8>,
     /// Decision value of each test row; positive means label 1 (scikit-learn's sign).
     pub decision: Vec<f64>,
-    /// The kernel, chosen or given.
-    pub kernel: Kernel,
-    /// The penalty C, chosen or given.
-    pub c: f64,
-    /// The kernel's gamma, chosen, given or resolved; the linear kernel has no use for it.
-    pub gamma: f64,
+    /// The kernel, chosen or given; `None` for classifiers without.
+    pub kernel: Option<Kernel>,
+    /// The penalty C, chosen or given; `None` for classifiers without.
+    pub c: Option<f64>,
+    /// The kernel's gamma, chosen, given or resolved; `None` for the linear kernel and for classifiers without.
+    pub gamma: Option<f64>,
     /// Mean accuracy of the chosen candidate over the folds; `None` without a search, or if a fold could not be fitted.
     pub cv_accuracy: Option<f64>,
-    /// All candidates of the search, in the order in which scikit-learn tries them; empty without a search.
-    pub candidates: Vec<ScoredCandidate>,
-    /// Number of support vectors.
-    pub n_support: usize,
-    /// Bias with scikit-learn's sign (`intercept_`; libsvm's rho).
-    pub bias: f64,
+    /// Those of all candidates, in the order in which scikit-learn tries them; empty without a search.
+    pub cv_accuracies: Vec<Option<f64>>,
+    /// Number of support vectors; `None` for classifiers without.
+    pub n_support: Option<usize>,
+    /// Bias with scikit-learn's sign (`intercept_`); `None` for classifiers without.
+    pub bias: Option<f64>,
     /// Train rows that float32 cannot divide by their norm. Worth a warning that names the images.
     pub odd_train_rows: OddRows,
     /// Test rows that float32 cannot divide by their norm.
     pub odd_test_rows: OddRows,
-    /// What else the caller should tell the user.
-    pub warnings: Vec<Warning>,
+    /// What else the caller should tell the user, a line each.
+    pub warnings: Vec<String>,
     /// The fitted probe.
     pub fitted: FittedProbe,
 }
 
 /// Fits `probe` to the train rows of a task and predicts its test rows.
 ///
-/// `watch` is asked every now and then whether to stop; once it says yes, the fit ends with [`Error::Stopped`]. Within a task, folds and
-/// candidates are spread over rayon's threads; the result is the same for any number of them.
+/// A stop is heard between fits, within one every thousand iterations, and between some rows of a matrix. Within a
+/// task, folds and candidates are spread over rayon's threads; the result is the same for any number of them.
 ///
 /// # Errors
-/// [`Error::Setting`] for settings out of range, [`Error::Shape`], [`Error::Label`], [`Error::NonFinite`] and
-/// [`Error::Overflow`] for data that do not fit, [`Error::NoTrainRows`] and [`Error::OneClass`] without both classes,
-/// and the errors of the search.
+/// Settings out of range, data that do not fit each other or are not finite, train rows without both classes,
+/// [`Error::Overflow`], the errors of search and classifier, and a stop that was asked for.
 ///
 /// Source: `biobench.newt.benchmark`.
-pub fn fit_task(probe: &Probe, data: &TaskData<'_>, watch: &dyn Watch) -> Result<TaskFit, Error> {
+pub fn fit_task(
+    probe: &Probe,
+    data: &TaskData<'_>,
+    context: Context<'_>,
+) -> Result<TaskFit, AnyError> {
     probe.validate()?;
     check(data)?;
-    watch.check()?;
-    let effort = Effort::default();
+    context.interrupt.check()?;
     let run = Run {
         probe,
         task: data.name,
-        level: Level::widest(),
-        watch,
-        effort: &effort,
+        context,
     };
-    let in_task = |error: Error| {
-        error.naming_row(|split, row| format!("task `{}`: {split} row {row}", data.name))
-    };
+    let place = |split, row| format!("task `{}`: {split} row {row}", data.name);
+    (KINDS[0].fit)(run, data).map_err(|error| naming_row(error, place))
+}
+
+/// [`fit_task`] with one kind of classifier, on data that were checked.
+fn fit_kind<C: Classifier>(run: Run<'_>, data: &TaskData<'_>) -> Result<TaskFit, AnyError> {
+    let (classifier, probe) = (C::default(), run.probe);
     let mean = probe.center.then(|| normalize::mean_row(data.x_train));
     let (x, odd_train_rows) =
         normalize::normalize(data.x_train, mean.as_ref().map(Array1::view), probe.l2)
-            .map_err(|bad| in_task(Error::overflow("train", probe.center, bad)))?;
+            .map_err(|bad| Error::overflow("train", probe.center, bad))?;
+    let chosen = match &probe.search {
+        Some(settings) => search::search(&classifier, run, settings, x.view(), data.y_train)?,
+        None => Chosen::given(C::given(probe)),
+    };
+    let Chosen {
+        candidate,
+        cv_accuracy,
+        cv_accuracies,
+        mut warnings,
+    } = chosen;
 
-    let mut warnings = Vec::new();
-    let mut candidates = Vec::new();
-    if let Some(settings) = &probe.search {
-        warnings = warning::of_search(run.task, settings, data.y_train);
-        candidates = search::search(run, settings, x.view(), data.y_train)?;
-    }
-    let best = search::best(&candidates);
-    if best.is_some_and(|best| best.cv_accuracy.is_none()) {
-        warnings.push(Warning::UnscoredSearch {
-            task: run.task.to_owned(),
-        });
-    }
-
-    let prepared = Prepared::new(run, x, data.y_train)?;
-    let candidate = best.map_or(
-        Candidate {
-            c: probe.c,
-            gamma: probe.gamma,
-            kernel: probe.kernel,
-        },
-        |best| best.candidate,
-    );
-    let fitted = fit_on_all(run, prepared, candidate, mean)?;
-    let (decision, odd_test_rows) = fitted
-        .decision_and_odd_rows(data.x_test, watch)
-        .map_err(in_task)?;
-    warnings.extend(effort.warnings(data.name, probe));
+    let (scaler, rows) = scaler::standardized(probe, x);
+    let train = classifier.prepare(run, rows, data.y_train)?;
+    let (fitted, outcome) = classifier.fit(run, &train, candidate)?;
+    drop(train);
+    let fitted = FittedProbe {
+        mean,
+        l2: probe.l2,
+        scaler,
+        classifier: std::sync::Arc::new(fitted),
+    };
+    let (decision, odd_test_rows) = fitted.decision(data.x_test, run.context.interrupt)?;
+    warnings.extend(classifier.warnings(run));
+    let Outcome {
+        kernel,
+        c,
+        gamma,
+        n_support,
+        bias,
+    } = outcome;
     Ok(TaskFit {
-        y_pred: labels_of(&decision),
+        y_pred: decision.iter().copied().map(label_of).collect(),
         decision,
-        kernel: candidate.kernel,
-        c: candidate.c,
-        gamma: fitted.gamma,
-        cv_accuracy: best.and_then(|best| best.cv_accuracy),
-        candidates,
-        n_support: fitted.dual_coef.len(),
-        bias: fitted.bias,
+        kernel,
+        c,
+        gamma,
+        cv_accuracy,
+        cv_accuracies,
+        n_support,
+        bias,
         odd_train_rows,
         odd_test_rows,
         warnings,
@@ -186,101 +191,51 @@ pub fn fit_task(probe: &Probe, data: &TaskData<'_>, watch: &dyn Watch) -> Result
     })
 }
 
-/// Fits the chosen candidate on all train rows.
-fn fit_on_all(
-    run: Run<'_>,
-    prepared: Prepared,
-    candidate: Candidate,
-    mean: Option<Array1<f32>>,
-) -> Result<FittedProbe, Error> {
-    let Candidate { c, kernel, .. } = candidate;
-    let function = prepared.function(run, candidate);
-    let mut scratch = Scratch::default();
-    prepared.evaluate(run, function, &mut scratch)?;
-    let solution = prepared.fit(run, candidate, &mut scratch)?;
-    if !scratch.is_finite(solution.rho) {
-        return Err(run.not_finite(function, c));
-    }
-    let coefficients = scratch.coefficients;
-    let support: Vec<usize> = (0..coefficients.len())
-        .filter(|&i| coefficients[i] != 0.0)
-        .collect();
-    let support_rows: Vec<usize> = support.iter().map(|&i| prepared.order[i]).collect();
-    Ok(FittedProbe {
-        mean,
-        l2: run.probe.l2,
-        support_vectors: prepared.rows.select(Axis(0), &support_rows),
-        scaler: prepared.scaler,
-        support_rows,
-        dual_coef: support.iter().map(|&i| -coefficients[i]).collect(),
-        bias: solution.rho,
-        kernel,
-        gamma: function.gamma,
-        degree: run.probe.degree,
-        coef0: run.probe.coef0,
-    })
-}
-
 /// Checks the arrays of a task against each other, and their values.
-fn check(data: &TaskData<'_>) -> Result<(), Error> {
-    let task = || data.name.to_owned();
+fn check(data: &TaskData<'_>) -> Result<(), Message> {
+    let bad = |what: String| Message::data(format!("task `{}`: {what}", foreign(data.name)));
+    let needs_both = |found: String| {
+        bad(format!("{found}, an SVM needs both classes"))
+            .hint("`newt-pipe data check` lists every task without both")
+    };
     let (n, d) = data.x_train.dim();
     if data.y_train.len() != n {
-        return Err(Error::Shape {
-            task: task(),
-            found: format!("{} labels", data.y_train.len()),
-            expected: format!("{n}, one per train row"),
-        });
+        let n_labels = data.y_train.len();
+        return Err(bad(format!(
+            "{n_labels} labels, expected {n}, one per train row"
+        )));
     }
-    if data.x_test.ncols() != d || d == 0 {
-        return Err(Error::Shape {
-            task: task(),
-            found: format!(
-                "{d} features per train row and {} per test row",
-                data.x_test.ncols()
-            ),
-            expected: "the same number, at least 1".to_owned(),
-        });
+    let d_test = data.x_test.ncols();
+    if d_test != d || d == 0 {
+        return Err(bad(format!(
+            "{d} features per train row and {d_test} per test row, expected the same number, at least 1"
+        )));
     }
     if let Some(row) = data.y_train.iter().position(|&label| label > 1) {
-        return Err(Error::Label {
-            task: task(),
-            row,
-            label: data.y_train[row],
-        });
+        let label = data.y_train[row];
+        return Err(bad(format!(
+            "label of train row {row} is `{label}`, expected `0` or `1`"
+        )));
     }
     let Some(&label) = data.y_train.first() else {
-        return Err(Error::NoTrainRows { task: task() });
+        return Err(needs_both("0 train rows".to_owned()));
     };
     if data.y_train.iter().all(|&other| other == label) {
-        return Err(Error::OneClass {
-            task: task(),
-            n_rows: n,
-            label,
-        });
+        return Err(needs_both(format!("all {n} train rows have label {label}")));
     }
     for (split, x) in [("train", data.x_train), ("test", data.x_test)] {
         if x.iter().all(|value| value.is_finite()) {
             continue;
         }
         let mut values = x.indexed_iter();
-        if let Some(((row, column), &value)) = values.find(|(_, value)| !value.is_finite()) {
-            return Err(Error::NonFinite {
-                task: task(),
-                split,
-                row,
-                column,
-                value,
-            });
+        if let Some(((row, column), value)) = values.find(|(_, value)| !value.is_finite()) {
+            return Err(bad(format!(
+                "{split} row {row} holds `{value}` in column {column}, expected finite features"
+            ))
+            .hint(
+                "a backbone in half precision can overflow; set `features.precision = \"f32\"`",
+            ));
         }
     }
     Ok(())
 }
-
-#[cfg(test)]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::float_cmp,
-    reason = "made-up features of few digits; the same number, not a close one"
-)]
-mod tests;

@@ -4,7 +4,7 @@ use ndarray::ArrayView1;
 
 /// The largest norm that is worked with: its square, and whatever rounding adds to a sum of squares, is below the
 /// largest float32, 3.4e38. Beyond it the reference divides by an infinite norm, which makes a row of zeros.
-pub(super) const MAX_NORM: f64 = 1.8e19;
+pub const MAX_NORM: f64 = 1.8e19;
 
 /// The least norm but zero that is worked with: that of the least float32 with all its digits. Below it a row has lost
 /// the digits that make its direction.

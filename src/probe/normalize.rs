@@ -18,7 +18,7 @@ pub enum Oddity {
 pub type OddRows = Vec<(usize, Oddity)>;
 
 /// Returns the mean of the rows of `x` (`[n, d]` f32) as `[d]` f32, equal to `x.mean(axis=0)` bit for bit.
-pub(super) fn mean_row(x: ArrayView2<'_, f32>) -> Array1<f32> {
+pub fn mean_row(x: ArrayView2<'_, f32>) -> Array1<f32> {
     let n = x.nrows() as f32;
     Array1::from_vec(column_sums(x, |value, _| value)).mapv_into(|sum| sum / n)
 }
@@ -33,7 +33,7 @@ pub(super) fn mean_row(x: ArrayView2<'_, f32>) -> Array1<f32> {
 /// reference divides by an infinite norm, and goes on with a row of zeros.
 ///
 /// Source: `biobench.newt.benchmark` and `l2_normalize`.
-pub(super) fn normalize(
+pub fn normalize(
     x: ArrayView2<'_, f32>,
     mean: Option<ArrayView1<'_, f32>>,
     l2: bool,

@@ -2,6 +2,7 @@
 
 use ndarray::{Array2, ArrayView2};
 
+use super::settings::Probe;
 use super::summation::column_sums;
 
 /// Mean and standard deviation per column.
@@ -22,7 +23,7 @@ impl Scaler {
     ///
     /// Source: scikit-learn 1.9, `StandardScaler.partial_fit` and `_incremental_mean_and_var`; Chan, Golub and `LeVeque`
     /// (1983), equation 1.7.
-    pub(super) fn fit(x: ArrayView2<'_, f32>) -> Self {
+    pub fn fit(x: ArrayView2<'_, f32>) -> Self {
         let n = x.nrows() as f64;
         let mut mean = column_sums(x, |value, _| f64::from(value));
         for sum in &mut mean {
@@ -50,7 +51,7 @@ impl Scaler {
     }
 
     /// Subtracts the mean from the rows of `x` (`[n, d]` f32) and divides them by the scale.
-    pub(super) fn transform(&self, mut x: Array2<f32>) -> Array2<f32> {
+    pub fn transform(&self, mut x: Array2<f32>) -> Array2<f32> {
         let mean: Vec<f32> = self.mean.iter().map(|&mean| round_to_f32(mean)).collect();
         let scale: Vec<f32> = self
             .scale
@@ -63,6 +64,21 @@ impl Scaler {
             }
         }
         x
+    }
+}
+
+/// Fits the scaler to the rows of `x`, if `probe` standardises, and transforms them.
+pub fn standardized(probe: &Probe, x: Array2<f32>) -> (Option<Scaler>, Array2<f32>) {
+    let scaler = probe.standardize.then(|| Scaler::fit(x.view()));
+    let rows = scaled(scaler.as_ref(), x);
+    (scaler, rows)
+}
+
+/// The rows of `x`, transformed if there is a scaler.
+pub fn scaled(scaler: Option<&Scaler>, x: Array2<f32>) -> Array2<f32> {
+    match scaler {
+        Some(scaler) => scaler.transform(x),
+        None => x,
     }
 }
 

@@ -1,60 +1,64 @@
-//! Cross-validation of candidates: all fits of a task share one Gram matrix per fold.
-
-use std::sync::{Mutex, PoisonError};
+//! Cross-validation of candidates: what all fits on a fold share is prepared once.
 
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
-use super::Error;
-use super::candidates::Candidate;
+use super::classifier::{Classifier, Run};
+use super::fitted::label_of;
 use super::folds::{count, stratified};
-use super::prepared::{Prepared, Run};
-use super::settings::{Gamma, Kernel, Search};
+use super::scaler::{scaled, standardized};
+use super::settings::{Search, Strategy};
 use super::summation::pairwise_sum;
-use super::svm::Scratch;
-use super::svm::gram::Pairs;
-use super::svm::kernel::KernelFunction;
-use super::watch::Stop;
+use crate::error::{Error, Message};
+use crate::text::{self, foreign};
 
-/// A candidate of a search and how well it did.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ScoredCandidate {
+/// The candidate that is fitted on all train rows, and how it was found.
+pub struct Chosen<C: Classifier> {
     /// The candidate.
-    pub candidate: Candidate,
-    /// Mean accuracy over the folds; `None` if a fold could not be fitted.
+    pub candidate: C::Candidate,
+    /// Its mean accuracy over the folds; `None` without a search, or if it could not be fitted on a fold.
     pub cv_accuracy: Option<f64>,
+    /// Those of all candidates of the search; empty without one.
+    pub cv_accuracies: Vec<Option<f64>>,
+    /// What the search could not do in full, a line each.
+    pub warnings: Vec<String>,
 }
 
-/// Returns the candidate with the highest accuracy, the first of equals; one without loses against every other.
-pub(super) fn best(scored: &[ScoredCandidate]) -> Option<ScoredCandidate> {
-    let better = |a: &ScoredCandidate, b: &ScoredCandidate| b.cv_accuracy > a.cv_accuracy;
-    let (&first, rest) = scored.split_first()?;
-    Some(rest.iter().fold(
-        first,
-        |best, next| if better(&best, next) { *next } else { best },
-    ))
+impl<C: Classifier> Chosen<C> {
+    /// The candidate without a search.
+    pub fn given(candidate: C::Candidate) -> Self {
+        Self {
+            candidate,
+            cv_accuracy: None,
+            cv_accuracies: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
 }
 
-/// One fold: what it trains on and what it holds out.
-struct Fold {
-    train: Prepared,
-    /// The train rows (in the training set's order) paired with the held-out rows.
-    held_out: Pairs,
-    held_out_labels: Vec<u8>,
+/// One fold: what is trained on, and what is held out.
+pub struct Fold<C: Classifier> {
+    /// The rows to train on.
+    pub train: C::Train,
+    /// The rows to predict.
+    pub held_out: C::HeldOut,
+    /// The labels of those.
+    labels: Vec<u8>,
 }
 
-impl Fold {
+impl<C: Classifier> Fold<C> {
     /// Splits off the rows that `fold_of` gives to `fold`; `None` if the rest holds one label only.
     ///
     /// # Errors
-    /// [`Stop`] if the one who waits asks for it.
+    /// A stop that was asked for.
     fn new(
+        classifier: &C,
         run: Run<'_>,
         x: ArrayView2<'_, f32>,
         labels: &[u8],
         fold_of: &[usize],
         fold: usize,
-    ) -> Result<Option<Self>, Stop> {
+    ) -> Result<Option<Self>, Error> {
         let (held_out, train): (Vec<usize>, Vec<usize>) =
             (0..labels.len()).partition(|&row| fold_of[row] == fold);
         let labels_of =
@@ -63,190 +67,154 @@ impl Fold {
         if !(train_labels.contains(&0) && train_labels.contains(&1)) {
             return Ok(None);
         }
-        let mut prepared = Prepared::new(run, x.select(Axis(0), &train), &train_labels)?;
-        let pairs = prepared.pairs(run, x.select(Axis(0), &held_out), &run.probe.kernels())?;
-        prepared.forget_rows(run);
+        let (scaler, rows) = standardized(run.probe, x.select(Axis(0), &train));
+        let mut train = classifier.prepare(run, rows, &train_labels)?;
+        let rows = scaled(scaler.as_ref(), x.select(Axis(0), &held_out));
         Ok(Some(Self {
-            train: prepared,
-            held_out: pairs,
-            held_out_labels: labels_of(&held_out),
+            held_out: classifier.hold_out(run, &mut train, rows)?,
+            train,
+            labels: labels_of(&held_out),
         }))
     }
 
-    /// Share of the held-out rows that the fit in `scratch` predicts right.
-    fn accuracy(
-        &self,
-        run: Run<'_>,
-        function: KernelFunction,
-        rho: f64,
-        scratch: &mut Scratch,
-    ) -> f64 {
-        let sums = scratch.weighted_sums(run.level, function, &self.held_out);
-        let n_right = sums
-            .iter()
-            .zip(&self.held_out_labels)
-            .filter(|&(sum, &label)| (sum - rho > 0.0) == (label == 0))
+    /// Share of the held-out rows whose decision value, positive for label 1, means their label.
+    pub fn accuracy(&self, decision: impl Iterator<Item = f64>) -> f64 {
+        let n_right = decision
+            .zip(&self.labels)
+            .filter(|&(value, &label)| label_of(value) == label)
             .count();
-        n_right as f64 / self.held_out_labels.len() as f64
+        n_right as f64 / self.labels.len() as f64
     }
 }
 
-/// Candidates that share a kernel matrix, on one fold.
-struct Unit<'a> {
-    fold: &'a Fold,
-    /// The candidates, by falling C.
-    candidates: &'a [Candidate],
-    /// Where their accuracies go.
-    scores: &'a mut [f64],
-    outcome: Result<(), Error>,
-}
-
-impl Unit<'_> {
-    fn score(&mut self, run: Run<'_>, scratch: &mut Scratch) -> Result<(), Error> {
-        let train = &self.fold.train;
-        let function = train.function(run, self.candidates[0]);
-        train.evaluate(run, function, scratch)?;
-        // The last accuracy, with the value of C above which it holds, too.
-        let mut last: Option<(f64, f64)> = None;
-        for (&candidate, score) in self.candidates.iter().zip(&mut *self.scores) {
-            if let Some((peak, accuracy)) = last
-                && train.upper_bounds(candidate).iter().all(|&c| c > peak)
-            {
-                *score = accuracy;
-                continue;
-            }
-            let solution = train.fit(run, candidate, scratch)?;
-            if scratch.is_finite(solution.rho) {
-                *score = self.fold.accuracy(run, function, solution.rho, scratch);
-                last = solution.free_peak.map(|peak| (peak, *score));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Candidates with equal keys have the same kernel matrix.
-fn matrix_key(Candidate { kernel, gamma, .. }: Candidate) -> (Kernel, u8, u64) {
-    match gamma {
-        _ if kernel == Kernel::Linear => (kernel, 0, 0),
-        Gamma::Value(gamma) => (kernel, 0, gamma.to_bits()),
-        Gamma::Scale => (kernel, 1, 0),
-        Gamma::Auto => (kernel, 2, 0),
-    }
-}
-
-/// Buffers that threads share, at most one set per thread at work.
-#[derive(Default)]
-struct Pool(Mutex<Vec<Scratch>>);
-
-impl Pool {
-    fn take(&self) -> Scratch {
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        free.pop().unwrap_or_default()
-    }
-
-    fn give_back(&self, scratch: Scratch) {
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        free.push(scratch);
-    }
-}
-
-/// Tries every candidate on every fold; the result is in the order of the candidates.
+/// Tries every candidate on every fold and chooses the one with the highest accuracy, the first of equals.
 ///
 /// `x`: `[n, d]`, normalised. Results do not depend on the number of threads.
 ///
 /// # Errors
-/// [`Error::TooFewForFolds`], [`Error::NonFiniteSolution`] if no candidate has a finite solution on any fold, and the
-/// errors of the fits.
+/// Too few rows for the folds, no candidate that can be fitted on any of them, and what ends a search before.
 ///
 /// Source: scikit-learn 1.9, `BaseSearchCV.fit` with accuracy as the score.
-pub(super) fn search(
+pub fn search<C: Classifier>(
+    classifier: &C,
     run: Run<'_>,
     search: &Search,
     x: ArrayView2<'_, f32>,
     labels: &[u8],
-) -> Result<Vec<ScoredCandidate>, Error> {
+) -> Result<Chosen<C>, Error> {
+    let task = foreign(run.task);
     let counts = [count(labels, 0), count(labels, 1)];
-    if counts.iter().all(|&count| count < search.folds) {
-        return Err(Error::TooFewForFolds {
-            task: run.task.to_owned(),
-            counts,
-            folds: search.folds,
-        });
-    }
+    check_counts(&task, counts, search.folds)?;
     let fold_of = stratified(labels, search.folds);
-    let folds: Vec<Option<Fold>> = (0..search.folds)
+    let folds: Vec<Option<Fold<C>>> = (0..search.folds)
         .into_par_iter()
-        .map(|fold| Fold::new(run, x, labels, &fold_of, fold))
-        .collect::<Result<_, Stop>>()?;
-
-    let candidates = search.candidates();
-    let mut by_matrix: Vec<usize> = (0..candidates.len()).collect();
-    by_matrix.sort_by(|&a, &b| {
-        let (a, b) = (candidates[a], candidates[b]);
-        matrix_key(a).cmp(&matrix_key(b)).then(b.c.total_cmp(&a.c))
+        .map(|fold| Fold::new(classifier, run, x, labels, &fold_of, fold))
+        .collect::<Result<_, Error>>()?;
+    let candidates = C::candidates(search);
+    let mut warnings = warnings(&task, search, counts, candidates.len());
+    let cv_accuracies = cv_accuracies(classifier, run, &folds, &candidates)?;
+    let best = (1..candidates.len()).fold(0, |best, next| {
+        // One without accuracy loses against every other.
+        if cv_accuracies[next] > cv_accuracies[best] {
+            next
+        } else {
+            best
+        }
     });
-    let sorted: Vec<Candidate> = by_matrix.iter().map(|&i| candidates[i]).collect();
-    let scores = scores(run, &folds, &sorted)?;
-    // A row is held out once, so at most one fold trains on one label only.
-    if scores.iter().all(|score| score.is_nan())
-        && let Some(fold) = folds.iter().flatten().next()
-    {
-        let function = fold.train.function(run, candidates[0]);
-        return Err(run.not_finite(function, candidates[0].c));
+    if cv_accuracies[best].is_none() {
+        warnings.push(format!(
+            "task `{task}`: a fold trains on one label only, so the search has no scores; its first candidate is taken"
+        ));
     }
-
-    let mut scored: Vec<ScoredCandidate> = candidates
-        .into_iter()
-        .map(|candidate| ScoredCandidate {
-            candidate,
-            cv_accuracy: None,
-        })
-        .collect();
-    for (place, i) in by_matrix.into_iter().enumerate() {
-        let of_candidate: Vec<f64> = scores
-            .iter()
-            .skip(place)
-            .step_by(sorted.len())
-            .copied()
-            .collect();
-        let mean = pairwise_sum(&of_candidate) / search.folds as f64;
-        scored[i].cv_accuracy = Some(mean).filter(|mean| !mean.is_nan());
-    }
-    Ok(scored)
+    Ok(Chosen {
+        candidate: candidates[best],
+        cv_accuracy: cv_accuracies[best],
+        cv_accuracies,
+        warnings,
+    })
 }
 
-/// Accuracies of `candidates` (those with the same kernel matrix next to each other, by falling C), fold by fold; not a
-/// number where there is no fit.
-///
-/// # Errors
-/// Those of the fits, the first in this order.
-fn scores(
+/// The mean accuracy of each candidate over the folds; `None` where it is not fitted on one of them.
+fn cv_accuracies<C: Classifier>(
+    classifier: &C,
     run: Run<'_>,
-    folds: &[Option<Fold>],
-    candidates: &[Candidate],
-) -> Result<Vec<f64>, Error> {
-    let mut scores = vec![f64::NAN; folds.len() * candidates.len()];
-    let mut units = Vec::new();
-    for (fold, mut rest) in folds.iter().zip(scores.chunks_exact_mut(candidates.len())) {
-        let Some(fold) = fold else { continue };
-        for candidates in candidates.chunk_by(|&a, &b| matrix_key(a) == matrix_key(b)) {
-            let (scores, others) = rest.split_at_mut(candidates.len());
-            rest = others;
-            units.push(Unit {
-                fold,
-                candidates,
-                scores,
-                outcome: Ok(()),
-            });
+    folds: &[Option<Fold<C>>],
+    candidates: &[C::Candidate],
+) -> Result<Vec<Option<f64>>, Error> {
+    let groups = C::groups(candidates);
+    let units: Vec<(&Fold<C>, &[usize])> = folds
+        .iter()
+        .flatten()
+        .flat_map(|fold| groups.iter().map(move |group| (fold, group.as_slice())))
+        .collect();
+    let scored: Vec<Result<_, Error>> = units
+        .par_iter()
+        .map(|&(fold, group)| {
+            let group: Vec<C::Candidate> = group.iter().map(|&i| candidates[i]).collect();
+            classifier.score(run, fold, &group)
+        })
+        .collect();
+    let mut accuracies: Vec<Vec<f64>> = vec![Vec::new(); candidates.len()];
+    // A row is held out once, so at most one fold trains on one label only, and the others fit some candidate.
+    let mut first_failure = None;
+    for (scores, (_, group)) in scored.into_iter().zip(units) {
+        for (&i, score) in group.iter().zip(scores?) {
+            match score {
+                Ok(accuracy) => accuracies[i].push(accuracy),
+                Err(error) if i == 0 => first_failure = first_failure.or(Some(error)),
+                Err(_) => {}
+            }
         }
     }
-    let pool = Pool::default();
-    units.par_iter_mut().for_each(|unit| {
-        let mut scratch = pool.take();
-        unit.outcome = unit.score(run, &mut scratch);
-        pool.give_back(scratch);
-    });
-    units.into_iter().try_for_each(|unit| unit.outcome)?;
-    Ok(scores)
+    match first_failure {
+        Some(error) if accuracies.iter().all(Vec::is_empty) => Err(error),
+        _ => Ok(accuracies
+            .into_iter()
+            .map(|of_folds| {
+                let mean = pairwise_sum(&of_folds) / folds.len() as f64;
+                (of_folds.len() == folds.len()).then_some(mean)
+            })
+            .collect()),
+    }
+}
+
+/// Makes sure that one label at least has a row for each fold.
+fn check_counts(task: &str, counts: [usize; 2], folds: usize) -> Result<(), Error> {
+    let most = counts[0].max(counts[1]);
+    if most >= folds {
+        return Ok(());
+    }
+    let text = format!(
+        "task `{task}`: {} and {} train rows of labels 0 and 1, a search over {folds} folds needs {folds} of at least \
+         one label",
+        counts[0], counts[1]
+    );
+    let mut hint = "raise `sample.n_train`".to_owned();
+    if most >= 2 {
+        hint.push_str(&format!(", or set `probe.search.folds` to {most} or less"));
+    }
+    Err(Message::data(text).hint(hint).into())
+}
+
+/// Warns of what a search cannot do in full.
+fn warnings(task: &str, search: &Search, counts: [usize; 2], n_candidates: usize) -> Vec<String> {
+    let folds = search.folds;
+    let mut warnings: Vec<String> = (0..2)
+        .filter(|&label| counts[label] < folds)
+        .map(|label| {
+            format!(
+                "task `{task}`: label {label} has {}, fewer than the {folds} folds of the search",
+                text::count(counts[label], "train row", "train rows")
+            )
+        })
+        .collect();
+    if let Strategy::Random { n_iter, .. } = search.strategy
+        && n_candidates < n_iter
+    {
+        warnings.push(format!(
+            "task `{task}`: the search has {}, fewer than n_iter = {n_iter}; all are tried",
+            text::count(n_candidates, "combination", "combinations")
+        ));
+    }
+    warnings
 }

@@ -13,7 +13,7 @@ const BLOCK: usize = 128;
 /// machine gives the same bits as NumPy.
 ///
 /// Source: pairwise summation of NumPy 2.4 (`numpy/_core/src/umath/loops_utils.h.src`).
-pub(super) fn pairwise_sum<T: Copy + Default + Add<Output = T>>(values: &[T]) -> T {
+pub fn pairwise_sum<T: Copy + Default + Add<Output = T>>(values: &[T]) -> T {
     if values.len() < 8 {
         return values.iter().fold(T::default(), |sum, &value| sum + value);
     }
@@ -40,7 +40,7 @@ pub(super) fn pairwise_sum<T: Copy + Default + Add<Output = T>>(values: &[T]) ->
 ///
 /// Source: NumPy 2.4, `np.add.reduce` over the first axis of a row-major array. (Where it converts a single column on the
 /// way, it does so by 8,192 values, whose sums it adds; here the sum is pairwise throughout.)
-pub(super) fn column_sums<T: Copy + Default + Add<Output = T>>(
+pub fn column_sums<T: Copy + Default + Add<Output = T>>(
     x: ArrayView2<'_, f32>,
     value: impl Fn(f32, usize) -> T,
 ) -> Vec<T> {

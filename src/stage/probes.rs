@@ -53,7 +53,7 @@ use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
 use crate::newt::labels::{LabelRow, Labels};
-use crate::probe::{self, Oddity, Probe, TaskData, TaskFit, Watch};
+use crate::probe::{self, Oddity, Probe, TaskData, TaskFit};
 use crate::stats::accuracy;
 
 /// The name of the predictions.
@@ -221,8 +221,8 @@ impl<'a> Tasks<'a> {
             y_train: &y_train,
             x_test: x_test.view(),
         };
-        let fit = probe::fit_task(probe, &data, &Waiting(context)).map_err(|error| {
-            error.naming_row(|split, row| {
+        let fit = probe::fit_task(probe, &data, context).map_err(|error| {
+            probe::naming_row(error, |split, row| {
                 let places = if split == "train" {
                     &task.train
                 } else {
@@ -231,9 +231,8 @@ impl<'a> Tasks<'a> {
                 odd_rows::name(&task.name, &self.row(places[row]).id)
             })
         });
-        context.interrupt.check()?;
         context.progress.tick(1);
-        Ok(fit?)
+        fit
     }
 
     /// What the user should know about a task's fit.
@@ -244,7 +243,7 @@ impl<'a> Tasks<'a> {
             .chain(test)
             .map(|(&(row, oddity), places)| (oddity, self.row(places[row]).id.as_str()))
             .collect();
-        let of_fit = fit.warnings.iter().map(ToString::to_string);
+        let of_fit = fit.warnings.iter().cloned();
         of_fit
             .chain(odd_rows::warnings(&task.name, probe.center, &odd))
             .collect()
@@ -284,23 +283,6 @@ impl ProbesStage<'_> {
             Self::NAME,
             "its probes are not those of the sample's tasks",
         )
-    }
-}
-
-/// Hands what a fit says and asks on to the run.
-struct Waiting<'a>(Context<'a>);
-
-impl Watch for Waiting<'_> {
-    fn stops(&self) -> bool {
-        self.0.interrupt.requested()
-    }
-
-    fn warn(&self, message: &str) {
-        self.0.progress.warn(message);
-    }
-
-    fn note(&self, message: &str) {
-        self.0.progress.note(message);
     }
 }
 
@@ -370,12 +352,15 @@ impl Stage for ProbesStage<'_> {
                 subcluster: any.subcluster.clone(),
                 n_train_rows: rows.train.len(),
                 n_test_rows: rows.test.len(),
-                kernel: fit.kernel.to_string(),
-                c: fit.c,
-                gamma: fit.gamma,
+                kernel: fit
+                    .kernel
+                    .map(|kernel| kernel.to_string())
+                    .unwrap_or_default(),
+                c: fit.c.unwrap_or_default(),
+                gamma: fit.gamma.unwrap_or_default(),
                 cv_accuracy: fit.cv_accuracy,
-                n_support: fit.n_support,
-                bias: fit.bias,
+                n_support: fit.n_support.unwrap_or_default(),
+                bias: fit.bias.unwrap_or_default(),
                 accuracy: accuracy::micro(&scores).unwrap_or(0.0),
             });
         }

@@ -1,12 +1,13 @@
 //! Saved probes on features of all sorts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ndarray::array;
 use newt_pipe::Interrupt;
 use newt_pipe::internals::artifact::{BackboneId, FeatureFile, ProbeFile, Table};
 use newt_pipe::internals::cache::KeyBuilder;
-use newt_pipe::internals::probe::{FittedProbe, Kernel};
+use newt_pipe::internals::probe::{FittedProbe, FittedSvc, Kernel, KernelFunction};
 use serde_json::json;
 
 use crate::sandbox::{Finished, Sandbox, draw_data, precomputed, put_checkpoint, write_features};
@@ -136,7 +137,7 @@ fn predict_refuses_a_pattern_without_a_task_and_features_of_another_width() {
     exit code: Some(3)
     --- stdout
     --- stderr
-    error: fitted probe: features of 5 columns, expected 4, as its support vectors have
+    error: fitted probe: features of 5 columns, expected 4, as those have that it was fitted on
     hint: use features of the backbone that the probe was fitted on
     ");
     crate::assert_run!(predict("none.safetensors", &[]), @"
@@ -155,14 +156,18 @@ fn a_name_with_a_tab_and_a_line_break_stays_in_its_field() {
         mean: None,
         l2: false,
         scaler: None,
-        support_rows: vec![0],
-        support_vectors: array![[1.0, 0.0]],
-        dual_coef: vec![1.0],
-        bias: -0.5,
-        kernel: Kernel::Linear,
-        gamma: 1.0,
-        degree: 3,
-        coef0: 0.0,
+        classifier: Arc::new(FittedSvc {
+            support_rows: vec![0],
+            support_vectors: array![[1.0, 0.0]],
+            dual_coef: vec![1.0],
+            bias: -0.5,
+            function: KernelFunction {
+                kernel: Kernel::Linear,
+                gamma: 1.0,
+                degree: 3,
+                coef0: 0.0,
+            },
+        }),
     };
     // A file of an earlier version: it does not say what it was fitted on.
     let bytes = ProbeFile::to_bytes([("fl\ty\nor\\n", &probe)]).unwrap();

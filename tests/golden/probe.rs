@@ -3,7 +3,8 @@
 //! Equal: every prediction, every support vector, the chosen kernel, C and gamma, and the mean accuracy of every
 //! candidate. Decision values: see `probe_tasks`.
 
-use newt_pipe::internals::probe::Probe;
+use newt_pipe::Interrupt;
+use newt_pipe::internals::probe::{Probe, label_of};
 use serde::Deserialize;
 
 use super::probe_tasks::{Outcome, Recipe, fixture};
@@ -40,6 +41,7 @@ fn tasks_equal_scikit_learns() {
 #[test]
 fn a_fitted_probe_decides_row_by_row_as_it_did_in_its_task() {
     let fixture: Fixture = fixture("probe.json");
+    let interrupt = Interrupt::default();
     for task in fixture.tasks.iter().step_by(5) {
         let made = task.recipe.make();
         let fit = made
@@ -47,10 +49,12 @@ fn a_fitted_probe_decides_row_by_row_as_it_did_in_its_task() {
             .unwrap();
         for (row, decision) in made.x_test.rows().into_iter().zip(&fit.decision) {
             let row = row.insert_axis(ndarray::Axis(0));
-            let alone = fit.fitted.decision(row).unwrap();
+            let (alone, _) = fit.fitted.decision(row, &interrupt).unwrap();
             assert_eq!(alone[0].to_bits(), decision.to_bits(), "{}", task.name);
         }
-        assert_eq!(fit.fitted.predict(made.x_test.view()).unwrap(), fit.y_pred);
+        let (decision, _) = fit.fitted.decision(made.x_test.view(), &interrupt).unwrap();
+        let y_pred: Vec<u8> = decision.into_iter().map(label_of).collect();
+        assert_eq!(y_pred, fit.y_pred);
     }
 }
 

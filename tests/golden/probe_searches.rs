@@ -102,10 +102,10 @@ fn candidates_of_lists_equal_scikit_learns() {
         let found = candidates(&draws.search);
         assert_eq!(found.len(), draws.c.0.len(), "{}", draws.search);
         let expected = draws.gamma.split(' ').zip(draws.kernels.split(' '));
-        for ((scored, c), (gamma, kernel)) in found.iter().zip(&draws.c.0).zip(expected) {
-            assert_eq!(scored.candidate.kernel.name(), kernel, "{}", draws.search);
-            n_off += off_by_one_unit(scored.candidate.c, *c);
-            match scored.candidate.gamma {
+        for ((candidate, c), (gamma, kernel)) in found.iter().zip(&draws.c.0).zip(expected) {
+            assert_eq!(candidate.kernel.name(), kernel, "{}", draws.search);
+            n_off += off_by_one_unit(candidate.c, *c);
+            match candidate.gamma {
                 Gamma::Value(value) => n_off += off_by_one_unit(value, gamma.parse().unwrap()),
                 rule => assert_eq!(rule.to_string(), gamma, "{}", draws.search),
             }

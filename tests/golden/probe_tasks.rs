@@ -1,7 +1,10 @@
 //! Tasks by recipe, and how a fit is held against scikit-learn's. `make/probe.py` makes the same tasks.
 
+use std::any::Any;
+
 use ndarray::{Array2, s};
-use newt_pipe::internals::probe::{Error, Probe, TaskData, TaskFit, fit_task};
+use newt_pipe::internals::probe::{FittedSvc, Kernel, Probe, TaskData, TaskFit, fit_task};
+use newt_pipe::{Context, Error, Interrupt, Silent};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -64,7 +67,11 @@ impl Made {
             y_train: &self.y_train,
             x_test: self.x_test.view(),
         };
-        fit_task(probe, &data, &|| false)
+        let context = Context {
+            progress: &Silent,
+            interrupt: &Interrupt::default(),
+        };
+        fit_task(probe, &data, context)
     }
 }
 
@@ -87,18 +94,20 @@ pub(super) struct Outcome {
 impl Outcome {
     /// Holds `fit` against this: all equal, decision values and bias within [`TOLERANCE`].
     pub(super) fn assert_equal(&self, name: &str, fit: &TaskFit) {
-        assert_eq!(fit.kernel.name(), self.kernel, "kernel of {name}");
-        assert_eq!([fit.c], *self.c.0, "C of {name}");
-        assert_eq!([fit.gamma], *self.gamma.0, "gamma of {name}");
+        let svc = svc(fit);
+        let kernel = svc.function.kernel;
+        assert_eq!(kernel.name(), self.kernel, "kernel of {name}");
+        assert_eq!(fit.kernel, Some(kernel), "kernel of {name}");
+        assert_eq!(fit.c.as_slice(), self.c.0, "C of {name}");
+        assert_eq!([svc.function.gamma], *self.gamma.0, "gamma of {name}");
+        let has_gamma = kernel != Kernel::Linear;
+        let gamma = has_gamma.then_some(svc.function.gamma);
+        assert_eq!(fit.gamma, gamma, "gamma of {name}");
         let expected: Vec<f64> = not_nan(&self.cv_means.0);
-        let cv_means: Vec<f64> = fit
-            .candidates
-            .iter()
-            .filter_map(|scored| scored.cv_accuracy)
-            .collect();
+        let cv_means: Vec<f64> = fit.cv_accuracies.iter().copied().flatten().collect();
         assert_eq!(cv_means, expected, "CV means of {name}");
         assert_eq!(
-            fit.candidates.len(),
+            fit.cv_accuracies.len(),
             self.cv_means.0.len(),
             "candidates of {name}"
         );
@@ -107,10 +116,8 @@ impl Outcome {
             not_nan(&self.cv_accuracy.0),
             "CV accuracy of {name}"
         );
-        assert_eq!(
-            fit.fitted.support_rows, self.support,
-            "support vectors of {name}"
-        );
+        assert_eq!(svc.support_rows, self.support, "support vectors of {name}");
+        assert_eq!(fit.n_support, Some(self.support.len()));
         let y_pred: String = fit.y_pred.iter().map(ToString::to_string).collect();
         assert_eq!(y_pred, self.y_pred, "predictions of {name}");
         let largest = self
@@ -121,7 +128,7 @@ impl Outcome {
         let pairs = fit
             .decision
             .iter()
-            .chain([&fit.bias])
+            .chain(&fit.bias)
             .zip(self.decision.0.iter().chain(&self.bias.0));
         for (value, expected) in pairs {
             assert!(
@@ -135,6 +142,12 @@ impl Outcome {
             "test rows of {name}"
         );
     }
+}
+
+/// The classifier of a fitted task.
+fn svc(fit: &TaskFit) -> &FittedSvc {
+    let classifier: &dyn Any = &*fit.fitted.classifier;
+    classifier.downcast_ref().unwrap()
 }
 
 fn not_nan(values: &[f64]) -> Vec<f64> {

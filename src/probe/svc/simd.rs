@@ -16,16 +16,16 @@
 use std::arch::x86_64::*;
 
 /// Number of lanes of a vector. Rows of matrices are padded to a multiple of it.
-pub(crate) const LANES: usize = 8;
+pub const LANES: usize = 8;
 
 /// The vectors of a slice.
 #[inline(always)]
-pub(crate) fn lanes<T>(values: &[T]) -> std::slice::Iter<'_, [T; LANES]> {
+pub fn lanes<T>(values: &[T]) -> std::slice::Iter<'_, [T; LANES]> {
     values.as_chunks::<LANES>().0.iter()
 }
 
 /// Operations on eight f64 lanes. A value of an implementing type is proof that the CPU has the instructions.
-pub(crate) trait Simd: Copy {
+pub trait Simd: Copy {
     /// Eight lanes.
     type V: Copy;
     /// Whether sixteen vectors fit into the registers, and some more.
@@ -92,7 +92,7 @@ pub(crate) trait Simd: Copy {
 
 /// Arrays, which the compiler turns into the vectors of the base instruction set.
 #[derive(Clone, Copy)]
-pub(crate) struct Base;
+pub struct Base;
 
 /// Bits of the exponent of 1.
 const EXPONENT_OF_ONE: u64 = 1023 << 52;
@@ -102,131 +102,72 @@ fn zip<const N: usize>(a: [f64; N], b: [f64; N], f: impl Fn(f64, f64) -> f64) ->
     std::array::from_fn(|lane| f(a[lane], b[lane]))
 }
 
-impl Simd for Base {
-    type V = [f64; LANES];
-    const HAS_MANY_REGISTERS: bool = false;
-
-    #[inline(always)]
-    fn splat(self, x: f64) -> Self::V {
-        [x; LANES]
-    }
-
-    #[inline(always)]
-    fn load(self, from: &[f64; LANES]) -> Self::V {
-        *from
-    }
-
-    #[inline(always)]
-    fn load_f32(self, from: &[f32; LANES]) -> Self::V {
-        from.map(f64::from)
-    }
-
-    #[inline(always)]
-    fn store(self, v: Self::V, to: &mut [f64; LANES]) {
-        *to = v;
-    }
-
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "the rounding is the point")]
-    fn store_f32(self, v: Self::V, to: &mut [f32; LANES]) {
-        *to = v.map(|x| x as f32);
-    }
-
-    #[inline(always)]
-    fn add(self, a: Self::V, b: Self::V) -> Self::V {
-        zip(a, b, |a, b| a + b)
-    }
-
-    #[inline(always)]
-    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
-        zip(a, b, |a, b| a - b)
-    }
-
-    #[inline(always)]
-    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
-        zip(a, b, |a, b| a * b)
-    }
-
-    #[inline(always)]
-    fn div(self, a: Self::V, b: Self::V) -> Self::V {
-        zip(a, b, |a, b| a / b)
-    }
-
-    #[inline(always)]
-    fn add_exact_product(self, sum: Self::V, a: Self::V, b: Self::V) -> Self::V {
-        self.add(sum, self.mul(a, b))
-    }
-
-    #[inline(always)]
-    fn larger(self, a: Self::V, b: Self::V) -> Self::V {
-        zip(a, b, |a, b| if a > b { a } else { b })
-    }
-
-    #[inline(always)]
-    fn smaller(self, a: Self::V, b: Self::V) -> Self::V {
-        zip(a, b, |a, b| if a < b { a } else { b })
-    }
-
-    #[inline(always)]
-    fn if_greater(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V {
-        std::array::from_fn(|lane| {
-            if a[lane] > b[lane] {
-                yes[lane]
-            } else {
-                no[lane]
-            }
-        })
-    }
-
-    #[inline(always)]
-    fn at_least(self, a: Self::V, b: Self::V) -> u8 {
-        (0..LANES).fold(0, |bits, lane| bits | u8::from(a[lane] >= b[lane]) << lane)
-    }
-
-    #[inline(always)]
-    fn estimate_div(self, a: Self::V, b: Self::V) -> Self::V {
-        self.div(a, b)
-    }
-
-    #[inline(always)]
-    fn copysign(self, magnitude: Self::V, sign: Self::V) -> Self::V {
-        zip(magnitude, sign, f64::copysign)
-    }
-
-    #[inline(always)]
-    fn power_of_two(self, x: Self::V) -> Self::V {
-        x.map(|x| f64::from_bits((x.to_bits() << 52).wrapping_add(EXPONENT_OF_ONE)))
-    }
-}
-
-/// Implements [`Simd`] by one expression per operation, each inside an `unsafe` block.
-#[cfg(target_arch = "x86_64")]
-macro_rules! simd_by_intrinsics {
-    ($token:ident, $v:ty, $has_many_registers:literal, { $($name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? = $body:expr;)* }) => {
+/// Implements [`Simd`] by one expression per operation, within what the macro `$place` puts around each.
+macro_rules! simd {
+    ($(#[$meta:meta])* $token:ident, $v:ty, $has_many_registers:literal, $place:ident, { $($name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? = $body:expr;)* }) => {
+        $(#[$meta])*
         impl Simd for $token {
             type V = $v;
             const HAS_MANY_REGISTERS: bool = $has_many_registers;
 
             $(
                 #[inline(always)]
-                #[expect(unsafe_code, reason = "vector instructions")]
                 fn $name(self, $($arg: $ty),*) $(-> $ret)? {
-                    // SAFETY: a token is only made where the CPU was found to have the instructions; reads and writes
-                    // go through references to arrays of eight values, and need no alignment.
-                    unsafe { $body }
+                    $place!($body)
                 }
             )*
         }
     };
 }
 
+/// An operation as it is.
+macro_rules! plain {
+    ($body:expr) => {
+        $body
+    };
+}
+
+/// An operation by vector instructions.
+#[cfg(target_arch = "x86_64")]
+macro_rules! by_intrinsics {
+    ($body:expr) => {
+        // SAFETY: a token is only made where the CPU was found to have the instructions; reads and writes go through
+        // references to arrays of eight values, and need no alignment.
+        unsafe { $body }
+    };
+}
+
+type Array = [f64; LANES];
+
+simd!(#[expect(clippy::cast_possible_truncation, reason = "the rounding is the point")] Base, Array, false, plain, {
+    splat(x: f64) -> Array = [x; LANES];
+    load(from: &Array) -> Array = *from;
+    load_f32(from: &[f32; LANES]) -> Array = from.map(f64::from);
+    store(v: Array, to: &mut Array) = *to = v;
+    store_f32(v: Array, to: &mut [f32; LANES]) = *to = v.map(|x| x as f32);
+    add(a: Array, b: Array) -> Array = zip(a, b, |a, b| a + b);
+    sub(a: Array, b: Array) -> Array = zip(a, b, |a, b| a - b);
+    mul(a: Array, b: Array) -> Array = zip(a, b, |a, b| a * b);
+    div(a: Array, b: Array) -> Array = zip(a, b, |a, b| a / b);
+    add_exact_product(sum: Array, a: Array, b: Array) -> Array = zip(sum, zip(a, b, |a, b| a * b), |a, b| a + b);
+    larger(a: Array, b: Array) -> Array = zip(a, b, |a, b| if a > b { a } else { b });
+    smaller(a: Array, b: Array) -> Array = zip(a, b, |a, b| if a < b { a } else { b });
+    if_greater(a: Array, b: Array, yes: Array, no: Array) -> Array =
+        std::array::from_fn(|lane| if a[lane] > b[lane] { yes[lane] } else { no[lane] });
+    at_least(a: Array, b: Array) -> u8 =
+        (0..LANES).fold(0, |bits, lane| bits | u8::from(a[lane] >= b[lane]) << lane);
+    estimate_div(a: Array, b: Array) -> Array = zip(a, b, |a, b| a / b);
+    copysign(magnitude: Array, sign: Array) -> Array = zip(magnitude, sign, f64::copysign);
+    power_of_two(x: Array) -> Array = x.map(|x| f64::from_bits((x.to_bits() << 52).wrapping_add(EXPONENT_OF_ONE)));
+});
+
 /// AVX-512 F, BW, DQ and VL.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Avx512(());
+pub struct Avx512(());
 
 #[cfg(target_arch = "x86_64")]
-simd_by_intrinsics!(Avx512, __m512d, true, {
+simd!(#[expect(unsafe_code, reason = "vector instructions")] Avx512, __m512d, true, by_intrinsics, {
     splat(x: f64) -> __m512d = _mm512_set1_pd(x);
     load(from: &[f64; LANES]) -> __m512d = _mm512_loadu_pd(from.as_ptr());
     load_f32(from: &[f32; LANES]) -> __m512d = _mm512_cvtps_pd(_mm256_loadu_ps(from.as_ptr()));
@@ -256,14 +197,14 @@ simd_by_intrinsics!(Avx512, __m512d, true, {
 /// AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Avx2(());
+pub struct Avx2(());
 
 /// Two vectors of four lanes.
 #[cfg(target_arch = "x86_64")]
 type Pair = [__m256d; 2];
 
 #[cfg(target_arch = "x86_64")]
-simd_by_intrinsics!(Avx2, Pair, false, {
+simd!(#[expect(unsafe_code, reason = "vector instructions")] Avx2, Pair, false, by_intrinsics, {
     splat(x: f64) -> Pair = [_mm256_set1_pd(x); 2];
     load(from: &[f64; LANES]) -> Pair =
         [_mm256_loadu_pd(from.as_ptr()), _mm256_loadu_pd(from[4..].as_ptr())];
@@ -315,10 +256,10 @@ simd_by_intrinsics!(Avx2, Pair, false, {
 
 /// The instruction set that loops run on.
 #[derive(Clone, Copy)]
-pub(crate) struct Level(Isa);
+pub struct Level(Isa);
 
 #[derive(Clone, Copy)]
-pub(crate) enum Isa {
+pub enum Isa {
     Base(Base),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
@@ -328,7 +269,7 @@ pub(crate) enum Isa {
 
 impl Level {
     /// All that this CPU has, the widest last.
-    pub(crate) fn available() -> Vec<Self> {
+    pub fn available() -> Vec<Self> {
         [
             Some(Isa::Base(Base)),
             #[cfg(target_arch = "x86_64")]
@@ -348,11 +289,11 @@ impl Level {
     }
 
     /// The widest that this CPU has.
-    pub(crate) fn widest() -> Self {
+    pub fn widest() -> Self {
         Self::available().pop().unwrap_or(Self(Isa::Base(Base)))
     }
 
-    pub(crate) fn isa(self) -> Isa {
+    pub fn isa(self) -> Isa {
         self.0
     }
 }
@@ -365,29 +306,29 @@ macro_rules! multiversion {
         $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:path;
     ) => {
         $(#[$meta])*
-        $vis fn $name(level: $crate::probe::svm::simd::Level, $($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name(level: $crate::probe::svc::simd::Level, $($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2(simd: $crate::probe::svm::simd::Avx2, $($arg: $ty),*) $(-> $ret)? {
+            fn avx2(simd: $crate::probe::svc::simd::Avx2, $($arg: $ty),*) $(-> $ret)? {
                 $body(simd, $($arg),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-            fn avx512(simd: $crate::probe::svm::simd::Avx512, $($arg: $ty),*) $(-> $ret)? {
+            fn avx512(simd: $crate::probe::svc::simd::Avx512, $($arg: $ty),*) $(-> $ret)? {
                 $body(simd, $($arg),*)
             }
 
             match level.isa() {
-                $crate::probe::svm::simd::Isa::Base(simd) => $body(simd, $($arg),*),
+                $crate::probe::svc::simd::Isa::Base(simd) => $body(simd, $($arg),*),
                 #[cfg(target_arch = "x86_64")]
                 #[expect(unsafe_code, reason = "a copy compiled for a wider instruction set")]
                 // SAFETY: the token is proof that the CPU has the instruction set.
-                $crate::probe::svm::simd::Isa::Avx2(simd) => unsafe { avx2(simd, $($arg),*) },
+                $crate::probe::svc::simd::Isa::Avx2(simd) => unsafe { avx2(simd, $($arg),*) },
                 #[cfg(target_arch = "x86_64")]
                 #[expect(unsafe_code, reason = "a copy compiled for a wider instruction set")]
                 // SAFETY: the token is proof that the CPU has the instruction set.
-                $crate::probe::svm::simd::Isa::Avx512(simd) => unsafe { avx512(simd, $($arg),*) },
+                $crate::probe::svc::simd::Isa::Avx512(simd) => unsafe { avx512(simd, $($arg),*) },
             }
         }
     };

@@ -1,9 +1,9 @@
 //! Settings that make a fit easier, as instructions; none that the probe has already.
 
-use super::settings::{Kernel, Probe, Solver, Values};
+use crate::probe::settings::{Kernel, Probe, Solver, Space, Values};
 
 /// For fits of very many iterations.
-pub(super) fn of_long_fits(probe: &Probe) -> String {
+pub fn of_long_fits(probe: &Probe) -> String {
     let mut remedies = easier_problem(probe);
     remedies.push("raise `probe.tol`".to_owned());
     remedies.push(if probe.max_iter == -1 {
@@ -15,7 +15,7 @@ pub(super) fn of_long_fits(probe: &Probe) -> String {
 }
 
 /// For fits that ended at a limit of iterations.
-pub(super) fn of_limited_fits(probe: &Probe) -> String {
+pub fn of_limited_fits(probe: &Probe) -> String {
     let mut remedies = easier_problem(probe);
     let first = match probe.solver {
         Solver::Smo => "raise `probe.max_iter`",
@@ -27,12 +27,14 @@ pub(super) fn of_limited_fits(probe: &Probe) -> String {
 }
 
 /// For a solution with `kernel` that is not finite.
-pub(super) fn of_overflow(probe: &Probe, kernel: Kernel) -> String {
+pub fn of_overflow(probe: &Probe, kernel: Kernel) -> String {
     let mut remedies: Vec<String> = standardize(probe).into_iter().collect();
     match kernel {
         Kernel::Linear if probe.standardize => remedies.push(lower_c(probe)),
         Kernel::Linear => {}
-        Kernel::Rbf | Kernel::Poly | Kernel::Sigmoid => remedies.push(lower_gamma(probe)),
+        Kernel::Rbf | Kernel::Poly | Kernel::Sigmoid => {
+            remedies.push(lower("gamma", probe, |space| is_searched(&space.gamma)));
+        }
     }
     any_of(&remedies)
 }
@@ -49,13 +51,7 @@ fn standardize(probe: &Probe) -> Option<String> {
 }
 
 fn lower_c(probe: &Probe) -> String {
-    let spaces = probe.search.iter().flat_map(|search| &search.spaces);
-    lower("c", spaces.into_iter().any(|space| is_searched(&space.c)))
-}
-
-fn lower_gamma(probe: &Probe) -> String {
-    let mut spaces = probe.search.iter().flat_map(|search| &search.spaces);
-    lower("gamma", spaces.any(|space| is_searched(&space.gamma)))
+    lower("c", probe, |space| is_searched(&space.c))
 }
 
 /// Whether there is a choice; a single value is as good as fixed.
@@ -66,8 +62,13 @@ fn is_searched<T>(values: &Values<T>) -> bool {
     }
 }
 
-fn lower(key: &str, is_searched: bool) -> String {
-    let table = if is_searched { "probe.search" } else { "probe" };
+fn lower(key: &str, probe: &Probe, is_searched: impl Fn(&Space) -> bool) -> String {
+    let mut spaces = probe.search.iter().flat_map(|search| &search.spaces);
+    let table = if spaces.any(is_searched) {
+        "probe.search"
+    } else {
+        "probe"
+    };
     format!("lower `{table}.{key}`")
 }
 

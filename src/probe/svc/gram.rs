@@ -6,12 +6,12 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, Zip};
 
 use super::aligned::Aligned;
 use super::simd::{LANES, Level, Simd, multiversion};
+use crate::interrupt::{Interrupt, Stopped};
 use crate::probe::settings::Kernel;
-use crate::probe::watch::{Stop, Watch};
 
 /// Rows of features, widened to f64: row-major, `d` values each.
 #[derive(Debug, Default)]
-pub(crate) struct Rows {
+pub struct Rows {
     values: Aligned<f64>,
     n: usize,
     d: usize,
@@ -19,12 +19,12 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// The rows of `x` (`[n, d]`, d >= 1).
-    pub(crate) fn new(x: ArrayView2<'_, f32>) -> Self {
+    pub fn new(x: ArrayView2<'_, f32>) -> Self {
         Self::collect(x.rows().into_iter(), x.dim())
     }
 
     /// Those of the rows of `x` (`[n, d]`, d >= 1) that `order` names, in its order.
-    pub(crate) fn select(x: ArrayView2<'_, f32>, order: &[usize]) -> Self {
+    pub fn select(x: ArrayView2<'_, f32>, order: &[usize]) -> Self {
         Self::collect(order.iter().map(|&i| x.row(i)), (order.len(), x.ncols()))
     }
 
@@ -42,12 +42,12 @@ impl Rows {
     }
 
     /// `[n, d]`
-    pub(crate) fn dim(&self) -> (usize, usize) {
+    pub fn dim(&self) -> (usize, usize) {
         (self.n, self.d)
     }
 
     /// All values, row after row.
-    pub(crate) fn values(&self) -> &[f64] {
+    pub fn values(&self) -> &[f64] {
         &self.values
     }
 
@@ -61,23 +61,23 @@ impl Rows {
 ///
 /// Each sum runs in one fixed order ([`tile`]), whatever the CPU and the number of threads.
 #[derive(Debug)]
-pub(crate) struct Gram {
+pub struct Gram {
     /// Number of rows.
-    pub(crate) n: usize,
+    pub n: usize,
     /// Distance between two rows in `dots`: `n`, rounded up to a multiple of [`LANES`].
-    pub(crate) stride: usize,
+    pub stride: usize,
     /// `[n, stride]`; what lies between `n` and `stride` is zero.
-    pub(crate) dots: Aligned<f64>,
+    pub dots: Aligned<f64>,
     /// Squared norms of the rows, `[stride]`, zero from `n` on.
-    pub(crate) squares: Aligned<f64>,
+    pub squares: Aligned<f64>,
 }
 
 impl Gram {
     /// Multiplies each of `rows` with each other.
     ///
     /// # Errors
-    /// [`Stop`] if `watch` asks for it.
-    pub(crate) fn of(level: Level, rows: &Rows, watch: &dyn Watch) -> Result<Self, Stop> {
+    /// [`Stopped`] where a stop was asked for.
+    pub fn of(level: Level, rows: &Rows, interrupt: &Interrupt) -> Result<Self, Stopped> {
         let stride = rows.n.next_multiple_of(LANES);
         let mut gram = Self {
             n: rows.n,
@@ -86,7 +86,7 @@ impl Gram {
             squares: Aligned::new(stride),
         };
         for block in blocks(rows.n) {
-            watch.check()?;
+            interrupt.check()?;
             products(level, rows, block, rows, true, &mut gram.dots, stride);
         }
         for i in 0..rows.n {
@@ -97,7 +97,7 @@ impl Gram {
 
     /// The dot products of row `i`, `[stride]`.
     #[inline(always)]
-    pub(crate) fn row(&self, i: usize) -> &[f64] {
+    pub fn row(&self, i: usize) -> &[f64] {
         &self.dots[i * self.stride..(i + 1) * self.stride]
     }
 }
@@ -107,11 +107,11 @@ impl Gram {
 /// libsvm predicts from |x - y|², where it trains from |x|² + |y|² - 2 x·y. The two differ where rows are long and
 /// close to each other.
 #[derive(Debug)]
-pub(crate) struct Pairs {
+pub struct Pairs {
     /// Number of rows of the second set: the columns of the matrices.
-    pub(crate) n_columns: usize,
+    pub n_columns: usize,
     /// `n_columns`, rounded up to a multiple of [`LANES`].
-    pub(crate) stride: usize,
+    pub stride: usize,
     /// Dot products, `[n_rows, stride]`; empty if no kernel asks for them.
     dots: Aligned<f64>,
     /// Squared distances, `[n_rows, stride]`; empty if no kernel asks for them.
@@ -122,14 +122,14 @@ impl Pairs {
     /// Pairs each of `rows` with each of `columns`, which have as many values each, for predictions with `kernels`.
     ///
     /// # Errors
-    /// [`Stop`] if `watch` asks for it.
-    pub(crate) fn new(
+    /// [`Stopped`] where a stop was asked for.
+    pub fn new(
         level: Level,
         rows: &Rows,
         columns: &Rows,
         kernels: &[Kernel],
-        watch: &dyn Watch,
-    ) -> Result<Self, Stop> {
+        interrupt: &Interrupt,
+    ) -> Result<Self, Stopped> {
         let stride = columns.n.next_multiple_of(LANES);
         let matrix = |is_wanted: bool| Aligned::new(if is_wanted { rows.n * stride } else { 0 });
         let is_rbf = |kernel: &Kernel| *kernel == Kernel::Rbf;
@@ -141,7 +141,7 @@ impl Pairs {
         };
         let (dots, distances) = (&mut pairs.dots, &mut pairs.distances);
         for block in blocks(rows.n) {
-            watch.check()?;
+            interrupt.check()?;
             if !dots.is_empty() {
                 products(level, rows, block.clone(), columns, false, dots, stride);
             }
@@ -154,7 +154,7 @@ impl Pairs {
 
     /// What `kernel` is a function of, row after row of `stride` values.
     #[inline(always)]
-    pub(crate) fn arguments(&self, kernel: Kernel) -> &[f64] {
+    pub fn arguments(&self, kernel: Kernel) -> &[f64] {
         match kernel {
             Kernel::Rbf => &self.distances,
             Kernel::Linear | Kernel::Poly | Kernel::Sigmoid => &self.dots,
@@ -164,10 +164,10 @@ impl Pairs {
 
 /// Rows between two questions whether to stop; a multiple of [`ROW_BLOCK`]. Nothing is asked within the functions that
 /// are compiled for an instruction set, so that no foreign call stands among their loops.
-pub(crate) const ROWS_AT_A_TIME: usize = 32;
+pub const ROWS_AT_A_TIME: usize = 32;
 
 /// The rows of a matrix, some at a time.
-pub(crate) fn blocks(n: usize) -> impl Iterator<Item = Range<usize>> {
+pub fn blocks(n: usize) -> impl Iterator<Item = Range<usize>> {
     let firsts = (0..n).step_by(ROWS_AT_A_TIME);
     firsts.map(move |first| first..(first + ROWS_AT_A_TIME).min(n))
 }

@@ -56,7 +56,7 @@ fn exp_minus_one<S: Simd>(s: S, r: S::V) -> S::V {
 
 /// exp(x) for numbers, with x limited to -708 … 709: outside, the result would not be a normal number.
 #[inline(always)]
-pub(super) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
+pub fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     let x = s.larger(s.smaller(x, s.splat(EXP_MAX)), s.splat(EXP_MIN));
     let (r, scale) = reduce(s, x);
     s.mul(s.add(s.splat(1.0), exp_minus_one(s, r)), scale)
@@ -64,7 +64,7 @@ pub(super) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
 
 /// tanh(x), as t / (t + 2) with t = exp(2 |x|) - 1.
 #[inline(always)]
-pub(super) fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
+pub fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
     /// From here on the result rounds to 1.
     const ONE_FROM: f64 = 20.0;
     let size = s.copysign(x, s.splat(1.0));

@@ -14,34 +14,27 @@ use linfa::prelude::Fit;
 use linfa_svm::Svm;
 use ndarray::{Array1, Array2};
 
+use super::dual::{Ending, Solution, SvcParams};
 use super::gram::Rows;
-use super::{Ending, SvcParams};
 use crate::probe::settings::Kernel;
-
-/// What comes of a fit.
-pub(super) struct Fitted {
-    /// y α of each row.
-    pub(super) alpha: Vec<f64>,
-    pub(super) rho: f64,
-    pub(super) ending: Ending,
-}
 
 /// How often the one who waits for a fit is asked whether to go on.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
 
-/// Fits on `rows` (the first `n_zeros` of label 0); `None` if `go_on` says no meanwhile.
+/// Fits on `rows` (the first `n_zeros` of label 0): y α of each row, and what else is known of the solution. There is no α
+/// where `go_on` says no meanwhile.
 ///
 /// linfa cannot be asked to stop. So it works in a thread of its own, which is left to itself once nobody waits for it:
 /// it ends with the fit or with the process, and holds nothing but its own memory and `rows`.
 ///
 /// # Errors
 /// linfa's message. A sigmoid kernel is refused: linfa has none.
-pub(super) fn fit(
+pub fn fit(
     rows: &Arc<Rows>,
     n_zeros: usize,
     params: SvcParams,
     go_on: &dyn Fn() -> bool,
-) -> Result<Option<Fitted>, String> {
+) -> Result<(Vec<f64>, Solution), String> {
     let (done, fitted) = mpsc::channel();
     let shared = Arc::clone(rows);
     let work = move || {
@@ -50,20 +43,26 @@ pub(super) fn fit(
     };
     if thread::Builder::new().spawn(work).is_err() {
         // The system allows no more threads: a stop is heard when the fit is done.
-        return fit_here(rows, n_zeros, params).map(Some);
+        return fit_here(rows, n_zeros, params);
     }
     loop {
         match fitted.recv_timeout(BETWEEN_QUESTIONS) {
-            Ok(outcome) => return outcome.map(Some),
+            Ok(outcome) => return outcome,
             Err(RecvTimeoutError::Timeout) if go_on() => {}
-            Err(RecvTimeoutError::Timeout) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {
+                return Ok((Vec::new(), solution(f64::NAN, Ending::Stopped)));
+            }
             Err(RecvTimeoutError::Disconnected) => return Err("it panicked".to_owned()),
         }
     }
 }
 
 /// The fit itself, in the calling thread.
-fn fit_here(rows: &Rows, n_zeros: usize, params: SvcParams) -> Result<Fitted, String> {
+fn fit_here(
+    rows: &Rows,
+    n_zeros: usize,
+    params: SvcParams,
+) -> Result<(Vec<f64>, Solution), String> {
     let function = params.function;
     let rows = Array2::from_shape_vec(rows.dim(), rows.values().to_vec())
         .map_err(|error| error.to_string())?;
@@ -85,12 +84,18 @@ fn fit_here(rows: &Rows, n_zeros: usize, params: SvcParams) -> Result<Fitted, St
     let fitted = svm
         .fit(&Dataset::new(rows, is_zero))
         .map_err(|error| error.to_string())?;
-    let ending = ending(&fitted.to_string());
-    Ok(Fitted {
-        alpha: fitted.alpha,
-        rho: fitted.rho,
+    let solution = solution(fitted.rho, ending(&fitted.to_string()));
+    Ok((fitted.alpha, solution))
+}
+
+/// What linfa tells of a solution.
+fn solution(rho: f64, ending: Ending) -> Solution {
+    Solution {
+        rho,
+        iterations: 0,
         ending,
-    })
+        free_peak: None,
+    }
 }
 
 /// How a fit ended, by linfa's description of it, in which alone linfa says so.

@@ -7,7 +7,7 @@ const LINE: usize = 64;
 
 /// Numbers whose first lies at the beginning of a cache line, so that no vector of them straddles two lines.
 #[derive(Debug, Default)]
-pub(crate) struct Aligned<T> {
+pub struct Aligned<T> {
     /// The numbers, between some that are not used.
     buffer: Vec<T>,
     start: usize,
@@ -16,7 +16,7 @@ pub(crate) struct Aligned<T> {
 
 impl<T: Copy + Default> Aligned<T> {
     /// `len` times the default.
-    pub(crate) fn new(len: usize) -> Self {
+    pub fn new(len: usize) -> Self {
         let slack = LINE / size_of::<T>();
         let buffer = vec![T::default(); len + slack];
         let start = buffer.as_ptr().align_offset(LINE).min(slack);
@@ -24,13 +24,13 @@ impl<T: Copy + Default> Aligned<T> {
     }
 
     /// Makes this `len` times `value`, in the memory that is there if it is enough.
-    pub(crate) fn fill_to(&mut self, len: usize, value: T) {
+    pub fn fill_to(&mut self, len: usize, value: T) {
         self.resize(len);
         self.fill(value);
     }
 
     /// Makes room for `len` numbers, whose values mean nothing.
-    pub(crate) fn resize(&mut self, len: usize) {
+    pub fn resize(&mut self, len: usize) {
         if self.start + len > self.buffer.len() {
             *self = Self::new(len);
         }

@@ -5,19 +5,19 @@ use std::ops::Range;
 use super::functions::{exp, tanh};
 use super::gram::{Gram, Pairs};
 use super::simd::{LANES, Simd, lanes, multiversion};
-use crate::probe::settings::{Kernel, Probe};
+use crate::probe::settings::Kernel;
 
 /// A kernel with its parameters: a function of a dot product or, for `rbf`, of a squared distance.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct KernelFunction {
+pub struct KernelFunction {
     /// Which kernel.
-    pub(crate) kernel: Kernel,
+    pub kernel: Kernel,
     /// gamma; `linear` ignores it.
-    pub(crate) gamma: f64,
+    pub gamma: f64,
     /// Degree of `poly`.
-    pub(crate) degree: u32,
+    pub degree: u32,
     /// Constant of `poly` and `sigmoid`.
-    pub(crate) coef0: f64,
+    pub coef0: f64,
 }
 
 /// base^exponent by repeated squaring, in the order of libsvm.
@@ -37,14 +37,15 @@ fn power<S: Simd>(s: S, base: S::V, exponent: u32) -> S::V {
 }
 
 impl KernelFunction {
-    /// `kernel` with this gamma, and with what `probe` fixes.
-    pub(crate) fn new(probe: &Probe, kernel: Kernel, gamma: f64) -> Self {
-        Self {
-            kernel,
-            gamma,
-            degree: probe.degree,
-            coef0: probe.coef0,
-        }
+    /// gamma, where the kernel has one.
+    pub fn used_gamma(self) -> Option<f64> {
+        (self.kernel != Kernel::Linear).then_some(self.gamma)
+    }
+
+    /// gamma, to stand behind other parameters in messages; nothing where the kernel has none.
+    pub fn and_gamma(self) -> String {
+        let gamma = self.used_gamma();
+        gamma.map_or_else(String::new, |gamma| format!(", gamma = {gamma}"))
     }
 
     /// Kernel values of eight pairs, given their dot products or, for `rbf`, their squared distances.
@@ -82,7 +83,7 @@ impl KernelFunction {
 multiversion! {
     /// Kernel values of a Gram matrix, `[n, stride]` rounded to f32: the rows of `block`, those before which must be
     /// there. What lies beyond the last column means nothing.
-    pub(crate) fn kernel_rows(
+    pub fn kernel_rows(
         function: KernelFunction,
         gram: &Gram,
         block: Range<usize>,
@@ -114,7 +115,7 @@ fn kernel_rows_body<S: Simd>(
 
 multiversion! {
     /// The diagonal of the same matrix in f64, `[stride]`.
-    pub(crate) fn kernel_diagonal(
+    pub fn kernel_diagonal(
         function: KernelFunction,
         gram: &Gram,
         diagonal: &mut [f64],
@@ -143,7 +144,7 @@ multiversion! {
     ///
     /// `coefficients`: one per row, zero where a row is no support vector. `sums`: `[stride]`, overwritten. Rows are
     /// added in order, each product and each sum rounded, as libsvm predicts.
-    pub(crate) fn weighted_sums(
+    pub fn weighted_sums(
         function: KernelFunction,
         pairs: &Pairs,
         coefficients: &[f64],

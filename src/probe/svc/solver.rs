@@ -9,9 +9,9 @@ use super::simd::{LANES, Simd, lanes, multiversion};
 /// The gradient G of the objective is kept as `v[t] = -y[t] G[t]`, the quantity that the selection compares. Signs commute
 /// with rounding, so v has the bits of libsvm's gradient, and the unsigned K serves for Q.
 #[derive(Debug, Default)]
-pub(crate) struct Workspace {
+pub struct Workspace {
     /// α, `[n]`.
-    pub(crate) alpha: Vec<f64>,
+    pub alpha: Vec<f64>,
     /// v, `[stride]`.
     v: Aligned<f64>,
     /// What v would be if all variables but those at the upper bound were zero, without the linear term.
@@ -51,7 +51,7 @@ multiversion! {
     /// the replacement of non-positive curvature), shrinking with one early reconstruction of the gradient (Chang and
     /// Lin, 2011, section 5.1), rho from the free support vectors. Among equals libsvm takes the last in its present
     /// order, which shrinking changes; so it is kept here, too.
-    pub(crate) fn solve(dual: &Dual<'_>, workspace: &mut Workspace) -> Solution = solve_body;
+    pub fn solve(dual: &Dual<'_>, workspace: &mut Workspace) -> Solution = solve_body;
 }
 
 #[inline(always)]
@@ -125,7 +125,7 @@ impl<'a, S: Simd> Smo<'a, S> {
         let mut iterations = 0_u64;
         let mut violation = self.violation();
         let ending = loop {
-            if self.dual.max_iterations == Some(iterations) {
+            if self.dual.params.max_iterations == Some(iterations) {
                 break Ending::Limit;
             }
             if iterations.is_multiple_of(ITERATIONS_BETWEEN_QUESTIONS)
@@ -136,7 +136,7 @@ impl<'a, S: Simd> Smo<'a, S> {
             until_shrinking -= 1;
             if until_shrinking == 0 {
                 until_shrinking = period;
-                if self.dual.shrinking {
+                if self.dual.params.shrinking {
                     self.shrink(violation);
                     violation = self.violation();
                 }
@@ -215,7 +215,7 @@ impl<'a, S: Simd> Smo<'a, S> {
     #[inline(always)]
     fn select(&mut self, violation: Violation) -> Option<(usize, usize)> {
         let is_empty = violation.up == f64::NEG_INFINITY;
-        if is_empty || violation.up + violation.low < self.dual.tol {
+        if is_empty || violation.up + violation.low < self.dual.params.tol {
             return None;
         }
         let i = self.last_violating(violation.up)?;
@@ -404,7 +404,7 @@ impl<'a, S: Simd> Smo<'a, S> {
 
     /// Takes variables at a bound that are likely to stay there out of the selection.
     fn shrink(&mut self, violation: Violation) {
-        if !self.unshrunk && violation.up + violation.low <= self.dual.tol * 10.0 {
+        if !self.unshrunk && violation.up + violation.low <= self.dual.params.tol * 10.0 {
             self.unshrunk = true;
             self.activate_all();
         }

@@ -1,77 +1,35 @@
-//! C-SVC on Gram matrices, with the numbers of libsvm as scikit-learn runs it.
-//!
-//! Every kernel is a function of dot products, so one [`gram::Gram`] matrix per set of rows serves all kernels and
-//! parameters. [`kernel`] makes kernel values of it, [`solver`] solves the [`dual`] problem. Their loops are compiled for
-//! several instruction sets ([`simd`]) with the same bits on all. [`linfa`] has another library solve the same problem.
-//!
-//! Papers: R.-E. Fan, P.-H. Chen, C.-J. Lin, *Working set selection using second order information for training support
-//! vector machines*, JMLR 6 (2005); C.-C. Chang, C.-J. Lin, *LIBSVM: a library for support vector machines*, ACM TIST 2
-//! (2011). Their letters are kept: α, y, C, K, Q = yyᵀK, ρ.
-//!
-//! Signs here are libsvm's: label 0 has y = +1, and a row is of label 0 where Σ y α K(x, ·) - ρ > 0.
-
-#![expect(
-    clippy::inline_always,
-    reason = "a loop is compiled for an instruction set only where it is inlined into a function for that set"
-)]
-
-mod aligned;
-mod dual;
-mod functions;
-pub(super) mod gram;
-pub(super) mod kernel;
-mod linfa;
-pub(super) mod simd;
-mod solver;
+//! Rows to train on, and fits on them.
 
 use std::sync::Arc;
 
-use aligned::Aligned;
-use dual::Dual;
-pub(super) use dual::{Ending, Solution};
-use gram::{Gram, Pairs, Rows};
-use kernel::KernelFunction;
-use simd::Level;
-
-use super::settings::{Kernel, Solver};
-use super::watch::{Stop, Watch};
+use super::aligned::Aligned;
+use super::dual::{Dual, Solution, SvcParams};
+use super::gram::{self, Gram, Pairs, Rows};
+use super::kernel::{self, KernelFunction};
+use super::simd::Level;
+use super::{linfa, solver};
+use crate::interrupt::{Interrupt, Stopped};
+use crate::probe::settings::Solver;
 
 /// Rows to train on: those of label 0 first, then those of label 1.
 #[derive(Debug)]
-pub(super) struct TrainingSet {
+pub struct TrainingSet {
     /// Shared with fits by linfa, which may outlive the one who waits for them.
-    rows: Arc<Rows>,
+    pub rows: Arc<Rows>,
     /// Number of rows of label 0.
     n_zeros: usize,
     /// Dot products of all pairs of rows.
     gram: Gram,
 }
 
-/// What a fit needs besides the rows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SvcParams {
-    /// The kernel.
-    pub(super) function: KernelFunction,
-    /// C for label 0 and for label 1.
-    pub(super) c: [f64; 2],
-    /// Tolerance of the stopping criterion.
-    pub(super) tol: f64,
-    /// Whether to leave variables at a bound out of the selection.
-    pub(super) shrinking: bool,
-    /// The most iterations, if there is a limit.
-    pub(super) max_iterations: Option<u64>,
-    /// Who solves the problem.
-    pub(super) solver: Solver,
-}
-
 /// Buffers for fits and predictions, reused from one to the next.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub struct Scratch {
     matrix: Aligned<f32>,
     diagonal: Aligned<f64>,
     workspace: solver::Workspace,
     /// y α of each row, in the order of the training set; zero where the row is no support vector.
-    pub(super) coefficients: Vec<f64>,
+    pub coefficients: Vec<f64>,
     sums: Aligned<f64>,
 }
 
@@ -79,14 +37,14 @@ impl TrainingSet {
     /// Multiplies the rows (`n_zeros` of label 0, then those of label 1) with each other.
     ///
     /// # Errors
-    /// [`Stop`] if `watch` asks for it.
-    pub(super) fn new(
+    /// [`Stopped`] where a stop was asked for.
+    pub fn new(
         level: Level,
         rows: Rows,
         n_zeros: usize,
-        watch: &dyn Watch,
-    ) -> Result<Self, Stop> {
-        let gram = Gram::of(level, &rows, watch)?;
+        interrupt: &Interrupt,
+    ) -> Result<Self, Stopped> {
+        let gram = Gram::of(level, &rows, interrupt)?;
         Ok(Self {
             rows: Arc::new(rows),
             n_zeros,
@@ -94,40 +52,26 @@ impl TrainingSet {
         })
     }
 
-    /// Pairs the rows with others, for predictions with `kernels`.
-    ///
-    /// # Errors
-    /// [`Stop`] if `watch` asks for it.
-    pub(super) fn pairs(
-        &self,
-        level: Level,
-        others: &Rows,
-        kernels: &[Kernel],
-        watch: &dyn Watch,
-    ) -> Result<Pairs, Stop> {
-        Pairs::new(level, &self.rows, others, kernels, watch)
-    }
-
     /// Gives the rows' memory back; what follows works on the products alone.
-    pub(super) fn forget_rows(&mut self) {
+    pub fn forget_rows(&mut self) {
         self.rows = Arc::default();
     }
 
     /// Evaluates the kernel for every pair of rows, for the fits that follow.
     ///
     /// # Errors
-    /// [`Stop`] if `watch` asks for it.
-    pub(super) fn evaluate(
+    /// [`Stopped`] where a stop was asked for.
+    pub fn evaluate(
         &self,
         level: Level,
         function: KernelFunction,
         scratch: &mut Scratch,
-        watch: &dyn Watch,
-    ) -> Result<(), Stop> {
+        interrupt: &Interrupt,
+    ) -> Result<(), Stopped> {
         scratch.matrix.resize(self.gram.dots.len());
         scratch.diagonal.resize(self.gram.stride);
         for block in gram::blocks(self.gram.n) {
-            watch.check()?;
+            interrupt.check()?;
             kernel::kernel_rows(level, function, &self.gram, block, &mut scratch.matrix);
         }
         kernel::kernel_diagonal(level, function, &self.gram, &mut scratch.diagonal);
@@ -139,7 +83,7 @@ impl TrainingSet {
     ///
     /// # Errors
     /// linfa's message, if linfa solves the problem.
-    pub(super) fn fit(
+    pub fn fit(
         &self,
         level: Level,
         params: SvcParams,
@@ -147,13 +91,10 @@ impl TrainingSet {
         scratch: &mut Scratch,
     ) -> Result<Solution, String> {
         if params.solver == Solver::Linfa {
-            let go_on = || go_on(0);
-            let fitted = linfa::fit(&self.rows, self.n_zeros, params, &go_on)?;
-            let Some(linfa::Fitted { alpha, rho, ending }) = fitted else {
-                return Ok(Solution::from_elsewhere(f64::NAN, Ending::Stopped));
-            };
-            scratch.coefficients = alpha;
-            return Ok(Solution::from_elsewhere(rho, ending));
+            let (coefficients, solution) =
+                linfa::fit(&self.rows, self.n_zeros, params, &|| go_on(0))?;
+            scratch.coefficients = coefficients;
+            return Ok(solution);
         }
         let dual = Dual {
             n: self.gram.n,
@@ -161,10 +102,7 @@ impl TrainingSet {
             kernel: &scratch.matrix,
             stride: self.gram.stride,
             diagonal: &scratch.diagonal,
-            c: params.c,
-            tol: params.tol,
-            shrinking: params.shrinking,
-            max_iterations: params.max_iterations,
+            params,
             go_on,
         };
         let solution = solver::solve(level, &dual, &mut scratch.workspace);
@@ -177,16 +115,8 @@ impl TrainingSet {
 }
 
 impl Scratch {
-    /// Buffers for the predictions of a fit from elsewhere.
-    pub(super) fn with_coefficients(coefficients: &[f64]) -> Self {
-        Self {
-            coefficients: coefficients.to_vec(),
-            ..Self::default()
-        }
-    }
-
     /// Says whether the coefficients and `rho` are finite.
-    pub(super) fn is_finite(&self, rho: f64) -> bool {
+    pub fn is_finite(&self, rho: f64) -> bool {
         rho.is_finite()
             && self
                 .coefficients
@@ -195,7 +125,7 @@ impl Scratch {
     }
 
     /// Returns, per column of `pairs`, the sum of its kernel values with the rows times their coefficients.
-    pub(super) fn weighted_sums(
+    pub fn weighted_sums(
         &mut self,
         level: Level,
         function: KernelFunction,
@@ -210,8 +140,9 @@ impl Scratch {
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "features of f32")]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::Ordering;
 
+    use super::super::dual::Ending;
     use super::*;
     use crate::probe::settings::Kernel;
     use crate::random::RandomState;
@@ -244,11 +175,11 @@ mod tests {
     }
 
     fn training_set(level: Level, rows: Rows, n_zeros: usize) -> TrainingSet {
-        TrainingSet::new(level, rows, n_zeros, &|| false).unwrap()
+        TrainingSet::new(level, rows, n_zeros, &Interrupt::default()).unwrap()
     }
 
     fn evaluate(set: &TrainingSet, level: Level, kernel: Kernel, scratch: &mut Scratch) {
-        set.evaluate(level, function(kernel), scratch, &|| false)
+        set.evaluate(level, function(kernel), scratch, &Interrupt::default())
             .unwrap();
     }
 
@@ -264,7 +195,9 @@ mod tests {
                 .into_iter()
                 .map(|level| {
                     let set = training_set(level, rows(n, d, 1), n / 2);
-                    let held_out = set.pairs(level, &test, &Kernel::ALL, &|| false).unwrap();
+                    let held_out =
+                        Pairs::new(level, &set.rows, &test, &Kernel::ALL, &Interrupt::default())
+                            .unwrap();
                     let arguments = |kernel| held_out.arguments(kernel);
                     let mut outcome = [
                         &set.gram.dots[..],
@@ -342,37 +275,24 @@ mod tests {
         );
     }
 
-    /// Says to stop when it is asked for the `n`th time, and counts.
-    fn stops_at(n: usize) -> (impl Fn() -> bool + Sync, Arc<AtomicUsize>) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
-        (
-            move || count.fetch_add(1, Ordering::Relaxed) + 1 >= n,
-            asked,
-        )
-    }
-
     #[test]
     fn every_matrix_is_left_half_done_when_a_stop_is_asked_for() {
         let level = Level::widest();
         let set = training_set(level, rows(300, 5, 6), 150);
         let others = rows(20, 5, 7);
         let mut scratch = Scratch::default();
-        let (watch, asked) = stops_at(3);
-        assert_eq!(Gram::of(level, &rows(300, 5, 6), &watch).err(), Some(Stop));
+        let interrupt = Interrupt::at_question(3);
+        assert!(Gram::of(level, &rows(300, 5, 6), &interrupt).is_err());
         // At once, not when all is done.
-        assert_eq!(asked.load(Ordering::Relaxed), 3);
+        assert_eq!(interrupt.questions.0.load(Ordering::Relaxed), 3);
         for kernel in [Kernel::Linear, Kernel::Rbf] {
-            let (watch, asked) = stops_at(3);
-            assert_eq!(
-                set.pairs(level, &others, &[kernel], &watch).err(),
-                Some(Stop)
-            );
-            assert_eq!(asked.load(Ordering::Relaxed), 3);
-            let (watch, asked) = stops_at(3);
-            let evaluated = set.evaluate(level, function(kernel), &mut scratch, &watch);
-            assert_eq!(evaluated, Err(Stop));
-            assert_eq!(asked.load(Ordering::Relaxed), 3);
+            let interrupt = Interrupt::at_question(3);
+            assert!(Pairs::new(level, &set.rows, &others, &[kernel], &interrupt).is_err());
+            assert_eq!(interrupt.questions.0.load(Ordering::Relaxed), 3);
+            let interrupt = Interrupt::at_question(3);
+            let evaluated = set.evaluate(level, function(kernel), &mut scratch, &interrupt);
+            assert!(evaluated.is_err());
+            assert_eq!(interrupt.questions.0.load(Ordering::Relaxed), 3);
         }
     }
 
@@ -386,8 +306,8 @@ mod tests {
             tol: 1e-300,
             ..params(Kernel::Linear, 1e9)
         };
-        let (watch, _) = stops_at(2);
-        let go_on = |_| !watch();
+        let interrupt = Interrupt::at_question(2);
+        let go_on = |_| !interrupt.requested();
         let solution = set
             .fit(level, params, &go_on, &mut Scratch::default())
             .unwrap();
