@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Outcome;
 use super::console::Console;
 use super::settings;
+use crate::context::Context;
 use crate::error::Error;
 use crate::files::Kept;
 use crate::interrupt::Interrupt;
@@ -161,7 +162,11 @@ fn synth(args: SynthArgs, console: &Console, interrupt: &Interrupt) -> Result<Ou
         },
     };
     Kept::check_folder(&args.dir, &settings::caches(&args.dir))?;
-    let outcome = synth::ensure(&args.dir, &options, console, interrupt)?;
+    let context = Context {
+        progress: console,
+        interrupt,
+    };
+    let outcome = synth::ensure(&args.dir, &options, context)?;
     let n_tasks = options.tasks.iter().collect::<BTreeSet<_>>().len();
     let n_images = options.images_per_task * n_tasks;
     let was_there = outcome == synth::Outcome::AlreadyThere;

@@ -286,6 +286,7 @@ mod tests {
 
     use super::super::synth::{self, Options};
     use super::*;
+    use crate::context::Context;
     use crate::progress::Silent;
 
     /// A synthetic data set of one task and eight images, with what its labels file holds.
@@ -305,7 +306,11 @@ mod tests {
                 tasks,
                 ..Options::default()
             };
-            synth::ensure(&dir, &options, &Silent, &Interrupt::default()).unwrap();
+            let context = Context {
+                progress: &Silent,
+                interrupt: &Interrupt::default(),
+            };
+            synth::ensure(&dir, &options, context).unwrap();
             let root = DataRoot::new(dir);
             let bytes = fs_err::read(root.labels_path()).unwrap();
             Self {

@@ -7,38 +7,44 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
 /// A stream of choices.
-pub(super) struct Dice(Pcg64Mcg);
+pub struct Dice(Pcg64Mcg);
 
 impl Dice {
     /// The stream of a seed.
-    pub(super) fn new(seed: [u8; 16]) -> Self {
+    pub fn new(seed: [u8; 16]) -> Self {
         Self(Pcg64Mcg::from_seed(seed))
     }
 
     /// 64 random bits.
-    pub(super) fn bits(&mut self) -> u64 {
+    fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// A number in `0.0..1.0`, a multiple of 2^-24.
-    pub(super) fn unit(&mut self) -> f32 {
+    pub fn unit(&mut self) -> f32 {
         const STEP: f32 = 1.0 / 16_777_216.0;
         (self.bits() >> 40) as f32 * STEP
     }
 
     /// A number from `low` to `high`.
-    pub(super) fn within(&mut self, low: f32, high: f32) -> f32 {
+    pub fn within(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.unit()
     }
 
     /// A number below `n`, by multiplication; the bias of at most n/2^32 does not matter here.
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         let product = (self.bits() >> 32) * n as u64;
         (product >> 32) as usize
     }
 
+    /// A direction, of a length from 1 to the square root of 2: to a point on the sides of a square, all alike.
+    pub fn direction(&mut self) -> [f32; 2] {
+        let along = self.within(-1.0, 1.0);
+        self.pick(&[[along, 1.0], [along, -1.0], [1.0, along], [-1.0, along]])
+    }
+
     /// One of `options`, which holds at least one.
-    pub(super) fn pick<T: Copy>(&mut self, options: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, options: &[T]) -> T {
         options[self.below(options.len())]
     }
 }

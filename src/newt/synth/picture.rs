@@ -1,38 +1,39 @@
-//! One picture of the set: what it shows, how large it is, and its row of the labels file.
+//! One picture of the set: what it shows, how large it is, how it is compressed, and its row of the labels file.
 
 use std::io;
 
-use rayon::prelude::*;
+use mozjpeg::{ColorSpace, Compress};
 
-use super::Error;
 use super::canvas::Canvas;
 use super::dice::Dice;
-use super::encode::Format;
 use super::tasks::Task;
-use crate::interrupt::Interrupt;
 use crate::newt::labels::Split;
-use crate::progress::Progress;
 
 /// What a picture is to show.
-pub(super) struct Subject {
+pub struct Subject {
     task: &'static Task,
     /// Shaped as a UUID.
-    pub(super) id: String,
+    pub id: String,
     is_one: bool,
     split: Split,
     seed: [u8; 16],
 }
 
 /// A picture, compressed.
-pub(super) struct Picture {
+pub struct Picture {
     width: usize,
     height: usize,
     /// The file.
-    pub(super) jpeg: Vec<u8>,
+    pub jpeg: Vec<u8>,
 }
 
+/// The first line of the labels file; [`Subject::csv_row`] makes the others.
+pub const CSV_HEADER: &str =
+    "id,task,task_cluster,task_subcluster,label,text_label,split,height,width\n";
+
 impl Subject {
-    pub(super) fn new(seed: u64, task: &'static Task, index: usize) -> Self {
+    /// The picture `index` of a task: half of them are of class 1, and half of each class train.
+    pub fn new(seed: u64, task: &'static Task, index: usize) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("newt-pipe synthetic data set: a picture");
         hasher.update(&seed.to_le_bytes());
         hasher.update(&(index as u64).to_le_bytes());
@@ -54,12 +55,13 @@ impl Subject {
         }
     }
 
-    fn picture(&self) -> io::Result<Picture> {
+    /// Draws and compresses it.
+    pub fn picture(&self) -> io::Result<Picture> {
         let mut dice = Dice::new(self.seed);
         let [width, height] = sides(&mut dice);
         let mut canvas = Canvas::new(width, height);
         self.task.draw(&mut canvas, &mut dice, self.is_one);
-        let jpeg = Format::choose(&mut dice, self.task.may_be_grey).encode(&canvas)?;
+        let jpeg = compress(&canvas, &mut dice, !self.task.is_told_by_colour)?;
         Ok(Picture {
             width,
             height,
@@ -68,45 +70,20 @@ impl Subject {
     }
 
     /// The row of the labels file, with its line break.
-    pub(super) fn csv_row(&self, picture: &Picture) -> String {
-        let task = self.task;
+    pub fn csv_row(&self, picture: &Picture) -> String {
+        let Task { name, groups, .. } = self.task;
         format!(
-            "{},{},{},{},{},{},{},{},{}\n",
+            "{},{name},{},{},{},{},{},{},{}\n",
             self.id,
-            task.name,
-            task.cluster,
-            task.subcluster.unwrap_or(""),
+            groups[0],
+            groups[1],
             u8::from(self.is_one),
-            task.text_labels[usize::from(self.is_one)],
+            self.task.text_labels[usize::from(self.is_one)],
             self.split.as_str(),
             picture.height,
             picture.width,
         )
     }
-}
-
-/// The first line of the labels file; [`Subject::csv_row`] makes the others.
-pub(super) const CSV_HEADER: &str =
-    "id,task,task_cluster,task_subcluster,label,text_label,split,height,width\n";
-
-/// Draws all pictures, in parallel; they come in the order of `subjects`.
-pub(super) fn draw(
-    subjects: &[Subject],
-    progress: &dyn Progress,
-    interrupt: &Interrupt,
-) -> Result<Vec<Picture>, Error> {
-    progress.start("drawing the synthetic data set", subjects.len() as u64);
-    let pictures = subjects
-        .par_iter()
-        .map(|subject| {
-            interrupt.check()?;
-            let picture = subject.picture()?;
-            progress.tick(1);
-            Ok(picture)
-        })
-        .collect();
-    progress.finish();
-    pictures
 }
 
 /// Width and height in pixels: a shorter side of 96 to 256, an aspect ratio of 1 to 3:2.
@@ -118,6 +95,32 @@ fn sides(dice: &mut Dice) -> [usize; 2] {
     } else {
         [long, short]
     }
+}
+
+/// The pixels as one of the kinds of JPEG that a camera roll holds; grey ones, if allowed, are one in twelve.
+///
+/// The settings are libjpeg's own: what `mozjpeg` adds, its trellis, works in floating point with `pow`, which differs
+/// by machine; the rest of the encoder is integer arithmetic.
+fn compress(canvas: &Canvas, dice: &mut Dice, may_be_grey: bool) -> io::Result<Vec<u8>> {
+    let mut jpeg = Compress::new(ColorSpace::JCS_RGB);
+    jpeg.set_fastest_defaults();
+    let [width, height] = canvas.size_px();
+    jpeg.set_size(width, height);
+    jpeg.set_quality(dice.pick(&[62.0, 70.0, 75.0, 80.0, 85.0, 90.0, 94.0]));
+    jpeg.set_optimize_coding(true);
+    if dice.below(12) == 0 && may_be_grey {
+        jpeg.set_color_space(ColorSpace::JCS_GRAYSCALE);
+    } else {
+        // Width and height of a chroma sample in pixels.
+        let sample = dice.pick(&[(2, 2), (2, 2), (2, 1), (1, 1)]);
+        jpeg.set_chroma_sampling_pixel_sizes(sample, sample);
+    }
+    if dice.below(4) == 0 {
+        jpeg.set_progressive_mode();
+    }
+    let mut started = jpeg.start_compress(Vec::new())?;
+    started.write_scanlines(&canvas.to_rgb8())?;
+    started.finish()
 }
 
 /// 16 bytes in hexadecimal, with the hyphens of a UUID.

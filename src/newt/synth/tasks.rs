@@ -2,129 +2,165 @@
 //!
 //! They are graded from trivial to near chance for a network that has learnt nothing.
 
-use super::canvas::{Canvas, Place, Point, Rgb, hsv};
-use super::creatures::{self, Pattern};
+use super::canvas::{Canvas, Noise, Place, Point, Rgb, hsv, mix, shade, turned};
 use super::dice::Dice;
-use super::scene::{self, Scene};
 
 /// A task of the synthetic data set.
-pub(super) struct Task {
-    pub(super) name: &'static str,
-    pub(super) cluster: &'static str,
-    pub(super) subcluster: Option<&'static str>,
+pub struct Task {
+    pub name: &'static str,
+    /// Cluster and subcluster; the second is empty where there is none.
+    pub groups: [&'static str; 2],
     /// What class 0 and class 1 are called.
-    pub(super) text_labels: [&'static str; 2],
-    /// Whether a grey picture still shows its class.
-    pub(super) may_be_grey: bool,
-    draw: fn(&mut Canvas, &mut Dice, bool),
+    pub text_labels: [&'static str; 2],
+    /// Whether a grey picture would not show its class.
+    pub is_told_by_colour: bool,
+    /// Draws what a picture of class 1, where that is true, else of class 0, shows before its [`ground`].
+    subject: fn(&mut Canvas, &mut Dice, bool),
 }
 
 impl Task {
     /// Draws a picture of class 1 where `is_one`, else of class 0.
-    pub(super) fn draw(&self, canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-        (self.draw)(canvas, dice, is_one);
+    pub fn draw(&self, canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
+        ground(canvas, dice);
+        (self.subject)(canvas, dice, is_one);
+        develop(canvas, dice);
     }
 }
 
 /// All tasks, in the order of the labels file.
-pub(super) static TASKS: [Task; 12] = [
+pub static TASKS: [Task; 12] = [
     Task {
         name: "synth_flower_blue_vs_red",
-        cluster: "appearance",
-        subcluster: Some("attribute"),
+        groups: ["appearance", "attribute"],
         text_labels: ["blue", "red"],
-        may_be_grey: false,
-        draw: flower_colour,
+        is_told_by_colour: true,
+        subject: flower_colour,
     },
     Task {
         name: "synth_sand_dollar_vs_starfish",
-        cluster: "appearance",
-        subcluster: Some("species"),
+        groups: ["appearance", "species"],
         text_labels: ["sand_dollar", "starfish"],
-        may_be_grey: true,
-        draw: star_shape,
+        is_told_by_colour: false,
+        subject: star_shape,
     },
     Task {
         name: "synth_beetle_spots_vs_stripes",
-        cluster: "appearance",
-        subcluster: Some("species"),
+        groups: ["appearance", "species"],
         text_labels: ["spots", "stripes"],
-        may_be_grey: true,
-        draw: beetle_pattern,
+        is_told_by_colour: false,
+        subject: beetle_pattern,
     },
     Task {
         name: "synth_leaf_healthy_vs_blighted",
-        cluster: "appearance",
-        subcluster: Some("health"),
+        groups: ["appearance", "health"],
         text_labels: ["healthy", "blighted"],
-        may_be_grey: true,
-        draw: leaf_health,
+        is_told_by_colour: false,
+        subject: leaf_health,
     },
     Task {
         name: "synth_reeds_upright_vs_lying",
-        cluster: "behavior",
-        subcluster: None,
+        groups: ["behavior", ""],
         text_labels: ["upright", "lying"],
-        may_be_grey: true,
-        draw: reed_direction,
+        is_told_by_colour: false,
+        subject: reed_direction,
     },
     Task {
         name: "synth_fish_swims_left_vs_right",
-        cluster: "behavior",
-        subcluster: None,
+        groups: ["behavior", ""],
         text_labels: ["left", "right"],
-        may_be_grey: true,
-        draw: fish_direction,
+        is_told_by_colour: false,
+        subject: fish_direction,
     },
     Task {
         name: "synth_day_vs_dusk",
-        cluster: "context",
-        subcluster: None,
+        groups: ["context", ""],
         text_labels: ["day", "dusk"],
-        may_be_grey: true,
-        draw: time_of_day,
+        is_told_by_colour: false,
+        subject: time_of_day,
     },
     Task {
         name: "synth_horizon_high_vs_low",
-        cluster: "context",
-        subcluster: None,
+        groups: ["context", ""],
         text_labels: ["high", "low"],
-        may_be_grey: true,
-        draw: horizon,
+        is_told_by_colour: false,
+        subject: horizon,
     },
     Task {
         name: "synth_berries_two_vs_six",
-        cluster: "counting",
-        subcluster: None,
+        groups: ["counting", ""],
         text_labels: ["two", "six"],
-        may_be_grey: true,
-        draw: |canvas, dice, is_one| berries(canvas, dice, if is_one { 6 } else { 2 }),
+        is_told_by_colour: false,
+        subject: |canvas, dice, is_one| berries(canvas, dice, if is_one { 6 } else { 2 }),
     },
     Task {
         name: "synth_berries_four_vs_five",
-        cluster: "counting",
-        subcluster: None,
+        groups: ["counting", ""],
         text_labels: ["four", "five"],
-        may_be_grey: true,
-        draw: |canvas, dice, is_one| berries(canvas, dice, if is_one { 5 } else { 4 }),
+        is_told_by_colour: false,
+        subject: |canvas, dice, is_one| berries(canvas, dice, if is_one { 5 } else { 4 }),
     },
     Task {
         name: "synth_flower_far_vs_near",
-        cluster: "gestalt",
-        subcluster: None,
+        groups: ["gestalt", ""],
         text_labels: ["far", "near"],
-        may_be_grey: true,
-        draw: flower_distance,
+        is_told_by_colour: false,
+        subject: flower_distance,
     },
     Task {
         name: "synth_butterfly_uneven_vs_even",
-        cluster: "gestalt",
-        subcluster: None,
+        groups: ["gestalt", ""],
         text_labels: ["uneven", "even"],
-        may_be_grey: true,
-        draw: butterfly_symmetry,
+        is_told_by_colour: false,
+        subject: butterfly_symmetry,
     },
 ];
+
+/// Covers the canvas with a cloudy ground of some colour and strews ovals over it, which mean nothing.
+fn ground(canvas: &mut Canvas, dice: &mut Dice) {
+    let (noise, grain) = (Noise::new(dice), dice.within(2.0, 6.0));
+    let light = hsv(
+        dice.within(0.05, 0.4),
+        dice.within(0.2, 0.5),
+        dice.within(0.5, 0.8),
+    );
+    let dark = shade(light, dice.within(0.4, 0.7));
+    canvas.paint(|[x, y], _| mix(dark, light, noise.at([grain * x, grain * y])));
+    for _ in 0..6 {
+        let at = [dice.within(-1.2, 1.2), dice.within(-1.2, 1.2)];
+        let place = Place::new(at, dice.direction(), dice.within(0.05, 0.16));
+        let colour = any_colour(dice);
+        canvas.draw(place, |p| {
+            is_in_oval(p, [0.0; 2], [1.0, 0.5]).then_some(colour)
+        });
+    }
+}
+
+/// Exposes, tints and shades the picture as a camera would, and adds its grain.
+fn develop(canvas: &mut Canvas, dice: &mut Dice) {
+    let (exposure, warmth) = (dice.within(0.85, 1.15), dice.within(-0.06, 0.06));
+    let gain = [1.0 + warmth, 1.0, 1.0 - warmth].map(|gain| exposure * gain);
+    let (vignette, grain) = (dice.within(0.0, 0.14), dice.within(0.0, 0.03));
+    canvas.paint(|[x, y], colour| {
+        let light = 1.0 - vignette * (x * x + y * y).min(2.0);
+        let speckle = grain * dice.within(-1.0, 1.0);
+        std::array::from_fn(|i| colour[i] * gain[i] * light + speckle)
+    });
+}
+
+/// The directions of five arms around a centre.
+const ARMS: [Point; 5] = [
+    [1.0, 0.0],
+    [0.309_017, 0.951_056_5],
+    [-0.809_017, 0.587_785_25],
+    [-0.809_017, -0.587_785_25],
+    [0.309_017, -0.951_056_5],
+];
+
+/// Whether the point is in the oval of these half axes, along x and along y, around a centre.
+fn is_in_oval([x, y]: Point, [centre_x, centre_y]: Point, [a, b]: Point) -> bool {
+    let (x, y) = ((x - centre_x) / a, (y - centre_y) / b);
+    x * x + y * y < 1.0
+}
 
 /// Somewhere near the centre, so that a centre crop keeps it.
 fn near_centre(dice: &mut Dice) -> Point {
@@ -139,194 +175,197 @@ fn any_colour(dice: &mut Dice) -> Rgb {
     )
 }
 
-/// The light of an ordinary photograph.
-fn daylight(canvas: &mut Canvas, dice: &mut Dice) {
-    let exposure = dice.within(0.85, 1.15);
-    scene::develop(canvas, dice, exposure);
+/// A flower of five petals.
+fn flower(canvas: &mut Canvas, dice: &mut Dice, petal: Rgb, size: f32) {
+    let place = Place::new(near_centre(dice), dice.direction(), size);
+    let reach = dice.within(0.3, 0.4);
+    canvas.draw(place, |p| {
+        let is_heart = is_in_oval(p, [0.0; 2], [0.26; 2]);
+        let is_petal = ARMS
+            .iter()
+            .any(|arm| is_in_oval(turned(p, *arm), [0.6, 0.0], [0.4, reach]));
+        is_heart
+            .then_some([0.9, 0.75, 0.2])
+            .or(is_petal.then_some(petal))
+    });
 }
 
 fn flower_colour(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    dice.pick(&[Scene::Meadow, Scene::Soil]).fill(canvas, dice);
-    scene::litter(canvas, dice, 5);
-    let hue = if is_one { 0.98 } else { 0.62 };
-    let hue = hue + dice.within(-0.05, 0.05);
+    let hue = if is_one { 0.98 } else { 0.62 } + dice.within(-0.05, 0.05);
     let petal = hsv(hue, dice.within(0.6, 0.85), dice.within(0.6, 0.95));
-    let place = Place::new(near_centre(dice), dice.unit(), dice.within(0.45, 0.75));
-    let n = 5 + dice.below(5);
-    creatures::flower(canvas, place, n, petal, hsv(0.13, 0.8, 0.9));
-    daylight(canvas, dice);
+    let size = dice.within(0.45, 0.75);
+    flower(canvas, dice, petal, size);
 }
 
-fn star_shape(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    Scene::Sand.fill(canvas, dice);
-    scene::litter(canvas, dice, 3);
-    let colour = hsv(
-        dice.within(0.98, 1.08),
-        dice.within(0.6, 0.85),
-        dice.within(0.5, 0.8),
-    );
-    let place = Place::new(near_centre(dice), dice.unit(), dice.within(0.7, 0.95));
-    if is_one {
-        creatures::starfish(canvas, place, 5, colour);
+fn flower_distance(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
+    let petal = any_colour(dice);
+    let size = if is_one {
+        dice.within(0.6, 1.0)
     } else {
-        creatures::sand_dollar(canvas, place, 5, colour);
-    }
-    daylight(canvas, dice);
-}
-
-fn beetle_pattern(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    Scene::Meadow.fill(canvas, dice);
-    scene::litter(canvas, dice, 4);
-    let pattern = if is_one {
-        Pattern::Stripes
-    } else {
-        Pattern::Spots
+        dice.within(0.2, 0.5)
     };
-    let back = hsv(
-        dice.within(0.0, 0.14),
-        dice.within(0.75, 0.95),
-        dice.within(0.8, 0.95),
-    );
-    let place = Place::new(near_centre(dice), dice.unit(), dice.within(0.75, 0.95));
-    let marks = dice.within(2.4, 4.0);
-    creatures::beetle(canvas, place, back, [0.08, 0.07, 0.07], pattern, marks);
-    daylight(canvas, dice);
+    flower(canvas, dice, petal, size);
 }
 
+/// A disc with five slots, or five arms.
+fn star_shape(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
+    let colour = any_colour(dice);
+    let place = Place::new(near_centre(dice), dice.direction(), dice.within(0.6, 0.95));
+    canvas.draw(place, |p| {
+        let on_arm =
+            |is_covered: fn(Point) -> bool| ARMS.iter().any(|arm| is_covered(turned(p, *arm)));
+        if is_one {
+            on_arm(|[x, y]| x >= 0.0 && y.abs() < 0.4 * (1.0 - x)).then_some(colour)
+        } else {
+            let is_slot = on_arm(|p| is_in_oval(p, [0.4, 0.0], [0.2, 0.06]));
+            is_in_oval(p, [0.0; 2], [0.75; 2])
+                .then_some(shade(colour, if is_slot { 0.6 } else { 1.0 }))
+        }
+    });
+}
+
+/// An oval back with dark marks.
+fn beetle_pattern(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
+    let back = any_colour(dice);
+    let place = Place::new(near_centre(dice), dice.direction(), dice.within(0.7, 0.95));
+    let n_marks = dice.within(2.4, 4.0);
+    canvas.draw(place, |p| {
+        let [x, y] = p.map(|value| value * n_marks - (value * n_marks).floor() - 0.5);
+        let is_mark = if is_one {
+            x.abs() < 0.2
+        } else {
+            x * x + y * y < 0.127
+        };
+        is_in_oval(p, [0.0; 2], [0.95, 0.65])
+            .then_some(shade(back, if is_mark { 0.15 } else { 1.0 }))
+    });
+}
+
+/// A green oval, with brown blotches where it is blighted.
 fn leaf_health(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    Scene::Soil.fill(canvas, dice);
-    scene::litter(canvas, dice, 3);
-    let colour = hsv(
+    let green = hsv(
         dice.within(0.25, 0.32),
         dice.within(0.55, 0.75),
-        dice.within(0.5, 0.7),
+        dice.within(0.4, 0.7),
     );
-    let place = Place::new(near_centre(dice), dice.unit(), dice.within(0.85, 1.05));
-    let width = dice.within(0.4, 0.6);
-    creatures::leaf(canvas, place, width, colour);
-    if is_one {
-        for _ in 0..18 + dice.below(9) {
-            let at = [dice.within(-0.65, 0.65), dice.within(-0.25, 0.25)];
-            let brown = hsv(dice.within(0.05, 0.1), 0.6, dice.within(0.25, 0.45));
-            creatures::blight(
-                canvas,
-                place.then(at, dice.unit(), dice.within(0.06, 0.12)),
-                brown,
-            );
-        }
-    }
-    daylight(canvas, dice);
+    let brown = hsv(dice.within(0.05, 0.1), 0.6, dice.within(0.25, 0.45));
+    let place = Place::new(near_centre(dice), dice.direction(), dice.within(0.8, 1.0));
+    let n_blotches = if is_one { 6 + dice.below(6) } else { 0 };
+    let blotches: Vec<Point> = (0..n_blotches)
+        .map(|_| [dice.within(-0.7, 0.7), dice.within(-0.3, 0.3)])
+        .collect();
+    canvas.draw(place, |p| {
+        let is_blotch = blotches
+            .iter()
+            .any(|blotch| is_in_oval(p, *blotch, [0.09; 2]));
+        is_in_oval(p, [0.0; 2], [1.0, 0.45]).then_some(if is_blotch { brown } else { green })
+    });
 }
 
+/// Stripes all over the canvas, bent and broken by noise.
 fn reed_direction(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    Scene::Water.fill(canvas, dice);
-    let directions = if is_one { [-0.05, 0.05] } else { [0.7, 0.8] };
     let colour = hsv(
         dice.within(0.1, 0.3),
         dice.within(0.3, 0.6),
         dice.within(0.5, 0.85),
     );
-    let points = canvas.anywhere(dice, 240);
-    scene::strokes(canvas, dice, &points, directions, colour);
-    daylight(canvas, dice);
+    let tilt = dice.within(-0.3, 0.3);
+    let across = if is_one { [tilt, 1.0] } else { [1.0, tilt] };
+    let (noise, n_reeds, width) = (
+        Noise::new(dice),
+        dice.within(3.0, 7.0),
+        dice.within(0.15, 0.4),
+    );
+    canvas.paint(|p, under| {
+        let bend = noise.at(p.map(|value| 3.0 * value));
+        let position = n_reeds * turned(p, across)[0] + 2.0 * bend;
+        let is_reed = position - position.floor() < width && bend > 0.35;
+        if is_reed { colour } else { under }
+    });
 }
 
+/// An oval body with a tail behind it and an eye in front.
 fn fish_direction(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    Scene::Water.fill(canvas, dice);
-    // Ripples taper to one side, which must not tell the class.
-    if dice.below(2) == 0 {
-        canvas.mirror();
-    }
     let colour = any_colour(dice);
-    let place = Place::new(
-        near_centre(dice),
-        dice.within(-0.06, 0.06),
-        dice.within(0.6, 0.9),
-    );
-    creatures::fish(canvas, place, colour);
-    if !is_one {
-        canvas.mirror();
-    }
-    daylight(canvas, dice);
+    let forward = [if is_one { 1.0 } else { -1.0 }, dice.within(-0.3, 0.3)];
+    let place = Place::new(near_centre(dice), forward, dice.within(0.5, 0.9));
+    canvas.draw(place, |p| {
+        let [x, y] = p;
+        let is_tail = (-0.95..-0.5).contains(&x) && y.abs() < -0.8 * (x + 0.5);
+        let is_fish = is_tail || is_in_oval(p, [0.1, 0.0], [0.75, 0.36]);
+        let is_eye = is_in_oval(p, [0.55, 0.0], [0.08; 2]);
+        is_fish.then_some(shade(colour, if is_eye { 0.1 } else { 1.0 }))
+    });
 }
 
+/// A bird, more or less, in much light or in little.
 fn time_of_day(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    dice.pick(&Scene::ALL).fill(canvas, dice);
-    scene::litter(canvas, dice, 6);
-    let colour = any_colour(dice);
-    let place = Place::new(
-        near_centre(dice),
-        dice.within(-0.1, 0.1),
-        dice.within(0.4, 0.7),
-    );
-    creatures::bird(canvas, place, colour, dice.within(0.0, 0.12));
-    let exposure = if is_one {
-        dice.within(0.25, 0.55)
+    berries(canvas, dice, 3);
+    let light = if is_one {
+        dice.within(0.35, 0.75)
     } else {
-        dice.within(0.8, 1.2)
+        dice.within(0.65, 1.15)
     };
-    scene::develop(canvas, dice, exposure);
+    canvas.paint(|_, colour| shade(colour, light));
 }
 
+/// Sky down to some height.
 fn horizon(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    Scene::Sky.fill(canvas, dice);
-    let level = if is_one { 0.3 } else { -0.3 };
-    let level = level + dice.within(-0.3, 0.3);
-    dice.pick(&[Scene::Meadow, Scene::Soil, Scene::Water])
-        .fill_below(canvas, dice, level);
-    let colour = hsv(dice.unit(), dice.within(0.2, 0.6), dice.within(0.15, 0.45));
-    let place = Place::new(
-        near_centre(dice),
-        dice.within(-0.05, 0.05),
-        dice.within(0.25, 0.4),
+    let level = if is_one { 0.25 } else { -0.25 } + dice.within(-0.35, 0.35);
+    let (noise, slope) = (Noise::new(dice), dice.within(-0.1, 0.1));
+    let sky = hsv(
+        dice.within(0.5, 0.65),
+        dice.within(0.1, 0.5),
+        dice.within(0.6, 0.95),
     );
-    creatures::bird(canvas, place, colour, dice.within(0.0, 0.12));
-    daylight(canvas, dice);
+    canvas.paint(|[x, y], under| {
+        let is_sky = y < level + slope * x;
+        if is_sky {
+            shade(sky, 0.85 + 0.3 * noise.at([x, 2.0 * y]))
+        } else {
+            under
+        }
+    });
 }
 
+/// So many discs, none of which touches another, each lit from one side.
 fn berries(canvas: &mut Canvas, dice: &mut Dice, n: usize) {
-    Scene::Meadow.fill(canvas, dice);
-    scene::litter(canvas, dice, 4);
-    let colour = hsv(
-        dice.within(0.96, 1.04),
-        dice.within(0.7, 0.95),
-        dice.within(0.6, 0.9),
-    );
-    let radius = dice.within(0.15, 0.2);
-    for at in creatures::apart(dice, n, 0.68, radius) {
-        let place = Place::new(at, 0.0, radius * dice.within(0.9, 1.1));
-        creatures::berry(canvas, place, colour);
+    const CENTRES: [f32; 3] = [-0.5, 0.0, 0.5];
+    let colour = any_colour(dice);
+    let radius = dice.within(0.11, 0.17);
+    let mut free: Vec<Point> = CENTRES
+        .iter()
+        .flat_map(|x| CENTRES.map(|y| [*x, y]))
+        .collect();
+    for _ in 0..n {
+        let centre = free.swap_remove(dice.below(free.len()));
+        let at = centre.map(|value| value + dice.within(-0.07, 0.07));
+        canvas.draw(Place::new(at, [1.0, 1.0], radius), |p| {
+            is_in_oval(p, [0.0; 2], [1.0; 2]).then_some(shade(colour, 0.9 - 0.3 * p[0]))
+        });
     }
-    daylight(canvas, dice);
 }
 
-fn flower_distance(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    Scene::Meadow.fill(canvas, dice);
-    scene::litter(canvas, dice, 5);
-    let petal = hsv(
-        dice.within(0.75, 1.1),
-        dice.within(0.3, 0.7),
-        dice.within(0.75, 0.95),
-    );
-    let scale = if is_one {
-        dice.within(0.7, 1.1)
-    } else {
-        dice.within(0.2, 0.4)
-    };
-    let place = Place::new(near_centre(dice), dice.unit(), scale);
-    let n = 5 + dice.below(5);
-    creatures::flower(canvas, place, n, petal, hsv(0.13, 0.8, 0.9));
-    daylight(canvas, dice);
-}
-
+/// Two wings on either side of a body; on one side they may be smaller.
 fn butterfly_symmetry(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    dice.pick(&[Scene::Meadow, Scene::Bark, Scene::Sand])
-        .fill(canvas, dice);
-    scene::litter(canvas, dice, 4);
-    let wing = any_colour(dice);
-    let mark = any_colour(dice);
-    let place = Place::new(near_centre(dice), dice.unit(), dice.within(0.6, 0.85));
-    let left = if is_one { 1.0 } else { dice.within(0.6, 0.75) };
-    creatures::butterfly(canvas, place, wing, mark, left);
-    daylight(canvas, dice);
+    let (wing, mark) = (any_colour(dice), any_colour(dice));
+    let place = Place::new(near_centre(dice), dice.direction(), dice.within(0.6, 0.9));
+    let left = if is_one { 1.0 } else { dice.within(0.5, 0.7) };
+    canvas.draw(place, |[x, y]| {
+        // Both sides are drawn as the right one.
+        let p = if x < 0.0 {
+            [-x / left, y / left]
+        } else {
+            [x, y]
+        };
+        let is_wing =
+            is_in_oval(p, [0.5, -0.3], [0.45, 0.35]) || is_in_oval(p, [0.4, 0.4], [0.35, 0.3]);
+        let is_mark = is_in_oval(p, [0.55, -0.3], [0.15; 2]);
+        let is_body = is_in_oval([x, y], [0.0; 2], [0.07, 0.6]);
+        if is_body {
+            Some([0.1, 0.08, 0.07])
+        } else {
+            is_wing.then_some(if is_mark { mark } else { wing })
+        }
+    });
 }
