@@ -115,22 +115,22 @@ pub static TASKS: [Task; 12] = [
     },
 ];
 
-/// Covers the canvas with a cloudy ground of some colour and strews ovals over it, which mean nothing.
+/// Covers the canvas with a cloudy green and strews leaves over it, which mean nothing.
 fn ground(canvas: &mut Canvas, dice: &mut Dice) {
-    let (noise, grain) = (Noise::new(dice), dice.within(2.0, 6.0));
+    let (noise, grain) = (Noise::new(dice), dice.within(3.0, 6.0));
     let light = hsv(
-        dice.within(0.05, 0.4),
-        dice.within(0.2, 0.5),
-        dice.within(0.5, 0.8),
+        dice.within(0.2, 0.3),
+        dice.within(0.35, 0.5),
+        dice.within(0.5, 0.65),
     );
-    let dark = shade(light, dice.within(0.4, 0.7));
+    let dark = shade(light, 0.5);
     canvas.paint(|[x, y], _| mix(dark, light, noise.at([grain * x, grain * y])));
     for _ in 0..6 {
         let at = [dice.within(-1.2, 1.2), dice.within(-1.2, 1.2)];
         let place = Place::new(at, dice.direction(), dice.within(0.05, 0.16));
-        let colour = any_colour(dice);
+        let leaf = shade(colour(dice, [0.06, 0.32]), 0.7);
         canvas.draw(place, |p| {
-            is_in_oval(p, [0.0; 2], [1.0, 0.5]).then_some(colour)
+            is_in_oval(p, [0.0; 2], [1.0, 0.5]).then_some(leaf)
         });
     }
 }
@@ -167,13 +167,14 @@ fn near_centre(dice: &mut Dice) -> Point {
     [dice.within(-0.18, 0.18), dice.within(-0.18, 0.18)]
 }
 
-fn any_colour(dice: &mut Dice) -> Rgb {
-    hsv(
-        dice.unit(),
-        dice.within(0.45, 0.85),
-        dice.within(0.55, 0.95),
-    )
+/// A strong colour of some hue between two, in turns.
+fn colour(dice: &mut Dice, [first, last]: [f32; 2]) -> Rgb {
+    let hue = dice.within(first, last);
+    hsv(hue, dice.within(0.6, 0.85), dice.within(0.6, 0.9))
 }
+
+/// Hues that mean nothing.
+const ANY: [f32; 2] = [0.0, 1.0];
 
 /// A flower of five petals.
 fn flower(canvas: &mut Canvas, dice: &mut Dice, petal: Rgb, size: f32) {
@@ -191,14 +192,13 @@ fn flower(canvas: &mut Canvas, dice: &mut Dice, petal: Rgb, size: f32) {
 }
 
 fn flower_colour(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    let hue = if is_one { 0.98 } else { 0.62 } + dice.within(-0.05, 0.05);
-    let petal = hsv(hue, dice.within(0.6, 0.85), dice.within(0.6, 0.95));
+    let petal = colour(dice, if is_one { [0.93, 1.03] } else { [0.57, 0.67] });
     let size = dice.within(0.45, 0.75);
     flower(canvas, dice, petal, size);
 }
 
 fn flower_distance(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    let petal = any_colour(dice);
+    let petal = colour(dice, [0.75, 1.1]);
     let size = if is_one {
         dice.within(0.6, 1.0)
     } else {
@@ -209,32 +209,32 @@ fn flower_distance(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
 
 /// A disc with five slots, or five arms.
 fn star_shape(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    let colour = any_colour(dice);
-    let place = Place::new(near_centre(dice), dice.direction(), dice.within(0.6, 0.95));
+    let skin = colour(dice, [0.98, 1.08]);
+    let place = Place::new(near_centre(dice), dice.direction(), dice.within(0.75, 0.95));
     canvas.draw(place, |p| {
         let on_arm =
             |is_covered: fn(Point) -> bool| ARMS.iter().any(|arm| is_covered(turned(p, *arm)));
         if is_one {
-            on_arm(|[x, y]| x >= 0.0 && y.abs() < 0.4 * (1.0 - x)).then_some(colour)
+            on_arm(|[x, y]| x >= 0.0 && y.abs() < 0.4 * (1.0 - x)).then_some(skin)
         } else {
             let is_slot = on_arm(|p| is_in_oval(p, [0.4, 0.0], [0.2, 0.06]));
             is_in_oval(p, [0.0; 2], [0.75; 2])
-                .then_some(shade(colour, if is_slot { 0.6 } else { 1.0 }))
+                .then_some(shade(skin, if is_slot { 0.6 } else { 1.0 }))
         }
     });
 }
 
 /// An oval back with dark marks.
 fn beetle_pattern(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    let back = any_colour(dice);
+    let back = colour(dice, [0.0, 0.14]);
     let place = Place::new(near_centre(dice), dice.direction(), dice.within(0.7, 0.95));
     let n_marks = dice.within(2.4, 4.0);
     canvas.draw(place, |p| {
         let [x, y] = p.map(|value| value * n_marks - (value * n_marks).floor() - 0.5);
         let is_mark = if is_one {
-            x.abs() < 0.2
+            x.abs() < 0.3
         } else {
-            x * x + y * y < 0.127
+            x * x + y * y < 0.09
         };
         is_in_oval(p, [0.0; 2], [0.95, 0.65])
             .then_some(shade(back, if is_mark { 0.15 } else { 1.0 }))
@@ -243,50 +243,36 @@ fn beetle_pattern(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
 
 /// A green oval, with brown blotches where it is blighted.
 fn leaf_health(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    let green = hsv(
-        dice.within(0.25, 0.32),
-        dice.within(0.55, 0.75),
-        dice.within(0.4, 0.7),
+    let (green, brown) = (
+        colour(dice, [0.27, 0.33]),
+        shade(colour(dice, [0.05, 0.1]), 0.5),
     );
-    let brown = hsv(dice.within(0.05, 0.1), 0.6, dice.within(0.25, 0.45));
     let place = Place::new(near_centre(dice), dice.direction(), dice.within(0.8, 1.0));
     let n_blotches = if is_one { 6 + dice.below(6) } else { 0 };
     let blotches: Vec<Point> = (0..n_blotches)
         .map(|_| [dice.within(-0.7, 0.7), dice.within(-0.3, 0.3)])
         .collect();
     canvas.draw(place, |p| {
-        let is_blotch = blotches
-            .iter()
-            .any(|blotch| is_in_oval(p, *blotch, [0.09; 2]));
+        let is_blotch = blotches.iter().any(|at| is_in_oval(p, *at, [0.09; 2]));
         is_in_oval(p, [0.0; 2], [1.0, 0.45]).then_some(if is_blotch { brown } else { green })
     });
 }
 
-/// Stripes all over the canvas, bent and broken by noise.
+/// Stripes all over the canvas, bent by noise.
 fn reed_direction(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    let colour = hsv(
-        dice.within(0.1, 0.3),
-        dice.within(0.3, 0.6),
-        dice.within(0.5, 0.85),
-    );
-    let tilt = dice.within(-0.3, 0.3);
+    let (reed, tilt) = (colour(dice, [0.1, 0.2]), dice.within(-0.3, 0.3));
     let across = if is_one { [tilt, 1.0] } else { [1.0, tilt] };
-    let (noise, n_reeds, width) = (
-        Noise::new(dice),
-        dice.within(3.0, 7.0),
-        dice.within(0.15, 0.4),
-    );
+    let (noise, n_reeds) = (Noise::new(dice), dice.within(4.0, 7.0));
     canvas.paint(|p, under| {
-        let bend = noise.at(p.map(|value| 3.0 * value));
-        let position = n_reeds * turned(p, across)[0] + 2.0 * bend;
-        let is_reed = position - position.floor() < width && bend > 0.35;
-        if is_reed { colour } else { under }
+        let position = n_reeds * turned(p, across)[0] + noise.at(p.map(|value| 3.0 * value));
+        let is_reed = position - position.floor() < 0.35;
+        if is_reed { reed } else { under }
     });
 }
 
 /// An oval body with a tail behind it and an eye in front.
 fn fish_direction(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    let colour = any_colour(dice);
+    let skin = colour(dice, ANY);
     let forward = [if is_one { 1.0 } else { -1.0 }, dice.within(-0.3, 0.3)];
     let place = Place::new(near_centre(dice), forward, dice.within(0.5, 0.9));
     canvas.draw(place, |p| {
@@ -294,34 +280,30 @@ fn fish_direction(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
         let is_tail = (-0.95..-0.5).contains(&x) && y.abs() < -0.8 * (x + 0.5);
         let is_fish = is_tail || is_in_oval(p, [0.1, 0.0], [0.75, 0.36]);
         let is_eye = is_in_oval(p, [0.55, 0.0], [0.08; 2]);
-        is_fish.then_some(shade(colour, if is_eye { 0.1 } else { 1.0 }))
+        is_fish.then_some(shade(skin, if is_eye { 0.1 } else { 1.0 }))
     });
 }
 
-/// A bird, more or less, in much light or in little.
+/// Three berries in much light or in little.
 fn time_of_day(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
     berries(canvas, dice, 3);
     let light = if is_one {
-        dice.within(0.35, 0.75)
+        dice.within(0.3, 0.65)
     } else {
-        dice.within(0.65, 1.15)
+        dice.within(0.6, 1.1)
     };
-    canvas.paint(|_, colour| shade(colour, light));
+    canvas.paint(|_, lit| shade(lit, light));
 }
 
 /// Sky down to some height.
 fn horizon(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    let level = if is_one { 0.25 } else { -0.25 } + dice.within(-0.35, 0.35);
+    let level = if is_one { 0.3 } else { -0.3 } + dice.within(-0.32, 0.32);
     let (noise, slope) = (Noise::new(dice), dice.within(-0.1, 0.1));
-    let sky = hsv(
-        dice.within(0.5, 0.65),
-        dice.within(0.1, 0.5),
-        dice.within(0.6, 0.95),
-    );
+    let sky = hsv(dice.within(0.55, 0.6), dice.within(0.2, 0.4), 0.9);
     canvas.paint(|[x, y], under| {
         let is_sky = y < level + slope * x;
         if is_sky {
-            shade(sky, 0.85 + 0.3 * noise.at([x, 2.0 * y]))
+            shade(sky, 0.8 + 0.3 * noise.at([x, 2.0 * y]))
         } else {
             under
         }
@@ -331,8 +313,7 @@ fn horizon(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
 /// So many discs, none of which touches another, each lit from one side.
 fn berries(canvas: &mut Canvas, dice: &mut Dice, n: usize) {
     const CENTRES: [f32; 3] = [-0.5, 0.0, 0.5];
-    let colour = any_colour(dice);
-    let radius = dice.within(0.11, 0.17);
+    let (skin, radius) = (colour(dice, [0.96, 1.04]), dice.within(0.15, 0.17));
     let mut free: Vec<Point> = CENTRES
         .iter()
         .flat_map(|x| CENTRES.map(|y| [*x, y]))
@@ -341,14 +322,14 @@ fn berries(canvas: &mut Canvas, dice: &mut Dice, n: usize) {
         let centre = free.swap_remove(dice.below(free.len()));
         let at = centre.map(|value| value + dice.within(-0.07, 0.07));
         canvas.draw(Place::new(at, [1.0, 1.0], radius), |p| {
-            is_in_oval(p, [0.0; 2], [1.0; 2]).then_some(shade(colour, 0.9 - 0.3 * p[0]))
+            is_in_oval(p, [0.0; 2], [1.0; 2]).then_some(shade(skin, 0.9 - 0.3 * p[0]))
         });
     }
 }
 
 /// Two wings on either side of a body; on one side they may be smaller.
 fn butterfly_symmetry(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
-    let (wing, mark) = (any_colour(dice), any_colour(dice));
+    let (wing, mark) = (colour(dice, ANY), colour(dice, ANY));
     let place = Place::new(near_centre(dice), dice.direction(), dice.within(0.6, 0.9));
     let left = if is_one { 1.0 } else { dice.within(0.5, 0.7) };
     canvas.draw(place, |[x, y]| {
@@ -361,8 +342,7 @@ fn butterfly_symmetry(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
         let is_wing =
             is_in_oval(p, [0.5, -0.3], [0.45, 0.35]) || is_in_oval(p, [0.4, 0.4], [0.35, 0.3]);
         let is_mark = is_in_oval(p, [0.55, -0.3], [0.15; 2]);
-        let is_body = is_in_oval([x, y], [0.0; 2], [0.07, 0.6]);
-        if is_body {
+        if is_in_oval([x, y], [0.0; 2], [0.07, 0.6]) {
             Some([0.1, 0.08, 0.07])
         } else {
             is_wing.then_some(if is_mark { mark } else { wing })
