@@ -1,4 +1,4 @@
-//! A picture in the making: pixels, the places of shapes on them, colours and smooth noise.
+//! A picture in the making: pixels, shapes on them, colours and smooth noise.
 
 use super::dice::Dice;
 
@@ -11,60 +11,22 @@ pub type Point = [f32; 2];
 /// Pixels, addressed in units in which the centre is the origin and the shorter side runs from -1 to 1.
 pub struct Canvas {
     width: usize,
-    height: usize,
     pixels: Vec<Rgb>,
 }
 
-/// Where a shape lies: its own coordinates are scaled, turned, then moved.
-#[derive(Debug, Clone, Copy)]
-pub struct Place {
-    at: Point,
-    /// The direction of the shape's own x axis, of length 1.
-    along: Point,
-    scale: f32,
-}
-
-impl Place {
-    /// `along` may be of any length but 0; 1 in the shape's own coordinates is `scale` long.
-    pub fn new(at: Point, [x, y]: Point, scale: f32) -> Self {
-        let length = (x * x + y * y).sqrt();
-        Self {
-            at,
-            along: [x / length, y / length],
-            scale,
-        }
-    }
-
-    /// The point in the shape's own coordinates.
-    fn local(&self, [x, y]: Point) -> Point {
-        let [x, y] = turned([x - self.at[0], y - self.at[1]], self.along);
-        [x / self.scale, y / self.scale]
-    }
-}
-
-/// The point as seen along a direction, which becomes the x axis.
-pub fn turned([x, y]: Point, [along_x, along_y]: Point) -> Point {
-    [x * along_x + y * along_y, y * along_x - x * along_y]
-}
-
 impl Canvas {
-    /// A black canvas of `width` × `height` pixels, neither of them 0.
-    pub fn new(width: usize, height: usize) -> Self {
+    /// A black canvas of `[width, height]` pixels, neither of them 0.
+    pub fn new([width, height]: [usize; 2]) -> Self {
         Self {
             width,
-            height,
             pixels: vec![[0.0; 3]; width * height],
         }
     }
 
-    /// Width and height in pixels.
-    pub fn size_px(&self) -> [usize; 2] {
-        [self.width, self.height]
-    }
-
     /// Replaces every pixel by what `paint` makes of its point and colour.
     pub fn paint(&mut self, mut paint: impl FnMut(Point, Rgb) -> Rgb) {
-        let half = [0.5 * self.width as f32, 0.5 * self.height as f32];
+        let sides = [self.width, self.pixels.len() / self.width];
+        let half = sides.map(|side| 0.5 * side as f32);
         let pixel = 1.0 / half[0].min(half[1]);
         for (y, row) in self.pixels.chunks_exact_mut(self.width).enumerate() {
             let y = (y as f32 + 0.5 - half[1]) * pixel;
@@ -75,14 +37,23 @@ impl Canvas {
         }
     }
 
-    /// Draws a shape: `colour` has one for those points, in the shape's own coordinates, that the shape covers, all of
-    /// which are within 1 of its origin.
-    pub fn draw(&mut self, place: Place, colour: impl Fn(Point) -> Option<Rgb>) {
+    /// Draws a shape around `at`, its x axis in the direction `along` (of any length but 0), enlarged by `scale`.
+    ///
+    /// `colour` takes points in the shape's own coordinates and has a colour for those that the shape covers; all of
+    /// these are within 1 of its origin.
+    pub fn draw(
+        &mut self,
+        at: Point,
+        along: Point,
+        scale: f32,
+        colour: impl Fn(Point) -> Option<Rgb>,
+    ) {
+        let length = (along[0] * along[0] + along[1] * along[1]).sqrt() * scale;
         self.paint(|[x, y], under| {
-            let is_near =
-                (x - place.at[0]).abs() <= place.scale && (y - place.at[1]).abs() <= place.scale;
-            let drawn = is_near.then(|| colour(place.local([x, y]))).flatten();
-            drawn.unwrap_or(under)
+            let (x, y) = (x - at[0], y - at[1]);
+            let is_near = x.abs() <= scale && y.abs() <= scale;
+            let drawn = is_near.then(|| colour(turned([x, y], along).map(|side| side / length)));
+            drawn.flatten().unwrap_or(under)
         });
     }
 
@@ -100,9 +71,9 @@ impl Canvas {
     }
 }
 
-/// `a` where `t` is 0, `b` where `t` is 1.
-pub fn mix(a: Rgb, b: Rgb, t: f32) -> Rgb {
-    std::array::from_fn(|i| a[i] + (b[i] - a[i]) * t)
+/// The point as seen along a direction of length 1, which becomes the x axis; a longer one enlarges.
+pub fn turned([x, y]: Point, [along_x, along_y]: Point) -> Point {
+    [x * along_x + y * along_y, y * along_x - x * along_y]
 }
 
 /// `colour` made lighter or darker by `factor`.
@@ -178,32 +149,34 @@ mod tests {
     #[test]
     fn a_disc_covers_its_area_wherever_it_lies() {
         for at in [[0.0, 0.0], [0.31, -0.17]] {
-            let mut canvas = Canvas::new(200, 150);
-            canvas.draw(Place::new(at, [3.0, 4.0], 0.5), |[x, y]| {
+            let mut canvas = Canvas::new([200, 150]);
+            canvas.draw(at, [3.0, 4.0], 0.5, |[x, y]| {
                 (x * x + y * y < 1.0).then_some(WHITE)
             });
-            let n_white = canvas
-                .pixels
-                .iter()
-                .filter(|pixel| **pixel == WHITE)
-                .count();
-            let expected = std::f32::consts::PI * 37.5 * 37.5;
-            assert!((n_white as f32 / expected - 1.0).abs() < 0.01, "{n_white}");
+            let n_white = canvas.pixels.iter().filter(|pixel| **pixel == WHITE);
+            let covered = n_white.count() as f32 / (std::f32::consts::PI * 37.5 * 37.5);
+            assert!((covered - 1.0).abs() < 0.01, "{covered}");
         }
     }
 
     #[test]
     fn shapes_are_scaled_turned_and_moved() {
-        let [x, y] = Place::new([0.5, 0.0], [0.0, 3.0], 2.0).local([0.5, 1.0]);
-        assert!((x - 0.5).abs() < 1e-6 && y.abs() < 1e-6, "{x} {y}");
+        let mut canvas = Canvas::new([6, 6]);
+        // The shape's x axis points down.
+        canvas.draw([-1.0, 0.0], [0.0, 3.0], 1.0, |[x, y]| {
+            (x > 0.5 && y > -0.5).then_some(WHITE)
+        });
+        let white = canvas.pixels.iter().enumerate();
+        let white = white.filter(|(_, pixel)| **pixel == WHITE);
+        assert_eq!(white.map(|(at, _)| at).collect::<Vec<_>>(), [30]);
     }
 
     #[test]
     fn what_lies_off_the_canvas_is_not_drawn() {
-        let mut canvas = Canvas::new(20, 10);
-        canvas.draw(Place::new([9.0, -9.0], [1.0, 0.0], 1.0), |_| Some(WHITE));
+        let mut canvas = Canvas::new([20, 10]);
+        canvas.draw([9.0, -9.0], [1.0, 0.0], 1.0, |_| Some(WHITE));
         assert!(canvas.to_rgb8().iter().all(|&value| value == 0));
-        canvas.draw(Place::new([0.0, 0.0], [1.0, 0.0], 9.0), |_| Some(WHITE));
+        canvas.draw([0.0, 0.0], [1.0, 0.0], 9.0, |_| Some(WHITE));
         assert!(canvas.to_rgb8().iter().all(|&value| value == 255));
     }
 

@@ -7,6 +7,7 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
 /// A stream of choices.
+#[derive(Debug, Clone)]
 pub struct Dice(Pcg64Mcg);
 
 impl Dice {
@@ -27,7 +28,7 @@ impl Dice {
     }
 
     /// A number from `low` to `high`.
-    pub fn within(&mut self, low: f32, high: f32) -> f32 {
+    pub fn within(&mut self, [low, high]: [f32; 2]) -> f32 {
         low + (high - low) * self.unit()
     }
 
@@ -39,7 +40,7 @@ impl Dice {
 
     /// A direction, of a length from 1 to the square root of 2: to a point on the sides of a square, all alike.
     pub fn direction(&mut self) -> [f32; 2] {
-        let along = self.within(-1.0, 1.0);
+        let along = self.within([-1.0, 1.0]);
         self.pick(&[[along, 1.0], [along, -1.0], [1.0, along], [-1.0, along]])
     }
 
@@ -60,7 +61,7 @@ mod tests {
         for _ in 0..5000 {
             counts[dice.below(5)] += 1;
             assert!((0.0..1.0).contains(&dice.unit()));
-            assert!((-0.5..2.0).contains(&dice.within(-0.5, 2.0)));
+            assert!((-0.5..2.0).contains(&dice.within([-0.5, 2.0])));
         }
         // A fair die stays within 5 standard deviations, 141, of 1000.
         assert!(

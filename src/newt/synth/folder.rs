@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::picture::{CSV_HEADER, Picture, Subject};
+use super::picture::{CSV_HEADER, Subject};
 use super::{Outcome, Recipe};
 use crate::context::Context;
 use crate::error::{Error, Message};
@@ -122,7 +122,7 @@ fn difference(found: &Recipe, expected: &Recipe) -> Option<(&'static str, String
 }
 
 /// Draws all pictures, in parallel; they come in the order of `subjects`.
-pub fn draw(subjects: &[Subject], context: Context<'_>) -> Result<Vec<Picture>, Error> {
+pub fn draw(subjects: &[Subject], context: Context<'_>) -> Result<Vec<Vec<u8>>, Error> {
     let Context {
         progress,
         interrupt,
@@ -132,7 +132,7 @@ pub fn draw(subjects: &[Subject], context: Context<'_>) -> Result<Vec<Picture>, 
         .par_iter()
         .map(|subject| {
             interrupt.check()?;
-            let picture = subject.picture()?;
+            let picture = subject.draw()?;
             progress.tick(1);
             Ok(picture)
         })
@@ -146,14 +146,14 @@ fn write(
     dir: &Path,
     recipe: &Recipe,
     subjects: &[Subject],
-    pictures: &[Picture],
+    pictures: &[Vec<u8>],
 ) -> io::Result<()> {
     let root = DataRoot::new(dir);
     fs_err::create_dir(root.images_dir())?;
     let mut labels = CSV_HEADER.to_owned();
     for (subject, picture) in subjects.iter().zip(pictures) {
-        fs_err::write(root.image_path(&subject.id), &picture.jpeg)?;
-        labels += &subject.csv_row(picture);
+        fs_err::write(root.image_path(&subject.id), picture)?;
+        labels += &subject.csv_row();
     }
     fs_err::write(root.labels_path(), labels)?;
     let text = serde_json::to_string_pretty(recipe)?;
@@ -301,7 +301,7 @@ mod tests {
             refused(&dir, &Options { tasks, ..small() }),
             (
                 "DIR/synth.json: `tasks` is synth_flower_blue_vs_red, \
-                 expected synth_flower_blue_vs_red, synth_sand_dollar_vs_starfish"
+                 expected synth_flower_blue_vs_red, synth_disc_vs_starfish"
                     .to_owned(),
                 hint
             )

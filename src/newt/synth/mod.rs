@@ -205,7 +205,7 @@ mod tests {
         subjects
             .iter()
             .zip(pictures)
-            .map(|(s, p)| (s.csv_row(&p), p.jpeg))
+            .map(|(subject, picture)| (subject.csv_row(), picture))
             .collect()
     }
 

@@ -12,19 +12,14 @@ use crate::newt::labels::Split;
 /// What a picture is to show.
 pub struct Subject {
     task: &'static Task,
-    /// Shaped as a UUID.
+    /// The name of its file, without the ending.
     pub id: String,
     is_one: bool,
     split: Split,
-    seed: [u8; 16],
-}
-
-/// A picture, compressed.
-pub struct Picture {
-    width: usize,
-    height: usize,
-    /// The file.
-    pub jpeg: Vec<u8>,
+    /// Width and height.
+    size_px: [usize; 2],
+    /// The choices to come.
+    dice: Dice,
 }
 
 /// The first line of the labels file; [`Subject::csv_row`] makes the others.
@@ -38,50 +33,41 @@ impl Subject {
         hasher.update(&seed.to_le_bytes());
         hasher.update(&(index as u64).to_le_bytes());
         hasher.update(task.name.as_bytes());
-        let digest: [u8; 32] = hasher.finalize().into();
-        let (mut id, mut seed) = ([0; 16], [0; 16]);
-        id.copy_from_slice(&digest[..16]);
-        seed.copy_from_slice(&digest[16..]);
+        let digest = hasher.finalize();
+        let mut dice_seed = [0; 16];
+        dice_seed.copy_from_slice(&digest.as_bytes()[16..]);
+        let mut dice = Dice::new(dice_seed);
         Self {
             task,
-            id: uuid_shaped(id),
+            id: digest.to_hex()[..32].to_owned(),
             is_one: index % 2 == 1,
             split: if index % 4 < 2 {
                 Split::Train
             } else {
                 Split::Test
             },
-            seed,
+            size_px: sides(&mut dice),
+            dice,
         }
     }
 
-    /// Draws and compresses it.
-    pub fn picture(&self) -> io::Result<Picture> {
-        let mut dice = Dice::new(self.seed);
-        let [width, height] = sides(&mut dice);
-        let mut canvas = Canvas::new(width, height);
+    /// Draws it, and compresses it to the bytes of a JPEG.
+    pub fn draw(&self) -> io::Result<Vec<u8>> {
+        let mut dice = self.dice.clone();
+        let mut canvas = Canvas::new(self.size_px);
         self.task.draw(&mut canvas, &mut dice, self.is_one);
-        let jpeg = compress(&canvas, &mut dice, !self.task.is_told_by_colour)?;
-        Ok(Picture {
-            width,
-            height,
-            jpeg,
-        })
+        let is_grey = dice.below(12) == 0 && self.task.may_be_grey();
+        compress(&canvas.to_rgb8(), self.size_px, is_grey, &mut dice)
     }
 
     /// The row of the labels file, with its line break.
-    pub fn csv_row(&self, picture: &Picture) -> String {
-        let Task { name, groups, .. } = self.task;
+    pub fn csv_row(&self) -> String {
+        let (id, task) = (&self.id, self.task);
+        let ([cluster, subcluster], label) = (task.groups, usize::from(self.is_one));
+        let (text_label, split) = (task.text_labels()[label], self.split.as_str());
+        let ([width, height], name) = (self.size_px, task.name);
         format!(
-            "{},{name},{},{},{},{},{},{},{}\n",
-            self.id,
-            groups[0],
-            groups[1],
-            u8::from(self.is_one),
-            self.task.text_labels[usize::from(self.is_one)],
-            self.split.as_str(),
-            picture.height,
-            picture.width,
+            "{id},{name},{cluster},{subcluster},{label},{text_label},{split},{height},{width}\n"
         )
     }
 }
@@ -97,18 +83,22 @@ fn sides(dice: &mut Dice) -> [usize; 2] {
     }
 }
 
-/// The pixels as one of the kinds of JPEG that a camera roll holds; grey ones, if allowed, are one in twelve.
+/// The pixels, `[h, w, 3]`, as one of the kinds of JPEG that a camera roll holds.
 ///
 /// The settings are libjpeg's own: what `mozjpeg` adds, its trellis, works in floating point with `pow`, which differs
 /// by machine; the rest of the encoder is integer arithmetic.
-fn compress(canvas: &Canvas, dice: &mut Dice, may_be_grey: bool) -> io::Result<Vec<u8>> {
+fn compress(
+    pixels: &[u8],
+    [width, height]: [usize; 2],
+    is_grey: bool,
+    dice: &mut Dice,
+) -> io::Result<Vec<u8>> {
     let mut jpeg = Compress::new(ColorSpace::JCS_RGB);
     jpeg.set_fastest_defaults();
-    let [width, height] = canvas.size_px();
     jpeg.set_size(width, height);
     jpeg.set_quality(dice.pick(&[62.0, 70.0, 75.0, 80.0, 85.0, 90.0, 94.0]));
     jpeg.set_optimize_coding(true);
-    if dice.below(12) == 0 && may_be_grey {
+    if is_grey {
         jpeg.set_color_space(ColorSpace::JCS_GRAYSCALE);
     } else {
         // Width and height of a chroma sample in pixels.
@@ -119,19 +109,6 @@ fn compress(canvas: &Canvas, dice: &mut Dice, may_be_grey: bool) -> io::Result<V
         jpeg.set_progressive_mode();
     }
     let mut started = jpeg.start_compress(Vec::new())?;
-    started.write_scanlines(&canvas.to_rgb8())?;
+    started.write_scanlines(pixels)?;
     started.finish()
-}
-
-/// 16 bytes in hexadecimal, with the hyphens of a UUID.
-fn uuid_shaped(bytes: [u8; 16]) -> String {
-    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
 }
