@@ -41,7 +41,7 @@ pub fn check(
     let parse = |other_splits| Labels::from_csv(csv, LABELS_FILE, other_splits);
     let (parsed, refused) = match parse(OtherSplits::Refuse) {
         // There is a setting for them, so there is more to look at.
-        Err(error @ labels::Error::OtherSplits { .. }) => (parse(OtherSplits::Test), Some(error)),
+        Err(error) if error.kind == labels::Kind::Splits => (parse(OtherSplits::Test), Some(error)),
         parsed => (parsed, None),
     };
     report
@@ -91,34 +91,15 @@ pub fn check(
     Ok(report)
 }
 
-fn labels_problems(error: &labels::Error) -> Vec<Problem> {
-    let problem = |place, message| Problem {
+fn labels_problems(error: &labels::Error) -> impl Iterator<Item = Problem> {
+    error.problems.iter().map(|found| Problem {
         kind: Kind::Labels,
-        place,
-        message,
-    };
-    match error {
-        labels::Error::Problems { problems, .. } => problems
-            .iter()
-            .map(|found| {
-                problem(
-                    format!("{LABELS_FILE}:{}", found.line),
-                    found.flaw.to_string(),
-                )
-            })
-            .collect(),
-        // Their messages begin with the place.
-        labels::Error::Malformed { .. }
-        | labels::Error::MissingColumn { .. }
-        | labels::Error::NoRows { .. }
-        | labels::Error::OtherSplits { .. } => {
-            let text = error.to_string();
-            let (place, message) = text.split_once(": ").unwrap_or((LABELS_FILE, &text));
-            let hint = error.hint().map(|hint| format!("; {hint}"));
-            let message = message.to_owned() + &hint.unwrap_or_default();
-            vec![problem(place.to_owned(), message)]
-        }
-    }
+        place: found.place(LABELS_FILE),
+        message: match error.kind {
+            labels::Kind::Rows => found.text.clone(),
+            labels::Kind::File | labels::Kind::Splits => format!("{}; {}", found.text, found.hint),
+        },
+    })
 }
 
 /// What was seen of an image.
