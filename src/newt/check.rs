@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::images::{self, DataRoot, IMAGES_DIR, ImageFiles, LABELS_FILE, Unread, first_names};
-use super::labels::{self, Csv, LabelRow, Labels, OtherSplits, Task};
+use super::images::{self, DataRoot, IMAGES_DIR, ImageFiles, LABELS_FILE, SHOWN_NAMES, Unread};
+use super::labels::{self, Csv, LabelRow, Labels, OtherSplits};
 use super::published::{self, Identity};
+use crate::context::Context;
 use crate::image;
 use crate::interrupt::{Interrupt, Stopped};
-use crate::progress::Progress;
-use crate::text::{self, foreign, thousands};
+use crate::text::{self, Listing, foreign, thousands};
 
 mod report;
 
@@ -27,8 +27,7 @@ pub fn check(
     root: &DataRoot,
     csv: &Csv,
     depth: Depth,
-    progress: &dyn Progress,
-    interrupt: &Interrupt,
+    context: Context<'_>,
 ) -> Result<Report, Stopped> {
     let mut report = Report {
         root: root.path().display().to_string(),
@@ -62,7 +61,7 @@ pub fn check(
             .as_ref()
             .map_or_else(|| root.image_path(id), |files| files.path(id))
     };
-    let images = look_at_images(&labels.rows, path, depth, progress, interrupt)?;
+    let images = look_at_images(&labels.rows, path, depth, context)?;
     let counts = count(&labels, images.iter().map(|image| image.n_bytes).sum());
     let newt = Identity::of(&labels);
     report.notes.extend(notes_of_identity(&newt, &counts));
@@ -115,9 +114,12 @@ fn look_at_images(
     rows: &[LabelRow],
     path: impl Fn(&str) -> PathBuf + Sync,
     depth: Depth,
-    progress: &dyn Progress,
-    interrupt: &Interrupt,
+    context: Context<'_>,
 ) -> Result<Vec<Image>, Stopped> {
+    let Context {
+        progress,
+        interrupt,
+    } = context;
     progress.start("checking images", rows.len() as u64);
     let images = rows
         .par_iter()
@@ -181,17 +183,13 @@ fn look_at_image(path: &Path, depth: Depth, interrupt: &Interrupt) -> Image {
 fn count(labels: &Labels, image_bytes: u64) -> Counts {
     let tasks = labels.tasks();
     let mut clusters: Vec<Cluster> = Vec::new();
-    for Task {
-        cluster: name,
-        train_rows,
-        test_rows,
-        ..
-    } in &tasks
-    {
-        let position = clusters.iter().position(|cluster| cluster.name == *name);
+    for task in &tasks {
+        let position = clusters
+            .iter()
+            .position(|cluster| cluster.name == task.cluster);
         let position = position.unwrap_or_else(|| {
             clusters.push(Cluster {
-                name: name.clone(),
+                name: task.cluster.clone(),
                 n_tasks: 0,
                 n_train_rows: 0,
                 n_test_rows: 0,
@@ -200,8 +198,8 @@ fn count(labels: &Labels, image_bytes: u64) -> Counts {
         });
         let cluster = &mut clusters[position];
         cluster.n_tasks += 1;
-        cluster.n_train_rows += train_rows.len();
-        cluster.n_test_rows += test_rows.len();
+        cluster.n_train_rows += task.train_rows.len();
+        cluster.n_test_rows += task.test_rows.len();
     }
     Counts {
         n_rows: labels.rows.len(),
@@ -249,13 +247,11 @@ fn note_of_sizes(csv: &Csv, rows: &[LabelRow], images: &[Image]) -> Option<Strin
 
 /// Names files in the images folder that belong to no row.
 fn note_of_strangers(files: &ImageFiles) -> Option<String> {
-    let strangers = files.strangers();
+    let strangers = files.strangers().iter().map(|name| foreign(name));
+    let strangers = Listing::first(SHOWN_NAMES, strangers);
     (!strangers.is_empty()).then(|| {
-        format!(
-            "files in {IMAGES_DIR} that belong to no row: {} ({})",
-            strangers.len(),
-            first_names(strangers.iter().map(String::as_str))
-        )
+        let n = strangers.n;
+        format!("files in {IMAGES_DIR} that belong to no row: {n} ({strangers})")
     })
 }
 
@@ -267,7 +263,6 @@ mod tests {
 
     use super::super::synth::{self, Options};
     use super::*;
-    use crate::context::Context;
     use crate::progress::Silent;
 
     /// A synthetic data set of one task and eight images, with what its labels file holds.
@@ -316,7 +311,11 @@ mod tests {
         }
 
         fn check(&self, depth: Depth) -> Report {
-            check(&self.root, &self.csv, depth, &Silent, &Interrupt::default()).unwrap()
+            let context = Context {
+                progress: &Silent,
+                interrupt: &Interrupt::default(),
+            };
+            check(&self.root, &self.csv, depth, context).unwrap()
         }
     }
 
@@ -434,7 +433,7 @@ mod tests {
         assert!(report.notes[0].starts_with(&sizes), "{}", report.notes[0]);
         assert_eq!(
             report.notes[1],
-            "files in newt2021_images that belong to no row: 4 (a.png, b, c.jpg, …)"
+            "files in newt2021_images that belong to no row: 4 (a.png, b, c.jpg and 1 more)"
         );
     }
 
@@ -443,7 +442,11 @@ mod tests {
         let copy = Copy::new();
         let interrupt = Interrupt::default();
         interrupt.flag().store(2, Ordering::Relaxed);
-        let stopped = check(&copy.root, &copy.csv, Depth::Full, &Silent, &interrupt);
+        let context = Context {
+            progress: &Silent,
+            interrupt: &interrupt,
+        };
+        let stopped = check(&copy.root, &copy.csv, Depth::Full, context);
         assert_eq!(stopped.unwrap_err().signal, 2);
     }
 
