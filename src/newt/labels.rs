@@ -13,7 +13,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use crate::text::{Listing, count, foreign, nearest};
 
@@ -32,7 +31,10 @@ const REQUIRED_COLUMNS: [&str; 5] = ["id", "task", "task_cluster", "label", "spl
 const MAX_ID_BYTES: usize = 251;
 
 /// What a row is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::EnumString, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum Split {
     /// A probe may be fitted on it.
     Train,
@@ -43,21 +45,13 @@ pub enum Split {
 impl Split {
     /// `train` or `test`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Test => "test",
-        }
-    }
-
-    /// The split of that name, if there is one.
-    fn of(name: &str) -> Option<Self> {
-        let both = [Self::Train, Self::Test];
-        both.into_iter().find(|split| split.as_str() == name)
+        self.into()
     }
 }
 
 /// What becomes of rows whose `split` is neither `train` nor `test`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum OtherSplits {
     /// They are an error: a misspelt `train` would silently test.
     #[default]
@@ -71,21 +65,7 @@ pub enum OtherSplits {
 impl OtherSplits {
     /// As in a pipeline file: `refuse` or `test`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Refuse => "refuse",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl FromStr for OtherSplits {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let both = [Self::Refuse, Self::Test];
-        both.into_iter()
-            .find(|choice| choice.as_str() == text)
-            .ok_or(())
+        self.into()
     }
 }
 
@@ -194,7 +174,7 @@ fn problem_of_splits(cells: &Cells, lines: &[usize]) -> Option<Problem> {
     let mut places = BTreeMap::new();
     for (row, &line) in lines.iter().enumerate() {
         let value = cell(cells.split, row);
-        if Split::of(value).is_some() {
+        if value.parse::<Split>().is_ok() {
             continue;
         }
         let place = *places.entry(value).or_insert_with(|| {
@@ -264,7 +244,7 @@ impl<'a> Cells<'a> {
         let id = filled("id", self.id);
         let task = filled("task", self.task);
         let cluster = filled("task_cluster", self.cluster);
-        let split = Split::of(&filled("split", self.split)).unwrap_or(Split::Test);
+        let split = filled("split", self.split).parse().unwrap_or(Split::Test);
         let subcluster = match cell(self.subcluster, index) {
             "" | "nan" | "NaN" => None,
             _ => Some(filled("task_subcluster", self.subcluster)),

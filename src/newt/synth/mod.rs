@@ -219,7 +219,7 @@ mod tests {
         }
         assert_eq!(
             hasher.finalize().to_hex().as_str(),
-            "5276c6d1b82a863451b75452022a304d6645b101620311c77353a5f2e05ee970"
+            "503dea8b57a24378e4ab9ee1d79e0bc00962a50b8f32791933d2d2a242ea0f79"
         );
     }
 
