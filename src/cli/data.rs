@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Outcome;
 use super::console::Console;
 use super::settings;
+use crate::context::Context;
 use crate::error::Error;
 use crate::files::Kept;
 use crate::interrupt::Interrupt;
@@ -21,7 +22,7 @@ use crate::text::{count, foreign, path, thousands};
 
 /// Subcommands of `newt-pipe data`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+pub enum Command {
     /// Get NeWT (4 GB): downloaded, checked and unpacked; a second time goes on where the first one ended.
     Fetch(fetch::Args),
     /// Look at every row and every image of a data set; exit code 3 says that something is wrong.
@@ -32,7 +33,7 @@ pub(super) enum Command {
 
 /// Arguments of `newt-pipe data check`.
 #[derive(Debug, clap::Args)]
-pub(super) struct CheckArgs {
+pub struct CheckArgs {
     /// The folder with `newt2021_labels.csv` and `newt2021_images`.
     #[arg(value_name = "DIR", value_parser = settings::place())]
     dir: PathBuf,
@@ -48,7 +49,7 @@ pub(super) struct CheckArgs {
 
 /// Arguments of `newt-pipe data synth`.
 #[derive(Debug, clap::Args)]
-pub(super) struct SynthArgs {
+pub struct SynthArgs {
     /// The folder to make.
     #[arg(value_name = "DIR", value_parser = settings::place())]
     dir: PathBuf,
@@ -70,19 +71,19 @@ pub(super) struct SynthArgs {
     json: bool,
 }
 
-pub(super) fn exec(
-    command: Command,
-    console: &Console,
-    interrupt: &Interrupt,
-) -> Result<Outcome, Error> {
+pub fn exec(command: Command, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+    let context = Context {
+        progress: console,
+        interrupt,
+    };
     match command {
         Command::Fetch(args) => fetch::exec(args, console, interrupt),
-        Command::Check(args) => check(&args, console, interrupt),
-        Command::Synth(args) => synth(args, console, interrupt),
+        Command::Check(args) => check(&args, console, context),
+        Command::Synth(args) => synth(args, console, context),
     }
 }
 
-fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+fn check(args: &CheckArgs, console: &Console, context: Context<'_>) -> Result<Outcome, Error> {
     let root = DataRoot::new(&args.dir);
     root.require_labels()?;
     root.require_images()?;
@@ -92,7 +93,7 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     } else {
         Depth::Full
     };
-    let report = check::check(&root, &labels, depth, console, interrupt)?;
+    let report = check::check(&root, &labels, depth, context)?;
     if args.json {
         console.json(&json!(report))?;
     } else {
@@ -149,7 +150,7 @@ fn show(report: &Report) -> String {
     lines.join("\n") + "\n"
 }
 
-fn synth(args: SynthArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+fn synth(args: SynthArgs, console: &Console, context: Context<'_>) -> Result<Outcome, Error> {
     let default = synth::Options::default();
     let options = synth::Options {
         seed: args.seed.unwrap_or(default.seed),
@@ -161,7 +162,7 @@ fn synth(args: SynthArgs, console: &Console, interrupt: &Interrupt) -> Result<Ou
         },
     };
     Kept::check_folder(&args.dir, &settings::caches(&args.dir))?;
-    let outcome = synth::ensure(&args.dir, &options, console, interrupt)?;
+    let outcome = synth::ensure(&args.dir, &options, context)?;
     let n_tasks = options.tasks.iter().collect::<BTreeSet<_>>().len();
     let n_images = options.images_per_task * n_tasks;
     let was_there = outcome == synth::Outcome::AlreadyThere;

@@ -1,25 +1,15 @@
 //! Why bytes are not an image that we can read.
 
-use std::fmt;
-
 use super::header::MAX_PIXELS;
 
 /// The formats that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum Format {
     /// By libjpeg.
     Jpeg,
     /// By the crate `png`.
     Png,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Jpeg => "JPEG",
-            Self::Png => "PNG",
-        })
-    }
 }
 
 /// Why bytes are not an image we can read; the caller adds which image.
@@ -76,7 +66,7 @@ impl Error {
     }
 
     /// A JPEG that breaks the format.
-    pub(super) fn corrupt(found: impl Into<String>) -> Self {
+    pub fn corrupt(found: impl Into<String>) -> Self {
         Self::Corrupt {
             format: Format::Jpeg,
             found: found.into(),
@@ -84,7 +74,7 @@ impl Error {
     }
 
     /// Names the format of `bytes` by its magic bytes.
-    pub(super) fn other_format(bytes: &[u8]) -> Self {
+    pub fn other_format(bytes: &[u8]) -> Self {
         let is = |at, magic| {
             bytes
                 .get(at..)

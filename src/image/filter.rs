@@ -9,14 +9,15 @@ use super::whole;
 
 /// Weights are integers in units of `1 / 2^PRECISION_BITS`: 32 bits less 8 for the sample and 2 for
 /// overshoot.
-pub(super) const PRECISION_BITS: u32 = 32 - 8 - 2;
+pub const PRECISION_BITS: u32 = 32 - 8 - 2;
 
 /// How new pixels are made from old ones; the names are those of timm and of Pillow.
 ///
 /// timm's `random` is a choice for training: its evaluation transform raises on it, so it is not
 /// among the names here. (`open_clip` takes it for `bicubic`.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Interpolation {
     /// The pixel at the place.
     Nearest,
@@ -35,14 +36,7 @@ pub enum Interpolation {
 impl Interpolation {
     /// The name that Pillow's users know it by.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Nearest => "nearest",
-            Self::Box => "box",
-            Self::Bilinear => "bilinear",
-            Self::Hamming => "hamming",
-            Self::Bicubic => "bicubic",
-            Self::Lanczos => "lanczos",
-        }
+        self.into()
     }
 
     /// Half the filter's width, in pixels.
@@ -120,7 +114,7 @@ const SINE: [f64; 11] = {
 };
 
 /// Which input pixels make each output pixel along one axis, and with which weights.
-pub(super) struct Axis {
+pub struct Axis {
     /// First input pixel of each output pixel, and how many.
     spans: Vec<(usize, usize)>,
     /// `[outputs, stride]` in units of `1 / 2^PRECISION_BITS`.
@@ -132,12 +126,7 @@ impl Axis {
     /// The outputs `range` of an axis of `from` pixels resized to `to`.
     ///
     /// Source: `precompute_coeffs` and `normalize_coeffs_8bpc` of Pillow's `Resample.c`.
-    pub(super) fn new(
-        from: usize,
-        to: usize,
-        range: Range<usize>,
-        interpolation: Interpolation,
-    ) -> Self {
+    pub fn new(from: usize, to: usize, range: Range<usize>, interpolation: Interpolation) -> Self {
         let scale = from as f64 / to as f64;
         if interpolation == Interpolation::Nearest {
             return Self::nearest(from, scale, range);
@@ -196,12 +185,12 @@ impl Axis {
     }
 
     /// Number of output pixels.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.spans.len()
     }
 
     /// Per output pixel: its first input pixel, and the weights from there on.
-    pub(super) fn taps(&self) -> impl Iterator<Item = (usize, &[i32])> {
+    pub fn taps(&self) -> impl Iterator<Item = (usize, &[i32])> {
         let weights = self.weights.chunks_exact(self.stride);
         self.spans
             .iter()
@@ -210,7 +199,7 @@ impl Axis {
     }
 
     /// All input pixels that any output pixel needs.
-    pub(super) fn reach(&self) -> Range<usize> {
+    pub fn reach(&self) -> Range<usize> {
         match (self.spans.first(), self.spans.last()) {
             (Some(&(first, _)), Some(&(last, n))) => first..last + n,
             _ => 0..0,

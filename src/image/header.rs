@@ -75,7 +75,7 @@ pub fn check_start(start: &[u8]) -> Result<(), Error> {
 }
 
 /// Refuses sizes of which no image is read.
-pub(super) fn check_size(width: usize, height: usize, format: Format) -> Result<(), Error> {
+pub fn check_size(width: usize, height: usize, format: Format) -> Result<(), Error> {
     match width.saturating_mul(height) {
         0 => Err(Error::Corrupt {
             format,
@@ -90,7 +90,7 @@ pub(super) fn check_size(width: usize, height: usize, format: Format) -> Result<
 ///
 /// Source: `PIL.JpegImagePlugin.JpegImageFile._open`. Its leniency (junk and padding between
 /// segments) is kept, and what it refuses is refused, even where libjpeg would go on.
-pub(super) fn parse(bytes: &[u8]) -> Result<(Header, usize), Error> {
+pub fn parse(bytes: &[u8]) -> Result<(Header, usize), Error> {
     check_start(bytes)?;
     let mut header = None;
     let mut at = 2;

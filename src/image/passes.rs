@@ -5,7 +5,7 @@
 
 use super::filter::{Axis, PRECISION_BITS};
 
-pub(super) const CHANNELS: usize = 3;
+pub const CHANNELS: usize = 3;
 
 /// Values that are added up side by side: as many as vector registers hold.
 const BLOCK: usize = 32;
@@ -19,7 +19,7 @@ const ROWS: usize = 2 * BLOCK / CHANNELS;
 /// those with the vertical pass.
 #[expect(clippy::inline_always, reason = "see the module documentation")]
 #[inline(always)]
-pub(super) fn horizontal(source: &[u8], stride: usize, axis: &Axis) -> Vec<u8> {
+pub fn horizontal(source: &[u8], stride: usize, axis: &Axis) -> Vec<u8> {
     let out_stride = axis.len() * CHANNELS;
     let mut out = vec![0; source.len() / stride * out_stride];
     let mut turned = Vec::new();
@@ -48,7 +48,7 @@ pub(super) fn horizontal(source: &[u8], stride: usize, axis: &Axis) -> Vec<u8> {
 /// row `first_row` of the image.
 #[expect(clippy::inline_always, reason = "see the module documentation")]
 #[inline(always)]
-pub(super) fn vertical(source: &[u8], stride: usize, first_row: usize, axis: &Axis) -> Vec<u8> {
+pub fn vertical(source: &[u8], stride: usize, first_row: usize, axis: &Axis) -> Vec<u8> {
     let mut out = vec![0; axis.len() * stride];
     for (out, (first, weights)) in out.chunks_exact_mut(stride).zip(axis.taps()) {
         let rows = &source[(first - first_row) * stride..][..weights.len() * stride];

@@ -14,7 +14,7 @@ use super::{Error, Header, RgbImage, header};
 type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
 
 /// Whether `bytes` begin as a PNG does.
-pub(super) fn is_png(bytes: &[u8]) -> bool {
+pub fn is_png(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x89PNG")
 }
 
@@ -24,7 +24,7 @@ pub(super) fn is_png(bytes: &[u8]) -> bool {
 /// Pillow does it. Colours that the palette lacks are black.
 ///
 /// Source: `PngImagePlugin.py`, `Unpack.c` and `Convert.c` of Pillow 13.
-pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage, Error> {
+pub fn decode(bytes: &[u8]) -> Result<RgbImage, Error> {
     let (mut reader, Header { width, height, .. }) = open(bytes)?;
     let mut samples = vec![0; reader.output_buffer_size().unwrap_or(0)];
     let frame = reader.next_frame(&mut samples)?;
@@ -46,14 +46,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage, Error> {
 }
 
 /// As [`super::check`], of a PNG: looks at all chunks, and inflates none.
-pub(super) fn check(bytes: &[u8]) -> Result<Header, Error> {
+pub fn check(bytes: &[u8]) -> Result<Header, Error> {
     let (mut reader, header) = open(bytes)?;
     reader.finish()?;
     Ok(header)
 }
 
 /// As [`super::header_of`], of a PNG.
-pub(super) fn header(start: &[u8]) -> Result<Header, Error> {
+pub fn header(start: &[u8]) -> Result<Header, Error> {
     Ok(open(start)?.1)
 }
 

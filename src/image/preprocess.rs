@@ -1,5 +1,7 @@
 //! From an image of any size to the tensor that a backbone takes.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::filter::Interpolation;
@@ -216,12 +218,10 @@ impl Preprocessing {
         let vertical = CenterCrop::new(height, out_height, self.crop);
         let horizontal = CenterCrop::new(width, out_width, self.crop);
         let region = Region {
-            left: horizontal.skip,
-            top: vertical.skip,
-            width: horizontal.take,
-            height: vertical.take,
+            columns: horizontal.kept(),
+            rows: vertical.kept(),
         };
-        let inner = resize_region(image, width, height, region, self.interpolation);
+        let inner = resize_region(image, [width, height], &region, self.interpolation);
         if (inner.width, inner.height) == (out_width, out_height) {
             return inner;
         }
@@ -291,24 +291,24 @@ struct CenterCrop {
 
 impl CenterCrop {
     fn new(from: usize, to: usize, rounding: CropRounding) -> Self {
-        if to > from {
-            return Self {
-                skip: 0,
-                take: from,
-                pad: match rounding {
-                    CropRounding::HalfToEven => (to - from) / 2,
-                    CropRounding::Down => (to - from).div_ceil(2),
-                },
-            };
-        }
+        let (over, under) = (from.saturating_sub(to), to.saturating_sub(from));
+        let (skip, pad) = match rounding {
+            CropRounding::HalfToEven => {
+                let half = (over as f64 / 2.0).round_ties_even();
+                (whole(half), under / 2)
+            }
+            CropRounding::Down => (over / 2, under.div_ceil(2)),
+        };
         Self {
-            skip: match rounding {
-                CropRounding::HalfToEven => whole(((from - to) as f64 / 2.0).round_ties_even()),
-                CropRounding::Down => (from - to) / 2,
-            },
-            take: to,
-            pad: 0,
+            skip,
+            take: from.min(to),
+            pad,
         }
+    }
+
+    /// What is kept of the resized image.
+    fn kept(&self) -> Range<usize> {
+        self.skip..self.skip + self.take
     }
 }
 

@@ -12,16 +12,12 @@ use super::filter::{Axis, Interpolation};
 use super::passes::{self, CHANNELS};
 
 /// A rectangle of pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
-    /// First column.
-    pub left: usize,
-    /// First row.
-    pub top: usize,
-    /// Number of columns.
-    pub width: usize,
-    /// Number of rows.
-    pub height: usize,
+    /// From left to right.
+    pub columns: Range<usize>,
+    /// From top to bottom.
+    pub rows: Range<usize>,
 }
 
 /// Resizes `image` to `width` × `height` pixels.
@@ -33,43 +29,30 @@ pub fn resize(
     height: usize,
     interpolation: Interpolation,
 ) -> RgbImage {
-    resize_region(
-        image,
-        width,
-        height,
-        Region {
-            left: 0,
-            top: 0,
-            width,
-            height,
-        },
-        interpolation,
-    )
+    let whole = Region {
+        columns: 0..width,
+        rows: 0..height,
+    };
+    resize_region(image, [width, height], &whole, interpolation)
 }
 
-/// The part `region` of what [`resize`] would give, without making the rest.
+/// The part `region` of what [`resize`] would give for `[width, height]`, without making the rest.
 ///
 /// `region` lies within `width` × `height`. An image without pixels gives black ones.
 pub fn resize_region(
     image: &RgbImage,
-    width: usize,
-    height: usize,
-    region: Region,
+    size: [usize; 2],
+    region: &Region,
     interpolation: Interpolation,
 ) -> RgbImage {
-    if image.pixels.is_empty() || region.width == 0 || region.height == 0 {
+    let (width, height) = (region.columns.len(), region.rows.len());
+    if image.pixels.is_empty() || width == 0 || height == 0 {
         return RgbImage {
-            width: region.width,
-            height: region.height,
-            pixels: vec![0; region.width * region.height * CHANNELS],
+            width,
+            height,
+            pixels: vec![0; width * height * CHANNELS],
         };
     }
-    let resample = Resample {
-        image,
-        size: [width, height],
-        region,
-        interpolation,
-    };
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         #[expect(
@@ -77,75 +60,69 @@ pub fn resize_region(
             reason = "code for a processor feature that was just detected"
         )]
         // SAFETY: the processor has AVX2.
-        return unsafe { resample.run_avx2() };
+        return unsafe { resample_avx2(image, size, region, interpolation) };
     }
-    resample.run()
+    resample(image, size, region, interpolation)
 }
 
-/// One call of [`resize_region`].
-struct Resample<'a> {
-    image: &'a RgbImage,
-    /// `[width, height]` of the whole result.
+/// As [`resample`], compiled for twice as wide vectors.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn resample_avx2(
+    image: &RgbImage,
     size: [usize; 2],
-    region: Region,
+    region: &Region,
     interpolation: Interpolation,
+) -> RgbImage {
+    resample(image, size, region, interpolation)
 }
 
-impl Resample<'_> {
-    /// As [`Self::run`], compiled for twice as wide vectors.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn run_avx2(&self) -> RgbImage {
-        self.run()
-    }
+/// As [`resize_region`], of a region and an image with pixels.
+// Closures would not inherit their caller's processor features, hence none here.
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for its caller's processor features"
+)]
+#[inline(always)]
+fn resample(
+    image: &RgbImage,
+    [width, height]: [usize; 2],
+    region: &Region,
+    interpolation: Interpolation,
+) -> RgbImage {
+    let Region { columns, rows } = region;
 
-    // Closures would not inherit their caller's processor features, hence none here.
-    #[expect(
-        clippy::inline_always,
-        reason = "compiled for its caller's processor features"
-    )]
-    #[inline(always)]
-    fn run(&self) -> RgbImage {
-        let &Self {
-            image,
-            size: [width, height],
-            region,
-            interpolation,
-        } = self;
-        let columns = region.left..region.left + region.width;
-        let rows = region.top..region.top + region.height;
+    // A pass that keeps the size is skipped; it is the identity for every filter.
+    let horizontal = (width != image.width)
+        .then(|| Axis::new(image.width, width, columns.clone(), interpolation));
+    let vertical = (height != image.height)
+        .then(|| Axis::new(image.height, height, rows.clone(), interpolation));
 
-        // A pass that keeps the size is skipped; it is the identity for every filter.
-        let horizontal = (width != image.width)
-            .then(|| Axis::new(image.width, width, columns.clone(), interpolation));
-        let vertical = (height != image.height)
-            .then(|| Axis::new(image.height, height, rows.clone(), interpolation));
-
-        let stride = image.width * CHANNELS;
-        let needed = vertical.as_ref().map_or(rows, Axis::reach);
-        let source = &image.pixels[needed.start * stride..needed.end * stride];
-        let pixels = match (&horizontal, &vertical) {
-            (None, None) => copy_columns(source, stride, columns),
-            (Some(horizontal), None) => passes::horizontal(source, stride, horizontal),
-            (None, Some(vertical)) => {
-                let source = copy_columns(source, stride, columns);
-                passes::vertical(&source, region.width * CHANNELS, needed.start, vertical)
-            }
-            (Some(horizontal), Some(vertical)) => {
-                if vertical_first([image.width, image.height], [width, height]) {
-                    let between = passes::vertical(source, stride, needed.start, vertical);
-                    passes::horizontal(&between, stride, horizontal)
-                } else {
-                    let between = passes::horizontal(source, stride, horizontal);
-                    passes::vertical(&between, region.width * CHANNELS, needed.start, vertical)
-                }
-            }
-        };
-        RgbImage {
-            width: region.width,
-            height: region.height,
-            pixels,
+    let stride = image.width * CHANNELS;
+    let out_stride = columns.len() * CHANNELS;
+    let needed = vertical.as_ref().map_or(rows.clone(), Axis::reach);
+    let source = &image.pixels[needed.start * stride..needed.end * stride];
+    let pixels = match (&horizontal, &vertical) {
+        (None, None) => copy_columns(source, stride, columns),
+        (Some(horizontal), None) => passes::horizontal(source, stride, horizontal),
+        (None, Some(vertical)) => {
+            let source = copy_columns(source, stride, columns);
+            passes::vertical(&source, out_stride, needed.start, vertical)
         }
+        (Some(horizontal), Some(vertical)) => {
+            if vertical_first([image.width, image.height], [width, height]) {
+                let between = passes::vertical(source, stride, needed.start, vertical);
+                passes::horizontal(&between, stride, horizontal)
+            } else {
+                let between = passes::horizontal(source, stride, horizontal);
+                passes::vertical(&between, out_stride, needed.start, vertical)
+            }
+        }
+    };
+    RgbImage {
+        width: columns.len(),
+        height: rows.len(),
+        pixels,
     }
 }
 
@@ -157,7 +134,7 @@ fn vertical_first(from: [usize; 2], to: [usize; 2]) -> bool {
     from[1] > to[1] && from[1] + 2 * to[0] > to[1] + 2 * from[0]
 }
 
-fn copy_columns(source: &[u8], stride: usize, columns: Range<usize>) -> Vec<u8> {
+fn copy_columns(source: &[u8], stride: usize, columns: &Range<usize>) -> Vec<u8> {
     let bytes = columns.start * CHANNELS..columns.end * CHANNELS;
     let rows = source.chunks_exact(stride);
     rows.flat_map(|row| &row[bytes.clone()]).copied().collect()
@@ -178,17 +155,17 @@ mod tests {
     }
 
     /// The part `region` of `image`.
-    fn cut(image: &RgbImage, region: Region) -> RgbImage {
-        let rows = image.pixels.chunks_exact(image.width * CHANNELS);
-        let rows = rows.skip(region.top).take(region.height);
-        let pixels = rows
-            .flat_map(|row| &row[region.left * CHANNELS..][..region.width * CHANNELS])
-            .copied()
-            .collect();
+    fn cut(image: &RgbImage, Region { columns, rows }: &Region) -> RgbImage {
+        let of_image = image.pixels.chunks_exact(image.width * CHANNELS);
+        let pixels = of_image.skip(rows.start).take(rows.len());
+        let bytes = columns.start * CHANNELS..columns.end * CHANNELS;
         RgbImage {
-            width: region.width,
-            height: region.height,
-            pixels,
+            width: columns.len(),
+            height: rows.len(),
+            pixels: pixels
+                .flat_map(|row| &row[bytes.clone()])
+                .copied()
+                .collect(),
         }
     }
 
@@ -204,13 +181,11 @@ mod tests {
             for interpolation in [Interpolation::Nearest, Interpolation::Lanczos] {
                 let whole = resize(&image, width, height, interpolation);
                 let region = Region {
-                    left: 3,
-                    top: 5,
-                    width: 13,
-                    height: 11,
+                    columns: 3..16,
+                    rows: 5..16,
                 };
-                let part = resize_region(&image, width, height, region, interpolation);
-                assert_eq!(part, cut(&whole, region));
+                let part = resize_region(&image, [width, height], &region, interpolation);
+                assert_eq!(part, cut(&whole, &region));
             }
         }
     }
@@ -219,15 +194,14 @@ mod tests {
     fn one_axis_is_resized_alone_where_the_other_keeps_its_size() {
         let image = noise(40, 30);
         let region = Region {
-            left: 7,
-            top: 2,
-            width: 30,
-            height: 20,
+            columns: 7..37,
+            rows: 2..22,
         };
         for (width, height) in [(40, 30), (40, 22), (52, 30)] {
             let whole = resize(&image, width, height, Interpolation::Bicubic);
-            let part = resize_region(&image, width, height, region, Interpolation::Bicubic);
-            assert_eq!(part, cut(&whole, region));
+            let size = [width, height];
+            let part = resize_region(&image, size, &region, Interpolation::Bicubic);
+            assert_eq!(part, cut(&whole, &region));
         }
         assert_eq!(resize(&image, 40, 30, Interpolation::Bicubic), image);
     }
@@ -250,19 +224,12 @@ mod tests {
     fn code_for_this_processor_gives_what_the_portable_code_gives() {
         let image = noise(131, 87);
         for (width, height) in [(64, 40), (300, 99), (5, 3), (120, 20)] {
-            let resample = Resample {
-                image: &image,
-                size: [width, height],
-                region: Region {
-                    left: 0,
-                    top: 0,
-                    width,
-                    height,
-                },
-                interpolation: Interpolation::Bicubic,
+            let whole = Region {
+                columns: 0..width,
+                rows: 0..height,
             };
             assert_eq!(
-                resample.run(),
+                resample(&image, [width, height], &whole, Interpolation::Bicubic),
                 resize(&image, width, height, Interpolation::Bicubic)
             );
         }

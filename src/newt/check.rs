@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::images::{self, DataRoot, IMAGES_DIR, ImageFiles, LABELS_FILE, Unread, first_names};
-use super::labels::{self, Csv, LabelRow, Labels, OtherSplits, Task};
+use super::images::{self, DataRoot, IMAGES_DIR, ImageFiles, LABELS_FILE, SHOWN_NAMES, Unread};
+use super::labels::{self, Csv, LabelRow, Labels, OtherSplits};
 use super::published::{self, Identity};
+use crate::context::Context;
 use crate::image;
 use crate::interrupt::{Interrupt, Stopped};
-use crate::progress::Progress;
-use crate::text::{self, foreign, thousands};
+use crate::text::{self, Listing, foreign, thousands};
 
 mod report;
 
@@ -27,8 +27,7 @@ pub fn check(
     root: &DataRoot,
     csv: &Csv,
     depth: Depth,
-    progress: &dyn Progress,
-    interrupt: &Interrupt,
+    context: Context<'_>,
 ) -> Result<Report, Stopped> {
     let mut report = Report {
         root: root.path().display().to_string(),
@@ -41,7 +40,7 @@ pub fn check(
     let parse = |other_splits| Labels::from_csv(csv, LABELS_FILE, other_splits);
     let (parsed, refused) = match parse(OtherSplits::Refuse) {
         // There is a setting for them, so there is more to look at.
-        Err(error @ labels::Error::OtherSplits { .. }) => (parse(OtherSplits::Test), Some(error)),
+        Err(error) if error.kind == labels::Kind::Splits => (parse(OtherSplits::Test), Some(error)),
         parsed => (parsed, None),
     };
     report
@@ -62,7 +61,7 @@ pub fn check(
             .as_ref()
             .map_or_else(|| root.image_path(id), |files| files.path(id))
     };
-    let images = look_at_images(&labels.rows, path, depth, progress, interrupt)?;
+    let images = look_at_images(&labels.rows, path, depth, context)?;
     let counts = count(&labels, images.iter().map(|image| image.n_bytes).sum());
     let newt = Identity::of(&labels);
     report.notes.extend(notes_of_identity(&newt, &counts));
@@ -91,34 +90,15 @@ pub fn check(
     Ok(report)
 }
 
-fn labels_problems(error: &labels::Error) -> Vec<Problem> {
-    let problem = |place, message| Problem {
+fn labels_problems(error: &labels::Error) -> impl Iterator<Item = Problem> {
+    error.problems.iter().map(|found| Problem {
         kind: Kind::Labels,
-        place,
-        message,
-    };
-    match error {
-        labels::Error::Problems { problems, .. } => problems
-            .iter()
-            .map(|found| {
-                problem(
-                    format!("{LABELS_FILE}:{}", found.line),
-                    found.flaw.to_string(),
-                )
-            })
-            .collect(),
-        // Their messages begin with the place.
-        labels::Error::Malformed { .. }
-        | labels::Error::MissingColumn { .. }
-        | labels::Error::NoRows { .. }
-        | labels::Error::OtherSplits { .. } => {
-            let text = error.to_string();
-            let (place, message) = text.split_once(": ").unwrap_or((LABELS_FILE, &text));
-            let hint = error.hint().map(|hint| format!("; {hint}"));
-            let message = message.to_owned() + &hint.unwrap_or_default();
-            vec![problem(place.to_owned(), message)]
-        }
-    }
+        place: found.place(LABELS_FILE),
+        message: match error.kind {
+            labels::Kind::Rows => found.text.clone(),
+            labels::Kind::File | labels::Kind::Splits => format!("{}; {}", found.text, found.hint),
+        },
+    })
 }
 
 /// What was seen of an image.
@@ -134,9 +114,12 @@ fn look_at_images(
     rows: &[LabelRow],
     path: impl Fn(&str) -> PathBuf + Sync,
     depth: Depth,
-    progress: &dyn Progress,
-    interrupt: &Interrupt,
+    context: Context<'_>,
 ) -> Result<Vec<Image>, Stopped> {
+    let Context {
+        progress,
+        interrupt,
+    } = context;
     progress.start("checking images", rows.len() as u64);
     let images = rows
         .par_iter()
@@ -200,17 +183,13 @@ fn look_at_image(path: &Path, depth: Depth, interrupt: &Interrupt) -> Image {
 fn count(labels: &Labels, image_bytes: u64) -> Counts {
     let tasks = labels.tasks();
     let mut clusters: Vec<Cluster> = Vec::new();
-    for Task {
-        cluster: name,
-        train_rows,
-        test_rows,
-        ..
-    } in &tasks
-    {
-        let position = clusters.iter().position(|cluster| cluster.name == *name);
+    for task in &tasks {
+        let position = clusters
+            .iter()
+            .position(|cluster| cluster.name == task.cluster);
         let position = position.unwrap_or_else(|| {
             clusters.push(Cluster {
-                name: name.clone(),
+                name: task.cluster.clone(),
                 n_tasks: 0,
                 n_train_rows: 0,
                 n_test_rows: 0,
@@ -219,8 +198,8 @@ fn count(labels: &Labels, image_bytes: u64) -> Counts {
         });
         let cluster = &mut clusters[position];
         cluster.n_tasks += 1;
-        cluster.n_train_rows += train_rows.len();
-        cluster.n_test_rows += test_rows.len();
+        cluster.n_train_rows += task.train_rows.len();
+        cluster.n_test_rows += task.test_rows.len();
     }
     Counts {
         n_rows: labels.rows.len(),
@@ -268,13 +247,11 @@ fn note_of_sizes(csv: &Csv, rows: &[LabelRow], images: &[Image]) -> Option<Strin
 
 /// Names files in the images folder that belong to no row.
 fn note_of_strangers(files: &ImageFiles) -> Option<String> {
-    let strangers = files.strangers();
+    let strangers = files.strangers().iter().map(|name| foreign(name));
+    let strangers = Listing::first(SHOWN_NAMES, strangers);
     (!strangers.is_empty()).then(|| {
-        format!(
-            "files in {IMAGES_DIR} that belong to no row: {} ({})",
-            strangers.len(),
-            first_names(strangers.iter().map(String::as_str))
-        )
+        let n = strangers.n;
+        format!("files in {IMAGES_DIR} that belong to no row: {n} ({strangers})")
     })
 }
 
@@ -305,7 +282,11 @@ mod tests {
                 tasks,
                 ..Options::default()
             };
-            synth::ensure(&dir, &options, &Silent, &Interrupt::default()).unwrap();
+            let context = Context {
+                progress: &Silent,
+                interrupt: &Interrupt::default(),
+            };
+            synth::ensure(&dir, &options, context).unwrap();
             let root = DataRoot::new(dir);
             let bytes = fs_err::read(root.labels_path()).unwrap();
             Self {
@@ -330,7 +311,11 @@ mod tests {
         }
 
         fn check(&self, depth: Depth) -> Report {
-            check(&self.root, &self.csv, depth, &Silent, &Interrupt::default()).unwrap()
+            let context = Context {
+                progress: &Silent,
+                interrupt: &Interrupt::default(),
+            };
+            check(&self.root, &self.csv, depth, context).unwrap()
         }
     }
 
@@ -448,7 +433,7 @@ mod tests {
         assert!(report.notes[0].starts_with(&sizes), "{}", report.notes[0]);
         assert_eq!(
             report.notes[1],
-            "files in newt2021_images that belong to no row: 4 (a.png, b, c.jpg, …)"
+            "files in newt2021_images that belong to no row: 4 (a.png, b, c.jpg and 1 more)"
         );
     }
 
@@ -457,7 +442,11 @@ mod tests {
         let copy = Copy::new();
         let interrupt = Interrupt::default();
         interrupt.flag().store(2, Ordering::Relaxed);
-        let stopped = check(&copy.root, &copy.csv, Depth::Full, &Silent, &interrupt);
+        let context = Context {
+            progress: &Silent,
+            interrupt: &interrupt,
+        };
+        let stopped = check(&copy.root, &copy.csv, Depth::Full, context);
         assert_eq!(stopped.unwrap_err().signal, 2);
     }
 

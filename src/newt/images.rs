@@ -6,11 +6,10 @@ mod reading;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Failure, Fault};
+use crate::error::{Error, Message};
 use crate::files::{self, BrokenLink};
 use crate::text::{self, shell_word};
-pub use found::ImageFiles;
-pub(in crate::newt) use found::first_names;
+pub use found::{ImageFiles, SHOWN_NAMES};
 pub use reading::{Unread, check_size, read};
 
 /// The labels file, below the data root.
@@ -26,70 +25,6 @@ const MAX_LABELS_BYTES: u64 = 256 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataRoot {
     root: PathBuf,
-}
-
-/// A data root that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// There is nothing at the root's path.
-    #[error(
-        "data root {}: no such folder, expected `{LABELS_FILE}` and `{IMAGES_DIR}` in it",
-        text::path(root)
-    )]
-    NoRoot {
-        /// The data root.
-        root: PathBuf,
-    },
-    /// The root's path leads to a file.
-    #[error(
-        "data root {}: not a folder, expected the one that holds `{LABELS_FILE}`",
-        text::path(root)
-    )]
-    RootIsNoFolder {
-        /// The data root.
-        root: PathBuf,
-    },
-    /// The labels file is missing.
-    #[error(
-        "data root {}: no file `{LABELS_FILE}`, expected NeWT's labels there",
-        text::path(root)
-    )]
-    NoLabels {
-        /// The data root.
-        root: PathBuf,
-    },
-    /// The images folder is missing.
-    #[error(
-        "data root {}: no folder `{IMAGES_DIR}`, expected the images there",
-        text::path(root)
-    )]
-    NoImages {
-        /// The data root.
-        root: PathBuf,
-    },
-    /// The file system refuses to say; its message names the path.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
-impl Error {
-    /// One action that helps: the command that gets what is missing.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoImages { root } => Some(format!(
-                "`newt-pipe data fetch {}` gets NeWT's images (4 GB); put the images of another data set into that folder",
-                shell_word(root)
-            )),
-            Self::NoRoot { root } | Self::NoLabels { root } => Some(format!(
-                "`newt-pipe data fetch {}` gets NeWT (4 GB); `newt-pipe data synth DIR` draws a small data set",
-                shell_word(root)
-            )),
-            Self::RootIsNoFolder { .. } => {
-                Some("set `data.root` to the folder, not to a file in it".to_owned())
-            }
-            Self::Io(error) => files::hint(error).map(str::to_owned),
-        }
-    }
 }
 
 impl DataRoot {
@@ -129,21 +64,20 @@ impl DataRoot {
     /// Makes sure that the labels file is there.
     ///
     /// # Errors
-    /// [`Error::NoRoot`], [`Error::RootIsNoFolder`], [`Error::NoLabels`], or the file system's.
+    /// Where the root is no folder or has no such file, or the file system's.
     pub fn require_labels(&self) -> Result<(), Error> {
-        let root = || self.root.clone();
-        match is_dir(&self.root)? {
-            None => Err(Error::NoRoot { root: root() }),
-            Some(false) => Err(Error::RootIsNoFolder { root: root() }),
-            Some(true) if is_dir(&self.labels_path())? == Some(false) => Ok(()),
-            Some(true) => Err(Error::NoLabels { root: root() }),
+        self.require_root()?;
+        if is_dir(&self.labels_path())? == Some(false) {
+            return Ok(());
         }
+        let found = format!("no file `{LABELS_FILE}`, expected NeWT's labels there");
+        Err(self.refused(&found, self.how_to_get()))
     }
 
     /// What the labels file holds.
     ///
     /// # Errors
-    /// Those of [`require_labels`](Self::require_labels), and of [`files::read`].
+    /// As [`require_labels`](Self::require_labels) and [`files::read`].
     pub fn read_labels(&self) -> Result<Vec<u8>, Error> {
         self.require_labels()?;
         Ok(files::read(&self.labels_path(), MAX_LABELS_BYTES)?)
@@ -152,15 +86,44 @@ impl DataRoot {
     /// Makes sure that the images folder is there; the images in it are not looked at.
     ///
     /// # Errors
-    /// [`Error::NoRoot`], [`Error::RootIsNoFolder`], [`Error::NoImages`], or the file system's.
+    /// Where the root is no folder or has no such folder, or the file system's.
     pub fn require_images(&self) -> Result<(), Error> {
-        let root = || self.root.clone();
-        match is_dir(&self.root)? {
-            None => Err(Error::NoRoot { root: root() }),
-            Some(false) => Err(Error::RootIsNoFolder { root: root() }),
-            Some(true) if is_dir(&self.images_dir())? == Some(true) => Ok(()),
-            Some(true) => Err(Error::NoImages { root: root() }),
+        self.require_root()?;
+        if is_dir(&self.images_dir())? == Some(true) {
+            return Ok(());
         }
+        let found = format!("no folder `{IMAGES_DIR}`, expected the images there");
+        let hint = format!(
+            "`newt-pipe data fetch {}` gets NeWT's images (4 GB); put the images of another data set into that folder",
+            shell_word(&self.root)
+        );
+        Err(self.refused(&found, hint))
+    }
+
+    fn require_root(&self) -> Result<(), Error> {
+        match is_dir(&self.root)? {
+            Some(true) => Ok(()),
+            Some(false) => Err(self.refused(
+                &format!("not a folder, expected the one that holds `{LABELS_FILE}`"),
+                "set `data.root` to the folder, not to a file in it".to_owned(),
+            )),
+            None => Err(self.refused(
+                &format!("no such folder, expected `{LABELS_FILE}` and `{IMAGES_DIR}` in it"),
+                self.how_to_get(),
+            )),
+        }
+    }
+
+    fn refused(&self, found: &str, hint: String) -> Error {
+        let text = format!("data root {}: {found}", text::path(&self.root));
+        Message::data(text).hint(hint).into()
+    }
+
+    fn how_to_get(&self) -> String {
+        format!(
+            "`newt-pipe data fetch {}` gets NeWT (4 GB); `newt-pipe data synth DIR` draws a small data set",
+            shell_word(&self.root)
+        )
     }
 }
 
@@ -172,16 +135,6 @@ fn is_dir(path: &Path) -> Result<Option<bool>, io::Error> {
             BrokenLink::check(path).map(|()| None)
         }
         Err(error) => Err(error),
-    }
-}
-
-impl Failure for Error {
-    fn hint(&self) -> Option<String> {
-        self.hint()
-    }
-
-    fn fault(&self) -> Fault {
-        Fault::Data
     }
 }
 
@@ -226,10 +179,10 @@ mod tests {
                 Some(HOW_TO_GET.to_owned())
             )
         );
-        assert!(matches!(
-            root.require_images().unwrap_err(),
-            Error::NoRoot { .. }
-        ));
+        assert_eq!(
+            said(&root, &root.require_images().unwrap_err()),
+            said(&root, &error)
+        );
     }
 
     #[test]
@@ -267,14 +220,16 @@ mod tests {
         let root = DataRoot::new(dir.path());
         fs_err::create_dir(root.labels_path()).unwrap();
         fs_err::write(root.images_dir(), "").unwrap();
-        assert!(matches!(
-            root.require_labels().unwrap_err(),
-            Error::NoLabels { .. }
-        ));
-        assert!(matches!(
-            root.require_images().unwrap_err(),
-            Error::NoImages { .. }
-        ));
+        for (error, found) in [
+            (root.require_labels(), "no file `newt2021_labels.csv`"),
+            (root.require_images(), "no folder `newt2021_images`"),
+        ] {
+            let said = said(&root, &error.unwrap_err()).0;
+            assert!(
+                said.starts_with(&format!("data root ROOT: {found}")),
+                "{said}"
+            );
+        }
     }
 
     #[test]

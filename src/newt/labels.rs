@@ -11,16 +11,18 @@
 //!
 //! Other columns are passed over, named or not. Every task needs test rows and train rows of both classes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::str::FromStr;
+
+use crate::text::{Listing, count, foreign, nearest};
 
 mod csv;
 #[cfg(test)]
 mod fuzz;
 mod problem;
 
-pub use csv::{Csv, Malformed};
-pub use problem::{Error, Flaw, Problem};
+pub use csv::Csv;
+pub use problem::{Error, Kind, Problem};
 
 /// The columns without which the file is no labels file.
 const REQUIRED_COLUMNS: [&str; 5] = ["id", "task", "task_cluster", "label", "split"];
@@ -29,7 +31,10 @@ const REQUIRED_COLUMNS: [&str; 5] = ["id", "task", "task_cluster", "label", "spl
 const MAX_ID_BYTES: usize = 251;
 
 /// What a row is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::EnumString, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum Split {
     /// A probe may be fitted on it.
     Train,
@@ -40,15 +45,13 @@ pub enum Split {
 impl Split {
     /// `train` or `test`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Test => "test",
-        }
+        self.into()
     }
 }
 
 /// What becomes of rows whose `split` is neither `train` nor `test`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum OtherSplits {
     /// They are an error: a misspelt `train` would silently test.
     #[default]
@@ -62,21 +65,7 @@ pub enum OtherSplits {
 impl OtherSplits {
     /// As in a pipeline file: `refuse` or `test`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Refuse => "refuse",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl FromStr for OtherSplits {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let both = [Self::Refuse, Self::Test].into_iter();
-        both.into_iter()
-            .find(|choice| choice.as_str() == text)
-            .ok_or(())
+        self.into()
     }
 }
 
@@ -125,33 +114,29 @@ impl Labels {
     /// Rows keep the file's order.
     ///
     /// # Errors
-    /// [`Error::MissingColumn`], [`Error::NoRows`]; [`Error::Problems`] with every bad row or, where all rows are
-    /// sound, with every bad task; [`Error::OtherSplits`] where `other_splits` says so.
+    /// Where a column or all rows are missing; with every bad row or, where all rows are sound, with every bad task;
+    /// for other splits where `other_splits` says so.
     pub fn from_csv(csv: &Csv, file: &str, other_splits: OtherSplits) -> Result<Self, Error> {
-        let cells = Cells::new(csv, file)?;
+        let of_file = |problem| Error::of_file(file, problem);
+        let cells = Cells::new(csv).map_err(of_file)?;
         if csv.lines.is_empty() {
-            return Err(Error::NoRows {
-                file: file.to_owned(),
-            });
+            return Err(of_file(Problem::of_file(
+                "0 rows below the header, expected one per image",
+                "get the labels file again, it looks cut short",
+            )));
         }
-        let failed = |problems| Error::Problems {
-            file: file.to_owned(),
-            problems,
-        };
-
-        let labels = checked_rows(&cells, &csv.lines).map_err(failed)?;
-        let values = other_values(&cells, &csv.lines);
-        if other_splits == OtherSplits::Refuse && !values.is_empty() {
-            return Err(Error::OtherSplits {
-                file: file.to_owned(),
-                values,
-            });
+        let of_rows = |problems| Error::new(file, Kind::Rows, problems);
+        let labels = checked_rows(&cells, &csv.lines).map_err(of_rows)?;
+        if other_splits == OtherSplits::Refuse
+            && let Some(problem) = problem_of_splits(&cells, &csv.lines)
+        {
+            return Err(Error::new(file, Kind::Splits, vec![problem]));
         }
         let problems = task_problems(&labels, &csv.lines);
         if problems.is_empty() {
             Ok(labels)
         } else {
-            Err(failed(problems))
+            Err(of_rows(problems))
         }
     }
 
@@ -182,37 +167,36 @@ impl Labels {
     }
 }
 
-/// A value of the column `split` that is neither `train` nor `test`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OtherSplit {
-    /// The value.
-    pub value: String,
-    /// How many rows have it.
-    pub n_rows: usize,
-    /// The line of the first of them.
-    pub first_line: usize,
-}
-
-/// The values of the column `split` that are neither `train` nor `test`, in order of first appearance.
-fn other_values(cells: &Cells, lines: &[usize]) -> Vec<OtherSplit> {
-    let mut found: Vec<OtherSplit> = Vec::new();
+/// What there is to say of rows whose `split` is neither `train` nor `test`, value by value as they first appear.
+fn problem_of_splits(cells: &Cells, lines: &[usize]) -> Option<Problem> {
+    // Each value with its first line and the number of its rows.
+    let mut values: Vec<(&str, usize, usize)> = Vec::new();
     let mut places = BTreeMap::new();
-    for (row, &first_line) in lines.iter().enumerate() {
+    for (row, &line) in lines.iter().enumerate() {
         let value = cell(cells.split, row);
-        if value == Split::Train.as_str() || value == Split::Test.as_str() {
+        if value.parse::<Split>().is_ok() {
             continue;
         }
         let place = *places.entry(value).or_insert_with(|| {
-            found.push(OtherSplit {
-                value: value.to_owned(),
-                n_rows: 0,
-                first_line,
-            });
-            found.len() - 1
+            values.push((value, line, 0));
+            values.len() - 1
         });
-        found[place].n_rows += 1;
+        values[place].2 += 1;
     }
-    found
+    let values: Listing = values
+        .into_iter()
+        .map(|(value, line, n_rows)| {
+            let from = if n_rows == 1 { "line" } else { "from line" };
+            let rows = count(n_rows, "row", "rows");
+            format!("{} in {rows} ({from} {line})", quoted(value))
+        })
+        .collect();
+    (!values.is_empty()).then(|| {
+        Problem::of_file(
+            format!("`split` is {values}, expected `train` or `test`"),
+            "correct these rows; or set `data.other_splits` to `test`, which tests on every row that does not train",
+        )
+    })
 }
 
 /// The columns of interest, of which any cell can be asked for.
@@ -226,15 +210,8 @@ struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    fn new(csv: &'a Csv, file: &str) -> Result<Self, Error> {
-        let required = |name| {
-            csv.column(name).ok_or_else(|| Error::MissingColumn {
-                file: file.to_owned(),
-                line: csv.header_line,
-                column: name,
-                found: csv.columns.iter().map(|(name, _)| name.clone()).collect(),
-            })
-        };
+    fn new(csv: &'a Csv) -> Result<Self, Problem> {
+        let required = |name| csv.column(name).ok_or_else(|| missing_column(csv, name));
         Ok(Self {
             id: required("id")?,
             task: required("task")?,
@@ -245,49 +222,58 @@ impl<'a> Cells<'a> {
         })
     }
 
-    /// A row's cells as what they mean; what they must not be goes to `refuse`.
-    fn row(&self, index: usize, refuse: &mut impl FnMut(Flaw)) -> LabelRow {
+    /// A row's cells as what they mean; what they must not be goes to `refuse`, with what helps.
+    fn row(&self, index: usize, refuse: &mut impl FnMut(String, Cow<'static, str>)) -> LabelRow {
         let mut filled = |column: &'static str, cells| {
             let value = cell(cells, index);
-            if value.trim().is_empty() {
-                refuse(Flaw::Empty { column });
-            } else if value.trim() != value {
-                refuse(Flaw::Padded {
-                    column,
-                    found: value.to_owned(),
-                });
+            let trimmed = value.trim();
+            if trimmed.is_empty() {
+                refuse(is_empty(column), FILL.into());
+            } else if trimmed != value {
+                refuse(
+                    format!(
+                        "`{column}` is {}, expected {}",
+                        quoted(value),
+                        quoted(trimmed)
+                    ),
+                    format!("remove the white space around the value of `{column}`").into(),
+                );
             }
             value.to_owned()
         };
         let id = filled("id", self.id);
         let task = filled("task", self.task);
         let cluster = filled("task_cluster", self.cluster);
-        let split = match filled("split", self.split).as_str() {
-            "train" => Split::Train,
-            _ => Split::Test,
-        };
+        let split = filled("split", self.split).parse().unwrap_or(Split::Test);
         let subcluster = match cell(self.subcluster, index) {
             "" | "nan" | "NaN" => None,
             _ => Some(filled("task_subcluster", self.subcluster)),
         };
         if let Some(because) = flaw_of_file_name(&id) {
-            refuse(Flaw::NotAFileName {
-                id: id.clone(),
-                because,
-            });
+            refuse(
+                format!(
+                    "id {} {because}, expected a plain file name without `.jpg`",
+                    quoted(&id)
+                ),
+                "name the image file after a plain id, and use that id in the row".into(),
+            );
         }
         let label = match cell(self.label, index) {
-            "0" => 0,
             "1" => 1,
+            "0" => 0,
+            "" => {
+                refuse(is_empty("label"), FILL.into());
+                0
+            }
             other => {
-                refuse(if other.is_empty() {
-                    Flaw::Empty { column: "label" }
-                } else {
-                    Flaw::Label {
-                        id: id.clone(),
-                        found: other.to_owned(),
-                    }
-                });
+                refuse(
+                    format!(
+                        "label of image {} is {}, expected `0` or `1`",
+                        quoted(&id),
+                        quoted(other)
+                    ),
+                    "every task is binary: number its two classes 0 and 1".into(),
+                );
                 0
             }
         };
@@ -302,12 +288,40 @@ impl<'a> Cells<'a> {
     }
 }
 
+fn missing_column(csv: &Csv, column: &str) -> Problem {
+    let names = || csv.columns.iter().map(|(name, _)| name.as_str());
+    let hint = match nearest(column, names()) {
+        Some(name) => format!(
+            "if column {} holds it, rename that to `{column}`",
+            quoted(name)
+        ),
+        None => format!(
+            "the columns needed are {}",
+            Listing::quoted(REQUIRED_COLUMNS)
+        ),
+    };
+    let found = Listing::quoted(names());
+    let text = format!("column `{column}` is missing, found {found}");
+    Problem::new(csv.header_line, text, hint)
+}
+
+fn is_empty(column: &str) -> String {
+    format!("`{column}` is empty, expected a value")
+}
+
+const FILL: &str = "fill the cell, or remove the row";
+
+/// A value of the file in backticks.
+fn quoted(value: &str) -> String {
+    format!("`{}`", foreign(value))
+}
+
 /// The value of a cell; empty where it, or the row, is missing.
 fn cell(column: &[String], row: usize) -> &str {
     column.get(row).map_or("", String::as_str)
 }
 
-/// The rows, or every flaw of every row.
+/// The rows, or every problem of every row.
 fn checked_rows(cells: &Cells, lines: &[usize]) -> Result<Labels, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut rows: Vec<LabelRow> = Vec::with_capacity(lines.len());
@@ -315,21 +329,33 @@ fn checked_rows(cells: &Cells, lines: &[usize]) -> Result<Labels, Vec<Problem>> 
     let mut first_rows_of_tasks = BTreeMap::new();
 
     for (index, &line) in lines.iter().enumerate() {
-        let mut refuse = |flaw| problems.push(Problem { line, flaw });
+        let mut refuse = |text, hint| problems.push(Problem::new(line, text, hint));
         let row = cells.row(index, &mut refuse);
 
         let first_line = *lines_of_ids.entry(cell(cells.id, index)).or_insert(line);
         if first_line != line && !row.id.is_empty() {
-            refuse(Flaw::DuplicateId {
-                id: row.id.clone(),
-                first_line,
-            });
+            refuse(
+                format!(
+                    "id {} is used again, expected only on line {first_line}",
+                    quoted(&row.id)
+                ),
+                "remove one of the rows; an image in two tasks needs two ids and two files".into(),
+            );
         }
         let first = *first_rows_of_tasks
             .entry(cell(cells.task, index))
             .or_insert(index);
         if first != index && !row.task.is_empty() {
-            compare_groups(&row, &rows[first], lines[first], &mut refuse);
+            for (found, expected) in differing_groups(&row, &rows[first]) {
+                refuse(
+                    format!(
+                        "task {} has {found}, expected {expected} as on line {}",
+                        quoted(&row.task),
+                        lines[first]
+                    ),
+                    "correct the row, or give the task of the other group a name of its own".into(),
+                );
+            }
         }
         rows.push(row);
     }
@@ -340,30 +366,24 @@ fn checked_rows(cells: &Cells, lines: &[usize]) -> Result<Labels, Vec<Problem>> 
     }
 }
 
-/// Refuses `row` where it is in another cluster or subcluster than the `first` row of its task.
-fn compare_groups(
-    row: &LabelRow,
-    first: &LabelRow,
-    first_line: usize,
-    refuse: &mut impl FnMut(Flaw),
-) {
+/// The cluster and the subcluster of `row` and of the `first` row of its task, where they are not the same.
+fn differing_groups(row: &LabelRow, first: &LabelRow) -> Vec<(String, String)> {
+    let mut differing = Vec::new();
     let has_cluster = !row.cluster.is_empty() && !first.cluster.is_empty();
     if has_cluster && row.cluster != first.cluster {
-        refuse(Flaw::TwoClusters {
-            task: row.task.clone(),
-            found: row.cluster.clone(),
-            expected: first.cluster.clone(),
-            first_line,
-        });
+        differing.push((
+            format!("`task_cluster` {}", quoted(&row.cluster)),
+            quoted(&first.cluster),
+        ));
     }
     if row.subcluster != first.subcluster {
-        refuse(Flaw::TwoSubclusters {
-            task: row.task.clone(),
-            found: row.subcluster.clone(),
-            expected: first.subcluster.clone(),
-            first_line,
+        let [found, expected] = [row, first].map(|row| match &row.subcluster {
+            Some(name) => format!("`task_subcluster` {}", quoted(name)),
+            None => "no `task_subcluster`".to_owned(),
         });
+        differing.push((found, expected));
     }
+    differing
 }
 
 /// Every task that cannot be trained or scored.
@@ -371,31 +391,28 @@ fn task_problems(labels: &Labels, lines: &[usize]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for task in labels.tasks() {
         let (train, test) = (&task.train_rows, &task.test_rows);
+        let (n_train, n_test) = (train.len(), test.len());
         let n_ones = train
             .iter()
             .filter(|&&row| labels.rows[row].label == 1)
             .count();
-        let flaw = if train.is_empty() {
-            Flaw::NoTrainRows {
-                task: task.name,
-                n_test_rows: test.len(),
-            }
-        } else if test.is_empty() {
-            Flaw::NoTestRows {
-                task: task.name,
-                n_train_rows: train.len(),
-            }
-        } else if n_ones == 0 || n_ones == train.len() {
-            Flaw::OneClass {
-                task: task.name,
-                n_train_rows: train.len(),
-                label: u8::from(n_ones > 0),
-            }
+        let (found, hint) = if train.is_empty() || test.is_empty() {
+            (
+                format!("{n_train} train and {n_test} test rows, expected both"),
+                "set `split` to `train` in some of the task's rows and to `test` in the others",
+            )
+        } else if n_ones == 0 || n_ones == n_train {
+            let label = u8::from(n_ones > 0);
+            (
+                format!("all {n_train} train rows have label {label}, an SVM needs both classes"),
+                "move rows of the other class to the train split, or remove the task",
+            )
         } else {
             continue;
         };
         let first = train.iter().chain(test).min().map_or(0, |&row| lines[row]);
-        problems.push(Problem { line: first, flaw });
+        let text = format!("task {}: {found}", quoted(&task.name));
+        problems.push(Problem::new(first, text, hint));
     }
     problems
 }
@@ -420,6 +437,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::error::Failure;
 
     /// The first rows that NeWT's own documentation shows, and enough of others to be sound.
     pub(super) const NEWT: &str = "\

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Failure, Fault};
-use crate::newt::images::first_names;
+use crate::newt::images::SHOWN_NAMES;
 use crate::newt::labels::{Labels, Split};
 use crate::random::Generator;
-use crate::text::count;
+use crate::text::{Listing, count, foreign};
 
 /// Why no sample can be drawn.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +81,7 @@ pub fn shortage(labels: &Labels, rows: &[usize], n_train: i64) -> Option<String>
             "n_train = {n_train}: {} of {n_tasks} with fewer train rows, or fewer of a class, than that takes: {}; \
              `n_train_used` in the results is what was used",
             count(names.len(), "task", "tasks"),
-            first_names(names.iter().map(String::as_str))
+            Listing::first(SHOWN_NAMES, names.iter().map(|name| foreign(name)))
         )
     })
 }

@@ -45,7 +45,7 @@ pub(super) fn data_root(
                 options.images_per_task
             );
             let dir = cache.root().join("synth").join(name);
-            synth::ensure(&dir, options, context.progress, context.interrupt)?;
+            synth::ensure(&dir, options, context)?;
             Ok(DataRoot::new(dir))
         }
     }

@@ -19,13 +19,13 @@ const OUTPUT_HASH: Hash = Hash {
 };
 
 /// A pool of hashed entropy from which generators take their initial state.
-pub(super) struct SeedSequence {
+pub struct SeedSequence {
     pool: [u32; POOL_SIZE],
 }
 
 impl SeedSequence {
     /// Fills the pool from `entropy`, as `SeedSequence(entropy)` does.
-    pub(super) fn new(entropy: u64) -> Self {
+    pub fn new(entropy: u64) -> Self {
         let [b0, b1, b2, b3, b4, b5, b6, b7] = entropy.to_le_bytes();
         // NumPy takes as many words as the integer needs, and zeros for the rest of the pool.
         let words = [
@@ -48,7 +48,7 @@ impl SeedSequence {
     }
 
     /// Draws `N` words, as `generate_state(N, np.uint64)` does on a little-endian machine.
-    pub(super) fn state<const N: usize>(&self) -> [u64; N] {
+    pub fn state<const N: usize>(&self) -> [u64; N] {
         let mut hash = OUTPUT_HASH;
         let mut halves = self.pool.iter().cycle().map(|&word| hash.next(word));
         std::array::from_fn(|_| {

@@ -1,70 +1,11 @@
 //! Bootstrap means of a model's scores and their percentile interval, as NumPy computes them.
 
-use crate::error::{Failure, Fault};
-use crate::interrupt::{Interrupt, Stopped};
+use crate::error::{Error, Message};
+use crate::interrupt::Interrupt;
 use crate::random::Generator;
 
 /// The most scores whose sums f32 holds exactly, so that the order of summation does not matter.
 const MAX_SCORES: usize = 1 << 24;
-
-/// Why there is no bootstrap.
-#[derive(Debug, PartialEq, thiserror::Error)]
-pub enum Error {
-    /// Nothing to draw from.
-    #[error("bootstrap: 0 scores, expected at least 1")]
-    NoScores,
-    /// More scores than f32 sums are exact for.
-    #[error("bootstrap: {n} scores, expected at most {MAX_SCORES}")]
-    TooManyScores {
-        /// How many scores there are.
-        n: usize,
-    },
-    /// A score that is not one of a right or a wrong prediction.
-    #[error("bootstrap: score {index} is `{score}`, expected `0` or `1`")]
-    NotBinary {
-        /// Its place in the slice.
-        index: usize,
-        /// Its value.
-        score: f32,
-    },
-    /// Nothing to take percentiles of.
-    #[error("bootstrap: 0 resamples, expected at least 1 for an interval")]
-    NoResamples,
-    /// A mean that no scores have.
-    #[error("bootstrap: mean of resample {index} is `{mean}`, expected a finite number")]
-    NotFinite {
-        /// The resample.
-        index: usize,
-        /// Its mean.
-        mean: f32,
-    },
-    /// An error rate outside of (0, 1).
-    #[error("bootstrap: `alpha` is `{alpha}`, expected more than `0` and less than `1`")]
-    Alpha {
-        /// The rate that was asked for.
-        alpha: f64,
-    },
-    /// A stop was asked for between two resamples.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-}
-
-impl Error {
-    /// Says what to do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoResamples => Some("set `bootstrap.resamples` to `1` or more".to_owned()),
-            Self::Alpha { .. } => {
-                Some("set `bootstrap.alpha` to `0.05` for a 95% interval".to_owned())
-            }
-            Self::NoScores
-            | Self::TooManyScores { .. }
-            | Self::NotBinary { .. }
-            | Self::NotFinite { .. } => None,
-            Self::Stopped(stopped) => Failure::hint(stopped),
-        }
-    }
-}
 
 /// A percentile interval: two float32 values of NumPy's, widened.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,7 +22,7 @@ pub struct Interval {
 /// models with the same images are resampled alike, and their means can be compared pairwise.
 ///
 /// # Errors
-/// [`Error::NoScores`], [`Error::TooManyScores`] or [`Error::NotBinary`]; [`Error::Stopped`] once `interrupt` asks for it.
+/// Where there are no scores, too many, or one that is neither 0 nor 1; once `interrupt` asks for it.
 ///
 /// Source: `biobench.newt.bootstrap_scores` with `np.random.default_rng(seed)`; `mean(axis=1)` of
 /// NumPy 2.4 on float32.
@@ -93,10 +34,11 @@ pub fn bootstrap_means(
 ) -> Result<Vec<f32>, Error> {
     let n = scores.len();
     if n == 0 {
-        return Err(Error::NoScores);
+        return Err(Message::machine("bootstrap: 0 scores, expected at least 1").into());
     }
     let Some(high) = i32::try_from(n).ok().filter(|_| n <= MAX_SCORES) else {
-        return Err(Error::TooManyScores { n });
+        let text = format!("bootstrap: {n} scores, expected at most {MAX_SCORES}");
+        return Err(Message::machine(text).into());
     };
     let hits = hits(scores)?;
 
@@ -122,22 +64,31 @@ pub fn bootstrap_means(
 /// list, either function interpolates in float64.
 ///
 /// # Errors
-/// [`Error::Alpha`], [`Error::NoResamples`] or [`Error::NotFinite`].
+/// Where `alpha` is not between 0 and 1, and where there are no means, or one that is no finite number.
 ///
 /// Source: `numpy/lib/_function_base_impl.py` of NumPy 2.4, method `linear`.
 pub fn interval(means: &[f32], alpha: f64) -> Result<Interval, Error> {
     if !(alpha > 0.0 && alpha < 1.0) {
-        return Err(Error::Alpha { alpha });
+        let text =
+            format!("bootstrap: `alpha` is `{alpha}`, expected more than `0` and less than `1`");
+        return Err(Message::machine(text)
+            .hint("set `bootstrap.alpha` to `0.05` for a 95% interval")
+            .into());
     }
     if let Some(index) = means.iter().position(|mean| !mean.is_finite()) {
-        return Err(Error::NotFinite {
-            index,
-            mean: means[index],
-        });
+        let mean = means[index];
+        let text =
+            format!("bootstrap: mean of resample {index} is `{mean}`, expected a finite number");
+        return Err(Message::machine(text).into());
     }
     let mut sorted = means.to_vec();
     sorted.sort_unstable_by(f32::total_cmp);
-    let quantile = |q| quantile(&sorted, q).ok_or(Error::NoResamples);
+    let quantile = |q| {
+        quantile(&sorted, q).ok_or_else(|| {
+            Message::machine("bootstrap: 0 resamples, expected at least 1 for an interval")
+                .hint("set `bootstrap.resamples` to `1` or more")
+        })
+    };
     Ok(Interval {
         low: f64::from(quantile(alpha / 2.0)?),
         high: f64::from(quantile(1.0 - alpha / 2.0)?),
@@ -149,7 +100,10 @@ fn hits(scores: &[f32]) -> Result<Vec<u8>, Error> {
     let hit = |(index, &score)| match score {
         0.0 => Ok(0),
         1.0 => Ok(1),
-        _ => Err(Error::NotBinary { index, score }),
+        _ => {
+            let text = format!("bootstrap: score {index} is `{score}`, expected `0` or `1`");
+            Err(Message::machine(text).into())
+        }
     };
     scores.iter().enumerate().map(hit).collect()
 }
@@ -182,28 +136,12 @@ fn weak(value: f64) -> f32 {
     value as f32
 }
 
-impl Failure for Error {
-    fn hint(&self) -> Option<String> {
-        self.hint()
-    }
-
-    fn fault(&self) -> Fault {
-        Fault::Machine
-    }
-
-    fn handed_on(&self) -> Option<&dyn Failure> {
-        match self {
-            Self::Stopped(stopped) => Some(stopped),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
+    use crate::interrupt::Stopped;
 
     fn means_of(scores: &[f32], resamples: usize, seed: u64) -> Result<Vec<f32>, Error> {
         bootstrap_means(scores, resamples, seed, &Interrupt::default())
@@ -217,7 +155,7 @@ mod tests {
             .store(libc::SIGTERM as usize, Ordering::Relaxed);
         // More than there is memory for.
         let stopped = bootstrap_means(&[1.0, 0.0], usize::MAX >> 8, 17, &interrupt);
-        assert!(matches!(stopped, Err(Error::Stopped(_))));
+        assert!(stopped.unwrap_err().is_a::<Stopped>().is_some());
     }
 
     fn message(error: &Error) -> String {

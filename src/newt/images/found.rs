@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::text::{count, foreign};
+use crate::text::{Listing, count, foreign};
 
 /// How many names a message spells out.
-const SHOWN_NAMES: usize = 3;
+pub const SHOWN_NAMES: usize = 3;
 
 /// What the names of images end with.
 const ENDINGS: [&str; 3] = [".jpg", ".jpeg", ".png"];
@@ -31,7 +31,7 @@ pub struct ImageFiles {
 
 impl ImageFiles {
     /// The files in `dir`, which is listed once, of the images `ids`: all those of a data set.
-    pub(super) fn find<'a>(dir: PathBuf, ids: impl Iterator<Item = &'a str>) -> io::Result<Self> {
+    pub fn find<'a>(dir: PathBuf, ids: impl Iterator<Item = &'a str>) -> io::Result<Self> {
         let ids: BTreeSet<&str> = ids.collect();
         let mut by_key: BTreeMap<String, Option<&str>> = BTreeMap::new();
         for id in &ids {
@@ -105,7 +105,7 @@ impl ImageFiles {
 
     /// Says that there are several [`choices`](Self::choices).
     pub fn undecided(choices: &[String]) -> String {
-        let names = first_names(choices.iter().map(String::as_str));
+        let names = Listing::first(SHOWN_NAMES, choices.iter().map(|name| foreign(name)));
         format!("missing, and more than one file could be it: {names}")
     }
 
@@ -116,18 +116,13 @@ impl ImageFiles {
 
     /// Says which files are taken under another name than `<id>.jpg`, if any are.
     pub fn note(&self) -> Option<String> {
-        let taken: Vec<&str> = self
-            .others
-            .values()
-            .filter_map(|names| Some(names.as_slice()).filter(|names| names.len() == 1))
-            .map(|names| names[0].as_str())
-            .collect();
-        let is_are = if taken.len() == 1 { "is" } else { "are" };
+        let alone = self.others.values().filter(|names| names.len() == 1);
+        let taken = Listing::first(SHOWN_NAMES, alone.map(|names| foreign(&names[0])));
+        let is_are = if taken.n == 1 { "is" } else { "are" };
         (!taken.is_empty()).then(|| {
             format!(
-                "{} {is_are} not named `<id>.jpg`, taken instead: {}",
-                count(taken.len(), "image", "images"),
-                first_names(taken.iter().copied())
+                "{} {is_are} not named `<id>.jpg`, taken instead: {taken}",
+                count(taken.n, "image", "images")
             )
         })
     }
@@ -137,14 +132,6 @@ impl ImageFiles {
 fn is_folder(entry: &fs_err::DirEntry) -> io::Result<bool> {
     let kind = entry.file_type()?;
     Ok(kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()))
-}
-
-/// The first few of `names`, fit to be printed.
-pub(in crate::newt) fn first_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let is_cut = names.len() > SHOWN_NAMES;
-    let mut shown: Vec<String> = names.take(SHOWN_NAMES).map(foreign).collect();
-    shown.extend(is_cut.then(|| "…".to_owned()));
-    shown.join(", ")
 }
 
 /// What names of the same image have in common.
@@ -225,7 +212,7 @@ mod tests {
         );
         assert_eq!(
             files.note().unwrap(),
-            "6 images are not named `<id>.jpg`, taken instead: c.JPEG, a.JPG, b.jpg.jpg, …"
+            "6 images are not named `<id>.jpg`, taken instead: c.JPEG, a.JPG, b.jpg.jpg and 3 more"
         );
     }
 

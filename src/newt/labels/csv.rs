@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use ::csv::{ReaderBuilder, StringRecord};
 
-use super::Error;
-use crate::text::foreign;
+use super::{Error, Problem};
+use crate::text::{count, foreign};
 
 /// A column of a CSV file: its name, then one value per row.
 pub type Column = (String, Vec<String>);
@@ -24,69 +24,6 @@ pub struct Csv {
     pub lines: Vec<usize>,
 }
 
-/// Why text is no CSV that is read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
-    /// Something that holds the file, or its cells.
-    #[error("{0}, expected CSV text")]
-    Packed(&'static str),
-    /// Two bytes per character.
-    #[error("UTF-16 text, expected UTF-8")]
-    Utf16,
-    /// Bytes of some other encoding.
-    #[error("not UTF-8")]
-    NotUtf8,
-    /// Another dialect.
-    #[error("fields are separated by {0}, expected commas")]
-    Separator(&'static str),
-    /// A line for a spreadsheet program.
-    #[error("`{}` is a line for spreadsheets, expected the columns' names", foreign(.0))]
-    SeparatorLine(String),
-    /// Nothing but blank lines.
-    #[error("no header, expected the columns' names")]
-    NoHeader,
-    /// Which of them is meant, nobody can know.
-    #[error("two columns have the name `{}`", foreign(.0))]
-    TwoColumns(String),
-    /// A row that is not as wide as the header.
-    #[error("{found} {}, expected {expected}", if *found == 1 { "field" } else { "fields" })]
-    FieldCount {
-        /// Its fields.
-        found: usize,
-        /// Those of the header.
-        expected: usize,
-    },
-    /// A quote that opens a field or closes one, but not both.
-    #[error("a double quote without its partner")]
-    OddQuotes,
-}
-
-impl Malformed {
-    pub(super) fn hint(&self) -> &'static str {
-        match self {
-            Self::Utf16 | Self::NotUtf8 => {
-                "save the file as UTF-8; spreadsheets call it `CSV UTF-8`"
-            }
-            Self::Packed(_) => {
-                "unpack an archive; save a spreadsheet as CSV, which is called `CSV UTF-8` there"
-            }
-            Self::Separator(_) => "save the file with commas between the fields",
-            Self::SeparatorLine(_) => "remove that line",
-            Self::NoHeader => "get the labels file again, it is empty",
-            Self::TwoColumns(_) => "rename or remove one of them",
-            Self::FieldCount { .. } => {
-                "write one field per column; one that holds a comma stands in double quotes"
-            }
-            Self::OddQuotes => {
-                "a quoted field begins and ends with a double quote, and one within it is doubled"
-            }
-        }
-    }
-}
-
-/// A mistake and its line.
-type Found = (usize, Malformed);
-
 impl Csv {
     /// Reads comma-separated UTF-8 text with a header line: the columns in order, by name, every value as text.
     ///
@@ -95,17 +32,13 @@ impl Csv {
     /// and R's row numbers; so are rows of empty fields, which spreadsheets leave. `file` serves in messages.
     ///
     /// # Errors
-    /// [`Error::Malformed`] with the line.
+    /// The first thing in the text that is no such CSV, with its line.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
-        parse(bytes).map_err(|(line, malformed)| Error::Malformed {
-            file: file.to_owned(),
-            line,
-            malformed,
-        })
+        parse(bytes).map_err(|problem| Error::of_file(file, problem))
     }
 
     /// The cells of a column, if it is there.
-    pub(in crate::newt) fn column(&self, name: &str) -> Option<&[String]> {
+    pub fn column(&self, name: &str) -> Option<&[String]> {
         self.columns
             .iter()
             .find(|(found, _)| found == name)
@@ -113,7 +46,7 @@ impl Csv {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Csv, Found> {
+fn parse(bytes: &[u8]) -> Result<Csv, Problem> {
     let text = decode(bytes)?;
     check_dialect(&text)?;
     let mut reader = ReaderBuilder::new()
@@ -129,7 +62,7 @@ fn parse(bytes: &[u8]) -> Result<Csv, Found> {
     while reader
         .read_record(&mut record)
         // The one error there is, of a reader that takes rows of any width.
-        .map_err(|_| (next_line, Malformed::NotUtf8))?
+        .map_err(|_| not_utf8(next_line))?
     {
         let end = usize::try_from(reader.position().byte()).unwrap_or(text.len());
         let (read, behind) = rest.split_at(end - (text.len() - rest.len()));
@@ -139,7 +72,11 @@ fn parse(bytes: &[u8]) -> Result<Csv, Found> {
         next_line = line + row.matches('\n').count();
         rest = behind;
         if row.matches('"').count() % 2 == 1 {
-            return Err((line, Malformed::OddQuotes));
+            return Err(Problem::new(
+                line,
+                "a double quote without its partner",
+                "a quoted field begins and ends with a double quote, and one within it is doubled",
+            ));
         }
         if record.iter().all(|field| field.trim().is_empty()) {
             continue;
@@ -154,7 +91,11 @@ fn parse(bytes: &[u8]) -> Result<Csv, Found> {
         }
         let (found, expected) = (record.len(), csv.columns.len());
         if found != expected {
-            return Err((line, Malformed::FieldCount { found, expected }));
+            return Err(Problem::new(
+                line,
+                format!("{}, expected {expected}", count(found, "field", "fields")),
+                "write one field per column; one that holds a comma stands in double quotes",
+            ));
         }
         for ((_, cells), field) in csv.columns.iter_mut().zip(&record) {
             cells.push(field.to_owned());
@@ -164,22 +105,41 @@ fn parse(bytes: &[u8]) -> Result<Csv, Found> {
     let mut seen = BTreeSet::new();
     let mut names = csv.columns.iter().map(|(name, _)| name);
     if csv.columns.is_empty() {
-        Err((1, Malformed::NoHeader))
+        Err(Problem::new(
+            1,
+            "no header, expected the columns' names",
+            "get the labels file again, it is empty",
+        ))
     } else if let Some(name) = names.find(|name| !name.is_empty() && !seen.insert(*name)) {
-        Err((csv.header_line, Malformed::TwoColumns(name.clone())))
+        Err(Problem::new(
+            csv.header_line,
+            format!("two columns have the name `{}`", foreign(name)),
+            "rename or remove one of them",
+        ))
     } else {
         Ok(csv)
     }
 }
 
+fn not_utf8(line: usize) -> Problem {
+    Problem::new(line, "not UTF-8", SAVE_AS_UTF8)
+}
+
+const SAVE_AS_UTF8: &str = "save the file as UTF-8; spreadsheets call it `CSV UTF-8`";
+
 /// The text without a byte order mark; every line ends with a line feed, whatever ended it.
-fn decode(bytes: &[u8]) -> Result<String, Found> {
-    match bytes {
-        [0x1f, 0x8b, ..] => return Err((1, Malformed::Packed("a gzip archive"))),
-        [b'P', b'K', 3, 4, ..] => {
-            return Err((1, Malformed::Packed("a zip archive, or a spreadsheet")));
-        }
-        _ => {}
+fn decode(bytes: &[u8]) -> Result<String, Problem> {
+    let packed = match bytes {
+        [0x1f, 0x8b, ..] => Some("a gzip archive"),
+        [b'P', b'K', 3, 4, ..] => Some("a zip archive, or a spreadsheet"),
+        _ => None,
+    };
+    if let Some(found) = packed {
+        return Err(Problem::new(
+            1,
+            format!("{found}, expected CSV text"),
+            "unpack an archive; save a spreadsheet as CSV, which is called `CSV UTF-8` there",
+        ));
     }
     // Without a mark, one byte of the first ASCII character is zero.
     let begins_as_utf16 = matches!(
@@ -187,21 +147,20 @@ fn decode(bytes: &[u8]) -> Result<String, Found> {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..]
     );
     if begins_as_utf16 {
-        return Err((1, Malformed::Utf16));
+        return Err(Problem::new(1, "UTF-16 text, expected UTF-8", SAVE_AS_UTF8));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.replace("\r\n", "\n").replace('\r', "\n")),
         Err(error) => {
             let before = &bytes[..error.valid_up_to()];
-            let line = before.split(|byte| *byte == b'\n').count();
-            Err((line, Malformed::NotUtf8))
+            Err(not_utf8(before.split(|byte| *byte == b'\n').count()))
         }
     }
 }
 
 /// Recognises by the first line that has text what would else end in a list of missing columns.
-fn check_dialect(text: &str) -> Result<(), Found> {
+fn check_dialect(text: &str) -> Result<(), Problem> {
     let Some((at, header)) = text
         .lines()
         .enumerate()
@@ -209,18 +168,26 @@ fn check_dialect(text: &str) -> Result<(), Found> {
     else {
         return Ok(());
     };
+    if header.to_ascii_lowercase().starts_with("sep=") {
+        return Err(Problem::new(
+            at + 1,
+            format!(
+                "`{}` is a line for spreadsheets, expected the columns' names",
+                foreign(header)
+            ),
+            "remove that line",
+        ));
+    }
     let n = |separator: char| header.matches(separator).count();
-    let found = [(';', "semicolons"), ('\t', "tabs"), ('|', "vertical bars")]
-        .into_iter()
-        .find(|(separator, _)| n(*separator) > n(','));
-    let malformed = if header.to_ascii_lowercase().starts_with("sep=") {
-        Malformed::SeparatorLine(header.to_owned())
-    } else if let Some((_, name)) = found {
-        Malformed::Separator(name)
-    } else {
-        return Ok(());
-    };
-    Err((at + 1, malformed))
+    let others = [(';', "semicolons"), ('\t', "tabs"), ('|', "vertical bars")];
+    match others.iter().find(|(separator, _)| n(*separator) > n(',')) {
+        None => Ok(()),
+        Some((_, name)) => Err(Problem::new(
+            at + 1,
+            format!("fields are separated by {name}, expected commas"),
+            "save the file with commas between the fields",
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -230,6 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::error::Failure;
 
     fn read(text: &str) -> Vec<Column> {
         Csv::parse("f", text.as_bytes()).unwrap().columns

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Csv, Labels, OtherSplits, Split};
+use crate::error::Failure;
 use crate::fuzz::{check, said};
 
 fn samples() -> Vec<Vec<u8>> {

@@ -1,311 +1,110 @@
-//! What can be wrong with a labels file, and how it is said.
+//! What is wrong with a labels file, and how it is said.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use super::{Malformed, OtherSplit, REQUIRED_COLUMNS};
 use crate::error::{Failure, Fault};
-use crate::text::{self, count, foreign};
+use crate::text::{self, Listing};
 
-/// How many problems a message spells out; [`Error::Problems`] holds all of them.
+/// How many problems a message spells out.
 const SHOWN_PROBLEMS: usize = 10;
 
 /// A labels file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The file is no CSV that is read.
-    #[error("{file}:{line}: {malformed}", file = text::path(file))]
-    Malformed {
-        /// The file, as the user knows it.
-        file: String,
-        /// The line.
-        line: usize,
-        /// What is wrong there.
-        malformed: Malformed,
-    },
-    /// A column that the data set needs is not there.
-    #[error("{file}:{line}: column `{column}` is missing, found {}", in_backticks(.found), file = text::path(file))]
-    MissingColumn {
-        /// The file, as the user knows it.
-        file: String,
-        /// The line of the header.
-        line: usize,
-        /// The missing column.
-        column: &'static str,
-        /// The columns of the file.
-        found: Vec<String>,
-    },
-    /// There is a header and nothing below it.
-    #[error("{file}: 0 rows below the header, expected one per image", file = text::path(file))]
-    NoRows {
-        /// The file, as the user knows it.
-        file: String,
-    },
-    /// Rows that are said to be of other splits than `train` and `test`.
-    #[error("{file}: `split` is {}, expected `train` or `test`", in_rows(.values), file = text::path(file))]
-    OtherSplits {
-        /// The file, as the user knows it.
-        file: String,
-        /// The values, in order of first appearance.
-        values: Vec<OtherSplit>,
-    },
-    /// Rows or tasks that break a rule.
-    #[error("{}", list(.file, .problems))]
-    Problems {
-        /// The file, as the user knows it.
-        file: String,
-        /// Every problem of one round, in file order: tasks are judged once all rows are sound.
-        problems: Vec<Problem>,
-    },
+#[error("{}", said(.file, .problems))]
+pub struct Error {
+    /// The file, as the user knows it.
+    file: String,
+    /// What is wrong with what.
+    pub kind: Kind,
+    /// Every problem of one round, in file order: tasks are judged once all rows are sound.
+    pub problems: Vec<Problem>,
+}
+
+/// What is wrong in a labels file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The file as a whole: it is no CSV, or one without the columns or rows.
+    File,
+    /// Rows are of other splits than `train` and `test`, for which there is a setting.
+    Splits,
+    /// Rows or tasks break a rule.
+    Rows,
+}
+
+/// Something that is wrong in a labels file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line of the file, from 1, where it is on one: of a row, or of a task's first row.
+    line: Option<usize>,
+    /// What is wrong.
+    pub text: String,
+    /// One action that helps.
+    pub hint: Cow<'static, str>,
+}
+
+impl Problem {
+    /// A problem on a line.
+    pub fn new(line: usize, text: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            line: Some(line),
+            ..Self::of_file(text, hint)
+        }
+    }
+
+    /// A problem of more than a line.
+    pub fn of_file(text: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            line: None,
+            text: text.into(),
+            hint: hint.into(),
+        }
+    }
+
+    /// Where it is: `file`, or `file:line`.
+    pub fn place(&self, file: &str) -> String {
+        match self.line {
+            Some(line) => format!("{file}:{line}"),
+            None => file.to_owned(),
+        }
+    }
 }
 
 impl Error {
-    /// One action that helps.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Malformed { malformed, .. } => Some(malformed.hint().to_owned()),
-            Self::OtherSplits { .. } => Some(
-                "correct these rows; or set `data.other_splits` to `test`, which tests on every row that does not train"
-                    .to_owned(),
-            ),
-            Self::MissingColumn { column, found, .. } => Some(match nearest(column, found) {
-                Some(name) => format!(
-                    "if column {} holds it, rename that to `{column}`",
-                    quoted(name)
-                ),
-                None => format!("the columns needed are {}", in_backticks(&REQUIRED_COLUMNS)),
-            }),
-            Self::NoRows { .. } => Some("get the labels file again, it looks cut short".to_owned()),
-            Self::Problems { problems, .. } if problems.len() > SHOWN_PROBLEMS => {
-                Some("`newt-pipe data check` lists all of them".to_owned())
-            }
-            Self::Problems { problems, .. } => problems.first().map(|first| first.flaw.hint()),
+    /// The file as a whole cannot be used.
+    pub fn of_file(file: &str, problem: Problem) -> Self {
+        Self::new(file, Kind::File, vec![problem])
+    }
+
+    /// There are these problems in the file, at least one.
+    pub fn new(file: &str, kind: Kind, problems: Vec<Problem>) -> Self {
+        Self {
+            file: file.to_owned(),
+            kind,
+            problems,
         }
     }
-}
-
-/// A row, or a task by its first row, that breaks a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The line of the file, from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub flaw: Flaw,
-}
-
-/// What can be wrong with a row or a task.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Flaw {
-    /// A cell that must be filled is empty.
-    #[error("`{column}` is empty, expected a value")]
-    Empty {
-        /// The cell's column.
-        column: &'static str,
-    },
-    /// A cell begins or ends with white space.
-    #[error("`{column}` is {}, expected {}", quoted(.found), quoted(.found.trim()))]
-    Padded {
-        /// The cell's column.
-        column: &'static str,
-        /// The cell.
-        found: String,
-    },
-    /// An id cannot be the name of a file.
-    #[error("id {} {because}, expected a plain file name without `.jpg`", quoted(.id))]
-    NotAFileName {
-        /// The id.
-        id: String,
-        /// What the id does that a file name must not.
-        because: &'static str,
-    },
-    /// A label is neither 0 nor 1.
-    #[error("label of image {} is {}, expected `0` or `1`", quoted(.id), quoted(.found))]
-    Label {
-        /// The row's id.
-        id: String,
-        /// The label.
-        found: String,
-    },
-    /// An id occurs twice.
-    #[error("id {} is used again, expected only on line {first_line}", quoted(.id))]
-    DuplicateId {
-        /// The id.
-        id: String,
-        /// Where it occurs first.
-        first_line: usize,
-    },
-    /// A task has rows in two clusters.
-    #[error(
-        "task {} has `task_cluster` {}, expected {} as on line {first_line}",
-        quoted(.task), quoted(.found), quoted(.expected)
-    )]
-    TwoClusters {
-        /// The task.
-        task: String,
-        /// This row's cluster.
-        found: String,
-        /// The cluster of the task's first row.
-        expected: String,
-        /// The task's first row.
-        first_line: usize,
-    },
-    /// A task has rows in two subclusters, or in one and in none.
-    #[error(
-        "task {} has {}, expected {} as on line {first_line}",
-        quoted(.task), subcluster(.found.as_deref()), subcluster(.expected.as_deref())
-    )]
-    TwoSubclusters {
-        /// The task.
-        task: String,
-        /// This row's subcluster.
-        found: Option<String>,
-        /// The subcluster of the task's first row.
-        expected: Option<String>,
-        /// The task's first row.
-        first_line: usize,
-    },
-    /// A task that cannot be scored.
-    #[error("task {}: {n_train_rows} train and 0 test rows, expected both", quoted(.task))]
-    NoTestRows {
-        /// The task.
-        task: String,
-        /// Its train rows.
-        n_train_rows: usize,
-    },
-    /// A task on which no probe can be fitted.
-    #[error("task {}: 0 train and {n_test_rows} test rows, expected both", quoted(.task))]
-    NoTrainRows {
-        /// The task.
-        task: String,
-        /// Its test rows.
-        n_test_rows: usize,
-    },
-    /// A task whose train rows hold one class only.
-    #[error(
-        "task {}: all {n_train_rows} train rows have label {label}, an SVM needs both classes",
-        quoted(.task)
-    )]
-    OneClass {
-        /// The task.
-        task: String,
-        /// Its train rows.
-        n_train_rows: usize,
-        /// Their label.
-        label: u8,
-    },
-}
-
-impl Flaw {
-    fn hint(&self) -> String {
-        match self {
-            Self::Empty { .. } => "fill the cell, or remove the row".to_owned(),
-            Self::Padded { column, .. } => {
-                format!("remove the white space around the value of `{column}`")
-            }
-            Self::NotAFileName { .. } => {
-                "name the image file after a plain id, and use that id in the row".to_owned()
-            }
-            Self::Label { .. } => "every task is binary: number its two classes 0 and 1".to_owned(),
-            Self::DuplicateId { .. } => {
-                "remove one of the rows; an image in two tasks needs two ids and two files"
-                    .to_owned()
-            }
-            Self::TwoClusters { .. } | Self::TwoSubclusters { .. } => {
-                "correct the row, or give the task of the other group a name of its own".to_owned()
-            }
-            Self::NoTestRows { .. } | Self::NoTrainRows { .. } => {
-                "set `split` to `train` in some of the task's rows and to `test` in the others"
-                    .to_owned()
-            }
-            Self::OneClass { .. } => {
-                "move rows of the other class to the train split, or remove the task".to_owned()
-            }
-        }
-    }
-}
-
-/// The most similar of `names`, if one is similar enough to be meant.
-fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
-    names
-        .iter()
-        .map(|name| {
-            (
-                strsim::jaro_winkler(wanted, &name.to_lowercase()),
-                name.as_str(),
-            )
-        })
-        .filter(|(similarity, _)| *similarity > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }
 
 /// One line where there is one problem; else a count and the first ten.
-fn list(file: &str, problems: &[Problem]) -> String {
+fn said(file: &str, problems: &[Problem]) -> String {
     let file = text::path(file);
     if let [only] = problems {
-        return format!("{file}:{}: {}", only.line, only.flaw);
+        return format!("{}: {}", only.place(&file), only.text);
     }
-    let mut lines = vec![format!("{file}: {} problems", problems.len())];
-    let shown = problems.iter().take(SHOWN_PROBLEMS);
-    lines.extend(shown.map(|problem| format!("  line {}: {}", problem.line, problem.flaw)));
-    if problems.len() > SHOWN_PROBLEMS {
-        lines.push(format!("  and {} more", problems.len() - SHOWN_PROBLEMS));
-    }
-    lines.join("\n")
-}
-
-/// Each value with the number of its rows, and where they begin.
-fn in_rows(values: &[OtherSplit]) -> String {
-    let shown = values.iter().take(SHOWN_PROBLEMS);
-    let mut parts: Vec<String> = shown
-        .map(|split| {
-            let rows = count(split.n_rows, "row", "rows");
-            let from = if split.n_rows == 1 {
-                "line"
-            } else {
-                "from line"
-            };
-            format!(
-                "{} in {rows} ({from} {})",
-                quoted(&split.value),
-                split.first_line
-            )
-        })
-        .collect();
-    if values.len() > SHOWN_PROBLEMS {
-        parts.push(format!(
-            "and {} other values",
-            values.len() - SHOWN_PROBLEMS
-        ));
-    }
-    parts.join(", ")
-}
-
-/// A value of the file in backticks.
-fn quoted(value: &str) -> String {
-    format!("`{}`", foreign(value))
-}
-
-fn subcluster(name: Option<&str>) -> String {
-    name.map_or_else(
-        || "no `task_subcluster`".to_owned(),
-        |name| format!("`task_subcluster` {}", quoted(name)),
-    )
-}
-
-/// The first of the names, and how many there are besides.
-fn in_backticks<S: fmt::Display>(names: &[S]) -> String {
-    const SHOWN: usize = 20;
-    let shown = names.iter().take(SHOWN);
-    let mut shown: Vec<_> = shown.map(|name| quoted(&name.to_string())).collect();
-    if names.len() > SHOWN {
-        shown.push(format!("and {} more", names.len() - SHOWN));
-    }
-    shown.join(", ")
+    let lines = problems.iter().map(|problem| match problem.line {
+        Some(line) => format!("line {line}: {}", problem.text),
+        None => problem.text.clone(),
+    });
+    let listing = Listing::first(SHOWN_PROBLEMS, lines);
+    format!("{file}: {} problems{}", listing.n, listing.lines())
 }
 
 impl Failure for Error {
     fn hint(&self) -> Option<String> {
-        self.hint()
+        if self.problems.len() > SHOWN_PROBLEMS {
+            return Some("`newt-pipe data check` lists all of them".to_owned());
+        }
+        self.problems.first().map(|first| first.hint.to_string())
     }
 
     fn fault(&self) -> Fault {
@@ -546,6 +345,6 @@ mod tests {
             error.hint().unwrap(),
             "`newt-pipe data check` lists all of them"
         );
-        assert!(matches!(error, Error::Problems { problems, .. } if problems.len() == 12));
+        assert_eq!(error.problems.len(), 12);
     }
 }

@@ -7,38 +7,45 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
 /// A stream of choices.
-pub(super) struct Dice(Pcg64Mcg);
+#[derive(Debug, Clone)]
+pub struct Dice(Pcg64Mcg);
 
 impl Dice {
     /// The stream of a seed.
-    pub(super) fn new(seed: [u8; 16]) -> Self {
+    pub fn new(seed: [u8; 16]) -> Self {
         Self(Pcg64Mcg::from_seed(seed))
     }
 
     /// 64 random bits.
-    pub(super) fn bits(&mut self) -> u64 {
+    fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// A number in `0.0..1.0`, a multiple of 2^-24.
-    pub(super) fn unit(&mut self) -> f32 {
+    pub fn unit(&mut self) -> f32 {
         const STEP: f32 = 1.0 / 16_777_216.0;
         (self.bits() >> 40) as f32 * STEP
     }
 
     /// A number from `low` to `high`.
-    pub(super) fn within(&mut self, low: f32, high: f32) -> f32 {
+    pub fn within(&mut self, [low, high]: [f32; 2]) -> f32 {
         low + (high - low) * self.unit()
     }
 
     /// A number below `n`, by multiplication; the bias of at most n/2^32 does not matter here.
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         let product = (self.bits() >> 32) * n as u64;
         (product >> 32) as usize
     }
 
+    /// A direction, of a length from 1 to the square root of 2: to a point on the sides of a square, all alike.
+    pub fn direction(&mut self) -> [f32; 2] {
+        let along = self.within([-1.0, 1.0]);
+        self.pick(&[[along, 1.0], [along, -1.0], [1.0, along], [-1.0, along]])
+    }
+
     /// One of `options`, which holds at least one.
-    pub(super) fn pick<T: Copy>(&mut self, options: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, options: &[T]) -> T {
         options[self.below(options.len())]
     }
 }
@@ -54,7 +61,7 @@ mod tests {
         for _ in 0..5000 {
             counts[dice.below(5)] += 1;
             assert!((0.0..1.0).contains(&dice.unit()));
-            assert!((-0.5..2.0).contains(&dice.within(-0.5, 2.0)));
+            assert!((-0.5..2.0).contains(&dice.within([-0.5, 2.0])));
         }
         // A fair die stays within 5 standard deviations, 141, of 1000.
         assert!(

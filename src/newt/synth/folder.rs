@@ -3,12 +3,15 @@
 use std::io;
 use std::path::Path;
 
-use super::picture::{CSV_HEADER, draw};
-use super::{Error, Outcome, Recipe};
+use rayon::prelude::*;
+
+use super::picture::{CSV_HEADER, Subject};
+use super::{Outcome, Recipe};
+use crate::context::Context;
+use crate::error::{Error, Message};
 use crate::files::{self, StagedDir};
-use crate::interrupt::Interrupt;
 use crate::newt::images::{DataRoot, IMAGES_DIR, LABELS_FILE};
-use crate::progress::Progress;
+use crate::text;
 
 /// The recipe's file, below the data root.
 pub const RECIPE_FILE: &str = "synth.json";
@@ -16,21 +19,16 @@ pub const RECIPE_FILE: &str = "synth.json";
 /// The largest recipe that is read: one with every task has some kilobytes.
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
-pub(super) fn ensure(
-    dir: &Path,
-    recipe: &Recipe,
-    progress: &dyn Progress,
-    interrupt: &Interrupt,
-) -> Result<Outcome, Error> {
+pub fn ensure(dir: &Path, recipe: &Recipe, context: Context<'_>) -> Result<Outcome, Error> {
     if holds(dir, recipe)? {
         return Ok(Outcome::AlreadyThere);
     }
     let staged = StagedDir::beside(dir)?;
-    match write(staged.path(), recipe, progress, interrupt) {
-        // It names a file of a folder that will be gone.
-        Err(Error::Io(source)) => return Err(staged.not_written(source).into()),
-        result => result?,
-    }
+    let subjects = recipe.subjects();
+    let pictures = draw(&subjects, context)?;
+    // The system's error names a file of a folder that will be gone.
+    write(staged.path(), recipe, &subjects, &pictures)
+        .map_err(|source| staged.not_written(source))?;
     match staged.publish_new() {
         Ok(()) => Ok(Outcome::Made),
         // Another process may have put its own in place meanwhile; if it is the same, all is well.
@@ -43,67 +41,65 @@ pub(super) fn ensure(
 
 /// Whether `dir` holds the recipe's set; `false` where it is empty or missing.
 fn holds(dir: &Path, recipe: &Recipe) -> Result<bool, Error> {
-    if is_vacant(dir)? {
+    if entries(dir)?.next().is_none() {
         return Ok(false);
     }
     let path = dir.join(RECIPE_FILE);
     let text = match files::read(&path, MAX_RECIPE_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::NotEmpty {
-                dir: dir.to_owned(),
-            });
+            let text = format!(
+                "{}: holds files but no `{RECIPE_FILE}`, expected an empty or new folder",
+                text::path(dir)
+            );
+            return Err(Message::request(text).hint("choose another folder").into());
         }
         Err(error) => return Err(error.into()),
     };
-    let found: Recipe = serde_json::from_slice(&text).map_err(|error| Error::BadRecipe {
-        path: path.clone(),
-        reason: error.to_string(),
+    let found: Recipe = serde_json::from_slice(&text).map_err(|error| {
+        let text = format!(
+            "{}: {error}, expected the recipe of a synthetic data set",
+            text::path(&path)
+        );
+        Message::request(text).hint("choose another folder")
     })?;
     if let Some((key, found, expected)) = difference(&found, recipe) {
-        return Err(Error::OtherRecipe {
-            path,
-            key,
-            found,
-            expected,
-        });
+        let text = format!(
+            "{}: `{key}` is {found}, expected {expected}",
+            text::path(&path)
+        );
+        return Err(Message::request(text)
+            .hint("choose another folder, or remove this one to have it drawn anew")
+            .into());
     }
-    let incomplete = |found: String, expected: String| {
-        Err(Error::Incomplete {
-            dir: dir.to_owned(),
-            found,
-            expected,
-        })
+    let incomplete = |found: &str, expected: &str| {
+        let text = format!(
+            "{}: {found}, expected {expected} as its `{RECIPE_FILE}` says",
+            text::path(dir)
+        );
+        let hint = format!("remove {} to have it drawn anew", dir.display());
+        Err(Message::request(text).hint(hint).into())
     };
     if !dir.join(LABELS_FILE).is_file() {
-        return incomplete(format!("no `{LABELS_FILE}`"), "one".to_owned());
+        return incomplete(&format!("no `{LABELS_FILE}`"), "one");
     }
-    let n_images = count_images(&dir.join(IMAGES_DIR))?;
+    let mut n_images = 0;
+    for entry in entries(&dir.join(IMAGES_DIR))? {
+        n_images += usize::from(entry?.path().extension().is_some_and(|end| end == "jpg"));
+    }
     if n_images != recipe.n_images {
-        return incomplete(format!("{n_images} images"), recipe.n_images.to_string());
+        return incomplete(&format!("{n_images} images"), &recipe.n_images.to_string());
     }
     Ok(true)
 }
 
-fn is_vacant(dir: &Path) -> io::Result<bool> {
+/// What is in the folder; nothing where there is none.
+fn entries(dir: &Path) -> io::Result<impl Iterator<Item = io::Result<fs_err::DirEntry>> + use<>> {
     match fs_err::read_dir(dir) {
-        Ok(mut entries) => Ok(entries.next().is_none()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),
         Err(error) => Err(error),
     }
-}
-
-fn count_images(dir: &Path) -> io::Result<usize> {
-    let entries = match fs_err::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(error),
-    };
-    let mut n_images = 0;
-    for entry in entries {
-        n_images += usize::from(entry?.path().extension().is_some_and(|end| end == "jpg"));
-    }
-    Ok(n_images)
 }
 
 /// The first key in which two recipes differ, with both values.
@@ -125,26 +121,43 @@ fn difference(found: &Recipe, expected: &Recipe) -> Option<(&'static str, String
         .map(|((key, found), (_, expected))| (key, found, expected))
 }
 
-/// Draws the set into `dir`, an empty folder.
+/// Draws all pictures, in parallel; they come in the order of `subjects`.
+pub fn draw(subjects: &[Subject], context: Context<'_>) -> Result<Vec<Vec<u8>>, Error> {
+    let Context {
+        progress,
+        interrupt,
+    } = context;
+    progress.start("drawing the synthetic data set", subjects.len() as u64);
+    let pictures = subjects
+        .par_iter()
+        .map(|subject| {
+            interrupt.check()?;
+            let picture = subject.draw()?;
+            progress.tick(1);
+            Ok(picture)
+        })
+        .collect();
+    progress.finish();
+    pictures
+}
+
+/// Writes the set into `dir`, an empty folder.
 fn write(
     dir: &Path,
     recipe: &Recipe,
-    progress: &dyn Progress,
-    interrupt: &Interrupt,
-) -> Result<(), Error> {
-    let subjects = recipe.subjects();
-    let pictures = draw(&subjects, progress, interrupt)?;
+    subjects: &[Subject],
+    pictures: &[Vec<u8>],
+) -> io::Result<()> {
     let root = DataRoot::new(dir);
     fs_err::create_dir(root.images_dir())?;
     let mut labels = CSV_HEADER.to_owned();
-    for (subject, picture) in subjects.iter().zip(&pictures) {
-        fs_err::write(root.image_path(&subject.id), &picture.jpeg)?;
-        labels += &subject.csv_row(picture);
+    for (subject, picture) in subjects.iter().zip(pictures) {
+        fs_err::write(root.image_path(&subject.id), picture)?;
+        labels += &subject.csv_row();
     }
     fs_err::write(root.labels_path(), labels)?;
-    let text = serde_json::to_string_pretty(recipe).map_err(io::Error::from)?;
-    fs_err::write(dir.join(RECIPE_FILE), text + "\n")?;
-    Ok(())
+    let text = serde_json::to_string_pretty(recipe)?;
+    fs_err::write(dir.join(RECIPE_FILE), text + "\n")
 }
 
 #[cfg(test)]
@@ -155,8 +168,17 @@ mod tests {
 
     use super::super::{Options, ensure, task_names};
     use super::*;
-    use crate::files;
+    use crate::interrupt::Interrupt;
     use crate::progress::Silent;
+
+    /// The set of these options in `dir`.
+    fn ensured(dir: &Path, options: &Options) -> Result<Outcome, Error> {
+        let context = Context {
+            progress: &Silent,
+            interrupt: &Interrupt::default(),
+        };
+        ensure(dir, options, context)
+    }
 
     fn small() -> Options {
         let tasks = vec![task_names()[0].to_owned()];
@@ -171,16 +193,13 @@ mod tests {
     fn drawn() -> (TempDir, PathBuf) {
         let outer = TempDir::new().unwrap();
         let dir = outer.path().join("a/set");
-        assert_eq!(
-            ensure(&dir, &small(), &Silent, &Interrupt::default()).unwrap(),
-            Outcome::Made
-        );
+        assert_eq!(ensured(&dir, &small()).unwrap(), Outcome::Made);
         (outer, dir)
     }
 
     /// The error of a second `ensure`, as the user reads it, with the folder's path shortened.
     fn refused(dir: &Path, options: &Options) -> (String, Option<String>) {
-        let error = ensure(dir, options, &Silent, &Interrupt::default()).unwrap_err();
+        let error = ensured(dir, options).unwrap_err();
         let short = |text: String| text.replace(&dir.display().to_string(), "DIR");
         (short(error.to_string()), error.hint().map(short))
     }
@@ -203,10 +222,7 @@ mod tests {
             .unwrap()
             .modified()
             .unwrap();
-        assert_eq!(
-            ensure(&dir, &small(), &Silent, &Interrupt::default()).unwrap(),
-            Outcome::AlreadyThere
-        );
+        assert_eq!(ensured(&dir, &small()).unwrap(), Outcome::AlreadyThere);
         assert_eq!(
             fs_err::metadata(dir.join(LABELS_FILE))
                 .unwrap()
@@ -223,7 +239,7 @@ mod tests {
         let text = fs_err::read_to_string(dir.join(RECIPE_FILE)).unwrap();
         assert_eq!(
             text,
-            "{\n  \"made_by\": \"newt-pipe data synth\",\n  \"version\": 1,\n  \"seed\": 17,\n  \
+            "{\n  \"made_by\": \"newt-pipe data synth\",\n  \"version\": 2,\n  \"seed\": 17,\n  \
              \"images_per_task\": 8,\n  \"n_images\": 8,\n  \"tasks\": [\n    \
              \"synth_flower_blue_vs_red\"\n  ]\n}\n"
         );
@@ -232,10 +248,7 @@ mod tests {
     #[test]
     fn an_empty_folder_is_filled() {
         let outer = TempDir::new().unwrap();
-        assert_eq!(
-            ensure(outer.path(), &small(), &Silent, &Interrupt::default()).unwrap(),
-            Outcome::Made
-        );
+        assert_eq!(ensured(outer.path(), &small()).unwrap(), Outcome::Made);
     }
 
     #[test]
@@ -288,7 +301,7 @@ mod tests {
             refused(&dir, &Options { tasks, ..small() }),
             (
                 "DIR/synth.json: `tasks` is synth_flower_blue_vs_red, \
-                 expected synth_flower_blue_vs_red, synth_sand_dollar_vs_starfish"
+                 expected synth_flower_blue_vs_red, synth_disc_vs_starfish"
                     .to_owned(),
                 hint
             )
@@ -336,15 +349,12 @@ mod tests {
     #[test]
     fn a_path_without_a_name_is_refused() {
         for dir in ["/", "..", "no/such/.."] {
-            let error =
-                ensure(Path::new(dir), &small(), &Silent, &Interrupt::default()).unwrap_err();
+            let error = ensured(Path::new(dir), &small()).unwrap_err();
             // `/` and `..` hold files, which is found first.
+            let said = error.to_string();
             assert!(
-                matches!(
-                    error,
-                    Error::Folder(files::Error::NoName { .. }) | Error::NotEmpty { .. }
-                ),
-                "{error}"
+                said.contains(": ends in no name, ") || said.contains(": holds files but no "),
+                "{said}"
             );
         }
     }
@@ -354,8 +364,7 @@ mod tests {
         let outer = TempDir::new().unwrap();
         let file = outer.path().join("file");
         fs_err::write(&file, "").unwrap();
-        let error =
-            ensure(&file.join("set"), &small(), &Silent, &Interrupt::default()).unwrap_err();
+        let error = ensured(&file.join("set"), &small()).unwrap_err();
         assert!(
             error.to_string().contains(&file.display().to_string()),
             "{error}"
@@ -366,7 +375,7 @@ mod tests {
     fn two_at_once_leave_one_set_and_nothing_else() {
         let outer = TempDir::new().unwrap();
         let dir = outer.path().join("set");
-        let run = || ensure(&dir, &small(), &Silent, &Interrupt::default()).unwrap();
+        let run = || ensured(&dir, &small()).unwrap();
         let outcomes = std::thread::scope(|scope| {
             let threads = [scope.spawn(run), scope.spawn(run)];
             threads.map(|thread| thread.join().unwrap())

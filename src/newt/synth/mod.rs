@@ -14,14 +14,9 @@
 //! holds the smaller ones.
 
 mod canvas;
-mod creatures;
 mod dice;
-mod encode;
-mod error;
 mod folder;
 mod picture;
-mod scene;
-mod shapes;
 mod tasks;
 
 use std::path::Path;
@@ -30,14 +25,14 @@ use serde::{Deserialize, Serialize};
 
 use self::picture::Subject;
 use self::tasks::TASKS;
-use crate::interrupt::Interrupt;
-use crate::progress::Progress;
+use crate::context::Context;
+use crate::error::{Error, Message};
+use crate::text::{did_you_mean, foreign};
 
-pub use self::error::Error;
 pub use self::folder::RECIPE_FILE;
 
 /// The recipe's version, raised whenever the same options draw other bytes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Two pictures of each class in each split.
 const MIN_IMAGES_PER_TASK: usize = 8;
@@ -87,16 +82,10 @@ pub fn task_names() -> Vec<&'static str> {
 /// `dir` holds it already, nothing is drawn.
 ///
 /// # Errors
-/// [`Error`] if the options make no set, if `dir` holds anything else, where writing fails, or if
-/// the drawing is interrupted.
-pub fn ensure(
-    dir: &Path,
-    options: &Options,
-    progress: &dyn Progress,
-    interrupt: &Interrupt,
-) -> Result<Outcome, Error> {
-    let recipe = Recipe::new(options)?;
-    folder::ensure(dir, &recipe, progress, interrupt)
+/// Where the options make no set, where `dir` holds anything else, where writing fails, and where the drawing is
+/// interrupted.
+pub fn ensure(dir: &Path, options: &Options, context: Context<'_>) -> Result<Outcome, Error> {
+    folder::ensure(dir, &Recipe::new(options)?, context)
 }
 
 /// The checked options, as `synth.json` holds them.
@@ -113,22 +102,36 @@ struct Recipe {
 impl Recipe {
     fn new(options: &Options) -> Result<Self, Error> {
         let known = task_names();
-        if let Some(name) = options
-            .tasks
-            .iter()
-            .find(|name| !known.contains(&name.as_str()))
-        {
-            return Err(Error::UnknownTask { name: name.clone() });
+        let is_known = |name: &&String| known.contains(&name.as_str());
+        if let Some(name) = options.tasks.iter().find(|name| !is_known(name)) {
+            let error = Message::request(format!(
+                "data synth: no task `{}`, expected one of {}",
+                foreign(name),
+                known.join(", ")
+            ));
+            return Err(match did_you_mean(name, known) {
+                Some(hint) => error.hint(hint).into(),
+                None => error.into(),
+            });
         }
         if options.tasks.is_empty() {
-            return Err(Error::NoTasks);
+            let known = known.join(", ");
+            let text = format!("data synth: 0 tasks, expected at least 1 of {known}");
+            return Err(Message::request(text)
+                .hint("leave the tasks out to draw all of them")
+                .into());
         }
         let images_per_task = options.images_per_task;
-        let is_fair = images_per_task.is_multiple_of(4);
-        if !is_fair || !(MIN_IMAGES_PER_TASK..=MAX_IMAGES_PER_TASK).contains(&images_per_task) {
-            return Err(Error::ImagesPerTask {
-                found: images_per_task,
-            });
+        let possible = images_per_task.clamp(MIN_IMAGES_PER_TASK, MAX_IMAGES_PER_TASK);
+        let possible = possible.next_multiple_of(4);
+        if images_per_task != possible {
+            let text = format!(
+                "data synth: {images_per_task} images per task, expected a multiple of 4 from \
+                 {MIN_IMAGES_PER_TASK} to {MAX_IMAGES_PER_TASK}"
+            );
+            return Err(Message::request(text)
+                .hint(format!("ask for {possible} images per task"))
+                .into());
         }
         let is_chosen = |task: &&str| options.tasks.iter().any(|name| name == task);
         let tasks: Vec<_> = known
@@ -170,6 +173,7 @@ mod tests {
 
     use super::*;
     use crate::image;
+    use crate::interrupt::Interrupt;
     use crate::newt::labels::{Csv, Labels, OtherSplits, Split};
     use crate::progress::Silent;
 
@@ -193,11 +197,15 @@ mod tests {
     /// Each picture with its row of the labels file.
     fn draw(options: &Options) -> Vec<(String, Vec<u8>)> {
         let subjects = Recipe::new(options).unwrap().subjects();
-        let pictures = picture::draw(&subjects, &Silent, &Interrupt::default()).unwrap();
+        let context = Context {
+            progress: &Silent,
+            interrupt: &Interrupt::default(),
+        };
+        let pictures = folder::draw(&subjects, context).unwrap();
         subjects
             .iter()
             .zip(pictures)
-            .map(|(s, p)| (s.csv_row(&p), p.jpeg))
+            .map(|(subject, picture)| (subject.csv_row(), picture))
             .collect()
     }
 
@@ -211,7 +219,7 @@ mod tests {
         }
         assert_eq!(
             hasher.finalize().to_hex().as_str(),
-            "5276c6d1b82a863451b75452022a304d6645b101620311c77353a5f2e05ee970"
+            "503dea8b57a24378e4ab9ee1d79e0bc00962a50b8f32791933d2d2a242ea0f79"
         );
     }
 

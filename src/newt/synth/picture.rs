@@ -1,112 +1,75 @@
-//! One picture of the set: what it shows, how large it is, and its row of the labels file.
+//! One picture of the set: what it shows, how large it is, how it is compressed, and its row of the labels file.
 
 use std::io;
 
-use rayon::prelude::*;
+use mozjpeg::{ColorSpace, Compress};
 
-use super::Error;
 use super::canvas::Canvas;
 use super::dice::Dice;
-use super::encode::Format;
 use super::tasks::Task;
-use crate::interrupt::Interrupt;
 use crate::newt::labels::Split;
-use crate::progress::Progress;
 
 /// What a picture is to show.
-pub(super) struct Subject {
+pub struct Subject {
     task: &'static Task,
-    /// Shaped as a UUID.
-    pub(super) id: String,
+    /// The name of its file, without the ending.
+    pub id: String,
     is_one: bool,
     split: Split,
-    seed: [u8; 16],
+    /// Width and height.
+    size_px: [usize; 2],
+    /// The choices to come.
+    dice: Dice,
 }
 
-/// A picture, compressed.
-pub(super) struct Picture {
-    width: usize,
-    height: usize,
-    /// The file.
-    pub(super) jpeg: Vec<u8>,
-}
+/// The first line of the labels file; [`Subject::csv_row`] makes the others.
+pub const CSV_HEADER: &str =
+    "id,task,task_cluster,task_subcluster,label,text_label,split,height,width\n";
 
 impl Subject {
-    pub(super) fn new(seed: u64, task: &'static Task, index: usize) -> Self {
+    /// The picture `index` of a task: half of them are of class 1, and half of each class train.
+    pub fn new(seed: u64, task: &'static Task, index: usize) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("newt-pipe synthetic data set: a picture");
         hasher.update(&seed.to_le_bytes());
         hasher.update(&(index as u64).to_le_bytes());
         hasher.update(task.name.as_bytes());
-        let digest: [u8; 32] = hasher.finalize().into();
-        let (mut id, mut seed) = ([0; 16], [0; 16]);
-        id.copy_from_slice(&digest[..16]);
-        seed.copy_from_slice(&digest[16..]);
+        let digest = hasher.finalize();
+        let mut dice_seed = [0; 16];
+        dice_seed.copy_from_slice(&digest.as_bytes()[16..]);
+        let mut dice = Dice::new(dice_seed);
         Self {
             task,
-            id: uuid_shaped(id),
+            id: digest.to_hex()[..32].to_owned(),
             is_one: index % 2 == 1,
             split: if index % 4 < 2 {
                 Split::Train
             } else {
                 Split::Test
             },
-            seed,
+            size_px: sides(&mut dice),
+            dice,
         }
     }
 
-    fn picture(&self) -> io::Result<Picture> {
-        let mut dice = Dice::new(self.seed);
-        let [width, height] = sides(&mut dice);
-        let mut canvas = Canvas::new(width, height);
+    /// Draws it, and compresses it to the bytes of a JPEG.
+    pub fn draw(&self) -> io::Result<Vec<u8>> {
+        let mut dice = self.dice.clone();
+        let mut canvas = Canvas::new(self.size_px);
         self.task.draw(&mut canvas, &mut dice, self.is_one);
-        let jpeg = Format::choose(&mut dice, self.task.may_be_grey).encode(&canvas)?;
-        Ok(Picture {
-            width,
-            height,
-            jpeg,
-        })
+        let is_grey = dice.below(12) == 0 && self.task.may_be_grey();
+        compress(&canvas.to_rgb8(), self.size_px, is_grey, &mut dice)
     }
 
     /// The row of the labels file, with its line break.
-    pub(super) fn csv_row(&self, picture: &Picture) -> String {
-        let task = self.task;
+    pub fn csv_row(&self) -> String {
+        let (id, task) = (&self.id, self.task);
+        let ([cluster, subcluster], label) = (task.groups, usize::from(self.is_one));
+        let (text_label, split) = (task.text_labels()[label], self.split.as_str());
+        let ([width, height], name) = (self.size_px, task.name);
         format!(
-            "{},{},{},{},{},{},{},{},{}\n",
-            self.id,
-            task.name,
-            task.cluster,
-            task.subcluster.unwrap_or(""),
-            u8::from(self.is_one),
-            task.text_labels[usize::from(self.is_one)],
-            self.split.as_str(),
-            picture.height,
-            picture.width,
+            "{id},{name},{cluster},{subcluster},{label},{text_label},{split},{height},{width}\n"
         )
     }
-}
-
-/// The first line of the labels file; [`Subject::csv_row`] makes the others.
-pub(super) const CSV_HEADER: &str =
-    "id,task,task_cluster,task_subcluster,label,text_label,split,height,width\n";
-
-/// Draws all pictures, in parallel; they come in the order of `subjects`.
-pub(super) fn draw(
-    subjects: &[Subject],
-    progress: &dyn Progress,
-    interrupt: &Interrupt,
-) -> Result<Vec<Picture>, Error> {
-    progress.start("drawing the synthetic data set", subjects.len() as u64);
-    let pictures = subjects
-        .par_iter()
-        .map(|subject| {
-            interrupt.check()?;
-            let picture = subject.picture()?;
-            progress.tick(1);
-            Ok(picture)
-        })
-        .collect();
-    progress.finish();
-    pictures
 }
 
 /// Width and height in pixels: a shorter side of 96 to 256, an aspect ratio of 1 to 3:2.
@@ -120,15 +83,32 @@ fn sides(dice: &mut Dice) -> [usize; 2] {
     }
 }
 
-/// 16 bytes in hexadecimal, with the hyphens of a UUID.
-fn uuid_shaped(bytes: [u8; 16]) -> String {
-    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
+/// The pixels, `[h, w, 3]`, as one of the kinds of JPEG that a camera roll holds.
+///
+/// The settings are libjpeg's own: what `mozjpeg` adds, its trellis, works in floating point with `pow`, which differs
+/// by machine; the rest of the encoder is integer arithmetic.
+fn compress(
+    pixels: &[u8],
+    [width, height]: [usize; 2],
+    is_grey: bool,
+    dice: &mut Dice,
+) -> io::Result<Vec<u8>> {
+    let mut jpeg = Compress::new(ColorSpace::JCS_RGB);
+    jpeg.set_fastest_defaults();
+    jpeg.set_size(width, height);
+    jpeg.set_quality(dice.pick(&[62.0, 70.0, 75.0, 80.0, 85.0, 90.0, 94.0]));
+    jpeg.set_optimize_coding(true);
+    if is_grey {
+        jpeg.set_color_space(ColorSpace::JCS_GRAYSCALE);
+    } else {
+        // Width and height of a chroma sample in pixels.
+        let sample = dice.pick(&[(2, 2), (2, 2), (2, 1), (1, 1)]);
+        jpeg.set_chroma_sampling_pixel_sizes(sample, sample);
+    }
+    if dice.below(4) == 0 {
+        jpeg.set_progressive_mode();
+    }
+    let mut started = jpeg.start_compress(Vec::new())?;
+    started.write_scanlines(pixels)?;
+    started.finish()
 }
