@@ -115,7 +115,8 @@ fn read_to_end(
     Ok(content)
 }
 
-pub(super) fn too_large(path: &Path, bytes: u64, max_bytes: u64) -> io::Error {
+/// That the file at `path` has more than the `max_bytes` that are read: [`TooLarge`], of kind `InvalidData`.
+pub fn too_large(path: &Path, bytes: u64, max_bytes: u64) -> io::Error {
     let error = TooLarge {
         path: path.to_owned(),
         bytes,
@@ -171,22 +172,31 @@ pub fn check_size(path: &Path, max_bytes: u64) -> io::Result<()> {
 }
 
 fn check(path: &Path, file_type: FileType) -> io::Result<()> {
-    let found = if file_type.is_file() {
+    if file_type.is_file() {
         return Ok(());
+    }
+    let error = NotRegular {
+        path: path.to_owned(),
+        found: kind(file_type),
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+/// What messages call something that lies in a place, with its article.
+pub fn kind(file_type: FileType) -> &'static str {
+    if file_type.is_file() {
+        "a file"
     } else if file_type.is_dir() {
         "a folder"
+    } else if file_type.is_symlink() {
+        "a link"
     } else if file_type.is_fifo() {
         PIPE
     } else if file_type.is_socket() {
         "a socket"
     } else {
         "a device"
-    };
-    let error = NotRegular {
-        path: path.to_owned(),
-        found,
-    };
-    Err(io::Error::new(io::ErrorKind::InvalidInput, error))
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub fn is_stream(path: &Path) -> bool {
 
 /// All that comes until the other side closes the stream at `path`, if that is no more than `max_bytes`. An error of
 /// `check`, which is asked several times a second, ends the wait.
-pub(super) fn read(
+pub fn read(
     path: &Path,
     max_bytes: u64,
     check: impl Fn() -> io::Result<()>,

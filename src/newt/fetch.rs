@@ -39,7 +39,7 @@ use self::unpack::{Folder, Unpacked, unpack};
 use super::images::DataRoot;
 use super::labels::Labels;
 use super::published::Identity;
-use crate::files::{self, StagedDir};
+use crate::files::{self, NotWritten, StagedDir};
 use crate::hub::{self, Client, Pace, Transfer, Wanted};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -216,7 +216,7 @@ impl<'a> Fetch<'a> {
         match result {
             Ok(()) => {}
             // On a file system without locks another process may have been faster.
-            Err(Error::Folder(files::Error::NotWritten { .. })) if is_there()? => {
+            Err(Error::Folder(error)) if error.is_a::<NotWritten>().is_some() && is_there()? => {
                 staging.forget(archive);
                 return Ok(Outcome::AlreadyThere);
             }
@@ -325,19 +325,12 @@ struct Staging {
 impl Staging {
     fn open(root: &Path) -> Result<Self, Error> {
         if root.exists() && !root.is_dir() {
-            return Err(files::Error::NotAFolder {
-                path: root.to_owned(),
-            }
-            .into());
+            return Err(Error::Folder(files::not_a_folder(root).into()));
         }
         let dir = root.join(STAGING_DIR);
         match fs_err::create_dir_all(&dir) {
             Ok(()) => Ok(Self { dir }),
-            Err(source) => Err(files::Error::Unwritable {
-                folder: root.to_owned(),
-                source,
-            }
-            .into()),
+            Err(source) => Err(files::unwritable(root, root, source).into()),
         }
     }
 

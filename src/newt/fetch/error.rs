@@ -113,7 +113,7 @@ pub enum Error {
     },
     /// The folder cannot be written to.
     #[error(transparent)]
-    Folder(#[from] files::Error),
+    Folder(#[from] crate::error::Error),
     /// A stop was asked for; what has arrived by then is kept.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -220,10 +220,13 @@ impl Error {
                     shown(path)
                 ));
             }
-            Self::Folder(files::Error::NotWritten { source, .. }) | Self::Io(source) => {
-                return hint_of_io(source).map(str::to_owned);
+            Self::Io(source) => return hint_of_io(source).map(str::to_owned),
+            Self::Folder(error) => {
+                return match error.is_a::<files::NotWritten>() {
+                    Some(error) => hint_of_io(&error.source).map(str::to_owned),
+                    None => error.hint(),
+                };
             }
-            Self::Folder(error) => return error.hint(),
             Self::Stopped(_) => "what has arrived is kept; the same command goes on from there",
         };
         Some(hint.to_owned())
@@ -242,10 +245,9 @@ impl Error {
             | Self::Incomplete { .. }
             | Self::NotInArchive { .. }
             | Self::LabelsOfOthers { .. } => Fault::Data,
-            Self::Offline { .. } | Self::Folder(files::Error::NotWritten { .. }) | Self::Io(_) => {
-                Fault::Machine
-            }
-            Self::Mirror { .. } | Self::Folder(_) => Fault::Request,
+            Self::Offline { .. } | Self::Io(_) => Fault::Machine,
+            Self::Folder(error) => error.fault(),
+            Self::Mirror { .. } => Fault::Request,
         }
     }
 }

@@ -31,7 +31,7 @@ pub enum Error {
     },
     /// The folder cannot be put in its place.
     #[error(transparent)]
-    Folder(#[from] files::Error),
+    Folder(#[from] crate::error::Error),
     /// The folder holds something else.
     #[error(
         "{}: holds files but no `{RECIPE_FILE}`, expected an empty or new folder",

@@ -28,7 +28,7 @@ pub(super) fn ensure(
     let staged = StagedDir::beside(dir)?;
     match write(staged.path(), recipe, progress, interrupt) {
         // It names a file of a folder that will be gone.
-        Err(Error::Io(source)) => return Err(staged.not_written(source).into()),
+        Err(Error::Io(source)) => return Err(Error::Folder(staged.not_written(source).into())),
         result => result?,
     }
     match staged.publish_new() {
@@ -155,7 +155,6 @@ mod tests {
 
     use super::super::{Options, ensure, task_names};
     use super::*;
-    use crate::files;
     use crate::progress::Silent;
 
     fn small() -> Options {
@@ -339,11 +338,9 @@ mod tests {
             let error =
                 ensure(Path::new(dir), &small(), &Silent, &Interrupt::default()).unwrap_err();
             // `/` and `..` hold files, which is found first.
+            let has_no_name = error.to_string().contains("ends in no name");
             assert!(
-                matches!(
-                    error,
-                    Error::Folder(files::Error::NoName { .. }) | Error::NotEmpty { .. }
-                ),
+                has_no_name || matches!(error, Error::NotEmpty { .. }),
                 "{error}"
             );
         }
