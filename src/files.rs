@@ -47,8 +47,8 @@ pub use self::place::{
     BrokenLink, MAX_LINKS, Names, UnknownName, expand_by, expanded, follow, found, hint, located,
 };
 pub use self::reading::{
-    NotRegular, TooLarge, buffer, check_size, kind, open, read, read_text, read_text_stream,
-    too_large,
+    NotRegular, TooLarge, buffer, check_regular, check_size, kind, open, read, read_text,
+    read_text_stream, too_large,
 };
 pub use self::staged::StagedDir;
 pub use self::stream::is_stream;
@@ -181,7 +181,9 @@ fn draft_of(path: &Path) -> Result<(PathBuf, TempFile), Error> {
     if place.metadata.is_some_and(|metadata| !metadata.is_file()) {
         let path = path.display();
         let text = format!("{path}: is not a regular file, expected a file or nothing");
-        return Err(Message::request(text).hint("give the path of a file").into());
+        return Err(Message::request(text)
+            .hint("give the path of a file")
+            .into());
     }
     let name = name_of(path, &place.path)?;
     // What only a folder could be called.

@@ -193,7 +193,7 @@ pub enum Error {
 
     /// The store failed.
     #[error(transparent)]
-    Cache(#[from] cache::Error),
+    Cache(#[from] crate::error::Error),
 
     /// The file system failed; the message names the file.
     #[error(transparent)]

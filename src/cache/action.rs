@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Cache, Digest, Error, Key, Request, mend};
+use super::{Cache, Digest, Key, Request, damage, is_miss, layout};
+use crate::error::Error;
 use crate::progress::Progress;
 use crate::text::thousands;
 
@@ -16,7 +17,7 @@ use crate::text::thousands;
 const FORMAT: u32 = 2;
 
 /// The longest record that is read. A search with a million values is shorter.
-pub(super) const MAX_BYTES: u64 = 1 << 26;
+pub const MAX_BYTES: u64 = 1 << 26;
 
 /// What stands around the seal at the end of a record: the digest of all other bytes of the record.
 const SEAL: (&str, &str) = (",\n  \"seal\": \"", "\"\n}\n");
@@ -50,7 +51,7 @@ pub struct Action {
 }
 
 /// What the cache holds for a request.
-pub(super) enum Record {
+pub enum Record {
     Hit(Action),
     Absent,
     /// There is a record, but it cannot be used, for this reason.
@@ -65,7 +66,7 @@ impl Cache {
     /// A record that is damaged, belongs to something else or has lost an output is a miss, with a warning.
     ///
     /// # Errors
-    /// [`Error::Io`] where the record exists and cannot be read.
+    /// That the record exists and the file system does not give it.
     pub fn lookup(
         &self,
         request: &Request,
@@ -91,7 +92,7 @@ impl Cache {
     /// Stores the outputs of a stage, then the record that makes them found, and returns the record.
     ///
     /// # Errors
-    /// Those of [`put`](Self::put); then there is no record, and the next run makes the outputs again.
+    /// As [`put`](Self::put); then there is no record, and the next run makes the outputs again.
     ///
     /// # Panics
     /// If two outputs have one name, which is a bug of the stage.
@@ -133,12 +134,12 @@ impl Cache {
         Ok(action)
     }
 
-    pub(super) fn record(&self, request: &Request) -> Result<Record, Error> {
+    pub fn record(&self, request: &Request) -> Result<Record, Error> {
         let path = self.action_path(request.stage, &request.key);
-        let bytes = match mend::read(path.clone(), MAX_BYTES) {
+        let bytes = match damage::read(&path, MAX_BYTES) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(Record::Absent),
-            Err(error) if error.is_miss() => return Ok(Record::Unusable(error.to_string())),
+            Err(error) if is_miss(&error) => return Ok(Record::Unusable(error.to_string())),
             Err(error) => return Err(error),
         };
         let action = match parse(&bytes) {
@@ -171,8 +172,8 @@ impl Cache {
         Ok(Record::Hit(action))
     }
 
-    pub(super) fn actions_dir(&self, stage: &str) -> PathBuf {
-        self.root.join("actions").join(stage)
+    pub fn actions_dir(&self, stage: &str) -> PathBuf {
+        self.root.join(layout::ACTIONS).join(stage)
     }
 
     fn action_path(&self, stage: &str, key: &Key) -> PathBuf {
@@ -201,7 +202,7 @@ fn is_sealed(record: &[u8]) -> bool {
 }
 
 /// The action in a record's bytes, or why there is none.
-pub(super) fn parse(bytes: &[u8]) -> Result<Action, String> {
+pub fn parse(bytes: &[u8]) -> Result<Action, String> {
     /// The part that every version of the record shares.
     #[derive(Deserialize)]
     struct Head {
@@ -225,7 +226,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Action, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::mend::tests::HARMS;
+    use crate::cache::damage::tests::HARMS;
     use crate::cache::{KeyBuilder, MissReason};
     use crate::progress::Silent;
     use crate::progress::Warnings;

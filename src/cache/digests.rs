@@ -20,7 +20,9 @@ use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 
-use super::{Access, Cache, Digest, Error, mend};
+use super::{Access, Cache, Digest, Unavailable, damage, is_loss};
+use crate::context::Context;
+use crate::error::Error;
 use crate::files;
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
@@ -84,11 +86,11 @@ impl DigestMemo {
     /// The memo of this cache; empty, with a warning, where the file is damaged: it only saves reading.
     pub fn load(cache: &Cache, progress: &dyn Progress) -> Self {
         let read = read(cache);
-        if let Err(Problem::Damaged(why) | Problem::Closed(why)) = &read {
-            progress.warn(&format!("{why}; files are read again"));
+        if let Err(error) = &read {
+            progress.warn(&format!("{error}; files are read again"));
         }
         Self {
-            is_damaged: matches!(read, Err(Problem::Damaged(_))),
+            is_damaged: read.as_ref().is_err_and(is_loss),
             entries: read.unwrap_or_default(),
             fresh: Entries::new(),
             newest: (cache.opened.0.saturating_sub(RACY_S), cache.opened.1),
@@ -105,8 +107,10 @@ impl DigestMemo {
     pub fn digest_files(
         &mut self,
         paths: &[PathBuf],
-        progress: &dyn Progress,
-        interrupt: &Interrupt,
+        Context {
+            progress,
+            interrupt,
+        }: Context<'_>,
     ) -> Result<Vec<Result<Digest, io::Error>>, Stopped> {
         let known: Vec<Result<Option<Digest>, io::Error>> =
             paths.par_iter().map(|path| self.lookup(path)).collect();
@@ -156,8 +160,10 @@ impl DigestMemo {
         &mut self,
         path: &Path,
         also: &mut dyn FnMut(&[u8]),
-        progress: &dyn Progress,
-        interrupt: &Interrupt,
+        Context {
+            progress,
+            interrupt,
+        }: Context<'_>,
     ) -> Result<io::Result<(Digest, bool)>, Stopped> {
         match self.lookup(path) {
             Ok(None) => {}
@@ -224,7 +230,7 @@ impl DigestMemo {
     /// Should two processes save at the same moment, one's additions are lost and those files are read again.
     ///
     /// # Errors
-    /// [`Error::DiskFull`], [`Error::Unwritable`] or [`Error::Io`]; the old file is left as it was.
+    /// That it cannot be written; the old file is left as it was.
     pub fn save(&mut self, cache: &Cache) -> Result<(), Error> {
         if self.fresh.is_empty() && !self.is_damaged {
             return Ok(());
@@ -232,14 +238,10 @@ impl DigestMemo {
         let mut entries = match read(cache) {
             Ok(entries) => entries,
             // A damaged file was reported when it was loaded; here it is replaced.
-            Err(Problem::Damaged(_)) if cache.access == Access::Make => Entries::new(),
+            Err(error) if is_loss(&error) && cache.access == Access::Make => Entries::new(),
             Err(_) => return Ok(()),
         };
-        entries.extend(
-            self.fresh
-                .iter()
-                .map(|(name, entry)| (name.clone(), *entry)),
-        );
+        entries.extend(self.fresh.clone());
         cache.write(&memo_path(cache), &format::format(&entries))?;
         self.fresh.clear();
         self.is_damaged = false;
@@ -258,15 +260,7 @@ impl DigestMemo {
 
     fn lookup(&self, path: &Path) -> Result<Option<Digest>, io::Error> {
         let metadata = fs_err::metadata(path)?;
-        if !metadata.is_file() {
-            let text = format!("{}: not a regular file", path.display());
-            let kind = if metadata.is_dir() {
-                io::ErrorKind::IsADirectory
-            } else {
-                io::ErrorKind::InvalidInput
-            };
-            return Err(io::Error::new(kind, text));
-        }
+        files::check_regular(path, metadata.file_type())?;
         let stamp = Stamp::of(&metadata);
         Ok(self
             .entries
@@ -331,24 +325,14 @@ impl Read for Heard<'_> {
 /// The entries of the memo file, none if there is no file.
 ///
 /// # Errors
-/// Those of reading it; [`Problem::Damaged`] with what is wrong with it.
-fn read(cache: &Cache) -> Result<Entries, Problem> {
+/// [`Unavailable`], also where what is there is no memo.
+fn read(cache: &Cache) -> Result<Entries, Error> {
     let path = memo_path(cache);
-    match mend::read(path.clone(), MAX_BYTES) {
-        Ok(Some(bytes)) => format::parse(&bytes)
-            .map_err(|why| Problem::Damaged(format!("{}: {why}", path.display()))),
-        Ok(None) => Ok(Entries::new()),
-        Err(error) if error.is_loss() => Err(Problem::Damaged(error.to_string())),
-        Err(error) => Err(Problem::Closed(error.to_string())),
-    }
-}
-
-/// Why a memo cannot be used.
-enum Problem {
-    /// It is none, and another is to come in its place.
-    Damaged(String),
-    /// Somebody's memo, which cannot be read.
-    Closed(String),
+    let Some(bytes) = damage::read(&path, MAX_BYTES)? else {
+        return Ok(Entries::new());
+    };
+    let no_memo = |why| Unavailable::Unreadable(format!("{}: {why}", path.display())).into();
+    format::parse(&bytes).map_err(no_memo)
 }
 
 #[cfg(test)]

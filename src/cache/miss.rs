@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::action::{self, Action, Record};
 use super::{Cache, Digest, Request};
 use crate::files;
-use crate::text::{foreign, said};
+use crate::text::{Listing, foreign, said};
 
 /// How many records of a stage are read to explain a miss, at most.
 const MAX_RECORDS: usize = 500;
@@ -75,14 +75,8 @@ impl fmt::Display for MissReason {
             Self::VersionChanged { old, new } => write!(f, "version of the stage: {old} → {new}"),
             Self::Unusable(why) => f.write_str(&said(why)),
             Self::Changed(changes) => {
-                for (i, change) in changes.iter().take(MAX_SHOWN).enumerate() {
-                    let separator = if i == 0 { "" } else { ", " };
-                    write!(f, "{separator}{change}")?;
-                }
-                match changes.len().saturating_sub(MAX_SHOWN) {
-                    0 => Ok(()),
-                    n => write!(f, " and {n} more"),
-                }
+                let changes = changes.iter().map(Change::to_string);
+                Listing::first(MAX_SHOWN, changes).fmt(f)
             }
         }
     }
@@ -203,7 +197,7 @@ fn leaves(params: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
     use crate::cache::KeyBuilder;
-    use crate::cache::mend::tests::HARMS;
+    use crate::cache::damage::tests::HARMS;
     use serde_json::json;
 
     struct Probe {

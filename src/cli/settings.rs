@@ -185,7 +185,7 @@ fn token(file: impl Fn() -> Option<PathBuf>) -> Option<Token> {
 fn default_cache_dir() -> Result<PathBuf, config::Error> {
     let dir = user_cache_dir().ok_or(config::Error::CacheDir { dir: None })?;
     let dir = dir.join("newt-pipe");
-    if let Some(owner) = cache::foreign_owner(&dir).filter(|owner| *owner != 0) {
+    if let Some(owner) = files::foreign_owner(&dir).filter(|owner| *owner != 0) {
         return Err(config::Error::OthersCacheDir { dir, owner });
     }
     let deepest = dir
@@ -195,7 +195,7 @@ fn default_cache_dir() -> Result<PathBuf, config::Error> {
         // A folder of the user's own, open to all, is what containers give to whoever runs them.
         Some((folder, metadata))
             if metadata.mode() & OPEN != 0
-                && (metadata.mode() & STICKY != 0 || cache::foreign_owner(folder).is_some()) =>
+                && (metadata.mode() & STICKY != 0 || files::foreign_owner(folder).is_some()) =>
         {
             let folder = folder.to_owned();
             Err(config::Error::SharedCacheDir { dir, folder })

@@ -68,8 +68,10 @@ pub fn unwritable(path: &Path, folder: &Path, source: io::Error) -> Error {
 /// That a folder is to be written, and something else is there.
 pub fn not_a_folder(path: &Path) -> Message {
     let path = path.display();
-    Message::request(format!("{path}: is not a folder, expected a folder or nothing"))
-        .hint("choose another folder")
+    Message::request(format!(
+        "{path}: is not a folder, expected a folder or nothing"
+    ))
+    .hint("choose another folder")
 }
 
 /// That a path ends in no name, as `.` and `/` do.

@@ -7,8 +7,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::users::{STICKY, user_name};
 use super::system;
+use super::users::{STICKY, user_name};
 use crate::error::Message;
 
 /// The names of the files in a folder that a run has written there. The last is the one by which the others are known:

@@ -203,7 +203,8 @@ impl Kept {
             Relation::Inside => format!("is in {what} `{place}`, expected a place outside of it"),
             Relation::Around => format!("holds {what} `{place}`, expected a folder without it"),
         };
-        Message::request(format!("{}: {wrong}", path.display())).hint("choose a place apart from it")
+        Message::request(format!("{}: {wrong}", path.display()))
+            .hint("choose a place apart from it")
     }
 }
 

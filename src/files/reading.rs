@@ -59,13 +59,13 @@ impl TooLarge {
 pub fn open(path: &Path) -> io::Result<fs_err::File> {
     // Opening may itself do something, as it does with a tape drive. Where nothing can be seen, it says why.
     if let Ok(metadata) = fs_err::metadata(path) {
-        check(path, metadata.file_type())?;
+        check_regular(path, metadata.file_type())?;
     }
     // Another process may have put a pipe there meanwhile: opened so, it does not wait.
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NONBLOCK);
     let file = fs_err::OpenOptions::from_options(options).open(path)?;
-    check(path, file.metadata()?.file_type())?;
+    check_regular(path, file.metadata()?.file_type())?;
     Ok(file)
 }
 
@@ -164,14 +164,18 @@ fn text(path: &Path, bytes: Vec<u8>) -> io::Result<String> {
 /// As [`read`].
 pub fn check_size(path: &Path, max_bytes: u64) -> io::Result<()> {
     let metadata = fs_err::metadata(path)?;
-    check(path, metadata.file_type())?;
+    check_regular(path, metadata.file_type())?;
     if metadata.len() > max_bytes {
         return Err(too_large(path, metadata.len(), max_bytes));
     }
     Ok(())
 }
 
-fn check(path: &Path, file_type: FileType) -> io::Result<()> {
+/// Makes sure that what was found at `path` is a regular file.
+///
+/// # Errors
+/// [`NotRegular`], as an error of kind `InvalidInput`.
+pub fn check_regular(path: &Path, file_type: FileType) -> io::Result<()> {
     if file_type.is_file() {
         return Ok(());
     }

@@ -106,7 +106,13 @@ impl StagedDir {
         let user = metadata(&self.path)?.uid();
         let within = metadata(parent(&self.path))?;
         let place = &self.destination;
-        Ok(former::check_removable(destination, place, &folder, &within, user)?)
+        Ok(former::check_removable(
+            destination,
+            place,
+            &folder,
+            &within,
+            user,
+        )?)
     }
 
     /// The hidden folder.
@@ -142,9 +148,11 @@ impl StagedDir {
             .map_err(|source| self.not_written(source))?;
         self.flush().map_err(|source| {
             let path = self.destination.display();
-            Message::machine(format!("{path}: written, but not flushed to the disk: {source}"))
-                .hint("look whether it is whole, and run again if not")
-                .into()
+            Message::machine(format!(
+                "{path}: written, but not flushed to the disk: {source}"
+            ))
+            .hint("look whether it is whole, and run again if not")
+            .into()
         })
     }
 
