@@ -47,8 +47,8 @@ pub use self::place::{
     BrokenLink, MAX_LINKS, Names, UnknownName, expand_by, expanded, follow, found, hint, located,
 };
 pub use self::reading::{
-    NotRegular, TooLarge, buffer, check_regular, check_size, kind, open, read, read_text,
-    read_text_stream, too_large,
+    NotRegular, TooLarge, buffer, check_bytes, check_regular, check_size, kind, open, read,
+    read_text, read_text_stream,
 };
 pub use self::staged::StagedDir;
 pub use self::stream::is_stream;

@@ -130,7 +130,7 @@ impl DigestMemo {
                 }
                 // The file's place is filled for the loop's sake only: `check` below ends the call.
                 interrupt.check().map_err(io::Error::other)?;
-                let found = digest_file(path, interrupt);
+                let found = digest(path, interrupt, &mut |_| ());
                 progress.tick(1);
                 found
             })
@@ -173,10 +173,9 @@ impl DigestMemo {
         let name_shown = crate::text::path(Path::new(path.file_name().unwrap_or_default()));
         let n_bytes = fs_err::metadata(path).map_or(0, |metadata| metadata.len());
         progress.start_bytes(&format!("reading {name_shown}"), n_bytes);
-        let found = digest_by(path, &mut |bytes| {
+        let found = digest(path, interrupt, &mut |bytes| {
             also(bytes);
             progress.tick(bytes.len() as u64);
-            interrupt.check().map_err(io::Error::other)
         });
         progress.finish();
         interrupt.check()?;
@@ -290,34 +289,28 @@ fn voucher(path: &Path, promise: &str) -> io::Result<Vec<u8>> {
     Ok(voucher)
 }
 
-/// Reads a file: its digest, and the entry to memoise unless it changed meanwhile.
-fn digest_file(path: &Path, interrupt: &Interrupt) -> io::Result<Found> {
-    digest_by(path, &mut |_| interrupt.check().map_err(io::Error::other))
-}
-
-/// As [`digest_file`]; `hear` gets all bytes, and may end the reading.
-fn digest_by(path: &Path, hear: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<Found> {
+/// Reads a file, unless it is interrupted; `hear` gets all bytes. Gives its digest, and the entry to memoise unless it
+/// changed meanwhile.
+fn digest(path: &Path, interrupt: &Interrupt, hear: &mut dyn FnMut(&[u8])) -> io::Result<Found> {
     let mut file = files::open(path)?;
     let before = Stamp::of(&file.metadata()?);
-    let digest = Digest::of_reader(Heard {
-        file: &mut file,
-        hear,
-    })?;
+    let stream = interrupt.over(&mut file);
+    let digest = Digest::of_reader(Heard { stream, hear })?;
     let stamp = Stamp::of(&file.metadata()?);
     let entry = (before == stamp).then_some(Entry { stamp, digest });
     Ok((digest, entry))
 }
 
-/// A file that is read for its digest, and for whoever listens.
-struct Heard<'a> {
-    file: &'a mut fs_err::File,
-    hear: &'a mut dyn FnMut(&[u8]) -> io::Result<()>,
+/// A stream that is read for its digest, and for whoever listens.
+struct Heard<'a, R> {
+    stream: R,
+    hear: &'a mut dyn FnMut(&[u8]),
 }
 
-impl Read for Heard<'_> {
+impl<R: Read> Read for Heard<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n_read = self.file.read(buffer)?;
-        (self.hear)(&buffer[..n_read])?;
+        let n_read = self.stream.read(buffer)?;
+        (self.hear)(&buffer[..n_read]);
         Ok(n_read)
     }
 }

@@ -80,14 +80,9 @@ impl ShardStore {
     pub fn check(&self, digest: &Digest) -> Result<(), Error> {
         let (file, bytes) = self.open_shard(digest)?;
         let path = self.path(digest);
-        if bytes > MAX_UNKNOWN_BYTES {
-            return Err(reading(
-                &path,
-                files::too_large(&path, bytes, MAX_UNKNOWN_BYTES),
-            ));
-        }
-        let found = Digest::of_reader(file.take(MAX_UNKNOWN_BYTES));
-        let found = found.map_err(|error| reading(&path, error))?;
+        let found = files::check_bytes(&path, bytes, MAX_UNKNOWN_BYTES)
+            .and_then(|()| Digest::of_reader(file.take(MAX_UNKNOWN_BYTES)))
+            .map_err(|error| reading(&path, error))?;
         object::check(&path, digest, found, bytes)
     }
 

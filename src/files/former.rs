@@ -47,16 +47,10 @@ pub fn first_foreign(dir: &Path, ours_in: OursIn) -> io::Result<Option<OsString>
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    let entries: Vec<_> = entries.collect::<io::Result<_>>()?;
     let ours = ours_in(dir);
-    let mut first = None;
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        if !is_written(&entry, &ours) && first.as_ref().is_none_or(|first| name < *first) {
-            first = Some(name);
-        }
-    }
-    Ok(first)
+    let foreign = entries.iter().filter(|entry| !is_written(entry, &ours));
+    Ok(foreign.map(fs_err::DirEntry::file_name).min())
 }
 
 /// Whether an entry is one of `ours`, which are all files.

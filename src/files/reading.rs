@@ -76,12 +76,13 @@ pub fn open(path: &Path) -> io::Result<fs_err::File> {
 pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let bytes = file.metadata()?.len();
-    if bytes > max_bytes {
-        return Err(too_large(path, bytes, max_bytes));
-    }
-    let content = buffer(path, bytes)?;
+    check_bytes(path, bytes, max_bytes)?;
+    let mut content = buffer(path, bytes)?;
     // The file may have grown since.
-    read_to_end(file, content, path, max_bytes)
+    let most = max_bytes.saturating_add(1);
+    file.take(most).read_to_end(&mut content)?;
+    check_bytes(path, content.len() as u64, max_bytes)?;
+    Ok(content)
 }
 
 /// An empty buffer that has room for a file of so many bytes.
@@ -99,30 +100,20 @@ pub fn buffer(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     Ok(buffer)
 }
 
-/// Puts all that `file`, of this path, still holds behind `content`.
-fn read_to_end(
-    file: fs_err::File,
-    mut content: Vec<u8>,
-    path: &Path,
-    max_bytes: u64,
-) -> io::Result<Vec<u8>> {
-    file.take(max_bytes.saturating_add(1))
-        .read_to_end(&mut content)?;
-    let bytes = content.len() as u64;
-    if bytes > max_bytes {
-        return Err(too_large(path, bytes, max_bytes));
+/// Makes sure that the `bytes` bytes of the file at `path` are no more than the `max_bytes` that are read.
+///
+/// # Errors
+/// [`TooLarge`], as an error of kind `InvalidData`.
+pub fn check_bytes(path: &Path, bytes: u64, max_bytes: u64) -> io::Result<()> {
+    if bytes <= max_bytes {
+        return Ok(());
     }
-    Ok(content)
-}
-
-/// That the file at `path` has more than the `max_bytes` that are read: [`TooLarge`], of kind `InvalidData`.
-pub fn too_large(path: &Path, bytes: u64, max_bytes: u64) -> io::Error {
     let error = TooLarge {
         path: path.to_owned(),
         bytes,
         max_bytes,
     };
-    io::Error::new(io::ErrorKind::InvalidData, error)
+    Err(io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// All of a regular file of UTF-8 text that holds no more than `max_bytes`; links are followed.
@@ -165,10 +156,7 @@ fn text(path: &Path, bytes: Vec<u8>) -> io::Result<String> {
 pub fn check_size(path: &Path, max_bytes: u64) -> io::Result<()> {
     let metadata = fs_err::metadata(path)?;
     check_regular(path, metadata.file_type())?;
-    if metadata.len() > max_bytes {
-        return Err(too_large(path, metadata.len(), max_bytes));
-    }
-    Ok(())
+    check_bytes(path, metadata.len(), max_bytes)
 }
 
 /// Makes sure that what was found at `path` is a regular file.

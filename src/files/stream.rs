@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::reading::too_large;
+use super::reading::check_bytes;
 
 /// How long one wait takes: within twice that, a stop is heard.
 const SLICE_MILLIS: libc::c_int = 100;
@@ -47,10 +47,7 @@ pub fn read(
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(error) => return Err(error),
         }
-        let bytes = content.len() as u64;
-        if bytes > max_bytes {
-            return Err(too_large(path, bytes, max_bytes));
-        }
+        check_bytes(path, content.len() as u64, max_bytes)?;
     }
 }
 
