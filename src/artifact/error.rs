@@ -2,7 +2,6 @@
 
 use std::io;
 
-use crate::cache;
 use crate::error::{Failure, Fault};
 use crate::files;
 use crate::interrupt::Stopped;

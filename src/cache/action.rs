@@ -128,7 +128,7 @@ impl Cache {
         Ok(action)
     }
 
-    pub fn record(&self, request: &Request) -> Result<Record, Error> {
+    pub(super) fn record(&self, request: &Request) -> Result<Record, Error> {
         let path = self.action_path(request.stage, &request.key);
         let bytes = match damage::read(&path, MAX_BYTES) {
             Ok(Some(bytes)) => bytes,
@@ -166,7 +166,7 @@ impl Cache {
         Ok(Record::Hit(action))
     }
 
-    pub fn actions_dir(&self, stage: &str) -> PathBuf {
+    pub(super) fn actions_dir(&self, stage: &str) -> PathBuf {
         self.root.join(layout::ACTIONS).join(stage)
     }
 

@@ -18,7 +18,7 @@ const STALE_S: i64 = 24 * 60 * 60;
 impl Cache {
     /// Writes `bytes` to `target`, a path in the cache, replacing what is there; the folder is made if
     /// missing, and a folder that is there is set aside.
-    pub fn write(&self, target: &Path, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn write(&self, target: &Path, bytes: &[u8]) -> Result<(), Error> {
         self.write_with(target, |file| file.write_all(bytes))
     }
 
@@ -39,7 +39,7 @@ impl Cache {
     }
 
     /// The present by the clock of the cache's file system, which may be another machine's.
-    pub fn file_system_now(&self) -> Result<(i64, i64), Error> {
+    pub(super) fn file_system_now(&self) -> Result<(i64, i64), Error> {
         TempFile::create_in(&self.tmp_dir())
             .and_then(|mut temp| temp.file().metadata())
             .map(|metadata| (metadata.mtime(), metadata.mtime_nsec()))
@@ -47,7 +47,7 @@ impl Cache {
     }
 
     /// Removes stale files under `tmp/`. Failures do not matter: another process may be sweeping as well.
-    pub fn sweep(&self) {
+    pub(super) fn sweep(&self) {
         let Ok(entries) = fs_err::read_dir(self.tmp_dir()) else {
             return;
         };

@@ -21,7 +21,7 @@ impl Cache {
     ///
     /// # Errors
     /// The file system's; where the cache is only looked at, an error that says so.
-    pub fn set_aside(&self, path: &Path) -> io::Result<()> {
+    pub(super) fn set_aside(&self, path: &Path) -> io::Result<()> {
         if !is_taken(path) {
             return Ok(());
         }
@@ -45,7 +45,7 @@ impl Cache {
 
     /// Makes sure that files can be put into `folder`, which is in the cache: it and the folders above it are made
     /// where they are missing, and what has their names and is no folder is set aside.
-    pub fn make_folder(&self, folder: &Path) -> io::Result<()> {
+    pub(super) fn make_folder(&self, folder: &Path) -> io::Result<()> {
         if folder.is_dir() {
             return Ok(());
         }
@@ -62,7 +62,7 @@ impl Cache {
     }
 
     /// Makes sure that a file can be renamed to `path`, a path in the cache.
-    pub fn make_room(&self, path: &Path) -> io::Result<()> {
+    pub(super) fn make_room(&self, path: &Path) -> io::Result<()> {
         match fs_err::symlink_metadata(path) {
             Ok(metadata) if !metadata.is_file() => self.set_aside(path),
             // Renaming replaces a file.
@@ -71,7 +71,7 @@ impl Cache {
     }
 
     /// Removes a file of the cache, if it is there; what is no file is set aside. Whoever only looks leaves it.
-    pub fn remove(&self, path: &Path) -> Result<(), Error> {
+    pub(super) fn remove(&self, path: &Path) -> Result<(), Error> {
         if self.access == Access::Look {
             return Ok(());
         }

@@ -44,7 +44,7 @@ impl Cache {
     }
 
     /// The size of an object as the file system tells it, or what is there instead.
-    pub fn object_bytes(&self, digest: &Digest) -> Result<u64, &'static str> {
+    pub(super) fn object_bytes(&self, digest: &Digest) -> Result<u64, &'static str> {
         match fs_err::metadata(self.object_path(digest)) {
             Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
             Ok(_) => Err("no regular file"),
@@ -54,7 +54,7 @@ impl Cache {
         }
     }
 
-    pub fn object_path(&self, digest: &Digest) -> PathBuf {
+    pub(super) fn object_path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.to_string();
         // 256 folders keep each of them small without making many.
         let (folder, name) = hex.split_at(2);

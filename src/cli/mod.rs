@@ -11,7 +11,9 @@ mod plan;
 mod predict;
 mod run;
 mod settings;
+mod signals;
 mod streams;
+mod threads;
 
 use std::process::ExitCode;
 
@@ -86,8 +88,7 @@ pub fn main() -> ExitCode {
         Verbosity::Normal
     });
     settings::search_libtorch();
-    let outcome =
-        settings::catch_signals().and_then(|interrupt| cli.command.exec(&console, &interrupt));
+    let outcome = signals::catch().and_then(|interrupt| cli.command.exec(&console, &interrupt));
     end(&console, outcome)
 }
 
@@ -165,11 +166,11 @@ impl Command {
         if self.prints() {
             streams::require_output()?;
         }
-        let threads = match &self {
+        let n_threads = match &self {
             Command::Run(args) => args.threads,
             _ => None,
         };
-        settings::start_threads(threads, console)?;
+        threads::start(n_threads, console)?;
         let left = self.left();
         let done = match self {
             Command::Run(args) => run::exec(args, console, interrupt),

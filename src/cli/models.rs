@@ -17,7 +17,7 @@ use crate::text::{count, foreign, path, thousands};
 
 /// Subcommands of `newt-pipe models`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+pub enum Command {
     /// List the checkpoints with a published NeWT score, and whether they are on this machine.
     Ls(LsArgs),
     /// Download a checkpoint, or a newer revision of it, into the cache of the Hugging Face hub.
@@ -28,7 +28,7 @@ pub(super) enum Command {
 
 /// Arguments of `newt-pipe models ls`.
 #[derive(Debug, clap::Args)]
-pub(super) struct LsArgs {
+pub struct LsArgs {
     /// List the architectures of timm that can be loaded, instead.
     #[arg(long)]
     architectures: bool,
@@ -56,7 +56,7 @@ struct ModelArgs {
 
 /// Arguments of `newt-pipe models fetch`.
 #[derive(Debug, clap::Args)]
-pub(super) struct FetchArgs {
+pub struct FetchArgs {
     #[command(flatten)]
     model: ModelArgs,
 
@@ -70,7 +70,7 @@ pub(super) struct FetchArgs {
 
 /// Arguments of `newt-pipe models check`.
 #[derive(Debug, clap::Args)]
-pub(super) struct CheckArgs {
+pub struct CheckArgs {
     #[command(flatten)]
     model: ModelArgs,
 
@@ -94,11 +94,7 @@ pub(super) struct CheckArgs {
     hub: HubArgs,
 }
 
-pub(super) fn exec(
-    command: &Command,
-    console: &Console,
-    interrupt: &Interrupt,
-) -> Result<Outcome, Error> {
+pub fn exec(command: &Command, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
     match command {
         Command::Ls(args) if args.architectures => list_architectures(args.json, console),
         Command::Ls(args) => list_published(args, console, interrupt),
