@@ -88,24 +88,23 @@ impl TempFile {
     /// # Errors
     /// The file system's.
     pub fn publish(self, target: &Path) -> io::Result<()> {
-        self.publish_by(|draft, target| fs_err::rename(draft, target), target)
+        self.publish_by(rename, target)
     }
 
-    /// The same, where nothing is.
-    fn publish_new(self, target: &Path) -> io::Result<()> {
-        self.publish_by(system::rename_new, target)
-    }
-
-    fn publish_by(
-        mut self,
-        rename: impl Fn(&Path, &Path) -> io::Result<()>,
-        target: &Path,
-    ) -> io::Result<()> {
+    fn publish_by(mut self, rename: Rename, target: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         rename(self.file.path(), target)?;
         self.path.disable_cleanup(true);
         sync_parent(target)
     }
+}
+
+/// Gives what is at the first path the name that is the second.
+type Rename = fn(&Path, &Path) -> io::Result<()>;
+
+/// Replaces what has that name.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs_err::rename(from, to)
 }
 
 /// Flushes the folder that holds `path`, so that its name outlives a power cut.
@@ -152,7 +151,7 @@ pub fn check_replaceable(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// As [`check_replaceable`], and [`NotWritten`]; nothing is left behind.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    put_file(path, bytes, TempFile::publish)
+    put_file(path, bytes, rename)
 }
 
 /// Writes a file where none is, so that readers find none or all of `bytes`; links are followed.
@@ -160,18 +159,14 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// # Errors
 /// As [`replace_file`]; also [`NotWritten`] where somebody has put a file there meanwhile.
 pub fn new_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    put_file(path, bytes, TempFile::publish_new)
+    put_file(path, bytes, system::rename_new)
 }
 
-fn put_file(
-    path: &Path,
-    bytes: &[u8],
-    publish: fn(TempFile, &Path) -> io::Result<()>,
-) -> Result<(), Error> {
+fn put_file(path: &Path, bytes: &[u8], rename: Rename) -> Result<(), Error> {
     let (target, mut draft) = draft_of(path)?;
     let written = draft.file.write_all(bytes);
     written
-        .and_then(|()| publish(draft, &target))
+        .and_then(|()| draft.publish_by(rename, &target))
         .map_err(|source| NotWritten::new(path, source).into())
 }
 

@@ -191,12 +191,10 @@ impl DigestMemo {
     /// # Errors
     /// [`io::Error`] where nothing is known of the file any more.
     pub fn vouch(&mut self, path: &Path, promise: &str) -> io::Result<()> {
-        if self.lookup(path)?.is_some() {
-            let entry = self.entries.get(&name(path)?).copied();
-            let voucher = voucher(path, promise)?;
-            for entries in [&mut self.entries, &mut self.fresh] {
-                entries.extend(entry.map(|entry| (voucher.clone(), entry)));
-            }
+        if self.lookup(path)?.is_some()
+            && let Some(entry) = self.entries.get(&name(path)?).copied()
+        {
+            self.insert(voucher(path, promise)?, entry);
         }
         Ok(())
     }
@@ -216,11 +214,14 @@ impl DigestMemo {
         if let Some(entry) = entry
             && entry.stamp.mtime <= self.newest
         {
-            let name = name(path)?;
-            self.entries.insert(name.clone(), entry);
-            self.fresh.insert(name, entry);
+            self.insert(name(path)?, entry);
         }
         Ok(())
+    }
+
+    fn insert(&mut self, name: Vec<u8>, entry: Entry) {
+        self.entries.insert(name.clone(), entry);
+        self.fresh.insert(name, entry);
     }
 
     /// Adds what this process read to the memo file, keeping what other processes added since it was loaded. One that is

@@ -192,6 +192,25 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
+    fn the_help_lists_every_exit_code() {
+        let help = super::Cli::command().render_long_help().to_string();
+        let help: Vec<&str> = help.split_whitespace().collect();
+        let help = help.join(" ");
+        let (_, codes) = help.split_once("Exit codes: ").unwrap();
+        let (codes, _) = codes.split_once('.').unwrap();
+        let listed: Vec<&str> = codes
+            .split(", ")
+            .map(|code| code.split(' ').next().unwrap())
+            .collect();
+        let constants: Vec<&str> = include_str!("../error.rs")
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("pub const ")?.strip_suffix(';'))
+            .map(|constant| constant.rsplit_once("u8 = ").unwrap().1)
+            .collect();
+        assert_eq!(listed, constants);
+    }
+
+    #[test]
     fn the_definition_of_the_command_line_is_sound() {
         super::Cli::command().debug_assert();
     }
