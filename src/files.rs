@@ -246,7 +246,7 @@ fn hidden(name: &OsStr, what: &str) -> OsString {
 mod tests {
     use super::*;
 
-    pub(super) fn names(dir: &Path) -> Vec<String> {
+    pub fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<_> = fs_err::read_dir(dir)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -256,22 +256,22 @@ mod tests {
     }
 
     /// Makes the folder `dir` with one file that holds `content`.
-    pub(super) fn fill(dir: &Path, content: &str) {
+    pub fn fill(dir: &Path, content: &str) {
         fs_err::create_dir_all(dir).unwrap();
         fs_err::write(dir.join("file"), content).unwrap();
     }
 
-    pub(super) fn content(dir: &Path) -> String {
+    pub fn content(dir: &Path) -> String {
         fs_err::read_to_string(dir.join("file")).unwrap()
     }
 
     /// A folder that replaces one with the one file that [`fill`] makes.
-    pub(super) fn replacing(place: &Path) -> StagedDir {
+    pub fn replacing(place: &Path) -> StagedDir {
         StagedDir::replacing(place, |_| vec!["file".into()]).unwrap()
     }
 
     /// A message with the temporary folder's path cut out, and its hint.
-    pub(super) fn said(error: &Error, dir: &Path) -> (String, Option<String>) {
+    pub fn said(error: &Error, dir: &Path) -> (String, Option<String>) {
         let short = |text: String| text.replace(&dir.display().to_string(), "DIR");
         (short(error.to_string()), error.hint().map(short))
     }

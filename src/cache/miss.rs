@@ -131,7 +131,7 @@ impl Cache {
 
 /// What differs between a recorded action and a request: parameters, then inputs, each by name.
 fn differences(action: &Action, request: &Request) -> Vec<Difference> {
-    // The recorded parameters went through text. Those of the request go the same way, so that a float which
+    // The recorded parameters went through text. The request's go the same way, so that a float which
     // text does not bring back to the last bit is not taken for another one.
     let reread = |value: &Value| serde_json::from_str(&value.to_string()).unwrap_or(Value::Null);
     let requested = request

@@ -165,8 +165,9 @@ impl Cache {
 
     /// Makes what a cache consists of, and adds to `damaged` what was in its way, or is.
     fn make_tree(&mut self, found: &layout::Found, damaged: &mut Vec<String>) -> Result<(), Error> {
+        let (is_new, makes) = (*found == layout::Found::Empty, self.access == Access::Make);
         // Whoever only looks does without what cannot be made in a cache that is there.
-        let may_fail = self.access == Access::Look && *found != layout::Found::Empty;
+        let may_fail = !makes && !is_new;
         let excused = |made: Result<(), Error>| if may_fail { Ok(()) } else { made };
 
         self.make_own_folder("tmp", may_fail, damaged)?;
@@ -177,12 +178,12 @@ impl Cache {
             Err(error) => return Err(error),
         };
         let layout = self.root.join(layout::FILE);
-        let is_damaged = matches!(found, layout::Found::Damaged(_));
-        if is_damaged && self.access == Access::Make {
+        let is_mended = makes && matches!(found, layout::Found::Damaged(_));
+        if is_mended {
             self.set_aside(&layout)
                 .map_err(|source| unwritable(&self.root, &source))?;
         }
-        if *found == layout::Found::Empty || is_damaged && self.access == Access::Make {
+        if is_new || is_mended {
             // Before any other entry of a new cache, so that an interrupted creation is recognised as ours.
             let text = format!("{}\n", layout::LAYOUT);
             self.write(&layout, text.as_bytes())?;

@@ -28,7 +28,7 @@ pub struct Left {
 
 impl Left {
     /// Takes up what was found in another folder.
-    pub(super) fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.moved.extend(other.moved);
         self.moved.sort();
         // What one run moved here, the next one moves again.
@@ -61,7 +61,7 @@ fn is_written(entry: &fs_err::DirEntry, ours: &[OsString]) -> bool {
 
 /// Empties and removes the folder `former`, which was `destination` until now, and moves what no run wrote into what is
 /// there now. A link is not followed.
-pub(super) fn retire(former: &Path, destination: &Path, ours_in: OursIn) -> Left {
+pub fn retire(former: &Path, destination: &Path, ours_in: OursIn) -> Left {
     let mut left = Left::default();
     // Whatever fails here shows in that the folder cannot be removed. Another process may be at the same folder.
     if let Ok(folder) = system::open_folder(former) {
@@ -93,7 +93,7 @@ pub(super) fn retire(former: &Path, destination: &Path, ours_in: OursIn) -> Left
 ///
 /// # Errors
 /// That it cannot, with its owner and its mode.
-pub(super) fn check_removable(
+pub fn check_removable(
     path: &Path,
     place: &Path,
     folder: &Metadata,

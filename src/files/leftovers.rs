@@ -13,7 +13,7 @@ use super::{DRAFT, OLD, Place, hidden, parent};
 
 /// Cleans up beside `destination`, whose last part is `name`, after processes that were killed; `ours_in` knows the files
 /// of the folders that replace others there. Says what was found in them that is somebody else's.
-pub(super) fn tidy(destination: &Path, name: &OsStr, ours_in: Option<OursIn>) -> Vec<Left> {
+pub fn tidy(destination: &Path, name: &OsStr, ours_in: Option<OursIn>) -> Vec<Left> {
     let folder = parent(destination);
     for draft in Hidden::list(folder, &hidden(name, DRAFT)) {
         if is_orphan(&draft.maker, &draft.metadata) {
