@@ -1,11 +1,12 @@
 //! Stopping early: a signal sets a flag, and long loops look at it between two units of work, so
 //! that whatever is finished by then is kept.
 
-use crate::error::{Error, Failure, Fault};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use crate::error::{Error, Failure, Fault};
 
 /// A flag that a signal handler sets to the signal's number; zero while nothing has been asked.
 #[derive(Debug, Clone, Default)]
@@ -92,18 +93,29 @@ impl Stopped {
     pub fn leaving(self, left: Left) -> Self {
         Self { left, ..self }
     }
+}
 
-    /// One action that helps.
-    pub fn hint(self) -> String {
-        match self.left {
+impl Failure for Stopped {
+    fn hint(&self) -> Option<String> {
+        let hint = match self.left {
             Left::Nothing => "the same command begins again",
             Left::Downloads => "what has arrived is kept; the same command goes on from there",
-            Left::Stages => "what was finished is in the cache; the same command goes on from there",
+            Left::Stages => {
+                "what was finished is in the cache; the same command goes on from there"
+            }
             Left::ForcedStages => {
                 "what was finished is in the cache; the same command without `--force` takes it from there, with `--force` it begins again"
             }
+        };
+        Some(hint.to_owned())
+    }
+
+    fn fault(&self) -> Fault {
+        if i32::try_from(self.signal) == Ok(libc::SIGINT) {
+            Fault::Interruption
+        } else {
+            Fault::Preemption
         }
-        .to_owned()
     }
 }
 
@@ -226,20 +238,6 @@ impl<W: Write> Write for Interruptible<W> {
     }
 }
 
-impl Failure for Stopped {
-    fn hint(&self) -> Option<String> {
-        Some(Stopped::hint(*self))
-    }
-
-    fn fault(&self) -> Fault {
-        if i32::try_from(self.signal) == Ok(libc::SIGINT) {
-            Fault::Interruption
-        } else {
-            Fault::Preemption
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,8 +306,8 @@ mod tests {
         let interrupt = Interrupt::default();
         interrupt.flag().store(2, Ordering::Relaxed);
         let stopped = interrupt.check().unwrap_err();
-        assert_eq!(stopped.hint(), "the same command begins again");
-        let hint = |left| stopped.leaving(left).hint();
+        let hint = |left| stopped.leaving(left).hint().unwrap();
+        assert_eq!(hint(Left::Nothing), "the same command begins again");
         assert!(hint(Left::Downloads).starts_with("what has arrived is kept; "));
         assert!(hint(Left::Stages).ends_with("the same command goes on from there"));
         assert!(hint(Left::ForcedStages).ends_with("with `--force` it begins again"));

@@ -37,7 +37,7 @@ impl Progress for Silent {
 /// Keeps the warnings, for tests that look at them.
 #[cfg(test)]
 #[derive(Debug, Default)]
-pub(crate) struct Warnings(pub(crate) std::sync::Mutex<Vec<String>>);
+pub struct Warnings(pub std::sync::Mutex<Vec<String>>);
 
 #[cfg(test)]
 impl Progress for Warnings {

@@ -1,4 +1,14 @@
-//! Numbers and names in messages and tables, and paths in commands.
+//! Numbers, names and lists in messages and tables, paths in commands, and what a terminal may get.
+//!
+//! | text | is shown by |
+//! | --- | --- |
+//! | a number, how many there are, a size | [`thousands`], [`count`], [`bytes`] |
+//! | many names, of which the first are shown | [`Listing`] |
+//! | a name that may be a slip of a known one | [`did_you_mean`] |
+//! | a name from a file or a server, and what others say | [`foreign`], [`said`] |
+//! | a path in a message, and in a command | [`path()`], [`shell_word`] |
+//! | a field of a table of lines | [`escaped`] |
+//! | whole results and messages, at the last moment | [`printable`], [`harmless`], [`escaped_json`] |
 
 use std::borrow::Cow;
 use std::fmt;
@@ -180,6 +190,39 @@ pub fn spelled(text: &str, is_spelled: impl Fn(char) -> bool) -> Cow<'_, str> {
     shown.into()
 }
 
+/// A result as a terminal may get it: nothing in it is obeyed but tabs and line breaks.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    spelled(text, |c| is_obeyed(c) && !matches!(c, '\n' | '\t'))
+}
+
+/// A message as a terminal may get it: nothing in it is obeyed but line breaks, and no line is longer than people read.
+///
+/// What comes from files and servers is shown by [`foreign`] where a message is made. This holds for the rest, too: the
+/// messages of other crates, and what was forgotten.
+pub fn harmless(text: &str) -> String {
+    /// No path has so many characters.
+    const MAX_LINE: usize = 4096;
+    let lines: Vec<_> = text.split('\n').map(|line| cut(line, MAX_LINE)).collect();
+    spelled(&lines.join("\n"), |c| is_obeyed(c) && c != '\n').into_owned()
+}
+
+/// JSON with escapes for what a terminal would obey and serde leaves as it is, DEL and C1 among them. It means the same:
+/// such characters are in strings only.
+///
+/// # Errors
+/// The serializer's.
+pub fn escaped_json(value: &serde_json::Value) -> serde_json::Result<String> {
+    let mut escaped = String::new();
+    for c in serde_json::to_string_pretty(value)?.chars() {
+        if is_obeyed(c) && c != '\n' {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    Ok(escaped)
+}
+
 /// Whether a terminal does something else with a character than to show it: a control character, or one that turns the
 /// direction of writing or breaks the line.
 pub fn is_obeyed(c: char) -> bool {
@@ -244,6 +287,29 @@ mod tests {
         assert!(
             words.chars().count() < 1300 && !words.contains('\n'),
             "{words}"
+        );
+    }
+
+    #[test]
+    fn messages_are_harmless_whatever_they_hold() {
+        let long = "x".repeat(2_000_000);
+        assert_eq!(
+            harmless("a\x1b[2J\r\u{9b}1m\u{7f}\tb\n  c \u{202e}d"),
+            "a\\u{1b}[2J\\r\\u{9b}1m\\u{7f}\\tb\n  c \\u{202e}d"
+        );
+        let shown = harmless(&format!("one\n{long}\nthree"));
+        assert!(shown.len() < 5000, "{}", shown.len());
+        assert!(shown.starts_with("one\nxxx") && shown.ends_with("xxx\nthree"));
+    }
+
+    #[test]
+    fn json_that_a_terminal_obeys_is_escaped_and_means_the_same() {
+        let value = serde_json::json!({ "a\u{7f}": "\u{9b}2J \u{202e} ü \x1b \\ \n \u{feff}" });
+        let text = escaped_json(&value).unwrap();
+        assert!(!text.contains(|c| is_obeyed(c) && c != '\n'), "{text:?}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            value
         );
     }
 

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use crate::cache;
 use crate::error::{Failure, Fault};
 use crate::files;
 use crate::interrupt::Stopped;
@@ -184,7 +183,7 @@ pub enum Error {
 
     /// The store failed.
     #[error(transparent)]
-    Cache(#[from] cache::Error),
+    Cache(#[from] crate::error::Error),
 
     /// The file system failed; the message names the file.
     #[error(transparent)]

@@ -21,7 +21,7 @@ use safetensors::tensor::Metadata;
 use super::damage::{LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
 use super::tensors::metadata_json;
 use super::{Error, TensorWriter, Tensors};
-use crate::cache::{self, Cache, Digest, Key, ShardStore};
+use crate::cache::{self, Cache, Digest, Key, ShardStore, Unavailable};
 use crate::progress::Progress;
 use crate::text::{Listing, count};
 
@@ -236,7 +236,7 @@ impl FeatureStore {
             };
             let (found, features) = match loaded {
                 Ok(loaded) => loaded,
-                Err(Error::Cache(error)) if !error.is_loss() => return Err(error.into()),
+                Err(Error::Cache(error)) if !cache::is_loss(&error) => return Err(error.into()),
                 Err(error) => {
                     damaged.push((*shard, error.to_string()));
                     continue;
@@ -295,7 +295,7 @@ impl FeatureStore {
         self.places.clear();
         let (mut damaged, mut foreign, mut unsealed) = (Vec::new(), Vec::new(), Vec::new());
         let shards = match self.shards.list() {
-            Err(error) if error.is_loss() => {
+            Err(error) if cache::is_loss(&error) => {
                 progress.warn(&format!(
                     "{error}; the images of its shards are extracted again"
                 ));
@@ -312,14 +312,16 @@ impl FeatureStore {
                 Ok(Head::Shard { images, .. }) => self.add(shard, &images),
                 Ok(Head::Unsealed { images }) => unsealed.push((shard, images)),
                 Ok(Head::Other) => match self.shards.check(&shard) {
-                    Err(error) if error.is_loss() => damaged.push((shard, error.to_string())),
+                    Err(error) if cache::is_loss(&error) => {
+                        damaged.push((shard, error.to_string()))
+                    }
                     Err(error) => return Err(error.into()),
                     // Somebody's whole work, if not ours: not to be removed.
                     Ok(()) => foreign.push(self.name(&shard)),
                 },
                 // Another process found it damaged and removed it.
-                Err(cache::Error::Missing { .. }) => {}
-                Err(error) if error.is_loss() => damaged.push((shard, error.to_string())),
+                Err(error) if matches!(error.is_a(), Some(Unavailable::Missing { .. })) => {}
+                Err(error) if cache::is_loss(&error) => damaged.push((shard, error.to_string())),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -371,7 +373,7 @@ impl FeatureStore {
     }
 
     /// What a shard is by its header, which is not checked, and by its size.
-    fn head(&self, shard: &Digest) -> Result<Head, cache::Error> {
+    fn head(&self, shard: &Digest) -> Result<Head, crate::error::Error> {
         let (mut head, n_bytes) = self.shards.read_head(shard, HEAD_BYTES)?;
         let Some(n_header) = header_bytes(&head).filter(|n| *n <= MAX_HEADER_BYTES) else {
             return Ok(Head::Other);

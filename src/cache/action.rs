@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Cache, Digest, Error, Key, Request, mend};
+use super::{Cache, Digest, Key, Request, damage, is_miss, layout};
+use crate::error::Error;
 use crate::progress::Progress;
 use crate::text::thousands;
 
@@ -16,13 +17,7 @@ use crate::text::thousands;
 const FORMAT: u32 = 2;
 
 /// The longest record that is read. A search with a million values is shorter.
-pub(super) const MAX_BYTES: u64 = 1 << 26;
-
-/// What stands around the seal at the end of a record: the digest of all other bytes of the record.
-const SEAL: (&str, &str) = (",\n  \"seal\": \"", "\"\n}\n");
-
-/// The bytes of the digest's digits.
-const SEAL_DIGITS: usize = 64;
+pub const MAX_BYTES: u64 = 1 << 26;
 
 /// What a stage was asked to do, and what it made of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,7 +45,7 @@ pub struct Action {
 }
 
 /// What the cache holds for a request.
-pub(super) enum Record {
+pub enum Record {
     Hit(Action),
     Absent,
     /// There is a record, but it cannot be used, for this reason.
@@ -65,7 +60,7 @@ impl Cache {
     /// A record that is damaged, belongs to something else or has lost an output is a miss, with a warning.
     ///
     /// # Errors
-    /// [`Error::Io`] where the record exists and cannot be read.
+    /// That the record exists and the file system does not give it.
     pub fn lookup(
         &self,
         request: &Request,
@@ -91,7 +86,7 @@ impl Cache {
     /// Stores the outputs of a stage, then the record that makes them found, and returns the record.
     ///
     /// # Errors
-    /// Those of [`put`](Self::put); then there is no record, and the next run makes the outputs again.
+    /// As [`put`](Self::put); then there is no record, and the next run makes the outputs again.
     ///
     /// # Panics
     /// If two outputs have one name, which is a bug of the stage.
@@ -135,10 +130,10 @@ impl Cache {
 
     pub(super) fn record(&self, request: &Request) -> Result<Record, Error> {
         let path = self.action_path(request.stage, &request.key);
-        let bytes = match mend::read(path.clone(), MAX_BYTES) {
+        let bytes = match damage::read(&path, MAX_BYTES) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(Record::Absent),
-            Err(error) if error.is_miss() => return Ok(Record::Unusable(error.to_string())),
+            Err(error) if is_miss(&error) => return Ok(Record::Unusable(error.to_string())),
             Err(error) => return Err(error),
         };
         let action = match parse(&bytes) {
@@ -172,7 +167,7 @@ impl Cache {
     }
 
     pub(super) fn actions_dir(&self, stage: &str) -> PathBuf {
-        self.root.join("actions").join(stage)
+        self.root.join(layout::ACTIONS).join(stage)
     }
 
     fn action_path(&self, stage: &str, key: &Key) -> PathBuf {
@@ -184,24 +179,24 @@ impl Cache {
 ///
 /// The bytes are sealed, not the values, since a number that was read is not always the one that was written.
 fn sealed(json: &str) -> String {
-    let (before, after) = SEAL;
     let json = json.strip_suffix("\n}").unwrap_or(json);
-    format!("{json}{before}{}{after}", Digest::of(json.as_bytes()))
+    format!("{json}{}", seal(json.as_bytes()))
+}
+
+/// The end of a record, of a length that is always the same: the field with the digest of `json`, all that stands before.
+fn seal(json: &[u8]) -> String {
+    format!(",\n  \"seal\": \"{}\"\n}}\n", Digest::of(json))
 }
 
 /// Whether a record's bytes are those that were written.
 fn is_sealed(record: &[u8]) -> bool {
-    let (before, after) = SEAL;
-    let parts = || {
-        let rest = record.strip_suffix(after.as_bytes())?;
-        let (rest, seal) = rest.split_at_checked(rest.len().checked_sub(SEAL_DIGITS)?)?;
-        Some((rest.strip_suffix(before.as_bytes())?, seal))
-    };
-    parts().is_some_and(|(json, seal)| Digest::of(json).to_string().as_bytes() == seal)
+    let n_json = record.len().saturating_sub(seal(b"").len());
+    let (json, found) = record.split_at(n_json);
+    found == seal(json).as_bytes()
 }
 
 /// The action in a record's bytes, or why there is none.
-pub(super) fn parse(bytes: &[u8]) -> Result<Action, String> {
+pub fn parse(bytes: &[u8]) -> Result<Action, String> {
     /// The part that every version of the record shares.
     #[derive(Deserialize)]
     struct Head {
@@ -225,7 +220,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Action, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::mend::tests::HARMS;
+    use crate::cache::damage::tests::HARMS;
     use crate::cache::{KeyBuilder, MissReason};
     use crate::progress::Silent;
     use crate::progress::Warnings;
@@ -253,7 +248,7 @@ mod tests {
 
     /// An edited record with the seal that fits it.
     fn resealed(record: &str) -> String {
-        let (json, _) = record.rsplit_once(SEAL.0).unwrap();
+        let (json, _) = record.rsplit_once(",\n  \"seal\"").unwrap();
         sealed(&format!("{json}\n}}"))
     }
 

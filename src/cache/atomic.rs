@@ -7,7 +7,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::{Cache, Error};
+use super::Cache;
+use super::error::{unwritable, writing};
+use crate::error::Error;
 use crate::files::{self, TempFile};
 
 /// Age in seconds at which a temporary file is stale, whoever made it; no write takes that long.
@@ -29,13 +31,11 @@ impl Cache {
         let write = || {
             let mut temp = TempFile::create_in(&self.tmp_dir())?;
             fill(temp.file())?;
-            if let Some(parent) = target.parent() {
-                self.make_folder(parent)?;
-            }
+            self.make_folder(files::parent(target))?;
             self.make_room(target)?;
             temp.publish(target)
         };
-        write().map_err(|error| Error::writing(&self.root, target, error))
+        write().map_err(|error| writing(&self.root, target, &error).into())
     }
 
     /// The present by the clock of the cache's file system, which may be another machine's.
@@ -43,7 +43,7 @@ impl Cache {
         TempFile::create_in(&self.tmp_dir())
             .and_then(|mut temp| temp.file().metadata())
             .map(|metadata| (metadata.mtime(), metadata.mtime_nsec()))
-            .map_err(|error| Error::unwritable(&self.root, error))
+            .map_err(|error| unwritable(&self.root, &error).into())
     }
 
     /// Removes stale files under `tmp/`. Failures do not matter: another process may be sweeping as well.
@@ -81,7 +81,8 @@ mod tests {
             Err(io::Error::from_raw_os_error(libc::ENOSPC))
         };
         let error = cache.write_with(&target, fill_disk).unwrap_err();
-        assert!(matches!(&error, Error::DiskFull { path, .. } if *path == target));
+        let expected = format!("{}: not written, no storage space", target.display());
+        assert_eq!(error.to_string(), expected);
         assert!(!target.exists());
         assert_eq!(n_temporary(&cache), 0);
 

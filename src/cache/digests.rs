@@ -20,7 +20,9 @@ use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 
-use super::{Access, Cache, Digest, Error, mend};
+use super::{Access, Cache, Digest, Unavailable, damage, is_loss};
+use crate::context::Context;
+use crate::error::Error;
 use crate::files;
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
@@ -84,11 +86,11 @@ impl DigestMemo {
     /// The memo of this cache; empty, with a warning, where the file is damaged: it only saves reading.
     pub fn load(cache: &Cache, progress: &dyn Progress) -> Self {
         let read = read(cache);
-        if let Err(Problem::Damaged(why) | Problem::Closed(why)) = &read {
-            progress.warn(&format!("{why}; files are read again"));
+        if let Err(error) = &read {
+            progress.warn(&format!("{error}; files are read again"));
         }
         Self {
-            is_damaged: matches!(read, Err(Problem::Damaged(_))),
+            is_damaged: read.as_ref().is_err_and(is_loss),
             entries: read.unwrap_or_default(),
             fresh: Entries::new(),
             newest: (cache.opened.0.saturating_sub(RACY_S), cache.opened.1),
@@ -105,8 +107,10 @@ impl DigestMemo {
     pub fn digest_files(
         &mut self,
         paths: &[PathBuf],
-        progress: &dyn Progress,
-        interrupt: &Interrupt,
+        Context {
+            progress,
+            interrupt,
+        }: Context<'_>,
     ) -> Result<Vec<Result<Digest, io::Error>>, Stopped> {
         let known: Vec<Result<Option<Digest>, io::Error>> =
             paths.par_iter().map(|path| self.lookup(path)).collect();
@@ -126,7 +130,7 @@ impl DigestMemo {
                 }
                 // The file's place is filled for the loop's sake only: `check` below ends the call.
                 interrupt.check().map_err(io::Error::other)?;
-                let found = digest_file(path, interrupt);
+                let found = digest(path, interrupt, &mut |_| ());
                 progress.tick(1);
                 found
             })
@@ -156,8 +160,10 @@ impl DigestMemo {
         &mut self,
         path: &Path,
         also: &mut dyn FnMut(&[u8]),
-        progress: &dyn Progress,
-        interrupt: &Interrupt,
+        Context {
+            progress,
+            interrupt,
+        }: Context<'_>,
     ) -> Result<io::Result<(Digest, bool)>, Stopped> {
         match self.lookup(path) {
             Ok(None) => {}
@@ -167,10 +173,9 @@ impl DigestMemo {
         let name_shown = crate::text::path(Path::new(path.file_name().unwrap_or_default()));
         let n_bytes = fs_err::metadata(path).map_or(0, |metadata| metadata.len());
         progress.start_bytes(&format!("reading {name_shown}"), n_bytes);
-        let found = digest_by(path, &mut |bytes| {
+        let found = digest(path, interrupt, &mut |bytes| {
             also(bytes);
             progress.tick(bytes.len() as u64);
-            interrupt.check().map_err(io::Error::other)
         });
         progress.finish();
         interrupt.check()?;
@@ -186,12 +191,10 @@ impl DigestMemo {
     /// # Errors
     /// [`io::Error`] where nothing is known of the file any more.
     pub fn vouch(&mut self, path: &Path, promise: &str) -> io::Result<()> {
-        if self.lookup(path)?.is_some() {
-            let entry = self.entries.get(&name(path)?).copied();
-            let voucher = voucher(path, promise)?;
-            for entries in [&mut self.entries, &mut self.fresh] {
-                entries.extend(entry.map(|entry| (voucher.clone(), entry)));
-            }
+        if self.lookup(path)?.is_some()
+            && let Some(entry) = self.entries.get(&name(path)?).copied()
+        {
+            self.insert(voucher(path, promise)?, entry);
         }
         Ok(())
     }
@@ -211,11 +214,14 @@ impl DigestMemo {
         if let Some(entry) = entry
             && entry.stamp.mtime <= self.newest
         {
-            let name = name(path)?;
-            self.entries.insert(name.clone(), entry);
-            self.fresh.insert(name, entry);
+            self.insert(name(path)?, entry);
         }
         Ok(())
+    }
+
+    fn insert(&mut self, name: Vec<u8>, entry: Entry) {
+        self.entries.insert(name.clone(), entry);
+        self.fresh.insert(name, entry);
     }
 
     /// Adds what this process read to the memo file, keeping what other processes added since it was loaded. One that is
@@ -224,7 +230,7 @@ impl DigestMemo {
     /// Should two processes save at the same moment, one's additions are lost and those files are read again.
     ///
     /// # Errors
-    /// [`Error::DiskFull`], [`Error::Unwritable`] or [`Error::Io`]; the old file is left as it was.
+    /// That it cannot be written; the old file is left as it was.
     pub fn save(&mut self, cache: &Cache) -> Result<(), Error> {
         if self.fresh.is_empty() && !self.is_damaged {
             return Ok(());
@@ -232,14 +238,10 @@ impl DigestMemo {
         let mut entries = match read(cache) {
             Ok(entries) => entries,
             // A damaged file was reported when it was loaded; here it is replaced.
-            Err(Problem::Damaged(_)) if cache.access == Access::Make => Entries::new(),
+            Err(error) if is_loss(&error) && cache.access == Access::Make => Entries::new(),
             Err(_) => return Ok(()),
         };
-        entries.extend(
-            self.fresh
-                .iter()
-                .map(|(name, entry)| (name.clone(), *entry)),
-        );
+        entries.extend(self.fresh.clone());
         cache.write(&memo_path(cache), &format::format(&entries))?;
         self.fresh.clear();
         self.is_damaged = false;
@@ -258,15 +260,7 @@ impl DigestMemo {
 
     fn lookup(&self, path: &Path) -> Result<Option<Digest>, io::Error> {
         let metadata = fs_err::metadata(path)?;
-        if !metadata.is_file() {
-            let text = format!("{}: not a regular file", path.display());
-            let kind = if metadata.is_dir() {
-                io::ErrorKind::IsADirectory
-            } else {
-                io::ErrorKind::InvalidInput
-            };
-            return Err(io::Error::new(kind, text));
-        }
+        files::check_regular(path, metadata.file_type())?;
         let stamp = Stamp::of(&metadata);
         Ok(self
             .entries
@@ -296,34 +290,28 @@ fn voucher(path: &Path, promise: &str) -> io::Result<Vec<u8>> {
     Ok(voucher)
 }
 
-/// Reads a file: its digest, and the entry to memoise unless it changed meanwhile.
-fn digest_file(path: &Path, interrupt: &Interrupt) -> io::Result<Found> {
-    digest_by(path, &mut |_| interrupt.check().map_err(io::Error::other))
-}
-
-/// As [`digest_file`]; `hear` gets all bytes, and may end the reading.
-fn digest_by(path: &Path, hear: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<Found> {
+/// Reads a file, unless it is interrupted; `hear` gets all bytes. Gives its digest, and the entry to memoise unless it
+/// changed meanwhile.
+fn digest(path: &Path, interrupt: &Interrupt, hear: &mut dyn FnMut(&[u8])) -> io::Result<Found> {
     let mut file = files::open(path)?;
     let before = Stamp::of(&file.metadata()?);
-    let digest = Digest::of_reader(Heard {
-        file: &mut file,
-        hear,
-    })?;
+    let stream = interrupt.over(&mut file);
+    let digest = Digest::of_reader(Heard { stream, hear })?;
     let stamp = Stamp::of(&file.metadata()?);
     let entry = (before == stamp).then_some(Entry { stamp, digest });
     Ok((digest, entry))
 }
 
-/// A file that is read for its digest, and for whoever listens.
-struct Heard<'a> {
-    file: &'a mut fs_err::File,
-    hear: &'a mut dyn FnMut(&[u8]) -> io::Result<()>,
+/// A stream that is read for its digest, and for whoever listens.
+struct Heard<'a, R> {
+    stream: R,
+    hear: &'a mut dyn FnMut(&[u8]),
 }
 
-impl Read for Heard<'_> {
+impl<R: Read> Read for Heard<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n_read = self.file.read(buffer)?;
-        (self.hear)(&buffer[..n_read])?;
+        let n_read = self.stream.read(buffer)?;
+        (self.hear)(&buffer[..n_read]);
         Ok(n_read)
     }
 }
@@ -331,24 +319,14 @@ impl Read for Heard<'_> {
 /// The entries of the memo file, none if there is no file.
 ///
 /// # Errors
-/// Those of reading it; [`Problem::Damaged`] with what is wrong with it.
-fn read(cache: &Cache) -> Result<Entries, Problem> {
+/// [`Unavailable`], also where what is there is no memo.
+fn read(cache: &Cache) -> Result<Entries, Error> {
     let path = memo_path(cache);
-    match mend::read(path.clone(), MAX_BYTES) {
-        Ok(Some(bytes)) => format::parse(&bytes)
-            .map_err(|why| Problem::Damaged(format!("{}: {why}", path.display()))),
-        Ok(None) => Ok(Entries::new()),
-        Err(error) if error.is_loss() => Err(Problem::Damaged(error.to_string())),
-        Err(error) => Err(Problem::Closed(error.to_string())),
-    }
-}
-
-/// Why a memo cannot be used.
-enum Problem {
-    /// It is none, and another is to come in its place.
-    Damaged(String),
-    /// Somebody's memo, which cannot be read.
-    Closed(String),
+    let Some(bytes) = damage::read(&path, MAX_BYTES)? else {
+        return Ok(Entries::new());
+    };
+    let no_memo = |why| Unavailable::Unreadable(format!("{}: {why}", path.display())).into();
+    format::parse(&bytes).map_err(no_memo)
 }
 
 #[cfg(test)]

@@ -4,55 +4,14 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Digest, layout, mend};
-use crate::error::{Failure, Fault};
+use super::{Digest, damage};
+use crate::error::{Error, Failure, Fault, Message};
 use crate::files;
-use crate::text::{self, foreign, thousands};
+use crate::text::{self, thousands};
 
-/// Errors of the store.
+/// What the cache cannot give.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The folder was made by a program with another idea of its layout.
-    #[error(
-        "cache {}: layout `{found}`, this program reads and writes layout `{expected}`",
-        text::path(dir)
-    )]
-    OtherLayout {
-        /// The cache folder.
-        dir: PathBuf,
-        /// The layout version in the folder.
-        found: u32,
-        /// The only layout version this program knows.
-        expected: u32,
-    },
-
-    /// The folder holds something else.
-    #[error("cache {}: the folder holds `{example}`, expected an empty folder or a newt-pipe cache", text::path(dir), example = foreign(example))]
-    NotACache {
-        /// The folder.
-        dir: PathBuf,
-        /// The first entry, by name, that is not ours.
-        example: String,
-    },
-
-    /// The folder cannot be made, or nothing can be written to it.
-    #[error("cache {}: not writable: {source}", text::path(dir))]
-    Unwritable {
-        /// The cache folder.
-        dir: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-
-    /// The disk or the quota is full, or the file is larger than the system allows.
-    #[error("{}: not written, {}", text::path(path), source.kind())]
-    DiskFull {
-        /// The file that was to be written; nothing of it is left.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-
+pub enum Unavailable {
     /// No object has this digest.
     #[error("cache object {}…: missing at {}", digest.short(), text::path(path))]
     Missing {
@@ -78,6 +37,10 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// Something else is in the place of a file of the cache, as the text says.
+    #[error("{0}")]
+    Unreadable(String),
+
     /// A file or a folder of the cache is closed to us: no damage, but somebody's.
     #[error(
         "{}: cannot be read (it belongs to {}, mode {mode:o}), expected one that is open to you",
@@ -91,131 +54,85 @@ pub enum Error {
         /// Who may do what with it.
         mode: u32,
     },
-
-    /// Something else is in the place of a file of the cache.
-    #[error("{source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What is there; names the file.
-        source: io::Error,
-    },
-
-    /// Text that should be a digest or a key is not.
-    #[error("`{text}`: {n} bytes of text, expected 64 lower-case hexadecimal digits", n = text.len(), text = foreign(text))]
-    NotHex {
-        /// The text.
-        text: String,
-    },
-
-    /// Any other failure of the file system; the message names the file.
-    #[error(transparent)]
-    Io(io::Error),
 }
 
-impl Error {
-    /// The one thing to do about the error.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotACache { .. } => Some("choose another folder with `--cache-dir`".to_owned()),
-            Self::OtherLayout { dir, expected, .. } => Some(format!(
-                "choose another folder with `--cache-dir`; if this is your cache and only that number is damaged, write `{expected}` into `{}`",
-                text::path(dir.join(layout::FILE))
-            )),
-            Self::Closed { path, .. } => Some(format!(
+impl Failure for Unavailable {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Closed { path, .. } => format!(
                 "have its owner run `chmod -R a+rX {}`, or choose another folder with `--cache-dir`",
                 text::path(path)
-            )),
-            Self::Unwritable { .. } => Some(
-                "set `--cache-dir` or NEWT_PIPE_CACHE to a folder that you can write to".to_owned(),
             ),
-            Self::DiskFull { .. } => Some(
-                "free space there or move the cache with `--cache-dir`; what was finished is kept"
-                    .to_owned(),
-            ),
-            Self::Missing { .. } | Self::Damaged { .. } | Self::Unreadable { .. } => {
-                Some("run again: what was lost is made again".to_owned())
-            }
-            Self::NotHex { .. } | Self::Io(_) => None,
-        }
-    }
-
-    /// Whether the cache lost bytes that it can be given again.
-    pub fn is_loss(&self) -> bool {
-        matches!(
-            self,
-            Self::Missing { .. } | Self::Damaged { .. } | Self::Unreadable { .. }
-        )
-    }
-
-    /// Whether something is to be made again because the cache cannot give it: lost, or closed to us.
-    pub fn is_miss(&self) -> bool {
-        self.is_loss() || matches!(self, Self::Closed { .. })
-    }
-
-    /// What failed while the file at `path` was being read.
-    pub(super) fn reading(path: PathBuf, source: io::Error) -> Self {
-        if source.kind() == io::ErrorKind::PermissionDenied {
-            // Of what is in a folder that is closed nothing can be seen.
-            let seen = path
-                .ancestors()
-                .find_map(|path| Some((path, fs_err::metadata(path).ok()?)));
-            return match seen {
-                Some((path, metadata)) => Self::Closed {
-                    path: path.to_owned(),
-                    owner: metadata.uid(),
-                    mode: metadata.mode() & 0o7777,
-                },
-                None => Self::Io(source),
-            };
-        }
-        if mend::is_damage(&path, &source) {
-            let source = mend::named(&path, source);
-            Self::Unreadable { path, source }
-        } else {
-            Self::Io(source)
-        }
-    }
-
-    /// What failed while `path` in the cache at `root` was being written.
-    pub(super) fn writing(root: &Path, path: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::FileTooLarge => Self::DiskFull {
-                path: path.to_path_buf(),
-                source,
-            },
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                Self::Unwritable {
-                    dir: root.to_path_buf(),
-                    source,
-                }
-            }
-            _ => Self::Io(source),
-        }
-    }
-
-    /// What failed while the tree of the cache at `root` was being made.
-    pub(super) fn unwritable(root: &Path, source: io::Error) -> Self {
-        match Self::writing(root, root, source) {
-            Self::Io(source) => Self::Unwritable {
-                dir: root.to_path_buf(),
-                source,
-            },
-            other => other,
-        }
-    }
-}
-
-impl Failure for Error {
-    fn hint(&self) -> Option<String> {
-        self.hint()
+            _ => "run again: what was lost is made again".to_owned(),
+        })
     }
 
     fn fault(&self) -> Fault {
         Fault::Machine
     }
+}
+
+/// Whether an error says that the cache lost bytes that it can be given again.
+pub fn is_loss(error: &Error) -> bool {
+    is_miss(error) && !matches!(error.is_a(), Some(Unavailable::Closed { .. }))
+}
+
+/// Whether an error says that something is to be made again because the cache cannot give it: lost, or closed to us.
+pub fn is_miss(error: &Error) -> bool {
+    error.is_a::<Unavailable>().is_some()
+}
+
+/// What failed while the file at `path` was being read.
+pub fn reading(path: &Path, source: io::Error) -> Error {
+    if source.kind() == io::ErrorKind::PermissionDenied {
+        // Of what is in a folder that is closed nothing can be seen.
+        let seen = path
+            .ancestors()
+            .find_map(|path| Some((path, fs_err::metadata(path).ok()?)));
+        if let Some((path, metadata)) = seen {
+            return Unavailable::Closed {
+                path: path.to_owned(),
+                owner: metadata.uid(),
+                mode: metadata.mode() & 0o7777,
+            }
+            .into();
+        }
+    }
+    match damage::of(path, &source) {
+        Some(what) => Unavailable::Unreadable(what).into(),
+        None => Message::machine(source.to_string()).into(),
+    }
+}
+
+/// What failed while `path` in the cache at `root` was being written.
+pub fn writing(root: &Path, path: &Path, source: &io::Error) -> Message {
+    match source.kind() {
+        kind @ (io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded
+        | io::ErrorKind::FileTooLarge) => {
+            Message::machine(format!("{}: not written, {kind}", text::path(path))).hint(
+                "free space there or move the cache with `--cache-dir`; what was finished is kept",
+            )
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => closed(root, source),
+        _ => Message::machine(source.to_string()),
+    }
+}
+
+/// What failed while the tree of the cache at `root` was being made.
+pub fn unwritable(root: &Path, source: &io::Error) -> Message {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            writing(root, root, source)
+        }
+        _ => closed(root, source),
+    }
+}
+
+/// That nothing can be written to the cache at `root`, and why.
+pub fn closed(root: &Path, why: impl std::fmt::Display) -> Message {
+    Message::machine(format!("cache {}: not writable: {why}", text::path(root)))
+        .hint("set `--cache-dir` or NEWT_PIPE_CACHE to a folder that you can write to")
 }
 
 #[cfg(test)]
@@ -227,16 +144,20 @@ mod tests {
         let root = Path::new("/c");
         let path = Path::new("/c/objects/ab/cd");
         for code in [libc::ENOSPC, libc::EDQUOT, libc::EFBIG] {
-            let error = Error::writing(root, path, io::Error::from_raw_os_error(code));
-            assert!(matches!(&error, Error::DiskFull { path: p, .. } if p == path));
-            let hint = error.hint().unwrap();
+            let error = writing(root, path, &io::Error::from_raw_os_error(code));
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("/c/objects/ab/cd: not written, ")
+            );
+            let hint = Failure::hint(&error).unwrap();
             assert!(hint.contains("--cache-dir") && hint.contains("free space"));
         }
         for code in [libc::EACCES, libc::EROFS] {
-            let error = Error::writing(root, path, io::Error::from_raw_os_error(code));
-            assert!(matches!(&error, Error::Unwritable { dir, .. } if dir == root));
+            let error = writing(root, path, &io::Error::from_raw_os_error(code));
+            assert!(error.to_string().starts_with("cache /c: not writable: "));
         }
-        let error = Error::writing(root, path, io::Error::from_raw_os_error(libc::EIO));
-        assert!(matches!(error, Error::Io(_)));
+        let error = writing(root, path, &io::Error::from_raw_os_error(libc::EIO));
+        assert_eq!(Failure::hint(&error), None);
     }
 }

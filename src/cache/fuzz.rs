@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Cache, Digest, DigestMemo, KeyBuilder};
+use crate::context::Context;
 use crate::fuzz::{Warned, check};
 use crate::interrupt::Interrupt;
 use crate::progress::Silent;
@@ -56,7 +57,13 @@ fn damaged_memos_are_read_or_not_believed() {
     let cache = Cache::open(dir.path().join("cache")).unwrap();
     let digests = |memo: &mut DigestMemo| {
         let found = memo
-            .digest_files(&files, &Silent, &Interrupt::default())
+            .digest_files(
+                &files,
+                Context {
+                    progress: &Silent,
+                    interrupt: &Interrupt::default(),
+                },
+            )
             .unwrap();
         found.into_iter().map(Result::unwrap).collect::<Vec<_>>()
     };

@@ -8,7 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Error;
+use crate::error::Message;
+use crate::text::foreign;
 
 /// Enters every key. It rises when the encoding below changes, so that no old key is met by accident.
 const ENCODING: u32 = 1;
@@ -53,23 +54,27 @@ macro_rules! hash_type {
         }
 
         impl FromStr for $name {
-            type Err = Error;
+            type Err = Message;
 
             /// Only lower-case digits are taken: one digest has one name on disk.
-            fn from_str(text: &str) -> Result<Self, Error> {
+            fn from_str(text: &str) -> Result<Self, Message> {
                 match blake3::Hash::from_hex(text) {
                     Ok(hash) if !text.bytes().any(|byte| byte.is_ascii_uppercase()) => {
                         Ok(Self(hash.into()))
                     }
-                    _ => Err(Error::NotHex { text: text.to_owned() }),
+                    _ => Err(Message::machine(format!(
+                        "`{}`: {} bytes of text, expected 64 lower-case hexadecimal digits",
+                        foreign(text),
+                        text.len()
+                    ))),
                 }
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = Error;
+            type Error = Message;
 
-            fn try_from(text: String) -> Result<Self, Error> {
+            fn try_from(text: String) -> Result<Self, Message> {
                 text.parse()
             }
         }

@@ -2,41 +2,46 @@
 
 use std::path::Path;
 
-use super::{Error, mend};
+use super::error::closed;
+use super::{damage, is_loss, is_miss};
+use crate::error::{Error, Message};
 use crate::files;
+use crate::text::{self, foreign};
 
 /// Version of the folder's layout. It rises when an older program would misread the folder; the words of
 /// [`CACHEDIR_TAG`] must change with it, since they stand for it where the file `layout` is damaged.
-pub(super) const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 1;
 
 /// The file that the version is in.
-pub(super) const FILE: &str = "layout";
+pub const FILE: &str = "layout";
 
 /// The file that backups pass the folder over for.
-pub(super) const TAG: &str = "CACHEDIR.TAG";
+pub const TAG: &str = "CACHEDIR.TAG";
 
-pub(super) const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+pub const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder is a cache of newt-pipe: everything in it can be made again.\n\
     # See https://bford.info/cachedir/\n";
 
 /// The file that git passes the folder over for.
-pub(super) const IGNORE: &str = ".gitignore";
+pub const IGNORE: &str = ".gitignore";
 
-pub(super) const GITIGNORE: &str = "*\n";
+pub const GITIGNORE: &str = "*\n";
 
-pub(super) const OBJECTS: &str = "objects";
+pub const OBJECTS: &str = "objects";
 
-pub(super) const ACTIONS: &str = "actions";
+pub const ACTIONS: &str = "actions";
+
+pub const FEATURES: &str = "features";
 
 /// The folders of a cache.
-pub(super) const FOLDERS: [&str; 3] = [OBJECTS, ACTIONS, "features"];
+pub const FOLDERS: [&str; 3] = [OBJECTS, ACTIONS, FEATURES];
 
 /// The longest `layout` that is read.
 const MAX_BYTES: u64 = 64;
 
 /// What a folder is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub enum Found {
     /// A cache of this layout.
     Cache,
     /// A folder to make one in.
@@ -48,30 +53,22 @@ pub(super) enum Found {
 /// What the folder is that the cache should be in.
 ///
 /// # Errors
-/// [`Error::OtherLayout`], [`Error::NotACache`]; [`Error::Unwritable`] where it cannot be looked at.
-pub(super) fn look(root: &Path) -> Result<Found, Error> {
+/// That the folder is of another layout, or no cache; that it cannot be looked at.
+pub fn look(root: &Path) -> Result<Found, Error> {
     let mut example = FILE.to_owned();
     // Another process may be making the cache: `layout` may come while we look for it, but only once.
     for _ in 0..2 {
-        let why = match mend::read(root.join(FILE), MAX_BYTES) {
-            Ok(Some(bytes)) => {
-                let text = String::from_utf8_lossy(&bytes);
-                match text.trim().parse::<u32>() {
-                    Ok(LAYOUT) => return Ok(Found::Cache),
-                    Ok(found) => {
-                        return Err(Error::OtherLayout {
-                            dir: root.to_path_buf(),
-                            found,
-                            expected: LAYOUT,
-                        });
-                    }
-                    Err(_) => format!("{}: is no version of a layout", root.join(FILE).display()),
-                }
-            }
-            Ok(None) => format!("{}: missing", root.join(FILE).display()),
-            Err(error) if error.is_loss() => error.to_string(),
-            Err(Error::Io(error)) => return Err(Error::unwritable(root, error)),
-            Err(error) => return Err(error),
+        let file = root.join(FILE);
+        let why = match damage::read(&file, MAX_BYTES) {
+            Ok(Some(bytes)) => match String::from_utf8_lossy(&bytes).trim().parse::<u32>() {
+                Ok(LAYOUT) => return Ok(Found::Cache),
+                Ok(found) => return Err(other_layout(root, found).into()),
+                Err(_) => format!("{}: is no version of a layout", file.display()),
+            },
+            Ok(None) => format!("{}: missing", file.display()),
+            Err(error) if is_loss(&error) => error.to_string(),
+            Err(error) if is_miss(&error) => return Err(error),
+            Err(error) => return Err(closed(root, error).into()),
         };
         if is_ours(root) {
             return Ok(Found::Damaged(why));
@@ -84,10 +81,25 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
             break;
         }
     }
-    Err(Error::NotACache {
-        dir: root.to_path_buf(),
-        example,
-    })
+    Err(Message::machine(format!(
+        "cache {}: the folder holds `{}`, expected an empty folder or a newt-pipe cache",
+        text::path(root),
+        foreign(&example)
+    ))
+    .hint("choose another folder with `--cache-dir`")
+    .into())
+}
+
+/// That the folder was made by a program with another idea of its layout.
+fn other_layout(root: &Path, found: u32) -> Message {
+    Message::machine(format!(
+        "cache {}: layout `{found}`, this program reads and writes layout `{LAYOUT}`",
+        text::path(root)
+    ))
+    .hint(format!(
+        "choose another folder with `--cache-dir`; if this is your cache and only that number is damaged, write `{LAYOUT}` into `{}`",
+        text::path(root.join(FILE))
+    ))
 }
 
 /// Whether the folder is plainly a cache of ours, whatever its file `layout` says: two things may be damaged at once.
@@ -115,14 +127,14 @@ fn holds(path: &Path, content: &str) -> bool {
 /// The first entry that says what the folder holds: `layout`, if it is there.
 fn first_name(root: &Path) -> Result<Option<String>, Error> {
     let mut names = Vec::new();
-    for entry in fs_err::read_dir(root).map_err(Error::Io)? {
-        let name = entry.map_err(Error::Io)?.file_name();
+    for entry in fs_err::read_dir(root)? {
+        let name = entry?.file_name();
         // `tmp` comes before `layout` when a cache is made: another process may be between the two.
         if name != "tmp" {
             names.push(name.to_string_lossy().into_owned());
         }
     }
-    if mend::is_taken(&root.join(FILE)) {
+    if damage::is_taken(&root.join(FILE)) {
         return Ok(Some(FILE.to_owned()));
     }
     names.sort();
@@ -131,7 +143,7 @@ fn first_name(root: &Path) -> Result<Option<String>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mend::tests::{HARMS, Harm};
+    use super::super::damage::tests::{HARMS, Harm};
     use super::super::{Access, Cache};
     use super::*;
     use crate::progress::{Silent, Warnings};
@@ -179,10 +191,8 @@ mod tests {
             harm(&dir.path().join(FILE));
             let before = fs_err::symlink_metadata(dir.path().join(FILE)).unwrap();
             let error = Cache::open_telling(dir.path(), Access::Make, &Silent).unwrap_err();
-            assert!(
-                matches!(&error, Error::NotACache { example, .. } if example == FILE),
-                "{what}: {error}"
-            );
+            let text = error.to_string();
+            assert!(text.contains("the folder holds `layout`"), "{what}: {text}");
             let after = fs_err::symlink_metadata(dir.path().join(FILE)).unwrap();
             assert_eq!(
                 before.modified().unwrap(),

@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::action::{self, Action, Record};
 use super::{Cache, Digest, Request};
 use crate::files;
-use crate::text::{foreign, said};
+use crate::text::{Listing, foreign, said};
 
 /// How many records of a stage are read to explain a miss, at most.
 const MAX_RECORDS: usize = 500;
 
-/// How many changes a message names before it counts the rest.
+/// How many differences a message names before it counts the rest.
 const MAX_SHOWN: usize = 3;
 
 /// The longest value that a message shows whole, in characters.
@@ -27,7 +27,7 @@ pub enum MissReason {
     /// The caller wants it made again, whatever the cache holds.
     Forced,
     /// The nearest recorded action differs in these parameters and inputs.
-    Changed(Vec<Change>),
+    Changed(Vec<Difference>),
     /// The nearest recorded action was made by another version of the stage.
     VersionChanged {
         /// The version that made it.
@@ -41,7 +41,7 @@ pub enum MissReason {
 
 /// A parameter or an input that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct Difference {
     /// Its name; parts of a nested parameter are joined by dots.
     pub name: String,
     /// What was recorded, as JSON or as the first digits of a digest; `None` where it was absent.
@@ -50,7 +50,7 @@ pub struct Change {
     pub new: Option<String>,
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let show = |value: &Option<String>| match value {
             None => "absent".to_owned(),
@@ -75,14 +75,8 @@ impl fmt::Display for MissReason {
             Self::VersionChanged { old, new } => write!(f, "version of the stage: {old} → {new}"),
             Self::Unusable(why) => f.write_str(&said(why)),
             Self::Changed(changes) => {
-                for (i, change) in changes.iter().take(MAX_SHOWN).enumerate() {
-                    let separator = if i == 0 { "" } else { ", " };
-                    write!(f, "{separator}{change}")?;
-                }
-                match changes.len().saturating_sub(MAX_SHOWN) {
-                    0 => Ok(()),
-                    n => write!(f, " and {n} more"),
-                }
+                let changes = changes.iter().map(Difference::to_string);
+                Listing::first(MAX_SHOWN, changes).fmt(f)
             }
         }
     }
@@ -99,34 +93,25 @@ impl Cache {
         if let Ok(Record::Unusable(why) | Record::Lost(why)) = self.record(request) {
             return MissReason::Unusable(why);
         }
-        self.recorded(request.stage)
-            .into_iter()
-            .map(|action| {
-                let changes = changes(&action, request);
-                let version_differs = action.version != request.version;
-                let distance = changes.len() + usize::from(version_differs);
-                (
-                    (distance, version_differs, action.key),
-                    action.version,
-                    changes,
-                )
-            })
+        let nearness = |(changes, action): &(Vec<Difference>, Action)| {
+            let is_other_version = action.version != request.version;
+            let n_differences = changes.len() + usize::from(is_other_version);
+            (n_differences, is_other_version, action.key)
+        };
+        let recorded = self.recorded(request.stage).into_iter();
+        let nearest = recorded
+            .map(|action| (differences(&action, request), action))
             // A record without a difference would have been a hit: it was moved or tampered with.
-            .filter(|((distance, ..), ..)| *distance > 0)
-            .min_by(|left, right| left.0.cmp(&right.0))
-            .map_or(
-                MissReason::Never,
-                |((_, version_differs, _), old, changes)| {
-                    if version_differs {
-                        MissReason::VersionChanged {
-                            old,
-                            new: request.version,
-                        }
-                    } else {
-                        MissReason::Changed(changes)
-                    }
-                },
-            )
+            .filter(|recorded| nearness(recorded).0 > 0)
+            .min_by_key(nearness);
+        match nearest {
+            None => MissReason::Never,
+            Some((_, action)) if action.version != request.version => MissReason::VersionChanged {
+                old: action.version,
+                new: request.version,
+            },
+            Some((differences, _)) => MissReason::Changed(differences),
+        }
     }
 
     fn recorded(&self, stage: &str) -> Vec<Action> {
@@ -145,8 +130,8 @@ impl Cache {
 }
 
 /// What differs between a recorded action and a request: parameters, then inputs, each by name.
-fn changes(action: &Action, request: &Request) -> Vec<Change> {
-    // The recorded parameters went through text. Those of the request go the same way, so that a float which
+fn differences(action: &Action, request: &Request) -> Vec<Difference> {
+    // The recorded parameters went through text. The request's go the same way, so that a float which
     // text does not bring back to the last bit is not taken for another one.
     let reread = |value: &Value| serde_json::from_str(&value.to_string()).unwrap_or(Value::Null);
     let requested = request
@@ -160,17 +145,17 @@ fn changes(action: &Action, request: &Request) -> Vec<Change> {
             .map(|(name, digest)| (name.clone(), digest.short()))
             .collect()
     };
-    let mut changes = differences(&leaves(&action.params), &leaves(&requested));
-    changes.extend(differences(&short(&action.inputs), &short(&request.inputs)));
-    changes
+    let mut all = differing(&leaves(&action.params), &leaves(&requested));
+    all.extend(differing(&short(&action.inputs), &short(&request.inputs)));
+    all
 }
 
-fn differences(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<Change> {
+fn differing(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<Difference> {
     let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
     names
         .into_iter()
         .filter(|&name| old.get(name) != new.get(name))
-        .map(|name| Change {
+        .map(|name| Difference {
             name: name.clone(),
             old: old.get(name).cloned(),
             new: new.get(name).cloned(),
@@ -203,7 +188,7 @@ fn leaves(params: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
     use crate::cache::KeyBuilder;
-    use crate::cache::mend::tests::HARMS;
+    use crate::cache::damage::tests::HARMS;
     use serde_json::json;
 
     struct Probe {

@@ -48,30 +48,31 @@
 
 mod action;
 mod atomic;
+mod damage;
 mod digests;
 mod error;
 #[cfg(test)]
 mod fuzz;
 mod key;
 mod layout;
-mod mend;
 mod miss;
 mod object;
 mod shards;
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub use digests::DigestMemo;
-pub use error::Error;
+pub use error::{Unavailable, is_loss, is_miss};
 pub use key::{Digest, Key, KeyBuilder, Request};
 pub use layout::is_tagged;
 pub use miss::MissReason;
 pub use shards::ShardStore;
 
+use self::error::unwritable;
+use crate::error::Error;
 use crate::files::{self, BrokenLink};
 use crate::progress::{Progress, Silent};
 use crate::text::{self, Listing};
@@ -103,7 +104,7 @@ impl Cache {
     /// As [`open_telling`](Self::open_telling), to make things, with nobody to be told of what was mended.
     ///
     /// # Errors
-    /// Those of [`open_telling`](Self::open_telling).
+    /// As [`open_telling`](Self::open_telling).
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_telling(dir, Access::Make, &Silent)
     }
@@ -114,21 +115,19 @@ impl Cache {
     /// `progress` is warned of what was damaged, and of a cache that is another user's.
     ///
     /// # Errors
-    /// [`Error::OtherLayout`] and [`Error::NotACache`] for a folder that is not ours to write to,
-    /// [`Error::Unwritable`] where it cannot be made or written, [`Error::DiskFull`].
+    /// That the folder is not ours to write to: of another layout, or no cache; that it cannot be made or written.
     pub fn open_telling(
         dir: impl AsRef<Path>,
         access: Access,
         progress: &dyn Progress,
     ) -> Result<Self, Error> {
         let root = dir.as_ref().to_path_buf();
-        let unwritable = |source| Error::unwritable(&root, source);
         fs_err::create_dir_all(&root).map_err(|source| {
             let link = BrokenLink::on_the_way(&root);
-            unwritable(link.map_or(source, io::Error::from))
+            unwritable(&root, &link.map_or(source, io::Error::from))
         })?;
         let found = layout::look(&root)?;
-        if let Some(owner) = foreign_owner(&root).filter(|owner| *owner != 0) {
+        if let Some(owner) = files::foreign_owner(&root).filter(|owner| *owner != 0) {
             progress.warn(&format!(
                 "cache {}: belongs to {}, and what it holds is believed",
                 text::path(&root),
@@ -166,8 +165,9 @@ impl Cache {
 
     /// Makes what a cache consists of, and adds to `damaged` what was in its way, or is.
     fn make_tree(&mut self, found: &layout::Found, damaged: &mut Vec<String>) -> Result<(), Error> {
+        let (is_new, makes) = (*found == layout::Found::Empty, self.access == Access::Make);
         // Whoever only looks does without what cannot be made in a cache that is there.
-        let may_fail = self.access == Access::Look && *found != layout::Found::Empty;
+        let may_fail = !makes && !is_new;
         let excused = |made: Result<(), Error>| if may_fail { Ok(()) } else { made };
 
         self.make_own_folder("tmp", may_fail, damaged)?;
@@ -178,12 +178,12 @@ impl Cache {
             Err(error) => return Err(error),
         };
         let layout = self.root.join(layout::FILE);
-        let is_damaged = matches!(found, layout::Found::Damaged(_));
-        if is_damaged && self.access == Access::Make {
+        let is_mended = makes && matches!(found, layout::Found::Damaged(_));
+        if is_mended {
             self.set_aside(&layout)
-                .map_err(|source| Error::unwritable(&self.root, source))?;
+                .map_err(|source| unwritable(&self.root, &source))?;
         }
-        if *found == layout::Found::Empty || is_damaged && self.access == Access::Make {
+        if is_new || is_mended {
             // Before any other entry of a new cache, so that an interrupted creation is recognised as ours.
             let text = format!("{}\n", layout::LAYOUT);
             self.write(&layout, text.as_bytes())?;
@@ -216,9 +216,9 @@ impl Cache {
         damaged: &mut Vec<String>,
     ) -> Result<bool, Error> {
         let path = self.root.join(name);
-        let was_in_the_way = mend::is_in_the_way(&path);
+        let was_in_the_way = damage::is_in_the_way(&path);
         match self.make_folder(&path) {
-            Err(source) if !may_fail => return Err(Error::unwritable(&self.root, source)),
+            Err(source) if !may_fail => return Err(unwritable(&self.root, &source).into()),
             _ => {}
         }
         if was_in_the_way {
@@ -241,14 +241,7 @@ impl Cache {
 fn has_lost_objects(root: &Path) -> bool {
     let has_records =
         || fs_err::read_dir(root.join(layout::ACTIONS)).is_ok_and(|mut all| all.next().is_some());
-    !mend::is_taken(&root.join(layout::OBJECTS)) && has_records()
-}
-
-/// The owner of a file or folder that is not ours.
-pub fn foreign_owner(path: &Path) -> Option<u32> {
-    let owner = |path: &Path| Some(fs_err::metadata(path).ok()?.uid());
-    let (found, own) = (owner(path)?, files::user()?);
-    (found != own).then_some(found)
+    !damage::is_taken(&root.join(layout::OBJECTS)) && has_records()
 }
 
 #[cfg(test)]
@@ -311,7 +304,11 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             fs_err::write(dir.path().join(name), content).unwrap();
             let error = Cache::open(dir.path()).unwrap_err();
-            assert!(matches!(&error, Error::NotACache { example, .. } if example == name));
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("the folder holds `{name}`")),
+                "{text}"
+            );
             assert!(error.hint().unwrap().contains("--cache-dir"));
             assert_eq!(names(dir.path()), [name]);
         }
@@ -331,8 +328,9 @@ mod tests {
         fs_err::write(&file, "").unwrap();
         for path in [file.join("cache"), file] {
             let error = Cache::open(&path).unwrap_err();
-            assert!(matches!(error, Error::Unwritable { .. }), "{error:?}");
-            assert!(error.to_string().contains(&path.display().to_string()));
+            let text = error.to_string();
+            assert!(text.contains("not writable: "), "{text}");
+            assert!(text.contains(&path.display().to_string()));
             let hint = error.hint().unwrap();
             assert!(hint.contains("--cache-dir") && hint.contains("NEWT_PIPE_CACHE"));
         }

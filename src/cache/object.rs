@@ -1,9 +1,10 @@
 //! Immutable bytes, named by their digest.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Cache, Digest, Error, mend};
+use super::{Cache, Digest, Unavailable, damage, is_loss, layout};
+use crate::error::Error;
 use crate::files;
 
 impl Cache {
@@ -13,7 +14,7 @@ impl Cache {
     /// replaced, as is one that is closed to us.
     ///
     /// # Errors
-    /// [`Error::DiskFull`], [`Error::Unwritable`] or [`Error::Io`]; then nothing of the object is visible.
+    /// That it cannot be written; then nothing of the object is visible.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
         let path = self.object_path(&digest);
@@ -32,13 +33,11 @@ impl Cache {
     /// for written. So the next lookup is a miss, and the object is made again. One that is closed to us stays.
     ///
     /// # Errors
-    /// [`Error::Missing`]; [`Error::Damaged`] where the bytes have another digest, [`Error::Unreadable`] where
-    /// something else is in their place; [`Error::Closed`]; [`Error::Unwritable`] where that cannot be removed;
-    /// [`Error::Io`].
+    /// [`Unavailable`], and that what is damaged cannot be removed.
     pub fn get(&self, digest: &Digest, n_bytes: u64) -> Result<Vec<u8>, Error> {
         let path = self.object_path(digest);
-        let read = read_checked(path.clone(), digest, n_bytes);
-        if read.as_ref().is_err_and(Error::is_loss) {
+        let read = read_checked(&path, digest, n_bytes);
+        if read.as_ref().is_err_and(is_loss) {
             self.remove(&path)?;
         }
         read
@@ -59,33 +58,40 @@ impl Cache {
         let hex = digest.to_string();
         // 256 folders keep each of them small without making many.
         let (folder, name) = hex.split_at(2);
-        self.root.join("objects").join(folder).join(name)
+        self.root.join(layout::OBJECTS).join(folder).join(name)
     }
 }
 
 /// Reads the file at `path`, whose bytes, no more than `max_bytes`, must have the digest `digest`.
-pub(super) fn read_checked(
-    path: PathBuf,
-    digest: &Digest,
-    max_bytes: u64,
-) -> Result<Vec<u8>, Error> {
-    let Some(bytes) = mend::read(path.clone(), max_bytes)? else {
-        return Err(Error::Missing {
-            digest: *digest,
-            path,
-        });
+pub fn read_checked(path: &Path, digest: &Digest, max_bytes: u64) -> Result<Vec<u8>, Error> {
+    let Some(bytes) = damage::read(path, max_bytes)? else {
+        return Err(missing(path, digest));
     };
-    let found = Digest::of(&bytes);
-    if found == *digest {
-        Ok(bytes)
-    } else {
-        Err(Error::Damaged {
-            digest: *digest,
-            found,
-            bytes: bytes.len() as u64,
-            path,
-        })
+    check(path, digest, Digest::of(&bytes), bytes.len() as u64)?;
+    Ok(bytes)
+}
+
+/// That no file is at `path`, where the bytes with this digest should be.
+pub fn missing(path: &Path, digest: &Digest) -> Error {
+    Unavailable::Missing {
+        digest: *digest,
+        path: path.to_owned(),
     }
+    .into()
+}
+
+/// Makes sure that the `bytes` bytes at `path`, whose digest is `found`, have the digest `digest`.
+pub fn check(path: &Path, digest: &Digest, found: Digest, bytes: u64) -> Result<(), Error> {
+    if found == *digest {
+        return Ok(());
+    }
+    Err(Unavailable::Damaged {
+        digest: *digest,
+        found,
+        bytes,
+        path: path.to_owned(),
+    }
+    .into())
 }
 
 #[cfg(test)]
@@ -153,9 +159,9 @@ mod tests {
                 digest.short()
             );
             assert_eq!(error.to_string(), expected);
-            assert!(error.is_loss());
+            assert!(is_loss(&error));
             let error = cache.get(&digest, 3).unwrap_err();
-            assert!(matches!(error, Error::Missing { .. }) && error.is_loss());
+            assert!(matches!(error.is_a(), Some(Unavailable::Missing { .. })) && is_loss(&error));
         }
         cache.put(b"abc").unwrap();
         assert_eq!(cache.get(&digest, 3).unwrap(), b"abc");

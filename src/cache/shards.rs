@@ -9,9 +9,10 @@
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use super::object::read_checked;
-use super::{Access, Cache, Digest, Error, Key, mend};
-use crate::files::{self, TooLarge};
+use super::error::{reading, writing};
+use super::{Access, Cache, Digest, Key, Unavailable, damage, layout, object};
+use crate::error::Error;
+use crate::files;
 
 /// The largest file that is read to tell a damaged shard from a file that is none. A shard is read as far as its own
 /// header says.
@@ -30,7 +31,7 @@ impl ShardStore {
     pub fn open(cache: &Cache, key: &Key, extension: &'static str) -> Self {
         Self {
             cache: cache.clone(),
-            dir: cache.root.join("features").join(key.to_string()),
+            dir: cache.root.join(layout::FEATURES).join(key.to_string()),
             extension,
         }
     }
@@ -38,26 +39,22 @@ impl ShardStore {
     /// The digests of the finished shards, sorted; other files are passed over.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] where something else is in the place of the folder, [`Error::Closed`], [`Error::Io`].
+    /// [`Unavailable`], where something else is in the place of the folder and where that is closed.
     pub fn list(&self) -> Result<Vec<Digest>, Error> {
-        let reading = |error| Error::reading(self.dir.clone(), error);
         match fs_err::symlink_metadata(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(reading(error));
+                return Err(reading(&self.dir, error));
             }
             Err(_) => return Ok(Vec::new()),
             Ok(_) => {}
         }
-        if mend::is_in_the_way(&self.dir) {
-            let text = format!("{}: is no folder, expected one", self.dir.display());
-            return Err(Error::Unreadable {
-                path: self.dir.clone(),
-                source: io::Error::new(io::ErrorKind::NotADirectory, text),
-            });
+        if damage::is_in_the_way(&self.dir) {
+            return Err(Unavailable::Unreadable(damage::no_folder(&self.dir)).into());
         }
         let mut digests = Vec::new();
-        for entry in fs_err::read_dir(&self.dir).map_err(reading)? {
-            let name = entry.map_err(Error::Io)?.file_name();
+        let entries = fs_err::read_dir(&self.dir).map_err(|error| reading(&self.dir, error))?;
+        for entry in entries {
+            let name = entry?.file_name();
             let digest = name
                 .to_str()
                 .and_then(|name| name.strip_suffix(self.extension)?.strip_suffix('.'))
@@ -71,51 +68,35 @@ impl ShardStore {
     /// The bytes of a shard, no more than `max_bytes`, checked.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Damaged`], [`Error::Unreadable`], [`Error::Io`].
+    /// [`Unavailable`]; the file system's.
     pub fn read(&self, digest: &Digest, max_bytes: u64) -> Result<Vec<u8>, Error> {
-        read_checked(self.path(digest), digest, max_bytes)
+        object::read_checked(&self.path(digest), digest, max_bytes)
     }
 
     /// Makes sure that a file has the bytes that its name promises, whatever they are.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Damaged`], [`Error::Unreadable`], [`Error::Io`].
+    /// [`Unavailable`]; the file system's.
     pub fn check(&self, digest: &Digest) -> Result<(), Error> {
         let (file, bytes) = self.open_shard(digest)?;
-        let reading = |error| Error::reading(self.path(digest), error);
-        if bytes > MAX_UNKNOWN_BYTES {
-            let path = self.path(digest);
-            let max_bytes = MAX_UNKNOWN_BYTES;
-            let error = TooLarge {
-                path,
-                bytes,
-                max_bytes,
-            };
-            return Err(reading(io::Error::new(io::ErrorKind::InvalidData, error)));
-        }
-        let found = Digest::of_reader(file.take(MAX_UNKNOWN_BYTES)).map_err(reading)?;
-        if found == *digest {
-            return Ok(());
-        }
-        Err(Error::Damaged {
-            digest: *digest,
-            found,
-            bytes,
-            path: self.path(digest),
-        })
+        let path = self.path(digest);
+        let found = files::check_bytes(&path, bytes, MAX_UNKNOWN_BYTES)
+            .and_then(|()| Digest::of_reader(file.take(MAX_UNKNOWN_BYTES)))
+            .map_err(|error| reading(&path, error))?;
+        object::check(&path, digest, found, bytes)
     }
 
     /// The first `n_bytes` bytes of a shard, fewer if it is shorter, and the number of all of them; not checked against
     /// the digest.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Unreadable`], [`Error::Io`].
+    /// [`Unavailable`]; the file system's.
     pub fn read_head(&self, digest: &Digest, n_bytes: u64) -> Result<(Vec<u8>, u64), Error> {
         let (file, bytes) = self.open_shard(digest)?;
         let mut head = Vec::new();
         file.take(n_bytes)
             .read_to_end(&mut head)
-            .map_err(|error| Error::reading(self.path(digest), error))?;
+            .map_err(|error| reading(&self.path(digest), error))?;
         Ok((head, bytes))
     }
 
@@ -127,11 +108,10 @@ impl ShardStore {
             Ok((file, bytes))
         });
         opened.map_err(|error| {
-            if error.kind() == io::ErrorKind::NotFound && !mend::is_taken(&path) {
-                let digest = *digest;
-                Error::Missing { digest, path }
+            if error.kind() == io::ErrorKind::NotFound && !damage::is_taken(&path) {
+                object::missing(&path, digest)
             } else {
-                Error::reading(path, error)
+                reading(&path, error)
             }
         })
     }
@@ -139,7 +119,7 @@ impl ShardStore {
     /// Adds a shard; it is there for good once this returns.
     ///
     /// # Errors
-    /// [`Error::DiskFull`], [`Error::Unwritable`], [`Error::Io`]; then nothing of the shard is visible.
+    /// That it cannot be written; then nothing of the shard is visible.
     pub fn publish(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
         self.cache.write(&self.path(&digest), bytes)?;
@@ -149,13 +129,13 @@ impl ShardStore {
     /// Sets aside what is in the place of the folder of shards, unless it [is kept](Self::is_kept).
     ///
     /// # Errors
-    /// [`Error::Unwritable`] or [`Error::Io`] where it stays.
+    /// That it stays, and why.
     pub fn make_way(&self) -> Result<(), Error> {
         if self.is_kept() {
             return Ok(());
         }
-        let writing = |error| Error::writing(&self.cache.root, &self.dir, error);
-        self.cache.set_aside(&self.dir).map_err(writing)
+        let set_aside = self.cache.set_aside(&self.dir);
+        set_aside.map_err(|error| writing(&self.cache.root, &self.dir, &error).into())
     }
 
     /// Whether whatever is there stays as it is, since it is only looked at.
@@ -167,7 +147,7 @@ impl ShardStore {
     /// there.
     ///
     /// # Errors
-    /// [`Error::Unwritable`] or [`Error::Io`] where the file stays.
+    /// That the file stays, and why.
     pub fn discard(&self, digest: &Digest) -> Result<(), Error> {
         self.cache.remove(&self.path(digest))
     }
@@ -181,8 +161,8 @@ impl ShardStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::KeyBuilder;
-    use crate::cache::mend::tests::HARMS;
+    use crate::cache::damage::tests::HARMS;
+    use crate::cache::{KeyBuilder, is_loss};
 
     fn store() -> (tempfile::TempDir, ShardStore) {
         let dir = tempfile::tempdir().unwrap();
@@ -253,14 +233,14 @@ mod tests {
                 store.check(&digest).unwrap_err(),
                 store.read(&digest, 3).unwrap_err(),
             ];
-            assert!(errors.iter().all(Error::is_loss), "{what}: {errors:?}");
+            assert!(errors.iter().all(is_loss), "{what}: {errors:?}");
             store.discard(&digest).unwrap();
             assert_eq!(store.list().unwrap(), []);
 
             fs_err::remove_dir(&store.dir).unwrap();
             if what != "a folder" {
                 harm(&store.dir);
-                assert!(store.list().unwrap_err().is_loss(), "{what}");
+                assert!(is_loss(&store.list().unwrap_err()), "{what}");
                 store.make_way().unwrap();
             }
             assert_eq!(store.list().unwrap(), []);
@@ -273,15 +253,15 @@ mod tests {
         let digest = store.publish(b"one").unwrap();
         fs_err::write(store.path(&digest), b"on").unwrap();
         assert!(matches!(
-            store.read(&digest, 3).unwrap_err(),
-            Error::Damaged { .. }
+            store.read(&digest, 3).unwrap_err().is_a(),
+            Some(Unavailable::Damaged { .. })
         ));
         store.discard(&digest).unwrap();
         store.discard(&digest).unwrap();
         assert_eq!(store.list().unwrap(), []);
         assert!(matches!(
-            store.read(&digest, 3).unwrap_err(),
-            Error::Missing { .. }
+            store.read(&digest, 3).unwrap_err().is_a(),
+            Some(Unavailable::Missing { .. })
         ));
     }
 }

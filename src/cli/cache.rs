@@ -11,14 +11,14 @@ use crate::pipeline::config::{Pipeline, Source};
 
 /// Subcommands of `newt-pipe cache`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+pub enum Command {
     /// Print the cache folder.
     Path(PathArgs),
 }
 
 /// Arguments of `newt-pipe cache path`.
 #[derive(Debug, clap::Args)]
-pub(super) struct PathArgs {
+pub struct PathArgs {
     /// The pipeline file whose `cache.dir` counts; without it, none does.
     #[arg(value_name = "FILE", value_parser = settings::place())]
     file: Option<PathBuf>,
@@ -27,11 +27,7 @@ pub(super) struct PathArgs {
     cache: CacheArgs,
 }
 
-pub(super) fn exec(
-    command: &Command,
-    console: &Console,
-    interrupt: &Interrupt,
-) -> Result<Outcome, Error> {
+pub fn exec(command: &Command, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
     let Command::Path(args) = command;
     let pipeline = args
         .file

@@ -9,12 +9,12 @@ use crate::error::Error;
 
 /// Arguments of `newt-pipe completions`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub struct Args {
     /// The shell.
     shell: Shell,
 }
 
-pub(super) fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
+pub fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "newt-pipe", &mut script);
     console.result(&String::from_utf8_lossy(&script))?;

@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,17 +13,14 @@ use serde_json::Value;
 use super::{settings, streams};
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::text::{bytes, cut, foreign, is_obeyed, path, spelled, thousands};
+use crate::text::{bytes, escaped_json, foreign, harmless, path, printable, thousands};
 
 /// In a pipe, a line of progress comes this often, and none for what is shorter.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// A line of a message is cut that has more characters: no path has so many, and nobody reads them.
-const MAX_LINE: usize = 4096;
-
 /// How much is said on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verbosity {
+pub enum Verbosity {
     /// Errors and warnings.
     Quiet,
     /// Progress and notes, too.
@@ -31,7 +28,7 @@ pub(super) enum Verbosity {
 }
 
 /// The terminal, or the pipes in its place.
-pub(super) struct Console {
+pub struct Console {
     verbosity: Verbosity,
     has_terminal: bool,
     has_colour: bool,
@@ -68,7 +65,7 @@ struct Operation {
 }
 
 impl Console {
-    pub(super) fn new(verbosity: Verbosity) -> Self {
+    pub fn new(verbosity: Verbosity) -> Self {
         let has_terminal = io::stderr().is_terminal();
         Self {
             verbosity,
@@ -79,13 +76,12 @@ impl Console {
     }
 
     /// Prints part of the result: whatever is in it, a terminal obeys nothing but tabs and line breaks.
-    pub(super) fn result(&self, text: &str) -> Result<(), Error> {
-        let is_spelled = |c: char| is_obeyed(c) && !matches!(c, '\n' | '\t');
-        self.write(spelled(text, is_spelled).as_bytes())
+    pub fn result(&self, text: &str) -> Result<(), Error> {
+        self.write(printable(text).as_bytes())
     }
 
     /// Prints a path as the result: on a terminal as people read it, else byte for byte, as programs take it.
-    pub(super) fn result_path(&self, place: &Path) -> Result<(), Error> {
+    pub fn result_path(&self, place: &Path) -> Result<(), Error> {
         let mut line = if io::stdout().is_terminal() {
             path(place).into_bytes()
         } else {
@@ -96,10 +92,8 @@ impl Console {
     }
 
     /// Prints the result as one JSON document.
-    pub(super) fn json(&self, value: &Value) -> Result<(), Error> {
-        let mut text = serde_json::to_string_pretty(value)?;
-        text.push('\n');
-        self.write(escaped_json(&text).as_bytes())
+    pub fn json(&self, value: &Value) -> Result<(), Error> {
+        self.write((escaped_json(value)? + "\n").as_bytes())
     }
 
     #[expect(clippy::unused_self, reason = "the console is what prints")]
@@ -112,14 +106,14 @@ impl Console {
     }
 
     /// Says something that is no result, unless the user wants quiet.
-    pub(super) fn note(&self, text: &str) {
+    pub fn note(&self, text: &str) {
         if self.verbosity == Verbosity::Normal {
             self.say(text);
         }
     }
 
     /// Prints an error and its hint.
-    pub(super) fn error(&self, error: &Error) {
+    pub fn error(&self, error: &Error) {
         self.say_under("error:", "31", &error.to_string());
         if let Some(hint) = error.hint() {
             self.say_under("hint:", "36", &hint);
@@ -146,10 +140,7 @@ impl Console {
         let write = || {
             let _ = writeln!(io::stderr().lock(), "{line}");
         };
-        let operation = self
-            .operation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let operation = self.operation();
         match operation
             .as_ref()
             .and_then(|operation| operation.bar.as_ref())
@@ -172,10 +163,14 @@ impl Console {
             bar: self.bar(&what, unit, total),
             what,
         };
-        *self
-            .operation
+        *self.operation() = Some(operation);
+    }
+
+    /// The operation under way, if there is one, for this thread alone.
+    fn operation(&self) -> MutexGuard<'_, Option<Operation>> {
+        self.operation
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(operation);
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bar(&self, what: &str, unit: Unit, total: u64) -> Option<ProgressBar> {
@@ -199,29 +194,6 @@ impl Console {
     }
 }
 
-/// A message as a terminal may get it: nothing in it is obeyed but line breaks, and no line is longer than people read.
-///
-/// What comes from files and servers is shown by [`foreign`] where a message is made. This holds for the rest, too: the
-/// messages of other crates, and what was forgotten.
-fn harmless(text: &str) -> String {
-    let lines: Vec<_> = text.split('\n').map(|line| cut(line, MAX_LINE)).collect();
-    spelled(&lines.join("\n"), |c| is_obeyed(c) && c != '\n').into_owned()
-}
-
-/// JSON with escapes for what a terminal would obey and serde leaves as it is, DEL and C1 among them. It means the same:
-/// such characters are in strings only.
-fn escaped_json(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_obeyed(c) && c != '\n' {
-            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
-}
-
 impl Progress for Console {
     fn start(&self, what: &str, total: u64) {
         self.begin(what, Unit::One, total);
@@ -233,10 +205,7 @@ impl Progress for Console {
 
     fn resume_bytes(&self, what: &str, done: u64, total: u64) {
         self.begin(what, Unit::Byte, total);
-        let mut guard = self
-            .operation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.operation();
         if let Some(operation) = guard.as_mut() {
             operation.done_before = done;
             operation.done = done;
@@ -248,10 +217,7 @@ impl Progress for Console {
     }
 
     fn tick(&self, n: u64) {
-        let mut guard = self
-            .operation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.operation();
         let Some(operation) = guard.as_mut() else {
             return;
         };
@@ -267,11 +233,7 @@ impl Progress for Console {
     }
 
     fn finish(&self) {
-        let operation = self
-            .operation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let operation = self.operation().take();
         let Some(operation) = operation else { return };
         if let Some(bar) = &operation.bar {
             bar.finish_and_clear();
@@ -354,26 +316,6 @@ mod tests {
                 assert!(is_progress(&line), "{line}");
             }
         }
-    }
-
-    #[test]
-    fn messages_are_harmless_whatever_they_hold() {
-        let long = "x".repeat(2_000_000);
-        assert_eq!(
-            harmless("a\x1b[2J\r\u{9b}1m\u{7f}\tb\n  c \u{202e}d"),
-            "a\\u{1b}[2J\\r\\u{9b}1m\\u{7f}\\tb\n  c \\u{202e}d"
-        );
-        let shown = harmless(&format!("one\n{long}\nthree"));
-        assert!(shown.len() < 5000, "{}", shown.len());
-        assert!(shown.starts_with("one\nxxx") && shown.ends_with("xxx\nthree"));
-    }
-
-    #[test]
-    fn json_that_a_terminal_obeys_is_escaped_and_means_the_same() {
-        let value = serde_json::json!({ "a\u{7f}": "\u{9b}2J \u{202e} ü \x1b \\ \n \u{feff}" });
-        let text = escaped_json(&serde_json::to_string_pretty(&value).unwrap());
-        assert!(!text.contains(|c| is_obeyed(c) && c != '\n'), "{text:?}");
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 
     #[test]

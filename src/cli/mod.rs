@@ -11,7 +11,9 @@ mod plan;
 mod predict;
 mod run;
 mod settings;
+mod signals;
 mod streams;
+mod threads;
 
 use std::process::ExitCode;
 
@@ -86,8 +88,7 @@ pub fn main() -> ExitCode {
         Verbosity::Normal
     });
     settings::search_libtorch();
-    let outcome =
-        settings::catch_signals().and_then(|interrupt| cli.command.exec(&console, &interrupt));
+    let outcome = signals::catch().and_then(|interrupt| cli.command.exec(&console, &interrupt));
     end(&console, outcome)
 }
 
@@ -165,11 +166,11 @@ impl Command {
         if self.prints() {
             streams::require_output()?;
         }
-        let threads = match &self {
+        let n_threads = match &self {
             Command::Run(args) => args.threads,
             _ => None,
         };
-        settings::start_threads(threads, console)?;
+        threads::start(n_threads, console)?;
         let left = self.left();
         let done = match self {
             Command::Run(args) => run::exec(args, console, interrupt),
@@ -189,6 +190,25 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn the_help_lists_every_exit_code() {
+        let help = super::Cli::command().render_long_help().to_string();
+        let help: Vec<&str> = help.split_whitespace().collect();
+        let help = help.join(" ");
+        let (_, codes) = help.split_once("Exit codes: ").unwrap();
+        let (codes, _) = codes.split_once('.').unwrap();
+        let listed: Vec<&str> = codes
+            .split(", ")
+            .map(|code| code.split(' ').next().unwrap())
+            .collect();
+        let constants: Vec<&str> = include_str!("../error.rs")
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("pub const ")?.strip_suffix(';'))
+            .map(|constant| constant.rsplit_once("u8 = ").unwrap().1)
+            .collect();
+        assert_eq!(listed, constants);
+    }
 
     #[test]
     fn the_definition_of_the_command_line_is_sound() {

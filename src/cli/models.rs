@@ -13,12 +13,12 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::hub::{self, Hub};
 use crate::interrupt::Interrupt;
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 use crate::text::{count, foreign, path, thousands};
 
 /// Subcommands of `newt-pipe models`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+pub enum Command {
     /// List the checkpoints with a published NeWT score, and whether they are on this machine.
     Ls(LsArgs),
     /// Download a checkpoint, or a newer revision of it, into the cache of the Hugging Face hub.
@@ -29,7 +29,7 @@ pub(super) enum Command {
 
 /// Arguments of `newt-pipe models ls`.
 #[derive(Debug, clap::Args)]
-pub(super) struct LsArgs {
+pub struct LsArgs {
     /// List the architectures of timm that can be loaded, instead.
     #[arg(long)]
     architectures: bool,
@@ -57,7 +57,7 @@ struct ModelArgs {
 
 /// Arguments of `newt-pipe models fetch`.
 #[derive(Debug, clap::Args)]
-pub(super) struct FetchArgs {
+pub struct FetchArgs {
     #[command(flatten)]
     model: ModelArgs,
 
@@ -71,7 +71,7 @@ pub(super) struct FetchArgs {
 
 /// Arguments of `newt-pipe models check`.
 #[derive(Debug, clap::Args)]
-pub(super) struct CheckArgs {
+pub struct CheckArgs {
     #[command(flatten)]
     model: ModelArgs,
 
@@ -95,11 +95,7 @@ pub(super) struct CheckArgs {
     hub: HubArgs,
 }
 
-pub(super) fn exec(
-    command: &Command,
-    console: &Console,
-    interrupt: &Interrupt,
-) -> Result<Outcome, Error> {
+pub fn exec(command: &Command, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
     match command {
         Command::Ls(args) if args.architectures => list_architectures(args.json, console),
         Command::Ls(args) => list_published(args, console, interrupt),
@@ -108,22 +104,22 @@ pub(super) fn exec(
     }
 }
 
-/// The checkpoint, found from the working folder.
-fn resolve(
-    model: &ModelArgs,
-    hub: &Hub,
-    console: &Console,
-    allow_code: bool,
-    update: bool,
-) -> Result<BackboneSpec, Error> {
-    let places = Places {
+impl ModelArgs {
+    /// The checkpoint that is found at `places`.
+    fn resolve(&self, places: Places<'_>) -> Result<BackboneSpec, Error> {
+        Ok(BackboneSpec::resolve(&self.org, &self.ckpt, places)?)
+    }
+}
+
+/// The working folder and a hub; nothing is updated, and no module runs its author's code.
+fn places<'a>(hub: &'a Hub, progress: &'a dyn Progress) -> Places<'a> {
+    Places {
         base_dir: Path::new(""),
         hub,
-        progress: console,
-        allow_code,
-        update,
-    };
-    Ok(BackboneSpec::resolve(&model.org, &model.ckpt, places)?)
+        progress,
+        allow_code: false,
+        update: false,
+    }
 }
 
 fn list_architectures(as_json: bool, console: &Console) -> Result<Outcome, Error> {
@@ -142,13 +138,7 @@ fn list_published(
     interrupt: &Interrupt,
 ) -> Result<Outcome, Error> {
     let hub = Hub::new(args.hub.offline_settings(), interrupt.clone());
-    let places = Places {
-        base_dir: Path::new(""),
-        hub: &hub,
-        progress: &crate::progress::Silent,
-        allow_code: false,
-        update: false,
-    };
+    let places = places(&hub, &Silent);
     let rows: Vec<_> = published()
         .map(|row| match row.availability(places) {
             Ok(availability) => (row, availability.as_str(), None),
@@ -200,9 +190,12 @@ fn list_published(
 
 fn fetch(args: &FetchArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
     let hub = Hub::new(args.hub.settings(), interrupt.clone());
-    // Fetching runs nothing.
-    let may_bring_code = true;
-    let spec = resolve(&args.model, &hub, console, may_bring_code, true)?;
+    let spec = args.model.resolve(Places {
+        // Fetching runs nothing.
+        allow_code: true,
+        update: true,
+        ..places(&hub, console)
+    })?;
     if args.json {
         let mut document =
             json!({ "org": args.model.org, "ckpt": args.model.ckpt, "files": paths(&spec) });
@@ -245,7 +238,10 @@ const N_IMAGES: usize = 2;
 
 fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
     let hub = Hub::new(args.hub.settings(), interrupt.clone());
-    let spec = resolve(&args.model, &hub, console, args.allow_code, false)?;
+    let spec = args.model.resolve(Places {
+        allow_code: args.allow_code,
+        ..places(&hub, console)
+    })?;
     let device = args.device.resolve()?;
     let precision = args.precision.resolve(device);
     let mut is_verified = !spec.weights_paths().is_empty();

@@ -5,11 +5,13 @@
 //! `/dev/null` from one that was asked for. So the stream is looked at before the runtime does.
 #![expect(
     unsafe_code,
-    reason = "a function that runs before the runtime; the blocks say why they are sound"
+    reason = "a function that runs before the runtime; it is said why that is sound"
 )]
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::OFlags;
 
 use crate::error::Error;
 
@@ -17,13 +19,13 @@ use crate::error::Error;
 static IS_OPEN: AtomicBool = AtomicBool::new(true);
 
 extern "C" fn look() {
-    // SAFETY: any number may be asked for, and asking changes nothing.
-    let flags = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFL) };
-    let is_open = flags != -1 && flags & libc::O_ACCMODE != libc::O_RDONLY;
+    let flags = rustix::fs::fcntl_getfl(rustix::stdio::stdout());
+    let is_open = flags.is_ok_and(|flags| flags & OFlags::ACCMODE != OFlags::RDONLY);
     IS_OPEN.store(is_open, Ordering::Relaxed);
 }
 
-// SAFETY: the loader calls what is in this section once, before `main`; `look` needs nothing of Rust's runtime.
+// SAFETY: the loader calls what is in this section once, before `main`; `look` asks the system and stores the answer,
+// and needs nothing of Rust's runtime.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static LOOK: extern "C" fn() = look;
@@ -32,7 +34,7 @@ static LOOK: extern "C" fn() = look;
 ///
 /// # Errors
 /// An [`io::Error`] where standard output is closed, or open for reading only.
-pub(super) fn require_output() -> Result<(), Error> {
+pub fn require_output() -> Result<(), Error> {
     if IS_OPEN.load(Ordering::Relaxed) {
         Ok(())
     } else {
@@ -44,7 +46,7 @@ pub(super) fn require_output() -> Result<(), Error> {
 }
 
 /// The error for a result that could not be written, of the same kind.
-pub(super) fn not_written(error: &io::Error) -> Error {
+pub fn not_written(error: &io::Error) -> Error {
     let message = format!("standard output: not written: {error}");
     io::Error::new(error.kind(), message).into()
 }

@@ -1,122 +1,27 @@
 //! Why something cannot be written, and what to do about it.
 
-use crate::error::{Failure, Fault};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::overlap::{self, Overlap};
-use super::place;
+use super::{overlap, place};
+use crate::error::{Error, Failure, Fault, Message};
 
-/// Why something cannot be written where it should be.
+/// Writing failed; what was there before is still there.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The path ends in no name, as `.` and `/` do.
-    #[error("{}: ends in no name, expected a path that can be put in place whole", path.display())]
-    NoName {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A folder is to be written, and something else is there.
-    #[error("{}: is not a folder, expected a folder or nothing", path.display())]
-    NotAFolder {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A file is to be written, and a folder or a device is there.
-    #[error("{}: is not a regular file, expected a file or nothing", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The folder that a file should be in does not exist.
-    #[error("{}: no folder `{}`, expected one to write to", path.display(), folder.display())]
-    NoFolder {
-        /// The file.
-        path: PathBuf,
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The folder to be replaced cannot be renamed.
-    #[error("{}: a file system is mounted there, expected a folder that can be renamed", path.display())]
-    MountPoint {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Nothing can be made in the folder.
-    #[error("{}: not writable: {source}", folder.display())]
-    Unwritable {
-        /// The folder.
-        folder: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// What is in the folder to be replaced cannot be removed.
-    #[error(
-        "{}: what is in it cannot be removed (it belongs to {owner}, mode {mode:o}), expected a folder that can be replaced",
-        path.display()
-    )]
-    NotRemovable {
-        /// The folder.
-        path: PathBuf,
-        /// The user to whom the folder belongs.
-        owner: String,
-        /// The folder's permissions.
-        mode: u32,
-    },
-    /// It would get in the way of what the program reads or keeps.
-    #[error("{0}")]
-    Overlap(Overlap),
-    /// It is in its place, and a power cut may undo that.
-    #[error("{}: written, but not flushed to the disk: {source}", path.display())]
-    NotFlushed {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Writing failed; what was there before is still there.
-    #[error("{}: not written: {source}", path.display())]
-    NotWritten {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+#[error("{}: not written: {source}", path.display())]
+pub struct NotWritten {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
 }
 
-impl Error {
-    /// The one thing to do about the error.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoName { .. } => Some("give it by its name".to_owned()),
-            Self::NotAFolder { .. } => Some("choose another folder".to_owned()),
-            Self::NotAFile { .. } => Some("give the path of a file".to_owned()),
-            Self::NoFolder { .. } => Some("make that folder first".to_owned()),
-            Self::MountPoint { .. } => Some("give a folder in it".to_owned()),
-            Self::Unwritable { source, .. } => {
-                let hint = place::hint(source).unwrap_or("choose a folder that you can write to");
-                Some(hint.to_owned())
-            }
-            Self::NotRemovable { .. } => {
-                Some("choose another folder, or remove that one".to_owned())
-            }
-            Self::Overlap(_) => Some("choose a place apart from it".to_owned()),
-            Self::NotWritten { source, .. } if is_full(source.kind()) => {
-                Some("free space there, or choose a folder on another file system".to_owned())
-            }
-            Self::NotFlushed { .. } => Some("look whether it is whole, and run again if not".to_owned()),
-            Self::NotWritten { .. } => Some(
-                "what was there before is still there; see to what the system says, and run again: what is in the cache is not computed again"
-                    .to_owned(),
-            ),
-        }
-    }
-
+impl NotWritten {
     /// That writing `path` failed, which leads to where it should be. A full file system is named by where it is mounted;
     /// the draft, which is gone, is not named.
     #[expect(clippy::needless_pass_by_value, reason = "taken as `map_err` gives it")]
-    pub fn not_written(path: &Path, source: io::Error) -> Self {
+    pub fn new(path: &Path, source: io::Error) -> Self {
         let kind = source.kind();
         let source = if is_full(kind) {
             let mount = mount_of(path);
@@ -127,22 +32,55 @@ impl Error {
         } else {
             io::Error::new(kind, bare(&source))
         };
-        Self::NotWritten {
+        Self {
             path: path.to_owned(),
             source,
         }
     }
+}
 
-    /// That nothing can be made in `folder`, in which `path` should be.
-    pub(super) fn unwritable(path: &Path, folder: &Path, source: io::Error) -> Self {
-        if is_full(source.kind()) {
-            return Self::not_written(path, source);
-        }
-        Self::Unwritable {
-            folder: folder.to_owned(),
-            source,
-        }
+impl Failure for NotWritten {
+    fn hint(&self) -> Option<String> {
+        let hint = if is_full(self.source.kind()) {
+            "free space there, or choose a folder on another file system"
+        } else {
+            "what was there before is still there; see to what the system says, and run again: what is in the cache is not computed again"
+        };
+        Some(hint.to_owned())
     }
+
+    fn fault(&self) -> Fault {
+        Fault::Machine
+    }
+}
+
+/// That nothing can be made in `folder`, in which `path` should be.
+pub fn unwritable(path: &Path, folder: &Path, source: io::Error) -> Error {
+    if is_full(source.kind()) {
+        return NotWritten::new(path, source).into();
+    }
+    let hint = place::hint(&source).unwrap_or("choose a folder that you can write to");
+    Message::request(format!("{}: not writable: {source}", folder.display()))
+        .hint(hint)
+        .into()
+}
+
+/// That a folder is to be written, and something else is there.
+pub fn not_a_folder(path: &Path) -> Message {
+    let path = path.display();
+    Message::request(format!(
+        "{path}: is not a folder, expected a folder or nothing"
+    ))
+    .hint("choose another folder")
+}
+
+/// That a path ends in no name, as `.` and `/` do.
+pub fn no_name(path: &Path) -> Message {
+    let path = path.display();
+    Message::request(format!(
+        "{path}: ends in no name, expected a path that can be put in place whole"
+    ))
+    .hint("give it by its name")
 }
 
 /// What the system said, which `fs_err` puts behind its own words and the paths and gives in no other way.
@@ -178,19 +116,6 @@ fn mount_of(path: &Path) -> PathBuf {
         .to_owned()
 }
 
-impl Failure for Error {
-    fn hint(&self) -> Option<String> {
-        self.hint()
-    }
-
-    fn fault(&self) -> Fault {
-        match self {
-            Self::NotWritten { .. } | Self::NotFlushed { .. } => Fault::Machine,
-            _ => Fault::Request,
-        }
-    }
-}
-
 /// What the file system says; whoever makes it sees to it that it names the file.
 impl Failure for io::Error {
     fn hint(&self) -> Option<String> {
@@ -221,7 +146,7 @@ mod tests {
         let path = Path::new("/proc/self/no/such/results");
         let draft = "failed to write `.results.draft-1`";
         let said = |kind| {
-            let error = Error::not_written(path, io::Error::new(kind, draft));
+            let error = NotWritten::new(path, io::Error::new(kind, draft));
             (error.to_string(), error.hint())
         };
         let again = "what was there before is still there; see to what the system says, and run again: what is in the cache is not computed again";
@@ -248,12 +173,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let failed = fs_err::rename(dir.path().join(".results.draft-1"), dir.path().join("b"));
         assert_eq!(
-            Error::not_written(path, failed.unwrap_err()).to_string(),
+            NotWritten::new(path, failed.unwrap_err()).to_string(),
             "/proc/self/no/such/results: not written: No such file or directory (os error 2)"
         );
         // Found before anything is computed, it is the machine's fault as well.
         let full = io::Error::from(io::ErrorKind::StorageFull);
-        let error = Error::unwritable(path, Path::new("/proc"), full);
-        assert!(matches!(error, Error::NotWritten { .. }));
+        let error = unwritable(path, Path::new("/proc"), full);
+        assert!(error.is_a::<NotWritten>().is_some());
     }
 }

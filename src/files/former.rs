@@ -7,7 +7,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Error, reading, system};
+use super::system;
+use super::users::{STICKY, user_name};
+use crate::error::Message;
 
 /// The names of the files in a folder that a run has written there. The last is the one by which the others are known:
 /// it is removed after them, so that they are known until they are gone.
@@ -26,7 +28,7 @@ pub struct Left {
 
 impl Left {
     /// Takes up what was found in another folder.
-    pub(super) fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.moved.extend(other.moved);
         self.moved.sort();
         // What one run moved here, the next one moves again.
@@ -45,16 +47,10 @@ pub fn first_foreign(dir: &Path, ours_in: OursIn) -> io::Result<Option<OsString>
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    let entries: Vec<_> = entries.collect::<io::Result<_>>()?;
     let ours = ours_in(dir);
-    let mut first = None;
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        if !is_written(&entry, &ours) && first.as_ref().is_none_or(|first| name < *first) {
-            first = Some(name);
-        }
-    }
-    Ok(first)
+    let foreign = entries.iter().filter(|entry| !is_written(entry, &ours));
+    Ok(foreign.map(fs_err::DirEntry::file_name).min())
 }
 
 /// Whether an entry is one of `ours`, which are all files.
@@ -65,7 +61,7 @@ fn is_written(entry: &fs_err::DirEntry, ours: &[OsString]) -> bool {
 
 /// Empties and removes the folder `former`, which was `destination` until now, and moves what no run wrote into what is
 /// there now. A link is not followed.
-pub(super) fn retire(former: &Path, destination: &Path, ours_in: OursIn) -> Left {
+pub fn retire(former: &Path, destination: &Path, ours_in: OursIn) -> Left {
     let mut left = Left::default();
     // Whatever fails here shows in that the folder cannot be removed. Another process may be at the same folder.
     if let Ok(folder) = system::open_folder(former) {
@@ -93,19 +89,17 @@ pub(super) fn retire(former: &Path, destination: &Path, ours_in: OursIn) -> Left
     left
 }
 
-const STICKY: u32 = 0o1000;
-
 /// Makes sure that a folder can be replaced and what is in it be removed, by a process that makes files as user `user`.
 ///
 /// # Errors
-/// [`Error::NotRemovable`].
-pub(super) fn check_removable(
+/// That it cannot, with its owner and its mode.
+pub fn check_removable(
     path: &Path,
     place: &Path,
     folder: &Metadata,
     parent: &Metadata,
     user: u32,
-) -> Result<(), Error> {
+) -> Result<(), Message> {
     // In a folder with the sticky bit everybody removes their own files only.
     let is_barred = |within: &Metadata, owner: u32| {
         within.mode() & STICKY != 0 && ![0, within.uid(), owner].contains(&user)
@@ -125,27 +119,13 @@ pub(super) fn check_removable(
     {
         return Ok(());
     }
-    Err(Error::NotRemovable {
-        path: path.to_owned(),
-        owner: user_name(folder.uid()),
-        mode: folder.mode() & 0o7777,
-    })
-}
-
-/// Far more than a list of users has.
-const MAX_PASSWD_BYTES: u64 = 1 << 24;
-
-/// The name of a user, as `/etc/passwd` has it.
-pub(crate) fn user_name(user: u32) -> String {
-    let passwd = reading::read(Path::new("/etc/passwd"), MAX_PASSWD_BYTES).unwrap_or_default();
-    let passwd = String::from_utf8_lossy(&passwd);
-    let number = user.to_string();
-    let name = passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == number).then_some(name)
-    });
-    name.map_or(format!("user {number}"), |name| format!("`{name}`"))
+    Err(Message::request(format!(
+        "{}: what is in it cannot be removed (it belongs to {}, mode {:o}), expected a folder that can be replaced",
+        path.display(),
+        user_name(folder.uid()),
+        folder.mode() & 0o7777
+    ))
+    .hint("choose another folder, or remove that one"))
 }
 
 #[cfg(test)]

@@ -7,16 +7,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::former::{self, Left, OursIn};
-use super::{
-    DRAFT, OLD, Place, hidden, is_maker, is_orphan, is_own, is_running, parent, process_of,
-};
+use super::maker::{is_at_work, is_maker, is_orphan};
+use super::users::is_own;
+use super::{DRAFT, OLD, Place, hidden, parent};
 
 /// Cleans up beside `destination`, whose last part is `name`, after processes that were killed; `ours_in` knows the files
 /// of the folders that replace others there. Says what was found in them that is somebody else's.
-pub(super) fn tidy(destination: &Path, name: &OsStr, ours_in: Option<OursIn>) -> Vec<Left> {
+pub fn tidy(destination: &Path, name: &OsStr, ours_in: Option<OursIn>) -> Vec<Left> {
     let folder = parent(destination);
     for draft in Hidden::list(folder, &hidden(name, DRAFT)) {
-        if is_maker(&draft.maker) && is_orphan(&draft.maker, &draft.metadata) {
+        if is_orphan(&draft.maker, &draft.metadata) {
             draft.remove();
         }
     }
@@ -31,7 +31,7 @@ pub(super) fn tidy(destination: &Path, name: &OsStr, ours_in: Option<OursIn>) ->
         is_maker(&old.maker)
             && old.metadata.is_dir()
             && is_own(&old.metadata)
-            && !process_of(&old.maker).is_some_and(is_running)
+            && is_at_work(&old.maker) != Some(true)
     });
     if !destination.exists()
         && let Some(last) = olds.pop()
@@ -47,17 +47,17 @@ pub(super) fn tidy(destination: &Path, name: &OsStr, ours_in: Option<OursIn>) ->
 /// The drafts beside `destination` that nobody can be known to work at and that are never swept, oldest first: their
 /// makers are of another host or of before a restart, or processes that another user started and that are gone.
 pub fn strays(destination: &Path) -> Vec<PathBuf> {
-    let Ok(place) = Place::of(destination) else {
-        return Vec::new();
-    };
-    let Some(name) = place.path.file_name() else {
+    let place = Place::of(destination).ok();
+    let Some((path, name)) = place
+        .as_ref()
+        .and_then(|place| Some((&place.path, place.path.file_name()?)))
+    else {
         return Vec::new();
     };
     let is_stray = |draft: &Hidden| {
-        let is_at_work = process_of(&draft.maker).is_some_and(is_running);
-        !is_at_work && !is_orphan(&draft.maker, &draft.metadata)
+        is_at_work(&draft.maker) != Some(true) && !is_orphan(&draft.maker, &draft.metadata)
     };
-    Hidden::list(parent(&place.path), &hidden(name, DRAFT))
+    Hidden::list(parent(path), &hidden(name, DRAFT))
         .into_iter()
         .filter(is_stray)
         .map(|draft| draft.path)

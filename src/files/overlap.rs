@@ -2,18 +2,18 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Error, MAX_LINKS, name_of};
+use super::{MAX_LINKS, name_of};
+use crate::error::{Error, Message};
 
 /// Where a path leads: without links, `.` and `..`, also where nothing is yet. A relative path stays one.
 ///
 /// # Errors
 /// Links that lead in a circle.
-pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
+pub fn real(path: &Path) -> io::Result<PathBuf> {
     follow_all(PathBuf::new(), path)
 }
 
@@ -163,7 +163,7 @@ impl Kept {
     /// Makes sure that the folder that is going to be `output` gets in the way of nothing that is kept.
     ///
     /// # Errors
-    /// [`Error::Overlap`], with the first that it would; [`Error::NoName`].
+    /// The first that it would; that its path ends in no name.
     pub fn check_folder(output: &Path, all: &[Self]) -> Result<(), Error> {
         Self::check(output, all, |kept| kept.refused[0])
     }
@@ -171,7 +171,7 @@ impl Kept {
     /// The same, for a file.
     ///
     /// # Errors
-    /// Those of [`check_folder`](Self::check_folder).
+    /// As [`check_folder`](Self::check_folder).
     pub fn check_file(output: &Path, all: &[Self]) -> Result<(), Error> {
         Self::check(output, all, |kept| kept.refused[1])
     }
@@ -188,40 +188,23 @@ impl Kept {
                     // `.` lies around much, but that is not what is wrong with it.
                     name_of(output, output)?;
                 }
-                return Err(Error::Overlap(Overlap {
-                    path: output.to_owned(),
-                    relation,
-                    kept: kept.clone(),
-                }));
+                return Err(kept.overlap(output, relation).into());
             }
         }
         Ok(())
     }
-}
 
-/// Something is to be written where it would destroy what the program reads or keeps, or be mistaken for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overlap {
-    path: PathBuf,
-    relation: Relation,
-    kept: Kept,
-}
-
-impl fmt::Display for Overlap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            path,
-            relation,
-            kept,
-        } = self;
-        let (what, place) = (kept.what, kept.path.display());
-        write!(f, "{}: ", path.display())?;
-        match relation {
-            Relation::Same if *path == kept.path => write!(f, "is {what}, expected another place"),
-            Relation::Same => write!(f, "is {what} `{place}`, expected another place"),
-            Relation::Inside => write!(f, "is in {what} `{place}`, expected a place outside of it"),
-            Relation::Around => write!(f, "holds {what} `{place}`, expected a folder without it"),
-        }
+    /// That something is to be written to `path`, where it would destroy this or be mistaken for it.
+    fn overlap(&self, path: &Path, relation: Relation) -> Message {
+        let (what, place) = (self.what, self.path.display());
+        let wrong = match relation {
+            Relation::Same if *path == self.path => format!("is {what}, expected another place"),
+            Relation::Same => format!("is {what} `{place}`, expected another place"),
+            Relation::Inside => format!("is in {what} `{place}`, expected a place outside of it"),
+            Relation::Around => format!("holds {what} `{place}`, expected a folder without it"),
+        };
+        Message::request(format!("{}: {wrong}", path.display()))
+            .hint("choose a place apart from it")
     }
 }
 

@@ -59,13 +59,13 @@ impl TooLarge {
 pub fn open(path: &Path) -> io::Result<fs_err::File> {
     // Opening may itself do something, as it does with a tape drive. Where nothing can be seen, it says why.
     if let Ok(metadata) = fs_err::metadata(path) {
-        check(path, metadata.file_type())?;
+        check_regular(path, metadata.file_type())?;
     }
     // Another process may have put a pipe there meanwhile: opened so, it does not wait.
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NONBLOCK);
     let file = fs_err::OpenOptions::from_options(options).open(path)?;
-    check(path, file.metadata()?.file_type())?;
+    check_regular(path, file.metadata()?.file_type())?;
     Ok(file)
 }
 
@@ -76,12 +76,13 @@ pub fn open(path: &Path) -> io::Result<fs_err::File> {
 pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let bytes = file.metadata()?.len();
-    if bytes > max_bytes {
-        return Err(too_large(path, bytes, max_bytes));
-    }
-    let content = buffer(path, bytes)?;
+    check_bytes(path, bytes, max_bytes)?;
+    let mut content = buffer(path, bytes)?;
     // The file may have grown since.
-    read_to_end(file, content, path, max_bytes)
+    let most = max_bytes.saturating_add(1);
+    file.take(most).read_to_end(&mut content)?;
+    check_bytes(path, content.len() as u64, max_bytes)?;
+    Ok(content)
 }
 
 /// An empty buffer that has room for a file of so many bytes.
@@ -99,29 +100,20 @@ pub fn buffer(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     Ok(buffer)
 }
 
-/// Puts all that `file`, of this path, still holds behind `content`.
-fn read_to_end(
-    file: fs_err::File,
-    mut content: Vec<u8>,
-    path: &Path,
-    max_bytes: u64,
-) -> io::Result<Vec<u8>> {
-    file.take(max_bytes.saturating_add(1))
-        .read_to_end(&mut content)?;
-    let bytes = content.len() as u64;
-    if bytes > max_bytes {
-        return Err(too_large(path, bytes, max_bytes));
+/// Makes sure that the `bytes` bytes of the file at `path` are no more than the `max_bytes` that are read.
+///
+/// # Errors
+/// [`TooLarge`], as an error of kind `InvalidData`.
+pub fn check_bytes(path: &Path, bytes: u64, max_bytes: u64) -> io::Result<()> {
+    if bytes <= max_bytes {
+        return Ok(());
     }
-    Ok(content)
-}
-
-pub(super) fn too_large(path: &Path, bytes: u64, max_bytes: u64) -> io::Error {
     let error = TooLarge {
         path: path.to_owned(),
         bytes,
         max_bytes,
     };
-    io::Error::new(io::ErrorKind::InvalidData, error)
+    Err(io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// All of a regular file of UTF-8 text that holds no more than `max_bytes`; links are followed.
@@ -163,30 +155,40 @@ fn text(path: &Path, bytes: Vec<u8>) -> io::Result<String> {
 /// As [`read`].
 pub fn check_size(path: &Path, max_bytes: u64) -> io::Result<()> {
     let metadata = fs_err::metadata(path)?;
-    check(path, metadata.file_type())?;
-    if metadata.len() > max_bytes {
-        return Err(too_large(path, metadata.len(), max_bytes));
-    }
-    Ok(())
+    check_regular(path, metadata.file_type())?;
+    check_bytes(path, metadata.len(), max_bytes)
 }
 
-fn check(path: &Path, file_type: FileType) -> io::Result<()> {
-    let found = if file_type.is_file() {
+/// Makes sure that what was found at `path` is a regular file.
+///
+/// # Errors
+/// [`NotRegular`], as an error of kind `InvalidInput`.
+pub fn check_regular(path: &Path, file_type: FileType) -> io::Result<()> {
+    if file_type.is_file() {
         return Ok(());
+    }
+    let error = NotRegular {
+        path: path.to_owned(),
+        found: kind(file_type),
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+/// What messages call something that lies in a place, with its article.
+pub fn kind(file_type: FileType) -> &'static str {
+    if file_type.is_file() {
+        "a file"
     } else if file_type.is_dir() {
         "a folder"
+    } else if file_type.is_symlink() {
+        "a link"
     } else if file_type.is_fifo() {
         PIPE
     } else if file_type.is_socket() {
         "a socket"
     } else {
         "a device"
-    };
-    let error = NotRegular {
-        path: path.to_owned(),
-        found,
-    };
-    Err(io::Error::new(io::ErrorKind::InvalidInput, error))
+    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use super::former::{self, Left, OursIn};
 use super::leftovers::tidy;
+use super::maker::{make_in, next_maker};
 use super::{
-    DRAFT, Error, OLD, Place, hidden, make_in, name_of, next_maker, parent, sync_folder,
-    sync_parent, system,
+    DRAFT, NotWritten, OLD, Place, hidden, name_of, not_a_folder, parent, sync_folder, sync_parent,
+    system, unwritable,
 };
+use crate::error::{Error, Message};
 
 /// How long another process at the same place is waited for.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -36,8 +38,7 @@ impl StagedDir {
     /// Before that it removes what processes that are gone left there.
     ///
     /// # Errors
-    /// [`Error::NotAFolder`], [`Error::NoName`], [`Error::MountPoint`], [`Error::NotRemovable`] for a destination that
-    /// could not be replaced, [`Error::Unwritable`].
+    /// Why the destination could not be replaced, or that nothing can be made beside it.
     pub fn beside(destination: &Path) -> Result<Self, Error> {
         Self::new(destination, None)
     }
@@ -48,7 +49,7 @@ impl StagedDir {
     /// Where a process was killed in the moment in which `destination` does not exist, the former folder is put back.
     ///
     /// # Errors
-    /// Those of [`beside`](Self::beside).
+    /// As [`beside`](Self::beside).
     pub fn replacing(destination: &Path, ours_in: OursIn) -> Result<Self, Error> {
         Self::new(destination, Some(ours_in))
     }
@@ -59,17 +60,18 @@ impl StagedDir {
         let place = Place::of(destination)?;
         let name = name_of(destination, &place.path)?;
         let folder = parent(&place.path);
-        let unwritable = |source| Error::unwritable(destination, folder, source);
+        let unwritable = |source| unwritable(destination, folder, source);
         if let Some(metadata) = &place.metadata {
             if !metadata.is_dir() {
-                return Err(Error::NotAFolder {
-                    path: destination.to_owned(),
-                });
+                return Err(not_a_folder(destination).into());
             }
             if metadata.dev() != fs_err::metadata(folder).map_err(unwritable)?.dev() {
-                return Err(Error::MountPoint {
-                    path: destination.to_owned(),
-                });
+                let path = destination.display();
+                return Err(Message::request(format!(
+                    "{path}: a file system is mounted there, expected a folder that can be renamed"
+                ))
+                .hint("give a folder in it")
+                .into());
             }
         }
         fs_err::create_dir_all(folder).map_err(unwritable)?;
@@ -93,17 +95,24 @@ impl StagedDir {
 
     /// Makes sure, before there is anything to lose, that the folder that is there can be replaced.
     fn check_removable(&self, destination: &Path) -> Result<(), Error> {
-        let metadata = |path: &Path| {
-            let error = |source| Error::unwritable(destination, parent(&self.path), source);
-            fs_err::metadata(path).map_err(error)
-        };
-        let Ok(folder) = metadata(&self.destination) else {
+        let Ok(folder) = fs_err::metadata(&self.destination) else {
             return Ok(());
+        };
+        let metadata = |path: &Path| {
+            fs_err::metadata(path)
+                .map_err(|source| unwritable(destination, parent(&self.path), source))
         };
         // The owner of what this process makes is the user that the file system takes it for.
         let user = metadata(&self.path)?.uid();
         let within = metadata(parent(&self.path))?;
-        former::check_removable(destination, &self.destination, &folder, &within, user)
+        let place = &self.destination;
+        Ok(former::check_removable(
+            destination,
+            place,
+            &folder,
+            &within,
+            user,
+        )?)
     }
 
     /// The hidden folder.
@@ -119,39 +128,45 @@ impl StagedDir {
     /// Puts the folder in its place, on the disk too, where there is none or an empty one.
     ///
     /// # Errors
-    /// [`Error::NotWritten`], also where a folder that is not empty is there; [`Error::NotFlushed`].
-    pub fn publish_new(mut self) -> Result<(), Error> {
-        sync_tree(&self.path)
-            .and_then(|()| self.rename())
-            .map_err(|source| self.not_written(source))?;
-        self.flush()
+    /// [`NotWritten`], also where a folder that is not empty is there; that it is written and not flushed.
+    pub fn publish_new(self) -> Result<(), Error> {
+        self.publish_where_none_is(sync_tree)
     }
 
     /// As [`publish_new`](Self::publish_new), for a folder of files that its maker has flushed one by one: flushing
     /// tens of thousands again takes minutes.
     ///
     /// # Errors
-    /// Those of [`publish_new`](Self::publish_new).
-    pub fn publish_new_flushed(mut self) -> Result<(), Error> {
-        sync_folder(&self.path)
+    /// As [`publish_new`](Self::publish_new).
+    pub fn publish_new_flushed(self) -> Result<(), Error> {
+        self.publish_where_none_is(sync_folder)
+    }
+
+    fn publish_where_none_is(mut self, sync: fn(&Path) -> io::Result<()>) -> Result<(), Error> {
+        sync(&self.path)
             .and_then(|()| self.rename())
             .map_err(|source| self.not_written(source))?;
-        self.flush()
+        self.flush().map_err(|source| {
+            let path = self.destination.display();
+            Message::machine(format!(
+                "{path}: written, but not flushed to the disk: {source}"
+            ))
+            .hint("look whether it is whole, and run again if not")
+            .into()
+        })
     }
 
     /// Puts the folder in its place, on the disk too, and removes from the one that was there the files that are ours;
     /// says what else there was.
     ///
     /// # Errors
-    /// [`Error::NotWritten`]; the folder that was there is then still there.
-    pub fn publish(mut self) -> Result<Left, Error> {
+    /// [`NotWritten`]; the folder that was there is then still there.
+    pub fn publish(mut self) -> Result<Left, NotWritten> {
         sync_tree(&self.path)
             .and_then(|()| self.replace(system::exchange))
             .map_err(|source| self.not_written(source))?;
         // It is published: to call that a failure would hide it, and what was found in the former folder.
-        if let Err(Error::NotFlushed { source, .. }) = self.flush() {
-            self.left.not_flushed = Some(source.to_string());
-        }
+        self.left.not_flushed = self.flush().err().map(|error| error.to_string());
         Ok(std::mem::take(&mut self.left))
     }
 
@@ -162,11 +177,8 @@ impl StagedDir {
     }
 
     /// Sees to it that a power cut does not undo what has been published.
-    fn flush(&self) -> Result<(), Error> {
-        sync_parent(&self.destination).map_err(|source| Error::NotFlushed {
-            path: self.destination.clone(),
-            source,
-        })
+    fn flush(&self) -> io::Result<()> {
+        sync_parent(&self.destination)
     }
 
     /// Puts the folder in its place; `exchange` lets two folders change places, where the system can.
@@ -230,8 +242,8 @@ impl StagedDir {
     }
 
     /// That something could not be written into the folder.
-    pub fn not_written(&self, source: io::Error) -> Error {
-        Error::not_written(&self.destination, source)
+    pub fn not_written(&self, source: io::Error) -> NotWritten {
+        NotWritten::new(&self.destination, source)
     }
 }
 
@@ -316,10 +328,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut staged = replacing(&dir.path().join("results"));
         staged.destination = dir.path().join("gone/results");
-        assert!(matches!(
-            staged.flush(),
-            Err(Error::NotFlushed { path, .. }) if path.ends_with("gone/results")
-        ));
+        let error = staged.flush().unwrap_err();
+        assert!(error.to_string().contains("gone"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::reading::too_large;
+use super::reading::check_bytes;
 
 /// How long one wait takes: within twice that, a stop is heard.
 const SLICE_MILLIS: libc::c_int = 100;
@@ -24,7 +24,7 @@ pub fn is_stream(path: &Path) -> bool {
 
 /// All that comes until the other side closes the stream at `path`, if that is no more than `max_bytes`. An error of
 /// `check`, which is asked several times a second, ends the wait.
-pub(super) fn read(
+pub fn read(
     path: &Path,
     max_bytes: u64,
     check: impl Fn() -> io::Result<()>,
@@ -47,10 +47,7 @@ pub(super) fn read(
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(error) => return Err(error),
         }
-        let bytes = content.len() as u64;
-        if bytes > max_bytes {
-            return Err(too_large(path, bytes, max_bytes));
-        }
+        check_bytes(path, content.len() as u64, max_bytes)?;
     }
 }
 

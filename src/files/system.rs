@@ -1,30 +1,26 @@
 //! What the system does with names and the standard library has no function for.
-#![expect(
-    unsafe_code,
-    reason = "system calls that read two strings; the blocks say why they are sound"
-)]
 
-use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use rustix::fs::{Access, AtFlags, CWD, RenameFlags, accessat, renameat_with};
 
 /// Lets `a` and `b` change places, in one step that everybody sees whole.
 ///
 /// # Errors
-/// The system's; those that [`is_unsupported`] knows say that it has no such step.
-pub(super) fn exchange(a: &Path, b: &Path) -> io::Result<()> {
-    rename_as(a, b, libc::RENAME_EXCHANGE)
+/// The system's; what [`is_unsupported`] knows says that it has no such step.
+pub fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
 }
 
 /// Renames `from` to `to`, and replaces nothing.
 ///
 /// # Errors
 /// The system's, of kind `AlreadyExists` where something is there.
-pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match rename_as(from, to, libc::RENAME_NOREPLACE) {
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from) {
         Err(error) if is_unsupported(&error) => {
             if fs_err::symlink_metadata(to).is_ok() {
                 return Err(io::ErrorKind::AlreadyExists.into());
@@ -36,7 +32,7 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Whether an error of renaming says that the kernel or the file system cannot do it so, and may be able to rename.
-pub(super) fn is_unsupported(error: &io::Error) -> bool {
+pub fn is_unsupported(error: &io::Error) -> bool {
     // EPERM is what a container's filter answers for a call that it does not know.
     let codes = [libc::ENOSYS, libc::EINVAL, libc::EOPNOTSUPP, libc::EPERM];
     error
@@ -44,55 +40,24 @@ pub(super) fn is_unsupported(error: &io::Error) -> bool {
         .is_some_and(|code| codes.contains(&code))
 }
 
-fn rename_as(from: &Path, to: &Path, flags: libc::c_uint) -> io::Result<()> {
-    let (from, to) = (c_string(from)?, c_string(to)?);
-    // SAFETY: both strings end in a zero byte and outlive the call, which writes to neither.
-    let result = unsafe {
-        libc::renameat2(
-            libc::AT_FDCWD,
-            from.as_ptr(),
-            libc::AT_FDCWD,
-            to.as_ptr(),
-            flags,
-        )
-    };
-    outcome(result)
-}
-
 /// Makes sure that this process may list and remove what is in a folder, as far as the folder decides.
 ///
 /// # Errors
 /// The system's.
-pub(super) fn check_open(folder: &Path) -> io::Result<()> {
-    let folder = c_string(folder)?;
-    let mode = libc::R_OK | libc::W_OK | libc::X_OK;
-    // SAFETY: the string ends in a zero byte and outlives the call, which does not write to it.
-    let result =
-        unsafe { libc::faccessat(libc::AT_FDCWD, folder.as_ptr(), mode, libc::AT_EACCESS) };
-    outcome(result)
+pub fn check_open(folder: &Path) -> io::Result<()> {
+    let all = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+    Ok(accessat(CWD, folder, all, AtFlags::EACCESS)?)
 }
 
 /// Opens a folder, and nothing else: not what a link leads to.
 ///
 /// # Errors
 /// The system's.
-pub(super) fn open_folder(path: &Path) -> io::Result<File> {
+pub fn open_folder(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
         .open(path)
-}
-
-fn outcome(result: libc::c_int) -> io::Result<()> {
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
-fn c_string(path: &Path) -> io::Result<CString> {
-    Ok(CString::new(path.as_os_str().as_bytes())?)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::files;
@@ -149,17 +149,8 @@ fn remove(path: &Path, metadata: &Metadata) -> io::Result<()> {
 }
 
 fn kind(metadata: &Metadata) -> &'static str {
-    let file_type = metadata.file_type();
-    if file_type.is_symlink() {
-        "a link"
-    } else if file_type.is_dir() {
-        "a folder"
-    } else if file_type.is_fifo() {
-        "a named pipe"
-    } else if file_type.is_socket() {
-        "a socket"
-    } else if !file_type.is_file() {
-        "a device"
+    if !metadata.is_file() {
+        files::kind(metadata.file_type())
     } else if metadata.nlink() > 1 {
         "a file with several names"
     } else {

@@ -43,7 +43,7 @@ use super::labels::Labels;
 use super::published::Identity;
 use crate::context::Context;
 use crate::error::{Error, Message};
-use crate::files::{self, StagedDir};
+use crate::files::{self, NotWritten, StagedDir};
 use crate::hub::{self, Client, Pace, Transfer, Wanted};
 use crate::text::{self, count, foreign, path as shown, thousands};
 
@@ -235,7 +235,7 @@ impl<'a> Fetch<'a> {
         match result {
             Ok(()) => {}
             // On a file system without locks another process may have been faster.
-            Err(error) if is_not_written(&error) && is_there()? => {
+            Err(error) if error.is_a::<NotWritten>().is_some() && is_there()? => {
                 staging.forget(archive);
                 return Ok(Outcome::AlreadyThere);
             }
@@ -324,19 +324,12 @@ struct Staging {
 impl Staging {
     fn open(root: &Path) -> Result<Self, Error> {
         if root.exists() && !root.is_dir() {
-            return Err(files::Error::NotAFolder {
-                path: root.to_owned(),
-            }
-            .into());
+            return Err(files::not_a_folder(root).into());
         }
         let dir = root.join(STAGING_DIR);
         match fs_err::create_dir_all(&dir) {
             Ok(()) => Ok(Self { dir }),
-            Err(source) => Err(files::Error::Unwritable {
-                folder: root.to_owned(),
-                source,
-            }
-            .into()),
+            Err(source) => Err(files::unwritable(root, root, source)),
         }
     }
 
@@ -411,9 +404,4 @@ fn is_absent(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
     )
-}
-
-/// Whether content could not be put in its place.
-fn is_not_written(error: &Error) -> bool {
-    matches!(error.is_a(), Some(files::Error::NotWritten { .. }))
 }

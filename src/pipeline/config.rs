@@ -76,39 +76,6 @@ pub enum Error {
     /// `~user` or `$VARIABLE` in the data root, with no such user or variable, nor a folder of that very name.
     #[error("`data.root` is {0}")]
     DataRoot(UnknownName),
-    /// No folder is known that the cache could be in.
-    #[error("{}", match dir {
-        Some(dir) => format!("cache folder {dir}"),
-        None => "no folder is known for the cache, since the user has no home folder".to_owned(),
-    })]
-    CacheDir {
-        /// The folder as it was written, where it was.
-        dir: Option<UnknownName>,
-    },
-    /// The default cache folder would be where anyone may have put one.
-    #[error(
-        "cache folder {}: anyone can write to `{}`, expected a folder of your own",
-        crate::text::path(dir),
-        crate::text::path(folder)
-    )]
-    SharedCacheDir {
-        /// The cache folder.
-        dir: PathBuf,
-        /// The folder that is open to all.
-        folder: PathBuf,
-    },
-    /// The default cache folder is another user's.
-    #[error(
-        "cache folder {}: belongs to {}, expected a folder of your own",
-        crate::text::path(dir),
-        crate::files::user_name(*owner)
-    )]
-    OthersCacheDir {
-        /// The cache folder.
-        dir: PathBuf,
-        /// Whose it is.
-        owner: u32,
-    },
     /// A command that takes one model, and a pipeline that names more.
     #[error("the pipeline names {n} models, expected one")]
     SeveralModels {
@@ -156,9 +123,6 @@ impl Error {
                     .to_owned(),
             ),
             Error::DataRoot(_) => Some(UnknownName::HINT.to_owned()),
-            Error::CacheDir { .. } | Error::SharedCacheDir { .. } | Error::OthersCacheDir { .. } => {
-                Some("name the folder with `--cache-dir DIR`, or set NEWT_PIPE_CACHE to it".to_owned())
-            }
             Error::SeveralModels { .. } => {
                 Some("name one model in a pipeline file of its own".to_owned())
             }

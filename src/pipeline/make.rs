@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::plan::State;
 use super::{Halt, Mode, Runner, StageRecord, Walk};
-use crate::cache::{Digest, MissReason, Request};
+use crate::cache::{Digest, MissReason, Request, is_miss};
 use crate::error::Error;
 use crate::stage::{Made, Name, Objects, Stage};
 
@@ -134,7 +134,7 @@ impl Runner<'_> {
             let n_bytes = action.output_bytes.get(part).copied().unwrap_or_default();
             match self.cache.get(digest, n_bytes) {
                 Ok(bytes) => objects.insert(part.clone(), bytes),
-                Err(error) if error.is_miss() => {
+                Err(error) if is_miss(&error) => {
                     self.context
                         .progress
                         .warn(&format!("{error}; stage `{name}` makes the object again"));

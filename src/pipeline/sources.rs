@@ -284,11 +284,7 @@ impl<'a> Sources<'a> {
 
     fn digest_file(&self, path: &Path) -> Result<Digest, Error> {
         let mut memo = self.memo.borrow_mut();
-        let Context {
-            progress,
-            interrupt,
-        } = self.context;
-        let found = memo.digest_large(path, &mut |_| {}, progress, interrupt)?;
+        let found = memo.digest_large(path, &mut |_| {}, self.context)?;
         let (digest, _) = found.map_err(|error| unusable(path, error))?;
         memo.save_or_warn(self.cache, self.context.progress);
         Ok(digest)
@@ -320,7 +316,7 @@ impl<'a> Sources<'a> {
         paths: &[PathBuf],
     ) -> Result<Vec<Result<Digest, std::io::Error>>, Error> {
         let mut memo = self.memo.borrow_mut();
-        let digests = memo.digest_files(paths, self.context.progress, self.context.interrupt)?;
+        let digests = memo.digest_files(paths, self.context)?;
         memo.save_or_warn(self.cache, self.context.progress);
         Ok(digests)
     }

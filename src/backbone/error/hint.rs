@@ -13,7 +13,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Hub(error) => error.hint(),
-            Self::Stopped(stopped) => Some(stopped.hint()),
+            Self::Stopped(stopped) => crate::error::Failure::hint(stopped),
             Self::UnknownCheckpoint { nearest, .. } => Some(suggestion(nearest).unwrap_or_else(|| {
                 "`newt-pipe models ls` shows how names are written; `hf-hub:OWNER/NAME` is a repository on the hub, \
                  `local-dir:PATH` a folder"

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::backbone::error::Error;
 use crate::backbone::resolve::spec::Places;
+use crate::files;
 use crate::text::{self, foreign};
 
 /// The prefix of checkpoints that lie in a folder.
@@ -49,10 +50,7 @@ pub fn no_prefix(ckpt: &str, places: Places<'_>) -> Error {
             ),
         )
     } else if path.exists() {
-        let dir = Path::new(ckpt)
-            .parent()
-            .filter(|dir| !dir.as_os_str().is_empty());
-        let dir = dir.unwrap_or(Path::new("."));
+        let dir = files::parent(Path::new(ckpt));
         (
             "a file",
             format!("write `{LOCAL_DIR}{}`, the folder of it", text::path(dir)),

@@ -8,7 +8,7 @@ const HEADER: &str = "newt-pipe digests 2";
 /// The memo as a file: a header line with the digest of the rest, then a line for each file,
 /// `<digest> <bytes> <mtime, s> <mtime, ns> <ctime, s> <ctime, ns> <inode> <path>`, by path. In a path,
 /// `\\` stands for a backslash and `\n` for a newline.
-pub(super) fn format(entries: &Entries) -> Vec<u8> {
+pub fn format(entries: &Entries) -> Vec<u8> {
     let mut lines = Vec::with_capacity(entries.len() * 200);
     for (name, Entry { stamp, digest }) in entries {
         let Stamp {
@@ -37,7 +37,7 @@ pub(super) fn format(entries: &Entries) -> Vec<u8> {
 }
 
 /// The entries in a file's bytes, or what is wrong with it.
-pub(super) fn parse(file: &[u8]) -> Result<Entries, String> {
+pub fn parse(file: &[u8]) -> Result<Entries, String> {
     let (digest, lines) = file
         .strip_prefix(HEADER.as_bytes())
         .and_then(|rest| rest.strip_prefix(b" "))

@@ -1,5 +1,5 @@
 use super::*;
-use crate::cache::mend::tests::HARMS;
+use crate::cache::damage::tests::HARMS;
 use crate::progress::Silent;
 use std::ffi::OsStr;
 use std::sync::atomic::AtomicU64;
@@ -59,7 +59,13 @@ fn digests_by(cache: &Cache, paths: &[PathBuf]) -> (Vec<Result<Digest, io::Error
     let reads = Reads::default();
     let mut memo = DigestMemo::load(cache, &reads);
     let digests = memo
-        .digest_files(paths, &reads, &Interrupt::default())
+        .digest_files(
+            paths,
+            Context {
+                progress: &reads,
+                interrupt: &Interrupt::default(),
+            },
+        )
         .unwrap();
     memo.save(cache).unwrap();
     (digests, reads.n.into_inner())
@@ -158,7 +164,11 @@ fn failure_stands_in_the_place_of_its_file_and_names_it() {
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     assert!(error.to_string().contains("missing.jpg"));
     let error = digests[2].as_ref().unwrap_err();
-    assert!(error.to_string().ends_with(": not a regular file"));
+    let text = error.to_string();
+    assert!(
+        text.ends_with(": is a folder, expected a regular file"),
+        "{text}"
+    );
     assert_eq!(digests[3].as_ref().unwrap(), &Digest::of(b"b"));
 }
 
@@ -168,8 +178,14 @@ fn save_keeps_what_another_process_wrote_meanwhile() {
     let (a, b) = (fixture.file("a", b"a", 60), fixture.file("b", b"b", 60));
     let cache = fixture.cache();
     let mut memo = DigestMemo::load(&cache, &Silent);
-    memo.digest_files(std::slice::from_ref(&a), &Silent, &Interrupt::default())
-        .unwrap();
+    memo.digest_files(
+        std::slice::from_ref(&a),
+        Context {
+            progress: &Silent,
+            interrupt: &Interrupt::default(),
+        },
+    )
+    .unwrap();
     fixture.digests(std::slice::from_ref(&b));
     memo.save(&cache).unwrap();
     assert_eq!(fixture.digests(&[a, b]).1, 0);
@@ -203,7 +219,13 @@ fn damaged_memo_is_dropped_with_a_warning() {
         let cache = fixture.cache();
         let mut loaded = DigestMemo::load(&cache, &reads);
         let digests = loaded
-            .digest_files(std::slice::from_ref(&path), &reads, &Interrupt::default())
+            .digest_files(
+                std::slice::from_ref(&path),
+                Context {
+                    progress: &reads,
+                    interrupt: &Interrupt::default(),
+                },
+            )
             .unwrap();
         assert_eq!(unwrap_all(digests), [Digest::of(b"a")]);
         assert_eq!(
@@ -252,7 +274,14 @@ fn a_large_file_is_read_once_for_whoever_listens_and_what_was_promised_is_rememb
         let mut memo = DigestMemo::load(&fixture.cache(), &Silent);
         let (mut heard, reads) = (Vec::new(), Reads::default());
         let mut also = |bytes: &[u8]| heard.extend_from_slice(bytes);
-        let found = memo.digest_large(&path, &mut also, &reads, &Interrupt::default());
+        let found = memo.digest_large(
+            &path,
+            &mut also,
+            Context {
+                progress: &reads,
+                interrupt: &Interrupt::default(),
+            },
+        );
         let (digest, is_read) = found.unwrap().unwrap();
         assert_eq!(digest, Digest::of(&content));
         assert_eq!(reads.n.into_inner(), heard.len() as u64);
@@ -276,7 +305,14 @@ fn a_large_file_is_read_once_for_whoever_listens_and_what_was_promised_is_rememb
     let interrupt = Interrupt::default();
     let flag = interrupt.flag();
     let mut stop = |_: &[u8]| flag.store(2, Ordering::Relaxed);
-    let stopped = memo.digest_large(&path, &mut stop, &Silent, &interrupt);
+    let stopped = memo.digest_large(
+        &path,
+        &mut stop,
+        Context {
+            progress: &Silent,
+            interrupt: &interrupt,
+        },
+    );
     assert!(stopped.is_err());
 }
 
@@ -287,7 +323,16 @@ fn an_interrupt_ends_the_reading() {
     let interrupt = Interrupt::default();
     interrupt.flag().store(2, Ordering::Relaxed);
     let mut memo = DigestMemo::load(&fixture.cache(), &Silent);
-    assert!(memo.digest_files(&[path], &Silent, &interrupt).is_err());
+    assert!(
+        memo.digest_files(
+            &[path],
+            Context {
+                progress: &Silent,
+                interrupt: &interrupt
+            }
+        )
+        .is_err()
+    );
 }
 
 #[test]

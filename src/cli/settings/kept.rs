@@ -17,12 +17,8 @@ impl PipelineArgs {
     /// Everything that results, or features that are exported, must keep away from; `output` is where they go.
     ///
     /// # Errors
-    /// Those of [`CacheArgs::dir`].
-    pub(in crate::cli) fn kept(
-        &self,
-        pipeline: &Pipeline,
-        output: &Path,
-    ) -> Result<Vec<Kept>, Error> {
+    /// As [`CacheArgs::dir`].
+    pub fn kept(&self, pipeline: &Pipeline, output: &Path) -> Result<Vec<Kept>, Error> {
         let cache = self.cache.dir(pipeline.cache_dir.as_deref())?;
         let mut kept = vec![Kept::closed(CACHE, cache)];
         let hub = self.hub.offline_settings();
@@ -44,7 +40,7 @@ impl PipelineArgs {
 
 /// What a data set, or a file that no pipeline speaks of, must keep away from: the caches that the environment names, and
 /// what is around `output`.
-pub(in crate::cli) fn caches(output: &Path) -> Vec<Kept> {
+pub fn caches(output: &Path) -> Vec<Kept> {
     let cache = CacheArgs { cache_dir: None }.dir(None).ok();
     let hub = HubArgs::default().offline_settings();
     let mut kept: Vec<Kept> = cache

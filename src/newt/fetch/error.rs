@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::error::{Error, Failure, Fault, Message};
-use crate::files;
+use crate::files::{self, NotWritten};
 use crate::hub::{self, Kind};
 use crate::interrupt::Left;
 use crate::text::{foreign, path as shown};
@@ -99,7 +99,7 @@ pub fn explained(error: Error) -> Error {
             "a proxy may have answered: open the address in a browser, or use another with `--mirror URL`",
         ),
         _ => match (error.is_a(), error.is_a()) {
-            (Some(files::Error::NotWritten { source, .. }), _) | (_, Some(source)) => {
+            (Some(NotWritten { source, .. }), _) | (_, Some(source)) => {
                 hint_of_io(source)
             }
             _ => return Left::Downloads.of(error),

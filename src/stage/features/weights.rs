@@ -44,7 +44,7 @@ impl Weights {
                 reading.update(bytes);
             }
         };
-        let found = memo.digest_large(path, &mut also, context.progress, context.interrupt)?;
+        let found = memo.digest_large(path, &mut also, context)?;
         Ok(found.and_then(|(digest, is_read)| {
             self.digests.push(digest);
             let Some(promise) = promise else {
@@ -195,8 +195,14 @@ mod tests {
         let fixture = Fixture::new("abc");
         let mut memo = DigestMemo::load(&fixture.cache(), &Silent);
         let paths = [fixture.path()];
-        memo.digest_files(&paths, &Silent, &fixture.interrupt)
-            .unwrap();
+        memo.digest_files(
+            &paths,
+            Context {
+                progress: &Silent,
+                interrupt: &fixture.interrupt,
+            },
+        )
+        .unwrap();
         memo.save(&fixture.cache()).unwrap();
         let weights = fixture.weights();
         assert_eq!(weights.unverified.len(), 1);

@@ -6,10 +6,12 @@
 //! its content is not what its name or its seal promises.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{Access, Cache, Error};
-use crate::files::{self, NotRegular, TooLarge};
+use super::error::{reading, writing};
+use super::{Access, Cache};
+use crate::error::Error;
+use crate::files::{self, BrokenLink, NotRegular, TooLarge};
 
 /// The folder that takes what is in the way.
 const FOLDER: &str = "damaged";
@@ -80,7 +82,7 @@ impl Cache {
         };
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::writing(&self.root, path, error))
+                Err(writing(&self.root, path, &error).into())
             }
             _ => Ok(()),
         }
@@ -88,12 +90,12 @@ impl Cache {
 }
 
 /// Whether anything has this name, be it a link to nowhere.
-pub(super) fn is_taken(path: &Path) -> bool {
+pub fn is_taken(path: &Path) -> bool {
     fs_err::symlink_metadata(path).is_ok()
 }
 
 /// Whether something else is in the place of a folder; a link to a folder is one.
-pub(super) fn is_in_the_way(folder: &Path) -> bool {
+pub fn is_in_the_way(folder: &Path) -> bool {
     // One look decides: between two of them another process may make the folder.
     match fs_err::symlink_metadata(folder) {
         Ok(found) if found.is_symlink() => match fs_err::metadata(folder) {
@@ -106,63 +108,55 @@ pub(super) fn is_in_the_way(folder: &Path) -> bool {
     }
 }
 
-/// Whether a file of the cache cannot be read because of what it is, so that another in its place could be; a machine
-/// that is out of memory or of open files says nothing of the file, and nor does a file that is closed to us.
-pub(super) fn is_damage(path: &Path, error: &io::Error) -> bool {
-    let inner = error.get_ref();
-    let is_other_thing =
-        inner.is_some_and(|inner| inner.is::<NotRegular>() || inner.is::<TooLarge>());
-    is_other_thing
-        || matches!(
-            error.kind(),
-            io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
-        )
-        || blind_link(path).is_some()
+/// What is in the place of the file at `path`, or of a folder on the way to it, if `error`, of reading it, is due to that,
+/// so that another file could be there. A machine that is out of memory or of open files says nothing of the file.
+pub fn of(path: &Path, error: &io::Error) -> Option<String> {
+    if let Some(link) = BrokenLink::on_the_way(path) {
+        return Some(link.to_string());
+    }
+    if let Some(folder) = path.ancestors().skip(1).find(|path| is_in_the_way(path)) {
+        return Some(no_folder(folder));
+    }
+    let is_other_thing = error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<NotRegular>() || inner.is::<TooLarge>());
+    let kinds = [io::ErrorKind::NotADirectory, io::ErrorKind::IsADirectory];
+    (is_other_thing || kinds.contains(&error.kind())).then(|| error.to_string())
 }
 
-/// The link on the way to `path` that leads nowhere, or in a circle.
-fn blind_link(path: &Path) -> Option<&Path> {
-    path.ancestors().find(|path| {
-        fs_err::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
-            && fs_err::metadata(path).is_err()
-    })
-}
-
-/// What keeps the file at `path` from being read, with a blind link named as such, and what is no folder on the way.
-pub(super) fn named(path: &Path, error: io::Error) -> io::Error {
-    let on_the_way = || path.ancestors().skip(1).find(|path| is_in_the_way(path));
-    let text = match (blind_link(path), on_the_way()) {
-        (Some(link), _) => format!("{}: is a link that leads nowhere", link.display()),
-        (None, Some(folder)) => format!("{}: is no folder, expected one", folder.display()),
-        (None, None) => return error,
-    };
-    io::Error::new(error.kind(), text)
+/// That something else is in the place of a folder.
+pub fn no_folder(path: &Path) -> String {
+    format!("{}: is no folder, expected one", path.display())
 }
 
 /// The bytes of a file of the cache, no more than `max_bytes`; `None` if there is none.
 ///
 /// # Errors
-/// [`Error::Unreadable`] where something else is in its place, [`Error::Io`].
-pub(super) fn read(path: PathBuf, max_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
-    match files::read(&path, max_bytes) {
+/// As [`reading`].
+pub fn read(path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
+    match files::read(path, max_bytes) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && blind_link(&path).is_none() => {
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                && BrokenLink::on_the_way(path).is_none() =>
+        {
             Ok(None)
         }
-        Err(error) => Err(Error::reading(path, error)),
+        Err(error) => Err(reading(path, error)),
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub mod tests {
+    use super::super::is_loss;
     use super::*;
     use std::os::unix::fs::FileTypeExt;
 
     /// Puts something else in the place of a file of the cache.
-    pub(in crate::cache) type Harm = fn(&Path);
+    pub type Harm = fn(&Path);
 
     /// Everything but a regular file, and one of a size that memory does not hold.
-    pub(in crate::cache) const HARMS: [(&str, Harm); 6] = [
+    pub const HARMS: [(&str, Harm); 6] = [
         ("a folder", |path| {
             fs_err::create_dir(path).unwrap();
             fs_err::write(path.join("thesis.tex"), "mine").unwrap();
@@ -198,11 +192,11 @@ pub(super) mod tests {
     fn nothing_but_a_regular_file_of_a_bounded_size_is_read() {
         let (_dir, cache) = cache();
         let path = cache.root.join("objects/some");
-        assert!(read(path.clone(), 10).unwrap().is_none());
+        assert!(read(&path, 10).unwrap().is_none());
         for (what, harm) in HARMS {
             harm(&path);
-            let error = read(path.clone(), 10).unwrap_err();
-            assert!(error.is_loss(), "{what}: {error:?}");
+            let error = read(&path, 10).unwrap_err();
+            assert!(is_loss(&error), "{what}: {error:?}");
             assert!(
                 error.to_string().contains("objects/some"),
                 "{what}: {error}"
@@ -290,7 +284,7 @@ pub(super) mod tests {
 
         let warnings = crate::progress::Warnings::default();
         let looked = Cache::open_telling(&cache.root, Access::Look, &warnings).unwrap();
-        assert!(looked.get(&digest, 3).unwrap_err().is_loss());
+        assert!(is_loss(&looked.get(&digest, 3).unwrap_err()));
         let warnings = warnings.0.into_inner().unwrap();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains("the next run makes that again"));
