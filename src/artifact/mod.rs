@@ -6,7 +6,7 @@
 //! | [`FeatureFile`] | safetensors: `features` [n, d] and the ids of its rows | the user, and `features export` |
 //! | [`ProbeFile`] | safetensors: support vectors, coefficients and scaling of every task's probe | stage `probes` |
 //! | [`FeatureStore`] | safetensors shards: `features` [n, d] f32, the digests of its images, and a seal | feature extraction |
-//! | [`Table`] | parquet: named columns of one type each | stages with tables |
+//! | [`Table`], [`rows!`] | parquet: named columns of one type each | stages with tables |
 //!
 //! Equal content makes equal bytes, on every machine and with any number of threads: digests of these files
 //! are the inputs of later keys.
@@ -26,9 +26,9 @@ mod tensors;
 pub use backbone_id::BackboneId;
 pub use error::Error;
 pub use feature_file::FeatureFile;
-pub use features::FeatureStore;
-pub(crate) use features::hash_rows;
+pub use features::{FeatureStore, hash_rows};
 pub use probe_file::{FittedOn, ProbeFile};
 pub use reading::check_length;
-pub use table::Table;
+pub(crate) use table::rows;
+pub use table::{Row, Table, number};
 pub use tensors::{Element, TensorWriter, Tensors};

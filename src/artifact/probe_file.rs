@@ -19,7 +19,8 @@ use std::path::Path;
 use ndarray::{Array1, Array2, Ix1, Ix2, arr1};
 use serde::{Deserialize, Serialize};
 
-use super::{BackboneId, Error, TensorWriter, Tensors, reading};
+use super::{BackboneId, TensorWriter, Tensors, reading};
+use crate::error::{Error, Message};
 use crate::interrupt::Interrupt;
 use crate::probe::{FittedProbe, Scaler};
 use crate::text::foreign;
@@ -59,11 +60,11 @@ impl ProbeFile {
     /// The file, as stage `probes` writes it: it does not say what the probes were fitted on.
     ///
     /// # Errors
-    /// [`Error::NotSafetensors`] where the tasks' names do not fit a header of 100 MB.
+    /// Bad data where the tasks' names do not fit a header of 100 MB.
     pub fn to_bytes<'a>(
         probes: impl IntoIterator<Item = (&'a str, &'a FittedProbe)>,
     ) -> Result<Vec<u8>, Error> {
-        writer(probes).to_bytes()
+        Ok(writer(probes).to_bytes()?)
     }
 
     /// The file that [`to_bytes`](Self::to_bytes) wrote, with what its probes were fitted on.
@@ -76,58 +77,56 @@ impl ProbeFile {
             .probes
             .iter()
             .map(|(task, probe)| (task.as_str(), probe));
-        writer(probes).metadata(FITTED_ON, fitted_on).to_bytes()
+        Ok(writer(probes).metadata(FITTED_ON, fitted_on).to_bytes()?)
     }
 
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Stopped`], and those of [`parse`](Self::parse).
+    /// Those of reading the file and of [`parse`](Self::parse).
     pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, Error> {
-        let bytes = reading::read(path, |_| Ok(()), interrupt).map_err(|error| match error {
-            Error::NotSafetensors { .. } => Error::ProbeFile {
-                is_feature_file: false,
-                source: Box::new(error),
-            },
-            error => error,
-        })?;
+        let bytes = match reading::read(path, |_| Ok(()), interrupt) {
+            Err(error @ super::Error::NotSafetensors { .. }) => {
+                return Err(Message::data(error.to_string()).hint(NO_PROBE_FILE).into());
+            }
+            read => read?,
+        };
         Self::parse(&path.display().to_string(), &bytes)
     }
 
     /// Reads the bytes of `file`, whose name serves in messages.
     ///
     /// # Errors
-    /// [`Error::ProbeFile`] with what is missing or damaged.
+    /// Bad data with what is missing or damaged.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let wrong = |is_feature_file| {
-            move |error| Error::ProbeFile {
-                is_feature_file,
-                source: Box::new(error),
-            }
+        let tensors = Tensors::parse(file, bytes).map_err(|error| error.hint(NO_PROBE_FILE))?;
+        let hint = if tensors.holds(FEATURES) {
+            FEATURE_FILE
+        } else {
+            NO_PROBE_FILE
         };
-        let tensors = Tensors::parse(file, bytes).map_err(wrong(false))?;
-        parse(file, &tensors).map_err(wrong(tensors.holds(FEATURES)))
+        Ok(parse(&tensors).map_err(|error| error.hint(hint))?)
     }
 }
 
-fn parse(file: &str, tensors: &Tensors<'_>) -> Result<ProbeFile, Error> {
+const NO_PROBE_FILE: &str = "a probe file is the `probes.safetensors` that `newt-pipe run --save-probes` writes into its results folder";
+
+const FEATURE_FILE: &str = "this is a file of features, for `--features`; `--probe` takes the `probes.safetensors` that `newt-pipe run --save-probes` writes";
+
+fn parse(tensors: &Tensors<'_>) -> Result<ProbeFile, Message> {
     let headers: Vec<Header> = tensors.metadata(PROBES, "a JSON array of fitted probes")?;
     let mut tasks = BTreeSet::new();
     if let Some(twice) = (headers.iter()).find(|header| !tasks.insert(header.task.as_str())) {
-        return Err(Error::Metadata {
-            file: file.to_owned(),
-            key: PROBES,
-            found: format!("names the task `{}` twice", foreign(&twice.task)),
-            expected: "each task once",
-        });
+        let found = format!("names the task `{}` twice", foreign(&twice.task));
+        return Err(tensors.wrong_metadata(PROBES, &found, "each task once"));
     }
     let probes = headers
         .into_iter()
         .map(|header| {
-            let probe = read(file, tensors, &header)?;
+            let probe = read(tensors, &header)?;
             Ok((header.task, probe))
         })
-        .collect::<Result<_, Error>>()?;
+        .collect::<Result<_, Message>>()?;
     let fitted_on = tensors.optional_metadata(FITTED_ON, "what `run --save-probes` writes")?;
     Ok(ProbeFile { probes, fitted_on })
 }
@@ -168,23 +167,16 @@ fn writer<'a>(probes: impl IntoIterator<Item = (&'a str, &'a FittedProbe)>) -> T
     writer.metadata(PROBES, &headers)
 }
 
-fn read(file: &str, tensors: &Tensors<'_>, header: &Header) -> Result<FittedProbe, Error> {
+fn read(tensors: &Tensors<'_>, header: &Header) -> Result<FittedProbe, Message> {
     let name = |part: &str| format!("{}/{part}", header.task);
-    let kernel = header.kernel.parse().map_err(|_| Error::Metadata {
-        file: file.to_owned(),
-        key: PROBES,
-        found: format!("names the kernel `{}`", header.kernel),
-        expected: "`linear`, `rbf`, `poly` or `sigmoid`",
+    let kernel = header.kernel.parse().map_err(|_| {
+        let found = format!("names the kernel `{}`", header.kernel);
+        tensors.wrong_metadata(PROBES, &found, "`linear`, `rbf`, `poly` or `sigmoid`")
     })?;
     let support_rows = tensors.array::<u32, Ix1>(&name("support_rows"))?;
     let numbers = tensors.array::<f64, Ix1>(&name("numbers"))?;
     let &[bias, gamma, coef0] = numbers.as_slice().unwrap_or_default() else {
-        return Err(Error::TensorShape {
-            file: file.to_owned(),
-            tensor: name("numbers"),
-            found: numbers.shape().to_vec(),
-            expected: "[3]".to_owned(),
-        });
+        return Err(tensors.wrong_shape(&name("numbers"), numbers.shape(), "[3]"));
     };
     let mean = tensors
         .holds(&name("mean"))
@@ -195,12 +187,7 @@ fn read(file: &str, tensors: &Tensors<'_>, header: &Header) -> Result<FittedProb
         .then(|| {
             let columns = tensors.array::<f64, Ix2>(&name("scaler"))?;
             if columns.nrows() != 2 {
-                return Err(Error::TensorShape {
-                    file: file.to_owned(),
-                    tensor: name("scaler"),
-                    found: columns.shape().to_vec(),
-                    expected: "[2, d]".to_owned(),
-                });
+                return Err(tensors.wrong_shape(&name("scaler"), columns.shape(), "[2, d]"));
             }
             Ok(Scaler {
                 mean: columns.row(0).to_vec(),

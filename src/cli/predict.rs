@@ -7,10 +7,10 @@ use serde_json::json;
 use super::Outcome;
 use super::console::Console;
 use super::settings;
-use crate::artifact::{FeatureFile, ProbeFile, Table};
+use crate::artifact::{FeatureFile, ProbeFile, Table, rows};
 use crate::error::Error;
 use crate::files::{self, Kept};
-use crate::interrupt::{Interrupt, Stopped};
+use crate::interrupt::Interrupt;
 use crate::pipeline::predict;
 use crate::probe::labels_of;
 use crate::progress::Progress;
@@ -95,9 +95,8 @@ pub(super) fn exec(
     }
     let ids = features.ids();
     if let Some(path) = &args.output {
-        let bytes = table(ids, &predictions, interrupt)?.to_parquet_unless(interrupt);
-        interrupt.check()?;
-        files::replace_file(path, &bytes?)?;
+        let bytes = table(ids, &predictions, interrupt)?.to_parquet_unless(interrupt)?;
+        files::replace_file(path, &bytes)?;
         let n_rows = count(ids.len() * predictions.len(), "prediction", "predictions");
         console.note(&format!("{}: {n_rows}", text::path(path)));
     } else if args.json {
@@ -122,27 +121,45 @@ pub(super) fn exec(
     Ok(Outcome::Done)
 }
 
+rows! {
+    /// A row of the parquet file.
+    pub struct Row {
+        /// The image.
+        pub img_id: String,
+        /// The task whose probe is asked.
+        pub task: String,
+        /// 0 or 1.
+        pub y_pred: i64,
+        /// Positive means label 1.
+        pub decision: f64,
+    }
+}
+
 /// The predictions of all probes, probe after probe.
 ///
 /// # Errors
-/// [`Stopped`], between two columns: there may be some ten million rows.
+/// [`Stopped`](crate::interrupt::Stopped), between two probes: there may be some ten million rows.
 fn table(
     ids: &[String],
     predictions: &[Prediction],
     interrupt: &Interrupt,
-) -> Result<Table, Stopped> {
-    let rows = || {
-        predictions
+) -> Result<Table, Error> {
+    // Without a probe the table has its columns all the same.
+    let mut tables = vec![Table::of::<Row>(&[])];
+    for of in predictions {
+        interrupt.check()?;
+        let decided = of.y_pred.iter().zip(&of.decision);
+        let rows: Vec<Row> = ids
             .iter()
-            .flat_map(|of| std::iter::repeat_n(of, ids.len()))
-    };
-    let y_pred = predictions.iter().flat_map(|of| of.y_pred.iter().copied());
-    let decision = predictions
-        .iter()
-        .flat_map(|of| of.decision.iter().copied());
-    let table = Table::new().str("img_id", predictions.iter().flat_map(|_| ids));
-    interrupt.check()?;
-    let table = table.str("task", rows().map(|of| of.task.as_str()));
-    interrupt.check()?;
-    Ok(table.u8("y_pred", y_pred).f64("decision", decision))
+            .zip(decided)
+            .map(|(id, (y_pred, decision))| Row {
+                img_id: id.clone(),
+                task: of.task.clone(),
+                y_pred: i64::from(*y_pred),
+                decision: *decision,
+            })
+            .collect();
+        tables.push(Table::of(&rows));
+    }
+    Table::concat(tables)
 }

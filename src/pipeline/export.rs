@@ -43,7 +43,8 @@ impl Runner<'_> {
         }
         let rows = stage.rows(&features.output, self.context)?;
         drop(stage);
-        let mut file = FeatureFile::new(file, images.ids, Arc::unwrap_or_clone(rows))?;
+        let rows = Arc::unwrap_or_clone(rows);
+        let mut file = FeatureFile::new(file, images.ids, rows, self.context.interrupt)?;
         file.backbone = source
             .fitted_on(&model.org, &model.ckpt, self.context.interrupt)?
             .backbone;
