@@ -20,6 +20,7 @@ mod features;
 mod fuzz;
 mod probe_file;
 mod reading;
+mod row;
 mod table;
 mod tensors;
 
@@ -29,6 +30,7 @@ pub use feature_file::FeatureFile;
 pub use features::{FeatureStore, hash_rows};
 pub use probe_file::{FittedOn, ProbeFile};
 pub use reading::check_length;
-pub(crate) use table::rows;
-pub use table::{Row, Table, number};
+pub(crate) use row::rows;
+pub use row::{Row, number};
+pub use table::Table;
 pub use tensors::{Element, TensorWriter, Tensors};
