@@ -1,34 +1,20 @@
 //! Features by image digest, in shards: what was extracted once is never extracted again.
 //!
-//! | part of a shard | content |
-//! | --- | --- |
-//! | tensor `features` | [n, d] f32 |
-//! | metadata key `images` | a JSON array of the n images' digests, the rows' |
-//! | metadata key `seal` | the digest of the backbone's key, the images' digests and the rows' bytes |
-//!
-//! The seal ties rows to their images and to their backbone: a shard whose images were swapped, or that was moved to
-//! another backbone's folder, is found out even where its name was made to fit.
-//!
-//! A shard is written once and never changed, see [`ShardStore`]. Two processes that extract the same image leave
+//! A [`Shard`] is written once and never changed, see [`ShardStore`]. Two processes that extract the same image leave
 //! two rows of it; the one in the shard with the smallest digest is used, by all.
+
+pub mod shard;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ndarray::{Array2, ArrayView2, Axis, Ix2};
-use safetensors::Dtype;
-use safetensors::tensor::Metadata;
+use ndarray::{Array2, ArrayView2, Axis};
 
+use self::shard::{Kind, Shard};
 use super::damage::{self, LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
-use super::tensors::metadata_json;
-use super::{TensorWriter, Tensors};
 use crate::cache::{self, Cache, Digest, Key, ShardStore};
-use crate::error::{Error, Message};
+use crate::error::Error;
 use crate::progress::Progress;
-use crate::text::{self, Listing, count};
-
-const FEATURES: &str = "features";
-const IMAGES: &str = "images";
-const SEAL: &str = "seal";
+use crate::text::{Listing, count};
 
 /// How much of a shard is read for its header at first: that of 900 images fits.
 const HEAD_BYTES: u64 = 1 << 16;
@@ -44,8 +30,7 @@ struct Place {
 #[derive(Debug)]
 pub struct FeatureStore {
     shards: ShardStore,
-    key: Key,
-    dim: usize,
+    kind: Kind,
     places: BTreeMap<Digest, Place>,
     /// Images whose rows count as missing …
     forgotten: BTreeSet<Digest>,
@@ -71,8 +56,7 @@ impl FeatureStore {
     ) -> Result<Self, Error> {
         let mut store = Self {
             shards: ShardStore::open(cache, key, "safetensors"),
-            key: *key,
-            dim,
+            kind: Kind { key: *key, dim },
             places: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             old: BTreeSet::new(),
@@ -103,24 +87,10 @@ impl FeatureStore {
     /// Bad data where the rows have another shape; those of the cache where the shard is not written, and then nothing
     /// of it is there.
     pub fn append(&mut self, images: &[Digest], rows: ArrayView2<'_, f32>) -> Result<(), Error> {
-        if rows.dim() != (images.len(), self.dim) {
-            let n_images = count(images.len(), "image", "images");
-            return Err(Message::data(format!(
-                "features of {n_images}: shape {:?}, expected [{}, {}]",
-                rows.shape(),
-                images.len(),
-                self.dim
-            ))
-            .into());
-        }
         if images.is_empty() {
             return Ok(());
         }
-        let bytes = TensorWriter::new()
-            .array(FEATURES, &rows)
-            .metadata(IMAGES, &images)
-            .metadata(SEAL, &self.seal(images, rows))
-            .to_bytes()?;
+        let bytes = shard::to_bytes(self.kind, images, rows)?;
         let shard = self.shards.publish(&bytes)?;
         // The same rows as before make the same shard.
         self.old.remove(&shard);
@@ -163,11 +133,12 @@ impl FeatureStore {
                 .filter(|row| !has_gone(&images[*row]))
                 .collect();
             // What is damaged is found out when it is read.
-            let Ok((_, features)) = self.load(&shard, n_bytes) else {
+            let Ok(loaded) = self.load(&shard, n_bytes) else {
                 continue;
             };
             let images: Vec<Digest> = kept.iter().map(|row| images[*row]).collect();
-            self.append(&images, features.select(Axis(0), &kept).view())?;
+            let features = loaded.features.select(Axis(0), &kept);
+            self.append(&images, features.view())?;
             self.shards.discard(&shard)?;
         }
         self.forgotten.clear();
@@ -217,16 +188,19 @@ impl FeatureStore {
         images: &[Digest],
         by_shard: &BTreeMap<Digest, Vec<(usize, usize)>>,
     ) -> Result<(Array2<f32>, Vec<Damaged>), Error> {
-        let mut rows = Array2::zeros((images.len(), self.dim));
+        let mut rows = Array2::zeros((images.len(), self.kind.dim));
         let mut damaged = Vec::new();
         for (shard, places) in by_shard {
             // The header that the index was made of was not checked: the whole shard decides.
             let loaded = match self.head(shard) {
                 Ok(Some(head)) => self.load(shard, head.n_bytes),
-                Ok(None) => Err(self.wrong_seal(shard).into()),
+                Ok(None) => Err(shard::wrong_seal(&self.name(shard)).into()),
                 Err(error) => Err(error.into()),
             };
-            let (found, features) = match loaded {
+            let Shard {
+                images: found,
+                features,
+            } = match loaded {
                 Ok(loaded) => loaded,
                 Err(error) if is_damage(&error) => {
                     damaged.push((*shard, error.to_string()));
@@ -248,42 +222,10 @@ impl FeatureStore {
         Ok((rows, damaged))
     }
 
-    /// The images and the features `[n, dim]` of a shard of `n_bytes` bytes, checked.
-    fn load(&self, shard: &Digest, n_bytes: u64) -> Result<(Vec<Digest>, Array2<f32>), Error> {
+    /// A shard of `n_bytes` bytes, checked.
+    fn load(&self, shard: &Digest, n_bytes: u64) -> Result<Shard, Error> {
         let bytes = self.shards.read(shard, n_bytes)?;
-        let tensors = Tensors::parse(&self.name(shard), &bytes)?;
-        let images: Vec<Digest> = tensors.metadata(IMAGES, "a JSON array of digests")?;
-        let features = tensors.array::<f32, Ix2>(FEATURES)?;
-        if features.dim() != (images.len(), self.dim) {
-            let expected = format!("[{}, {}]", images.len(), self.dim);
-            let wrong = tensors.wrong_shape(FEATURES, features.shape(), &expected);
-            return Err(wrong.into());
-        }
-        let seal: Digest = tensors.metadata(SEAL, "a digest")?;
-        if seal == self.seal(&images, features.view()) {
-            Ok((images, features))
-        } else {
-            Err(self.wrong_seal(shard).into())
-        }
-    }
-
-    /// That a shard does not have the images, the rows or the backbone that it was written with.
-    fn wrong_seal(&self, shard: &Digest) -> Message {
-        Message::data(format!(
-            "{}: the seal does not fit its images, its rows and the backbone",
-            text::path(self.name(shard))
-        ))
-    }
-
-    /// What ties `rows`, `[images.len(), dim]`, to these images and this backbone.
-    fn seal(&self, images: &[Digest], rows: ArrayView2<'_, f32>) -> Digest {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.key.as_bytes());
-        for image in images {
-            hasher.update(image.as_bytes());
-        }
-        hash_rows(&mut hasher, rows);
-        hasher.finalize().into()
+        Ok(Shard::parse(self.kind, &self.name(shard), &bytes)?)
     }
 
     /// Reads the headers of all shards anew.
@@ -323,7 +265,7 @@ impl FeatureStore {
                 "{} passed over, which {} no shard of {} features: {}",
                 count(foreign.len(), "file", "files"),
                 if foreign.len() == 1 { "is" } else { "are" },
-                self.dim,
+                self.kind.dim,
                 foreign.into_iter().collect::<Listing>()
             ));
         }
@@ -358,21 +300,10 @@ impl FeatureStore {
             (head, _) = self.shards.read_head(shard, n_head)?;
         }
         let images = damage::metadata(&head).and_then(|metadata| {
-            let (images, n_data) = self.images_of(&metadata)?;
+            let (images, n_data) = shard::parse_header(self.kind, &metadata)?;
             (n_head.checked_add(n_data) == Some(n_bytes)).then_some(images)
         });
         Ok(images.map(|images| Head { images, n_bytes }))
-    }
-
-    /// The images of a shard and the bytes of their rows; `None` if this is the header of something else.
-    fn images_of(&self, header: &Metadata) -> Option<(Vec<Digest>, u64)> {
-        let images: Vec<Digest> = metadata_json(header, IMAGES).ok()?;
-        let _seal: Digest = metadata_json(header, SEAL).ok()?;
-        let features = header.info(FEATURES)?;
-        let n_values = images.len().checked_mul(self.dim)?;
-        let n_data = n_values.checked_mul(size_of::<f32>())?;
-        let fits = features.dtype == Dtype::F32 && features.shape == [images.len(), self.dim];
-        fits.then_some((images, n_data as u64))
     }
 
     fn discard(&mut self, damaged: &[Damaged], progress: &dyn Progress) -> Result<(), Error> {
@@ -412,22 +343,6 @@ struct Head {
 fn is_damage(error: &Error) -> bool {
     let of_cache = error.is_a::<cache::Error>();
     of_cache.is_none_or(cache::Error::is_loss)
-}
-
-/// Values that are hashed at a time.
-const CHUNK_VALUES: usize = 1 << 15;
-
-/// Adds the bytes of `rows` to a digest: little-endian f32, row by row.
-pub fn hash_rows(hasher: &mut blake3::Hasher, rows: ArrayView2<'_, f32>) {
-    let rows = rows.as_standard_layout();
-    let mut bytes = vec![[0; 4]; CHUNK_VALUES];
-    for values in rows.as_slice().unwrap_or_default().chunks(CHUNK_VALUES) {
-        let bytes = &mut bytes[..values.len()];
-        for (bytes, value) in bytes.iter_mut().zip(values) {
-            *bytes = value.to_le_bytes();
-        }
-        hasher.update(bytes.as_flattened());
-    }
 }
 
 /// A shard that cannot be used, and why.
