@@ -42,7 +42,7 @@ impl FeatureFile {
     /// Reads and checks the file at `path`.
     ///
     /// # Errors
-    /// Those of [`read`](Self::read) and [`parse`](Self::parse).
+    /// Errors of [`read`](Self::read) and [`parse`](Self::parse).
     pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, Error> {
         let bytes = Self::read(path, interrupt)?;
         Self::parse(&path.display().to_string(), &bytes, interrupt)
@@ -52,7 +52,7 @@ impl FeatureFile {
     /// read, nor is one whose ids are not as many as its rows.
     ///
     /// # Errors
-    /// Those of reading the file, bad data where it is such a file; [`Stopped`](crate::interrupt::Stopped).
+    /// Errors of reading the file, bad data where it is another than it should be; [`Stopped`](crate::interrupt::Stopped).
     pub fn read(path: &Path, interrupt: &Interrupt) -> Result<Vec<u8>, super::Error> {
         reading::read(path, |header| check_ids(path, header), interrupt)
     }
@@ -69,7 +69,7 @@ impl FeatureFile {
     /// Reads and checks the bytes of `file`, whose name serves in messages.
     ///
     /// # Errors
-    /// Bad data where these are no whole safetensors file or one without features and ids; those of [`new`](Self::new).
+    /// Bad data where these are no whole safetensors file or one without features and ids; errors of [`new`](Self::new).
     pub fn parse(file: &str, bytes: &[u8], interrupt: &Interrupt) -> Result<Self, Error> {
         interrupt.check()?;
         let tensors = Tensors::parse(file, bytes)?;

@@ -47,7 +47,7 @@ impl FeatureStore {
     /// its images count as missing.
     ///
     /// # Errors
-    /// Those of the cache where the folder or a shard is closed to us, or a damaged shard cannot be removed.
+    /// Errors of the cache where the folder or a shard is closed to us, or a damaged shard cannot be removed.
     pub fn open(
         cache: &Cache,
         key: &Key,
@@ -84,7 +84,7 @@ impl FeatureStore {
     /// They are on the disk once this returns, whatever happens to the process afterwards.
     ///
     /// # Errors
-    /// Bad data where the rows have another shape; those of the cache where the shard is not written, and then nothing
+    /// Bad data where the rows have another shape; errors of the cache where the shard is not written, and then nothing
     /// of it is there.
     pub fn append(&mut self, images: &[Digest], rows: ArrayView2<'_, f32>) -> Result<(), Error> {
         if images.is_empty() {
@@ -103,7 +103,7 @@ impl FeatureStore {
     /// [`replace_forgotten`](Self::replace_forgotten).
     ///
     /// # Errors
-    /// Those of the cache where the folder cannot be read.
+    /// Errors of the cache where the folder cannot be read.
     pub fn forget(&mut self, images: &[Digest]) -> Result<(), Error> {
         self.old.extend(self.shards.list()?);
         for image in images {
@@ -117,7 +117,7 @@ impl FeatureStore {
     /// their own.
     ///
     /// # Errors
-    /// Those of the cache where a shard cannot be written or removed; no row of another image is lost.
+    /// Errors of the cache where a shard cannot be written or removed; no row of another image is lost.
     pub fn replace_forgotten(&mut self, progress: &dyn Progress) -> Result<(), Error> {
         for shard in std::mem::take(&mut self.old) {
             let has_gone =
@@ -151,7 +151,7 @@ impl FeatureStore {
     /// [`missing`](Self::missing) and reading again succeeds.
     ///
     /// # Errors
-    /// Those of the cache where a file cannot be read or removed.
+    /// Errors of the cache where a file cannot be read or removed.
     pub fn read(
         &mut self,
         images: &[Digest],

@@ -83,7 +83,7 @@ impl ProbeFile {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// Those of reading the file and of [`parse`](Self::parse).
+    /// Errors of reading the file and of [`parse`](Self::parse).
     pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, Error> {
         let bytes = match reading::read(path, |_| Ok(()), interrupt) {
             Err(error @ super::Error::NotSafetensors { .. }) => {

@@ -17,7 +17,7 @@ pub trait Row: Sized {
     /// The rows of a table, whose other columns are passed over.
     ///
     /// # Errors
-    /// Those of [`Table::column`].
+    /// Errors of [`Table::column`].
     fn read(table: &Table) -> Result<Vec<Self>, Error>;
 }
 

@@ -53,7 +53,7 @@ impl Table {
     /// The rows, as [`rows!`] has declared them.
     ///
     /// # Errors
-    /// Those of [`column`](Self::column).
+    /// Errors of [`column`](Self::column).
     pub fn rows<R: Row>(&self) -> Result<Vec<R>, Error> {
         R::read(self)
     }

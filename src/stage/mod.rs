@@ -124,14 +124,14 @@ pub trait Stage {
     /// Writes an output as named bytes, the same bytes for the same output.
     ///
     /// # Errors
-    /// Those of the formats' writers.
+    /// Errors of the formats' writers.
     fn encode(output: &Self::Output) -> Result<Objects, Error>;
 
     /// Reads what [`Stage::encode`] wrote, and makes sure that it is an output of this stage's inputs: the bytes are
     /// those that a record names, but the record may have been put there by anyone.
     ///
     /// # Errors
-    /// Those of the formats' readers; an output that belongs to other inputs.
+    /// Errors of the formats' readers; an output that belongs to other inputs.
     fn decode(&self, objects: &Objects) -> Result<Self::Output, Error>;
 }
 

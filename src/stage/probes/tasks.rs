@@ -66,7 +66,7 @@ impl<'a> Tasks<'a> {
     /// Fits the probe of a task on its rows of `features`, `[n, d]` in the order of the sample, and predicts its test rows.
     ///
     /// # Errors
-    /// [`Stopped`](crate::interrupt::Stopped), and those of [`probe::fit_task`], in which rows have the names of images.
+    /// [`Stopped`](crate::interrupt::Stopped), and errors of [`probe::fit_task`], in which rows are called by their images.
     pub fn fit(
         &self,
         task: &TaskRows,
