@@ -45,6 +45,7 @@ macro_rules! rows {
         }
     ) => {
         $(#[$about])*
+        #[allow(clippy::struct_field_names, reason = "a column has the name that readers know")]
         pub struct $Row {
             $($(#[$meaning])* pub $column: $Cell,)+
         }

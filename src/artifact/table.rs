@@ -64,17 +64,15 @@ impl Table {
     /// Bad data where there is no such column, where it has another type, or no value where one must be.
     pub fn column<C: Cell>(&self, name: &str) -> Result<Vec<C>, Error> {
         let mut columns = self.columns.iter();
-        match columns.find(|column| column.name().as_str() == name) {
-            Some(column) => Ok(C::read(column)?),
-            None => {
-                let found = Listing::quoted(self.columns.iter().map(|column| column.name()));
-                Err(wrong(&format!(
-                    "no column `{}`, the table has {found}",
-                    foreign(name)
-                ))
-                .into())
-            }
-        }
+        let column = columns.find(|column| column.name().as_str() == name);
+        let column = column.ok_or_else(|| {
+            let found = Listing::quoted(self.columns.iter().map(Column::name));
+            wrong(&format!(
+                "no column `{}`, the table has {found}",
+                foreign(name)
+            ))
+        })?;
+        Ok(C::read(column)?)
     }
 
     /// The number of rows, 0 if there is no column.

@@ -61,6 +61,6 @@ impl Runner<'_> {
         let fitted_on = source.fitted_on(&model.org, &model.ckpt, self.context.interrupt)?;
         let bytes = evaluation.probes.fitted.as_ref();
         let bytes = bytes.ok_or_else(|| stage::no_part(Name::Probes, FITTED))?;
-        Ok(ProbeFile::with_fitted_on(bytes, &fitted_on)?)
+        ProbeFile::with_fitted_on(bytes, &fitted_on)
     }
 }
