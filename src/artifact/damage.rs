@@ -118,7 +118,7 @@ mod tests {
     }
 
     fn refused(bytes: &[u8], expected: &str) {
-        let error = Tensors::parse("f", bytes).unwrap_err();
+        let error = crate::error::Error::from(Tensors::parse("f", bytes).unwrap_err());
         let text = error.to_string();
         assert!(
             text.starts_with("f: ") && text.contains(expected),

@@ -1,33 +1,20 @@
 //! Features by image digest, in shards: what was extracted once is never extracted again.
 //!
-//! | part of a shard | content |
-//! | --- | --- |
-//! | tensor `features` | [n, d] f32 |
-//! | metadata key `images` | a JSON array of the n images' digests, the rows' |
-//! | metadata key `seal` | the digest of the backbone's key, the images' digests and the rows' bytes |
-//!
-//! The seal ties rows to their images and to their backbone: a shard whose images were swapped, or that was moved to
-//! another backbone's folder, is found out even where its name was made to fit.
-//!
-//! A shard is written once and never changed, see [`ShardStore`]. Two processes that extract the same image leave
+//! A [`Shard`] is written once and never changed, see [`ShardStore`]. Two processes that extract the same image leave
 //! two rows of it; the one in the shard with the smallest digest is used, by all.
+
+pub mod shard;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ndarray::{Array2, ArrayView2, Axis, Ix2};
-use safetensors::Dtype;
-use safetensors::tensor::Metadata;
+use ndarray::{Array2, ArrayView2, Axis};
 
-use super::damage::{LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
-use super::tensors::metadata_json;
-use super::{Error, TensorWriter, Tensors};
+use self::shard::{Kind, Shard};
+use super::damage::{self, LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
 use crate::cache::{self, Cache, Digest, Key, ShardStore, Unavailable};
+use crate::error::{Error, Fault};
 use crate::progress::Progress;
 use crate::text::{Listing, count};
-
-const FEATURES: &str = "features";
-const IMAGES: &str = "images";
-const SEAL: &str = "seal";
 
 /// How much of a shard is read for its header at first: that of 900 images fits.
 const HEAD_BYTES: u64 = 1 << 16;
@@ -43,8 +30,7 @@ struct Place {
 #[derive(Debug)]
 pub struct FeatureStore {
     shards: ShardStore,
-    key: Key,
-    dim: usize,
+    kind: Kind,
     places: BTreeMap<Digest, Place>,
     /// Images whose rows count as missing …
     forgotten: BTreeSet<Digest>,
@@ -58,10 +44,10 @@ impl FeatureStore {
     /// The features that the backbone with this key, of dimension `dim`, has extracted so far.
     ///
     /// Reads the headers of all shards. A damaged shard is removed with a warning, unless the cache is only looked at:
-    /// its images count as missing. So do those of a shard without a seal, which stays.
+    /// its images count as missing.
     ///
     /// # Errors
-    /// [`Error::Cache`] where the folder or a shard is closed to us, or a damaged shard cannot be removed.
+    /// Errors of the cache where the folder or a shard is closed to us, or a damaged shard cannot be removed.
     pub fn open(
         cache: &Cache,
         key: &Key,
@@ -70,8 +56,7 @@ impl FeatureStore {
     ) -> Result<Self, Error> {
         let mut store = Self {
             shards: ShardStore::open(cache, key, "safetensors"),
-            key: *key,
-            dim,
+            kind: Kind { key: *key, dim },
             places: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             old: BTreeSet::new(),
@@ -79,16 +64,6 @@ impl FeatureStore {
         };
         store.index(progress)?;
         Ok(store)
-    }
-
-    /// The number of images with features.
-    pub fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    /// Whether no image has features.
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
     }
 
     /// Where the images without features stand in `images`: the first of each, in order.
@@ -109,23 +84,13 @@ impl FeatureStore {
     /// They are on the disk once this returns, whatever happens to the process afterwards.
     ///
     /// # Errors
-    /// [`Error::RowShape`]; [`Error::Cache`] where the shard is not written, and then nothing of it is there.
+    /// Bad data where the rows have another shape; errors of the cache where the shard is not written, and then nothing
+    /// of it is there.
     pub fn append(&mut self, images: &[Digest], rows: ArrayView2<'_, f32>) -> Result<(), Error> {
-        if rows.dim() != (images.len(), self.dim) {
-            return Err(Error::RowShape {
-                n_images: images.len(),
-                dim: self.dim,
-                found: [rows.nrows(), rows.ncols()],
-            });
-        }
         if images.is_empty() {
             return Ok(());
         }
-        let bytes = TensorWriter::new()
-            .array(FEATURES, &rows)
-            .metadata(IMAGES, &images)
-            .metadata(SEAL, &self.seal(images, rows))
-            .to_bytes()?;
+        let bytes = shard::to_bytes(self.kind, images, rows)?;
         let shard = self.shards.publish(&bytes)?;
         // The same rows as before make the same shard.
         self.old.remove(&shard);
@@ -138,7 +103,7 @@ impl FeatureStore {
     /// [`replace_forgotten`](Self::replace_forgotten).
     ///
     /// # Errors
-    /// [`Error::Cache`] where the folder cannot be read.
+    /// Errors of the cache where the folder cannot be read.
     pub fn forget(&mut self, images: &[Digest]) -> Result<(), Error> {
         self.old.extend(self.shards.list()?);
         for image in images {
@@ -152,13 +117,13 @@ impl FeatureStore {
     /// their own.
     ///
     /// # Errors
-    /// [`Error::Cache`] where a shard cannot be written or removed; no row of another image is lost.
+    /// Errors of the cache where a shard cannot be written or removed; no row of another image is lost.
     pub fn replace_forgotten(&mut self, progress: &dyn Progress) -> Result<(), Error> {
         for shard in std::mem::take(&mut self.old) {
             let has_gone =
                 |image: &Digest| self.forgotten.contains(image) && self.places.contains_key(image);
             // One that another process has removed, or that is no shard, holds nothing to replace.
-            let Ok(Head::Shard { images, n_bytes }) = self.head(&shard) else {
+            let Ok(Some(Head { images, n_bytes })) = self.head(&shard) else {
                 continue;
             };
             if !images.iter().any(has_gone) {
@@ -168,11 +133,12 @@ impl FeatureStore {
                 .filter(|row| !has_gone(&images[*row]))
                 .collect();
             // What is damaged is found out when it is read.
-            let Ok((_, features)) = self.load(&shard, n_bytes) else {
+            let Ok(loaded) = self.load(&shard, n_bytes) else {
                 continue;
             };
             let images: Vec<Digest> = kept.iter().map(|row| images[*row]).collect();
-            self.append(&images, features.select(Axis(0), &kept).view())?;
+            let features = loaded.features.select(Axis(0), &kept);
+            self.append(&images, features.view())?;
             self.shards.discard(&shard)?;
         }
         self.forgotten.clear();
@@ -181,27 +147,26 @@ impl FeatureStore {
 
     /// The features of these images, in this order: `[images.len(), dim]` f32, from shards whose digests are checked.
     ///
+    /// `None` where some have none. Shards that turn out damaged are removed with a warning, so that extracting what is
+    /// [`missing`](Self::missing) and reading again succeeds.
+    ///
     /// # Errors
-    /// [`Error::Lost`] with the positions that have no features. Shards that turn out damaged are removed with a
-    /// warning, so that extracting what is [`missing`](Self::missing) and reading again succeeds.
-    /// [`Error::Cache`] where a file cannot be read or removed.
+    /// Errors of the cache where a file cannot be read or removed.
     pub fn read(
         &mut self,
         images: &[Digest],
         progress: &dyn Progress,
-    ) -> Result<Array2<f32>, Error> {
+    ) -> Result<Option<Array2<f32>>, Error> {
         // Damaged shards leave the store, so there are at most as many rounds as shards.
         while let Some(places) = self.locate(images) {
             let (rows, damaged) = self.read_places(images, &places)?;
             if damaged.is_empty() {
-                return Ok(rows);
+                return Ok(Some(rows));
             }
             self.discard(&damaged, progress)?;
             self.index(progress)?;
         }
-        Err(Error::Lost {
-            positions: self.missing(images),
-        })
+        Ok(None)
     }
 
     /// Where the rows of all images are, by shard: (position among `images`, row of the shard).
@@ -223,24 +188,25 @@ impl FeatureStore {
         images: &[Digest],
         by_shard: &BTreeMap<Digest, Vec<(usize, usize)>>,
     ) -> Result<(Array2<f32>, Vec<Damaged>), Error> {
-        let mut rows = Array2::zeros((images.len(), self.dim));
+        let mut rows = Array2::zeros((images.len(), self.kind.dim));
         let mut damaged = Vec::new();
         for (shard, places) in by_shard {
             // The header that the index was made of was not checked: the whole shard decides.
             let loaded = match self.head(shard) {
-                Ok(Head::Shard { n_bytes, .. }) => self.load(shard, n_bytes),
-                Ok(Head::Unsealed { .. } | Head::Other) => Err(Error::Seal {
-                    file: self.name(shard),
-                }),
+                Ok(Some(head)) => self.load(shard, head.n_bytes),
+                Ok(None) => Err(shard::wrong_seal(&self.name(shard)).into()),
                 Err(error) => Err(error.into()),
             };
-            let (found, features) = match loaded {
+            let Shard {
+                images: found,
+                features,
+            } = match loaded {
                 Ok(loaded) => loaded,
-                Err(Error::Cache(error)) if !cache::is_loss(&error) => return Err(error.into()),
-                Err(error) => {
+                Err(error) if is_damage(&error) => {
                     damaged.push((*shard, error.to_string()));
                     continue;
                 }
+                Err(error) => return Err(error),
             };
             let has_moved =
                 |(position, row): &(usize, usize)| found.get(*row) != Some(&images[*position]);
@@ -256,44 +222,16 @@ impl FeatureStore {
         Ok((rows, damaged))
     }
 
-    /// The images and the features `[n, dim]` of a shard of `n_bytes` bytes, checked.
-    fn load(&self, shard: &Digest, n_bytes: u64) -> Result<(Vec<Digest>, Array2<f32>), Error> {
+    /// A shard of `n_bytes` bytes, checked.
+    fn load(&self, shard: &Digest, n_bytes: u64) -> Result<Shard, Error> {
         let bytes = self.shards.read(shard, n_bytes)?;
-        let name = self.name(shard);
-        let tensors = Tensors::parse(&name, &bytes)?;
-        let images: Vec<Digest> = tensors.metadata(IMAGES, "a JSON array of digests")?;
-        let features = tensors.array::<f32, Ix2>(FEATURES)?;
-        if features.dim() != (images.len(), self.dim) {
-            return Err(Error::TensorShape {
-                file: name,
-                tensor: FEATURES.to_owned(),
-                found: features.shape().to_vec(),
-                expected: format!("[{}, {}]", images.len(), self.dim),
-            });
-        }
-        let seal: Digest = tensors.metadata(SEAL, "a digest")?;
-        if seal == self.seal(&images, features.view()) {
-            Ok((images, features))
-        } else {
-            Err(Error::Seal { file: name })
-        }
-    }
-
-    /// What ties `rows`, `[images.len(), dim]`, to these images and this backbone.
-    fn seal(&self, images: &[Digest], rows: ArrayView2<'_, f32>) -> Digest {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.key.as_bytes());
-        for image in images {
-            hasher.update(image.as_bytes());
-        }
-        hash_rows(&mut hasher, rows);
-        hasher.finalize().into()
+        Ok(Shard::parse(self.kind, &self.name(shard), &bytes)?)
     }
 
     /// Reads the headers of all shards anew.
     fn index(&mut self, progress: &dyn Progress) -> Result<(), Error> {
         self.places.clear();
-        let (mut damaged, mut foreign, mut unsealed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut damaged, mut foreign) = (Vec::new(), Vec::new());
         let shards = match self.shards.list() {
             Err(error) if cache::is_loss(&error) => {
                 progress.warn(&format!(
@@ -309,12 +247,9 @@ impl FeatureStore {
                 continue;
             }
             match self.head(&shard) {
-                Ok(Head::Shard { images, .. }) => self.add(shard, &images),
-                Ok(Head::Unsealed { images }) => unsealed.push((shard, images)),
-                Ok(Head::Other) => match self.shards.check(&shard) {
-                    Err(error) if cache::is_loss(&error) => {
-                        damaged.push((shard, error.to_string()))
-                    }
+                Ok(Some(head)) => self.add(shard, &head.images),
+                Ok(None) => match self.shards.check(&shard) {
+                    Err(error) if cache::is_loss(&error) => damaged.push((shard, error.to_string())),
                     Err(error) => return Err(error.into()),
                     // Somebody's whole work, if not ours: not to be removed.
                     Ok(()) => foreign.push(self.name(&shard)),
@@ -330,29 +265,11 @@ impl FeatureStore {
                 "{} passed over, which {} no shard of {} features: {}",
                 count(foreign.len(), "file", "files"),
                 if foreign.len() == 1 { "is" } else { "are" },
-                self.dim,
+                self.kind.dim,
                 foreign.into_iter().collect::<Listing>()
             ));
         }
-        self.warn_of_unsealed(&unsealed, progress);
         self.discard(&damaged, progress)
-    }
-
-    /// Names the shards of an earlier version as long as they hold an image that no other shard has.
-    fn warn_of_unsealed(&self, unsealed: &[(Digest, Vec<Digest>)], progress: &dyn Progress) {
-        let is_missed = |images: &[Digest]| {
-            let is_missing = |image| !self.places.contains_key(image);
-            images.iter().any(is_missing)
-        };
-        let missed = unsealed.iter().filter(|(_, images)| is_missed(images));
-        let names: Listing = missed.map(|(shard, _)| self.name(shard)).collect();
-        if names.n > 0 {
-            progress.warn(&format!(
-                "{} of features passed over, which {} no seal, as an earlier version wrote them; images are extracted again: {names}",
-                count(names.n, "shard", "shards"),
-                if names.n == 1 { "has" } else { "have" },
-            ));
-        }
     }
 
     fn add(&mut self, shard: Digest, images: &[Digest]) {
@@ -372,48 +289,21 @@ impl FeatureStore {
         }
     }
 
-    /// What a shard is by its header, which is not checked, and by its size.
-    fn head(&self, shard: &Digest) -> Result<Head, crate::error::Error> {
+    /// What the header of a shard says, which is not checked; `None` where a file is none by that and its size.
+    fn head(&self, shard: &Digest) -> Result<Option<Head>, Error> {
         let (mut head, n_bytes) = self.shards.read_head(shard, HEAD_BYTES)?;
         let Some(n_header) = header_bytes(&head).filter(|n| *n <= MAX_HEADER_BYTES) else {
-            return Ok(Head::Other);
+            return Ok(None);
         };
         let n_head = n_header + LENGTH_BYTES as u64;
         if n_head > head.len() as u64 {
             (head, _) = self.shards.read_head(shard, n_head)?;
         }
-        let header = usize::try_from(n_head)
-            .ok()
-            .and_then(|n_head| head.get(LENGTH_BYTES..n_head));
-        let is_whole = |data: u64| n_head.checked_add(data) == Some(n_bytes);
-        Ok(header
-            .and_then(|header| self.parse_header(header, is_whole))
-            .map_or(Head::Other, |(images, is_sealed)| {
-                if is_sealed {
-                    Head::Shard { images, n_bytes }
-                } else {
-                    Head::Unsealed { images }
-                }
-            }))
-    }
-
-    /// The images of a shard and whether they are sealed; `None` if this is no header of a shard, or not of a file that
-    /// `is_whole` with so many bytes of rows.
-    fn parse_header(
-        &self,
-        header: &[u8],
-        is_whole: impl Fn(u64) -> bool,
-    ) -> Option<(Vec<Digest>, bool)> {
-        let metadata: Metadata = serde_json::from_slice(header).ok()?;
-        let images: Vec<Digest> = metadata_json(&metadata, IMAGES).ok()?;
-        let info = metadata.info(FEATURES)?;
-        let n_data = images
-            .len()
-            .checked_mul(self.dim)?
-            .checked_mul(size_of::<f32>())?;
-        let fits = info.dtype == Dtype::F32 && info.shape == [images.len(), self.dim];
-        let is_sealed = metadata_json::<Digest>(&metadata, SEAL).is_ok();
-        (fits && is_whole(n_data as u64)).then_some((images, is_sealed))
+        let images = damage::metadata(&head).and_then(|metadata| {
+            let (images, n_data) = shard::parse_header(self.kind, &metadata)?;
+            (n_head.checked_add(n_data) == Some(n_bytes)).then_some(images)
+        });
+        Ok(images.map(|images| Head { images, n_bytes }))
     }
 
     fn discard(&mut self, damaged: &[Damaged], progress: &dyn Progress) -> Result<(), Error> {
@@ -443,30 +333,15 @@ impl FeatureStore {
     }
 }
 
-/// What a file among the shards is, as far as its header and its size tell.
-enum Head {
-    /// A shard of these images.
-    Shard { images: Vec<Digest>, n_bytes: u64 },
-    /// A shard of these images without a seal, which nobody writes any more.
-    Unsealed { images: Vec<Digest> },
-    /// Something else, or what damage has left.
-    Other,
+/// What the header of a shard says.
+struct Head {
+    images: Vec<Digest>,
+    n_bytes: u64,
 }
 
-/// Values that are hashed at a time.
-const CHUNK_VALUES: usize = 1 << 15;
-
-/// Adds the bytes of `rows` to a digest: little-endian f32, row by row.
-pub(crate) fn hash_rows(hasher: &mut blake3::Hasher, rows: ArrayView2<'_, f32>) {
-    let rows = rows.as_standard_layout();
-    let mut bytes = vec![[0; 4]; CHUNK_VALUES];
-    for values in rows.as_slice().unwrap_or_default().chunks(CHUNK_VALUES) {
-        let bytes = &mut bytes[..values.len()];
-        for (bytes, value) in bytes.iter_mut().zip(values) {
-            *bytes = value.to_le_bytes();
-        }
-        hasher.update(bytes.as_flattened());
-    }
+/// Whether an error says that a shard cannot be used, and not that it cannot be reached.
+fn is_damage(error: &Error) -> bool {
+    cache::is_loss(error) || error.fault() == Fault::Data
 }
 
 /// A shard that cannot be used, and why.

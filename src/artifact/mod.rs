@@ -6,7 +6,7 @@
 //! | [`FeatureFile`] | safetensors: `features` [n, d] and the ids of its rows | the user, and `features export` |
 //! | [`ProbeFile`] | safetensors: support vectors, coefficients and scaling of every task's probe | stage `probes` |
 //! | [`FeatureStore`] | safetensors shards: `features` [n, d] f32, the digests of its images, and a seal | feature extraction |
-//! | [`Table`] | parquet: named columns of one type each | stages with tables |
+//! | [`Table`], [`rows!`] | parquet: named columns of one type each | stages with tables |
 //!
 //! Equal content makes equal bytes, on every machine and with any number of threads: digests of these files
 //! are the inputs of later keys.
@@ -20,6 +20,7 @@ mod features;
 mod fuzz;
 mod probe_file;
 mod reading;
+mod row;
 mod table;
 mod tensors;
 
@@ -27,8 +28,10 @@ pub use backbone_id::BackboneId;
 pub use error::Error;
 pub use feature_file::FeatureFile;
 pub use features::FeatureStore;
-pub(crate) use features::hash_rows;
+pub use features::shard::hash_rows;
 pub use probe_file::{FittedOn, ProbeFile};
 pub use reading::check_length;
+pub(crate) use row::rows;
+pub use row::{Row, number};
 pub use table::Table;
 pub use tensors::{Element, TensorWriter, Tensors};

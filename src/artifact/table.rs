@@ -1,4 +1,4 @@
-//! Tables: named columns of one type each, as parquet. The only user of polars.
+//! Tables: named columns of one type each, as parquet. Only this and [`row`](super::row) use polars.
 //!
 //! The bytes of a file depend on the columns' names, types and values alone: one chunk per column, row groups of a
 //! fixed number of rows, Zstandard at its default level, no time stamps.
@@ -9,145 +9,70 @@
 use std::io::Cursor;
 
 use polars::prelude::{
-    Column, DataFrame, DataType, NamedFrom, ParallelStrategy, ParquetCompression, ParquetReader,
-    ParquetWriter, PolarsError, SerReader, Series,
+    Column, DataFrame, ParallelStrategy, ParquetCompression, ParquetReader, ParquetWriter,
+    PolarsError, SerReader,
 };
 
-use super::Error;
+use super::row::{Cell, Row};
+use crate::error::{Error, Message};
 use crate::interrupt::Interrupt;
-use crate::text::{Listing, foreign};
+use crate::text::{Listing, foreign, said};
 
 /// Rows of a row group; part of the files' bytes.
 const ROW_GROUP_ROWS: usize = 1 << 18;
 
 /// A table of named columns, all of one length.
-///
-/// ```
-/// use newt_pipe::artifact::Table;
-///
-/// let table = Table::new()
-///     .str("img_id", ["a", "b"])
-///     .opt_f64("gamma", [None, Some(1e-4)]);
-/// let read = Table::from_parquet(&table.to_parquet()?)?;
-/// assert_eq!(read.get_str("img_id")?, ["a", "b"]);
-/// assert_eq!(read.get_opt_f64("gamma")?, [None, Some(1e-4)]);
-/// # Ok::<(), newt_pipe::artifact::Error>(())
-/// ```
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct Table {
     columns: Vec<Column>,
 }
 
-/// The methods for one type of value: a builder and a getter, without and with nulls.
-macro_rules! methods {
-    ($($name:literal $type:ty: $with:ident $get:ident $with_opt:ident $get_opt:ident, $downcast:ident;)*) => {$(
-        #[doc = concat!("Adds a column of type ", $name, ".")]
-        pub fn $with(self, name: &str, values: impl IntoIterator<Item = $type>) -> Self {
-            let values: Vec<$type> = values.into_iter().collect();
-            self.with(Series::new(name.into(), values))
-        }
-
-        #[doc = concat!("Adds a column of type ", $name, " in which values may be missing.")]
-        pub fn $with_opt(self, name: &str, values: impl IntoIterator<Item = Option<$type>>) -> Self {
-            let values: Vec<Option<$type>> = values.into_iter().collect();
-            self.with(Series::new(name.into(), values))
-        }
-
-        #[doc = concat!("The values of a column of type ", $name, ".")]
-        ///
-        /// # Errors
-        /// [`Error::MissingColumn`], [`Error::ColumnType`]; [`Error::Value`] where one is missing.
-        pub fn $get(&self, name: &str) -> Result<Vec<$type>, Error> {
-            complete(name, self.$get_opt(name)?, $name)
-        }
-
-        #[doc = concat!("The values of a column of type ", $name, ", in which values may be missing.")]
-        ///
-        /// # Errors
-        /// [`Error::MissingColumn`], [`Error::ColumnType`].
-        pub fn $get_opt(&self, name: &str) -> Result<Vec<Option<$type>>, Error> {
-            let column = self.column(name)?;
-            let values = column.$downcast().map_err(|_| wrong_type(column, $name))?;
-            Ok(values.iter().collect())
-        }
-    )*};
-}
-
 impl Table {
-    /// A table without columns.
-    pub fn new() -> Self {
-        Self::default()
+    /// The table of these rows.
+    pub fn of<'a, R: Row + 'a>(rows: impl IntoIterator<Item = &'a R, IntoIter: Clone>) -> Self {
+        R::write(Self::default(), rows.into_iter())
     }
 
-    /// Adds a column of text.
-    pub fn str<S: AsRef<str>>(self, name: &str, values: impl IntoIterator<Item = S>) -> Self {
-        self.opt_str(name, values.into_iter().map(Some))
-    }
-
-    /// Adds a column of text in which values may be missing.
-    pub fn opt_str<S: AsRef<str>>(
-        self,
+    /// Adds a column.
+    pub fn with<'a, C: Cell + 'a>(
+        mut self,
         name: &str,
-        values: impl IntoIterator<Item = Option<S>>,
+        cells: impl IntoIterator<Item = &'a C>,
     ) -> Self {
-        let values: Vec<Option<S>> = values.into_iter().collect();
-        let texts: Vec<Option<&str>> = values
-            .iter()
-            .map(|value| value.as_ref().map(AsRef::as_ref))
-            .collect();
-        self.with(Series::new(name.into(), texts))
+        self.columns.push(C::write(name, cells.into_iter()).into());
+        self
     }
 
-    /// The values of a column of text.
+    /// This table with the columns of `other`, which has as many rows, behind its own.
+    pub fn beside(mut self, other: Self) -> Self {
+        self.columns.extend(other.columns);
+        self
+    }
+
+    /// The rows, as [`rows!`] has declared them.
     ///
     /// # Errors
-    /// [`Error::MissingColumn`], [`Error::ColumnType`]; [`Error::Value`] where one is missing.
-    pub fn get_str(&self, name: &str) -> Result<Vec<String>, Error> {
-        complete(name, self.get_opt_str(name)?, "text")
+    /// Errors of [`column`](Self::column).
+    pub fn rows<R: Row>(&self) -> Result<Vec<R>, Error> {
+        R::read(self)
     }
 
-    /// The values of a column of text, in which values may be missing.
+    /// The cells of the column `name`.
     ///
     /// # Errors
-    /// [`Error::MissingColumn`], [`Error::ColumnType`].
-    pub fn get_opt_str(&self, name: &str) -> Result<Vec<Option<String>>, Error> {
-        let column = self.column(name)?;
-        let texts = column.str().map_err(|_| wrong_type(column, "text"))?;
-        Ok(texts.iter().map(|text| text.map(str::to_owned)).collect())
-    }
-
-    /// Adds a column of small numbers, stored as u32: parquet has no smaller type.
-    pub fn u8(self, name: &str, values: impl IntoIterator<Item = u8>) -> Self {
-        self.u32(name, values.into_iter().map(u32::from))
-    }
-
-    /// The values of a column of type u32, all of which must be below 256.
-    ///
-    /// # Errors
-    /// [`Error::MissingColumn`], [`Error::ColumnType`]; [`Error::Value`] where one is missing or larger.
-    pub fn get_u8(&self, name: &str) -> Result<Vec<u8>, Error> {
-        self.get_u32(name)?
-            .into_iter()
-            .enumerate()
-            .map(|(row, value)| {
-                u8::try_from(value).map_err(|_| Error::Value {
-                    column: name.to_owned(),
-                    row,
-                    found: value.to_string(),
-                    expected: "at most 255",
-                })
-            })
-            .collect()
-    }
-
-    methods! {
-        "bool" bool: bool get_bool opt_bool get_opt_bool, bool;
-        "u32" u32: u32 get_u32 opt_u32 get_opt_u32, u32;
-        "u64" u64: u64 get_u64 opt_u64 get_opt_u64, u64;
-        "i64" i64: i64 get_i64 opt_i64 get_opt_i64, i64;
-        "f32" f32: f32 get_f32 opt_f32 get_opt_f32, f32;
-        "f64" f64: f64 get_f64 opt_f64 get_opt_f64, f64;
+    /// Bad data where there is no such column, where it has another type, or no value where one must be.
+    pub fn column<C: Cell>(&self, name: &str) -> Result<Vec<C>, Error> {
+        let mut columns = self.columns.iter();
+        let column = columns.find(|column| column.name().as_str() == name);
+        let column = column.ok_or_else(|| {
+            let found = Listing::quoted(self.columns.iter().map(Column::name));
+            wrong(&format!(
+                "no column `{}`, the table has {found}",
+                foreign(name)
+            ))
+        })?;
+        Ok(C::read(column)?)
     }
 
     /// The number of rows, 0 if there is no column.
@@ -158,16 +83,15 @@ impl Table {
     /// The tables one below the other; they must have the same columns in the same order.
     ///
     /// # Errors
-    /// [`Error::Table`] where they have not.
+    /// Bad data where they have not.
     pub fn concat(tables: impl IntoIterator<Item = Table>) -> Result<Self, Error> {
         let mut tables = tables.into_iter();
         let Some(first) = tables.next() else {
-            return Ok(Self::new());
+            return Ok(Self::default());
         };
         let mut all = first.frame()?;
         for table in tables {
-            all.vstack_mut(&table.frame()?)
-                .map_err(|error| library(&error))?;
+            all.vstack_mut(&table.frame()?).map_err(refused)?;
         }
         Ok(Self {
             columns: all.into_columns(),
@@ -177,7 +101,7 @@ impl Table {
     /// The table as a parquet file; equal tables make equal bytes, with any number of threads.
     ///
     /// # Errors
-    /// [`Error::Table`] where columns differ in length or share a name.
+    /// Bad data where columns differ in length or share a name.
     pub fn to_parquet(&self) -> Result<Vec<u8>, Error> {
         self.to_parquet_unless(&Interrupt::default())
     }
@@ -185,18 +109,19 @@ impl Table {
     /// As [`to_parquet`](Self::to_parquet), for tables of many rows.
     ///
     /// # Errors
-    /// [`Error::Table`], also once `interrupt` asks to stop: whoever gets it asks `interrupt` for the reason first.
+    /// As [`to_parquet`](Self::to_parquet), and [`Stopped`](crate::interrupt::Stopped).
     pub fn to_parquet_unless(&self, interrupt: &Interrupt) -> Result<Vec<u8>, Error> {
         let mut frame = self.frame()?;
         // Chunks, which concatenation leaves behind, would become pages.
         frame.rechunk_mut();
         let mut bytes = Vec::new();
-        ParquetWriter::new(interrupt.over(&mut bytes))
+        let written = ParquetWriter::new(interrupt.over(&mut bytes))
             .with_compression(ParquetCompression::Zstd(None))
             .with_row_group_size(Some(ROW_GROUP_ROWS))
             .set_parallel(false)
-            .finish(&mut frame)
-            .map_err(|error| library(&error))?;
+            .finish(&mut frame);
+        interrupt.check()?;
+        written.map_err(refused)?;
         Ok(bytes)
     }
 
@@ -206,209 +131,181 @@ impl Table {
     /// sure: polars finds a file that is cut short, but asks for memory without end on some flipped bits.
     ///
     /// # Errors
-    /// [`Error::Table`] where it is none.
+    /// Bad data where it is none.
     pub fn from_parquet(bytes: &[u8]) -> Result<Self, Error> {
         let frame = ParquetReader::new(Cursor::new(bytes))
             .read_parallel(ParallelStrategy::None)
             .finish()
-            .map_err(|error| library(&error))?;
+            .map_err(refused)?;
         Ok(Self {
             columns: frame.into_columns(),
         })
     }
 
-    fn frame(&self) -> Result<DataFrame, Error> {
-        DataFrame::new(self.n_rows(), self.columns.clone()).map_err(|error| library(&error))
-    }
-
-    fn with(mut self, series: Series) -> Self {
-        self.columns.push(series.into());
-        self
-    }
-
-    fn column(&self, name: &str) -> Result<&Column, Error> {
-        self.columns
-            .iter()
-            .find(|column| column.name().as_str() == name)
-            .ok_or_else(|| Error::MissingColumn {
-                column: name.to_owned(),
-                found: self
-                    .columns
-                    .iter()
-                    .map(|column| format!("`{}`", foreign(column.name())))
-                    .collect::<Listing>(),
-            })
+    fn frame(&self) -> Result<DataFrame, Message> {
+        DataFrame::new(self.n_rows(), self.columns.clone()).map_err(refused)
     }
 }
 
-fn complete<T>(
-    name: &str,
-    values: Vec<Option<T>>,
-    expected: &'static str,
-) -> Result<Vec<T>, Error> {
-    values
-        .into_iter()
-        .enumerate()
-        .map(|(row, value)| {
-            value.ok_or_else(|| Error::Value {
-                column: name.to_owned(),
-                row,
-                found: "no value".to_owned(),
-                expected,
-            })
-        })
-        .collect()
+/// That something is wrong with a table.
+pub fn wrong(what: &str) -> Message {
+    Message::data(format!("table: {what}"))
 }
 
-fn wrong_type(column: &Column, expected: &'static str) -> Error {
-    Error::ColumnType {
-        column: column.name().to_string(),
-        found: match column.dtype() {
-            DataType::String => "text".to_owned(),
-            other => other.to_string(),
-        },
-        expected,
-    }
-}
-
-fn library(error: &PolarsError) -> Error {
-    Error::Table {
-        what: error.to_string(),
-    }
+/// What the parquet library says of a table that it does not take.
+#[expect(clippy::needless_pass_by_value, reason = "taken as `map_err` gives it")]
+fn refused(error: PolarsError) -> Message {
+    wrong(&said(&error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifact::rows;
     use crate::cache::Digest;
     use std::process::Command;
 
-    fn small() -> Table {
-        Table::new()
-            .str("img_id", ["b", "a", "größe, \"x\"\n"])
-            .opt_str("subcluster", [Some(""), None, Some("y")])
-            .u8("label", [0, 255, 1])
-            .bool("hit", [true, false, true])
-            .u32("n", [0, u32::MAX, 7])
-            .u64("seed", [0, u64::MAX, 7])
-            .i64("n_train", [-1, i64::MIN, i64::MAX])
-            .f32("score", [0.1, -0.0, f32::INFINITY])
-            .f64("decision", [0.1, -0.0, f64::NAN])
-            .opt_f64("gamma", [None, Some(1e-4), None])
-            .opt_i64("m", [None, None, None])
+    rows! {
+        /// A cell of each type.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Small {
+            /// Text.
+            pub img_id: String,
+            /// Text that may be missing.
+            pub subcluster: Option<String>,
+            /// Yes or no.
+            pub hit: bool,
+            /// An integer.
+            pub n_train: i64,
+            /// A number.
+            pub decision: f64,
+            /// A number that may be missing.
+            pub gamma: Option<f64>,
+            /// An integer that may be missing.
+            pub m: Option<i64>,
+        }
+    }
+
+    fn small() -> [Small; 3] {
+        let row = |img_id: &str, subcluster: Option<&str>, n_train, decision, gamma| Small {
+            img_id: img_id.to_owned(),
+            subcluster: subcluster.map(str::to_owned),
+            hit: n_train != i64::MIN,
+            n_train,
+            decision,
+            gamma,
+            m: None,
+        };
+        [
+            row("b", Some(""), -1, 0.1, None),
+            row("a", None, i64::MIN, -0.0, Some(1e-4)),
+            row("größe, \"x\"\n", Some("y"), i64::MAX, f64::NAN, None),
+        ]
     }
 
     #[test]
     fn every_type_round_trips_bit_for_bit() {
-        let table = Table::from_parquet(&small().to_parquet().unwrap()).unwrap();
+        let table = Table::from_parquet(&Table::of(&small()).to_parquet().unwrap()).unwrap();
         assert_eq!(table.n_rows(), 3);
-        assert_eq!(
-            table.get_str("img_id").unwrap(),
-            ["b", "a", "größe, \"x\"\n"]
-        );
-        let subclusters = [Some(String::new()), None, Some("y".to_owned())];
-        assert_eq!(table.get_opt_str("subcluster").unwrap(), subclusters);
-        assert_eq!(table.get_u8("label").unwrap(), [0, 255, 1]);
-        assert_eq!(table.get_bool("hit").unwrap(), [true, false, true]);
-        assert_eq!(table.get_u32("n").unwrap(), [0, u32::MAX, 7]);
-        assert_eq!(table.get_u64("seed").unwrap(), [0, u64::MAX, 7]);
-        assert_eq!(table.get_i64("n_train").unwrap(), [-1, i64::MIN, i64::MAX]);
-        let bits: Vec<u32> = table
-            .get_f32("score")
-            .unwrap()
-            .iter()
-            .map(|v| v.to_bits())
-            .collect();
-        assert_eq!(bits, [0.1_f32, -0.0, f32::INFINITY].map(f32::to_bits));
-        let bits: Vec<u64> = table
-            .get_f64("decision")
-            .unwrap()
-            .iter()
-            .map(|v| v.to_bits())
-            .collect();
-        assert_eq!(bits, [0.1_f64, -0.0, f64::NAN].map(f64::to_bits));
-        assert_eq!(
-            table.get_opt_f64("gamma").unwrap(),
-            [None, Some(1e-4), None]
-        );
-        assert_eq!(table.get_opt_i64("m").unwrap(), [None; 3]);
-        assert_eq!(
-            table.get_opt_bool("hit").unwrap(),
-            [Some(true), Some(false), Some(true)]
-        );
+        let rows: Vec<Small> = table.rows().unwrap();
+        for (read, written) in rows.into_iter().zip(small()) {
+            assert_eq!(read.decision.to_bits(), written.decision.to_bits());
+            let decision = 0.0;
+            assert_eq!(
+                Small { decision, ..read },
+                Small {
+                    decision,
+                    ..written
+                }
+            );
+        }
+        let hits: Vec<Option<bool>> = table.column("hit").unwrap();
+        assert_eq!(hits, [Some(true), Some(false), Some(true)]);
     }
 
     #[test]
     fn columns_can_be_read_before_writing() {
-        assert_eq!(small().get_u32("n").unwrap(), [0, u32::MAX, 7]);
+        let n_train: Vec<i64> = Table::of(&small()).column("n_train").unwrap();
+        assert_eq!(n_train, [-1, i64::MIN, i64::MAX]);
     }
 
     #[test]
     fn table_without_rows_keeps_its_columns() {
-        let table = Table::new().str("id", [""; 0]).f64("x", []);
+        let table = Table::of::<Small>(&[]);
         let table = Table::from_parquet(&table.to_parquet().unwrap()).unwrap();
-        assert_eq!(table.get_str("id").unwrap(), [""; 0]);
-        assert_eq!(table.get_f64("x").unwrap(), [0.0; 0]);
+        assert_eq!(table.rows::<Small>().unwrap(), []);
+        assert_eq!(table.column::<f64>("decision").unwrap(), [0.0; 0]);
         assert_eq!(table.n_rows(), 0);
     }
 
     #[test]
+    fn tables_stand_beside_each_other() {
+        let n = [4_i64, 5, 6];
+        let table = Table::default()
+            .with("n", &n)
+            .beside(Table::of(&small()))
+            .to_parquet()
+            .unwrap();
+        let table = Table::from_parquet(&table).unwrap();
+        assert_eq!(table.columns[0].name().as_str(), "n");
+        assert_eq!(table.column::<i64>("n").unwrap(), n);
+        let ids: Vec<String> = table.column("img_id").unwrap();
+        assert_eq!(ids, small().map(|row| row.img_id));
+    }
+
+    #[test]
     fn wrong_question_names_the_column_with_found_and_expected() {
-        let table = small();
+        let table = Table::of(&small());
         let text = |result: Result<(), Error>| result.unwrap_err().to_string();
         assert_eq!(
             text(
-                Table::new()
-                    .u32("a", [1])
-                    .u32("b", [1])
-                    .get_u32("c")
+                Table::default()
+                    .with("a", &[1])
+                    .with("b", &[1])
+                    .column::<i64>("c")
                     .map(drop)
             ),
             "table: no column `c`, the table has `a`, `b`"
         );
         assert_eq!(
-            text(table.get_u32("img_id").map(drop)),
-            "table: column `img_id` has type text, expected u32"
+            text(table.column::<i64>("img_id").map(drop)),
+            "table: column `img_id` has type text, expected i64"
         );
         assert_eq!(
-            text(table.get_f64("n").map(drop)),
-            "table: column `n` has type u32, expected f64"
+            text(table.column::<f64>("n_train").map(drop)),
+            "table: column `n_train` has type i64, expected f64"
         );
         assert_eq!(
-            text(table.get_str("n").map(drop)),
-            "table: column `n` has type u32, expected text"
+            text(table.column::<String>("n_train").map(drop)),
+            "table: column `n_train` has type i64, expected text"
         );
         assert_eq!(
-            text(table.get_str("subcluster").map(drop)),
+            text(table.column::<String>("subcluster").map(drop)),
             "table: column `subcluster`, row 1: no value, expected text"
         );
         assert_eq!(
-            text(table.get_f64("gamma").map(drop)),
+            text(table.column::<f64>("gamma").map(drop)),
             "table: column `gamma`, row 0: no value, expected f64"
-        );
-        assert_eq!(
-            text(table.get_u8("n").map(drop)),
-            "table: column `n`, row 1: 4294967295, expected at most 255"
         );
     }
 
     #[test]
     fn columns_of_unequal_length_or_equal_name_are_refused() {
         for table in [
-            Table::new().u32("a", [1, 2]).u32("b", [1]),
-            Table::new().u32("a", [1]).u32("a", [1]),
+            Table::default().with("a", &[1, 2]).with("b", &[1]),
+            Table::default().with("a", &[1]).with("a", &[1]),
         ] {
-            let error = table.to_parquet().unwrap_err();
-            assert!(matches!(error, Error::Table { .. }), "{error:?}");
+            let error = table.to_parquet().unwrap_err().to_string();
+            assert!(error.starts_with("table: "), "{error}");
         }
     }
 
     #[test]
     fn concatenation_equals_the_table_made_at_once_byte_for_byte() {
-        let part = |from: u32, to: u32| {
-            Table::new()
-                .u32("n", from..to)
-                .str("id", (from..to).map(|n| format!("id {n}")))
+        let part = |from: i64, to: i64| {
+            let n: Vec<i64> = (from..to).collect();
+            let ids: Vec<String> = n.iter().map(|n| format!("id {n}")).collect();
+            Table::default().with("n", &n).with("id", &ids)
         };
         let parts = Table::concat([part(0, 10), part(10, 10), part(10, 5000)]).unwrap();
         assert_eq!(parts.n_rows(), 5000);
@@ -417,25 +314,54 @@ mod tests {
             part(0, 5000).to_parquet().unwrap()
         );
         assert_eq!(Table::concat([]).unwrap().n_rows(), 0);
-        assert!(Table::concat([part(0, 1), Table::new().u32("n", [1])]).is_err());
-        assert!(
-            Table::concat([part(0, 1), Table::new().f32("n", [1.0]).str("id", ["a"])]).is_err()
-        );
+        assert!(Table::concat([part(0, 1), Table::default().with("n", &[1])]).is_err());
+        let other = Table::default()
+            .with("n", &[1.0])
+            .with("id", &["a".to_owned()]);
+        assert!(Table::concat([part(0, 1), other]).is_err());
+    }
+
+    #[test]
+    fn a_stop_ends_the_writing() {
+        let interrupt = Interrupt::default();
+        interrupt
+            .flag()
+            .store(15, std::sync::atomic::Ordering::Relaxed);
+        let stopped = Table::of(&small()).to_parquet_unless(&interrupt);
+        assert_eq!(stopped.unwrap_err().exit_code(), 75);
+    }
+
+    rows! {
+        /// A row of [`large`].
+        pub struct Large {
+            /// One of 164.
+            pub task: String,
+            /// Different in each row.
+            pub id: String,
+            /// The row.
+            pub i: i64,
+            /// One of 1013.
+            pub score: f64,
+            /// Missing in two of three rows.
+            pub gamma: Option<f64>,
+            /// True in each fifth row.
+            pub hit: bool,
+        }
     }
 
     /// More rows than a row group, pages or dictionaries take.
     fn large() -> Table {
-        let n = 600_000_u32;
-        Table::new()
-            .str("task", (0..n).map(|i| format!("task {}", i % 164)))
-            .str("id", (0..n).map(|i| Digest::of(&i.to_le_bytes()).short()))
-            .u32("i", 0..n)
-            .f64("score", (0..n).map(|i| f64::from(i % 1013) / 7.0))
-            .opt_f64(
-                "gamma",
-                (0..n).map(|i| (i % 3 == 0).then_some(f64::from(i))),
-            )
-            .bool("hit", (0..n).map(|i| i % 5 == 0))
+        let rows: Vec<Large> = (0..600_000_u32)
+            .map(|i| Large {
+                task: format!("task {}", i % 164),
+                id: Digest::of(&i.to_le_bytes()).short(),
+                i: i.into(),
+                score: f64::from(i % 1013) / 7.0,
+                gamma: (i % 3 == 0).then_some(f64::from(i)),
+                hit: i % 5 == 0,
+            })
+            .collect();
+        Table::of(&rows)
     }
 
     /// Prints what the next test compares.
@@ -472,10 +398,10 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_whole_parquet_file_are_refused() {
-        let bytes = small().to_parquet().unwrap();
+        let bytes = Table::of(&small()).to_parquet().unwrap();
         for n in 0..bytes.len() {
-            let error = Table::from_parquet(&bytes[..n]).unwrap_err();
-            assert!(matches!(error, Error::Table { .. }), "{n} bytes: {error:?}");
+            let error = Table::from_parquet(&bytes[..n]).unwrap_err().to_string();
+            assert!(error.starts_with("table: "), "{n} bytes: {error}");
         }
         assert!(Table::from_parquet(b"img_id,task\n1,2\n").is_err());
     }

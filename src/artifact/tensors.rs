@@ -13,37 +13,25 @@ use safetensors::{Dtype, SafeTensors, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Error;
 use super::damage::{self, LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
-use crate::text::{foreign, thousands};
+use crate::error::Message;
+use crate::text::{self, Listing, foreign, said, thousands};
 
-/// A number that a tensor can hold.
-pub trait Element: Copy + private::Sealed {
-    /// The name of the type in messages and in files.
-    const NAME: &'static str;
+/// A number that a tensor can hold, little-endian in files.
+pub trait Element: Copy {
+    /// Its type in files.
+    const DTYPE: Dtype;
+
+    /// Writes the value to as many bytes as it has.
+    fn write_to(self, bytes: &mut [u8]);
+
+    /// The value of as many bytes as it has.
+    fn of(bytes: &[u8]) -> Self;
 }
 
-mod private {
-    use safetensors::Dtype;
-
-    pub trait Sealed {
-        const DTYPE: Dtype;
-
-        /// Writes the value to `DTYPE`'s size bytes.
-        fn write_to(self, bytes: &mut [u8]);
-
-        /// The value of `DTYPE`'s size bytes.
-        fn of(bytes: &[u8]) -> Self;
-    }
-}
-
-macro_rules! element {
-    ($($type:ty, $dtype:ident, $name:literal;)*) => {$(
-        impl Element for $type {
-            const NAME: &'static str = $name;
-        }
-
-        impl private::Sealed for $type {
+macro_rules! elements {
+    ($($Number:ty: $dtype:ident;)*) => {$(
+        impl Element for $Number {
             const DTYPE: Dtype = Dtype::$dtype;
 
             fn write_to(self, bytes: &mut [u8]) {
@@ -59,14 +47,12 @@ macro_rules! element {
     )*};
 }
 
-element! {
-    f16, F16, "F16";
-    bf16, BF16, "BF16";
-    f32, F32, "F32";
-    f64, F64, "F64";
-    u8, U8, "U8";
-    u32, U32, "U32";
-    i64, I64, "I64";
+elements! {
+    f16: F16;
+    bf16: BF16;
+    f32: F32;
+    f64: F64;
+    u32: U32;
 }
 
 /// Writes a safetensors file; equal content makes equal bytes.
@@ -159,12 +145,9 @@ impl TensorWriter {
     /// The file.
     ///
     /// # Errors
-    /// [`Error::NotSafetensors`] where names and metadata do not fit a header of 100 MB.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        let refused = |what: String| Error::NotSafetensors {
-            file: "tensors to be written".to_owned(),
-            what,
-        };
+    /// Bad data where names and metadata do not fit a header of 100 MB.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Message> {
+        let refused = |what: String| wrong("tensors to be written", &said(&what));
         let file = safetensors::serialize(&self.tensors, None)
             .map_err(|error| refused(error.to_string()))?;
         if self.metadata.is_empty() {
@@ -208,13 +191,12 @@ impl<'a> Tensors<'a> {
     /// Reads the bytes of `file`, whose name serves in messages: header, offsets and sizes must fit exactly.
     ///
     /// # Errors
-    /// [`Error::NotSafetensors`].
-    pub fn parse(file: &str, bytes: &'a [u8]) -> Result<Self, Error> {
-        let (n_header, metadata) =
-            SafeTensors::read_metadata(bytes).map_err(|error| Error::NotSafetensors {
-                file: file.to_owned(),
-                what: damage::describe(&error, bytes, bytes.len() as u64),
-            })?;
+    /// Bad data where they do not.
+    pub fn parse(file: &str, bytes: &'a [u8]) -> Result<Self, Message> {
+        let (n_header, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
+            let what = damage::describe(&error, bytes, bytes.len() as u64);
+            wrong(file, &said(&what)).hint("write or download the file again")
+        })?;
         Ok(Self {
             file: file.to_owned(),
             metadata,
@@ -226,22 +208,12 @@ impl<'a> Tensors<'a> {
     /// The tensor `name`, whose element type and number of dimensions must be those of the result.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`], [`Error::TensorType`], [`Error::TensorShape`].
-    pub fn array<T: Element, D: Dimension>(&self, name: &str) -> Result<Array<T, D>, Error> {
+    /// Bad data where there is no such tensor.
+    pub fn array<T: Element, D: Dimension>(&self, name: &str) -> Result<Array<T, D>, Message> {
         let tensor = self.info(name)?;
         if tensor.dtype != T::DTYPE {
-            return Err(self.wrong_type(name, tensor.dtype, T::NAME));
+            return Err(self.wrong_type(name, tensor.dtype, &T::DTYPE.to_string()));
         }
-        let shape_error = || Error::TensorShape {
-            file: self.file.clone(),
-            tensor: name.to_owned(),
-            found: tensor.shape.clone(),
-            expected: match D::NDIM {
-                Some(1) => "1 dimension".to_owned(),
-                Some(n) => format!("{n} dimensions"),
-                None => "fewer elements".to_owned(),
-            },
-        };
         let (start, end) = tensor.data_offsets;
         let values = self.data[start..end]
             .chunks_exact(size_of::<T>())
@@ -249,7 +221,14 @@ impl<'a> Tensors<'a> {
             .collect();
         Array::from_shape_vec(IxDyn(&tensor.shape), values)
             .and_then(Array::into_dimensionality)
-            .map_err(|_| shape_error())
+            .map_err(|_| {
+                let expected = match D::NDIM {
+                    Some(1) => "1 dimension".to_owned(),
+                    Some(n) => format!("{n} dimensions"),
+                    None => "fewer elements".to_owned(),
+                };
+                self.wrong_shape(name, &tensor.shape, &expected)
+            })
     }
 
     /// Whether there is a tensor `name`.
@@ -257,76 +236,78 @@ impl<'a> Tensors<'a> {
         self.metadata.info(name).is_some()
     }
 
-    /// The element type of the tensor `name`, as it is called in files.
+    /// What the header says of the tensor `name`.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`].
-    pub fn dtype(&self, name: &str) -> Result<String, Error> {
-        Ok(self.info(name)?.dtype.to_string())
+    /// Bad data where there is none.
+    pub fn info(&self, name: &str) -> Result<&TensorInfo, Message> {
+        self.metadata.info(name).ok_or_else(|| {
+            let mut names = self.metadata.offset_keys();
+            names.sort_unstable();
+            let (name, found) = (foreign(name), Listing::quoted(names));
+            self.wrong(&format!("no tensor `{name}`, the file holds {found}"))
+        })
     }
 
     /// The value of the metadata key `key`, read from its JSON.
     ///
     /// # Errors
-    /// [`Error::Metadata`] where it is absent or no JSON of an `expected`.
-    pub fn metadata<T: DeserializeOwned>(
-        &self,
-        key: &'static str,
-        expected: &'static str,
-    ) -> Result<T, Error> {
-        metadata_json(&self.metadata, key).map_err(|found| Error::Metadata {
-            file: self.file.clone(),
-            key,
-            found,
-            expected,
-        })
+    /// Bad data where it is absent or no JSON of an `expected`.
+    pub fn metadata<T: DeserializeOwned>(&self, key: &str, expected: &str) -> Result<T, Message> {
+        metadata_json(&self.metadata, key)
+            .map_err(|found| self.wrong_metadata(key, &found, expected))
     }
 
     /// As [`metadata`](Self::metadata); `None` where the key is absent.
     ///
     /// # Errors
-    /// [`Error::Metadata`].
+    /// As [`metadata`](Self::metadata).
     pub fn optional_metadata<T: DeserializeOwned>(
         &self,
-        key: &'static str,
-        expected: &'static str,
-    ) -> Result<Option<T>, Error> {
+        key: &str,
+        expected: &str,
+    ) -> Result<Option<T>, Message> {
         let keys = self.metadata.metadata().as_ref();
         keys.is_some_and(|keys| keys.contains_key(key))
             .then(|| self.metadata(key, expected))
             .transpose()
     }
 
-    pub(super) fn wrong_type(&self, name: &str, found: Dtype, expected: &'static str) -> Error {
-        Error::TensorType {
-            file: self.file.clone(),
-            tensor: name.to_owned(),
-            found: found.to_string(),
-            expected,
-        }
+    /// That the tensor `name` has another element type.
+    pub fn wrong_type(&self, name: &str, found: Dtype, expected: &str) -> Message {
+        let name = foreign(name);
+        self.wrong(&format!(
+            "tensor `{name}` has type {found}, expected {expected}"
+        ))
     }
 
-    pub(super) fn info(&self, name: &str) -> Result<&TensorInfo, Error> {
-        self.metadata.info(name).ok_or_else(|| {
-            let mut names = self.metadata.offset_keys();
-            names.sort_unstable();
-            Error::MissingTensor {
-                file: self.file.clone(),
-                tensor: name.to_owned(),
-                found: names
-                    .iter()
-                    .map(|name| format!("`{}`", foreign(name)))
-                    .collect(),
-            }
-        })
+    /// That the tensor `name` has another shape.
+    pub fn wrong_shape(&self, name: &str, found: &[usize], expected: &str) -> Message {
+        let name = foreign(name);
+        self.wrong(&format!(
+            "tensor `{name}` has shape {found:?}, expected {expected}"
+        ))
+    }
+
+    /// That the metadata key `key` is absent or holds something else.
+    pub fn wrong_metadata(&self, key: &str, found: &str, expected: &str) -> Message {
+        let found = said(found);
+        self.wrong(&format!(
+            "metadata key `{key}` {found}, expected {expected}"
+        ))
+    }
+
+    fn wrong(&self, what: &str) -> Message {
+        wrong(&self.file, what)
     }
 }
 
+fn wrong(file: &str, what: &str) -> Message {
+    Message::data(format!("{}: {what}", text::path(file)))
+}
+
 /// The value of a metadata key, or what stands there instead.
-pub(super) fn metadata_json<T: DeserializeOwned>(
-    metadata: &Metadata,
-    key: &str,
-) -> Result<T, String> {
+pub fn metadata_json<T: DeserializeOwned>(metadata: &Metadata, key: &str) -> Result<T, String> {
     let json = metadata
         .metadata()
         .as_ref()
@@ -345,7 +326,7 @@ mod tests {
         TensorWriter::new()
             .array("x", &array![[1.5_f32, -0.0], [f32::NAN, 3.0]])
             .array("alpha", &array![0.1_f64, 1e300])
-            .array("n", &array![-1_i64])
+            .array("n", &array![7_u32])
             .metadata("about", &serde_json::json!({"b": 1, "a": ["é", null]}))
     }
 
@@ -363,7 +344,7 @@ mod tests {
             tensors.array::<f64, Ix1>("alpha").unwrap(),
             array![0.1, 1e300]
         );
-        assert_eq!(tensors.array::<i64, Ix1>("n").unwrap(), array![-1]);
+        assert_eq!(tensors.array::<u32, Ix1>("n").unwrap(), array![7]);
         let about: serde_json::Value = tensors.metadata("about", "an object").unwrap();
         assert_eq!(about, serde_json::json!({"a": ["é", null], "b": 1}));
     }
@@ -374,7 +355,7 @@ mod tests {
         let columns_first = array![[1.5_f32, f32::NAN], [-0.0, 3.0]];
         let other = TensorWriter::new()
             .metadata("about", &serde_json::json!({"a": ["é", null], "b": 1}))
-            .array("n", &array![-1_i64])
+            .array("n", &array![7_u32])
             .array("alpha", &array![0.1_f64, 1e300])
             .array("x", &columns_first.t());
         for _ in 0..20 {
@@ -389,7 +370,7 @@ mod tests {
 
     #[test]
     fn any_number_of_dimensions_and_elements_round_trips() {
-        let empty = Array3::<u8>::zeros((2, 0, 3));
+        let empty = Array3::<f64>::zeros((2, 0, 3));
         let bytes = TensorWriter::new()
             .array("empty", &empty)
             .array("scalar", &arr0(7_u32))
@@ -398,20 +379,20 @@ mod tests {
             .to_bytes()
             .unwrap();
         let tensors = Tensors::parse("f", &bytes).unwrap();
-        assert_eq!(tensors.array::<u8, Ix3>("empty").unwrap(), empty);
+        assert_eq!(tensors.array::<f64, Ix3>("empty").unwrap(), empty);
         assert_eq!(tensors.array::<u32, Ix0>("scalar").unwrap(), arr0(7_u32));
         let halves = array![f16::from_f32(0.5)];
         assert_eq!(tensors.array::<f16, Ix1>("halves").unwrap(), halves);
         let brains = array![bf16::from_f32(0.5)];
         assert_eq!(tensors.array::<bf16, Ix1>("brains").unwrap(), brains);
-        assert_eq!(tensors.dtype("halves").unwrap(), "F16");
+        assert_eq!(tensors.info("halves").unwrap().dtype, Dtype::F16);
     }
 
     #[test]
     fn wrong_question_names_file_and_tensor_with_both_values() {
         let bytes = writer().to_bytes().unwrap();
         let tensors = Tensors::parse("dir/f.safetensors", &bytes).unwrap();
-        let text = |result: Result<(), Error>| result.unwrap_err().to_string();
+        let text = |result: Result<(), Message>| result.unwrap_err().to_string();
         assert_eq!(
             text(tensors.array::<f32, Ix2>("y").map(drop)),
             "dir/f.safetensors: no tensor `y`, the file holds `alpha`, `n`, `x`"
@@ -438,7 +419,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "tensor `x` is given twice")]
     fn tensor_given_twice_is_a_bug() {
-        let _ = writer().array("x", &array![0_u8]);
+        let _ = writer().array("x", &array![0_u32]);
     }
 
     #[test]

@@ -7,10 +7,10 @@ use serde_json::json;
 use super::Outcome;
 use super::console::Console;
 use super::settings;
-use crate::artifact::{FeatureFile, ProbeFile, Table};
+use crate::artifact::{FeatureFile, ProbeFile, Table, rows};
 use crate::error::Error;
 use crate::files::{self, Kept};
-use crate::interrupt::{Interrupt, Stopped};
+use crate::interrupt::Interrupt;
 use crate::pipeline::predict;
 use crate::probe::{label_of, naming_row};
 use crate::progress::Progress;
@@ -114,19 +114,44 @@ pub(super) fn exec(
     Ok(Outcome::Done)
 }
 
+rows! {
+    /// A row of the parquet file.
+    pub struct Row {
+        /// The image.
+        pub img_id: String,
+        /// The task whose probe is asked.
+        pub task: String,
+        /// 0 or 1.
+        pub y_pred: i64,
+        /// Positive means label 1.
+        pub decision: f64,
+    }
+}
+
 /// The predictions of all probes, probe after probe.
 ///
 /// # Errors
-/// [`Stopped`], between two columns: there may be some ten million rows.
-fn table(ids: &[String], decided: &[Decided], interrupt: &Interrupt) -> Result<Table, Stopped> {
-    let tasks = decided
-        .iter()
-        .flat_map(|(task, _)| std::iter::repeat_n(task, ids.len()));
-    let decision = || decided.iter().flat_map(|(_, decision)| decision).copied();
-    let table = Table::new().str("img_id", decided.iter().flat_map(|_| ids));
-    interrupt.check()?;
-    let table = table.str("task", tasks);
-    interrupt.check()?;
-    let table = table.u8("y_pred", decision().map(label_of));
-    Ok(table.f64("decision", decision()))
+/// [`Stopped`](crate::interrupt::Stopped), between two probes: there may be some ten million rows.
+fn table(
+    ids: &[String],
+    decided: &[Decided],
+    interrupt: &Interrupt,
+) -> Result<Table, Error> {
+    // Without a probe the table has its columns all the same.
+    let mut tables = vec![Table::of::<Row>(&[])];
+    for (task, decision) in decided {
+        interrupt.check()?;
+        let rows: Vec<Row> = ids
+            .iter()
+            .zip(decision)
+            .map(|(id, &decision)| Row {
+                img_id: id.clone(),
+                task: task.clone(),
+                y_pred: i64::from(label_of(decision)),
+                decision,
+            })
+            .collect();
+        tables.push(Table::of(&rows));
+    }
+    Table::concat(tables)
 }

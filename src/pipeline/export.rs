@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::stage::features::FeaturesStage;
 use crate::stage::probes::FITTED;
 use crate::stage::sample::SampleStage;
-use crate::stage::{Name, StageError};
+use crate::stage::{self, Name};
 
 impl Runner<'_> {
     /// The features of every image of the data set, extracted where needed; `file` serves in messages.
@@ -43,7 +43,8 @@ impl Runner<'_> {
         }
         let rows = stage.rows(&features.output, self.context)?;
         drop(stage);
-        let mut file = FeatureFile::new(file, images.ids, Arc::unwrap_or_clone(rows))?;
+        let rows = Arc::unwrap_or_clone(rows);
+        let mut file = FeatureFile::new(file, images.ids, rows, self.context.interrupt)?;
         file.backbone = source
             .fitted_on(&model.org, &model.ckpt, self.context.interrupt)?
             .backbone;
@@ -53,16 +54,13 @@ impl Runner<'_> {
     /// The fitted probes of an evaluation as a file of their own, which says what they were fitted on.
     ///
     /// # Errors
-    /// [`StageError::NoPart`] where an earlier run fitted them and [`Options::with_fitted`](super::Options) is not set.
+    /// That they are not there where an earlier run fitted them and [`Options::with_fitted`](super::Options) is not set.
     pub fn fitted(&self, evaluation: &Evaluation) -> Result<Vec<u8>, Error> {
         let model = &evaluation.experiment.model;
         let source = self.sources.of(model)?;
         let fitted_on = source.fitted_on(&model.org, &model.ckpt, self.context.interrupt)?;
         let bytes = evaluation.probes.fitted.as_ref();
-        let bytes = bytes.ok_or(StageError::NoPart {
-            stage: Name::Probes,
-            name: FITTED,
-        })?;
+        let bytes = bytes.ok_or_else(|| stage::no_part(Name::Probes, FITTED))?;
         ProbeFile::with_fitted_on(bytes, &fitted_on)
     }
 }

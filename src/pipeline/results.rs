@@ -8,21 +8,20 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use strum::VariantArray;
 
 use super::config::Pipeline;
 use super::plan::StagePlan;
-use super::{Evaluation, StageRecord};
-use crate::artifact::Table;
+use super::{Evaluation, Experiment, StageRecord};
+use crate::artifact::{Row, Table, rows};
 use crate::cache::Digest;
 use crate::error::Error;
 use crate::error::{Failure, Fault};
 use crate::files::{self, Left, StagedDir};
 use crate::stage::Name;
-use crate::stage::bootstrap::{BOOTSTRAP, resample_columns};
+use crate::stage::bootstrap::BOOTSTRAP;
 use crate::stage::features::Counts;
-use crate::stage::probes::{
-    FITTED, FittedTask, PREDICTIONS, PROBES, prediction_columns, task_columns,
-};
+use crate::stage::probes::{FITTED, FittedTask, PREDICTIONS, PROBES};
 use crate::stage::report::{Accuracy, Level};
 use crate::stats::bootstrap::Interval;
 use crate::text::{self, Listing, foreign, path};
@@ -106,7 +105,7 @@ impl Results {
     ) -> Result<(), Error> {
         let Evaluation {
             probes,
-            report,
+            report: _,
             bootstrap,
             stages,
             experiment,
@@ -115,24 +114,12 @@ impl Results {
         if let Some(fitted) = fitted {
             self.write(&fitted_name(self.records.len()), fitted)?;
         }
-        let columns = |rows: usize| experiment_columns(evaluation, rows);
-        let mut add = |name, table| self.tables.entry(name).or_default().push(table);
-        add(
-            PREDICTIONS,
-            prediction_columns(columns(probes.predictions.len()), &probes.predictions),
-        );
-        add(
-            PROBES,
-            task_columns(columns(probes.tasks.len()), &probes.tasks),
-        );
-        add(
-            SCORES,
-            score_columns(columns(report.groups.len()), evaluation),
-        );
-        add(
-            BOOTSTRAP,
-            resample_columns(columns(bootstrap.scores.len()), &bootstrap.scores),
-        );
+        let scores = scores(evaluation);
+        let setting = Setting::of(experiment);
+        self.add(PREDICTIONS, &setting, &probes.predictions);
+        self.add(PROBES, &setting, &probes.tasks);
+        self.add(SCORES, &setting, &scores);
+        self.add(BOOTSTRAP, &setting, &bootstrap.resamples);
         self.headlines.push(headline(evaluation));
         let mut record = describe(evaluation);
         let sample = stages.iter().find(|stage| stage.stage == Name::Sample);
@@ -142,6 +129,13 @@ impl Results {
         record["stages"] = stages.iter().map(|stage| stage_json(stage, true)).collect();
         self.records.push(record);
         Ok(())
+    }
+
+    /// Adds rows of one experiment, which has this setting, to a table.
+    fn add<R: Row>(&mut self, name: &'static str, setting: &Setting, rows: &[R]) {
+        let settings = Table::of(std::iter::repeat_n(setting, rows.len()));
+        let table = settings.beside(Table::of(rows));
+        self.tables.entry(name).or_default().push(table);
     }
 
     /// Writes everything and puts the folder in its place; says what the user should know of what was there before.
@@ -248,62 +242,83 @@ fn is_fitted_name(name: &str) -> bool {
     name == FITTED || number.is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
-/// The columns that tell the experiments of a run apart.
-fn experiment_columns(evaluation: &Evaluation, rows: usize) -> Table {
-    let experiment = &evaluation.experiment;
-    let probe = experiment.probe.name();
-    // A seed comes from a TOML integer, which is an i64.
-    let seed = i64::try_from(experiment.seed).unwrap_or(i64::MAX);
-    Table::new()
-        .str(
-            "model_org",
-            std::iter::repeat_n(experiment.model.org.as_str(), rows),
-        )
-        .str(
-            "model_ckpt",
-            std::iter::repeat_n(experiment.model.ckpt.as_str(), rows),
-        )
-        .i64("n_train", std::iter::repeat_n(experiment.n_train, rows))
-        .i64("seed", std::iter::repeat_n(seed, rows))
-        .str("probe", std::iter::repeat_n(probe.as_str(), rows))
+rows! {
+    /// The columns that tell the experiments of a run apart, in front of each table's own.
+    pub struct Setting {
+        /// The library that defines the model.
+        pub model_org: String,
+        /// The checkpoint, in that library's words.
+        pub model_ckpt: String,
+        /// Train rows per task as asked for; 0 or below for all.
+        pub n_train: i64,
+        /// Seed of the draw.
+        pub seed: i64,
+        /// The probe's settings in short.
+        pub probe: String,
+    }
 }
 
-fn score_columns(table: Table, evaluation: &Evaluation) -> Table {
-    let groups = &evaluation.report.groups;
-    let intervals: Vec<Interval> = groups
-        .iter()
-        .map(|group| evaluation.interval(group))
-        .collect();
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "no more rows than a labels file, which stay below 2^32"
-    )]
-    let n = groups.iter().map(|group| group.n as u32);
-    table
-        .str("level", groups.iter().map(|group| group.level.as_str()))
-        .str("name", groups.iter().map(|group| group.name.as_str()))
-        .f64(
-            "n_train_used",
-            groups.iter().map(|group| evaluation.n_train_used(group)),
-        )
-        .u32("n", n)
-        .f64("accuracy", groups.iter().map(|group| group.accuracy))
-        .f64("ci_low", intervals.iter().map(|interval| interval.low))
-        .f64("ci_high", intervals.iter().map(|interval| interval.high))
+impl Setting {
+    fn of(experiment: &Experiment) -> Self {
+        Self {
+            model_org: experiment.model.org.clone(),
+            model_ckpt: experiment.model.ckpt.clone(),
+            n_train: experiment.n_train,
+            // A seed comes from a TOML integer, which is an i64.
+            seed: i64::try_from(experiment.seed).unwrap_or(i64::MAX),
+            probe: experiment.probe.name(),
+        }
+    }
+}
+
+rows! {
+    /// The accuracy of one group, and its interval.
+    pub struct Score {
+        /// The group's level.
+        pub level: String,
+        /// Its name.
+        pub name: String,
+        /// The mean number of rows that its probes were fitted on.
+        pub n_train_used: f64,
+        /// Its test rows.
+        pub n: i64,
+        /// The share of right predictions among them.
+        pub accuracy: f64,
+        /// The interval's lower end.
+        pub ci_low: f64,
+        /// Its upper end.
+        pub ci_high: f64,
+    }
+}
+
+fn scores(evaluation: &Evaluation) -> Vec<Score> {
+    let score = |group: &Accuracy| {
+        let interval = evaluation.interval(group);
+        Score {
+            level: group.level.clone(),
+            name: group.name.clone(),
+            n_train_used: evaluation.n_train_used(group),
+            n: group.n,
+            accuracy: group.accuracy,
+            ci_low: interval.low,
+            ci_high: interval.high,
+        }
+    };
+    evaluation.report.groups.iter().map(score).collect()
 }
 
 impl Evaluation {
     /// The mean number of rows that the probes of one of the report's groups were fitted on: `n_train`, unless tasks
     /// have fewer.
     pub fn n_train_used(&self, group: &Accuracy) -> f64 {
-        let is_level = |level: &Level| level.as_str() == group.level;
-        let level = Level::ALL.into_iter().find(is_level);
+        let mut levels = Level::VARIANTS.iter();
+        let level = levels.find(|level| level.as_str() == group.level);
         let n_rows = |task: &FittedTask| {
             let name = level?.group(&task.task, &task.cluster, task.subcluster.as_deref())?;
             (name == group.name).then_some(task.n_train_rows)
         };
-        let n_rows: Vec<usize> = self.probes.tasks.iter().filter_map(n_rows).collect();
-        n_rows.iter().sum::<usize>() as f64 / n_rows.len() as f64
+        let n_rows: Vec<i64> = self.probes.tasks.iter().filter_map(n_rows).collect();
+        n_rows.iter().sum::<i64>() as f64 / n_rows.len() as f64
     }
 
     /// The bootstrap interval of one of the report's groups.
@@ -311,13 +326,16 @@ impl Evaluation {
         self.bootstrap
             .intervals
             .iter()
-            .find(|(level, name, _)| *level == group.level && *name == group.name)
+            .find(|interval| interval.level == group.level && interval.name == group.name)
             .map_or(
                 Interval {
                     low: f64::NAN,
                     high: f64::NAN,
                 },
-                |(.., interval)| *interval,
+                |interval| Interval {
+                    low: interval.ci_low,
+                    high: interval.ci_high,
+                },
             )
     }
 }

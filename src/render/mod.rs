@@ -9,7 +9,7 @@ pub struct Line {
     /// The group.
     pub name: String,
     /// Its test rows.
-    pub n: usize,
+    pub n: i64,
     /// The share of right predictions among them.
     pub accuracy: f64,
     /// The interval's lower end.

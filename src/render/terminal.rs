@@ -68,7 +68,7 @@ pub fn card(card: &Card) -> String {
 }
 
 fn score_line(line: &Line, name_width: usize) -> String {
-    let n = thousands(line.n as u64);
+    let n = thousands(line.n.unsigned_abs());
     format!(
         "{:<name_width$}  {n:>6}  {:>8.4}  [{:.4}, {:.4}]\n",
         line.name, line.accuracy, line.ci_low, line.ci_high
@@ -125,7 +125,7 @@ pub fn sweep(rows: &[SweepRow]) -> String {
 mod tests {
     use super::*;
 
-    fn line(name: &str, n: usize) -> Line {
+    fn line(name: &str, n: i64) -> Line {
         Line {
             name: name.to_owned(),
             n,

@@ -4,15 +4,10 @@
 //! | --- | --- |
 //! | `predictions.parquet` | of stage `probes` |
 //!
-//! | writes `bootstrap.parquet` | type | |
-//! | --- | --- | --- |
-//! | `resample` | u32 | from 0 |
-//! | `score` | f64 | the mean over all test rows, a float32 in the reference |
-//!
-//! | writes `intervals.parquet` | type | |
-//! | --- | --- | --- |
-//! | `level`, `name` | string | the groups of stage `report`, in its order |
-//! | `ci_low`, `ci_high` | f64 | |
+//! | writes | |
+//! | --- | --- |
+//! | `bootstrap.parquet` | [`Resample`]s |
+//! | `intervals.parquet` | [`GroupInterval`]s, in the order of stage `report` |
 //!
 //! The reference bootstraps the overall score. A group's interval is what it would give for the
 //! group's rows alone: the same seed, and draws among those rows.
@@ -26,7 +21,7 @@ use rayon::prelude::*;
 use super::probes::{PREDICTIONS, Probes};
 use super::report::{Group, groups};
 use super::{Made, Name, Objects, Stage, ensure, part};
-use crate::artifact::Table;
+use crate::artifact::{Table, rows};
 use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
@@ -57,13 +52,39 @@ pub struct BootstrapStage<'a> {
     pub settings: Settings,
 }
 
+rows! {
+    /// One resample.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Resample {
+        /// Which, from 0.
+        pub resample: i64,
+        /// The mean of its scores over all test rows, a float32 in the reference.
+        pub score: f64,
+    }
+}
+
+rows! {
+    /// The interval of one group.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct GroupInterval {
+        /// The group's level.
+        pub level: String,
+        /// Its name.
+        pub name: String,
+        /// The interval's lower end.
+        pub ci_low: f64,
+        /// Its upper end.
+        pub ci_high: f64,
+    }
+}
+
 /// What this stage makes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bootstrap {
     /// The overall accuracy of each resample.
-    pub scores: Vec<f64>,
-    /// Level, name and interval of every group, in the report's order.
-    pub intervals: Vec<(String, String, Interval)>,
+    pub resamples: Vec<Resample>,
+    /// Every group's interval.
+    pub intervals: Vec<GroupInterval>,
 }
 
 impl BootstrapStage<'_> {
@@ -72,7 +93,7 @@ impl BootstrapStage<'_> {
         let mut predictions = group.predictions.clone();
         predictions.sort_by(|a, b| a.img_id.cmp(&b.img_id));
         #[expect(clippy::cast_possible_truncation, reason = "a score is 0 or 1")]
-        let scores: Vec<f32> = predictions.iter().map(|row| row.score() as f32).collect();
+        let scores: Vec<f32> = predictions.iter().map(|row| row.score as f32).collect();
         Ok(bootstrap_means(
             &scores,
             self.settings.resamples,
@@ -84,7 +105,7 @@ impl BootstrapStage<'_> {
 
 impl Stage for BootstrapStage<'_> {
     const NAME: Name = Name::Bootstrap;
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     type Output = Bootstrap;
 
     fn request(&self) -> Request {
@@ -110,86 +131,57 @@ impl Stage for BootstrapStage<'_> {
             .collect();
         context.progress.finish();
         let mut bootstrap = Bootstrap {
-            scores: Vec::new(),
+            resamples: Vec::new(),
             intervals: Vec::with_capacity(groups.len()),
         };
         for (index, (group, resampled)) in groups.iter().zip(resampled).enumerate() {
             let (means, interval) = resampled?;
             if index == 0 {
-                bootstrap.scores = means.into_iter().map(f64::from).collect();
+                let resample = |(resample, mean)| Resample {
+                    resample,
+                    score: f64::from(mean),
+                };
+                bootstrap.resamples = (0..).zip(means).map(resample).collect();
             }
-            bootstrap
-                .intervals
-                .push((group.level.to_string(), group.name.to_owned(), interval));
+            bootstrap.intervals.push(GroupInterval {
+                level: group.level.as_str().to_owned(),
+                name: group.name.to_owned(),
+                ci_low: interval.low,
+                ci_high: interval.high,
+            });
         }
         Ok(bootstrap)
     }
 
     fn encode(bootstrap: &Bootstrap) -> Result<Objects, Error> {
-        let intervals = &bootstrap.intervals;
-        let table = Table::new()
-            .str("level", intervals.iter().map(|(level, ..)| level.as_str()))
-            .str("name", intervals.iter().map(|(_, name, _)| name.as_str()))
-            .f64(
-                "ci_low",
-                intervals.iter().map(|(.., interval)| interval.low),
-            )
-            .f64(
-                "ci_high",
-                intervals.iter().map(|(.., interval)| interval.high),
-            );
+        let resamples = Table::of(&bootstrap.resamples).to_parquet()?;
+        let intervals = Table::of(&bootstrap.intervals).to_parquet()?;
         Ok(Objects::from([
-            (
-                BOOTSTRAP.to_owned(),
-                resample_columns(Table::new(), &bootstrap.scores).to_parquet()?,
-            ),
-            (INTERVALS.to_owned(), table.to_parquet()?),
+            (BOOTSTRAP.to_owned(), resamples),
+            (INTERVALS.to_owned(), intervals),
         ]))
     }
 
     fn decode(&self, objects: &Objects) -> Result<Bootstrap, Error> {
-        let scores =
-            Table::from_parquet(part(objects, Self::NAME, BOOTSTRAP)?)?.get_f64("score")?;
-        let are_all = scores.len() == self.settings.resamples;
+        let table = |name| Table::from_parquet(part(objects, Self::NAME, name)?);
+        let resamples: Vec<Resample> = table(BOOTSTRAP)?.rows()?;
+        let are_all = resamples.len() == self.settings.resamples;
         ensure(are_all, Self::NAME, "it has more or fewer resamples")?;
-        let table = Table::from_parquet(part(objects, Self::NAME, INTERVALS)?)?;
-        let (level, name, low, high) = (
-            table.get_str("level")?,
-            table.get_str("name")?,
-            table.get_f64("ci_low")?,
-            table.get_f64("ci_high")?,
-        );
-        let intervals: Vec<(String, String, Interval)> = (0..level.len())
-            .map(|row| {
-                (
-                    level[row].clone(),
-                    name[row].clone(),
-                    Interval {
-                        low: low[row],
-                        high: high[row],
-                    },
-                )
-            })
-            .collect();
-        let groups = groups(&self.probes.output.predictions);
-        let is_of_group = |((level, name, _), group): (&(String, String, Interval), &Group<'_>)| {
-            level == group.level.as_str() && name == group.name
-        };
+        let intervals: Vec<GroupInterval> = table(INTERVALS)?.rows()?;
+        let found = intervals
+            .iter()
+            .map(|interval| (interval.level.as_str(), interval.name.as_str()));
+        let expected = groups(&self.probes.output.predictions)
+            .into_iter()
+            .map(|group| (group.level.as_str(), group.name));
         ensure(
-            intervals.len() == groups.len() && intervals.iter().zip(&groups).all(is_of_group),
+            found.eq(expected),
             Self::NAME,
             "its groups are not those of the predictions",
         )?;
-        Ok(Bootstrap { scores, intervals })
+        Ok(Bootstrap {
+            resamples,
+            intervals,
+        })
     }
-}
-
-/// `table` with the columns of `bootstrap.parquet` added.
-pub fn resample_columns(table: Table, scores: &[f64]) -> Table {
-    table
-        .u32(
-            "resample",
-            (0_u32..).zip(scores).map(|(resample, _)| resample),
-        )
-        .f64("score", scores.iter().copied())
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::Name;
 use super::features::network::BadImage;
 use crate::cache::Digest;
 use crate::error::{Failure, Fault};
@@ -20,30 +19,6 @@ pub enum StageError {
     BadImages {
         /// All of them.
         images: Vec<BadImage>,
-    },
-    /// Patterns that no task's name fits.
-    #[error("--tasks {pattern}: matches none of {}", count(*n_tasks, "task", "tasks"), pattern = foreign(pattern))]
-    NoTaskMatches {
-        /// The patterns, with commas between them.
-        pattern: String,
-        /// The tasks that there are.
-        n_tasks: usize,
-    },
-    /// A stored output lacks a part.
-    #[error("stage `{stage}`: the stored output has no part `{name}`")]
-    NoPart {
-        /// The stage.
-        stage: Name,
-        /// The part.
-        name: &'static str,
-    },
-    /// A stored output that the stage's inputs cannot have given.
-    #[error("stage `{stage}`: the stored output belongs to other inputs: {what}")]
-    OtherOutput {
-        /// The stage.
-        stage: Name,
-        /// What tells.
-        what: &'static str,
     },
     /// Features that were extracted again differ from those that the cache vouches for.
     #[error("features: extracted again, the rows have digest {}…, expected {}…", found.short(), expected.short())]
@@ -92,12 +67,6 @@ impl StageError {
     pub fn hint(&self) -> String {
         match self {
             Self::BadImages { images } => hints(images),
-            Self::NoTaskMatches { .. } => {
-                "a pattern is matched against whole task names, as in `--tasks 'ml_*'`".to_owned()
-            }
-            Self::NoPart { stage, .. } | Self::OtherOutput { stage, .. } => {
-                format!("`--force {stage}` makes it again")
-            }
             Self::FeaturesChanged { .. } => {
                 "the device or libtorch is another; `--force features` takes the new rows"
                     .to_owned()
@@ -110,17 +79,13 @@ impl StageError {
         }
     }
 
-    /// 2 for what the user asked for, 3 for bad data, 1 for the rest.
+    /// 3 for bad data, 1 for the rest.
     pub fn whose(&self) -> Fault {
         match self {
-            Self::NoTaskMatches { .. } => Fault::Request,
             Self::BadImages { .. } | Self::NonFiniteFeature { .. } | Self::FeatureNorm { .. } => {
                 Fault::Data
             }
-            Self::NoPart { .. }
-            | Self::OtherOutput { .. }
-            | Self::FeaturesChanged { .. }
-            | Self::ChangedMeanwhile { .. } => Fault::Machine,
+            Self::FeaturesChanged { .. } | Self::ChangedMeanwhile { .. } => Fault::Machine,
         }
     }
 }

@@ -4,17 +4,12 @@
 //! | --- | --- |
 //! | `newt2021_labels.csv` | columns `id`, `task`, `task_cluster`, `task_subcluster`, `label`, `split` |
 //!
-//! | writes `labels.parquet` | type | |
-//! | --- | --- | --- |
-//! | `img_id` | string | |
-//! | `task` | string | |
-//! | `cluster` | string | |
-//! | `subcluster` | string | null where none |
-//! | `label` | u32 | 0 or 1 |
-//! | `is_train` | bool | |
+//! | writes | |
+//! | --- | --- |
+//! | `labels.parquet` | [`Row`]s, in the order of the file |
 
 use super::{Name, Objects, Stage, ensure, part};
-use crate::artifact::Table;
+use crate::artifact::{Table, rows};
 use crate::cache::{Digest, KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
@@ -22,6 +17,24 @@ use crate::newt::labels::{Csv, LabelRow, Labels, OtherSplits, Split};
 
 /// The name of this stage's output.
 pub const LABELS: &str = "labels.parquet";
+
+rows! {
+    /// A row of `labels.parquet`.
+    pub struct Row {
+        /// The image.
+        pub img_id: String,
+        /// Its task.
+        pub task: String,
+        /// The task's cluster.
+        pub cluster: String,
+        /// The task's subcluster, where it has one.
+        pub subcluster: Option<String>,
+        /// 0 or 1.
+        pub label: i64,
+        /// Whether the row trains; else it tests.
+        pub is_train: bool,
+    }
+}
 
 /// The bytes of a labels file, and how messages call it.
 #[derive(Debug)]
@@ -47,7 +60,7 @@ impl LabelsStage {
 
 impl Stage for LabelsStage {
     const NAME: Name = Name::Labels;
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const IS_CHEAP: bool = true;
     type Output = Labels;
 
@@ -64,54 +77,42 @@ impl Stage for LabelsStage {
     }
 
     fn encode(labels: &Labels) -> Result<Objects, Error> {
-        let rows = &labels.rows;
-        let table = Table::new()
-            .str("img_id", rows.iter().map(|row| row.id.as_str()))
-            .str("task", rows.iter().map(|row| row.task.as_str()))
-            .str("cluster", rows.iter().map(|row| row.cluster.as_str()))
-            .opt_str(
-                "subcluster",
-                rows.iter().map(|row| row.subcluster.as_deref()),
-            )
-            .u8("label", rows.iter().map(|row| row.label))
-            .bool("is_train", rows.iter().map(|row| row.split == Split::Train));
-        Ok(Objects::from([(LABELS.to_owned(), table.to_parquet()?)]))
+        let row = |row: &LabelRow| Row {
+            img_id: row.id.clone(),
+            task: row.task.clone(),
+            cluster: row.cluster.clone(),
+            subcluster: row.subcluster.clone(),
+            label: row.label.into(),
+            is_train: row.split == Split::Train,
+        };
+        let rows: Vec<Row> = labels.rows.iter().map(row).collect();
+        let parquet = Table::of(&rows).to_parquet()?;
+        Ok(Objects::from([(LABELS.to_owned(), parquet)]))
     }
 
     fn decode(&self, objects: &Objects) -> Result<Labels, Error> {
-        let table = Table::from_parquet(part(objects, Self::NAME, LABELS)?)?;
-        let (ids, tasks, clusters) = (
-            table.get_str("img_id")?,
-            table.get_str("task")?,
-            table.get_str("cluster")?,
-        );
-        let (subclusters, labels, is_train) = (
-            table.get_opt_str("subcluster")?,
-            table.get_u8("label")?,
-            table.get_bool("is_train")?,
-        );
-        ensure(!ids.is_empty(), Self::NAME, "it has no rows")?;
-        let is_class = |label: &u8| *label <= 1;
+        let rows: Vec<Row> = Table::from_parquet(part(objects, Self::NAME, LABELS)?)?.rows()?;
+        ensure(!rows.is_empty(), Self::NAME, "it has no rows")?;
         ensure(
-            labels.iter().all(is_class),
+            rows.iter().all(|row| matches!(row.label, 0 | 1)),
             Self::NAME,
             "a label is neither 0 nor 1",
         )?;
-        let rows = (0..ids.len())
-            .map(|row| LabelRow {
-                id: ids[row].clone(),
-                task: tasks[row].clone(),
-                cluster: clusters[row].clone(),
-                subcluster: subclusters[row].clone(),
-                label: labels[row],
-                split: if is_train[row] {
-                    Split::Train
-                } else {
-                    Split::Test
-                },
-            })
-            .collect();
-        Ok(Labels { rows })
+        let row = |row: Row| LabelRow {
+            id: row.img_id,
+            task: row.task,
+            cluster: row.cluster,
+            subcluster: row.subcluster,
+            label: u8::from(row.label == 1),
+            split: if row.is_train {
+                Split::Train
+            } else {
+                Split::Test
+            },
+        };
+        Ok(Labels {
+            rows: rows.into_iter().map(row).collect(),
+        })
     }
 }
 

@@ -132,19 +132,19 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
         &mut pins,
     );
     insta::assert_snapshot!(pins, @"
-    labels v1 3549094fc7f6
-      labels.parquet d6418693d17e
-    sample v1 bfc2c22e53d7
-      sample.parquet 212820bf17f0
+    labels v2 91f74efb487b
+      labels.parquet b429e3152bae
+    sample v2 8770938b2fe5
+      sample.parquet c1959249adf9
     features.json 3213702ed6a1
-    probes v4 116864b91479
-      predictions.parquet b3f42688b0eb
-      probes.parquet 46a901b301f3
+    probes v5 e046c3764157
+      predictions.parquet f2682b168d6e
+      probes.parquet 68ea942e6f3c
       probes.safetensors 0e725426f196
-    report v1 3fd079c84234
-      report.parquet b26c54658ed8
-    bootstrap v1 c2edcaf7d74c
-      bootstrap.parquet 32ede39367c8
+    report v2 f984825b0bce
+      report.parquet f52b07712b93
+    bootstrap v2 396bdb925a43
+      bootstrap.parquet d27c7c3af456
       intervals.parquet ce5c4da10e95
     ");
 }

@@ -4,19 +4,15 @@
 //! | --- | --- |
 //! | `predictions.parquet` | of stage `probes` |
 //!
-//! | writes `report.parquet` | type | |
-//! | --- | --- | --- |
-//! | `level` | string | `overall`, `cluster`, `subcluster` or `task` |
-//! | `name` | string | `all` at the level `overall` |
-//! | `n` | u32 | test rows |
-//! | `accuracy` | f64 | share of right predictions among them |
-//! | `mean_task_accuracy` | f64 | mean of the accuracies of the tasks in it |
+//! | writes | |
+//! | --- | --- |
+//! | `report.parquet` | [`Accuracy`]s, the coarsest level first, groups by first appearance |
 
-use std::fmt;
+use strum::VariantArray;
 
 use super::probes::{PREDICTIONS, Prediction, Probes};
 use super::{Made, Name, Objects, Stage, ensure, part};
-use crate::artifact::Table;
+use crate::artifact::{Table, number, rows};
 use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
@@ -31,8 +27,9 @@ pub struct ReportStage<'a> {
     pub probes: &'a Made<Probes>,
 }
 
-/// How far rows are put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// How far rows are put together, the coarsest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Level {
     /// All of them.
     Overall,
@@ -45,22 +42,9 @@ pub enum Level {
 }
 
 impl Level {
-    /// All levels, the coarsest first.
-    pub const ALL: [Level; 4] = [
-        Level::Overall,
-        Level::Cluster,
-        Level::Subcluster,
-        Level::Task,
-    ];
-
     /// The level as text.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Level::Overall => "overall",
-            Level::Cluster => "cluster",
-            Level::Subcluster => "subcluster",
-            Level::Task => "task",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The group of this level that a task belongs to, and all that is its.
@@ -79,12 +63,6 @@ impl Level {
     }
 }
 
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 /// The predictions of one group, for whatever is computed group by group.
 #[derive(Debug)]
 pub struct Group<'a> {
@@ -99,7 +77,7 @@ pub struct Group<'a> {
 /// The groups of every level, the coarsest level first, groups by first appearance.
 pub fn groups(predictions: &[Prediction]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
-    for level in Level::ALL {
+    for &level in Level::VARIANTS {
         let first = groups.len();
         let mut places = std::collections::BTreeMap::new();
         for prediction in predictions {
@@ -121,19 +99,21 @@ pub fn groups(predictions: &[Prediction]) -> Vec<Group<'_>> {
     groups
 }
 
-/// The accuracy of one group.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Accuracy {
-    /// The group's level.
-    pub level: String,
-    /// Its name.
-    pub name: String,
-    /// Its test rows.
-    pub n: usize,
-    /// The share of right predictions among them: `BioBench`'s number.
-    pub accuracy: f64,
-    /// The mean over its tasks: the number of NeWT's paper.
-    pub mean_task_accuracy: f64,
+rows! {
+    /// The accuracy of one group.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Accuracy {
+        /// The group's level: `overall`, `cluster`, `subcluster` or `task`.
+        pub level: String,
+        /// Its name; `all` at the level `overall`.
+        pub name: String,
+        /// Its test rows.
+        pub n: i64,
+        /// The share of right predictions among them: `BioBench`'s number.
+        pub accuracy: f64,
+        /// The mean over its tasks: the number of NeWT's paper.
+        pub mean_task_accuracy: f64,
+    }
 }
 
 /// What this stage makes: every group's accuracy, the overall one first. It is never empty, as a
@@ -160,7 +140,7 @@ impl Report {
 
 impl Stage for ReportStage<'_> {
     const NAME: Name = Name::Report;
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     type Output = Report;
 
     fn request(&self) -> Request {
@@ -176,13 +156,13 @@ impl Stage for ReportStage<'_> {
                 let scores: Vec<(&str, f64)> = group
                     .predictions
                     .iter()
-                    .map(|row| (row.task.as_str(), row.score()))
+                    .map(|row| (row.task.as_str(), row.score))
                     .collect();
                 let plain: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
                 Accuracy {
-                    level: group.level.to_string(),
+                    level: group.level.as_str().to_owned(),
                     name: group.name.to_owned(),
-                    n: scores.len(),
+                    n: number(scores.len()),
                     // A group exists by the predictions in it.
                     accuracy: accuracy::micro(&plain).unwrap_or(0.0),
                     mean_task_accuracy: accuracy::mean_over_tasks(&scores).unwrap_or(0.0),
@@ -193,57 +173,27 @@ impl Stage for ReportStage<'_> {
     }
 
     fn encode(report: &Report) -> Result<Objects, Error> {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "no more rows than a labels file, which stay below 2^32"
-        )]
-        let n = report.groups.iter().map(|group| group.n as u32);
-        let table = Table::new()
-            .str(
-                "level",
-                report.groups.iter().map(|group| group.level.as_str()),
-            )
-            .str(
-                "name",
-                report.groups.iter().map(|group| group.name.as_str()),
-            )
-            .u32("n", n)
-            .f64("accuracy", report.groups.iter().map(|group| group.accuracy))
-            .f64(
-                "mean_task_accuracy",
-                report.groups.iter().map(|group| group.mean_task_accuracy),
-            );
-        Ok(Objects::from([(REPORT.to_owned(), table.to_parquet()?)]))
+        let parquet = Table::of(&report.groups).to_parquet()?;
+        Ok(Objects::from([(REPORT.to_owned(), parquet)]))
     }
 
     fn decode(&self, objects: &Objects) -> Result<Report, Error> {
-        let table = Table::from_parquet(part(objects, Self::NAME, REPORT)?)?;
-        let (level, name, n) = (
-            table.get_str("level")?,
-            table.get_str("name")?,
-            table.get_u32("n")?,
-        );
-        let (accuracy, mean_task) = (
-            table.get_f64("accuracy")?,
-            table.get_f64("mean_task_accuracy")?,
-        );
-        let groups: Vec<Accuracy> = (0..level.len())
-            .map(|row| Accuracy {
-                level: level[row].clone(),
-                name: name[row].clone(),
-                n: n[row] as usize,
-                accuracy: accuracy[row],
-                mean_task_accuracy: mean_task[row],
-            })
-            .collect();
-        let expected = self::groups(&self.probes.output.predictions);
-        let is_of_group = |(accuracy, group): (&Accuracy, &Group<'_>)| {
-            accuracy.level == group.level.as_str()
-                && accuracy.name == group.name
-                && accuracy.n == group.predictions.len()
-        };
+        let parquet = part(objects, Self::NAME, REPORT)?;
+        let groups: Vec<Accuracy> = Table::from_parquet(parquet)?.rows()?;
+        let found = groups
+            .iter()
+            .map(|group| (group.level.as_str(), group.name.as_str(), group.n));
+        let expected = self::groups(&self.probes.output.predictions)
+            .into_iter()
+            .map(|group| {
+                (
+                    group.level.as_str(),
+                    group.name,
+                    number(group.predictions.len()),
+                )
+            });
         ensure(
-            groups.len() == expected.len() && groups.iter().zip(&expected).all(is_of_group),
+            found.eq(expected),
             Self::NAME,
             "its groups are not those of the predictions",
         )?;
@@ -257,18 +207,19 @@ mod tests {
 
     use super::*;
     use crate::interrupt::Interrupt;
+    use crate::newt::labels::{LabelRow, Split};
     use crate::progress::Silent;
 
     fn prediction(task: &str, subcluster: Option<&str>, right: bool) -> Prediction {
-        Prediction {
-            img_id: "i".to_owned(),
+        let row = LabelRow {
+            id: "i".to_owned(),
             task: task.to_owned(),
             cluster: "c".to_owned(),
             subcluster: subcluster.map(str::to_owned),
-            y_true: 1,
-            y_pred: u8::from(right),
-            decision: 0.0,
-        }
+            label: 1,
+            split: Split::Test,
+        };
+        Prediction::new(&row, u8::from(right), 0.0)
     }
 
     #[test]

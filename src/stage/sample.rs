@@ -4,15 +4,15 @@
 //! | --- | --- |
 //! | `labels.parquet` | of stage `labels` |
 //!
-//! | writes `sample.parquet` | type | |
-//! | --- | --- | --- |
-//! | `row` | u32 | index into the labels' rows, in the reference's order |
+//! | writes | |
+//! | --- | --- |
+//! | `sample.parquet` | [`Row`]s, in the reference's order |
 
 use serde_json::json;
 
 use super::labels::LABELS;
 use super::{Made, Name, Objects, Stage, TaskFilter, ensure, part};
-use crate::artifact::Table;
+use crate::artifact::{Table, number, rows};
 use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
@@ -21,6 +21,14 @@ use crate::newt::sampling;
 
 /// The name of this stage's output.
 pub const SAMPLE: &str = "sample.parquet";
+
+rows! {
+    /// A row of `sample.parquet`.
+    pub struct Row {
+        /// An index into the labels' rows.
+        pub row: i64,
+    }
+}
 
 /// Draws train rows per task.
 #[derive(Debug)]
@@ -45,7 +53,7 @@ pub struct Sample {
 
 impl Stage for SampleStage<'_> {
     const NAME: Name = Name::Sample;
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const IS_CHEAP: bool = true;
     type Output = Sample;
 
@@ -73,23 +81,21 @@ impl Stage for SampleStage<'_> {
     }
 
     fn encode(sample: &Sample) -> Result<Objects, Error> {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a labels file of 2^32 rows exceeds any CSV reader's memory"
-        )]
-        let rows = sample.rows.iter().map(|row| *row as u32);
-        Ok(Objects::from([(
-            SAMPLE.to_owned(),
-            Table::new().u32("row", rows).to_parquet()?,
-        )]))
+        let rows = sample.rows.iter().map(|row| Row { row: number(*row) });
+        let rows: Vec<Row> = rows.collect();
+        let parquet = Table::of(&rows).to_parquet()?;
+        Ok(Objects::from([(SAMPLE.to_owned(), parquet)]))
     }
 
     fn decode(&self, objects: &Objects) -> Result<Sample, Error> {
-        let table = Table::from_parquet(part(objects, Self::NAME, SAMPLE)?)?;
-        let rows = table.get_u32("row")?.into_iter().map(|row| row as usize);
-        let rows: Vec<usize> = rows.collect();
+        let stored: Vec<Row> = Table::from_parquet(part(objects, Self::NAME, SAMPLE)?)?.rows()?;
         let labels = &self.labels.output.rows;
-        let are_of_labels = rows.iter().all(|row| *row < labels.len());
+        let indices = stored.iter().map(|stored| usize::try_from(stored.row));
+        let rows: Vec<usize> = indices
+            .filter_map(Result::ok)
+            .filter(|row| *row < labels.len())
+            .collect();
+        let are_of_labels = rows.len() == stored.len();
         ensure(are_of_labels, Self::NAME, "it has a row beyond the labels")?;
         let mut is_drawn = vec![false; labels.len()];
         for row in &rows {

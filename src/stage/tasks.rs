@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::StageError;
+use crate::error::Message;
+use crate::text::{count, foreign};
 
 /// One argument of `--tasks`: a task's name, or patterns with commas between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,25 +19,14 @@ pub struct TaskFilter {
     patterns: Vec<glob::Pattern>,
 }
 
-/// An argument of `--tasks` that is no list of patterns.
-#[derive(Debug, thiserror::Error)]
-pub enum ArgumentError {
-    /// Nothing before, behind or between commas.
-    #[error("an empty pattern, which matches no task")]
-    Empty,
-    /// One that is no glob.
-    #[error("{0}")]
-    Pattern(glob::PatternError),
-}
-
 impl FromStr for TaskArgument {
-    type Err = ArgumentError;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, ArgumentError> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let patterns = split(text)
             .map(|pattern| match pattern.trim() {
-                "" => Err(ArgumentError::Empty),
-                pattern => glob::Pattern::new(pattern).map_err(ArgumentError::Pattern),
+                "" => Err("an empty pattern, which matches no task".to_owned()),
+                pattern => glob::Pattern::new(pattern).map_err(|error| error.to_string()),
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -87,8 +77,8 @@ impl TaskFilter {
     /// order makes no difference.
     ///
     /// # Errors
-    /// [`StageError::NoTaskMatches`] with the patterns that match none of `tasks`.
-    pub fn new(arguments: &[TaskArgument], tasks: &[&str]) -> Result<Option<Self>, StageError> {
+    /// A request with the patterns that match none of `tasks`.
+    pub fn new(arguments: &[TaskArgument], tasks: &[&str]) -> Result<Option<Self>, Message> {
         let mut patterns: Vec<glob::Pattern> = arguments
             .iter()
             .flat_map(|argument| argument.patterns(tasks))
@@ -99,13 +89,16 @@ impl TaskFilter {
         let (_, unmatched): (Vec<_>, Vec<_>) = (filter.patterns.iter().cloned())
             .partition(|pattern| tasks.iter().any(|task| pattern.matches(task)));
         if !unmatched.is_empty() {
-            return Err(StageError::NoTaskMatches {
-                pattern: Self {
-                    patterns: unmatched,
-                }
-                .to_string(),
-                n_tasks: tasks.len(),
-            });
+            let patterns = Self {
+                patterns: unmatched,
+            };
+            let text = format!(
+                "--tasks {}: matches none of {}",
+                foreign(&patterns.to_string()),
+                count(tasks.len(), "task", "tasks")
+            );
+            let hint = "a pattern is matched against whole task names, as in `--tasks 'ml_*'`";
+            return Err(Message::request(text).hint(hint));
         }
         Ok((!filter.patterns.is_empty()).then_some(filter))
     }
@@ -133,7 +126,7 @@ mod tests {
 
     const TASKS: [&str; 5] = ["a", "b", "a,b", "c,d", "x[1]"];
 
-    fn filter(arguments: &[&str]) -> Result<Option<TaskFilter>, StageError> {
+    fn filter(arguments: &[&str]) -> Result<Option<TaskFilter>, Message> {
         let parse = |text: &&str| text.parse().unwrap();
         let arguments: Vec<TaskArgument> = arguments.iter().map(parse).collect();
         TaskFilter::new(&arguments, &TASKS)
@@ -176,8 +169,8 @@ mod tests {
     #[test]
     fn no_pattern_is_empty() {
         for text in ["", " ", "a,", ",a", "a, ,b"] {
-            let parsed = text.parse::<TaskArgument>();
-            assert!(matches!(parsed, Err(ArgumentError::Empty)), "{text}");
+            let error = text.parse::<TaskArgument>().unwrap_err();
+            assert_eq!(error, "an empty pattern, which matches no task", "{text}");
         }
     }
 

@@ -59,11 +59,11 @@ fn saved_probes_decide_as_the_run_did() {
             |name: &str| Table::from_parquet(&fs_err::read(sandbox.path(name)).unwrap()).unwrap();
         let key = |table: &Table, name: &str| {
             let (ids, tasks) = (
-                table.get_str("img_id").unwrap(),
-                table.get_str("task").unwrap(),
+                table.column::<String>("img_id").unwrap(),
+                table.column::<String>("task").unwrap(),
             );
             let decisions = table
-                .get_f64("decision")
+                .column::<f64>("decision")
                 .unwrap()
                 .into_iter()
                 .map(f64::to_bits);

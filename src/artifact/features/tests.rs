@@ -66,10 +66,13 @@ fn rows_come_back_in_any_order_and_number() {
         .unwrap();
     store.append(&images([7]), rows(&[7]).view()).unwrap();
     for mut store in [store, fixture.open()] {
-        assert_eq!(store.len(), 6);
+        assert_eq!(store.places.len(), 6);
         let asked = [7, 3, 3, 0, 7];
-        assert_eq!(store.read(&images(asked), &Silent).unwrap(), rows(&asked));
-        assert_eq!(store.read(&[], &Silent).unwrap().dim(), (0, 3));
+        assert_eq!(
+            store.read(&images(asked), &Silent).unwrap().unwrap(),
+            rows(&asked)
+        );
+        assert_eq!(store.read(&[], &Silent).unwrap().unwrap().dim(), (0, 3));
     }
 }
 
@@ -77,7 +80,7 @@ fn rows_come_back_in_any_order_and_number() {
 fn missing_gives_the_first_position_of_each_new_image_in_order() {
     let fixture = Fixture::new();
     let mut store = fixture.open();
-    assert!(store.is_empty());
+    assert!(store.places.is_empty());
     store.append(&images([1]), rows(&[1]).view()).unwrap();
     assert_eq!(store.missing(&images([9, 1, 5, 9, 2, 5])), [0, 2, 4]);
     assert_eq!(store.missing(&images([1, 1])), [0; 0]);
@@ -92,7 +95,7 @@ fn keys_do_not_share_features() {
         .unwrap();
     let other = KeyBuilder::new("features", 2).finish().key;
     let store = FeatureStore::open(&fixture.cache, &other, 3, &Silent).unwrap();
-    assert!(store.is_empty());
+    assert!(store.places.is_empty());
 }
 
 #[test]
@@ -117,12 +120,13 @@ fn append_refuses_rows_of_another_shape_and_adds_nothing_for_no_images() {
 }
 
 #[test]
-fn read_names_the_positions_without_features() {
+fn read_gives_nothing_where_some_have_no_features() {
     let fixture = Fixture::new();
     let mut store = fixture.open();
     store.append(&images([1]), rows(&[1]).view()).unwrap();
-    let error = store.read(&images([1, 2, 3, 2]), &Silent).unwrap_err();
-    assert!(matches!(error, Error::Lost { positions } if positions == [1, 2]));
+    let asked = images([1, 2, 3, 2]);
+    assert_eq!(store.read(&asked, &Silent).unwrap(), None);
+    assert_eq!(store.missing(&asked), [1, 2]);
 }
 
 #[test]
@@ -137,11 +141,11 @@ fn shard_with_a_changed_row_is_removed_when_read_and_its_images_are_missing() {
     fs_err::write(&path, bytes).unwrap();
 
     let (mut store, warnings) = fixture.open_warned();
-    assert_eq!((store.len(), warnings.len()), (3, 0));
+    assert_eq!((store.places.len(), warnings.len()), (3, 0));
     let warnings = Warnings::default();
     let asked = images([3, 2, 1]);
-    let error = store.read(&asked, &warnings).unwrap_err();
-    assert!(matches!(error, Error::Lost { positions } if positions == [1, 2]));
+    assert_eq!(store.read(&asked, &warnings).unwrap(), None);
+    assert_eq!(store.missing(&asked), [1, 2]);
     let warnings = warnings.0.into_inner().unwrap();
     assert_eq!(warnings.len(), 1);
     assert!(
@@ -151,7 +155,10 @@ fn shard_with_a_changed_row_is_removed_when_read_and_its_images_are_missing() {
     assert!(!path.exists());
 
     store.append(&images([2, 1]), rows(&[2, 1]).view()).unwrap();
-    assert_eq!(store.read(&asked, &Silent).unwrap(), rows(&[3, 2, 1]));
+    assert_eq!(
+        store.read(&asked, &Silent).unwrap().unwrap(),
+        rows(&[3, 2, 1])
+    );
 }
 
 #[test]
@@ -160,8 +167,8 @@ fn shard_that_vanishes_after_opening_counts_as_missing() {
     let mut store = fixture.open();
     store.append(&images([1]), rows(&[1]).view()).unwrap();
     fs_err::remove_file(fixture.paths().remove(0)).unwrap();
-    let error = store.read(&images([1]), &Silent).unwrap_err();
-    assert!(matches!(error, Error::Lost { positions } if positions == [0]));
+    assert_eq!(store.read(&images([1]), &Silent).unwrap(), None);
+    assert_eq!(store.missing(&images([1])), [0]);
 }
 
 #[test]
@@ -184,7 +191,7 @@ fn shard_whose_header_is_damaged_is_removed_on_opening() {
         damage(&mut bytes);
         fs_err::write(&path, bytes).unwrap();
         let (store, warnings) = fixture.open_warned();
-        assert!(store.is_empty() && !path.exists());
+        assert!(store.places.is_empty() && !path.exists());
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].contains("expected digest"), "{warnings:?}");
     }
@@ -197,7 +204,7 @@ fn whole_file_that_is_no_shard_of_this_dimension_is_passed_over_and_kept() {
     wide.append(&images([1]), Array2::zeros((1, 4)).view())
         .unwrap();
     let (store, warnings) = fixture.open_warned();
-    assert!(store.is_empty());
+    assert!(store.places.is_empty());
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].starts_with("1 file passed over, which is no shard of 3 features: "));
     assert!(fixture.paths()[0].exists());
@@ -222,10 +229,7 @@ fn image_that_a_header_invents_is_found_out() {
     fs_err::write(&path, bytes).unwrap();
     let mut store = fixture.open();
     assert_eq!(store.missing(&images([1, 2])), [0]);
-    assert!(matches!(
-        store.read(&images([2]), &Silent).unwrap_err(),
-        Error::Lost { .. }
-    ));
+    assert_eq!(store.read(&images([2]), &Silent).unwrap(), None);
 }
 
 /// A shard of three images, whose bytes `edit` changes; its name is made to fit.
@@ -264,8 +268,8 @@ fn swapped_images_are_found_out_though_the_name_was_made_to_fit() {
     let warnings = Warnings::default();
     let asked = images([1, 2, 3]);
     let mut store = fixture.open();
-    let error = store.read(&asked, &warnings).unwrap_err();
-    assert!(matches!(error, Error::Lost { positions } if positions == [0, 1, 2]));
+    assert_eq!(store.read(&asked, &warnings).unwrap(), None);
+    assert_eq!(store.missing(&asked), [0, 1, 2]);
     let warnings = warnings.0.into_inner().unwrap();
     assert!(
         warnings[0].contains("the seal does not fit"),
@@ -273,33 +277,23 @@ fn swapped_images_are_found_out_though_the_name_was_made_to_fit() {
     );
     store.append(&asked, rows(&[1, 2, 3]).view()).unwrap();
     assert_eq!(
-        fixture.open().read(&asked, &Silent).unwrap(),
+        fixture.open().read(&asked, &Silent).unwrap().unwrap(),
         rows(&[1, 2, 3])
     );
 }
 
 #[test]
-fn a_shard_without_a_seal_counts_as_missing_and_stays() {
+fn a_shard_without_a_seal_is_passed_over_and_kept() {
     let fixture = Fixture::new();
     forge(&fixture, |header| header.replace("\"seal\"", "\"soul\""));
     let (store, warnings) = fixture.open_warned();
-    assert!(store.is_empty());
+    assert_eq!(store.missing(&images([1, 2, 3])), [0, 1, 2]);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
-        warnings[0].starts_with("1 shard of features passed over, which has no seal"),
+        warnings[0].starts_with("1 file passed over, which is no shard of 3 features: "),
         "{warnings:?}"
     );
-    let before = fixture.paths();
-    assert_eq!(before.len(), 1);
-
-    // Once others have the images nobody misses it, and it stays.
-    fixture
-        .open()
-        .append(&images([1, 2, 3]), rows(&[1, 2, 3]).view())
-        .unwrap();
-    let (store, warnings) = fixture.open_warned();
-    assert_eq!((store.len(), warnings.len()), (3, 0), "{warnings:?}");
-    assert!(before[0].exists());
+    assert_eq!(fixture.paths().len(), 1);
 }
 
 #[test]
@@ -314,8 +308,7 @@ fn a_shard_of_another_backbone_is_found_out() {
     fs_err::create_dir_all(here.parent().unwrap()).unwrap();
     fs_err::copy(others.shards.path(&shard), here).unwrap();
     store = fixture.open();
-    let error = store.read(&images([1]), &Silent).unwrap_err();
-    assert!(matches!(error, Error::Lost { .. }));
+    assert_eq!(store.read(&images([1]), &Silent).unwrap(), None);
 }
 
 #[test]
@@ -350,17 +343,17 @@ fn row_of_two_processes_is_taken_from_the_same_shard_by_all() {
         .append(&images([2, 3]), (rows(&[2, 3]) + 0.5).view())
         .unwrap();
     let asked = images([2]);
-    let first = fixture.open().read(&asked, &Silent).unwrap();
+    let first = fixture.open().read(&asked, &Silent).unwrap().unwrap();
     right.append(&images([1, 2]), rows(&[1, 2]).view()).unwrap();
     left.append(&images([2, 3]), (rows(&[2, 3]) + 0.5).view())
         .unwrap();
     for mut store in [left, right, fixture.open()] {
-        assert_eq!(store.read(&asked, &Silent).unwrap(), first);
+        assert_eq!(store.read(&asked, &Silent).unwrap().unwrap(), first);
     }
     // The other row serves where its shard is the only whole one.
     let damaged = fixture.paths().remove(0);
     fs_err::write(damaged, b"").unwrap();
-    let other = fixture.open().read(&asked, &Silent).unwrap();
+    let other = fixture.open().read(&asked, &Silent).unwrap().unwrap();
     assert_eq!(
         (other - first)
             .mapv(f32::abs)
@@ -379,9 +372,9 @@ fn header_longer_than_the_first_reading_is_read() {
         .append(&images(0..3000), rows(&numbers).view())
         .unwrap();
     let mut store = fixture.open();
-    assert_eq!(store.len(), 3000);
+    assert_eq!(store.places.len(), 3000);
     assert_eq!(
-        store.read(&images(0..3000), &Silent).unwrap(),
+        store.read(&images(0..3000), &Silent).unwrap().unwrap(),
         rows(&numbers)
     );
 }
@@ -399,7 +392,7 @@ fn forgotten_rows_give_way_to_new_ones_and_other_images_keep_theirs() {
     store.forget(&images([1, 2])).unwrap();
     assert_eq!(store.missing(&images(0..6)), [1, 2, 4]);
     // Until there are new rows, the old ones are there for everybody else.
-    assert_eq!(fixture.open().len(), 5);
+    assert_eq!(fixture.open().places.len(), 5);
 
     store
         .append(&images([1]), (rows(&[1]) + 0.5).view())
@@ -408,10 +401,10 @@ fn forgotten_rows_give_way_to_new_ones_and_other_images_keep_theirs() {
     let expected = [(0, 0.0), (1, 0.5), (2, 0.0), (3, 0.0), (5, 0.25)];
     for mut store in [store, fixture.open()] {
         for (number, added) in expected {
-            let row = store.read(&images([number]), &Silent).unwrap();
+            let row = store.read(&images([number]), &Silent).unwrap().unwrap();
             assert_eq!(row, rows(&[number]) + added);
         }
-        assert_eq!(store.len(), 5);
+        assert_eq!(store.places.len(), 5);
     }
 }
 
@@ -426,7 +419,7 @@ fn rows_that_come_out_as_they_were_stay() {
     store.replace_forgotten(&Silent).unwrap();
     assert_eq!(fixture.paths(), before);
     let asked = images([2, 1]);
-    assert_eq!(store.read(&asked, &Silent).unwrap(), rows(&[2, 1]));
+    assert_eq!(store.read(&asked, &Silent).unwrap().unwrap(), rows(&[2, 1]));
 }
 
 #[test]
@@ -446,14 +439,15 @@ fn damaged_shards_are_told_of_in_one_line() {
     };
     damage_all(|_| 9);
     let (store, warnings) = fixture.open_warned();
-    assert!(store.is_empty());
+    assert!(store.places.is_empty());
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].starts_with("30 damaged shards of features removed"));
     assert!(warnings[0].ends_with(" and 20 more"));
 
     damage_all(|bytes| bytes.len() - 1);
     let warnings = Warnings::default();
-    let error = fixture.open().read(&images(0..30), &warnings).unwrap_err();
-    assert!(matches!(error, Error::Lost { positions } if positions.len() == 30));
+    let mut store = fixture.open();
+    assert_eq!(store.read(&images(0..30), &warnings).unwrap(), None);
+    assert_eq!(store.missing(&images(0..30)).len(), 30);
     assert_eq!(warnings.0.into_inner().unwrap().len(), 1);
 }

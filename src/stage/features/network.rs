@@ -15,16 +15,16 @@ use rayon::prelude::*;
 use super::norm;
 use super::weights::{self, Weights};
 use super::{BatchSize, Images, Settings};
-use crate::artifact::{self, BackboneId, FeatureStore};
+use crate::artifact::{BackboneId, FeatureStore};
 use crate::backbone::{self, Backbone, BackboneSpec, Choice, Device, Precision, Source};
 use crate::cache::{Cache, Digest, KeyBuilder, Request};
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, Message};
 use crate::image::{self, Preprocessing};
 use crate::interrupt::Interrupt;
 use crate::newt::images::{self, ImageFiles, Unread};
 use crate::stage::StageError;
-use crate::text;
+use crate::text::{self, count};
 
 /// Raised whenever decoding, preprocessing or a network gives other features for the same weights.
 const VERSION: u32 = 1;
@@ -191,11 +191,7 @@ impl Network {
         context: Context<'_>,
     ) -> Result<Option<Array2<f32>>, Error> {
         let mut store = self.store.borrow_mut();
-        match store.read(&images.digests, context.progress) {
-            Ok(rows) => Ok(Some(rows)),
-            Err(artifact::Error::Lost { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        store.read(&images.digests, context.progress)
     }
 
     /// The rows of `images`, `[n, d]` in their order, and how many had to be extracted.
@@ -204,15 +200,20 @@ impl Network {
         images: &Images,
         context: Context<'_>,
     ) -> Result<(Array2<f32>, usize), Error> {
-        let mut n_extracted = self.extract_missing(images, context)?;
-        if let Some(rows) = self.stored_rows(images, context)? {
-            return Ok((rows, n_extracted));
+        let mut n_extracted = 0;
+        // Reading drops damaged shards with a warning: what was in them is missing then.
+        for _ in 0..2 {
+            n_extracted += self.extract_missing(images, context)?;
+            if let Some(rows) = self.stored_rows(images, context)? {
+                return Ok((rows, n_extracted));
+            }
         }
-        // Damaged shards have been dropped with a warning: what was in them is missing now.
-        n_extracted += self.extract_missing(images, context)?;
-        let mut store = self.store.borrow_mut();
-        let rows = store.read(&images.digests, context.progress)?;
-        Ok((rows, n_extracted))
+        let n_lost = count(self.n_missing(images), "image", "images");
+        Err(
+            Message::data(format!("the cache lost the features of {n_lost}"))
+                .hint("run again: what was lost is extracted again")
+                .into(),
+        )
     }
 
     fn extract_missing(&self, images: &Images, context: Context<'_>) -> Result<usize, Error> {
@@ -285,7 +286,7 @@ impl Network {
         let mut forgotten = self.forgotten.borrow_mut();
         let mut images = images.digests.clone();
         images.retain(|image| forgotten.insert(*image));
-        Ok(self.store.borrow_mut().forget(&images)?)
+        self.store.borrow_mut().forget(&images)
     }
 
     /// Sends `wanted` through the network, batch by batch, and stores rows as shards fill up.

@@ -54,11 +54,7 @@ impl Precomputed {
             }
             .into());
         }
-        Ok(FeatureFile::parse_unless(
-            interrupt,
-            &self.path.display().to_string(),
-            &bytes,
-        )?)
+        FeatureFile::parse(&self.path.display().to_string(), &bytes, interrupt)
     }
 
     /// Adds what decides the features to a key.
@@ -115,10 +111,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("features.safetensors");
         let ids = vec!["a".to_owned()];
-        let file = FeatureFile::new("f", ids, ndarray::array![[1.0_f32]]).unwrap();
+        let interrupt = Interrupt::default();
+        let file = FeatureFile::new("f", ids, ndarray::array![[1.0_f32]], &interrupt).unwrap();
         fs_err::write(&path, file.to_bytes().unwrap()).unwrap();
         let other = Precomputed::new(&path, Digest::of(b"another file"));
-        let interrupt = Interrupt::default();
         let error = other.open(&interrupt).unwrap_err();
         assert!(error.is_a::<StageError>().is_some(), "{error}");
         interrupt.flag().store(15, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! Patterns of `--tasks` that are none, or too clever.
 
 use super::{TaskArgument, TaskFilter};
+use crate::error::Failure;
 use crate::fuzz::{check, said};
 
 #[test]
@@ -19,11 +20,9 @@ fn damaged_patterns_are_refused_or_match() {
         samples.map(|sample| sample.as_bytes().to_vec()).to_vec(),
         |bytes| {
             let text = String::from_utf8_lossy(bytes);
-            let argument: TaskArgument = text
-                .parse()
-                .map_err(|error: super::ArgumentError| error.to_string())?;
+            let argument: TaskArgument = text.parse()?;
             let filter = TaskFilter::new(&[argument], &tasks)
-                .map_err(|error| said(&error, Some(error.hint())))?
+                .map_err(|error| said(&error, Failure::hint(&error)))?
                 .expect("one argument makes a filter");
             assert!(tasks.iter().any(|task| filter.matches(task)), "{filter}");
             Ok(())
