@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
-use super::{Outcome, plan};
+use super::{Outcome, plan, session};
 use crate::cache::Access;
 use crate::context::Context;
 use crate::error::Error;
@@ -14,7 +14,7 @@ use crate::files::Kept;
 use crate::interrupt::{Interrupt, Left};
 use crate::pipeline::results::{self, Results};
 use crate::pipeline::view;
-use crate::pipeline::{Evaluation, Options, Runner};
+use crate::pipeline::{Evaluation, Options};
 use crate::progress::Progress;
 use crate::render::{SweepRow, terminal};
 use crate::stage::{Name, TaskArgument};
@@ -97,31 +97,20 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     } else {
         (Access::Make, console)
     };
-    let cache = args.pipeline.open_cache(&pipeline, access, progress)?;
-    let provenance = settings::provenance(&pipeline);
+    let context = Context {
+        progress,
+        interrupt,
+    };
     let options = Options {
         force: args.force.into_iter().collect(),
         tasks: args.tasks,
-        provenance: provenance.clone(),
         with_fitted: args.save_probes,
-        hub: args.pipeline.hub(is_plan),
+        ..Options::default()
     };
-    let runner = Runner::new(
-        &pipeline,
-        &cache,
-        Context {
-            progress,
-            interrupt,
-        },
-        options,
-    )?;
+    let mut runner = session::runner(&args.pipeline, &pipeline, access, context, options)?;
     let Some(mut results) = results else {
-        return plan::show(
-            &runner,
-            &pipeline,
-            plan::Format::new(args.json, args.check),
-            console,
-        );
+        let format = plan::Format::new(args.json, args.check);
+        return plan::show(&mut runner, &pipeline, format, console);
     };
 
     runner.find_models()?;
@@ -147,7 +136,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
         results.push(&pipeline, &evaluation, fitted.as_deref())?;
         shown.add(&evaluation);
     }
-    for warning in results.publish(&provenance)? {
+    for warning in results.publish(runner.provenance())? {
         console.warn(&warning);
     }
     if args.json {
