@@ -122,13 +122,7 @@ pub(super) fn show(
                 let lines: Vec<_> = plans.iter().map(view::planned).collect();
                 console.result(&terminal::plan(&view::title(&experiment), &lines))?;
             }
-            Format::Json => documents.push(json!({
-                "model": { "org": experiment.model.org, "ckpt": experiment.model.ckpt },
-                "n_train": experiment.n_train,
-                "seed": experiment.seed,
-                "probe": experiment.probe.name(),
-                "stages": plans.iter().map(results::plan_json).collect::<Vec<_>>(),
-            })),
+            Format::Json => documents.push(results::plan_json(&experiment, &plans)),
             // One that would run says all that was asked; the others are not even looked up.
             Format::ExitCode if plans.iter().any(|plan| plan.state != State::Cached) => {
                 return Ok(Outcome::WorkToDo);

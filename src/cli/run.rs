@@ -35,9 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "GLOB")]
     tasks: Vec<TaskArgument>,
 
-    /// Compute a stage even where the cache has it: labels, sample, features, probes, report or
-    /// bootstrap; may be repeated.
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, value_name = "STAGE", help = force_help())]
     force: Vec<Name>,
 
     /// Say what would run, and run nothing; a synthetic data set is drawn where it is missing.
@@ -64,6 +62,12 @@ pub(super) struct Args {
     /// one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
+}
+
+fn force_help() -> String {
+    let names: Vec<&str> = Name::ALL.iter().map(|name| name.as_str()).collect();
+    let stages = names.join(", ");
+    format!("Compute a stage even where the cache has it; may be repeated [stages: {stages}]")
 }
 
 impl Args {

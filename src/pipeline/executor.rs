@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use super::StageRecord;
 use super::plan::State;
+use super::{Options, StageRecord};
 use crate::cache::{Cache, Digest, Key, MissReason, Request};
 use crate::context::Context;
 use crate::error::{Error, Failure, Fault};
@@ -85,20 +85,24 @@ pub struct Shared<T> {
 
 /// Finds the outputs of stages, and computes them.
 pub struct Executor<'a> {
-    pub cache: Cache,
+    cache: Cache,
     pub context: Context<'a>,
-    /// Stages to compute even where the cache has them.
-    pub force: BTreeSet<Name>,
-    /// Whether outputs are read that no later stage reads.
-    pub with_unread: bool,
-    /// Who made what, for the records.
-    pub provenance: BTreeMap<String, String>,
+    pub options: Options,
     /// Keys that this run has been at: experiments share stages. What is forced has been made again by then, and what
     /// there is to know about the output has been said.
-    pub met: BTreeSet<Key>,
+    met: BTreeSet<Key>,
 }
 
-impl Executor<'_> {
+impl<'a> Executor<'a> {
+    pub fn new(cache: &Cache, context: Context<'a>, options: Options) -> Self {
+        Self {
+            cache: cache.clone(),
+            context,
+            options,
+            met: BTreeSet::new(),
+        }
+    }
+
     /// A stage's output: found, or else computed.
     pub fn make<S: Stage>(
         &mut self,
@@ -157,7 +161,7 @@ impl Executor<'_> {
         self.context.interrupt.check()?;
         let started = Instant::now();
         let request = stage.request();
-        if self.force.contains(&S::NAME) && !self.met.contains(&request.key) {
+        if self.options.force.contains(&S::NAME) && !self.met.contains(&request.key) {
             stage.forget()?;
             return Ok(Err(MissReason::Forced));
         }
@@ -191,7 +195,10 @@ impl Executor<'_> {
         let digests: BTreeMap<String, Digest> = objects.iter().map(digest).collect();
         let seconds = started.elapsed().as_secs_f64();
         if walk.mode == Mode::Run {
-            let (objects, provenance) = (objects.into_iter().collect(), self.provenance.clone());
+            let (objects, provenance) = (
+                objects.into_iter().collect(),
+                self.options.provenance.clone(),
+            );
             self.cache.publish(&request, objects, seconds, provenance)?;
         }
         walk.record(stage, request, state, seconds, digests.clone());
@@ -237,7 +244,7 @@ impl Executor<'_> {
             return Ok(Err(self.cache.explain(request)));
         };
         let mut objects = Objects::new();
-        let is_read = |part: &str| S::UNREAD != Some(part) || self.with_unread;
+        let is_read = |part: &str| S::UNREAD != Some(part) || self.options.with_fitted;
         for (part, digest) in action.outputs.iter().filter(|(part, _)| is_read(part)) {
             // Without a size in the record the lookup would have missed.
             let n_bytes = action.output_bytes.get(part).copied().unwrap_or_default();
@@ -264,5 +271,86 @@ impl Executor<'_> {
                 Ok(Err(MissReason::Unusable(error.to_string())))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::KeyBuilder;
+    use crate::interrupt::Interrupt;
+    use crate::progress::Silent;
+
+    /// A cheap stage whose output is its key's letter.
+    struct Letter(&'static str);
+
+    impl Stage for Letter {
+        const NAME: Name = Name::Labels;
+        const VERSION: u32 = 1;
+        const IS_CHEAP: bool = true;
+        type Output = Vec<u8>;
+
+        fn request(&self) -> Request {
+            let builder = KeyBuilder::new(Self::NAME.as_str(), Self::VERSION);
+            builder.param("letter", self.0).finish()
+        }
+
+        fn run(&mut self, _context: Context<'_>) -> Result<Vec<u8>, Error> {
+            Ok(self.0.as_bytes().to_vec())
+        }
+
+        fn encode(output: &Vec<u8>) -> Result<Objects, Error> {
+            Ok(Objects::from([("letter".to_owned(), output.clone())]))
+        }
+
+        fn decode(&self, objects: &Objects) -> Result<Vec<u8>, Error> {
+            Ok(objects["letter"].clone())
+        }
+    }
+
+    /// The states of stages that are asked for one after the other, each output being that of its letter.
+    fn states(asked: &[(Mode, &'static str)]) -> Vec<State> {
+        let dir = tempfile::tempdir().unwrap();
+        let interrupt = Interrupt::default();
+        let context = Context {
+            progress: &Silent,
+            interrupt: &interrupt,
+        };
+        let cache = Cache::open(dir.path()).unwrap();
+        let mut executor = Executor::new(&cache, context, Options::default());
+        let mut shared = None;
+        let state = |(mode, letter): &(Mode, &'static str)| {
+            let mut walk = Walk::new(*mode);
+            let made = executor.make_shared(&mut shared, &mut Letter(letter), &mut walk);
+            assert_eq!(made.unwrap().output, letter.as_bytes());
+            let [record] = walk.into_records().try_into().unwrap();
+            record.state
+        };
+        asked.iter().map(state).collect()
+    }
+
+    #[test]
+    fn a_stage_that_ran_is_cached_for_the_next_experiment_and_would_run_in_each_plan() {
+        let runs = State::Runs(MissReason::Never);
+        let run = states(&[(Mode::Run, "a"), (Mode::Run, "a")]);
+        assert_eq!(run, [runs.clone(), State::Cached]);
+        let plan = states(&[(Mode::Plan, "a"), (Mode::Plan, "a")]);
+        assert_eq!(plan, [runs.clone(), runs]);
+    }
+
+    #[test]
+    fn a_run_publishes_what_a_plan_has_only_looked_at() {
+        let runs = State::Runs(MissReason::Never);
+        let states = states(&[(Mode::Plan, "a"), (Mode::Run, "a"), (Mode::Run, "a")]);
+        assert_eq!(states, [runs.clone(), runs, State::Cached]);
+    }
+
+    #[test]
+    fn another_request_is_no_longer_answered_with_the_last_output() {
+        let letters = ["a", "a", "b", "b", "a"].map(|letter| (Mode::Run, letter));
+        let n_run = states(&letters)
+            .into_iter()
+            .filter(|state| *state != State::Cached);
+        assert_eq!(n_run.count(), 2);
     }
 }

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::stage::features::FeaturesStage;
 use crate::stage::probes::FITTED;
 use crate::stage::sample::SampleStage;
-use crate::stage::{Name, StageError};
+use crate::stage::{self, Name};
 
 impl Runner<'_> {
     /// The features of every image of the data set, extracted where needed; `file` serves in messages.
@@ -29,10 +29,9 @@ impl Runner<'_> {
         let sample = executor.make(&mut everything, &mut walk)?;
         let source = self.models.features_of(model, walk.mode, &mut self.memo)?;
         let are_read = source.reads_images();
-        let images = self
-            .data
-            .images(&labels.output, &sample.output, are_read, &mut self.memo)?;
-        let mut stage = FeaturesStage::new(source, images, &labels.output);
+        let (labels, sample, memo) = (&labels.output, &sample.output, &mut self.memo);
+        let images = self.data.images(labels, sample, are_read, memo)?;
+        let mut stage = FeaturesStage::new(source, images, labels);
         let mut features = executor.make(&mut stage, &mut walk)?;
         if let Some(lost) = executor.read_rows(&mut stage, &features.output, walk.mode)? {
             features = executor.compute(&mut stage, lost, &mut walk)?;
@@ -48,22 +47,19 @@ impl Runner<'_> {
     /// The fitted probes of an evaluation as a file of their own, which says what they were fitted on.
     ///
     /// # Errors
-    /// [`StageError::NoPart`] where an earlier run fitted them and [`Options::with_fitted`](super::Options) is not set.
+    /// That they are not there where an earlier run fitted them and [`Options::with_fitted`](super::Options) is not set.
     pub fn fitted(&mut self, evaluation: &Evaluation) -> Result<Vec<u8>, Error> {
         let model = &evaluation.experiment.model;
         let source = self.models.features_of(model, Mode::Run, &mut self.memo)?;
         let interrupt = self.executor.context.interrupt;
         let fitted_on = source.fitted_on(&model.org, &model.ckpt, interrupt)?;
         let bytes = evaluation.probes.fitted.as_ref();
-        let bytes = bytes.ok_or(StageError::NoPart {
-            stage: Name::Probes,
-            name: FITTED,
-        })?;
+        let bytes = bytes.ok_or_else(|| stage::no_part(Name::Probes, FITTED))?;
         Ok(ProbeFile::with_fitted_on(bytes, &fitted_on)?)
     }
 
     /// Who makes what, for the records.
     pub fn provenance(&self) -> &BTreeMap<String, String> {
-        &self.executor.provenance
+        &self.executor.options.provenance
     }
 }

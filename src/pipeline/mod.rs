@@ -60,7 +60,6 @@ pub struct Options {
 /// Evaluates the experiments of a pipeline, one after the other.
 pub struct Runner<'a> {
     pipeline: &'a Pipeline,
-    tasks: Vec<TaskArgument>,
     executor: Executor<'a>,
     data: DataSet<'a>,
     models: Models<'a>,
@@ -123,24 +122,11 @@ impl<'a> Runner<'a> {
             context.progress.warn(warning);
         }
         let data = DataSet::open(pipeline, cache, context)?;
+        let hub = Hub::new(options.hub.clone(), context.interrupt.clone());
         Ok(Self {
             pipeline,
-            tasks: options.tasks,
-            executor: Executor {
-                cache: cache.clone(),
-                context,
-                force: options.force,
-                with_unread: options.with_fitted,
-                provenance: options.provenance,
-                met: BTreeSet::new(),
-            },
-            models: Models {
-                settings: pipeline.features,
-                cache: cache.clone(),
-                context,
-                hub: Hub::new(options.hub, context.interrupt.clone()),
-                last: None,
-            },
+            executor: Executor::new(cache, context, options),
+            models: Models::new(pipeline.features, cache, hub, context),
             memo: DigestMemo::load(cache, context.progress),
             labels_stage: data.labels(pipeline)?,
             data,
@@ -216,7 +202,7 @@ impl<'a> Runner<'a> {
         let n_train = experiment.n_train;
         let tasks = labels.output.tasks();
         let tasks: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
-        let tasks = TaskFilter::new(&self.tasks, &tasks)?;
+        let tasks = TaskFilter::new(&executor.options.tasks, &tasks)?;
         let mut stage = SampleStage {
             labels,
             n_train,
@@ -229,15 +215,13 @@ impl<'a> Runner<'a> {
             shortage.inspect(|warning| executor.context.progress.warn(warning));
         }
 
-        let (labels_made, sample_made) = (&labels.output, &sample.output);
-        let source = self
-            .models
-            .features_of(&experiment.model, walk.mode, &mut self.memo)?;
+        let (model, memo) = (&experiment.model, &mut self.memo);
+        let source = self.models.features_of(model, walk.mode, memo)?;
         let are_read = source.reads_images();
         let images = self
             .data
-            .images(labels_made, sample_made, are_read, &mut self.memo)?;
-        let mut features_stage = FeaturesStage::new(source, images, labels_made);
+            .images(&labels.output, &sample.output, are_read, memo)?;
+        let mut features_stage = FeaturesStage::new(source, images, &labels.output);
         let features = executor.make(&mut features_stage, walk)?;
 
         let mut stage = ProbesStage {
@@ -250,9 +234,9 @@ impl<'a> Runner<'a> {
         // Probes are fitted on rows. Where these have left the store the features are made again first; and where they
         // come out otherwise, the probes of those features may be there.
         let made_again;
+        let rows = &features.output;
         if probes.is_err()
-            && let Some(lost) =
-                executor.read_rows(&mut features_stage, &features.output, walk.mode)?
+            && let Some(lost) = executor.read_rows(&mut features_stage, rows, walk.mode)?
         {
             made_again = executor.compute(&mut features_stage, lost, walk)?;
             stage.features = &made_again;

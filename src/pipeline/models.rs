@@ -19,16 +19,31 @@ use crate::stage::features::{ExtractionSettings, FeatureSource};
 
 /// From models to where their features come from.
 pub struct Models<'a> {
-    pub settings: ExtractionSettings,
-    pub cache: Cache,
-    pub context: Context<'a>,
-    pub hub: Hub,
+    settings: ExtractionSettings,
+    cache: Cache,
+    hub: Hub,
+    context: Context<'a>,
     /// What was asked for last: experiments come model by model, and one network at a time is enough for the device's
     /// memory.
-    pub last: Option<(Mode, Model, FeatureSource)>,
+    last: Option<(Mode, Model, FeatureSource)>,
 }
 
-impl Models<'_> {
+impl<'a> Models<'a> {
+    pub fn new(
+        settings: ExtractionSettings,
+        cache: &Cache,
+        hub: Hub,
+        context: Context<'a>,
+    ) -> Self {
+        Self {
+            settings,
+            cache: cache.clone(),
+            hub,
+            context,
+            last: None,
+        }
+    }
+
     /// Where the features of `model` come from. What a plan would do to them does not show in a run.
     pub fn features_of(
         &mut self,

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use self::extractor::Extractor;
 use self::precomputed::Precomputed;
-use super::{Name, Objects, Stage, StageError, ensure, part};
+use super::{Name, Objects, Stage, ensure, no_part, part};
 use crate::artifact::{FittedOn, hash_rows};
 use crate::backbone::{self, Device, Precision};
 use crate::cache::{Digest, KeyBuilder, Request};
@@ -179,24 +179,21 @@ impl Features {
     /// The rows, to compute with.
     ///
     /// # Errors
-    /// [`StageError::NoPart`] where they stayed in the store, see [`FeaturesStage::read_rows`].
-    pub fn rows(&self) -> Result<&Array2<f32>, StageError> {
-        self.rows.get().ok_or(NO_ROWS)
+    /// That they are not there where they stayed in the store, see [`FeaturesStage::read_rows`].
+    pub fn rows(&self) -> Result<&Array2<f32>, Message> {
+        let rows = self.rows.get();
+        rows.ok_or_else(|| no_part(Name::Features, "rows"))
     }
 
     /// The rows, to keep.
     ///
     /// # Errors
     /// As of [`Features::rows`].
-    pub fn into_rows(self) -> Result<Array2<f32>, StageError> {
-        self.rows.into_inner().ok_or(NO_ROWS)
+    pub fn into_rows(self) -> Result<Array2<f32>, Message> {
+        let rows = self.rows.into_inner();
+        rows.ok_or_else(|| no_part(Name::Features, "rows"))
     }
 }
-
-const NO_ROWS: StageError = StageError::NoPart {
-    stage: Name::Features,
-    name: "rows",
-};
 
 /// Brings the features of a sample's images together.
 pub struct FeaturesStage<'a> {

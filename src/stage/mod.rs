@@ -30,7 +30,7 @@ use self::features::Counts;
 pub use self::tasks::{TaskArgument, TaskFilter};
 use crate::cache::{Digest, Request};
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, Message};
 
 /// A stage's name, as in keys, `--force` and JSON; in the order of the flow.
 #[derive(
@@ -130,14 +130,14 @@ pub trait Stage {
     /// Writes an output as named bytes, the same bytes for the same output.
     ///
     /// # Errors
-    /// Those of the formats' writers.
+    /// Errors of the formats' writers.
     fn encode(output: &Self::Output) -> Result<Objects, Error>;
 
     /// Reads what [`Stage::encode`] wrote, and makes sure that it is an output of this stage's inputs: the bytes are
     /// those that a record names, but the record may have been put there by anyone.
     ///
     /// # Errors
-    /// Those of the formats' readers; [`StageError::OtherOutput`].
+    /// Errors of the formats' readers; an output that belongs to other inputs.
     fn decode(&self, objects: &Objects) -> Result<Self::Output, Error>;
 }
 
@@ -165,18 +165,26 @@ impl<T> Made<T> {
 }
 
 /// Makes sure of something that every output of a stage's inputs has.
-fn ensure(holds: bool, stage: Name, what: &'static str) -> Result<(), Error> {
+fn ensure(holds: bool, stage: Name, what: &str) -> Result<(), Error> {
     if holds {
-        Ok(())
-    } else {
-        Err(StageError::OtherOutput { stage, what }.into())
+        return Ok(());
     }
+    let why = format!("belongs to other inputs: {what}");
+    Err(unusable(stage, &why).into())
 }
 
 /// The part `name` of a stage's stored output.
-fn part<'a>(objects: &'a Objects, stage: Name, name: &'static str) -> Result<&'a [u8], Error> {
-    objects
-        .get(name)
-        .map(Vec::as_slice)
-        .ok_or_else(|| StageError::NoPart { stage, name }.into())
+fn part<'a>(objects: &'a Objects, stage: Name, name: &str) -> Result<&'a [u8], Error> {
+    let part = objects.get(name).map(Vec::as_slice);
+    part.ok_or_else(|| no_part(stage, name).into())
+}
+
+/// That a stored output lacks the part `name`.
+pub fn no_part(stage: Name, name: &str) -> Message {
+    unusable(stage, &format!("has no part `{name}`"))
+}
+
+fn unusable(stage: Name, why: &str) -> Message {
+    Message::machine(format!("stage `{stage}`: the stored output {why}"))
+        .hint(format!("`--force {stage}` makes it again"))
 }

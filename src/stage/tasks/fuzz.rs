@@ -1,6 +1,7 @@
 //! Patterns of `--tasks` that are none, or too clever.
 
 use super::{TaskArgument, TaskFilter};
+use crate::error::Failure;
 use crate::fuzz::{check, said};
 
 #[test]
@@ -23,7 +24,7 @@ fn damaged_patterns_are_refused_or_match() {
                 .parse()
                 .map_err(|error: super::ArgumentError| error.to_string())?;
             let filter = TaskFilter::new(&[argument], &tasks)
-                .map_err(|error| said(&error, Some(error.hint())))?
+                .map_err(|error| said(&error, Failure::hint(&error)))?
                 .expect("one argument makes a filter");
             assert!(tasks.iter().any(|task| filter.matches(task)), "{filter}");
             Ok(())
