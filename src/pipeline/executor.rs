@@ -126,27 +126,24 @@ impl<'a> Executor<'a> {
     ) -> Result<&'s Made<S::Output>, Error> {
         let (mode, key) = (walk.mode, stage.request().key);
         let last = shared.take();
-        let last = match last.filter(|last| last.mode == mode && last.key == key) {
-            Some(last) => {
-                walk.records
-                    .extend(last.record.clone().map(|record| (S::NAME, record)));
-                last
+        let last = if let Some(last) = last.filter(|last| last.mode == mode && last.key == key) {
+            let record = last.record.clone().map(|record| (S::NAME, record));
+            walk.records.extend(record);
+            last
+        } else {
+            let made = self.make(stage, walk)?;
+            let mut record = walk.records.get(&S::NAME).cloned();
+            if let Some(record) = &mut record {
+                record.seconds = 0.0;
+                if mode == Mode::Run {
+                    record.state = State::Cached;
+                }
             }
-            None => {
-                let made = self.make(stage, walk)?;
-                let mut record = walk.records.get(&S::NAME).cloned();
-                if let Some(record) = &mut record {
-                    record.seconds = 0.0;
-                    if mode == Mode::Run {
-                        record.state = State::Cached;
-                    }
-                }
-                Shared {
-                    mode,
-                    key,
-                    made,
-                    record,
-                }
+            Shared {
+                mode,
+                key,
+                made,
+                record,
             }
         };
         Ok(&shared.insert(last).made)

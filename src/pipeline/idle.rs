@@ -72,7 +72,7 @@ fn of_experiment(experiment: &Experiment) -> Idle {
 }
 
 /// Whether a value other than the default stands in the file.
-fn is_written<T: PartialEq>(written: Option<T>, default: T) -> bool {
+fn is_written<T: PartialEq + Copy>(written: Option<T>, default: T) -> bool {
     written.is_some_and(|written| written != default)
 }
 
