@@ -20,7 +20,7 @@
 //! let pipeline = Pipeline::load(Source::Quickstart, &["sample.n_train=20".to_owned()], &interrupt)?;
 //! let cache = Cache::open("/tmp/newt-cache")?;
 //! let context = Context { progress: &Silent, interrupt: &interrupt };
-//! let runner = Runner::new(&pipeline, &cache, context, Options::default())?;
+//! let mut runner = Runner::new(&pipeline, &cache, context, Options::default())?;
 //! for experiment in pipeline.experiments() {
 //!     let evaluation = runner.evaluate(&experiment)?;
 //!     let overall = &evaluation.report.groups[0];

@@ -249,7 +249,9 @@ impl FeatureStore {
             match self.head(&shard) {
                 Ok(Some(head)) => self.add(shard, &head.images),
                 Ok(None) => match self.shards.check(&shard) {
-                    Err(error) if cache::is_loss(&error) => damaged.push((shard, error.to_string())),
+                    Err(error) if cache::is_loss(&error) => {
+                        damaged.push((shard, error.to_string()))
+                    }
                     Err(error) => return Err(error.into()),
                     // Somebody's whole work, if not ours: not to be removed.
                     Ok(()) => foreign.push(self.name(&shard)),

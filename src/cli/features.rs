@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::Outcome;
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
+use super::{Outcome, session};
 use crate::cache::Access;
 use crate::context::Context;
 use crate::error::Error;
 use crate::files::{self, Kept};
 use crate::interrupt::Interrupt;
-use crate::pipeline::{Options, Runner, config};
+use crate::pipeline::{Options, config};
 use crate::text::{count, path};
 
 /// Subcommands of `newt-pipe features`.
@@ -54,21 +54,12 @@ pub(super) fn exec(
     };
     Kept::check_file(&args.output, &args.pipeline.kept(&pipeline, &args.output)?)?;
     files::check_replaceable(&args.output)?;
-    let cache = args.pipeline.open_cache(&pipeline, Access::Make, console)?;
-    let options = Options {
-        provenance: settings::provenance(&pipeline),
-        hub: args.pipeline.hub(false),
-        ..Options::default()
+    let context = Context {
+        progress: console,
+        interrupt,
     };
-    let runner = Runner::new(
-        &pipeline,
-        &cache,
-        Context {
-            progress: console,
-            interrupt,
-        },
-        options,
-    )?;
+    let options = Options::default();
+    let mut runner = session::runner(&args.pipeline, &pipeline, Access::Make, context, options)?;
     let file = runner.features(model, &args.output.display().to_string())?;
     files::replace_file(&args.output, &file.to_bytes()?)?;
     let rows = file.features();

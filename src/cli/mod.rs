@@ -10,6 +10,7 @@ mod models;
 mod plan;
 mod predict;
 mod run;
+mod session;
 mod settings;
 mod signals;
 mod streams;

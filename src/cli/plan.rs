@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::Outcome;
 use super::console::Console;
-use super::settings::{self, PipelineArgs};
+use super::settings::PipelineArgs;
+use super::{Outcome, session};
 use crate::cache::Access;
 use crate::context::Context;
 use crate::error::Error;
@@ -75,31 +75,17 @@ pub(super) fn exec(
     if args.full {
         return spell_out(&pipeline, console);
     }
-    let progress = Format::new(args.json, args.check).progress(console);
-    let cache = args
-        .pipeline
-        .open_cache(&pipeline, Access::Look, progress)?;
+    let format = Format::new(args.json, args.check);
+    let context = Context {
+        progress: format.progress(console),
+        interrupt,
+    };
     let options = Options {
         tasks: args.tasks.clone(),
-        provenance: settings::provenance(&pipeline),
-        hub: args.pipeline.hub(true),
         ..Options::default()
     };
-    let runner = Runner::new(
-        &pipeline,
-        &cache,
-        Context {
-            progress,
-            interrupt,
-        },
-        options,
-    )?;
-    show(
-        &runner,
-        &pipeline,
-        Format::new(args.json, args.check),
-        console,
-    )
+    let mut runner = session::runner(&args.pipeline, &pipeline, Access::Look, context, options)?;
+    show(&mut runner, &pipeline, format, console)
 }
 
 fn spell_out(pipeline: &Pipeline, console: &Console) -> Result<Outcome, Error> {
@@ -123,7 +109,7 @@ fn spell_out(pipeline: &Pipeline, console: &Console) -> Result<Outcome, Error> {
 /// Plans every experiment and shows the plans; the exit code needs those up to the first that would run.
 /// `run --dry-run` and `run --check` come here, too.
 pub(super) fn show(
-    runner: &Runner<'_>,
+    runner: &mut Runner<'_>,
     pipeline: &Pipeline,
     format: Format,
     console: &Console,
@@ -136,13 +122,7 @@ pub(super) fn show(
                 let lines: Vec<_> = plans.iter().map(view::planned).collect();
                 console.result(&terminal::plan(&view::title(&experiment), &lines))?;
             }
-            Format::Json => documents.push(json!({
-                "model": { "org": experiment.model.org, "ckpt": experiment.model.ckpt },
-                "n_train": experiment.n_train,
-                "seed": experiment.seed,
-                "probe": experiment.probe.name(),
-                "stages": plans.iter().map(results::plan_json).collect::<Vec<_>>(),
-            })),
+            Format::Json => documents.push(results::plan_json(&experiment, &plans)),
             // One that would run says all that was asked; the others are not even looked up.
             Format::ExitCode if plans.iter().any(|plan| plan.state != State::Cached) => {
                 return Ok(Outcome::WorkToDo);

@@ -132,11 +132,7 @@ rows! {
 ///
 /// # Errors
 /// [`Stopped`](crate::interrupt::Stopped), between two probes: there may be some ten million rows.
-fn table(
-    ids: &[String],
-    decided: &[Decided],
-    interrupt: &Interrupt,
-) -> Result<Table, Error> {
+fn table(ids: &[String], decided: &[Decided], interrupt: &Interrupt) -> Result<Table, Error> {
     // Without a probe the table has its columns all the same.
     let mut tables = vec![Table::of::<Row>(&[])];
     for (task, decision) in decided {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
-use super::{Outcome, plan};
+use super::{Outcome, plan, session};
 use crate::cache::Access;
 use crate::context::Context;
 use crate::error::Error;
@@ -14,7 +14,7 @@ use crate::files::Kept;
 use crate::interrupt::{Interrupt, Left};
 use crate::pipeline::results::{self, Results};
 use crate::pipeline::view;
-use crate::pipeline::{Evaluation, Options, Runner};
+use crate::pipeline::{Evaluation, Options};
 use crate::progress::Progress;
 use crate::render::{SweepRow, terminal};
 use crate::stage::{Name, TaskArgument};
@@ -35,9 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "GLOB")]
     tasks: Vec<TaskArgument>,
 
-    /// Compute a stage even where the cache has it: labels, sample, features, probes, report or
-    /// bootstrap; may be repeated.
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, value_name = "STAGE", help = force_help())]
     force: Vec<Name>,
 
     /// Say what would run, and run nothing; a synthetic data set is drawn where it is missing.
@@ -64,6 +62,12 @@ pub(super) struct Args {
     /// one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
+}
+
+fn force_help() -> String {
+    let names: Vec<&str> = Name::ALL.iter().map(|name| name.as_str()).collect();
+    let stages = names.join(", ");
+    format!("Compute a stage even where the cache has it; may be repeated [stages: {stages}]")
 }
 
 impl Args {
@@ -97,31 +101,20 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     } else {
         (Access::Make, console)
     };
-    let cache = args.pipeline.open_cache(&pipeline, access, progress)?;
-    let provenance = settings::provenance(&pipeline);
+    let context = Context {
+        progress,
+        interrupt,
+    };
     let options = Options {
         force: args.force.into_iter().collect(),
         tasks: args.tasks,
-        provenance: provenance.clone(),
         with_fitted: args.save_probes,
-        hub: args.pipeline.hub(is_plan),
+        ..Options::default()
     };
-    let runner = Runner::new(
-        &pipeline,
-        &cache,
-        Context {
-            progress,
-            interrupt,
-        },
-        options,
-    )?;
+    let mut runner = session::runner(&args.pipeline, &pipeline, access, context, options)?;
     let Some(mut results) = results else {
-        return plan::show(
-            &runner,
-            &pipeline,
-            plan::Format::new(args.json, args.check),
-            console,
-        );
+        let format = plan::Format::new(args.json, args.check);
+        return plan::show(&mut runner, &pipeline, format, console);
     };
 
     runner.find_models()?;
@@ -147,7 +140,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
         results.push(&pipeline, &evaluation, fitted.as_deref())?;
         shown.add(&evaluation);
     }
-    for warning in results.publish(&provenance)? {
+    for warning in results.publish(runner.provenance())? {
         console.warn(&warning);
     }
     if args.json {

@@ -206,7 +206,7 @@ pub struct Pipeline {
     /// Seeds of the train rows' choice.
     pub seeds: Vec<u64>,
     /// How features are extracted.
-    pub features: features::Settings,
+    pub features: features::ExtractionSettings,
     /// The probes, at least one.
     pub probes: Vec<ProbeConfig>,
     /// How intervals are made.
@@ -310,7 +310,7 @@ impl Pipeline {
             seeds: sample
                 .sweep("seed", "a whole number from 0", seed)?
                 .unwrap_or_else(|| vec![SAMPLE_SEED]),
-            features: features::Settings {
+            features: features::ExtractionSettings {
                 device: extraction
                     .get(
                         "device",

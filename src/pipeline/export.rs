@@ -1,9 +1,10 @@
 //! What a pipeline gives besides results: features of every image, and fitted probes.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use super::config::Model;
-use super::{Evaluation, Mode, Runner, Walk, sources};
+use super::executor::{Mode, Walk};
+use super::{Evaluation, Runner};
 use crate::artifact::{FeatureFile, ProbeFile};
 use crate::error::Error;
 use crate::stage::features::FeaturesStage;
@@ -15,38 +16,31 @@ impl Runner<'_> {
     /// The features of every image of the data set, extracted where needed; `file` serves in messages.
     ///
     /// # Errors
-    /// Those of the stages up to `features`.
-    pub fn features(&self, model: &Model, file: &str) -> Result<FeatureFile, Error> {
-        let mut walk = Walk {
-            mode: Mode::Run,
-            stages: Vec::new(),
-        };
-        let labels = self.make(
-            &sources::labels(&self.data, self.pipeline.other_splits)?,
-            &mut walk,
-        )?;
-        let everything = SampleStage {
+    /// Errors of the stages up to `features`.
+    pub fn features(&mut self, model: &Model, file: &str) -> Result<FeatureFile, Error> {
+        let (executor, mut walk) = (&mut self.executor, Walk::new(Mode::Run));
+        let labels = executor.make(&mut self.labels_stage, &mut walk)?;
+        let mut everything = SampleStage {
             labels: &labels,
             n_train: -1,
             seed: 0,
             tasks: None,
         };
-        let sample = self.make(&everything, &mut walk)?;
-        let source = self.sources.of(model)?;
-        let images = self
-            .sources
-            .images(&source, &labels.output, &sample.output)?;
-        let stage = FeaturesStage::new(&source, &images, &labels.output);
-        let mut features = self.make_features(&stage, None, &mut walk)?;
-        if let Some(made_again) = self.make_lost_features(&stage, &mut walk)? {
-            features = made_again;
+        let sample = executor.make(&mut everything, &mut walk)?;
+        let source = self.models.features_of(model, walk.mode, &mut self.memo)?;
+        let are_read = source.reads_images();
+        let (labels, sample, memo) = (&labels.output, &sample.output, &mut self.memo);
+        let images = self.data.images(labels, sample, are_read, memo)?;
+        let mut stage = FeaturesStage::new(source, images, labels);
+        let mut features = executor.make(&mut stage, &mut walk)?;
+        if let Some(lost) = executor.read_rows(&mut stage, &features.output, walk.mode)? {
+            features = executor.compute(&mut stage, lost, &mut walk)?;
         }
-        let rows = stage.rows(&features.output, self.context)?;
-        drop(stage);
-        let rows = Arc::unwrap_or_clone(rows);
-        let mut file = FeatureFile::new(file, images.ids, rows, self.context.interrupt)?;
+        let rows = features.output.into_rows()?;
+        let interrupt = executor.context.interrupt;
+        let mut file = FeatureFile::new(file, images.ids.clone(), rows, interrupt)?;
         file.backbone = source
-            .fitted_on(&model.org, &model.ckpt, self.context.interrupt)?
+            .fitted_on(&model.org, &model.ckpt, executor.context.interrupt)?
             .backbone;
         Ok(file)
     }
@@ -55,12 +49,18 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// That they are not there where an earlier run fitted them and [`Options::with_fitted`](super::Options) is not set.
-    pub fn fitted(&self, evaluation: &Evaluation) -> Result<Vec<u8>, Error> {
+    pub fn fitted(&mut self, evaluation: &Evaluation) -> Result<Vec<u8>, Error> {
         let model = &evaluation.experiment.model;
-        let source = self.sources.of(model)?;
-        let fitted_on = source.fitted_on(&model.org, &model.ckpt, self.context.interrupt)?;
+        let source = self.models.features_of(model, Mode::Run, &mut self.memo)?;
+        let interrupt = self.executor.context.interrupt;
+        let fitted_on = source.fitted_on(&model.org, &model.ckpt, interrupt)?;
         let bytes = evaluation.probes.fitted.as_ref();
         let bytes = bytes.ok_or_else(|| stage::no_part(Name::Probes, FITTED))?;
         ProbeFile::with_fitted_on(bytes, &fitted_on)
+    }
+
+    /// Who makes what, for the records.
+    pub fn provenance(&self) -> &BTreeMap<String, String> {
+        &self.executor.options.provenance
     }
 }

@@ -5,116 +5,125 @@ use std::collections::BTreeMap;
 use super::config::{Pipeline, SAMPLE_SEED};
 use super::document::Document;
 use super::probe_config::{ProbeConfig, SearchConfig};
+use super::sweep::Experiment;
 use crate::backbone::{Device, Precision};
 use crate::probe::{Gamma, Kernel, Probe, Solver, Strategy, Values};
 use crate::stage::features::BatchSize;
 use crate::text;
 
-/// A dotted key, and why nothing reads its value.
-type Idle = (String, &'static str);
-
-const NO_CODE: &str = "only a model of the org `torchscript` brings code of its own";
+/// Dotted keys, and why nothing reads their values.
+type Idle = Vec<(String, &'static str)>;
 
 const NO_GAMMA: &str = "the kernel `linear` has no gamma";
 
 /// One line for each key whose value has no effect, at least in some experiments; the default passes for unwritten.
-pub(super) fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> {
+pub fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> {
     let experiments = pipeline.experiments();
-    let mut idle: BTreeMap<Idle, usize> = BTreeMap::new();
-    for experiment in &experiments {
-        for setting in of_probe(&experiment.probe, experiment.n_train) {
-            *idle.entry(setting).or_default() += 1;
-        }
-        if experiment.model.allow_code && !experiment.model.brings_code() {
-            let setting = ("model.allow_code".to_owned(), NO_CODE);
-            *idle.entry(setting).or_default() += 1;
-        }
+    let all = experiments.len();
+    let mut n_idle: BTreeMap<_, usize> = BTreeMap::new();
+    for setting in experiments.iter().flat_map(of_experiment) {
+        *n_idle.entry(setting).or_default() += 1;
     }
-    for setting in of_pipeline(pipeline) {
-        idle.insert(setting, experiments.len());
-    }
-    idle.into_iter()
-        .map(|((key, reason), n)| {
-            let place = document.root().place(&key);
-            let share = if n == experiments.len() {
-                String::new()
-            } else {
-                format!(" in {n} of {} experiments", experiments.len())
-            };
-            format!(
-                "{}: `{key}` has no effect{share}: {reason}",
-                text::path(place)
-            )
-        })
-        .collect()
+    n_idle.extend(
+        of_pipeline(pipeline)
+            .into_iter()
+            .map(|setting| (setting, all)),
+    );
+    let warning = |((key, reason), n): ((String, _), usize)| {
+        let place = text::path(document.root().place(&key));
+        let share = if n == all {
+            String::new()
+        } else {
+            format!(" in {n} of {all} experiments")
+        };
+        format!("{place}: `{key}` has no effect{share}: {reason}")
+    };
+    n_idle.into_iter().map(warning).collect()
 }
 
-/// The settings of `[probe]` that do nothing for one probe, each once.
-#[expect(clippy::float_cmp, reason = "the default, as it was written")]
-fn of_probe(config: &ProbeConfig, n_train: i64) -> Vec<Idle> {
-    let default = Probe::biobench(n_train);
-    let probe = config.resolve(n_train);
+/// The settings that do nothing for one experiment, each once.
+fn of_experiment(experiment: &Experiment) -> Idle {
+    let config = &experiment.probe;
+    let default = Probe::biobench(experiment.n_train);
+    let probe = config.resolve(experiment.n_train);
     let kernels = probe.kernels();
-    let is_linear = |kernels: &[Kernel]| kernels.iter().all(|kernel| *kernel == Kernel::Linear);
+    let mut idle = of_search(config, &probe);
+    let mut add = |key: &str, reason| idle.push((key.to_owned(), reason));
 
-    let mut is_gamma_read = probe.search.is_none() && !is_linear(&kernels);
-    let mut of_search = Vec::new();
-    if let (
+    if is_written(config.gamma, default.gamma) && !reads_gamma(config, &probe) {
+        add("probe.gamma", NO_GAMMA);
+    }
+    if is_written(config.degree, default.degree) && !kernels.contains(&Kernel::Poly) {
+        add("probe.degree", "only the kernel `poly` has a degree");
+    }
+    let reads_coef0 = |kernel: &Kernel| [Kernel::Poly, Kernel::Sigmoid].contains(kernel);
+    if is_written(config.coef0, default.coef0) && !kernels.iter().any(reads_coef0) {
+        let reason = "only the kernels `poly` and `sigmoid` have it";
+        add("probe.coef0", reason);
+    }
+    if config.shrinking == Some(false) && probe.solver == Solver::Linfa {
+        add("probe.shrinking", "the solver `linfa` never shrinks");
+    }
+    if experiment.model.allow_code && !experiment.model.brings_code() {
+        let reason = "only a model of the org `torchscript` brings code of its own";
+        add("model.allow_code", reason);
+    }
+    idle
+}
+
+/// Whether a value other than the default stands in the file.
+fn is_written<T: PartialEq + Copy>(written: Option<T>, default: T) -> bool {
+    written.is_some_and(|written| written != default)
+}
+
+fn is_linear(kernels: &[Kernel]) -> bool {
+    kernels.iter().all(|kernel| *kernel == Kernel::Linear)
+}
+
+/// The settings of the tables `probe.search` that do nothing.
+fn of_search(config: &ProbeConfig, probe: &Probe) -> Idle {
+    let mut idle = Idle::new();
+    let (
         Some(SearchConfig::On {
             spaces, is_list, ..
         }),
         Some(search),
     ) = (&config.search, &probe.search)
-    {
-        // The key of a table of the list, or of the only table.
-        let key = |i: usize, key| match is_list {
-            true => format!("probe.search[{i}].{key}"),
-            false => format!("probe.search.{key}"),
-        };
-        let scale = Values::List(vec![Gamma::Scale]);
-        for (i, (written, space)) in spaces.iter().zip(&search.spaces).enumerate() {
-            let is_linear = is_linear(&space.kernels);
-            match &written.gamma {
-                None => is_gamma_read |= !is_linear,
-                Some(values) if is_linear && *values != scale => {
-                    of_search.push((key(i, "gamma"), NO_GAMMA));
-                }
-                Some(_) => {}
-            }
-        }
-        if let (Strategy::Random { n_iter, seed }, Some(n_combinations)) =
-            (search.strategy, search.n_combinations())
-            && n_combinations <= n_iter
-            && !is_default_seed(seed)
-        {
-            let reason = "the search tries all combinations, and draws none";
-            of_search.push((key(0, "seed"), reason));
+    else {
+        return idle;
+    };
+    // The key of a table of the list, or of the only table.
+    let key = |i: usize, key| match is_list {
+        true => format!("probe.search[{i}].{key}"),
+        false => format!("probe.search.{key}"),
+    };
+    let scale = Values::List(vec![Gamma::Scale]);
+    for (i, (written, space)) in spaces.iter().zip(&search.spaces).enumerate() {
+        if is_linear(&space.kernels) && is_written(written.gamma.as_ref(), &scale) {
+            idle.push((key(i, "gamma"), NO_GAMMA));
         }
     }
-    let is_gamma_written = config.gamma.is_some_and(|gamma| gamma != default.gamma);
-    let is_degree_written = config.degree.is_some_and(|degree| degree != default.degree);
-    let is_coef0_written = config.coef0.is_some_and(|coef0| coef0 != default.coef0);
-    let is_poly = kernels.contains(&Kernel::Poly);
-    let settings = [
-        (is_gamma_written && !is_gamma_read, "probe.gamma", NO_GAMMA),
-        (
-            is_degree_written && !is_poly,
-            "probe.degree",
-            "only the kernel `poly` has a degree",
-        ),
-        (
-            is_coef0_written && !is_poly && !kernels.contains(&Kernel::Sigmoid),
-            "probe.coef0",
-            "only the kernels `poly` and `sigmoid` have it",
-        ),
-        (
-            config.shrinking == Some(false) && probe.solver == Solver::Linfa,
-            "probe.shrinking",
-            "the solver `linfa` never shrinks",
-        ),
-    ];
-    of_search.extend(idle(&settings));
-    of_search
+    if let (Strategy::Random { n_iter, seed }, Some(n_combinations)) =
+        (search.strategy, search.n_combinations())
+        && n_combinations <= n_iter
+        && !is_default_seed(seed)
+    {
+        let reason = "the search tries all combinations, and draws none";
+        idle.push((key(0, "seed"), reason));
+    }
+    idle
+}
+
+/// Whether the value of `probe.gamma` reaches a kernel: the probe's own, or that of a space which names none.
+fn reads_gamma(config: &ProbeConfig, probe: &Probe) -> bool {
+    match (&config.search, &probe.search) {
+        (Some(SearchConfig::On { spaces, .. }), Some(search)) => spaces
+            .iter()
+            .zip(&search.spaces)
+            .any(|(written, space)| written.gamma.is_none() && !is_linear(&space.kernels)),
+        (_, Some(_)) => false,
+        (_, None) => !is_linear(&probe.kernels()),
+    }
 }
 
 fn is_default_seed(seed: u32) -> bool {
@@ -125,40 +134,27 @@ fn is_default_seed(seed: u32) -> bool {
 }
 
 /// The settings beside `[probe]` that do nothing for any experiment.
-fn of_pipeline(pipeline: &Pipeline) -> Vec<Idle> {
-    let features = &pipeline.features;
-    let from_files = !pipeline.runs_networks();
-    let no_network = "features that come from a file go through no network";
+fn of_pipeline(pipeline: &Pipeline) -> Idle {
+    let mut idle = Idle::new();
+    let mut add = |key: &str, reason| idle.push((key.to_owned(), reason));
     let draws = pipeline.n_train.iter().any(|&n_train| n_train > 0);
-    let settings = [
-        (
-            !draws && pipeline.seeds != [SAMPLE_SEED],
-            "sample.seed",
-            "`n_train` takes all rows and draws none",
-        ),
-        (
-            from_files && features.device != Device::Auto,
-            "features.device",
-            no_network,
-        ),
-        (
-            from_files && features.precision != Precision::Auto,
-            "features.precision",
-            no_network,
-        ),
-        (
-            from_files && features.batch_size != BatchSize::Auto,
-            "features.batch_size",
-            no_network,
-        ),
-    ];
-    idle(&settings)
-}
-
-fn idle(settings: &[(bool, &'static str, &'static str)]) -> Vec<Idle> {
-    settings
-        .iter()
-        .filter(|(is_idle, ..)| *is_idle)
-        .map(|&(_, key, reason)| (key.to_owned(), reason))
-        .collect()
+    if !draws && pipeline.seeds != [SAMPLE_SEED] {
+        let reason = "`n_train` takes all rows and draws none";
+        add("sample.seed", reason);
+    }
+    if !pipeline.runs_networks() {
+        let features = &pipeline.features;
+        let settings = [
+            ("features.device", features.device != Device::Auto),
+            ("features.precision", features.precision != Precision::Auto),
+            (
+                "features.batch_size",
+                features.batch_size != BatchSize::Auto,
+            ),
+        ];
+        for (key, _) in settings.iter().filter(|(_, is_written)| *is_written) {
+            add(key, "features that come from a file go through no network");
+        }
+    }
+    idle
 }

@@ -4,45 +4,43 @@
 //! makes the plan: it stops at the first stage that would cost something.
 
 pub mod config;
+mod data_set;
 mod document;
+mod executor;
 mod export;
 mod idle;
 mod inputs;
-mod last;
-mod make;
+mod models;
 mod origins;
 pub mod plan;
 pub mod predict;
 pub mod probe_config;
 pub mod results;
-mod sources;
 mod sweep;
 pub mod view;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::config::Pipeline;
-use self::last::{Last, LastStage};
+use self::data_set::DataSet;
+use self::executor::{Executor, HasToRun, Mode, Shared, Walk};
+use self::models::Models;
 use self::plan::{StagePlan, State};
-use self::sources::Sources;
 pub use self::sweep::Experiment;
 use crate::backbone;
-use crate::cache::{Cache, Digest, Key, MissReason, Request};
+use crate::cache::{Cache, Digest, DigestMemo, Request};
 use crate::context::Context;
 use crate::error::Error;
 use crate::hub::{self, Hub};
-use crate::newt::images::DataRoot;
 use crate::newt::labels::Labels;
 use crate::newt::sampling;
-use crate::progress::Silent;
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
-use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
+use crate::stage::features::{Counts, FeaturesStage};
+use crate::stage::labels::LabelsStage;
 use crate::stage::probes::{Probes, ProbesStage};
 use crate::stage::report::{Report, ReportStage};
 use crate::stage::sample::{Sample, SampleStage};
-use crate::stage::{Made, Name, Stage, TaskArgument, TaskFilter};
-use crate::text::count;
+use crate::stage::{Name, Stage, TaskArgument, TaskFilter};
 
 /// What a run does besides what its pipeline says.
 #[derive(Debug, Clone, Default)]
@@ -62,22 +60,16 @@ pub struct Options {
 /// Evaluates the experiments of a pipeline, one after the other.
 pub struct Runner<'a> {
     pipeline: &'a Pipeline,
-    cache: &'a Cache,
-    context: Context<'a>,
-    options: Options,
-    data: DataRoot,
-    sources: Sources<'a>,
-    labels: LastStage<(), Labels>,
-    /// By `n_train` and the seed.
-    sample: LastStage<(i64, u64), Sample>,
-    /// The images of a sample, and whether they are read.
-    images: Last<(i64, u64, bool), Images>,
-    /// What `--force` has made again already: experiments share stages.
-    forced: RefCell<BTreeSet<Key>>,
+    executor: Executor<'a>,
+    data: DataSet<'a>,
+    models: Models<'a>,
+    /// Digests of the files of both.
+    memo: DigestMemo,
+    labels_stage: LabelsStage,
+    labels: Option<Shared<Labels>>,
+    sample: Option<Shared<Sample>>,
     /// The values of `n_train` that tasks without so many rows have been named for.
-    short: RefCell<BTreeSet<i64>>,
-    /// The outputs that the user has been warned of.
-    warned: RefCell<BTreeSet<Key>>,
+    short: BTreeSet<i64>,
 }
 
 /// One stage of one evaluation, as it went.
@@ -114,78 +106,33 @@ pub struct Evaluation {
     pub source: Option<backbone::Source>,
 }
 
-/// Why the flow ended before its last stage.
-enum Halt {
-    Failed(Error),
-    /// A plan cannot see beyond a stage that has not run.
-    Unknown,
-}
-
-impl From<Error> for Halt {
-    fn from(error: Error) -> Self {
-        Halt::Failed(error)
-    }
-}
-
-impl From<Halt> for Error {
-    /// A run computes whatever it does not find, so its walk halts by failing.
-    #[expect(
-        clippy::unreachable,
-        reason = "`Halt::Unknown` is made under `Mode::Plan` only"
-    )]
-    fn from(halt: Halt) -> Self {
-        match halt {
-            Halt::Failed(error) => error,
-            Halt::Unknown => unreachable!("a run does not stop at a stage that it can compute"),
-        }
-    }
-}
-
-/// Whether stages are computed or only looked up.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Run,
-    Plan,
-}
-
-/// The records of one walk through the stages.
-struct Walk {
-    mode: Mode,
-    stages: Vec<StageRecord>,
-}
-
 impl<'a> Runner<'a> {
     /// Prepares to evaluate `pipeline` with what `cache` holds.
     ///
     /// # Errors
-    /// Those of the data set: a synthetic one is drawn here where it is missing, and any other must be there
+    /// Errors of the data set: a synthetic one is drawn here where it is missing, and any other must be there
     /// before a network is asked for weights.
     pub fn new(
         pipeline: &'a Pipeline,
-        cache: &'a Cache,
+        cache: &Cache,
         context: Context<'a>,
         options: Options,
     ) -> Result<Self, Error> {
         for warning in &pipeline.warnings {
             context.progress.warn(warning);
         }
-        let data = sources::data_root(&pipeline.data, cache, context)?;
-        sources::require_data(&data, &pipeline.models)?;
+        let data = DataSet::open(pipeline, cache, context)?;
         let hub = Hub::new(options.hub.clone(), context.interrupt.clone());
-        let sources = Sources::new(pipeline, cache, data.clone(), hub, context);
         Ok(Self {
             pipeline,
-            cache,
-            context,
-            options,
+            executor: Executor::new(cache, context, options),
+            models: Models::new(pipeline.features, cache, hub, context),
+            memo: DigestMemo::load(cache, context.progress),
+            labels_stage: data.labels(pipeline)?,
             data,
-            sources,
-            labels: LastStage::default(),
-            sample: LastStage::default(),
-            images: Last::default(),
-            forced: RefCell::default(),
-            short: RefCell::default(),
-            warned: RefCell::default(),
+            labels: None,
+            sample: None,
+            short: BTreeSet::new(),
         })
     }
 
@@ -193,129 +140,119 @@ impl<'a> Runner<'a> {
     /// hours are spent on another, and what is wrong on this machine before the hub is asked.
     ///
     /// # Errors
-    /// Those of the labels, and of [`BackboneSpec::resolve`](backbone::BackboneSpec::resolve).
-    pub fn find_models(&self) -> Result<(), Error> {
-        let silent = Context {
-            progress: &Silent,
-            ..self.context
-        };
-        sources::labels(&self.data, self.pipeline.other_splits)?.run(silent)?;
+    /// Errors of the labels, and of [`BackboneSpec::resolve`](backbone::BackboneSpec::resolve).
+    pub fn find_models(&mut self) -> Result<(), Error> {
+        self.labels_stage.run(self.executor.context.silent())?;
         let mut models: Vec<_> = self.pipeline.models.iter().collect();
         models.sort_by_key(|model| !model.is_local());
-        for model in models {
-            self.sources.find(model)?;
-        }
-        Ok(())
+        models
+            .into_iter()
+            .try_for_each(|model| self.models.find(model))
     }
 
     /// Evaluates one experiment.
     ///
     /// # Errors
     /// Whatever a stage reports; what was finished before is in the cache.
-    pub fn evaluate(&self, experiment: &Experiment) -> Result<Evaluation, Error> {
-        let mut walk = Walk {
-            mode: Mode::Run,
-            stages: Vec::new(),
-        };
-        match self.flow(experiment, &mut walk) {
-            Ok((probes, report, bootstrap)) => Ok(Evaluation {
-                experiment: experiment.clone(),
-                probes,
-                report,
-                bootstrap,
-                stages: walk.stages,
-                source: self.sources.source(&experiment.model)?,
-            }),
-            Err(halt) => Err(halt.into()),
-        }
+    pub fn evaluate(&mut self, experiment: &Experiment) -> Result<Evaluation, Error> {
+        let mut walk = Walk::new(Mode::Run);
+        let (probes, report, bootstrap) = self.flow(experiment, &mut walk)?;
+        let source = self
+            .models
+            .features_of(&experiment.model, Mode::Run, &mut self.memo)?;
+        Ok(Evaluation {
+            experiment: experiment.clone(),
+            probes,
+            report,
+            bootstrap,
+            stages: walk.into_records(),
+            source: source.origin().cloned(),
+        })
     }
 
     /// Says for each stage of one experiment whether it would run, and why.
     ///
     /// # Errors
-    /// Those of reading the labels, the images and the cache.
-    pub fn plan(&self, experiment: &Experiment) -> Result<Vec<StagePlan>, Error> {
-        let mut walk = Walk {
-            mode: Mode::Plan,
-            stages: Vec::new(),
-        };
-        match self.flow(experiment, &mut walk) {
-            Ok(_) | Err(Halt::Unknown) => Ok(plan::complete(walk.stages)),
-            Err(Halt::Failed(error))
-                if error
-                    .is_a::<backbone::Error>()
-                    .is_some_and(backbone::Error::is_to_fetch) =>
-            {
-                Ok(plan::complete_by_fetching(walk.stages))
+    /// Errors of reading the labels, the images and the cache.
+    pub fn plan(&mut self, experiment: &Experiment) -> Result<Vec<StagePlan>, Error> {
+        let mut walk = Walk::new(Mode::Plan);
+        let is_to_fetch = match self.flow(experiment, &mut walk) {
+            Ok(_) => false,
+            Err(error) => {
+                let of_backbone = error.is_a::<backbone::Error>();
+                let is_to_fetch = of_backbone.is_some_and(backbone::Error::is_to_fetch);
+                if !is_to_fetch && error.is_a::<HasToRun>().is_none() {
+                    return Err(error);
+                }
+                is_to_fetch
             }
-            Err(Halt::Failed(error)) => Err(error),
-        }
+        };
+        Ok(plan::complete(walk.into_records(), is_to_fetch))
     }
 
     /// labels → sample → features → probes → report → bootstrap.
     fn flow(
-        &self,
+        &mut self,
         experiment: &Experiment,
         walk: &mut Walk,
-    ) -> Result<(Probes, Report, Bootstrap), Halt> {
-        let labels = self.labels.get((), walk, |walk| {
-            let stage = sources::labels(&self.data, self.pipeline.other_splits)?;
-            self.make(&stage, walk)
-        })?;
+    ) -> Result<(Probes, Report, Bootstrap), Error> {
+        let executor = &mut self.executor;
+        let labels = executor.make_shared(&mut self.labels, &mut self.labels_stage, walk)?;
 
-        let (n_train, seed) = (experiment.n_train, experiment.seed);
-        let sample = self.sample.get((n_train, seed), walk, |walk| {
-            let tasks = labels.output.tasks();
-            let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
-            let tasks = TaskFilter::new(&self.options.tasks, &names).map_err(Error::from)?;
-            let stage = SampleStage {
-                labels: &labels,
-                n_train,
-                seed,
-                tasks: tasks.as_ref(),
-            };
-            self.make(&stage, walk)
-        })?;
-        if walk.mode == Mode::Run && self.short.borrow_mut().insert(n_train) {
+        let n_train = experiment.n_train;
+        let tasks = labels.output.tasks();
+        let tasks: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+        let tasks = TaskFilter::new(&executor.options.tasks, &tasks)?;
+        let mut stage = SampleStage {
+            labels,
+            n_train,
+            seed: experiment.seed,
+            tasks: tasks.as_ref(),
+        };
+        let sample = executor.make_shared(&mut self.sample, &mut stage, walk)?;
+        if walk.mode == Mode::Run && self.short.insert(n_train) {
             let shortage = sampling::shortage(&labels.output, &sample.output.rows, n_train);
-            shortage.inspect(|warning| self.context.progress.warn(warning));
+            shortage.inspect(|warning| executor.context.progress.warn(warning));
         }
 
-        let source = self.sources.of(&experiment.model)?;
+        let (model, memo) = (&experiment.model, &mut self.memo);
+        let source = self.models.features_of(model, walk.mode, memo)?;
+        let are_read = source.reads_images();
         let images = self
-            .images
-            .get((n_train, seed, source.reads_images()), || {
-                self.sources.images(&source, &labels.output, &sample.output)
-            })?;
-        let features_stage = FeaturesStage::new(&source, &images, &labels.output);
-        let features = self.make_features(&features_stage, None, walk)?;
+            .data
+            .images(&labels.output, &sample.output, are_read, memo)?;
+        let mut features_stage = FeaturesStage::new(source, images, &labels.output);
+        let features = executor.make(&mut features_stage, walk)?;
 
-        let rows = |table: &FeatureTable, context: Context<'_>| features_stage.rows(table, context);
-        let mut probes_stage = ProbesStage {
-            labels: &labels,
-            sample: &sample,
+        let mut stage = ProbesStage {
+            labels,
+            sample,
             features: &features,
-            rows: &rows,
-            probe: experiment.probe.resolve(experiment.n_train),
+            probe: experiment.probe.resolve(n_train),
         };
-        let mut found = self.find(&probes_stage, None)?;
-        // Where probes are to be fitted on rows that have left the store, the features are made again first.
+        let mut probes = executor.find(&mut stage, walk)?;
+        // Probes are fitted on rows. Where these have left the store the features are made again first; and where they
+        // come out otherwise, the probes of those features may be there.
         let made_again;
-        if found.known.is_err()
-            && let Some(made) = self.make_lost_features(&features_stage, walk)?
+        let rows = &features.output;
+        if probes.is_err()
+            && let Some(lost) = executor.read_rows(&mut features_stage, rows, walk.mode)?
         {
-            made_again = made;
-            probes_stage.features = &made_again;
+            made_again = executor.compute(&mut features_stage, lost, walk)?;
+            stage.features = &made_again;
             if made_again.digests != features.digests {
-                found = self.find(&probes_stage, None)?;
+                probes = executor.find(&mut stage, walk)?;
             }
         }
-        let probes = self.finish(&probes_stage, found, walk)?;
+        let probes = match probes {
+            Ok(found) => found,
+            Err(reason) => executor.compute(&mut stage, reason, walk)?,
+        };
 
-        let report = self.make(&ReportStage { probes: &probes }, walk)?;
+        let report = executor.make(&mut ReportStage { probes: &probes }, walk)?;
 
-        let bootstrap = self.make(
-            &BootstrapStage {
+        let bootstrap = executor.make(
+            &mut BootstrapStage {
                 probes: &probes,
                 settings: self.pipeline.bootstrap,
             },
@@ -323,58 +260,5 @@ impl<'a> Runner<'a> {
         )?;
 
         Ok((probes.output, report.output, bootstrap.output))
-    }
-
-    /// Stage `features`, with its counts recorded.
-    fn make_features(
-        &self,
-        stage: &FeaturesStage<'_>,
-        reason: Option<MissReason>,
-        walk: &mut Walk,
-    ) -> Result<Made<<FeaturesStage<'_> as Stage>::Output>, Halt> {
-        if self.is_forced(Name::Features, &stage.request()) {
-            stage.forget()?;
-        }
-        let n_missing = stage.n_missing();
-        let found = self.find(stage, reason)?;
-        let made = self.finish(stage, found, walk);
-        if let Some(record) = walk.stages.last_mut() {
-            let mut counts = stage.counts();
-            match (walk.mode, &record.state) {
-                (Mode::Plan, State::Runs(_)) => {
-                    counts.extracted = n_missing;
-                    counts.reused -= n_missing;
-                }
-                (_, State::Cached) => {
-                    counts.lost = n_missing;
-                    counts.reused -= n_missing;
-                }
-                _ => {}
-            }
-            record.counts = Some(counts);
-        }
-        made
-    }
-
-    /// Makes the features of a walk again whose rows the store no longer has, or has damaged.
-    fn make_lost_features(
-        &self,
-        stage: &FeaturesStage<'_>,
-        walk: &mut Walk,
-    ) -> Result<Option<Made<FeatureTable>>, Halt> {
-        let n_lost = match walk.mode {
-            Mode::Run => stage.read_stored(self.context)?,
-            // A plan takes the word of the shards' headers.
-            Mode::Plan => stage.n_missing(),
-        };
-        if n_lost == 0 {
-            return Ok(None);
-        }
-        let reason = MissReason::Unusable(format!(
-            "the cache no longer holds {} that the probes need",
-            count(n_lost, "feature row", "feature rows")
-        ));
-        walk.stages.pop();
-        self.make_features(stage, Some(reason), walk).map(Some)
     }
 }

@@ -54,45 +54,26 @@ pub struct StagePlan {
     pub counts: Option<Counts>,
 }
 
-/// The plan of a walk that ended where a checkpoint is to be fetched.
-pub(super) fn complete_by_fetching(reached: Vec<StageRecord>) -> Vec<StagePlan> {
-    let mut plans = plans(reached);
-    plans.push(StagePlan {
-        stage: Name::Features,
-        key: None,
-        state: State::Fetches,
-        counts: None,
+/// The plan of a walk: stages that it did not reach wait for the last it did; or, where it ended at a checkpoint that
+/// `is_to_fetch`, for the features of that.
+pub fn complete(reached: Vec<StageRecord>, is_to_fetch: bool) -> Vec<StagePlan> {
+    let reached = reached.into_iter().map(|record| StagePlan {
+        stage: record.stage,
+        key: Some(record.request.key),
+        state: record.state,
+        counts: record.counts,
     });
-    with_the_rest(plans)
-}
-
-/// The plan that a walk found, with the stages that it did not reach waiting for the last it did.
-pub(super) fn complete(reached: Vec<StageRecord>) -> Vec<StagePlan> {
-    with_the_rest(plans(reached))
-}
-
-fn plans(reached: Vec<StageRecord>) -> Vec<StagePlan> {
-    reached
-        .into_iter()
-        .map(|record| StagePlan {
-            stage: record.stage,
-            key: Some(record.request.key),
-            state: record.state,
-            counts: record.counts,
-        })
-        .collect()
-}
-
-fn with_the_rest(mut plans: Vec<StagePlan>) -> Vec<StagePlan> {
+    let unreached = |stage, state| StagePlan {
+        stage,
+        key: None,
+        state,
+        counts: None,
+    };
+    let fetches = is_to_fetch.then(|| unreached(Name::Features, State::Fetches));
+    let mut plans: Vec<StagePlan> = reached.chain(fetches).collect();
     if let Some(last) = plans.last().map(|plan| plan.stage) {
-        for stage in Name::ALL.into_iter().filter(|stage| *stage > last) {
-            plans.push(StagePlan {
-                stage,
-                key: None,
-                state: State::Waits(last),
-                counts: None,
-            });
-        }
+        let rest = Name::ALL.iter().filter(|stage| **stage > last);
+        plans.extend(rest.map(|stage| unreached(*stage, State::Waits(last))));
     }
     plans
 }

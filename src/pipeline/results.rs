@@ -2,63 +2,39 @@
 //!
 //! The folder is put together beside its place and renamed, so it is there whole or not at all, see [`files`].
 
+mod json;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use strum::VariantArray;
 
+pub use self::json::{evaluation_json, plan_json};
+use super::Evaluation;
+use super::Experiment;
 use super::config::Pipeline;
-use super::plan::StagePlan;
-use super::{Evaluation, Experiment, StageRecord};
 use crate::artifact::{Row, Table, rows};
 use crate::cache::Digest;
-use crate::error::Error;
-use crate::error::{Failure, Fault};
+use crate::error::{Error, Message};
 use crate::files::{self, Left, StagedDir};
-use crate::stage::Name;
 use crate::stage::bootstrap::BOOTSTRAP;
-use crate::stage::features::Counts;
 use crate::stage::probes::{FITTED, FittedTask, PREDICTIONS, PROBES};
 use crate::stage::report::{Accuracy, Level};
 use crate::stats::bootstrap::Interval;
-use crate::text::{self, Listing, foreign, path};
+use crate::text::{self, Listing, foreign};
 
 /// Accuracies with their intervals, of every group of every experiment.
-pub const SCORES: &str = "scores.parquet";
+const SCORES: &str = "scores.parquet";
 /// The headline.
-pub const SUMMARY: &str = "summary.json";
+const SUMMARY: &str = "summary.json";
 /// The provenance: `files` has the digest of each other file of the folder, `outputs` of a stage those of the objects
 /// in the cache, which hold one experiment and may have other bytes under the same name.
-pub const MANIFEST: &str = "manifest.json";
+const MANIFEST: &str = "manifest.json";
 
-const FILES: [&str; 6] = [PREDICTIONS, PROBES, SCORES, BOOTSTRAP, SUMMARY, MANIFEST];
-
-/// A folder that holds something else than results.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: holds `{example}`, expected an empty folder or the results of a run", text::path(dir), example = foreign(example))]
-pub struct NotResults {
-    /// The folder.
-    pub dir: PathBuf,
-    /// A file in it.
-    pub example: String,
-}
-
-impl NotResults {
-    /// One action that helps.
-    pub fn hint(&self) -> String {
-        let hint = "choose another folder with `--out`";
-        if is_named_as_ours(&self.example) {
-            format!(
-                "{hint}, or remove that one if it holds results: it has no `manifest.json` that names this file"
-            )
-        } else {
-            hint.to_owned()
-        }
-    }
-}
+const TABLES: [&str; 4] = [PREDICTIONS, PROBES, SCORES, BOOTSTRAP];
 
 /// Results as they come, and the folder that they will be in.
 pub struct Results {
@@ -74,15 +50,11 @@ impl Results {
     /// Makes sure, before anything is computed, that results can be written to `dir`.
     ///
     /// # Errors
-    /// [`Error::Output`] where it cannot be made or replaced, [`NotResults`] where it holds other files.
+    /// [`files::Error`] where it cannot be made or replaced, another where it holds other files.
     pub fn prepare(dir: &Path) -> Result<Self, Error> {
         let draft = StagedDir::replacing(dir, ours_in)?;
         if let Some(name) = files::first_foreign(draft.destination(), ours_in)? {
-            return Err(NotResults {
-                dir: dir.to_owned(),
-                example: foreign(&name.to_string_lossy()),
-            }
-            .into());
+            return Err(holds_other_files(dir, &foreign(&name.to_string_lossy())).into());
         }
         Ok(Self {
             draft,
@@ -96,7 +68,7 @@ impl Results {
     /// Adds one experiment's results; with `fitted`, its probes' bytes.
     ///
     /// # Errors
-    /// [`Error::Output`] where the fitted probes cannot be written.
+    /// [`files::Error`] where the fitted probes cannot be written.
     pub fn push(
         &mut self,
         pipeline: &Pipeline,
@@ -107,9 +79,8 @@ impl Results {
             probes,
             report: _,
             bootstrap,
-            stages,
             experiment,
-            source: _,
+            ..
         } = evaluation;
         if let Some(fitted) = fitted {
             self.write(&fitted_name(self.records.len()), fitted)?;
@@ -120,14 +91,8 @@ impl Results {
         self.add(PROBES, &setting, &probes.tasks);
         self.add(SCORES, &setting, &scores);
         self.add(BOOTSTRAP, &setting, &bootstrap.resamples);
-        self.headlines.push(headline(evaluation));
-        let mut record = describe(evaluation);
-        let sample = stages.iter().find(|stage| stage.stage == Name::Sample);
-        // The patterns that chose the tasks, with commas between them; null without any.
-        record["tasks"] = json!(sample.and_then(|stage| stage.request.params.get("tasks")));
-        record["pipeline"] = json!(pipeline.spell_out(experiment));
-        record["stages"] = stages.iter().map(|stage| stage_json(stage, true)).collect();
-        self.records.push(record);
+        self.headlines.push(json::headline(evaluation));
+        self.records.push(json::record(evaluation, pipeline));
         Ok(())
     }
 
@@ -141,7 +106,7 @@ impl Results {
     /// Writes everything and puts the folder in its place; says what the user should know of what was there before.
     ///
     /// # Errors
-    /// [`Error::Output`] and those of the tables' writer; the folder is then as it was.
+    /// [`files::Error`], and errors of the tables' writer; the folder is then as it was.
     pub fn publish(mut self, provenance: &BTreeMap<String, String>) -> Result<Vec<String>, Error> {
         for (name, tables) in std::mem::take(&mut self.tables) {
             let bytes = Table::concat(tables)?.to_parquet()?;
@@ -174,21 +139,35 @@ impl Results {
     }
 }
 
+/// The folder `dir` is not for results, since it holds the file `example`.
+fn holds_other_files(dir: &Path, example: &str) -> Message {
+    let (dir, hint) = (text::path(dir), "choose another folder with `--out`");
+    let error = Message::request(format!(
+        "{dir}: holds `{example}`, expected an empty folder or the results of a run"
+    ));
+    if is_named_as_ours(example) {
+        error.hint(format!(
+            "{hint}, or remove that one if it holds results: it has no `{MANIFEST}` that names this file"
+        ))
+    } else {
+        error.hint(hint)
+    }
+}
+
 /// What to say of what was in the folder `dir` before and is kept.
 fn warnings(dir: &Path, left: &Left) -> Vec<String> {
-    let dir = path(dir);
+    let dir = text::path(dir);
     let mut warnings = Vec::new();
     if !left.moved.is_empty() {
-        let name = |name: &OsString| format!("`{}`", foreign(&name.to_string_lossy()));
-        let names: Listing = left.moved.iter().map(name).collect();
+        let names = Listing::quoted(left.moved.iter().map(|name| name.to_string_lossy()));
         warnings.push(format!(
             "{dir}: kept what appeared in it during the run: {names}; move that away before the next run"
         ));
     }
     if let Some(former) = &left.former {
+        let former = text::path(former);
         warnings.push(format!(
-            "{}: holds what could not be removed of the former {dir}; look at it, and remove it",
-            path(former)
+            "{former}: holds what could not be removed of the former {dir}; look at it, and remove it"
         ));
     }
     if let Some(why) = &left.not_flushed {
@@ -214,17 +193,19 @@ fn ours_in(dir: &Path) -> Vec<OsString> {
     let Some(Manifest { files }) = parsed else {
         return Vec::new();
     };
-    let named = files.into_keys().filter(|name| is_named_as_ours(name));
-    let names = named.filter(|name| name != MANIFEST);
-    names
-        .chain([MANIFEST.to_owned()])
-        .map(OsString::from)
-        .collect()
+    let is_ours = |name: &String| is_named_as_ours(name) && name != MANIFEST;
+    let named = files.into_keys().filter(is_ours).map(OsString::from);
+    named.chain([MANIFEST.into()]).collect()
 }
 
 /// Whether a run may write a file of this name.
 fn is_named_as_ours(name: &str) -> bool {
-    FILES.contains(&name) || is_fitted_name(name)
+    let number = name
+        .strip_prefix("probes-")
+        .and_then(|rest| rest.strip_suffix(".safetensors"));
+    [SUMMARY, MANIFEST, FITTED].contains(&name)
+        || TABLES.contains(&name)
+        || number.is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
 /// The fitted probes of one experiment: `probes.safetensors`, and `probes-2.safetensors` for the second.
@@ -233,13 +214,6 @@ fn fitted_name(index: usize) -> String {
         0 => FITTED.to_owned(),
         index => FITTED.replace('.', &format!("-{}.", index + 1)),
     }
-}
-
-fn is_fitted_name(name: &str) -> bool {
-    let number = name
-        .strip_prefix("probes-")
-        .and_then(|rest| rest.strip_suffix(".safetensors"));
-    name == FITTED || number.is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
 rows! {
@@ -337,114 +311,5 @@ impl Evaluation {
                     high: interval.ci_high,
                 },
             )
-    }
-}
-
-fn describe(evaluation: &Evaluation) -> Value {
-    let experiment = &evaluation.experiment;
-    let mut model = json!({ "org": experiment.model.org, "ckpt": experiment.model.ckpt });
-    if let Some(source) = &evaluation.source {
-        model["repo"] = json!(source.repo);
-        model["revision"] = json!(source.revision);
-    }
-    json!({
-        "model": model,
-        "n_train": experiment.n_train,
-        "seed": experiment.seed,
-        "probe": experiment.probe.name(),
-    })
-}
-
-fn headline(evaluation: &Evaluation) -> Value {
-    let mut json = describe(evaluation);
-    let overall = evaluation.report.overall();
-    json["n_tasks"] = json!(evaluation.probes.tasks.len());
-    put_score(&mut json, evaluation, overall);
-    json["mean_task_accuracy"] = json!(overall.mean_task_accuracy);
-    let named = |group: &Accuracy| {
-        let mut json = json!({ "name": group.name });
-        put_score(&mut json, evaluation, group);
-        json
-    };
-    json["clusters"] = evaluation
-        .report
-        .level(Level::Cluster)
-        .map(|cluster| {
-            let mut json = named(cluster);
-            json["mean_task_accuracy"] = json!(cluster.mean_task_accuracy);
-            json
-        })
-        .collect();
-    json["tasks"] = evaluation.report.level(Level::Task).map(named).collect();
-    json
-}
-
-fn put_score(json: &mut Value, evaluation: &Evaluation, group: &Accuracy) {
-    let interval = evaluation.interval(group);
-    json["n_train_used"] = json!(evaluation.n_train_used(group));
-    json["n_test"] = json!(group.n);
-    json["accuracy"] = json!(group.accuracy);
-    json["ci_low"] = json!(interval.low);
-    json["ci_high"] = json!(interval.high);
-}
-
-/// What `run --json` prints of one experiment.
-pub fn evaluation_json(evaluation: &Evaluation) -> Value {
-    let mut json = headline(evaluation);
-    json["stages"] = evaluation
-        .stages
-        .iter()
-        .map(|stage| stage_json(stage, false))
-        .collect();
-    json
-}
-
-fn stage_json(record: &StageRecord, with_digests: bool) -> Value {
-    let mut json = json!({
-        "stage": record.stage.as_str(),
-        "key": record.request.key,
-        "status": record.state.status(false),
-        "seconds": record.seconds,
-    });
-    put_counts(&mut json, record.counts);
-    if with_digests {
-        json["inputs"] = json!(record.request.inputs);
-        json["params"] = json!(record.request.params);
-        json["outputs"] = json!(record.outputs);
-    }
-    json
-}
-
-/// What `plan --json` prints of one stage.
-pub fn plan_json(plan: &StagePlan) -> Value {
-    let mut json = json!({
-        "stage": plan.stage.as_str(),
-        "key": plan.key,
-        "status": plan.state.status(true),
-    });
-    if let Some(reason) = plan.state.reason() {
-        json["reason"] = json!(reason);
-    }
-    put_counts(&mut json, plan.counts);
-    json
-}
-
-/// The counts of stage `features`: `images_missing` are those whose rows the cache no longer holds, and which no stage
-/// of this run needs, since what they went into is cached.
-fn put_counts(json: &mut Value, counts: Option<Counts>) {
-    if let Some(counts) = counts {
-        json["images_extracted"] = json!(counts.extracted);
-        json["images_reused"] = json!(counts.reused);
-        json["images_missing"] = json!(counts.lost);
-    }
-}
-
-impl Failure for NotResults {
-    fn hint(&self) -> Option<String> {
-        Some(self.hint())
-    }
-
-    fn fault(&self) -> Fault {
-        Fault::Request
     }
 }

@@ -117,7 +117,7 @@ impl Stage for BootstrapStage<'_> {
             .finish()
     }
 
-    fn run(&self, context: Context<'_>) -> Result<Bootstrap, Error> {
+    fn run(&mut self, context: Context<'_>) -> Result<Bootstrap, Error> {
         let groups = groups(&self.probes.output.predictions);
         context.progress.start("bootstrapping", groups.len() as u64);
         let resampled: Vec<Result<(Vec<f32>, Interval), Error>> = groups

@@ -10,34 +10,36 @@
 //! | `n`, `dim` | integer | rows of the sample, features per row |
 //! | `blake3` | string | digest of the rows' little-endian f32 bytes, in the sample's order |
 //!
-//! The rows themselves are kept per image, not per run: [`network`] asks the store for each image
+//! The rows themselves are kept per image, not per run: an [`Extractor`] asks the store for each image
 //! under the backbone's key, and only images never seen with that backbone go through the network.
 
-pub mod network;
+pub mod bad_image;
+mod decode;
+pub mod extractor;
 pub mod norm;
 #[cfg(test)]
 mod pins;
 pub mod precomputed;
+mod shard;
 pub mod weights;
 
-use std::cell::RefCell;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
-use self::network::Network;
+use self::extractor::Extractor;
 use self::precomputed::Precomputed;
-use super::{Name, Objects, Stage, StageError, ensure, part};
+use super::{Name, Objects, Stage, ensure, no_part, part};
 use crate::artifact::{FittedOn, hash_rows};
-use crate::backbone::{Device, Precision};
+use crate::backbone::{self, Device, Precision};
 use crate::cache::{Digest, KeyBuilder, Request};
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, Message};
 use crate::interrupt::Interrupt;
 use crate::newt::labels::Labels;
-use crate::text::{Listing, count, foreign};
+use crate::text::{self, Listing, count};
 
 /// The name of this stage's output.
 pub const FEATURES: &str = "features.json";
@@ -53,7 +55,7 @@ pub enum BatchSize {
 
 /// The table `[features]` of a pipeline file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct ExtractionSettings {
     /// Where the network runs.
     pub device: Device,
     /// The number format it runs in.
@@ -64,23 +66,31 @@ pub struct Settings {
 }
 
 /// Where a model's features come from.
-pub enum Source {
+pub enum FeatureSource {
     /// A backbone, run on images.
-    Network(Box<Network>),
+    Backbone(Box<Extractor>),
     /// A file of features.
-    Precomputed(Precomputed),
+    File(Precomputed),
 }
 
-impl Source {
+impl FeatureSource {
     /// Whether images are read for them.
     pub fn reads_images(&self) -> bool {
-        matches!(self, Self::Network(_))
+        matches!(self, Self::Backbone(_))
+    }
+
+    /// Where on the hub the model's files come from.
+    pub fn origin(&self) -> Option<&backbone::Source> {
+        match self {
+            Self::Backbone(extractor) => extractor.origin(),
+            Self::File(_) => None,
+        }
     }
 
     /// What probes are fitted on that take these features; `org` and `ckpt` name the model in its pipeline.
     ///
     /// # Errors
-    /// Those of [`Precomputed::open`].
+    /// Errors of [`Precomputed::open`].
     pub fn fitted_on(
         &self,
         org: &str,
@@ -88,11 +98,11 @@ impl Source {
         interrupt: &Interrupt,
     ) -> Result<FittedOn, Error> {
         Ok(match self {
-            Self::Network(network) => FittedOn {
-                backbone: Some(network.id(org, ckpt)),
+            Self::Backbone(extractor) => FittedOn {
+                backbone: Some(extractor.id(org, ckpt)),
                 norms: [1.0, 1.0],
             },
-            Self::Precomputed(file) => {
+            Self::File(file) => {
                 let file = file.open(interrupt)?;
                 FittedOn {
                     norms: norm::range(file.features()),
@@ -125,7 +135,7 @@ pub struct Counts {
     pub lost: usize,
 }
 
-/// What this stage makes: the proof of which rows a run used.
+/// The proof of which rows a run used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeatureTable {
     /// Rows.
@@ -137,7 +147,7 @@ pub struct FeatureTable {
 }
 
 impl FeatureTable {
-    pub(super) fn of(rows: &Array2<f32>) -> Self {
+    fn of(rows: &Array2<f32>) -> Self {
         let mut hasher = blake3::Hasher::new();
         hash_rows(&mut hasher, rows.view());
         Self {
@@ -148,120 +158,105 @@ impl FeatureTable {
     }
 }
 
+/// What this stage makes.
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// What is on record of the rows.
+    pub table: FeatureTable,
+    /// The rows themselves, `[n, dim]` in the sample's order; empty as long as they stay in the store.
+    rows: OnceCell<Array2<f32>>,
+}
+
+impl Features {
+    /// These rows, and what goes on record of them.
+    pub fn of(rows: Array2<f32>) -> Self {
+        Self {
+            table: FeatureTable::of(&rows),
+            rows: rows.into(),
+        }
+    }
+
+    /// The rows, to compute with.
+    ///
+    /// # Errors
+    /// That they are not there where they stayed in the store, see [`FeaturesStage::read_rows`].
+    pub fn rows(&self) -> Result<&Array2<f32>, Message> {
+        let rows = self.rows.get();
+        rows.ok_or_else(|| no_part(Name::Features, "rows"))
+    }
+
+    /// The rows, to keep.
+    ///
+    /// # Errors
+    /// As of [`Features::rows`].
+    pub fn into_rows(self) -> Result<Array2<f32>, Message> {
+        let rows = self.rows.into_inner();
+        rows.ok_or_else(|| no_part(Name::Features, "rows"))
+    }
+}
+
 /// Brings the features of a sample's images together.
 pub struct FeaturesStage<'a> {
-    source: &'a Source,
+    source: &'a mut FeatureSource,
     images: &'a Images,
     labels: &'a Labels,
-    counts: RefCell<Counts>,
-    /// The rows of the last [`Stage::run`], so that fitting need not read them again.
-    rows: RefCell<Option<(Digest, Arc<Array2<f32>>)>>,
+    n_extracted: usize,
 }
 
 impl<'a> FeaturesStage<'a> {
     /// The features that `source` has of `images`, which are among those of `labels`.
-    pub fn new(source: &'a Source, images: &'a Images, labels: &'a Labels) -> Self {
-        let counts = Counts {
-            extracted: 0,
-            reused: images.ids.len(),
-            lost: 0,
-        };
+    pub fn new(source: &'a mut FeatureSource, images: &'a Images, labels: &'a Labels) -> Self {
         Self {
             source,
             images,
             labels,
-            counts: RefCell::new(counts),
-            rows: RefCell::default(),
+            n_extracted: 0,
         }
-    }
-
-    /// What has been extracted and reused so far.
-    pub fn counts(&self) -> Counts {
-        *self.counts.borrow()
     }
 
     /// How many images have no features yet.
     pub fn n_missing(&self) -> usize {
-        match self.source {
-            Source::Network(network) => network.n_missing(self.images),
-            Source::Precomputed(_) => 0,
+        match &*self.source {
+            FeatureSource::Backbone(extractor) => extractor.n_missing(self.images),
+            FeatureSource::File(_) => 0,
         }
     }
 
-    /// Has these images count as not extracted, so that the next [`Stage::run`] does so again; the rows that there are
-    /// stay until then.
+    /// Reads the rows of `features` where they are in the store only; says how many of them are missing there, or turn
+    /// out to be damaged.
     ///
     /// # Errors
-    /// Those of the store.
-    pub fn forget(&self) -> Result<(), Error> {
-        match self.source {
-            Source::Network(network) => network.forget(self.images),
-            Source::Precomputed(_) => Ok(()),
-        }
-    }
-
-    /// The rows that `table` stands for, `[n, dim]` in the sample's order.
-    ///
-    /// # Errors
-    /// [`StageError::FeaturesChanged`] where rows that had to be made again came out otherwise.
-    pub fn rows(
-        &self,
-        table: &FeatureTable,
-        context: Context<'_>,
-    ) -> Result<Arc<Array2<f32>>, Error> {
-        if let Some((digest, rows)) = &*self.rows.borrow()
-            && *digest == table.blake3
-        {
-            return Ok(Arc::clone(rows));
-        }
-        let (found, rows) = self.load(context)?;
-        if found == *table {
-            Ok(rows)
-        } else {
-            Err(StageError::FeaturesChanged {
-                expected: table.blake3,
-                found: found.blake3,
-            }
-            .into())
-        }
-    }
-
-    /// Reads the rows that the store has, so that fitting need not: how many of them turn out to be missing or damaged.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn read_stored(&self, context: Context<'_>) -> Result<usize, Error> {
-        let Source::Network(network) = self.source else {
+    /// Errors of the store or the file; rows that are not those on record.
+    pub fn read_rows(&mut self, features: &Features, context: Context<'_>) -> Result<usize, Error> {
+        if features.rows.get().is_some() {
             return Ok(0);
+        }
+        let rows = match self.source {
+            FeatureSource::Backbone(extractor) => extractor.stored_rows(self.images, context)?,
+            FeatureSource::File(file) => Some(file.rows(&self.images.ids, self.labels, context)?),
         };
-        if self.rows.borrow().is_some() {
-            return Ok(0);
-        }
-        match network.stored_rows(self.images, context)? {
-            Some(rows) => {
-                self.keep(rows, context);
-                Ok(0)
-            }
-            None => Ok(self.n_missing()),
-        }
-    }
-
-    /// Keeps rows for the fitting of probes, and says what stands for them.
-    fn keep(&self, rows: Array2<f32>, context: Context<'_>) -> (FeatureTable, Arc<Array2<f32>>) {
+        let Some(rows) = rows else {
+            return Ok(self.n_missing());
+        };
         self.warn_of_zeros(&rows, context);
-        let (table, rows) = (FeatureTable::of(&rows), Arc::new(rows));
-        *self.rows.borrow_mut() = Some((table.blake3, Arc::clone(&rows)));
-        (table, rows)
+        let (found, expected) = (FeatureTable::of(&rows).blake3, features.table.blake3);
+        if found != expected {
+            return Err(Message::machine(format!(
+                "features: the rows have digest {}…, expected {}…",
+                found.short(),
+                expected.short()
+            ))
+            .hint("the device or libtorch is another; `--force features` takes the new rows")
+            .into());
+        }
+        features.rows.get_or_init(|| rows);
+        Ok(0)
     }
 
     fn warn_of_zeros(&self, rows: &Array2<f32>, context: Context<'_>) {
-        let images: Listing = rows
-            .rows()
-            .into_iter()
-            .zip(&self.images.ids)
-            .filter(|(row, _)| row.iter().all(|value| *value == 0.0))
-            .map(|(_, id)| format!("`{}`", foreign(id)))
-            .collect();
+        let are_zeros = |row: ArrayView1<'_, f32>| row.iter().all(|value| *value == 0.0);
+        let ids = rows.rows().into_iter().zip(&self.images.ids);
+        let images = Listing::quoted(ids.filter_map(|(row, id)| are_zeros(row).then_some(id)));
         if !images.is_empty() {
             context.progress.warn(&format!(
                 "{} with features of zeros only: {images}; a row of zeros has no norm to divide by and stays as it is, as in the reference",
@@ -269,56 +264,74 @@ impl<'a> FeaturesStage<'a> {
             ));
         }
     }
-
-    fn load(&self, context: Context<'_>) -> Result<(FeatureTable, Arc<Array2<f32>>), Error> {
-        let (rows, n_extracted) = match self.source {
-            Source::Network(network) => network.rows(self.images, context)?,
-            Source::Precomputed(file) => (file.rows(&self.images.ids, self.labels, context)?, 0),
-        };
-        let mut counts = self.counts.borrow_mut();
-        counts.extracted += n_extracted;
-        counts.reused = self.images.ids.len().saturating_sub(counts.extracted);
-        Ok(self.keep(rows, context))
-    }
 }
 
 impl Stage for FeaturesStage<'_> {
     const NAME: Name = Name::Features;
     const VERSION: u32 = 1;
-    type Output = FeatureTable;
+    type Output = Features;
 
     fn request(&self) -> Request {
         let builder = KeyBuilder::new(Self::NAME.as_str(), Self::VERSION);
-        match self.source {
-            Source::Network(network) => {
-                let bytes: Vec<u8> = self
-                    .images
-                    .digests
-                    .iter()
-                    .flat_map(|digest| *digest.as_bytes())
-                    .collect();
-                network
+        match &*self.source {
+            FeatureSource::Backbone(extractor) => {
+                let digests = self.images.digests.iter();
+                let bytes: Vec<u8> = digests.flat_map(|digest| *digest.as_bytes()).collect();
+                extractor
                     .describe(builder)
                     .input("images", Digest::of(&bytes))
             }
             // An id holds no line break, so the joined text stands for the list.
-            Source::Precomputed(file) => file
+            FeatureSource::File(file) => file
                 .describe(builder)
                 .input("ids", Digest::of(self.images.ids.join("\n").as_bytes())),
         }
         .finish()
     }
 
-    fn run(&self, context: Context<'_>) -> Result<FeatureTable, Error> {
-        Ok(self.load(context)?.0)
+    fn run(&mut self, context: Context<'_>) -> Result<Features, Error> {
+        let rows = match self.source {
+            FeatureSource::Backbone(extractor) => {
+                let (rows, n_extracted) = extractor.rows(self.images, context)?;
+                self.n_extracted += n_extracted;
+                rows
+            }
+            FeatureSource::File(file) => file.rows(&self.images.ids, self.labels, context)?,
+        };
+        self.warn_of_zeros(&rows, context);
+        Ok(Features::of(rows))
     }
 
-    fn encode(table: &FeatureTable) -> Result<Objects, Error> {
-        let json = serde_json::to_vec(table)?;
+    fn pretend(&mut self) {
+        self.n_extracted += self.n_missing();
+        if let FeatureSource::Backbone(extractor) = self.source {
+            extractor.plan(self.images);
+        }
+    }
+
+    /// The rows that there are stay until others have come in their place.
+    fn forget(&mut self) -> Result<(), Error> {
+        match self.source {
+            FeatureSource::Backbone(extractor) => extractor.forget(self.images),
+            FeatureSource::File(_) => Ok(()),
+        }
+    }
+
+    fn counts(&self) -> Option<Counts> {
+        let (extracted, lost) = (self.n_extracted, self.n_missing());
+        Some(Counts {
+            extracted,
+            reused: self.images.ids.len().saturating_sub(extracted + lost),
+            lost,
+        })
+    }
+
+    fn encode(features: &Features) -> Result<Objects, Error> {
+        let json = serde_json::to_vec(&features.table)?;
         Ok(Objects::from([(FEATURES.to_owned(), json)]))
     }
 
-    fn decode(&self, objects: &Objects) -> Result<FeatureTable, Error> {
+    fn decode(&self, objects: &Objects) -> Result<Features, Error> {
         let json = part(objects, Self::NAME, FEATURES)?;
         let table: FeatureTable = serde_json::from_slice(json)?;
         let is_of_sample = table.n == self.images.ids.len();
@@ -327,14 +340,24 @@ impl Stage for FeaturesStage<'_> {
             Self::NAME,
             "it has more or fewer rows than the sample",
         )?;
-        if let Source::Network(network) = self.source {
-            let is_of_model = table.dim == network.dim();
+        if let FeatureSource::Backbone(extractor) = &*self.source {
+            let is_of_model = table.dim == extractor.dim();
             ensure(
                 is_of_model,
                 Self::NAME,
                 "its rows are longer or shorter than the backbone's",
             )?;
         }
-        Ok(table)
+        Ok(Features {
+            table,
+            rows: OnceCell::new(),
+        })
     }
+}
+
+/// What it is called that a file is not what it was when it was hashed.
+fn changed_meanwhile(path: &Path) -> Message {
+    let path = text::path(path);
+    Message::machine(format!("{path}: changed while this run was reading it"))
+        .hint("run again once nothing writes to it")
 }

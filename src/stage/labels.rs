@@ -71,7 +71,7 @@ impl Stage for LabelsStage {
             .finish()
     }
 
-    fn run(&self, _context: Context<'_>) -> Result<Labels, Error> {
+    fn run(&mut self, _context: Context<'_>) -> Result<Labels, Error> {
         let csv = Csv::parse(&self.file, &self.csv)?;
         Ok(Labels::from_csv(&csv, &self.file, self.other_splits)?)
     }

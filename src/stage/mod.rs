@@ -13,7 +13,6 @@
 //! it. A new stage is a file of the same shape and a line in [`Name`].
 
 pub mod bootstrap;
-mod error;
 pub mod features;
 pub mod labels;
 #[cfg(test)]
@@ -24,17 +23,32 @@ pub mod sample;
 mod tasks;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
-pub use self::error::StageError;
+use self::features::Counts;
 pub use self::tasks::{TaskArgument, TaskFilter};
 use crate::cache::{Digest, Request};
 use crate::context::Context;
 use crate::error::{Error, Message};
 
 /// A stage's name, as in keys, `--force` and JSON; in the order of the flow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(
+    serialize_all = "lowercase",
+    parse_err_ty = String,
+    parse_err_fn = unknown_name
+)]
 pub enum Name {
     /// The labels file, typed.
     Labels,
@@ -52,43 +66,17 @@ pub enum Name {
 
 impl Name {
     /// All of them, in the order of the flow.
-    pub const ALL: [Name; 6] = [
-        Name::Labels,
-        Name::Sample,
-        Name::Features,
-        Name::Probes,
-        Name::Report,
-        Name::Bootstrap,
-    ];
+    pub const ALL: &[Name] = <Name as strum::VariantArray>::VARIANTS;
 
     /// The name as text.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Name::Labels => "labels",
-            Name::Sample => "sample",
-            Name::Features => "features",
-            Name::Probes => "probes",
-            Name::Report => "report",
-            Name::Bootstrap => "bootstrap",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Name {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Name::ALL
-            .into_iter()
-            .find(|name| name.as_str() == text)
-            .ok_or_else(|| format!("expected one of {}", Name::ALL.map(Name::as_str).join(", ")))
-    }
+fn unknown_name(_name: &str) -> String {
+    let names: Vec<&str> = Name::ALL.iter().map(|name| name.as_str()).collect();
+    format!("expected one of {}", names.join(", "))
 }
 
 /// The bytes of a stage's outputs, by name.
@@ -114,7 +102,23 @@ pub trait Stage {
     ///
     /// # Errors
     /// Whatever the modules that do the work report.
-    fn run(&self, context: Context<'_>) -> Result<Self::Output, Error>;
+    fn run(&mut self, context: Context<'_>) -> Result<Self::Output, Error>;
+
+    /// What a plan does in place of [`Stage::run`]: stages that are planned after this one count on what it would leave.
+    fn pretend(&mut self) {}
+
+    /// Has what is kept from other runs, besides the outputs on record, count as absent: `--force` asks for all of it.
+    ///
+    /// # Errors
+    /// Errors of wherever that is kept.
+    fn forget(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The images that it took so far, of stage `features`.
+    fn counts(&self) -> Option<Counts> {
+        None
+    }
 
     /// What the user should know about an output, wherever it comes from; a line each.
     fn warnings(_output: &Self::Output) -> &[String] {

@@ -4,12 +4,11 @@
 //! raise the stage's `VERSION` with it. A key that changes makes every user compute again.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use ndarray::Array2;
 
 use super::bootstrap::{self, BootstrapStage};
-use super::features::{FeatureTable, FeaturesStage};
+use super::features::{Features, FeaturesStage};
 use super::labels::LabelsStage;
 use super::probes::ProbesStage;
 use super::report::ReportStage;
@@ -17,14 +16,13 @@ use super::sample::SampleStage;
 use super::{Made, Stage};
 use crate::cache::Digest;
 use crate::context::Context;
-use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::newt::labels::OtherSplits;
 use crate::probe::Probe;
 use crate::progress::Silent;
 
 /// Runs a stage and adds its line to `pins`.
-fn make<S: Stage>(stage: &S, pins: &mut String) -> Made<S::Output> {
+fn make<S: Stage>(stage: &mut S, pins: &mut String) -> Made<S::Output> {
     let interrupt = Interrupt::default();
     let context = Context {
         progress: &Silent,
@@ -75,7 +73,7 @@ fn rows(n: usize) -> Array2<f32> {
 fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
     let mut pins = String::new();
     let labels = make(
-        &LabelsStage::new(
+        &mut LabelsStage::new(
             csv().into_bytes(),
             "labels.csv".to_owned(),
             OtherSplits::Refuse,
@@ -83,7 +81,7 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
         &mut pins,
     );
     let sample = make(
-        &SampleStage {
+        &mut SampleStage {
             labels: &labels,
             n_train: 12,
             seed: 17,
@@ -91,9 +89,8 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
         },
         &mut pins,
     );
-    let matrix = rows(sample.output.rows.len());
-    let table = FeatureTable::of(&matrix);
-    let objects = FeaturesStage::encode(&table).unwrap();
+    let features = Features::of(rows(sample.output.rows.len()));
+    let objects = FeaturesStage::encode(&features).unwrap();
     let digests = objects
         .iter()
         .map(|(name, bytes)| (name.clone(), Digest::of(bytes)))
@@ -103,29 +100,26 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
         Digest::of(&objects["features.json"]).short()
     ));
     let features = Made {
-        output: table,
+        output: features,
         digests,
     };
-    let matrix = Arc::new(matrix);
-    let rows = |_: &FeatureTable, _: Context<'_>| Ok::<_, Error>(Arc::clone(&matrix));
     let probes = make(
-        &ProbesStage {
+        &mut ProbesStage {
             labels: &labels,
             sample: &sample,
             features: &features,
-            rows: &rows,
             probe: Probe::biobench(12),
         },
         &mut pins,
     );
-    make(&ReportStage { probes: &probes }, &mut pins);
+    make(&mut ReportStage { probes: &probes }, &mut pins);
     let settings = bootstrap::Settings {
         resamples: 50,
         alpha: 0.05,
         seed: 17,
     };
     make(
-        &BootstrapStage {
+        &mut BootstrapStage {
             probes: &probes,
             settings,
         },

@@ -22,14 +22,11 @@ pub mod odd_rows;
 mod rows;
 mod tasks;
 
-use std::sync::Arc;
-
-use ndarray::Array2;
 use rayon::prelude::*;
 
 pub use self::rows::{FittedTask, Prediction};
 use self::tasks::{TaskRows, Tasks};
-use super::features::{FEATURES, FeatureTable};
+use super::features::{FEATURES, Features};
 use super::labels::LABELS;
 use super::sample::{SAMPLE, Sample};
 use super::{Made, Name, Objects, Stage, ensure, part};
@@ -49,19 +46,14 @@ const WARNINGS: &str = "warnings.json";
 /// The name of the fitted probes themselves.
 pub const FITTED: &str = "probes.safetensors";
 
-/// Gives the features that a table stands for, `[n, d]`.
-pub type Rows<'a> = dyn Fn(&FeatureTable, Context<'_>) -> Result<Arc<Array2<f32>>, Error> + 'a;
-
 /// Fits one probe per task of the sample.
 pub struct ProbesStage<'a> {
     /// The labels.
     pub labels: &'a Made<Labels>,
     /// The rows that take part.
     pub sample: &'a Made<Sample>,
-    /// The digest of their features.
-    pub features: &'a Made<FeatureTable>,
-    /// The features themselves, `[n, d]`, in the sample's order; asked for only where probes are fitted.
-    pub rows: &'a Rows<'a>,
+    /// Their features, in the sample's order; the rows are asked for only where probes are fitted.
+    pub features: &'a Made<Features>,
     /// The probe.
     pub probe: Probe,
 }
@@ -122,9 +114,9 @@ impl Stage for ProbesStage<'_> {
             .finish()
     }
 
-    fn run(&self, context: Context<'_>) -> Result<Probes, Error> {
+    fn run(&mut self, context: Context<'_>) -> Result<Probes, Error> {
         let tasks = Tasks::new(&self.labels.output, &self.sample.output);
-        let features = (self.rows)(&self.features.output, context)?;
+        let features = self.features.output.rows()?;
         let probe = &self.probe;
         context
             .progress
@@ -136,7 +128,6 @@ impl Stage for ProbesStage<'_> {
             .collect();
         context.progress.finish();
 
-        drop(features);
         let fits = fits.into_iter().collect::<Result<Vec<TaskFit>, Error>>()?;
 
         let names = tasks.each.iter().map(|task| task.name.as_str());
@@ -207,6 +198,8 @@ impl Stage for ProbesStage<'_> {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
+
     use super::tasks::tests::{labels, sample};
     use super::*;
     use crate::cache::Digest;
@@ -225,14 +218,13 @@ mod tests {
             },
         );
         let features = Made {
-            output: FeatureTable::of(&Array2::zeros((5, 2))),
+            output: Features::of(Array2::zeros((5, 2))),
             digests: made(FEATURES),
         };
         let stage = ProbesStage {
             labels: &labels,
             sample: &sample,
             features: &features,
-            rows: &|_, _| Ok(Arc::new(Array2::zeros((5, 2)))),
             probe: Probe::biobench(3),
         };
         let prediction = |row: usize| Prediction::new(&labels.output.rows[row], 0, -1.0);

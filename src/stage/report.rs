@@ -149,7 +149,7 @@ impl Stage for ReportStage<'_> {
             .finish()
     }
 
-    fn run(&self, _context: Context<'_>) -> Result<Report, Error> {
+    fn run(&mut self, _context: Context<'_>) -> Result<Report, Error> {
         let groups = groups(&self.probes.output.predictions)
             .into_iter()
             .map(|group| {
@@ -243,7 +243,7 @@ mod tests {
             progress: &Silent,
             interrupt: &Interrupt::default(),
         };
-        let stage = ReportStage { probes: &probes };
+        let mut stage = ReportStage { probes: &probes };
         let report = stage.run(context).unwrap();
         let overall = &report.groups[0];
         assert_eq!(

@@ -71,7 +71,7 @@ impl Stage for SampleStage<'_> {
             .finish()
     }
 
-    fn run(&self, _context: Context<'_>) -> Result<Sample, Error> {
+    fn run(&mut self, _context: Context<'_>) -> Result<Sample, Error> {
         let labels = &self.labels.output;
         let mut rows = sampling::sample(labels, self.n_train, self.seed)?;
         if let Some(filter) = self.tasks {
@@ -213,7 +213,7 @@ mod tests {
             interrupt: &Interrupt::default(),
         };
         let filter = filter("b");
-        let of_b = stage(&labels, 4, 17, filter.as_ref());
+        let mut of_b = stage(&labels, 4, 17, filter.as_ref());
         let all = stage(&labels, 4, 17, None);
         let sample = of_b.run(context).unwrap();
         let encode = |rows: &[usize]| {
@@ -232,7 +232,7 @@ mod tests {
             ),
             (
                 &of_b,
-                all.run(context).unwrap().rows,
+                stage(&labels, 4, 17, None).run(context).unwrap().rows,
                 "its rows are those of other tasks",
             ),
             (

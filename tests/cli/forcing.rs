@@ -1,8 +1,9 @@
 //! What `--force features` makes again, and what a plan says of it.
 
+use newt_pipe::internals::cache::Digest;
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, put_checkpoint};
+use crate::sandbox::{Sandbox, put_checkpoint, statuses};
 
 /// Two tasks of eight images each, extracted.
 fn sandbox() -> Sandbox {
@@ -24,9 +25,16 @@ fn sandbox() -> Sandbox {
 const OTHER: &str = "synth_day_vs_dusk";
 
 fn counts(document: &Value) -> [u64; 3] {
-    let stage = &document["experiments"][0]["stages"][2];
-    ["images_extracted", "images_reused", "images_missing"]
-        .map(|name| stage[name].as_u64().unwrap())
+    counts_of_each(document)[0]
+}
+
+fn counts_of_each(document: &Value) -> Vec<[u64; 3]> {
+    let count = |experiment: &Value| {
+        ["images_extracted", "images_reused", "images_missing"]
+            .map(|name| experiment["stages"][2][name].as_u64().unwrap())
+    };
+    let experiments = document["experiments"].as_array().unwrap();
+    experiments.iter().map(count).collect()
 }
 
 #[test]
@@ -53,6 +61,91 @@ fn forcing_a_sweep_extracts_each_image_once() {
     let extracted: Vec<u64> = experiments.iter().filter_map(extracted).collect();
     assert!(extracted[0] > 0, "{extracted:?}");
     assert_eq!(extracted.iter().sum::<u64>(), 16, "{extracted:?}");
+}
+
+#[test]
+fn a_plan_of_a_sweep_counts_the_images_that_the_run_extracts() {
+    let sandbox = sandbox();
+    let sweeps = ["sample.n_train=[2, 4, -1]", "probe.c=[0.1, 0.2]"];
+    let sweep = |set, others: &[&str]| {
+        sandbox.json(&[&["run", "mine.toml", "--set", set], others].concat())
+    };
+    for set in sweeps {
+        let plan = sweep(set, &["--force", "features", "--dry-run"]);
+        let run = sweep(set, &["--force", "features"]);
+        assert_eq!(counts_of_each(&plan), counts_of_each(&run), "{set}");
+    }
+    for set in sweeps {
+        fs_err::remove_dir_all(sandbox.path("cache")).unwrap();
+        let plan = sweep(set, &["--dry-run"]);
+        let run = sweep(set, &[]);
+        assert_eq!(counts_of_each(&plan), counts_of_each(&run), "{set}");
+    }
+}
+
+#[test]
+fn rows_that_are_gone_are_extracted_again_for_other_probes() {
+    let sandbox = sandbox();
+    let other_probe = ["run", "mine.toml", "--set", "probe.c=0.1", "--out"];
+    let run = |others: &[&str]| sandbox.json(&[&other_probe[..], others].concat());
+    fs_err::remove_dir_all(sandbox.path("cache/features")).unwrap();
+    let again = run(&["again"]);
+    let stages = [
+        "labels cached",
+        "sample cached",
+        "features ran",
+        "probes ran",
+        "report ran",
+        "bootstrap ran",
+    ];
+    assert_eq!(statuses(&again), stages);
+    assert_eq!(counts(&again), [16, 0, 0]);
+    let fresh = run(&["fresh", "--cache-dir", "fresh-cache"]);
+    assert_eq!(
+        again["experiments"][0]["tasks"],
+        fresh["experiments"][0]["tasks"]
+    );
+    let predictions = |out| fs_err::read(sandbox.path(out).join("predictions.parquet")).unwrap();
+    assert!(predictions("again") == predictions("fresh"));
+}
+
+#[test]
+fn probes_are_looked_up_again_where_rows_that_were_gone_come_out_otherwise() {
+    let sandbox = sandbox();
+    // The record is of other rows than those that are extracted here, as if from another machine.
+    let path = fs_err::read_dir(sandbox.path("cache/actions/features"));
+    let path = path.unwrap().next().unwrap().unwrap().path();
+    let record = fs_err::read_to_string(&path).unwrap();
+    let object = |digest: &str| format!("cache/objects/{}/{}", &digest[..2], &digest[2..]);
+    let parsed: Value = serde_json::from_str(&record).unwrap();
+    let digest = parsed["outputs"]["features.json"].as_str().unwrap();
+    let table = fs_err::read_to_string(sandbox.path(&object(digest))).unwrap();
+    let rows: Value = serde_json::from_str(&table).unwrap();
+    let other_rows = Digest::of(b"other rows").to_string();
+    let other_table = table.replace(rows["blake3"].as_str().unwrap(), &other_rows);
+    let other_digest = Digest::of(other_table.as_bytes()).to_string();
+    sandbox.write(&object(&other_digest), other_table);
+    let (before_seal, _) = record.split_once(",\n  \"seal\": ").unwrap();
+    let other_record = before_seal.replace(digest, &other_digest);
+    let seal = Digest::of(other_record.as_bytes());
+    fs_err::write(
+        &path,
+        format!("{other_record},\n  \"seal\": \"{seal}\"\n}}\n"),
+    )
+    .unwrap();
+
+    fs_err::remove_dir_all(sandbox.path("cache/features")).unwrap();
+    let again = sandbox.json(&["run", "mine.toml"]);
+    let stages = [
+        "labels cached",
+        "sample cached",
+        "features ran",
+        "probes cached",
+        "report cached",
+        "bootstrap cached",
+    ];
+    assert_eq!(statuses(&again), stages);
+    assert_eq!(counts(&again), [16, 0, 0]);
 }
 
 #[test]

@@ -99,9 +99,7 @@ pub fn explained(error: Error) -> Error {
             "a proxy may have answered: open the address in a browser, or use another with `--mirror URL`",
         ),
         _ => match (error.is_a(), error.is_a()) {
-            (Some(NotWritten { source, .. }), _) | (_, Some(source)) => {
-                hint_of_io(source)
-            }
+            (Some(NotWritten { source, .. }), _) | (_, Some(source)) => hint_of_io(source),
             _ => return Left::Downloads.of(error),
         },
     };

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::network::{Network, request};
+use super::extractor::{Extractor, request};
 use super::precomputed::Precomputed;
 use super::weights::Weights;
-use super::{BatchSize, FeaturesStage, Images, Settings, Source};
+use super::{BatchSize, ExtractionSettings, FeatureSource, FeaturesStage, Images};
 use crate::backbone::{BackboneSpec, Device, Places, Precision, architectures};
 use crate::cache::{Cache, Digest};
 use crate::context::Context;
@@ -135,23 +135,24 @@ fn the_keys_of_the_stage_stay_as_they_are() {
     let labels = Labels { rows: Vec::new() };
     let mut pins = String::new();
     for precision in [Precision::F32, Precision::Bf16] {
-        let settings = Settings {
+        let settings = ExtractionSettings {
             device: Device::Cpu,
             precision,
             batch_size: BatchSize::Images(8),
         };
         let spec = resolve("random", "vit_tiny_patch16_224.seed17", Path::new(""));
-        let network = Network::new(&cache, spec, Weights::default(), settings, context).unwrap();
-        let source = Source::Network(Box::new(network));
-        let stage = FeaturesStage::new(&source, &images, &labels);
+        let extractor =
+            Extractor::new(&cache, spec, Weights::default(), settings, context).unwrap();
+        let mut source = FeatureSource::Backbone(Box::new(extractor));
+        let stage = FeaturesStage::new(&mut source, &images, &labels);
         pins.push_str(&format!(
             "random {precision} {}\n",
             stage.request().key.short()
         ));
     }
     let file = Precomputed::new(Path::new("features.safetensors"), Digest::of(b"features"));
-    let source = Source::Precomputed(file);
-    let stage = FeaturesStage::new(&source, &images, &labels);
+    let mut source = FeatureSource::File(file);
+    let stage = FeaturesStage::new(&mut source, &images, &labels);
     pins.push_str(&format!("precomputed {}\n", stage.request().key.short()));
     insta::assert_snapshot!(pins, @"
     random f32 13f1151ad80c

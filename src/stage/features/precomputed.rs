@@ -1,18 +1,16 @@
 //! Features that somebody else extracted, in a safetensors file.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 
-use super::norm;
+use super::{changed_meanwhile, norm};
 use crate::artifact::FeatureFile;
 use crate::cache::{Digest, KeyBuilder};
 use crate::context::Context;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::newt::labels::Labels;
-use crate::stage::StageError;
 use crate::text::{self, Listing, count, foreign};
 
 /// A file with a tensor `features` [n, d] and the n ids of its rows.
@@ -24,7 +22,7 @@ pub struct Precomputed {
     path: PathBuf,
     digest: Digest,
     /// Whether the user has been told that rows are not normalised.
-    has_warned: Cell<bool>,
+    has_warned: bool,
 }
 
 impl Precomputed {
@@ -33,15 +31,15 @@ impl Precomputed {
         Self {
             path: path.to_owned(),
             digest,
-            has_warned: Cell::new(false),
+            has_warned: false,
         }
     }
 
     /// The file as it was when it was hashed.
     ///
     /// # Errors
-    /// [`StageError::ChangedMeanwhile`], those of [`FeatureFile`], and [`Stopped`](crate::interrupt::Stopped) before any
-    /// of them.
+    /// A file that has changed since, errors of [`FeatureFile`], and [`Stopped`](crate::interrupt::Stopped) before any of
+    /// them.
     pub fn open(&self, interrupt: &Interrupt) -> Result<FeatureFile, Error> {
         let bytes = FeatureFile::read(&self.path, interrupt)?;
         let mut hasher = blake3::Hasher::new();
@@ -49,10 +47,7 @@ impl Precomputed {
         interrupt.check()?;
         read?;
         if Digest::from(hasher.finalize()) != self.digest {
-            return Err(StageError::ChangedMeanwhile {
-                path: self.path.clone(),
-            }
-            .into());
+            return Err(changed_meanwhile(&self.path).into());
         }
         FeatureFile::parse(&self.path.display().to_string(), &bytes, interrupt)
     }
@@ -65,10 +60,10 @@ impl Precomputed {
     /// The rows of `ids`, `[n, d]`, in their order.
     ///
     /// # Errors
-    /// Those of [`FeatureFile`]; ids that `labels` do not have are among them, as they mostly mean
+    /// Errors of [`FeatureFile`]; ids that `labels` do not have are among them, as they mostly mean
     /// that the file belongs to another data set.
     pub(super) fn rows(
-        &self,
+        &mut self,
         ids: &[String],
         labels: &Labels,
         context: Context<'_>,
@@ -81,7 +76,7 @@ impl Precomputed {
         Ok(rows)
     }
 
-    fn warn_of_norms(&self, rows: &Array2<f32>, ids: &[String], context: Context<'_>) {
+    fn warn_of_norms(&mut self, rows: &Array2<f32>, ids: &[String], context: Context<'_>) {
         let far: Listing = rows
             .rows()
             .into_iter()
@@ -90,7 +85,8 @@ impl Precomputed {
             .filter(|(norm, _)| !norm::is_unit(*norm))
             .map(|(norm, id)| format!("`{}` ({})", foreign(id), norm::show(norm)))
             .collect();
-        if !far.is_empty() && !self.has_warned.replace(true) {
+        if !far.is_empty() && !self.has_warned {
+            self.has_warned = true;
             context.progress.warn(&format!(
                 "{}: {} with an L2 norm other than 1: {far}; rows are used as they are, the reference has them at norm 1",
                 text::path(&self.path),
@@ -116,7 +112,12 @@ mod tests {
         fs_err::write(&path, file.to_bytes().unwrap()).unwrap();
         let other = Precomputed::new(&path, Digest::of(b"another file"));
         let error = other.open(&interrupt).unwrap_err();
-        assert!(error.is_a::<StageError>().is_some(), "{error}");
+        assert!(
+            error
+                .to_string()
+                .ends_with("changed while this run was reading it"),
+            "{error}"
+        );
         interrupt.flag().store(15, Ordering::Relaxed);
         let error = other.open(&interrupt).unwrap_err();
         assert_eq!(error.exit_code(), 75, "{error}");

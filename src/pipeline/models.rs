@@ -1,0 +1,132 @@
+//! The models that a pipeline names: their checkpoints, or files of features.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use super::config::{self, Model};
+use super::executor::Mode;
+use crate::artifact::{self, FeatureFile};
+use crate::backbone::{BackboneSpec, Places};
+use crate::cache::{Cache, DigestMemo};
+use crate::context::Context;
+use crate::error::Error;
+use crate::files::{BrokenLink, found};
+use crate::hub::Hub;
+use crate::stage::features::extractor::Extractor;
+use crate::stage::features::precomputed::Precomputed;
+use crate::stage::features::weights::{self, Weights};
+use crate::stage::features::{ExtractionSettings, FeatureSource};
+
+/// From models to where their features come from.
+pub struct Models<'a> {
+    settings: ExtractionSettings,
+    cache: Cache,
+    hub: Hub,
+    context: Context<'a>,
+    /// What was asked for last: experiments come model by model, and one network at a time is enough for the device's
+    /// memory.
+    last: Option<(Mode, Model, FeatureSource)>,
+}
+
+impl<'a> Models<'a> {
+    pub fn new(
+        settings: ExtractionSettings,
+        cache: &Cache,
+        hub: Hub,
+        context: Context<'a>,
+    ) -> Self {
+        Self {
+            settings,
+            cache: cache.clone(),
+            hub,
+            context,
+            last: None,
+        }
+    }
+
+    /// Where the features of `model` come from. What a plan would do to them does not show in a run.
+    pub fn features_of(
+        &mut self,
+        model: &Model,
+        mode: Mode,
+        memo: &mut DigestMemo,
+    ) -> Result<&mut FeatureSource, Error> {
+        let is_same = |last: &(Mode, Model, _)| last.0 == mode && last.1 == *model;
+        let last = match self.last.take().filter(is_same) {
+            Some(last) => last,
+            None => (mode, model.clone(), self.open(model, memo)?),
+        };
+        Ok(&mut self.last.insert(last).2)
+    }
+
+    /// Finds the files of `model`, and fetches those that are not here.
+    pub fn find(&self, model: &Model) -> Result<(), Error> {
+        if model.is_precomputed() {
+            feature_file(model).map(drop)
+        } else {
+            self.resolve(model).map(drop)
+        }
+    }
+
+    fn open(&self, model: &Model, memo: &mut DigestMemo) -> Result<FeatureSource, Error> {
+        let (cache, context) = (&self.cache, self.context);
+        if model.is_precomputed() {
+            let path = feature_file(model)?;
+            let found = memo.digest_large(&path, &mut |_| {}, context)?;
+            let (digest, _) = found.map_err(|error| unusable(&path, error))?;
+            memo.save_or_warn(cache, context.progress);
+            return Ok(FeatureSource::File(Precomputed::new(&path, digest)));
+        }
+        let spec = self.resolve(model)?;
+        let mut weights = Weights::default();
+        for path in spec.weights_paths() {
+            weights::check_header(path)?;
+            let added = weights.add(path, memo, context)?;
+            added.map_err(|error| unusable(path, error))?;
+        }
+        memo.save_or_warn(cache, context.progress);
+        let extractor = Extractor::new(cache, spec, weights, self.settings, context)?;
+        Ok(FeatureSource::Backbone(Box::new(extractor)))
+    }
+
+    fn resolve(&self, model: &Model) -> Result<BackboneSpec, Error> {
+        let places = Places {
+            base_dir: &model.base_dir,
+            hub: &self.hub,
+            progress: self.context.progress,
+            allow_code: model.allow_code,
+            update: false,
+        };
+        Ok(BackboneSpec::resolve(&model.org, &model.ckpt, places)?)
+    }
+}
+
+/// Where the features of `model` are, which somebody else extracted. One look at its header tells a file that is
+/// something else, which need not be hashed.
+fn feature_file(model: &Model) -> Result<PathBuf, Error> {
+    let path = found(&model.base_dir, &model.ckpt)?;
+    BrokenLink::check(&path)?;
+    match FeatureFile::check_header(&path) {
+        Err(artifact::Error::Io(error)) if error.kind() == ErrorKind::NotFound => {
+            Err(config::Error::NoModelFile { path }.into())
+        }
+        checked => {
+            checked?;
+            Ok(path)
+        }
+    }
+}
+
+/// What it means that a model's file has no digest.
+fn unusable(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        // The path itself cannot be one. Whatever lies there in a file's place has a name and a hint already.
+        ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::InvalidInput
+            if error.get_ref().is_none() =>
+        {
+            let path = path.to_owned();
+            config::Error::NoModelFile { path }.into()
+        }
+        _ => error.into(),
+    }
+}

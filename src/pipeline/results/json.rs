@@ -1,0 +1,123 @@
+//! Evaluations and plans as JSON: what `--json` prints, and the files of the results folder hold.
+
+use serde_json::{Value, json};
+
+use crate::pipeline::config::Pipeline;
+use crate::pipeline::plan::StagePlan;
+use crate::pipeline::{Evaluation, Experiment, StageRecord};
+use crate::stage::Name;
+use crate::stage::features::Counts;
+use crate::stage::report::{Accuracy, Level};
+
+/// What `run --json` prints of one experiment.
+pub fn evaluation_json(evaluation: &Evaluation) -> Value {
+    let mut json = headline(evaluation);
+    json["stages"] = evaluation.stages.iter().map(stage).collect();
+    json
+}
+
+/// What `plan --json` prints of one experiment.
+pub fn plan_json(experiment: &Experiment, plans: &[StagePlan]) -> Value {
+    let stage = |plan: &StagePlan| {
+        let mut json = json!({
+            "stage": plan.stage.as_str(),
+            "key": plan.key,
+            "status": plan.state.status(true),
+        });
+        if let Some(reason) = plan.state.reason() {
+            json["reason"] = json!(reason);
+        }
+        put_counts(&mut json, plan.counts);
+        json
+    };
+    let mut json = describe(experiment);
+    json["stages"] = plans.iter().map(stage).collect();
+    json
+}
+
+/// What `summary.json` has of one experiment.
+pub(super) fn headline(evaluation: &Evaluation) -> Value {
+    let (mut json, report) = (describe_with_source(evaluation), &evaluation.report);
+    json["n_tasks"] = json!(evaluation.probes.tasks.len());
+    put_score(&mut json, evaluation, report.overall());
+    json["mean_task_accuracy"] = json!(report.overall().mean_task_accuracy);
+    let named = |group: &Accuracy| {
+        let mut json = json!({ "name": group.name });
+        put_score(&mut json, evaluation, group);
+        json
+    };
+    let cluster = |group: &Accuracy| {
+        let mut json = named(group);
+        json["mean_task_accuracy"] = json!(group.mean_task_accuracy);
+        json
+    };
+    json["clusters"] = report.level(Level::Cluster).map(cluster).collect();
+    json["tasks"] = report.level(Level::Task).map(named).collect();
+    json
+}
+
+/// What `manifest.json` has of one experiment.
+pub(super) fn record(evaluation: &Evaluation, pipeline: &Pipeline) -> Value {
+    let (mut json, stages) = (describe_with_source(evaluation), &evaluation.stages);
+    let sample = stages.iter().find(|stage| stage.stage == Name::Sample);
+    // The patterns that chose the tasks, with commas between them; null without any.
+    json["tasks"] = json!(sample.and_then(|stage| stage.request.params.get("tasks")));
+    json["pipeline"] = json!(pipeline.spell_out(&evaluation.experiment));
+    let with_digests = |record: &StageRecord| {
+        let mut json = stage(record);
+        json["inputs"] = json!(record.request.inputs);
+        json["params"] = json!(record.request.params);
+        json["outputs"] = json!(record.outputs);
+        json
+    };
+    json["stages"] = stages.iter().map(with_digests).collect();
+    json
+}
+
+fn describe(experiment: &Experiment) -> Value {
+    json!({
+        "model": { "org": experiment.model.org, "ckpt": experiment.model.ckpt },
+        "n_train": experiment.n_train,
+        "seed": experiment.seed,
+        "probe": experiment.probe.name(),
+    })
+}
+
+fn describe_with_source(evaluation: &Evaluation) -> Value {
+    let mut json = describe(&evaluation.experiment);
+    if let Some(source) = &evaluation.source {
+        json["model"]["repo"] = json!(source.repo);
+        json["model"]["revision"] = json!(source.revision);
+    }
+    json
+}
+
+fn put_score(json: &mut Value, evaluation: &Evaluation, group: &Accuracy) {
+    let interval = evaluation.interval(group);
+    json["n_train_used"] = json!(evaluation.n_train_used(group));
+    json["n_test"] = json!(group.n);
+    json["accuracy"] = json!(group.accuracy);
+    json["ci_low"] = json!(interval.low);
+    json["ci_high"] = json!(interval.high);
+}
+
+fn stage(record: &StageRecord) -> Value {
+    let mut json = json!({
+        "stage": record.stage.as_str(),
+        "key": record.request.key,
+        "status": record.state.status(false),
+        "seconds": record.seconds,
+    });
+    put_counts(&mut json, record.counts);
+    json
+}
+
+/// The counts of stage `features`: `images_missing` are those whose rows the cache no longer holds, and which no stage
+/// of this run needs, since what they went into is cached.
+fn put_counts(json: &mut Value, counts: Option<Counts>) {
+    if let Some(counts) = counts {
+        json["images_extracted"] = json!(counts.extracted);
+        json["images_reused"] = json!(counts.reused);
+        json["images_missing"] = json!(counts.lost);
+    }
+}
