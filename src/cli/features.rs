@@ -15,7 +15,7 @@ use crate::text::{count, path};
 
 /// Subcommands of `newt-pipe features`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+pub enum Command {
     /// Write the features of every image of the data set to a safetensors file.
     ///
     /// The file holds a float32 tensor `features` [n, d] and, under the metadata key `ids`, a JSON
@@ -26,7 +26,7 @@ pub(super) enum Command {
 
 /// Arguments of `newt-pipe features export`.
 #[derive(Debug, clap::Args)]
-pub(super) struct ExportArgs {
+pub struct ExportArgs {
     #[command(flatten)]
     pipeline: PipelineArgs,
 
@@ -41,11 +41,7 @@ pub(super) struct ExportArgs {
     output: PathBuf,
 }
 
-pub(super) fn exec(
-    command: Command,
-    console: &Console,
-    interrupt: &Interrupt,
-) -> Result<Outcome, Error> {
+pub fn exec(command: Command, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
     let Command::Export(args) = command;
     let pipeline = args.pipeline.load(interrupt)?;
     let [model] = pipeline.models.as_slice() else {

@@ -18,7 +18,7 @@ use crate::stage::TaskArgument;
 
 /// Arguments of `newt-pipe plan`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
 
@@ -36,12 +36,12 @@ pub(super) struct Args {
 
     /// Print nothing; exit code 4 says that something would run.
     #[arg(long)]
-    pub(super) check: bool,
+    pub check: bool,
 }
 
 /// How a plan is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub enum Format {
     Text,
     Json,
     /// By the exit code alone.
@@ -49,7 +49,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    pub(super) fn new(json: bool, check: bool) -> Self {
+    pub fn new(json: bool, check: bool) -> Self {
         match (check, json) {
             (true, _) => Self::ExitCode,
             (false, true) => Self::Json,
@@ -58,7 +58,7 @@ impl Format {
     }
 
     /// Where progress and warnings go: nowhere, where nothing is to be printed.
-    pub(super) fn progress(self, console: &Console) -> &dyn Progress {
+    pub fn progress(self, console: &Console) -> &dyn Progress {
         match self {
             Self::ExitCode => &Silent,
             Self::Text | Self::Json => console,
@@ -66,11 +66,7 @@ impl Format {
     }
 }
 
-pub(super) fn exec(
-    args: &Args,
-    console: &Console,
-    interrupt: &Interrupt,
-) -> Result<Outcome, Error> {
+pub fn exec(args: &Args, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
     let pipeline = args.pipeline.load(interrupt)?;
     if args.full {
         return spell_out(&pipeline, console);
@@ -108,7 +104,7 @@ fn spell_out(pipeline: &Pipeline, console: &Console) -> Result<Outcome, Error> {
 
 /// Plans every experiment and shows the plans; the exit code needs those up to the first that would run.
 /// `run --dry-run` and `run --check` come here, too.
-pub(super) fn show(
+pub fn show(
     runner: &mut Runner<'_>,
     pipeline: &Pipeline,
     format: Format,

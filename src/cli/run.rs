@@ -26,7 +26,7 @@ use crate::text::path;
     clippy::struct_excessive_bools,
     reason = "each is a flag of its own on the command line"
 )]
-pub(super) struct Args {
+pub struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
 
@@ -44,7 +44,7 @@ pub(super) struct Args {
 
     /// Print nothing, run nothing; exit code 4 says that something would run.
     #[arg(long, conflicts_with = "dry_run")]
-    pub(super) check: bool,
+    pub check: bool,
 
     /// Print one JSON document in place of the table.
     #[arg(long)]
@@ -61,7 +61,7 @@ pub(super) struct Args {
     /// Threads to compute with; at most a few more than there are cores [default: `$RAYON_NUM_THREADS`, then
     /// one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) threads: Option<u16>,
+    pub threads: Option<u16>,
 }
 
 fn force_help() -> String {
@@ -72,7 +72,7 @@ fn force_help() -> String {
 
 impl Args {
     /// What the run leaves for the next time where it is stopped.
-    pub(super) fn left(&self) -> Left {
+    pub fn left(&self) -> Left {
         if self.check || self.dry_run {
             Left::Nothing
         } else if self.force.is_empty() {
@@ -83,7 +83,7 @@ impl Args {
     }
 }
 
-pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+pub fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
     let pipeline = args.pipeline.load(interrupt)?;
     let out = args
         .out

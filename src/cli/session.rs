@@ -10,7 +10,7 @@ use crate::pipeline::{Options, Runner};
 /// Prepares to evaluate `pipeline`, or to plan that, with the cache that its arguments name.
 ///
 /// Provenance and hub are filled into `options`; a plan does not ask the hub.
-pub(super) fn runner<'a>(
+pub fn runner<'a>(
     args: &PipelineArgs,
     pipeline: &'a Pipeline,
     access: Access,

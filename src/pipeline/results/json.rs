@@ -36,7 +36,7 @@ pub fn plan_json(experiment: &Experiment, plans: &[StagePlan]) -> Value {
 }
 
 /// What `summary.json` has of one experiment.
-pub(super) fn headline(evaluation: &Evaluation) -> Value {
+pub fn headline(evaluation: &Evaluation) -> Value {
     let (mut json, report) = (describe_with_source(evaluation), &evaluation.report);
     json["n_tasks"] = json!(evaluation.probes.tasks.len());
     put_score(&mut json, evaluation, report.overall());
@@ -57,7 +57,7 @@ pub(super) fn headline(evaluation: &Evaluation) -> Value {
 }
 
 /// What `manifest.json` has of one experiment.
-pub(super) fn record(evaluation: &Evaluation, pipeline: &Pipeline) -> Value {
+pub fn record(evaluation: &Evaluation, pipeline: &Pipeline) -> Value {
     let (mut json, stages) = (describe_with_source(evaluation), &evaluation.stages);
     let sample = stages.iter().find(|stage| stage.stage == Name::Sample);
     // The patterns that chose the tasks, with commas between them; null without any.

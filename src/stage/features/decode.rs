@@ -17,25 +17,25 @@ use crate::newt::images;
 const BATCHES_AHEAD: usize = 2;
 
 /// The file of an image.
-pub(super) struct ImageFile {
-    pub(super) path: PathBuf,
+pub struct ImageFile {
+    pub path: PathBuf,
     /// What its bytes were when the run began.
-    pub(super) digest: Digest,
+    pub digest: Digest,
 }
 
 /// Some images on their way to the network.
-pub(super) struct Batch<'a> {
-    pub(super) files: &'a [ImageFile],
+pub struct Batch<'a> {
+    pub files: &'a [ImageFile],
     /// `[b, 3, h, w]`, or the images that cannot be used.
-    pub(super) pixels: Result<Vec<f32>, Vec<BadImage>>,
+    pub pixels: Result<Vec<f32>, Vec<BadImage>>,
 }
 
 /// Turns image files into what a network takes.
 #[derive(Clone, Copy)]
-pub(super) struct Decoder<'a> {
-    pub(super) preprocessing: &'a Preprocessing,
+pub struct Decoder<'a> {
+    pub preprocessing: &'a Preprocessing,
     /// Once a stop is asked for, what is left is not decoded, and whoever gets the batch asks for the reason.
-    pub(super) interrupt: &'a Interrupt,
+    pub interrupt: &'a Interrupt,
 }
 
 impl Decoder<'_> {
@@ -44,7 +44,7 @@ impl Decoder<'_> {
     ///
     /// # Errors
     /// The first of `take`; nothing is decoded after it.
-    pub(super) fn for_each_batch<'a>(
+    pub fn for_each_batch<'a>(
         self,
         files: &'a [ImageFile],
         batch_size: usize,

@@ -90,18 +90,18 @@ impl Extractor {
     }
 
     /// Adds what decides the features to a key.
-    pub(super) fn describe(&self, builder: KeyBuilder) -> KeyBuilder {
+    pub fn describe(&self, builder: KeyBuilder) -> KeyBuilder {
         let builder = builder.param("backbone_version", VERSION);
         describe(&self.spec, self.weights.digest(), self.precision, builder)
     }
 
     /// Features per row.
-    pub(super) fn dim(&self) -> usize {
+    pub fn dim(&self) -> usize {
         self.spec.dim()
     }
 
     /// How many of `images` have no row, and would have none if what was planned had run.
-    pub(super) fn n_missing(&self, images: &Images) -> usize {
+    pub fn n_missing(&self, images: &Images) -> usize {
         let missing = self.store.missing(&images.digests).into_iter();
         missing
             .filter(|place| !self.planned.contains(&images.digests[*place]))
@@ -109,19 +109,19 @@ impl Extractor {
     }
 
     /// Counts all of `images` as extracted from now on.
-    pub(super) fn plan(&mut self, images: &Images) {
+    pub fn plan(&mut self, images: &Images) {
         self.planned.extend(&images.digests);
     }
 
     /// Has the rows of `images` extracted again when they are asked for next, but for those that it has had before.
-    pub(super) fn forget(&mut self, images: &Images) -> Result<(), Error> {
+    pub fn forget(&mut self, images: &Images) -> Result<(), Error> {
         let mut images = images.digests.clone();
         images.retain(|image| self.forgotten.insert(*image));
         self.store.forget(&images)
     }
 
     /// The rows of `images`, `[n, d]` in their order, if all of them are in the store and whole.
-    pub(super) fn stored_rows(
+    pub fn stored_rows(
         &mut self,
         images: &Images,
         context: Context<'_>,
@@ -130,7 +130,7 @@ impl Extractor {
     }
 
     /// The rows of `images`, `[n, d]` in their order, and how many had to be extracted.
-    pub(super) fn rows(
+    pub fn rows(
         &mut self,
         images: &Images,
         context: Context<'_>,
@@ -254,11 +254,7 @@ impl Extractor {
 }
 
 /// The key under which a backbone's features are kept.
-pub(super) fn request(
-    spec: &BackboneSpec,
-    weights: Option<Digest>,
-    precision: Precision,
-) -> Request {
+pub fn request(spec: &BackboneSpec, weights: Option<Digest>, precision: Precision) -> Request {
     let builder = KeyBuilder::new("backbone", VERSION);
     describe(spec, weights, precision, builder).finish()
 }

@@ -53,7 +53,7 @@ impl Precomputed {
     }
 
     /// Adds what decides the features to a key.
-    pub(super) fn describe(&self, builder: KeyBuilder) -> KeyBuilder {
+    pub fn describe(&self, builder: KeyBuilder) -> KeyBuilder {
         builder.input("precomputed", self.digest)
     }
 
@@ -62,7 +62,7 @@ impl Precomputed {
     /// # Errors
     /// Errors of [`FeatureFile`]; ids that `labels` do not have are among them, as they mostly mean
     /// that the file belongs to another data set.
-    pub(super) fn rows(
+    pub fn rows(
         &mut self,
         ids: &[String],
         labels: &Labels,

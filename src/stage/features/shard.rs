@@ -18,7 +18,7 @@ const MAX_ROWS: usize = 256;
 const MAX_TIME: Duration = Duration::from_secs(10);
 
 /// The rows of the next shard, each scaled to unit L2 norm as the reference does after the backbone.
-pub(super) struct Shard {
+pub struct Shard {
     digests: Vec<Digest>,
     rows: Vec<f32>,
     dim: usize,
@@ -27,7 +27,7 @@ pub(super) struct Shard {
 
 impl Shard {
     /// An empty one, for rows of `dim` features.
-    pub(super) fn new(dim: usize) -> Self {
+    pub fn new(dim: usize) -> Self {
         Self {
             digests: Vec::new(),
             rows: Vec::new(),
@@ -40,7 +40,7 @@ impl Shard {
     ///
     /// # Errors
     /// An image whose features are no finite numbers, or cannot be scaled to norm 1.
-    pub(super) fn push(&mut self, files: &[ImageFile], mut rows: Vec<f32>) -> Result<(), Error> {
+    pub fn push(&mut self, files: &[ImageFile], mut rows: Vec<f32>) -> Result<(), Error> {
         for (row, file) in rows.chunks_exact_mut(self.dim).zip(files) {
             normalize(row).map_err(|found| {
                 let image = text::path(&file.path);
@@ -55,7 +55,7 @@ impl Shard {
     }
 
     /// Whether the rows should wait no longer.
-    pub(super) fn is_due(&self) -> bool {
+    pub fn is_due(&self) -> bool {
         self.digests.len() >= MAX_ROWS || self.since.elapsed() >= MAX_TIME
     }
 
@@ -63,7 +63,7 @@ impl Shard {
     ///
     /// # Errors
     /// Those of the store.
-    pub(super) fn store(&mut self, store: &mut FeatureStore) -> Result<(), Error> {
+    pub fn store(&mut self, store: &mut FeatureStore) -> Result<(), Error> {
         if !self.digests.is_empty() {
             let rows = ArrayView2::from_shape((self.digests.len(), self.dim), &self.rows);
             #[expect(

@@ -68,7 +68,7 @@ impl Weights {
     ///
     /// # Errors
     /// [`crate::hub::Error::Altered`], [`Stopped`], those of reading and of the cache.
-    pub(super) fn verify(&self, cache: &Cache, context: Context<'_>) -> Result<(), Error> {
+    pub fn verify(&self, cache: &Cache, context: Context<'_>) -> Result<(), Error> {
         if self.unverified.is_empty() {
             return Ok(());
         }
@@ -109,10 +109,7 @@ pub fn check_header(path: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Stopped`], and those of reading.
-pub(super) fn digest_now(
-    paths: &[PathBuf],
-    interrupt: &Interrupt,
-) -> Result<Option<Digest>, Error> {
+pub fn digest_now(paths: &[PathBuf], interrupt: &Interrupt) -> Result<Option<Digest>, Error> {
     let mut digests = Vec::new();
     for path in paths {
         let file = files::open(path)?;
