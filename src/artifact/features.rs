@@ -313,7 +313,7 @@ impl FeatureStore {
                 Ok(Head::Unsealed { images }) => unsealed.push((shard, images)),
                 Ok(Head::Other) => match self.shards.check(&shard) {
                     Err(error) if cache::is_loss(&error) => {
-                        damaged.push((shard, error.to_string()))
+                        damaged.push((shard, error.to_string()));
                     }
                     Err(error) => return Err(error.into()),
                     // Somebody's whole work, if not ours: not to be removed.

@@ -89,14 +89,12 @@ impl Runner<'_> {
         record.seconds = found.started.elapsed().as_secs_f64();
         if walk.mode == Mode::Run {
             let objects = objects.into_iter().collect();
-            self.cache
-                .publish(
-                    &record.request,
-                    objects,
-                    record.seconds,
-                    self.options.provenance.clone(),
-                )
-                .map_err(Error::from)?;
+            self.cache.publish(
+                &record.request,
+                objects,
+                record.seconds,
+                self.options.provenance.clone(),
+            )?;
             self.forced.borrow_mut().insert(record.request.key);
         }
         record.outputs.clone_from(&digests);
@@ -141,7 +139,7 @@ impl Runner<'_> {
                     let reason = format!("its output `{part}` is damaged or missing in the cache");
                     return Ok(Err(MissReason::Unusable(reason)));
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             };
         }
         match stage.decode(&objects) {
