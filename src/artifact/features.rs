@@ -250,7 +250,7 @@ impl FeatureStore {
                 Ok(Some(head)) => self.add(shard, &head.images),
                 Ok(None) => match self.shards.check(&shard) {
                     Err(error) if cache::is_loss(&error) => {
-                        damaged.push((shard, error.to_string()))
+                        damaged.push((shard, error.to_string()));
                     }
                     Err(error) => return Err(error.into()),
                     // Somebody's whole work, if not ours: not to be removed.

@@ -142,7 +142,7 @@ pub fn read(path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
         {
             Ok(None)
         }
-        Err(error) => Err(reading(path, error)),
+        Err(error) => Err(reading(path, &error)),
     }
 }
 

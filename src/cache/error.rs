@@ -83,7 +83,7 @@ pub fn is_miss(error: &Error) -> bool {
 }
 
 /// What failed while the file at `path` was being read.
-pub fn reading(path: &Path, source: io::Error) -> Error {
+pub fn reading(path: &Path, source: &io::Error) -> Error {
     if source.kind() == io::ErrorKind::PermissionDenied {
         // Of what is in a folder that is closed nothing can be seen.
         let seen = path
@@ -98,7 +98,7 @@ pub fn reading(path: &Path, source: io::Error) -> Error {
             .into();
         }
     }
-    match damage::of(path, &source) {
+    match damage::of(path, source) {
         Some(what) => Unavailable::Unreadable(what).into(),
         None => Message::machine(source.to_string()).into(),
     }

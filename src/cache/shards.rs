@@ -43,7 +43,7 @@ impl ShardStore {
     pub fn list(&self) -> Result<Vec<Digest>, Error> {
         match fs_err::symlink_metadata(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(reading(&self.dir, error));
+                return Err(reading(&self.dir, &error));
             }
             Err(_) => return Ok(Vec::new()),
             Ok(_) => {}
@@ -52,7 +52,7 @@ impl ShardStore {
             return Err(Unavailable::Unreadable(damage::no_folder(&self.dir)).into());
         }
         let mut digests = Vec::new();
-        let entries = fs_err::read_dir(&self.dir).map_err(|error| reading(&self.dir, error))?;
+        let entries = fs_err::read_dir(&self.dir).map_err(|error| reading(&self.dir, &error))?;
         for entry in entries {
             let name = entry?.file_name();
             let digest = name
@@ -82,7 +82,7 @@ impl ShardStore {
         let path = self.path(digest);
         let found = files::check_bytes(&path, bytes, MAX_UNKNOWN_BYTES)
             .and_then(|()| Digest::of_reader(file.take(MAX_UNKNOWN_BYTES)))
-            .map_err(|error| reading(&path, error))?;
+            .map_err(|error| reading(&path, &error))?;
         object::check(&path, digest, found, bytes)
     }
 
@@ -96,7 +96,7 @@ impl ShardStore {
         let mut head = Vec::new();
         file.take(n_bytes)
             .read_to_end(&mut head)
-            .map_err(|error| reading(&self.path(digest), error))?;
+            .map_err(|error| reading(&self.path(digest), &error))?;
         Ok((head, bytes))
     }
 
@@ -111,7 +111,7 @@ impl ShardStore {
             if error.kind() == io::ErrorKind::NotFound && !damage::is_taken(&path) {
                 object::missing(&path, digest)
             } else {
-                reading(&path, error)
+                reading(&path, &error)
             }
         })
     }

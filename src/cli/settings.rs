@@ -90,7 +90,7 @@ impl PipelineArgs {
         progress: &dyn Progress,
     ) -> Result<Cache, Error> {
         let dir = self.cache.dir(pipeline.cache_dir.as_deref())?;
-        Ok(Cache::open_telling(dir, access, progress)?)
+        Cache::open_telling(dir, access, progress)
     }
 }
 
