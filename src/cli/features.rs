@@ -7,10 +7,10 @@ use super::console::Console;
 use super::settings::{self, PipelineArgs};
 use crate::cache::Access;
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, Message};
 use crate::files::{self, Kept};
 use crate::interrupt::Interrupt;
-use crate::pipeline::{Options, Runner, config};
+use crate::pipeline::{Options, Runner};
 use crate::text::{count, path};
 
 /// Subcommands of `newt-pipe features`.
@@ -50,7 +50,10 @@ pub(super) fn exec(
     let pipeline = args.pipeline.load(interrupt)?;
     let [model] = pipeline.models.as_slice() else {
         let n = pipeline.models.len();
-        return Err(config::Error::SeveralModels { n }.into());
+        let error = Message::request(format!("the pipeline names {n} models, expected one"));
+        return Err(error
+            .hint("name one model in a pipeline file of its own")
+            .into());
     };
     Kept::check_file(&args.output, &args.pipeline.kept(&pipeline, &args.output)?)?;
     files::check_replaceable(&args.output)?;

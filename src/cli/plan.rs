@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::pipeline::config::Pipeline;
 use crate::pipeline::plan::State;
-use crate::pipeline::{Options, Runner, results, view};
+use crate::pipeline::{Options, Runner, results, summary};
 use crate::progress::{Progress, Silent};
 use crate::render::terminal;
 use crate::stage::TaskArgument;
@@ -133,8 +133,8 @@ pub(super) fn show(
         let plans = runner.plan(&experiment)?;
         match format {
             Format::Text => {
-                let lines: Vec<_> = plans.iter().map(view::planned).collect();
-                console.result(&terminal::plan(&view::title(&experiment), &lines))?;
+                let lines: Vec<_> = plans.iter().map(summary::planned).collect();
+                console.result(&terminal::plan(&summary::title(&experiment), &lines))?;
             }
             Format::Json => documents.push(json!({
                 "model": { "org": experiment.model.org, "ckpt": experiment.model.ckpt },

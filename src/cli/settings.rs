@@ -22,13 +22,13 @@ pub(super) use self::kept::caches;
 use super::console::Console;
 use crate::backbone::{self, SearchPaths};
 use crate::cache::{self, Access, Cache};
-use crate::error::Error;
+use crate::error::{Error, Message};
 use crate::files::{self, Names, UnknownName};
 use crate::hub::{self, Token};
 use crate::interrupt::{Interrupt, Wish};
-use crate::pipeline::config::{self, Pipeline, Source};
+use crate::pipeline::config::{Pipeline, PipelineFile};
 use crate::progress::Progress;
-use crate::text::count;
+use crate::text::{self, count};
 
 /// The version as `--version` shows it.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -72,11 +72,11 @@ pub(super) struct CacheArgs {
 impl PipelineArgs {
     /// Reads the pipeline file and applies the overrides.
     pub(super) fn load(&self, interrupt: &Interrupt) -> Result<Pipeline, Error> {
-        let source = self
+        let file = self
             .file
             .as_deref()
-            .map_or(Source::Quickstart, Source::File);
-        Ok(Pipeline::load(source, &self.overrides, interrupt)?)
+            .map_or(PipelineFile::Quickstart, PipelineFile::At);
+        Pipeline::load(file, &self.overrides, interrupt)
     }
 
     /// How the hub is reached; a plan does not ask it.
@@ -104,8 +104,7 @@ impl CacheArgs {
     /// The cache folder.
     ///
     /// # Errors
-    /// [`config::Error::CacheDir`] where there is none that could be meant, [`config::Error::SharedCacheDir`] where
-    /// nobody has named one and the user's own is in a folder that is open to all.
+    /// There is none that could be meant, or nobody has named one and the user's own is in a folder that is open to all.
     pub(super) fn dir(&self, of_pipeline: Option<&Path>) -> Result<PathBuf, Error> {
         let named = self
             .cache_dir
@@ -117,7 +116,7 @@ impl CacheArgs {
             None => default_cache_dir()?,
         };
         // Nobody means a new folder named `~` or `$SCRATCH`.
-        UnknownName::check(&dir).map_err(|dir| config::Error::CacheDir { dir: Some(dir) })?;
+        UnknownName::check(&dir).map_err(|dir| no_cache_dir(format!("cache folder {dir}")))?;
         Ok(dir)
     }
 }
@@ -178,15 +177,29 @@ fn token(file: impl Fn() -> Option<PathBuf>) -> Option<Token> {
         .or_else(kept)
 }
 
+/// The error for a cache folder that is none.
+fn no_cache_dir(what: impl Into<String>) -> Message {
+    Message::request(what)
+        .hint("name the folder with `--cache-dir DIR`, or set NEWT_PIPE_CACHE to it")
+}
+
 /// Where the cache is if nobody says so: below the user's cache folder.
 ///
 /// Some accounts, and some containers, have `/tmp` for a home: whoever came first would have made the cache there, and
 /// what a cache holds is believed.
-fn default_cache_dir() -> Result<PathBuf, config::Error> {
-    let dir = user_cache_dir().ok_or(config::Error::CacheDir { dir: None })?;
+fn default_cache_dir() -> Result<PathBuf, Message> {
+    let dir = user_cache_dir().ok_or_else(|| {
+        no_cache_dir("no folder is known for the cache, since the user has no home folder")
+    })?;
     let dir = dir.join("newt-pipe");
+    let not_own = |what: String| {
+        let dir = text::path(&dir);
+        no_cache_dir(format!(
+            "cache folder {dir}: {what}, expected a folder of your own"
+        ))
+    };
     if let Some(owner) = cache::foreign_owner(&dir).filter(|owner| *owner != 0) {
-        return Err(config::Error::OthersCacheDir { dir, owner });
+        return Err(not_own(format!("belongs to {}", files::user_name(owner))));
     }
     let deepest = dir
         .ancestors()
@@ -197,8 +210,8 @@ fn default_cache_dir() -> Result<PathBuf, config::Error> {
             if metadata.mode() & OPEN != 0
                 && (metadata.mode() & STICKY != 0 || cache::foreign_owner(folder).is_some()) =>
         {
-            let folder = folder.to_owned();
-            Err(config::Error::SharedCacheDir { dir, folder })
+            let folder = text::path(folder);
+            Err(not_own(format!("anyone can write to `{folder}`")))
         }
         _ => Ok(dir),
     }

@@ -12,7 +12,8 @@
 //! Other columns are passed over, named or not. Every task needs test rows and train rows of both classes.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 mod csv;
 #[cfg(test)]
@@ -48,7 +49,8 @@ impl Split {
 }
 
 /// What becomes of rows whose `split` is neither `train` nor `test`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OtherSplits {
     /// They are an error: a misspelt `train` would silently test.
     #[default]
@@ -57,27 +59,6 @@ pub enum OtherSplits {
     ///
     /// Source: `biobench.newt.sample`, which compares with `"train"` and with nothing else.
     Test,
-}
-
-impl OtherSplits {
-    /// As in a pipeline file: `refuse` or `test`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Refuse => "refuse",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl FromStr for OtherSplits {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let both = [Self::Refuse, Self::Test].into_iter();
-        both.into_iter()
-            .find(|choice| choice.as_str() == text)
-            .ok_or(())
-    }
 }
 
 /// One image of one task.

@@ -6,6 +6,7 @@ use super::config::Model;
 use super::{Evaluation, Mode, Runner, Walk, sources};
 use crate::artifact::{FeatureFile, ProbeFile};
 use crate::error::Error;
+use crate::newt::sampling::NTrain;
 use crate::stage::features::FeaturesStage;
 use crate::stage::probes::FITTED;
 use crate::stage::sample::SampleStage;
@@ -27,7 +28,7 @@ impl Runner<'_> {
         )?;
         let everything = SampleStage {
             labels: &labels,
-            n_train: -1,
+            n_train: NTrain::ALL,
             seed: 0,
             tasks: None,
         };

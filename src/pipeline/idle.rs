@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::config::{Pipeline, SAMPLE_SEED};
-use super::document::Document;
-use super::probe_config::{ProbeConfig, SearchConfig};
+use super::config::{ConfigFile, Pipeline, ProbeConfig, SAMPLE_SEED, SearchConfig};
 use crate::backbone::{Device, Precision};
+use crate::newt::sampling::NTrain;
 use crate::probe::{Gamma, Kernel, Probe, Solver, Strategy, Values};
 use crate::stage::features::BatchSize;
 use crate::text;
@@ -18,7 +17,7 @@ const NO_CODE: &str = "only a model of the org `torchscript` brings code of its 
 const NO_GAMMA: &str = "the kernel `linear` has no gamma";
 
 /// One line for each key whose value has no effect, at least in some experiments; the default passes for unwritten.
-pub(super) fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> {
+pub(super) fn warnings(pipeline: &Pipeline, file: &ConfigFile) -> Vec<String> {
     let experiments = pipeline.experiments();
     let mut idle: BTreeMap<Idle, usize> = BTreeMap::new();
     for experiment in &experiments {
@@ -35,7 +34,7 @@ pub(super) fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> 
     }
     idle.into_iter()
         .map(|((key, reason), n)| {
-            let place = document.root().place(&key);
+            let place = file.place(&key);
             let share = if n == experiments.len() {
                 String::new()
             } else {
@@ -51,8 +50,8 @@ pub(super) fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> 
 
 /// The settings of `[probe]` that do nothing for one probe, each once.
 #[expect(clippy::float_cmp, reason = "the default, as it was written")]
-fn of_probe(config: &ProbeConfig, n_train: i64) -> Vec<Idle> {
-    let default = Probe::biobench(n_train);
+fn of_probe(config: &ProbeConfig, n_train: NTrain) -> Vec<Idle> {
+    let default = config.protocol.probe(n_train);
     let probe = config.resolve(n_train);
     let kernels = probe.kernels();
     let is_linear = |kernels: &[Kernel]| kernels.iter().all(|kernel| *kernel == Kernel::Linear);
@@ -91,24 +90,25 @@ fn of_probe(config: &ProbeConfig, n_train: i64) -> Vec<Idle> {
             of_search.push((key(0, "seed"), reason));
         }
     }
-    let is_gamma_written = config.gamma.is_some_and(|gamma| gamma != default.gamma);
-    let is_degree_written = config.degree.is_some_and(|degree| degree != default.degree);
-    let is_coef0_written = config.coef0.is_some_and(|coef0| coef0 != default.coef0);
     let is_poly = kernels.contains(&Kernel::Poly);
     let settings = [
-        (is_gamma_written && !is_gamma_read, "probe.gamma", NO_GAMMA),
         (
-            is_degree_written && !is_poly,
+            probe.gamma != default.gamma && !is_gamma_read,
+            "probe.gamma",
+            NO_GAMMA,
+        ),
+        (
+            probe.degree != default.degree && !is_poly,
             "probe.degree",
             "only the kernel `poly` has a degree",
         ),
         (
-            is_coef0_written && !is_poly && !kernels.contains(&Kernel::Sigmoid),
+            probe.coef0 != default.coef0 && !is_poly && !kernels.contains(&Kernel::Sigmoid),
             "probe.coef0",
             "only the kernels `poly` and `sigmoid` have it",
         ),
         (
-            config.shrinking == Some(false) && probe.solver == Solver::Linfa,
+            !probe.shrinking && probe.solver == Solver::Linfa,
             "probe.shrinking",
             "the solver `linfa` never shrinks",
         ),
@@ -129,7 +129,10 @@ fn of_pipeline(pipeline: &Pipeline) -> Vec<Idle> {
     let features = &pipeline.features;
     let from_files = !pipeline.runs_networks();
     let no_network = "features that come from a file go through no network";
-    let draws = pipeline.n_train.iter().any(|&n_train| n_train > 0);
+    let draws = pipeline
+        .n_train
+        .iter()
+        .any(|n_train| n_train.rows().is_some());
     let settings = [
         (
             !draws && pipeline.seeds != [SAMPLE_SEED],

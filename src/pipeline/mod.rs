@@ -4,29 +4,25 @@
 //! makes the plan: it stops at the first stage that would cost something.
 
 pub mod config;
-mod document;
 mod export;
 mod idle;
 mod inputs;
 mod last;
 mod make;
-mod origins;
 pub mod plan;
 pub mod predict;
-pub mod probe_config;
 pub mod results;
 mod sources;
-mod sweep;
-pub mod view;
+pub mod summary;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::config::Experiment;
 use self::config::Pipeline;
 use self::last::{Last, LastStage};
 use self::plan::{StagePlan, State};
 use self::sources::Sources;
-pub use self::sweep::Experiment;
 use crate::backbone;
 use crate::cache::{Cache, Digest, Key, MissReason, Request};
 use crate::context::Context;
@@ -34,7 +30,7 @@ use crate::error::Error;
 use crate::hub::{self, Hub};
 use crate::newt::images::DataRoot;
 use crate::newt::labels::Labels;
-use crate::newt::sampling;
+use crate::newt::sampling::{self, NTrain};
 use crate::progress::Silent;
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
 use crate::stage::features::{Counts, FeatureTable, FeaturesStage, Images};
@@ -69,13 +65,13 @@ pub struct Runner<'a> {
     sources: Sources<'a>,
     labels: LastStage<(), Labels>,
     /// By `n_train` and the seed.
-    sample: LastStage<(i64, u64), Sample>,
+    sample: LastStage<(NTrain, u64), Sample>,
     /// The images of a sample, and whether they are read.
-    images: Last<(i64, u64, bool), Images>,
+    images: Last<(NTrain, u64, bool), Images>,
     /// What `--force` has made again already: experiments share stages.
     forced: RefCell<BTreeSet<Key>>,
     /// The values of `n_train` that tasks without so many rows have been named for.
-    short: RefCell<BTreeSet<i64>>,
+    short: RefCell<BTreeSet<NTrain>>,
     /// The outputs that the user has been warned of.
     warned: RefCell<BTreeSet<Key>>,
 }

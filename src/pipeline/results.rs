@@ -263,7 +263,10 @@ fn experiment_columns(evaluation: &Evaluation, rows: usize) -> Table {
             "model_ckpt",
             std::iter::repeat_n(experiment.model.ckpt.as_str(), rows),
         )
-        .i64("n_train", std::iter::repeat_n(experiment.n_train, rows))
+        .i64(
+            "n_train",
+            std::iter::repeat_n(experiment.n_train.written(), rows),
+        )
         .i64("seed", std::iter::repeat_n(seed, rows))
         .str("probe", std::iter::repeat_n(probe.as_str(), rows))
 }

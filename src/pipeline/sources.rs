@@ -1,19 +1,19 @@
 //! From what a pipeline names to what its stages read: the data set, and the models' features.
 
 use std::cell::{OnceCell, RefCell};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rayon::prelude::*;
 
-use super::config::{self, Data, Model, Pipeline};
+use super::config::{Data, Model, Pipeline, Place, no_file};
 use crate::artifact::{self, FeatureFile};
 use crate::backbone::{self, BackboneSpec, Places};
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::context::Context;
-use crate::error::Error;
-use crate::files::{BrokenLink, UnknownName, found};
+use crate::error::{Error, Message};
+use crate::files::{BrokenLink, UnknownName};
 use crate::hub::Hub;
 use crate::newt::images::{self, DataRoot, ImageFiles, Unread};
 use crate::newt::labels::{Labels, OtherSplits};
@@ -34,7 +34,9 @@ pub(super) fn data_root(
 ) -> Result<DataRoot, Error> {
     match data {
         Data::Root(root) => {
-            UnknownName::check(root).map_err(config::Error::DataRoot)?;
+            UnknownName::check(root).map_err(|name| {
+                Message::request(format!("`data.root` is {name}")).hint(UnknownName::HINT)
+            })?;
             Ok(DataRoot::new(root))
         }
         Data::Synth(options) => {
@@ -51,19 +53,13 @@ pub(super) fn data_root(
     }
 }
 
-/// Where the features of `model` are, which somebody else extracted.
-fn file_of(model: &Model) -> Result<PathBuf, Error> {
-    let path = found(&model.base_dir, &model.ckpt)?;
-    BrokenLink::check(&path)?;
-    Ok(path)
-}
-
 /// Makes sure that there is a file of features, which need not be hashed to find out that it is something else.
 fn check_header(path: &Path) -> Result<(), Error> {
+    UnknownName::check(path).map_err(io::Error::from)?;
+    BrokenLink::check(path)?;
     match FeatureFile::check_header(path) {
         Err(artifact::Error::Io(error)) if error.kind() == ErrorKind::NotFound => {
-            let path = path.to_owned();
-            Err(config::Error::NoModelFile { path }.into())
+            Err(no_file(path).into())
         }
         checked => Ok(checked?),
     }
@@ -144,9 +140,8 @@ impl<'a> Sources<'a> {
 
     /// Finds the files of `model`, and fetches those that are not here.
     pub(super) fn find(&self, model: &Model) -> Result<(), Error> {
-        if model.is_precomputed() {
-            let path = file_of(model)?;
-            return check_header(&path);
+        if let Place::Features(path) = &model.place {
+            return check_header(path);
         }
         self.resolve(model).map(drop)
     }
@@ -163,12 +158,11 @@ impl<'a> Sources<'a> {
     }
 
     fn open(&self, model: &Model) -> Result<Source, Error> {
-        if model.is_precomputed() {
-            let path = file_of(model)?;
-            check_header(&path)?;
+        if let Place::Features(path) = &model.place {
+            check_header(path)?;
             return Ok(Source::Precomputed(Precomputed::new(
-                &path,
-                self.digest_file(&path)?,
+                path,
+                self.digest_file(path)?,
             )));
         }
         let spec = self.resolve(model)?;
@@ -333,10 +327,7 @@ fn unusable(path: &Path, error: std::io::Error) -> Error {
         ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::InvalidInput
             if error.get_ref().is_none() =>
         {
-            config::Error::NoModelFile {
-                path: path.to_owned(),
-            }
-            .into()
+            no_file(path).into()
         }
         _ => error.into(),
     }
