@@ -30,7 +30,7 @@ impl Search {
     pub(super) fn candidates(&self) -> Vec<Candidate> {
         let grid = Grid::of(&self.spaces);
         match (self.strategy, grid) {
-            // `validate` has refused a grid of a log-uniform space.
+            // No pipeline file gives a grid of a log-uniform space.
             (Strategy::Grid, None) => Vec::new(),
             (Strategy::Grid, Some(grid)) => (0..grid.len()).map(|i| grid.at(i)).collect(),
             (Strategy::Random { n_iter, seed }, Some(grid)) => {

@@ -324,7 +324,7 @@ mod tests {
                 "[probe]\nlist = [1, true]\n",
                 "[probe]\nkernel = \"cosine\"\n",
                 "[probe]\nkernal = \"rbf\"\n",
-                "[[probe]]\n",
+                "probe = 1\n",
                 "[model]\n",
                 "[[models]]\norg = \"rbf\"\n\n[[models]]\norg = 3\n",
                 "[[models]]\norg = \"rbf\"\n\n[[models]]\n",
@@ -332,7 +332,18 @@ mod tests {
             ]
             .map(refused)
             .join("\n"),
-            @""
+            @r#"
+        mine.toml:3: `probe.c` is `"high"`, expected a number; `newt-pipe config` shows every key with its default
+        mine.toml:2: `probe.c` is `1979-05-27`, expected a number; `newt-pipe config` shows every key with its default
+        mine.toml:2: `probe.list` is `[1, true]`, expected a number, or a list of such; `newt-pipe config` shows every key with its default
+        mine.toml:2: `probe.kernel` is `"cosine"`, expected `"linear"` or `"rbf"`; `newt-pipe config` shows every key with its default
+        mine.toml:2: unknown key `probe.kernal`; did you mean `probe.kernel`?
+        mine.toml:1: `probe` is `1`, expected a table; `newt-pipe config` shows every key with its default
+        mine.toml:1: unknown key `model`; did you mean `models`?
+        mine.toml:5: `models[1].org` is `3`, expected `"linear"` or `"rbf"`; `newt-pipe config` shows every key with its default
+        mine.toml:1: `models[1].org` is missing; write `org` in that table
+        mine.toml:1: `models` is `1`, expected an array of tables; `newt-pipe config` shows every key with its default
+        "#
         );
     }
 

@@ -196,3 +196,58 @@ pub fn read_one(key: &str, value: &Value) -> Result<Probe, Problem> {
     let table = Table::from_iter([(key.to_owned(), value.clone())]);
     read("", &table.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn refused(line: &str) -> String {
+        let text = format!("[probe]\n{line}\n");
+        let file = ConfigFile::parse(&text, "mine.toml", Path::new("")).unwrap();
+        ProbeTable::read(&file).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_with_what_its_key_takes() {
+        insta::assert_snapshot!(
+            [
+                "center = 1",
+                "kernel = \"cosine\"",
+                "c = -1",
+                "c = [1, 0]",
+                "c = []",
+                "gamma = -0.1",
+                "degree = 101",
+                "coef0 = inf",
+                "tol = 0",
+                "max_iter = 0",
+                "class_weight = [1, 0]",
+                "solver = \"liblinear\"",
+                "protocol = \"newt\"",
+                "protocol = [\"biobench\"]",
+                "serach = false",
+            ]
+            .map(refused)
+            .join("\n"),
+            @r#"
+        mine.toml:2: `probe.center` is `1`, expected true or false, or a list of such
+        mine.toml:2: `probe.kernel` is `"cosine"`, expected `"linear"`, `"rbf"`, `"poly"` or `"sigmoid"`, or a list of such
+        mine.toml:2: `probe.c` is `-1`, expected a number above 0, or a list of such
+        mine.toml:2: `probe.c` is `[1, 0]`, expected a number above 0, or a list of such
+        mine.toml:2: `probe.c` is `[]`, expected a number above 0, or a list of such
+        mine.toml:2: `probe.gamma` is `-0.1`, expected a number of at least 0, `"scale"` or `"auto"`, or a list of such
+        mine.toml:2: `probe.degree` is `101`, expected a whole number from 1 to 100, or a list of such
+        mine.toml:2: `probe.coef0` is `inf`, expected a number, or a list of such
+        mine.toml:2: `probe.tol` is `0`, expected a number above 0, or a list of such
+        mine.toml:2: `probe.max_iter` is `0`, expected a whole number of at least 1, or -1 for no limit, or a list of such
+        mine.toml:2: `probe.class_weight` is `[1, 0]`, expected `"balanced"`, `"none"` or two numbers above 0, or a list of such
+        mine.toml:2: `probe.solver` is `"liblinear"`, expected `"smo"` or `"linfa"`, or a list of such
+        mine.toml:2: `probe.protocol` is `"newt"`, expected `"biobench"`
+        mine.toml:2: `probe.protocol` is `["biobench"]`, expected `"biobench"`
+        mine.toml:2: unknown key `probe.serach`
+        "#
+        );
+    }
+}

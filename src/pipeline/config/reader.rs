@@ -9,7 +9,7 @@ use serde::de::{
     IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
 };
 use serde::forward_to_deserialize_any;
-use toml::Value;
+use toml::{Table, Value};
 
 use super::origins::join;
 
@@ -96,7 +96,8 @@ pub struct OneOrMore<T>(pub Vec<T>);
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMore<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
+        // No setting is a date, and none an empty table: either is told what else is expected.
+        let value = Value::deserialize(deserializer).unwrap_or_else(|_| Table::new().into());
         one_or_more(&value, |value| read("", value))
             .map(Self)
             .map_err(|expected| D::Error::custom(format!("{expected}, or a list of such")))
@@ -149,6 +150,14 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         visitor.visit_some(self)
     }
 
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        visitor.visit_newtype_struct(self)
+    }
+
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         visitor.visit_unit()
     }
@@ -193,7 +202,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
 
     forward_to_deserialize_any! {
         i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        newtype_struct tuple tuple_struct map identifier
+        tuple tuple_struct map identifier
     }
 }
 
