@@ -69,8 +69,9 @@ pub struct Probe {
     Ord,
     Serialize,
     Deserialize,
-    strum::IntoStaticStr,
+    strum::Display,
     strum::EnumString,
+    strum::IntoStaticStr,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -92,12 +93,6 @@ impl Kernel {
     /// The kernel's name in pipeline files, tables and messages.
     pub fn name(self) -> &'static str {
         self.into()
-    }
-}
-
-impl fmt::Display for Kernel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -136,11 +136,11 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Value::Datetime(_) => Err(Problem::invalid_type(Unexpected::Other("date"), &visitor)),
             Value::Array(items) => visitor.visit_seq(Items {
                 path: self.path,
-                items: items.iter().enumerate(),
+                rest: items.iter().enumerate(),
             }),
             Value::Table(table) => visitor.visit_map(Entries {
                 path: self.path,
-                entries: table.iter(),
+                rest: table.iter(),
                 value: None,
             }),
         }
@@ -218,7 +218,7 @@ fn any_of(names: &[&str]) -> String {
 /// The items of an array that are still to be read.
 struct Items<'a> {
     path: String,
-    items: std::iter::Enumerate<std::slice::Iter<'a, Value>>,
+    rest: std::iter::Enumerate<std::slice::Iter<'a, Value>>,
 }
 
 impl<'a> SeqAccess<'a> for Items<'a> {
@@ -228,7 +228,7 @@ impl<'a> SeqAccess<'a> for Items<'a> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Problem> {
-        let Some((index, value)) = self.items.next() else {
+        let Some((index, value)) = self.rest.next() else {
             return Ok(None);
         };
         let path = format!("{}[{index}]", self.path);
@@ -239,7 +239,7 @@ impl<'a> SeqAccess<'a> for Items<'a> {
 /// The entries of a table that are still to be read, and the value whose key has been.
 struct Entries<'a> {
     path: String,
-    entries: toml::map::Iter<'a, String, Value>,
+    rest: toml::map::Iter<'a, String, Value>,
     value: Option<Reader<'a>>,
 }
 
@@ -250,7 +250,7 @@ impl<'a> MapAccess<'a> for Entries<'a> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Problem> {
-        let Some((key, value)) = self.entries.next() else {
+        let Some((key, value)) = self.rest.next() else {
             return Ok(None);
         };
         let path = join(&self.path, key);

@@ -51,7 +51,10 @@ impl Pipeline {
     }
 
     /// Makes sure that no two points are the same.
-    pub(super) fn check_distinct(&self, file: &ConfigFile) -> Result<(), Message> {
+    ///
+    /// # Errors
+    /// Names the values that make them so.
+    pub fn check_distinct(&self, file: &ConfigFile) -> Result<(), Message> {
         let same = |key: &str, what: &str| {
             let place = file.place_of_all(key);
             let error = Message::request(format!("{}: {}", crate::text::path(place), said(what)));
@@ -69,8 +72,9 @@ impl Pipeline {
             ("probe", self.probes.iter().map(ProbeConfig::name).collect()),
         ] {
             names.sort();
-            if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-                return same(key, &format!("`{}` stands twice in the sweep", pair[0]));
+            let mut pairs = names.iter().zip(names.iter().skip(1));
+            if let Some((name, _)) = pairs.find(|(name, next)| name == next) {
+                return same(key, &format!("`{name}` stands twice in the sweep"));
             }
         }
         let is_all = |n_train: &&NTrain| n_train.rows().is_none();
@@ -94,7 +98,10 @@ fn written(key: &str, values: impl IntoIterator<Item: std::fmt::Display>) -> Vec
 
 /// Refuses more experiments than memory holds, before any is made: `lists` has the path of each list that multiplies them,
 /// and its length.
-pub(super) fn check_size(file: &ConfigFile, lists: &[(String, usize)]) -> Result<(), Message> {
+///
+/// # Errors
+/// Names the list that makes them too many.
+pub fn check_size(file: &ConfigFile, lists: &[(String, usize)]) -> Result<(), Message> {
     let mut n_experiments = 1_usize;
     for (path, n) in lists {
         n_experiments = n_experiments.saturating_mul(*n);
