@@ -14,10 +14,10 @@
 //! Numbers equal those of the Python reference, `biobench.newt` on NumPy and scikit-learn.
 //!
 //! ```no_run
-//! use newt_pipe::{Cache, Context, Interrupt, Options, Pipeline, Runner, Silent, Source};
+//! use newt_pipe::{Cache, Context, Interrupt, Options, Pipeline, PipelineFile, Runner, Silent};
 //!
 //! let interrupt = Interrupt::default();
-//! let pipeline = Pipeline::load(Source::Quickstart, &["sample.n_train=20".to_owned()], &interrupt)?;
+//! let pipeline = Pipeline::load(PipelineFile::Quickstart, &["sample.n_train=20".to_owned()], &interrupt)?;
 //! let cache = Cache::open("/tmp/newt-cache")?;
 //! let context = Context { progress: &Silent, interrupt: &interrupt };
 //! let mut runner = Runner::new(&pipeline, &cache, context, Options::default())?;
@@ -47,6 +47,7 @@ mod probe;
 mod progress;
 mod random;
 mod render;
+mod setting;
 mod stage;
 mod stats;
 mod text;
@@ -55,7 +56,7 @@ pub use cache::Cache;
 pub use context::Context;
 pub use error::Error;
 pub use interrupt::Interrupt;
-pub use pipeline::config::{Pipeline, Source};
+pub use pipeline::config::{Pipeline, PipelineFile};
 pub use pipeline::{Evaluation, Experiment, Options, Runner};
 pub use progress::{Progress, Silent};
 
@@ -84,7 +85,7 @@ pub mod internals {
     }
     pub mod newt {
         pub use crate::newt::labels::{LabelRow, Labels, Split};
-        pub use crate::newt::sampling::sample;
+        pub use crate::newt::sampling::{NTrain, sample};
     }
     pub mod probe {
         pub use crate::probe::svc::{Candidate, FittedSvc, KernelFunction};

@@ -7,7 +7,7 @@ use super::console::Console;
 use super::settings::{self, CacheArgs};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::pipeline::config::{Pipeline, Source};
+use crate::pipeline::config::{Pipeline, PipelineFile};
 
 /// Subcommands of `newt-pipe cache`.
 #[derive(Debug, clap::Subcommand)]
@@ -32,7 +32,7 @@ pub fn exec(command: &Command, console: &Console, interrupt: &Interrupt) -> Resu
     let pipeline = args
         .file
         .as_deref()
-        .map(|file| Pipeline::load(Source::File(file), &[], interrupt))
+        .map(|file| Pipeline::load(PipelineFile::At(file), &[], interrupt))
         .transpose()?;
     let of_pipeline = pipeline.and_then(|pipeline| pipeline.cache_dir);
     let dir = args.cache.dir(of_pipeline.as_deref())?;

@@ -7,10 +7,10 @@ use super::settings::{self, PipelineArgs};
 use super::{Outcome, session};
 use crate::cache::Access;
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, Message};
 use crate::files::{self, Kept};
 use crate::interrupt::Interrupt;
-use crate::pipeline::{Options, config};
+use crate::pipeline::Options;
 use crate::text::{count, path};
 
 /// Subcommands of `newt-pipe features`.
@@ -46,7 +46,10 @@ pub fn exec(command: Command, console: &Console, interrupt: &Interrupt) -> Resul
     let pipeline = args.pipeline.load(interrupt)?;
     let [model] = pipeline.models.as_slice() else {
         let n = pipeline.models.len();
-        return Err(config::Error::SeveralModels { n }.into());
+        let error = Message::request(format!("the pipeline names {n} models, expected one"));
+        return Err(error
+            .hint("name one model in a pipeline file of its own")
+            .into());
     };
     Kept::check_file(&args.output, &args.pipeline.kept(&pipeline, &args.output)?)?;
     files::check_replaceable(&args.output)?;

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::pipeline::config::Pipeline;
 use crate::pipeline::plan::State;
-use crate::pipeline::{Options, Runner, results, view};
+use crate::pipeline::{Options, Runner, results, summary};
 use crate::progress::{Progress, Silent};
 use crate::render::terminal;
 use crate::stage::TaskArgument;
@@ -115,8 +115,8 @@ pub fn show(
         let plans = runner.plan(&experiment)?;
         match format {
             Format::Text => {
-                let lines: Vec<_> = plans.iter().map(view::planned).collect();
-                console.result(&terminal::plan(&view::title(&experiment), &lines))?;
+                let lines: Vec<_> = plans.iter().map(summary::planned).collect();
+                console.result(&terminal::plan(&summary::title(&experiment), &lines))?;
             }
             Format::Json => documents.push(results::plan_json(&experiment, &plans)),
             // One that would run says all that was asked; the others are not even looked up.

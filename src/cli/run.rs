@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::files::Kept;
 use crate::interrupt::{Interrupt, Left};
 use crate::pipeline::results::{self, Results};
-use crate::pipeline::view;
+use crate::pipeline::summary;
 use crate::pipeline::{Evaluation, Options};
 use crate::progress::Progress;
 use crate::render::{SweepRow, terminal};
@@ -126,12 +126,12 @@ pub fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Result<Outc
                 "[{}/{}] {}",
                 index + 1,
                 experiments.len(),
-                view::title(experiment)
+                summary::title(experiment)
             ));
         }
         let evaluation = runner.evaluate(experiment)?;
         for stage in &evaluation.stages {
-            console.note(&terminal::stage_line(&view::ran(stage)));
+            console.note(&terminal::stage_line(&summary::ran(stage)));
         }
         let fitted = args
             .save_probes
@@ -165,10 +165,10 @@ struct Shown {
 impl Shown {
     fn add(&mut self, evaluation: &Evaluation) {
         if self.rows.is_empty() {
-            self.table = terminal::card(&view::card(evaluation));
+            self.table = terminal::card(&summary::card(evaluation));
         }
         self.documents.push(results::evaluation_json(evaluation));
-        self.rows.push(view::sweep_row(evaluation));
+        self.rows.push(summary::sweep_row(evaluation));
     }
 
     fn text(&self) -> String {

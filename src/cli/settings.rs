@@ -20,7 +20,7 @@ use crate::error::{Error, Message};
 use crate::files::{self, STICKY, UnknownName};
 use crate::hub::{self, Token};
 use crate::interrupt::Interrupt;
-use crate::pipeline::config::{Pipeline, Source};
+use crate::pipeline::config::{Pipeline, PipelineFile};
 use crate::progress::Progress;
 use crate::text;
 
@@ -66,11 +66,11 @@ pub struct CacheArgs {
 impl PipelineArgs {
     /// Reads the pipeline file and applies the overrides.
     pub fn load(&self, interrupt: &Interrupt) -> Result<Pipeline, Error> {
-        let source = self
+        let file = self
             .file
             .as_deref()
-            .map_or(Source::Quickstart, Source::File);
-        Ok(Pipeline::load(source, &self.overrides, interrupt)?)
+            .map_or(PipelineFile::Quickstart, PipelineFile::At);
+        Pipeline::load(file, &self.overrides, interrupt)
     }
 
     /// How the hub is reached; a plan does not ask it.

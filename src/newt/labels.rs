@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::text::{Listing, count, foreign, nearest};
+use serde::{Deserialize, Serialize};
 
 mod csv;
 #[cfg(test)]
@@ -50,8 +51,8 @@ impl Split {
 }
 
 /// What becomes of rows whose `split` is neither `train` nor `test`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::EnumString, strum::IntoStaticStr)]
-#[strum(serialize_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OtherSplits {
     /// They are an error: a misspelt `train` would silently test.
     #[default]
@@ -60,13 +61,6 @@ pub enum OtherSplits {
     ///
     /// Source: `biobench.newt.sample`, which compares with `"train"` and with nothing else.
     Test,
-}
-
-impl OtherSplits {
-    /// As in a pipeline file: `refuse` or `test`.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }
 
 /// One image of one task.

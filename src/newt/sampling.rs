@@ -1,51 +1,73 @@
 //! Which rows of the labels take part: all test rows, and a balanced draw of train rows per task.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use crate::error::{Failure, Fault};
+use serde::{Deserialize, Deserializer, Serialize};
+
 use crate::newt::images::SHOWN_NAMES;
 use crate::newt::labels::{Labels, Split};
 use crate::random::Generator;
+use crate::setting;
 use crate::text::{Listing, count, foreign};
 
-/// Why no sample can be drawn.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// One train row per task cannot hold both classes.
-    #[error("sample: `n_train` is `1`, expected `2` or more, or `0` or less for all rows")]
-    OneTrainRow,
+/// How many train rows of each task take part: all of them, or a number that can hold both classes.
+///
+/// Where it is written, an integer stands for it, and any of 0 or below for all rows; files and tables show that integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct NTrain(i64);
+
+impl NTrain {
+    /// All rows.
+    pub const ALL: Self = Self(-1);
+
+    /// What an integer stands for; nothing for 1, since one row is of one class.
+    pub fn new(written: i64) -> Option<Self> {
+        (written != 1).then_some(Self(written))
+    }
+
+    /// The integer that it was written as.
+    pub fn written(self) -> i64 {
+        self.0
+    }
+
+    /// The number of rows; `None` for all.
+    pub fn rows(self) -> Option<usize> {
+        (self.0 > 0).then(|| usize::try_from(self.0).unwrap_or(usize::MAX))
+    }
 }
 
-impl Error {
-    /// Says what to do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::OneTrainRow => {
-                Some("set `sample.n_train` to `2`, one row of each class".to_owned())
-            }
+impl<'de> Deserialize<'de> for NTrain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a whole number of at least 2 (0 or below: all train rows)";
+        setting::checked(deserializer, expected, |value| {
+            Self::new(value.as_integer()?)
+        })
+    }
+}
+
+impl fmt::Display for NTrain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rows() {
+            Some(n) => n.fmt(f),
+            None => f.write_str("all"),
         }
     }
 }
 
 /// Returns the indices into `labels.rows` that a run with this `n_train` and `seed` uses.
 ///
-/// `n_train <= 0`: all rows, in file order. Else all test rows in file order; then, task by task in
+/// All rows: in file order. Else all test rows in file order; then, task by task in
 /// order of first appearance, `n_train / 2` (floor) train rows of class 0 and the rest of class 1,
 /// each in file order. A class with no more rows than asked for keeps them all and draws nothing.
 ///
-/// # Errors
-/// [`Error::OneTrainRow`] if `n_train` is 1.
-///
 /// Source: `biobench.newt.sample` with `np.random.default_rng(seed)`, where the tasks come in no
 /// defined order.
-pub fn sample(labels: &Labels, n_train: i64, seed: u64) -> Result<Vec<usize>, Error> {
-    if n_train <= 0 {
-        return Ok((0..labels.rows.len()).collect());
-    }
-    if n_train == 1 {
-        return Err(Error::OneTrainRow);
-    }
-    let n_train = usize::try_from(n_train).unwrap_or(usize::MAX);
+pub fn sample(labels: &Labels, n_train: NTrain, seed: u64) -> Vec<usize> {
+    let Some(n_train) = n_train.rows() else {
+        return (0..labels.rows.len()).collect();
+    };
     let n_class0 = n_train / 2;
     let n_class1 = n_train - n_class0;
 
@@ -59,12 +81,12 @@ pub fn sample(labels: &Labels, n_train: i64, seed: u64) -> Result<Vec<usize>, Er
         kept.extend(draw(class0, n_class0, &mut rng));
         kept.extend(draw(class1, n_class1, &mut rng));
     }
-    Ok(kept)
+    kept
 }
 
 /// Says which tasks have fewer train rows among `rows`, a [`sample`], than the `n_train` that were asked for.
-pub fn shortage(labels: &Labels, rows: &[usize], n_train: i64) -> Option<String> {
-    let n_wanted = usize::try_from(n_train).ok().filter(|n| *n > 0)?;
+pub fn shortage(labels: &Labels, rows: &[usize], n_train: NTrain) -> Option<String> {
+    let n_wanted = n_train.rows()?;
     let mut n_rows: BTreeMap<&str, usize> = BTreeMap::new();
     for row in rows.iter().map(|row| &labels.rows[*row]) {
         *n_rows.entry(&row.task).or_default() += usize::from(row.split == Split::Train);
@@ -74,7 +96,7 @@ pub fn shortage(labels: &Labels, rows: &[usize], n_train: i64) -> Option<String>
     let names: Vec<String> = n_rows
         .into_iter()
         .filter(is_short)
-        .map(|(task, n)| format!("{task} ({n})"))
+        .map(|(task, n)| format!("{} ({n})", foreign(task)))
         .collect();
     (!names.is_empty()).then(|| {
         format!(
@@ -104,16 +126,6 @@ fn draw(rows: Vec<usize>, n: usize, rng: &mut Generator) -> Vec<usize> {
     places.into_iter().map(|place| rows[place]).collect()
 }
 
-impl Failure for Error {
-    fn hint(&self) -> Option<String> {
-        self.hint()
-    }
-
-    fn fault(&self) -> Fault {
-        Fault::Request
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,8 +150,12 @@ mod tests {
         }
     }
 
+    fn of(written: i64) -> NTrain {
+        NTrain::new(written).unwrap()
+    }
+
     fn kept(n_train: i64, seed: u64) -> Vec<usize> {
-        sample(&labels(), n_train, seed).unwrap()
+        sample(&labels(), of(n_train), seed)
     }
 
     #[test]
@@ -187,7 +203,7 @@ mod tests {
     #[test]
     fn tasks_with_too_few_rows_are_counted_and_named() {
         let labels = labels();
-        let said = |n_train| shortage(&labels, &kept(n_train, 17), n_train);
+        let said = |n_train| shortage(&labels, &kept(n_train, 17), of(n_train));
         assert_eq!([said(-1), said(0), said(40)], [None, None, None]);
         assert_eq!(
             said(60).unwrap(),
@@ -200,21 +216,15 @@ mod tests {
         for row in fewer.rows.iter_mut().filter(test).skip(3) {
             row.split = Split::Test;
         }
-        let rows = sample(&fewer, 10, 17).unwrap();
-        let said = shortage(&fewer, &rows, 10).unwrap();
+        let rows = sample(&fewer, of(10), 17);
+        let said = shortage(&fewer, &rows, of(10)).unwrap();
         assert!(said.starts_with("n_train = 10: 1 task of 2 "), "{said}");
     }
 
     #[test]
-    fn one_train_row_is_refused() {
-        let error = sample(&labels(), 1, 17).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "sample: `n_train` is `1`, expected `2` or more, or `0` or less for all rows"
-        );
-        assert_eq!(
-            error.hint().unwrap(),
-            "set `sample.n_train` to `2`, one row of each class"
-        );
+    fn one_row_cannot_hold_both_classes() {
+        assert_eq!(NTrain::new(1), None);
+        let shown = [i64::MIN, -1, 0, 2].map(|written| of(written).to_string());
+        assert_eq!(shown, ["all", "all", "all", "2"]);
     }
 }

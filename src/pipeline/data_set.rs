@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::config::{self, Data, Pipeline};
+use super::config::{Data, Pipeline};
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, Message};
 use crate::files::UnknownName;
 use crate::newt::images::{self, DataRoot, ImageFiles, Unread};
 use crate::newt::labels::Labels;
@@ -35,7 +35,9 @@ impl<'a> DataSet<'a> {
     pub fn open(pipeline: &Pipeline, cache: &Cache, context: Context<'a>) -> Result<Self, Error> {
         let root = match &pipeline.data {
             Data::Root(root) => {
-                UnknownName::check(root).map_err(config::Error::DataRoot)?;
+                UnknownName::check(root).map_err(|name| {
+                    Message::request(format!("`data.root` is {name}")).hint(UnknownName::HINT)
+                })?;
                 DataRoot::new(root)
             }
             Data::Synth(options) => {

@@ -7,6 +7,7 @@ use super::executor::{Mode, Walk};
 use super::{Evaluation, Runner};
 use crate::artifact::{FeatureFile, ProbeFile};
 use crate::error::Error;
+use crate::newt::sampling::NTrain;
 use crate::stage::features::FeaturesStage;
 use crate::stage::probes::FITTED;
 use crate::stage::sample::SampleStage;
@@ -22,7 +23,7 @@ impl Runner<'_> {
         let labels = executor.make(&mut self.labels_stage, &mut walk)?;
         let mut everything = SampleStage {
             labels: &labels,
-            n_train: -1,
+            n_train: NTrain::ALL,
             seed: 0,
             tasks: None,
         };

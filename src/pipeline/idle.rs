@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::config::{Pipeline, SAMPLE_SEED};
-use super::document::Document;
-use super::probe_config::{ProbeConfig, SearchConfig};
-use super::sweep::Experiment;
+use super::config::{ConfigFile, Experiment, Pipeline, ProbeConfig, SAMPLE_SEED, SearchConfig};
 use crate::backbone::{Device, Precision};
 use crate::probe::{Gamma, Kernel, Probe, Solver, Strategy, Values};
 use crate::stage::features::BatchSize;
@@ -17,7 +14,7 @@ type Idle = Vec<(String, &'static str)>;
 const NO_GAMMA: &str = "the kernel `linear` has no gamma";
 
 /// One line for each key whose value has no effect, at least in some experiments; the default passes for unwritten.
-pub fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> {
+pub fn warnings(pipeline: &Pipeline, file: &ConfigFile) -> Vec<String> {
     let experiments = pipeline.experiments();
     let all = experiments.len();
     let mut n_idle: BTreeMap<_, usize> = BTreeMap::new();
@@ -30,7 +27,7 @@ pub fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> {
             .map(|setting| (setting, all)),
     );
     let warning = |((key, reason), n): ((String, _), usize)| {
-        let place = text::path(document.root().place(&key));
+        let place = text::path(file.place(&key));
         let share = if n == all {
             String::new()
         } else {
@@ -42,26 +39,27 @@ pub fn warnings(pipeline: &Pipeline, document: &Document) -> Vec<String> {
 }
 
 /// The settings that do nothing for one experiment, each once.
+#[expect(clippy::float_cmp, reason = "the default, as it was written")]
 fn of_experiment(experiment: &Experiment) -> Idle {
     let config = &experiment.probe;
-    let default = Probe::biobench(experiment.n_train);
+    let default = config.protocol.probe(experiment.n_train);
     let probe = config.resolve(experiment.n_train);
     let kernels = probe.kernels();
     let mut idle = of_search(config, &probe);
     let mut add = |key: &str, reason| idle.push((key.to_owned(), reason));
 
-    if is_written(config.gamma, default.gamma) && !reads_gamma(config, &probe) {
+    if probe.gamma != default.gamma && !reads_gamma(config, &probe) {
         add("probe.gamma", NO_GAMMA);
     }
-    if is_written(config.degree, default.degree) && !kernels.contains(&Kernel::Poly) {
+    if probe.degree != default.degree && !kernels.contains(&Kernel::Poly) {
         add("probe.degree", "only the kernel `poly` has a degree");
     }
     let reads_coef0 = |kernel: &Kernel| [Kernel::Poly, Kernel::Sigmoid].contains(kernel);
-    if is_written(config.coef0, default.coef0) && !kernels.iter().any(reads_coef0) {
+    if probe.coef0 != default.coef0 && !kernels.iter().any(reads_coef0) {
         let reason = "only the kernels `poly` and `sigmoid` have it";
         add("probe.coef0", reason);
     }
-    if config.shrinking == Some(false) && probe.solver == Solver::Linfa {
+    if !probe.shrinking && probe.solver == Solver::Linfa {
         add("probe.shrinking", "the solver `linfa` never shrinks");
     }
     if experiment.model.allow_code && !experiment.model.brings_code() {
@@ -69,11 +67,6 @@ fn of_experiment(experiment: &Experiment) -> Idle {
         add("model.allow_code", reason);
     }
     idle
-}
-
-/// Whether a value other than the default stands in the file.
-fn is_written<T: PartialEq + Copy>(written: Option<T>, default: T) -> bool {
-    written.is_some_and(|written| written != default)
 }
 
 fn is_linear(kernels: &[Kernel]) -> bool {
@@ -99,7 +92,8 @@ fn of_search(config: &ProbeConfig, probe: &Probe) -> Idle {
     };
     let scale = Values::List(vec![Gamma::Scale]);
     for (i, (written, space)) in spaces.iter().zip(&search.spaces).enumerate() {
-        if is_linear(&space.kernels) && is_written(written.gamma.as_ref(), &scale) {
+        if is_linear(&space.kernels) && written.gamma.as_ref().is_some_and(|gamma| *gamma != scale)
+        {
             idle.push((key(i, "gamma"), NO_GAMMA));
         }
     }
@@ -137,7 +131,10 @@ fn is_default_seed(seed: u32) -> bool {
 fn of_pipeline(pipeline: &Pipeline) -> Idle {
     let mut idle = Idle::new();
     let mut add = |key: &str, reason| idle.push((key.to_owned(), reason));
-    let draws = pipeline.n_train.iter().any(|&n_train| n_train > 0);
+    let draws = pipeline
+        .n_train
+        .iter()
+        .any(|n_train| n_train.rows().is_some());
     if !draws && pipeline.seeds != [SAMPLE_SEED] {
         let reason = "`n_train` takes all rows and draws none";
         add("sample.seed", reason);

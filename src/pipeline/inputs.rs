@@ -1,7 +1,7 @@
 //! What a pipeline reads, as places that nothing may be written to.
 
-use super::config::{Data, Model, Pipeline};
-use crate::files::{Kept, located};
+use super::config::{Data, Model, Pipeline, Place};
+use crate::files::Kept;
 use crate::newt::images::DataRoot;
 use crate::newt::synth::RECIPE_FILE;
 
@@ -26,19 +26,16 @@ impl Pipeline {
 }
 
 fn inputs_of(model: &Model) -> Vec<Kept> {
-    let place = |written: &str| located(&model.base_dir, written);
-    if let Some(dir) = model.ckpt.strip_prefix("local-dir:") {
-        vec![Kept::whole("the checkpoint", place(dir))]
-    } else if model.is_precomputed() {
-        vec![Kept::open("the file of the features", place(&model.ckpt))]
-    } else if model.brings_code() {
-        let module = place(&model.ckpt);
-        let description = module.with_extension("toml");
-        vec![
-            Kept::open("the module", module),
-            Kept::open("the description of the module", description),
-        ]
-    } else {
-        Vec::new()
+    match &model.place {
+        Place::Folder(dir) => vec![Kept::whole("the checkpoint", dir)],
+        Place::Features(path) => vec![Kept::open("the file of the features", path)],
+        Place::Script(module) => {
+            let description = module.with_extension("toml");
+            vec![
+                Kept::open("the module", module),
+                Kept::open("the description of the module", description),
+            ]
+        }
+        Place::Random | Place::Hub => Vec::new(),
     }
 }

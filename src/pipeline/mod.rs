@@ -5,35 +5,31 @@
 
 pub mod config;
 mod data_set;
-mod document;
 mod executor;
 mod export;
 mod idle;
 mod inputs;
 mod models;
-mod origins;
 pub mod plan;
 pub mod predict;
-pub mod probe_config;
 pub mod results;
-mod sweep;
-pub mod view;
+pub mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::config::Experiment;
 use self::config::Pipeline;
 use self::data_set::DataSet;
 use self::executor::{Executor, HasToRun, Mode, Shared, Walk};
 use self::models::Models;
 use self::plan::{StagePlan, State};
-pub use self::sweep::Experiment;
 use crate::backbone;
 use crate::cache::{Cache, Digest, DigestMemo, Request};
 use crate::context::Context;
 use crate::error::Error;
 use crate::hub::{self, Hub};
 use crate::newt::labels::Labels;
-use crate::newt::sampling;
+use crate::newt::sampling::{self, NTrain};
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
 use crate::stage::features::{Counts, FeaturesStage};
 use crate::stage::labels::LabelsStage;
@@ -69,7 +65,7 @@ pub struct Runner<'a> {
     labels: Option<Shared<Labels>>,
     sample: Option<Shared<Sample>>,
     /// The values of `n_train` that tasks without so many rows have been named for.
-    short: BTreeSet<i64>,
+    short: BTreeSet<NTrain>,
 }
 
 /// One stage of one evaluation, as it went.

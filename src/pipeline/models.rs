@@ -1,16 +1,16 @@
 //! The models that a pipeline names: their checkpoints, or files of features.
 
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::config::{self, Model};
+use super::config::{Model, Place, no_file};
 use super::executor::Mode;
 use crate::artifact::{self, FeatureFile};
 use crate::backbone::{BackboneSpec, Places};
 use crate::cache::{Cache, DigestMemo};
 use crate::context::Context;
 use crate::error::Error;
-use crate::files::{BrokenLink, found};
+use crate::files::{BrokenLink, UnknownName};
 use crate::hub::Hub;
 use crate::stage::features::extractor::Extractor;
 use crate::stage::features::precomputed::Precomputed;
@@ -61,21 +61,20 @@ impl<'a> Models<'a> {
 
     /// Finds the files of `model`, and fetches those that are not here.
     pub fn find(&self, model: &Model) -> Result<(), Error> {
-        if model.is_precomputed() {
-            feature_file(model).map(drop)
-        } else {
-            self.resolve(model).map(drop)
+        match &model.place {
+            Place::Features(path) => check_header(path),
+            _ => self.resolve(model).map(drop),
         }
     }
 
     fn open(&self, model: &Model, memo: &mut DigestMemo) -> Result<FeatureSource, Error> {
         let (cache, context) = (&self.cache, self.context);
-        if model.is_precomputed() {
-            let path = feature_file(model)?;
-            let found = memo.digest_large(&path, &mut |_| {}, context)?;
-            let (digest, _) = found.map_err(|error| unusable(&path, error))?;
+        if let Place::Features(path) = &model.place {
+            check_header(path)?;
+            let found = memo.digest_large(path, &mut |_| {}, context)?;
+            let (digest, _) = found.map_err(|error| unusable(path, error))?;
             memo.save_or_warn(cache, context.progress);
-            return Ok(FeatureSource::File(Precomputed::new(&path, digest)));
+            return Ok(FeatureSource::File(Precomputed::new(path, digest)));
         }
         let spec = self.resolve(model)?;
         let mut weights = Weights::default();
@@ -101,19 +100,15 @@ impl<'a> Models<'a> {
     }
 }
 
-/// Where the features of `model` are, which somebody else extracted. One look at its header tells a file that is
-/// something else, which need not be hashed.
-fn feature_file(model: &Model) -> Result<PathBuf, Error> {
-    let path = found(&model.base_dir, &model.ckpt)?;
-    BrokenLink::check(&path)?;
-    match FeatureFile::check_header(&path) {
+/// Makes sure that there is a file of features, which need not be hashed to find out that it is something else.
+fn check_header(path: &Path) -> Result<(), Error> {
+    UnknownName::check(path).map_err(io::Error::from)?;
+    BrokenLink::check(path)?;
+    match FeatureFile::check_header(path) {
         Err(artifact::Error::Io(error)) if error.kind() == ErrorKind::NotFound => {
-            Err(config::Error::NoModelFile { path }.into())
+            Err(no_file(path).into())
         }
-        checked => {
-            checked?;
-            Ok(path)
-        }
+        checked => Ok(checked?),
     }
 }
 
@@ -124,8 +119,7 @@ fn unusable(path: &Path, error: io::Error) -> Error {
         ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::InvalidInput
             if error.get_ref().is_none() =>
         {
-            let path = path.to_owned();
-            config::Error::NoModelFile { path }.into()
+            no_file(path).into()
         }
         _ => error.into(),
     }

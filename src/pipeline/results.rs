@@ -237,7 +237,7 @@ impl Setting {
         Self {
             model_org: experiment.model.org.clone(),
             model_ckpt: experiment.model.ckpt.clone(),
-            n_train: experiment.n_train,
+            n_train: experiment.n_train.written(),
             // A seed comes from a TOML integer, which is an i64.
             seed: i64::try_from(experiment.seed).unwrap_or(i64::MAX),
             probe: experiment.probe.name(),

@@ -1,17 +1,22 @@
 //! What a probe is: every setting that can change its result.
+//!
+//! A setting is a field of [`Probe`], which names what its value may be, and its value in each protocol.
 
 use std::fmt;
-use std::str::FromStr;
 
-use serde::ser::{SerializeMap, SerializeSeq};
-use serde::{Serialize, Serializer};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use toml::{Table, Value};
 
 use super::Error;
+use crate::setting::{self, as_number, as_positive};
 
 /// A probe, spelled out: centre, scale to unit length, standardise, then a C-SVC.
 ///
-/// Its JSON form goes into cache keys: the order of the fields and their names are part of the format.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// Its JSON form goes into cache keys: the order of the fields and their names are part of the format. The table `[probe]`
+/// of a pipeline file has the same fields, and nothing that is not in range.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent steps, each on or off"
@@ -26,30 +31,50 @@ pub struct Probe {
     /// The kernel, where no search chooses it.
     pub kernel: Kernel,
     /// The penalty C, where no search chooses it.
+    #[serde(deserialize_with = "setting::positive")]
     pub c: f64,
     /// The kernel's gamma, where no search chooses it.
     pub gamma: Gamma,
     /// Degree of the polynomial kernel.
+    #[serde(deserialize_with = "setting::whole::<1, 100, _, _>")]
     pub degree: u32,
     /// Constant of the polynomial and sigmoid kernels.
+    #[serde(deserialize_with = "setting::number")]
     pub coef0: f64,
     /// Tolerance of the stopping criterion.
+    #[serde(deserialize_with = "setting::positive")]
     pub tol: f64,
     /// Leave variables that are likely to stay at a bound out of the selection; `linfa` never does.
     pub shrinking: bool,
     /// Ends each fit after this many iterations, wherever it is then; -1: no limit.
+    #[serde(deserialize_with = "max_iter")]
     pub max_iter: i64,
     /// Factors of C per class.
     pub class_weight: ClassWeight,
     /// How kernel, C and gamma are chosen; `None` takes the three above.
+    #[serde(skip_deserializing)]
     pub search: Option<Search>,
     /// Who solves the problem.
     pub solver: Solver,
 }
 
 /// A kernel function of two rows u and v.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Kernel {
     /// u·v
     Linear,
@@ -67,33 +92,7 @@ impl Kernel {
 
     /// The kernel's name in pipeline files, tables and messages.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Linear => "linear",
-            Self::Rbf => "rbf",
-            Self::Poly => "poly",
-            Self::Sigmoid => "sigmoid",
-        }
-    }
-}
-
-impl fmt::Display for Kernel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Kernel {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        Self::ALL
-            .into_iter()
-            .find(|kernel| kernel.name() == name)
-            .ok_or_else(|| Error::Setting {
-                key: "kernel",
-                found: format!("`{name}`"),
-                expected: "`linear`, `rbf`, `poly` or `sigmoid`",
-            })
+        self.into()
     }
 }
 
@@ -128,6 +127,29 @@ impl Serialize for Gamma {
     }
 }
 
+impl<'de> Deserialize<'de> for Gamma {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a number of at least 0, `\"scale\"` or `\"auto\"`";
+        setting::checked(deserializer, expected, |value| match value.as_str() {
+            Some("scale") => Some(Self::Scale),
+            Some("auto") => Some(Self::Auto),
+            Some(_) => None,
+            None => as_number(value)
+                .filter(|number| *number >= 0.0)
+                .map(Self::Value),
+        })
+    }
+}
+
+/// Reads the most iterations of a fit.
+fn max_iter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let expected = "a whole number of at least 1, or -1 for no limit";
+    setting::checked(deserializer, expected, |value| {
+        let limit = value.as_integer()?;
+        (limit == -1 || limit >= 1).then_some(limit)
+    })
+}
+
 /// Factors of C per class.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ClassWeight {
@@ -149,8 +171,25 @@ impl Serialize for ClassWeight {
     }
 }
 
+impl<'de> Deserialize<'de> for ClassWeight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "`\"balanced\"`, `\"none\"` or two numbers above 0";
+        setting::checked(deserializer, expected, |value| {
+            match (value.as_str(), value.as_array().map(Vec::as_slice)) {
+                (Some("balanced"), _) => Some(Self::Balanced),
+                (Some("none"), _) => Some(Self::None),
+                (None, Some([class_0, class_1])) => Some(Self::Weights([
+                    as_positive(class_0)?,
+                    as_positive(class_1)?,
+                ])),
+                _ => None,
+            }
+        })
+    }
+}
+
 /// Who solves the quadratic problem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Solver {
     /// The engine of this crate: libsvm's numbers.
@@ -230,13 +269,7 @@ impl<T: Serialize> Serialize for Values<T> {
                 map.serialize_entry("loguniform", &[low, high])?;
                 map.end()
             }
-            Self::List(values) => {
-                let mut list = serializer.serialize_seq(Some(values.len()))?;
-                for value in values {
-                    list.serialize_element(value)?;
-                }
-                list.end()
-            }
+            Self::List(values) => values.serialize(serializer),
         }
     }
 }
@@ -292,44 +325,23 @@ impl Probe {
         }
     }
 
-    /// Checks every setting against its range, and the combinations that exclude each other.
+    /// The table `[probe]` of a pipeline file that means this probe, but for its search.
+    #[expect(clippy::expect_used, reason = "TOML has all types of the fields")]
+    pub fn to_table(&self) -> Table {
+        let mut probe = self.clone();
+        probe.search = None;
+        let mut table = Table::try_from(probe).expect("a table");
+        // JSON says `null`, which TOML has no word for.
+        let class_weight = table.entry("class_weight");
+        class_weight.or_insert_with(|| Value::from("none"));
+        table
+    }
+
+    /// Checks the combinations of settings that exclude each other.
     ///
     /// # Errors
     /// [`Error::Setting`] with the first key that does not hold.
     pub fn validate(&self) -> Result<(), Error> {
-        require(is_positive(self.c), "c", self.c, POSITIVE)?;
-        require(
-            is_gamma(self.gamma),
-            "gamma",
-            self.gamma,
-            "a number of at least 0, `scale` or `auto`",
-        )?;
-        require(
-            self.coef0.is_finite(),
-            "coef0",
-            self.coef0,
-            "a finite number",
-        )?;
-        require(is_positive(self.tol), "tol", self.tol, POSITIVE)?;
-        require(
-            self.max_iter == -1 || self.max_iter >= 1,
-            "max_iter",
-            self.max_iter,
-            "a whole number of at least 1, or -1 for no limit",
-        )?;
-        if let ClassWeight::Weights(weights) = self.class_weight {
-            for weight in weights {
-                require(
-                    is_positive(weight),
-                    "class_weight",
-                    weight,
-                    "`balanced` or two positive, finite numbers",
-                )?;
-            }
-        }
-        if let Some(search) = &self.search {
-            search.validate()?;
-        }
         if self.solver == Solver::Linfa && self.max_iter != -1 {
             return Err(Error::Setting {
                 key: "max_iter",
@@ -363,116 +375,9 @@ impl Probe {
     }
 }
 
-impl Search {
-    /// Checks every setting of the search against its range.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] with the first key that does not hold.
-    fn validate(&self) -> Result<(), Error> {
-        require(self.folds >= 2, "search.folds", self.folds, "at least 2")?;
-        if let Strategy::Random { n_iter, .. } = self.strategy {
-            require(n_iter >= 1, "search.n_iter", n_iter, "at least 1")?;
-        }
-        if self.spaces.is_empty() {
-            return Err(Error::Setting {
-                key: "search",
-                found: "an empty list".to_owned(),
-                expected: "at least one table",
-            });
-        }
-        for space in &self.spaces {
-            space
-                .c
-                .validate("search.c", self.strategy, is_positive, POSITIVE)?;
-            space.gamma.validate(
-                "search.gamma",
-                self.strategy,
-                is_gamma,
-                "finite numbers of at least 0, `scale` or `auto`",
-            )?;
-            if space.kernels.is_empty() {
-                return Err(Error::Setting {
-                    key: "search.kernels",
-                    found: "no kernel".to_owned(),
-                    expected: "at least one of `linear`, `rbf`, `poly` and `sigmoid`",
-                });
-            }
-        }
-        Ok(())
+impl Default for Probe {
+    /// The reference's, for all train rows.
+    fn default() -> Self {
+        Self::biobench(-1)
     }
-}
-
-impl<T: Copy + fmt::Display> Values<T> {
-    /// Checks that the space holds values, and that each of them is in the parameter's range.
-    fn validate(
-        &self,
-        key: &'static str,
-        strategy: Strategy,
-        in_range: fn(T) -> bool,
-        expected: &'static str,
-    ) -> Result<(), Error> {
-        match self {
-            Self::LogUniform { low, high } => {
-                if strategy == Strategy::Grid {
-                    return Err(Error::Setting {
-                        key,
-                        found: "`loguniform` has no grid".to_owned(),
-                        expected: "a list of values, or the strategy `random`",
-                    });
-                }
-                if BOUNDS.contains(low) && BOUNDS.contains(high) && low < high {
-                    return Ok(());
-                }
-                Err(Error::Setting {
-                    key,
-                    found: format!("`loguniform = [{low}, {high}]`"),
-                    expected: "two bounds between 1e-300 and 1e300, the lower first",
-                })
-            }
-            Self::List(values) => {
-                if values.is_empty() {
-                    return Err(Error::Setting {
-                        key,
-                        found: "no value".to_owned(),
-                        expected: "at least one",
-                    });
-                }
-                values
-                    .iter()
-                    .try_for_each(|&value| require(in_range(value), key, value, expected))
-            }
-        }
-    }
-}
-
-/// Bounds of a log-uniform space: where logarithm and exponential are computed to the last bit.
-const BOUNDS: std::ops::RangeInclusive<f64> = 1e-300..=1e300;
-
-const POSITIVE: &str = "a positive, finite number";
-
-fn is_positive(value: f64) -> bool {
-    value.is_finite() && value > 0.0
-}
-
-fn is_gamma(gamma: Gamma) -> bool {
-    match gamma {
-        Gamma::Value(value) => value.is_finite() && value >= 0.0,
-        Gamma::Scale | Gamma::Auto => true,
-    }
-}
-
-fn require(
-    holds: bool,
-    key: &'static str,
-    value: impl fmt::Display,
-    expected: &'static str,
-) -> Result<(), Error> {
-    if holds {
-        return Ok(());
-    }
-    Err(Error::Setting {
-        key,
-        found: format!("`{value}`"),
-        expected,
-    })
 }

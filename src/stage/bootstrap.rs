@@ -17,6 +17,7 @@
 //! as those of another seed would.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::probes::{PREDICTIONS, Probes};
 use super::report::{Group, groups};
@@ -26,6 +27,7 @@ use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::setting;
 use crate::stats::bootstrap::{Interval, bootstrap_means, interval};
 
 /// The name of the resamples.
@@ -34,14 +36,34 @@ pub const BOOTSTRAP: &str = "bootstrap.parquet";
 pub const INTERVALS: &str = "intervals.parquet";
 
 /// How intervals are made.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// How many resamples are drawn.
+    #[serde(deserialize_with = "setting::whole::<1, 1_000_000, _, _>")]
     pub resamples: usize,
     /// The intervals cover 1 - alpha.
+    #[serde(deserialize_with = "alpha")]
     pub alpha: f64,
     /// Seed of the resamples.
+    #[serde(deserialize_with = "setting::seed")]
     pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            resamples: 500,
+            alpha: 0.05,
+            seed: 17,
+        }
+    }
+}
+
+fn alpha<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    setting::checked(deserializer, "a number between 0 and 1", |value| {
+        setting::as_number(value).filter(|alpha| *alpha > 0.0 && *alpha < 1.0)
+    })
 }
 
 /// Resamples the scores of every group.

@@ -27,7 +27,7 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ArrayView1};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use self::extractor::Extractor;
 use self::precomputed::Precomputed;
@@ -39,6 +39,7 @@ use crate::context::Context;
 use crate::error::{Error, Message};
 use crate::interrupt::Interrupt;
 use crate::newt::labels::Labels;
+use crate::setting;
 use crate::text::{self, Listing, count};
 
 /// The name of this stage's output.
@@ -53,16 +54,63 @@ pub enum BatchSize {
     Images(usize),
 }
 
+impl Serialize for BatchSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => "auto".serialize(serializer),
+            Self::Images(images) => images.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for BatchSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "`\"auto\"` or a whole number from 1 to 65536";
+        setting::checked(deserializer, expected, |value| {
+            if value.as_str() == Some("auto") {
+                return Some(Self::Auto);
+            }
+            let images = usize::try_from(value.as_integer()?).ok()?;
+            (1..=65536)
+                .contains(&images)
+                .then_some(Self::Images(images))
+        })
+    }
+}
+
 /// The table `[features]` of a pipeline file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ExtractionSettings {
     /// Where the network runs.
+    #[serde(serialize_with = "setting::displayed", deserialize_with = "device")]
     pub device: Device,
     /// The number format it runs in.
+    #[serde(serialize_with = "setting::displayed", deserialize_with = "precision")]
     pub precision: Precision,
     /// Images per batch: speed and memory. libtorch decides the last bits, on a CPU in few networks; what was
     /// extracted first is kept.
     pub batch_size: BatchSize,
+}
+
+impl Default for ExtractionSettings {
+    fn default() -> Self {
+        Self {
+            device: Device::Auto,
+            precision: Precision::Auto,
+            batch_size: BatchSize::Auto,
+        }
+    }
+}
+
+fn device<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Device, D::Error> {
+    let expected = "`\"auto\"`, `\"cpu\"`, `\"cuda\"` or `\"cuda:1\"`";
+    setting::parsed(deserializer, expected)
+}
+
+fn precision<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Precision, D::Error> {
+    let expected = "`\"auto\"`, `\"f32\"`, `\"bf16\"` or `\"f16\"`";
+    setting::parsed(deserializer, expected)
 }
 
 /// Where a model's features come from.

@@ -66,7 +66,7 @@ impl Stage for LabelsStage {
 
     fn request(&self) -> Request {
         KeyBuilder::new(Self::NAME.as_str(), Self::VERSION)
-            .param("other_splits", self.other_splits.as_str())
+            .param("other_splits", self.other_splits)
             .input("labels.csv", self.digest)
             .finish()
     }

@@ -18,6 +18,7 @@ use crate::cache::Digest;
 use crate::context::Context;
 use crate::interrupt::Interrupt;
 use crate::newt::labels::OtherSplits;
+use crate::newt::sampling::NTrain;
 use crate::probe::Probe;
 use crate::progress::Silent;
 
@@ -83,7 +84,7 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
     let sample = make(
         &mut SampleStage {
             labels: &labels,
-            n_train: 12,
+            n_train: NTrain::new(12).unwrap(),
             seed: 17,
             tasks: None,
         },

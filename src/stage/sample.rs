@@ -17,7 +17,7 @@ use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
 use crate::newt::labels::{LabelRow, Labels, Split};
-use crate::newt::sampling;
+use crate::newt::sampling::{self, NTrain};
 
 /// The name of this stage's output.
 pub const SAMPLE: &str = "sample.parquet";
@@ -36,7 +36,7 @@ pub struct SampleStage<'a> {
     /// The labels.
     pub labels: &'a Made<Labels>,
     /// Train rows per task; `<= 0` for all.
-    pub n_train: i64,
+    pub n_train: NTrain,
     /// Seed of the draw.
     pub seed: u64,
     /// Which tasks are kept after the draw, which is always made for all of them.
@@ -59,7 +59,7 @@ impl Stage for SampleStage<'_> {
 
     fn request(&self) -> Request {
         // Without a draw the seed has no say.
-        let draw = (self.n_train > 0).then_some((self.n_train, self.seed));
+        let draw = self.n_train.rows().map(|n_train| (n_train, self.seed));
         KeyBuilder::new(Self::NAME.as_str(), Self::VERSION)
             .param(
                 "n_train",
@@ -73,7 +73,7 @@ impl Stage for SampleStage<'_> {
 
     fn run(&mut self, _context: Context<'_>) -> Result<Sample, Error> {
         let labels = &self.labels.output;
-        let mut rows = sampling::sample(labels, self.n_train, self.seed)?;
+        let mut rows = sampling::sample(labels, self.n_train, self.seed);
         if let Some(filter) = self.tasks {
             rows.retain(|row| filter.matches(&labels.rows[*row].task));
         }
@@ -104,7 +104,7 @@ impl Stage for SampleStage<'_> {
         }
         let fits = |(row, is_drawn): (&LabelRow, bool)| {
             let takes_part = self.tasks.is_none_or(|filter| filter.matches(&row.task));
-            let is_needed = row.split == Split::Test || self.n_train <= 0;
+            let is_needed = row.split == Split::Test || self.n_train.rows().is_none();
             if takes_part {
                 is_drawn || !is_needed
             } else {
@@ -168,7 +168,7 @@ mod tests {
     ) -> SampleStage<'a> {
         SampleStage {
             labels,
-            n_train,
+            n_train: NTrain::new(n_train).unwrap(),
             seed,
             tasks,
         }

@@ -82,8 +82,8 @@ fn one_train_row_is_refused() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: sample: `n_train` is `1`, expected `2` or more, or `0` or less for all rows
-    hint: set `sample.n_train` to `2`, one row of each class
+    error: --set: `sample.n_train` is `1`, expected a whole number of at least 2 (0 or below: all train rows), or a list of such
+    hint: `newt-pipe config` shows every key with its default
     ");
 }
 
@@ -212,7 +212,7 @@ fn a_list_without_brackets_is_shown_as_it_is_written() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: --set: `sample.n_train` is `"6,10"`, expected a whole number (0 or below: all train rows), or a list of such
+    error: --set: `sample.n_train` is `"6,10"`, expected a whole number of at least 2 (0 or below: all train rows), or a list of such
     hint: a list is written `--set 'sample.n_train=[6, 10]'`
     "#);
     // As the hint says.

@@ -235,14 +235,14 @@ fn what_is_wrong_with_a_search_is_said_of_the_value_itself() {
         .map(refused)
         .concat(),
         @r#"
-        error: mine.toml:13: `probe.search.c.loguniform` is `[1, 0.1]`, expected the lower number first, and 1 is not below 0.1
-        hint: write two numbers, the lower first
-        error: mine.toml:13: `probe.search.c.loguniform` is `[1]`, expected two numbers above 0, the lower first
+        error: mine.toml:13: `probe.search.c.loguniform` is `[1, 0.1]`, expected two numbers from 1e-300 to 1e300, the lower first
+        hint: `newt-pipe config` shows every key with its default
+        error: mine.toml:13: `probe.search.c.loguniform` is `[1]`, expected two numbers from 1e-300 to 1e300, the lower first
         hint: `newt-pipe config` shows every key with its default
         error: mine.toml:13: unknown key `probe.search.c.base`
         hint: `newt-pipe config` shows every key
-        error: mine.toml:13: `probe.search.c` is a table, expected a number above 0, a list of such, or `{ loguniform = [low, high] }`
-        hint: `newt-pipe config` shows every key with its default
+        error: mine.toml:13: unknown key `probe.search.c.uniform`
+        hint: did you mean `probe.search.c.loguniform`?
         error: mine.toml:13: `probe.search.gamma` is `["scale", "half"]`, expected a number of at least 0, `"scale"` or `"auto"`, a list of such, or `{ loguniform = [low, high] }`
         hint: `newt-pipe config` shows every key with its default
         error: mine.toml:14: `probe.search.c.loguniform` is `[0.1, 1]`, expected a list of values in its place, since the search is a grid

@@ -1,8 +1,7 @@
 //! The rows that a run uses, against `fixtures/sampling.json` (made by `make/sampling.py`).
 //! All rows are equal.
 
-use newt_pipe::internals::newt::sample;
-use newt_pipe::internals::newt::{LabelRow, Labels, Split};
+use newt_pipe::internals::newt::{LabelRow, Labels, NTrain, Split, sample};
 use serde::Deserialize;
 
 use super::random::Held;
@@ -60,7 +59,7 @@ fn sample_equals_the_reference() {
     for table in fixture().tables {
         let labels = labels(&table);
         for case in &table.samples {
-            let rows = sample(&labels, case.n_train, case.seed).unwrap();
+            let rows = sample(&labels, NTrain::new(case.n_train).unwrap(), case.seed);
             let (name, n_train, seed) = (&table.name, case.n_train, case.seed);
             assert_eq!(
                 Held::of(rows.iter().map(|&row| row as u64)),

@@ -21,12 +21,13 @@ mod tasks;
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use self::picture::Subject;
 use self::tasks::TASKS;
 use crate::context::Context;
 use crate::error::{Error, Message};
+use crate::setting;
 use crate::text::{did_you_mean, foreign};
 
 pub use self::folder::RECIPE_FILE;
@@ -40,13 +41,17 @@ const MIN_IMAGES_PER_TASK: usize = 8;
 const MAX_IMAGES_PER_TASK: usize = 10_000;
 
 /// What to draw.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Another seed draws other pictures.
+    #[serde(deserialize_with = "setting::seed")]
     pub seed: u64,
     /// A multiple of 4 from 8 to 10,000: half train, half test, and half of each are of class 1.
+    #[serde(deserialize_with = "images_per_task")]
     pub images_per_task: usize,
     /// Names out of [`task_names`], in any order.
+    #[serde(skip)]
     pub tasks: Vec<String>,
 }
 
@@ -60,6 +65,19 @@ impl Default for Options {
             tasks,
         }
     }
+}
+
+fn images_per_task<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    setting::checked(deserializer, "a multiple of 4 from 8 to 10000", |value| {
+        let n_images = usize::try_from(value.as_integer()?).ok()?;
+        is_fair(n_images).then_some(n_images)
+    })
+}
+
+/// Whether as many images fall into two classes in two splits.
+fn is_fair(images_per_task: usize) -> bool {
+    let is_in_range = (MIN_IMAGES_PER_TASK..=MAX_IMAGES_PER_TASK).contains(&images_per_task);
+    is_in_range && images_per_task.is_multiple_of(4)
 }
 
 /// What [`ensure`] did.

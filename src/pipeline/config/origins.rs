@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 /// Where a value was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub enum Origin {
     /// A line of the file, from 1.
     Line(usize),
     /// A `--set`.
@@ -15,24 +15,24 @@ pub(super) enum Origin {
 }
 
 /// The lines of a text, to be asked for by offset in bytes.
-pub(super) struct Lines {
+pub struct Lines {
     /// Where each line but the first begins.
     starts: Vec<usize>,
 }
 
 impl Lines {
-    pub(super) fn new(text: &str) -> Self {
+    pub fn new(text: &str) -> Self {
         let starts = text.match_indices('\n').map(|(at, _)| at + 1).collect();
         Self { starts }
     }
 
     /// The line, from 1, that holds the byte at `offset`.
-    pub(super) fn at(&self, offset: usize) -> usize {
+    pub fn at(&self, offset: usize) -> usize {
         self.starts.partition_point(|start| *start <= offset) + 1
     }
 
     /// The line of every key of `table` and of the tables in it, by dotted path.
-    pub(super) fn of_keys(&self, table: &DeTable<'_>) -> BTreeMap<String, Origin> {
+    pub fn of_keys(&self, table: &DeTable<'_>) -> BTreeMap<String, Origin> {
         let mut origins = BTreeMap::new();
         self.record_table("", table, &mut origins);
         origins
@@ -70,7 +70,7 @@ impl Lines {
 }
 
 /// The dotted path of `key` in the table at `path`.
-pub(super) fn join(path: &str, key: &str) -> String {
+pub fn join(path: &str, key: &str) -> String {
     if path.is_empty() {
         key.to_owned()
     } else {

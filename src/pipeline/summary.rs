@@ -2,6 +2,7 @@
 
 use super::plan::{StagePlan, State};
 use super::{Evaluation, Experiment, StageRecord};
+use crate::newt::sampling::NTrain;
 use crate::render::{Card, Line, StageLine, SweepRow};
 use crate::stage::features::Counts;
 use crate::stage::report::{Accuracy, Level};
@@ -10,14 +11,12 @@ use crate::text::{count, foreign, thousands};
 /// An experiment in one line: `timm/vit_base_patch16_224, n_train 20, seed 17, probe biobench`.
 pub fn title(experiment: &Experiment) -> String {
     let (model, probe) = (model(experiment), experiment.probe.name());
-    if experiment.n_train <= 0 {
-        format!("{model}, n_train all, probe {probe}")
-    } else {
-        format!(
-            "{model}, n_train {}, seed {}, probe {probe}",
-            experiment.n_train, experiment.seed
-        )
-    }
+    let n_train = experiment.n_train;
+    let seed = n_train
+        .rows()
+        .map(|_| format!("seed {}, ", experiment.seed));
+    let seed = seed.unwrap_or_default();
+    format!("{model}, n_train {n_train}, {seed}probe {probe}")
 }
 
 fn model(experiment: &Experiment) -> String {
@@ -52,15 +51,13 @@ pub fn card(evaluation: &Evaluation) -> Card {
 /// One line of a sweep's table.
 pub fn sweep_row(evaluation: &Evaluation) -> SweepRow {
     let experiment = &evaluation.experiment;
-    let is_drawn = experiment.n_train > 0;
     let overall = evaluation.report.overall();
     SweepRow {
         model: model(experiment),
         n_train: n_train(experiment.n_train, evaluation.n_train_used(overall)),
-        seed: if is_drawn {
-            experiment.seed.to_string()
-        } else {
-            "-".to_owned()
+        seed: match experiment.n_train.rows() {
+            Some(_) => experiment.seed.to_string(),
+            None => "-".to_owned(),
         },
         probe: experiment.probe.name(),
         overall: line(evaluation, overall),
@@ -69,14 +66,13 @@ pub fn sweep_row(evaluation: &Evaluation) -> SweepRow {
 }
 
 /// Train rows per task as asked for and, where tasks have fewer, as used in the mean.
-fn n_train(asked: i64, used: f64) -> String {
-    if asked <= 0 {
-        "all".to_owned()
-    } else if used < asked as f64 {
-        let used = format!("{used:.1}");
-        format!("{asked} ({} used)", used.trim_end_matches(".0"))
-    } else {
-        asked.to_string()
+fn n_train(asked: NTrain, used: f64) -> String {
+    match asked.rows() {
+        Some(n) if used < n as f64 => {
+            let used = format!("{used:.1}");
+            format!("{asked} ({} used)", used.trim_end_matches(".0"))
+        }
+        _ => asked.to_string(),
     }
 }
 
@@ -135,6 +131,7 @@ mod tests {
 
     #[test]
     fn a_point_of_a_learning_curve_is_where_its_rows_are() {
+        let n_train = |asked, used| n_train(NTrain::new(asked).unwrap(), used);
         assert_eq!(n_train(-1, 541.0), "all");
         assert_eq!(n_train(10, 10.0), "10");
         assert_eq!(
