@@ -68,7 +68,7 @@ pub mod internals {
     pub mod backbone {
         pub use crate::backbone::{
             Backbone, BackboneSpec, Device, Error, Places, Precision, SearchPaths, architectures,
-            search_libtorch_in,
+            resolve, search_libtorch_in,
         };
     }
     pub mod cache {

@@ -21,7 +21,7 @@ fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<BackboneSpec, Strin
         allow_code: true,
         update: false,
     };
-    let found = BackboneSpec::resolve(org, ckpt, places);
+    let found = crate::backbone::resolve(org, ckpt, places);
     warned.check()?;
     found.map_err(|error| said(&error, error.hint()))
 }
@@ -169,7 +169,7 @@ fn damaged_indices_name_no_file_elsewhere() {
 fn damaged_descriptions_of_modules_are_refused_or_whole() {
     check_folder(
         "torchscript",
-        &[crate::backbone::orgs::script::DESCRIPTION],
+        &[crate::backbone::orgs::torchscript::DESCRIPTION],
         "module.toml",
         &[("module.pt", "")],
     );

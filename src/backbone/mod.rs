@@ -2,7 +2,7 @@
 //!
 //! | room | holds |
 //! | --- | --- |
-//! | `resolve/` | [`BackboneSpec`]: from the user's `org` and `ckpt` to a network, its preprocessing and its weights |
+//! | `resolve/` | [`resolve()`]: from the user's `org` and `ckpt` to a [`BackboneSpec`] |
 //! | `orgs/` | what timm, `open_clip`, transformers, `BioBench` and `TorchScript` say of a checkpoint |
 //! | `families/` | a family each: its configuration, and in the folder of the same name its network on libtorch |
 //! | `checkpoint/` | a checkpoint's files: configuration, tensors, their published names; weights drawn from a seed |
@@ -30,14 +30,17 @@ mod fuzz;
 pub mod orgs;
 pub mod resolve;
 pub mod run;
+pub mod spec;
 
+pub use checkpoint::location::Places;
 pub use error::Error;
-pub use orgs::catalog::architectures;
-pub use resolve::published::published;
-pub use resolve::spec::{BackboneSpec, Places, Source};
+pub use orgs::architectures::architectures;
+pub use resolve::leaderboard::published;
+pub use resolve::resolve;
 pub use run::{
     Choice, Device, Precision, SearchPaths, libtorch_version, require_libtorch, search_libtorch_in,
 };
+pub use spec::{BackboneSpec, Source};
 
 /// A frozen network with its weights, ready to turn images into features.
 pub trait Backbone: Send + Sync {

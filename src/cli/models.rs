@@ -122,7 +122,7 @@ fn resolve(
         allow_code,
         update,
     };
-    Ok(BackboneSpec::resolve(&model.org, &model.ckpt, places)?)
+    Ok(backbone::resolve(&model.org, &model.ckpt, places)?)
 }
 
 fn list_architectures(as_json: bool, console: &Console) -> Result<Outcome, Error> {

@@ -193,7 +193,7 @@ impl<'a> Runner<'a> {
     /// hours are spent on another, and what is wrong on this machine before the hub is asked.
     ///
     /// # Errors
-    /// Those of the labels, and of [`BackboneSpec::resolve`](backbone::BackboneSpec::resolve).
+    /// Errors of reading the labels, and of [`backbone::resolve`].
     pub fn find_models(&self) -> Result<(), Error> {
         let silent = Context {
             progress: &Silent,

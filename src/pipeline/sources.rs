@@ -159,7 +159,7 @@ impl<'a> Sources<'a> {
             allow_code: model.allow_code,
             update: false,
         };
-        Ok(BackboneSpec::resolve(&model.org, &model.ckpt, places)?)
+        Ok(backbone::resolve(&model.org, &model.ckpt, places)?)
     }
 
     fn open(&self, model: &Model) -> Result<Source, Error> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use newt_pipe::Interrupt;
 use newt_pipe::Silent;
 use newt_pipe::internals::backbone::{
-    BackboneSpec, Error, Places, SearchPaths, search_libtorch_in,
+    self, BackboneSpec, Error, Places, SearchPaths, search_libtorch_in,
 };
 use newt_pipe::internals::hub::Hub;
 use safetensors::SafeTensors;
@@ -40,7 +40,7 @@ pub(crate) fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<Backbone
         allow_code: true,
         update: false,
     };
-    BackboneSpec::resolve(org, ckpt, places)
+    backbone::resolve(org, ckpt, places)
 }
 
 /// `[n, 3, h, w]` from -1 to 1, the same as in `make/backbone.py`.

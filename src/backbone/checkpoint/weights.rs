@@ -13,7 +13,6 @@ use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorV
 use tch::Kind;
 
 use crate::backbone::error::Error;
-use crate::backbone::orgs::catalog;
 use crate::text::{self, foreign};
 pub use mapping::MappedFiles;
 
@@ -60,6 +59,9 @@ pub enum Init {
     },
 }
 
+/// Shapes of tensors, by name.
+pub type Shapes<'a> = BTreeMap<&'a str, Vec<usize>>;
+
 /// A checkpoint's files, and which of their tensors have not been asked for.
 #[derive(Debug)]
 pub struct Checkpoint<'a> {
@@ -68,6 +70,8 @@ pub struct Checkpoint<'a> {
     /// Which file holds each tensor, and what it is called there.
     holders: BTreeMap<String, (usize, String)>,
     unused: BTreeSet<String>,
+    /// Finds an architecture of such tensors, for messages.
+    fitting: fn(&Shapes<'_>) -> Option<&'static str>,
     /// What was done to make the files fit.
     notes: Vec<String>,
 }
@@ -89,6 +93,7 @@ impl<'a> Checkpoint<'a> {
             files: Vec::new(),
             holders: BTreeMap::new(),
             unused: BTreeSet::new(),
+            fitting: |_| None,
             notes: Vec::new(),
         };
         for (path, bytes) in files {
@@ -139,6 +144,11 @@ impl<'a> Checkpoint<'a> {
         }
         checkpoint.unused = checkpoint.holders.keys().cloned().collect();
         Ok(checkpoint)
+    }
+
+    /// The same, whose messages name the architecture that `fitting` finds.
+    pub fn compared(self, fitting: fn(&Shapes<'_>) -> Option<&'static str>) -> Self {
+        Self { fitting, ..self }
     }
 
     /// Whether a file has a tensor of this name.
@@ -242,13 +252,12 @@ impl<'a> Checkpoint<'a> {
 
     /// Another of timm's architectures that the shapes fit.
     fn fits(&self) -> Option<&'static str> {
-        let shapes: BTreeMap<&str, Vec<usize>> = self
+        let shapes: Shapes<'_> = self
             .holders
             .keys()
             .filter_map(|name| Some((name.as_str(), self.view(name)?.1.shape().to_vec())))
             .collect();
-        catalog::fitting(|name| shapes.get(name).map(Vec::as_slice))
-            .filter(|name| *name != self.architecture)
+        (self.fitting)(&shapes).filter(|name| *name != self.architecture)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::Fault;
 use std::path::{Path, PathBuf};
 
-use crate::backbone::orgs::script::DESCRIPTION;
+use crate::backbone::orgs::torchscript::DESCRIPTION;
 use crate::text::{self, said, shell_word};
 
 /// What is wrong with a TorchScript module, the file beside it, or what it gives.

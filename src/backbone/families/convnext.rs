@@ -15,7 +15,7 @@ use crate::backbone::checkpoint::fields::{FLAG, Fields, STAGES, as_sizes, as_var
 use crate::backbone::error::Error;
 #[cfg(feature = "torch")]
 use crate::backbone::families::layers::Loader;
-use crate::backbone::orgs::catalog::{Data, OPENAI_CLIP};
+use crate::backbone::families::preset::{Data, OPENAI_CLIP};
 #[cfg(feature = "torch")]
 use crate::backbone::run::Network;
 use crate::image::Interpolation::Bicubic;

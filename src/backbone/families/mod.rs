@@ -8,7 +8,9 @@ pub mod hiera;
 #[cfg(feature = "torch")]
 pub mod layers;
 pub mod network;
+pub mod preset;
 pub mod resnet;
+pub mod script;
 pub mod swin;
 pub mod vit;
 #[cfg(feature = "torch")]

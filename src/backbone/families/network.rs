@@ -7,9 +7,9 @@ use crate::backbone::families::convnext::ConvNextConfig;
 use crate::backbone::families::efficientnet::EfficientNetConfig;
 use crate::backbone::families::hiera::HieraConfig;
 use crate::backbone::families::resnet::ResNetConfig;
+use crate::backbone::families::script::ScriptConfig;
 use crate::backbone::families::swin::SwinConfig;
 use crate::backbone::families::vit::VitConfig;
-use crate::backbone::orgs::script::ScriptConfig;
 #[cfg(feature = "torch")]
 use crate::backbone::{error::Error, families::layers::Loader, families::vit, run::Network};
 

@@ -18,7 +18,7 @@ use crate::backbone::checkpoint::fields::{
 use crate::backbone::error::Error;
 #[cfg(feature = "torch")]
 use crate::backbone::families::layers::Loader;
-use crate::backbone::orgs::catalog::Data;
+use crate::backbone::families::preset::Data;
 #[cfg(feature = "torch")]
 use crate::backbone::run::Network;
 use crate::image::Interpolation::{Bicubic, Bilinear};

@@ -3,8 +3,8 @@
 //! Source: `biobench.third_party_models.DinoV2`, `biobench.dinov3.DinoV3`, `biobench.aimv2.AIMv2`. The original weights of
 //! DINOv2 and DINOv3 are pickles: here they are read from the same weights in the files of transformers.
 
+use crate::backbone::families::preset::{IMAGENET, Moments, OPENAI_CLIP};
 use crate::backbone::families::vit::{Positions, Resample, VitConfig};
-use crate::backbone::orgs::catalog::{IMAGENET, Moments, OPENAI_CLIP};
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
 
 /// Models that BioBench loads by itself.

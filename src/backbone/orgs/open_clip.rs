@@ -15,11 +15,12 @@ use crate::backbone::checkpoint::fields::{
 use crate::backbone::checkpoint::layout::{self, Layout};
 use crate::backbone::error::Error;
 use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::preset::OPENAI_CLIP;
 use crate::backbone::families::vit::{
     Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
     Resample, VitConfig,
 };
-use crate::backbone::orgs::catalog::{self, OPENAI_CLIP};
+use crate::backbone::orgs::architectures;
 use crate::backbone::orgs::timm::{GlobalPool, Output};
 use crate::image::{Interpolation, OpenClipResize, Preprocessing};
 
@@ -96,7 +97,7 @@ pub fn named(ckpt: &str) -> Result<Named, Error> {
             format!("{model}/{}", tag.to_lowercase().replace('-', "_"))
         });
     let Some(place_of_row) = known.iter().position(|name| *name == wanted) else {
-        return Err(unknown(catalog::nearest(
+        return Err(unknown(architectures::nearest(
             ckpt,
             known.iter().map(String::as_str),
         )));
@@ -198,7 +199,7 @@ fn timm_tower(
     output_dim: usize,
     path: &Path,
 ) -> Result<NetworkConfig, Error> {
-    let architecture = catalog::require(name, &path.display().to_string())?;
+    let architecture = architectures::require(name, &path.display().to_string())?;
     let mut pool = GlobalPool::Avg;
     let pools = "`map`, `avg` or `token`";
     vision.set_supported(&mut pool, "timm_pool", pools, |value| {

@@ -19,11 +19,11 @@ use std::path::Path;
 use self::pretrained_cfg::{PretrainedCfg, as_pool};
 pub use self::vit::GlobalPool;
 use crate::backbone::checkpoint::fields::{Fields, as_string, quoted};
+use crate::backbone::checkpoint::files::parse_json;
 use crate::backbone::error::Error;
 use crate::backbone::families::network::NetworkConfig;
 use crate::backbone::families::vit::{Mlp, Pool, Projection};
-use crate::backbone::orgs::catalog;
-use crate::backbone::resolve::folder::parse_json;
+use crate::backbone::orgs::architectures;
 use crate::image::Preprocessing;
 use crate::text::foreign;
 
@@ -125,10 +125,10 @@ const TAGS: &str = include_str!("timm/tags.txt");
 /// The repository of the checkpoint that timm knows by `name`: an architecture, and after a dot a tag.
 ///
 /// # Errors
-/// Those of [`catalog::require`]; whether there is such a tag, the hub knows.
+/// Those of [`architectures::require`]; whether there is such a tag, the hub knows.
 pub fn repository(name: &str) -> Result<String, Error> {
     let architecture = name.split('.').next().unwrap_or_default();
-    catalog::require(architecture, "`model.ckpt`")?;
+    architectures::require(architecture, "`model.ckpt`")?;
     let tag = TAGS
         .lines()
         .filter_map(|line| line.split_once(' '))
@@ -160,7 +160,7 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
         None => PretrainedCfg::read(top)?,
     };
 
-    let architecture = catalog::require(&name, &path.display().to_string())?;
+    let architecture = architectures::require(&name, &path.display().to_string())?;
     let mut model = architecture.model;
     if let (Some(pool), Some(given)) = (model.global_pool(), data.global_pool) {
         *pool = given;
@@ -220,7 +220,7 @@ fn passed_over(top: &Fields<'_>) -> Option<String> {
 }
 
 /// Refuses a file whose settings contradict each other.
-fn check(model: &catalog::Model, data: &PretrainedCfg, path: &Path) -> Result<(), Error> {
+fn check(model: &architectures::Model, data: &PretrainedCfg, path: &Path) -> Result<(), Error> {
     let wrong = |key: &str, found: String, expected: String| {
         Err(Error::ConfigValue {
             path: path.to_owned(),
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn published_config_is_the_catalog_s_row() {
         let config = read(&published()).unwrap();
-        let row = catalog::find("vit_base_patch16_224").unwrap();
+        let row = architectures::find("vit_base_patch16_224").unwrap();
         assert_eq!(
             config.network,
             row.model.network([224, 224], Output::Tokens)

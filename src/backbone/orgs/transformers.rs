@@ -17,13 +17,13 @@ use crate::backbone::checkpoint::fields::{
     FLAG, Fields, SIZE, as_count, as_number, as_ratio, as_sides, as_size, as_square, as_string,
     patches_of,
 };
+use crate::backbone::checkpoint::files::{Folder, read_json};
 use crate::backbone::checkpoint::layout::{self, Layout};
 use crate::backbone::error::Error;
 use crate::backbone::families::vit::{
     Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
     Resample, Rope, VitConfig,
 };
-use crate::backbone::resolve::folder::{Folder, read_json};
 use crate::image::Preprocessing;
 
 /// The file that describes a checkpoint.

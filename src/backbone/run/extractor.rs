@@ -4,10 +4,10 @@ use rayon::prelude::*;
 
 use crate::backbone::Backbone;
 use crate::backbone::error::Error;
-use crate::backbone::resolve::spec::BackboneSpec;
 use crate::backbone::run::runtime::{RemoteNetwork, Runtime};
 use crate::backbone::run::wire::Request;
 use crate::backbone::run::{Device, Precision};
+use crate::backbone::spec::BackboneSpec;
 use crate::interrupt::Interrupt;
 
 /// How many images the CPU sends through a network at once, never more, never fewer.

@@ -10,7 +10,8 @@ use crate::backbone::checkpoint::weights::{Checkpoint, MappedFiles, Source};
 use crate::backbone::error::Error;
 use crate::backbone::families::layers::{Loader, as_i64};
 use crate::backbone::families::network::NetworkConfig;
-use crate::backbone::orgs::script::Script;
+use crate::backbone::families::script::Script;
+use crate::backbone::orgs::architectures;
 use crate::backbone::run::wire::{Request, WeightsRequest};
 use crate::backbone::run::{Device, Precision, libtorch};
 
@@ -83,7 +84,8 @@ impl LoadedNetwork {
                 let paths: Vec<_> = paths.iter().map(Into::into).collect();
                 let files = MappedFiles::open(&paths)?;
                 let checkpoint =
-                    Checkpoint::parse(files.iter(), &request.architecture, layout.wrappers)?;
+                    Checkpoint::parse(files.iter(), &request.architecture, layout.wrappers)?
+                        .compared(architectures::fitting);
                 let mut published = Published::new(checkpoint, layout);
                 let mut built = build(&mut published)?;
                 let notes = published.finish(|name| request.network.is_passed_over(name))?;

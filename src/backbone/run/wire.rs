@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::backbone::error::Error;
 use crate::backbone::families::network::NetworkConfig;
-use crate::backbone::resolve::spec::{BackboneSpec, Weights};
 use crate::backbone::run::{Device, Precision};
+use crate::backbone::spec::{BackboneSpec, Weights};
 
 /// The name of the library's file.
 pub const FILE: &str = "libnewt_pipe.so";

@@ -23,7 +23,7 @@ fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> BackboneSpec {
         allow_code: true,
         update: false,
     };
-    BackboneSpec::resolve(org, ckpt, places).unwrap()
+    crate::backbone::resolve(org, ckpt, places).unwrap()
 }
 
 /// The key of a backbone whose weights are the bytes `weights`; of one with random weights without any.

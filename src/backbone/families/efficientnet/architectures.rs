@@ -3,7 +3,7 @@
 use crate::backbone::families::efficientnet::{
     Activation, Block, Blocks, EfficientNetConfig, SqueezeExcite, make_divisible,
 };
-use crate::backbone::orgs::catalog::{Data, INCEPTION};
+use crate::backbone::families::preset::{Data, INCEPTION};
 use crate::image::Interpolation::{Bicubic, Bilinear};
 use crate::image::TimmCrop;
 

@@ -2,7 +2,7 @@
 //!
 //! Source: the functions and `default_cfgs` of `timm.models.eva`, timm 1.0.
 
-use crate::backbone::orgs::catalog::{Data, IMAGENET, INCEPTION, OPENAI_CLIP};
+use crate::backbone::families::preset::{Data, IMAGENET, INCEPTION, OPENAI_CLIP};
 use crate::backbone::orgs::timm::eva::{COUNTED, EvaArgs, RopeArgs, RopeKind};
 use crate::backbone::orgs::timm::vit::GlobalPool;
 

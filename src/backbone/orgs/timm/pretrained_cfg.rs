@@ -8,7 +8,7 @@ use crate::backbone::checkpoint::fields::{
     FLAG, Fields, INTERPOLATIONS, STD, as_channels, as_crop_pct, as_input_size, as_std, as_variant,
 };
 use crate::backbone::error::Error;
-use crate::backbone::orgs::catalog::IMAGENET;
+use crate::backbone::families::preset::IMAGENET;
 use crate::backbone::orgs::timm::vit::GlobalPool;
 use crate::image::{Interpolation, Preprocessing, TimmCrop};
 

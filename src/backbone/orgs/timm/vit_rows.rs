@@ -3,8 +3,8 @@
 //! Source: the `vit_*`, `aimv2_*` and `deit*` functions and `default_cfgs` of `timm.models.vision_transformer` and
 //! `timm.models.deit`, timm 1.0.
 
+use crate::backbone::families::preset::{Data, IMAGENET, INCEPTION, OPENAI_CLIP};
 use crate::backbone::families::vit::{Activation, Norm, NormKind};
-use crate::backbone::orgs::catalog::{Data, IMAGENET, INCEPTION, OPENAI_CLIP};
 use crate::backbone::orgs::timm::vit::{GlobalPool, VitArgs};
 use crate::image::TimmCrop;
 

@@ -7,7 +7,7 @@ use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
 use crate::backbone::error::{Error, ScriptFault, libtorch, ran_out_of_memory};
 use crate::backbone::families::layers::as_i64;
-use crate::backbone::orgs::script::ScriptConfig;
+use crate::backbone::families::script::ScriptConfig;
 use crate::files;
 
 /// A module, and what it is to give.

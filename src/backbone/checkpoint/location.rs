@@ -3,8 +3,24 @@
 use std::path::Path;
 
 use crate::backbone::error::Error;
-use crate::backbone::resolve::spec::Places;
+use crate::hub::Hub;
+use crate::progress::Progress;
 use crate::text::{self, foreign};
+
+/// What names of checkpoints are looked up in.
+#[derive(Clone, Copy)]
+pub struct Places<'a> {
+    /// What relative paths start at.
+    pub base_dir: &'a Path,
+    /// The Hugging Face hub.
+    pub hub: &'a Hub,
+    /// Hears of downloads, and of what is odd.
+    pub progress: &'a dyn Progress,
+    /// Whether a checkpoint may bring its own code.
+    pub allow_code: bool,
+    /// Whether the hub is asked for the newest revision, even where its cache holds one.
+    pub update: bool,
+}
 
 /// The prefix of checkpoints that lie in a folder.
 pub const LOCAL_DIR: &str = "local-dir:";

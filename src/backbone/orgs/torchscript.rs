@@ -3,48 +3,30 @@
 //! `model.ckpt` is the module's file; a TOML file of the same name beside it says what the module takes and gives:
 //!
 //! ```toml
-#![doc = include_str!("script/description.toml")]
+#![doc = include_str!("torchscript/description.toml")]
 //! ```
 //!
 //! The module takes images `[b, 3, h, w]` f32 and gives features `[b, dim]`. It is code of somebody else's, so it runs
 //! only where the pipeline file says `allow_code = true`.
 
-#[cfg(feature = "torch")]
-mod network;
-
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::backbone::checkpoint::fields::{
     Fields, INTERPOLATIONS, SIZE, STD, as_channels, as_sides, as_size, as_std, as_variant,
 };
+use crate::backbone::checkpoint::location::Places;
 use crate::backbone::error::{Error, ScriptFault};
 use crate::backbone::families::network::NetworkConfig;
-use crate::backbone::resolve::spec::{BackboneSpec, Places, Weights};
+use crate::backbone::families::script::ScriptConfig;
+use crate::backbone::spec::{BackboneSpec, Weights};
 use crate::files::{self, BrokenLink, found};
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
 
-#[cfg(feature = "torch")]
-pub use network::Script;
-
 /// What a description of a module looks like.
-pub const DESCRIPTION: &str = include_str!("script/description.toml");
+pub const DESCRIPTION: &str = include_str!("torchscript/description.toml");
 
 /// The largest description that is read: a thousand times as large as one with every setting.
 const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
-
-/// What a module says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScriptConfig {
-    pub dim: usize,
-}
-
-impl ScriptConfig {
-    /// All that decides a feature besides the module.
-    pub fn canonical(self) -> Value {
-        json!({ "family": "torchscript", "dim": self.dim })
-    }
-}
 
 /// Finds the module that `ckpt` names and reads the file beside it.
 pub fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Error> {

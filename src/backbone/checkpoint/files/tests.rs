@@ -1,6 +1,6 @@
 //! Which files of a folder are taken for the weights, and what is said where there are none.
 
-use crate::backbone::resolve::folder::*;
+use crate::backbone::checkpoint::files::*;
 use crate::progress::Silent;
 use crate::progress::Warnings;
 

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::backbone::checkpoint::location::Places;
 use crate::backbone::error::Error;
-use crate::backbone::resolve::spec::{Places, Source};
+use crate::backbone::spec::Source;
 use crate::files::{self, BrokenLink};
 use crate::hub::{Repo, Snapshot};
 use crate::progress::Progress;

@@ -3,8 +3,9 @@
 //! Source: the leaderboard of `BioBench`, generated 2026-03-12, MIT licence; Stevens, "`BioBench`", 2025,
 //! <https://arxiv.org/abs/2511.16315>.
 
+use crate::backbone::checkpoint::location::Places;
 use crate::backbone::error::Error;
-use crate::backbone::resolve::spec::{BackboneSpec, Places};
+use crate::backbone::resolve::resolve;
 
 /// A checkpoint with a published NeWT score.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,7 +46,7 @@ impl Availability {
     }
 }
 
-const TABLE: &str = include_str!("published.csv");
+const TABLE: &str = include_str!("leaderboard.csv");
 
 /// Every checkpoint with a published NeWT score, best first.
 pub fn published() -> impl Iterator<Item = Published> {
@@ -73,7 +74,7 @@ impl Published {
         if self.org == "vjepa" {
             return Ok(Availability::TorchScript);
         }
-        match BackboneSpec::resolve(self.org, self.ckpt, places) {
+        match resolve(self.org, self.ckpt, places) {
             Ok(_) => Ok(Availability::Here),
             Err(Error::Hub(_) | Error::NoWeights { .. }) => Ok(Availability::OnHub),
             Err(error) => Err(error),

@@ -3,17 +3,19 @@
 //! Every row is compared with timm's own model in `tests/golden/backbone.rs`.
 
 use crate::backbone::checkpoint::fields::Fields;
+#[cfg(feature = "torch")]
+use crate::backbone::checkpoint::weights::Shapes;
 use crate::backbone::error::Error;
 use crate::backbone::families::convnext::{self, ConvNextConfig};
 use crate::backbone::families::efficientnet::{self, EfficientNetConfig};
 use crate::backbone::families::hiera::{self, HieraConfig};
 use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::preset::Data;
 use crate::backbone::families::resnet::{self, ResNetConfig};
 use crate::backbone::families::swin::{self, SwinConfig};
 use crate::backbone::orgs::timm::eva::EvaArgs;
 use crate::backbone::orgs::timm::vit::VitArgs;
 use crate::backbone::orgs::timm::{self, GlobalPool, Output};
-use crate::image::{Interpolation, Preprocessing, TimmCrop};
 
 /// An architecture and the preprocessing of timm's first checkpoint for it.
 #[derive(Clone, Copy, Debug)]
@@ -33,62 +35,6 @@ pub enum Model {
     EfficientNet(EfficientNetConfig),
     Swin(SwinConfig),
     Hiera(HieraConfig),
-}
-
-/// timm's `default_cfgs` of an architecture.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Data {
-    /// Side of an image in pixels.
-    pub size: usize,
-    pub crop_pct: f64,
-    pub crop: TimmCrop,
-    pub interpolation: Interpolation,
-    pub mean: [f32; 3],
-    pub std: [f32; 3],
-}
-
-/// Means and standard deviations of channels.
-pub type Moments = ([f32; 3], [f32; 3]);
-
-pub const INCEPTION: Moments = ([0.5; 3], [0.5; 3]);
-pub const IMAGENET: Moments = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
-#[expect(clippy::excessive_precision, reason = "the digits that OpenAI gives")]
-pub const OPENAI_CLIP: Moments = (
-    [0.481_454_66, 0.457_827_5, 0.408_210_73],
-    [0.268_629_54, 0.261_302_58, 0.275_777_11],
-);
-
-impl Data {
-    /// Resized bicubically, its centre cut out.
-    pub const fn new(size: usize, crop_pct: f64, (mean, std): Moments) -> Self {
-        Self {
-            size,
-            crop_pct,
-            crop: TimmCrop::Center,
-            interpolation: Interpolation::Bicubic,
-            mean,
-            std,
-        }
-    }
-
-    /// Normalised by ImageNet's moments.
-    pub const fn imagenet(size: usize, crop_pct: f64, interpolation: Interpolation) -> Self {
-        let mut data = Self::new(size, crop_pct, IMAGENET);
-        data.interpolation = interpolation;
-        data
-    }
-
-    /// The transform for evaluation.
-    pub fn preprocessing(&self) -> Preprocessing {
-        Preprocessing::timm(
-            [self.size; 2],
-            self.crop_pct,
-            self.crop,
-            self.interpolation,
-            self.mean,
-            self.std,
-        )
-    }
 }
 
 impl Model {
@@ -274,12 +220,13 @@ pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a 
 
 /// The first architecture that a checkpoint with such shapes can be of.
 #[cfg(feature = "torch")]
-pub fn fitting<'a>(shape: impl Fn(&str) -> Option<&'a [usize]>) -> Option<&'static str> {
+pub fn fitting(shapes: &Shapes<'_>) -> Option<&'static str> {
+    let shape = |name: &str| shapes.get(name).map(Vec::as_slice);
     all()
         .find(|architecture| {
             let input = architecture.model.img_size().unwrap_or([224; 2]);
             match architecture.model.network(input, Output::Tokens) {
-                NetworkConfig::Vit(config) => config.fits(&shape),
+                NetworkConfig::Vit(config) => config.fits(shape),
                 _ => false,
             }
         })

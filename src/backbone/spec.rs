@@ -1,0 +1,117 @@
+//! A backbone that is known: what its network is, how images become its input, and where its weights are.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::backbone::checkpoint::layout::Layout;
+use crate::backbone::error::Error;
+use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::{Backbone, Device, Precision, run};
+use crate::image::Preprocessing;
+use crate::interrupt::Interrupt;
+
+/// A backbone that is known but not loaded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BackboneSpec {
+    /// The network's name in messages.
+    pub architecture: String,
+    /// What its tensors and results are.
+    pub network: NetworkConfig,
+    /// How images become its input.
+    pub preprocessing: Preprocessing,
+    /// Where the numbers come from.
+    pub weights: Weights,
+    /// Where on the hub the files come from; `None` where they do not.
+    pub source: Option<Source>,
+}
+
+/// Where on the hub a checkpoint's files come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// `OWNER/NAME`
+    pub repo: String,
+    /// The commit.
+    pub revision: String,
+}
+
+/// Where the numbers come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Weights {
+    /// Safetensors files.
+    Files {
+        /// Not empty.
+        paths: Vec<PathBuf>,
+        /// How they name tensors.
+        layout: &'static Layout,
+    },
+    /// A TorchScript module.
+    Script(PathBuf),
+    /// Our own generator.
+    Random {
+        /// Decides every tensor.
+        seed: u64,
+    },
+}
+
+impl BackboneSpec {
+    /// Number of features per image.
+    pub fn dim(&self) -> usize {
+        self.network.dim()
+    }
+
+    /// The network's name in messages.
+    pub fn architecture(&self) -> &str {
+        &self.architecture
+    }
+
+    /// How images become this backbone's input.
+    pub fn preprocessing(&self) -> &Preprocessing {
+        &self.preprocessing
+    }
+
+    /// The files that hold the weights; none where they are drawn from a seed.
+    pub fn weights_paths(&self) -> &[PathBuf] {
+        match &self.weights {
+            Weights::Files { paths, .. } => paths,
+            Weights::Script(path) => std::slice::from_ref(path),
+            Weights::Random { .. } => &[],
+        }
+    }
+
+    /// Where on the hub the files come from; `None` where they do not.
+    pub fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
+    }
+
+    /// All that decides a feature besides the bytes of the weights' files, the precision and the image.
+    pub fn canonical(&self) -> Value {
+        let mut value = json!({
+            "network": self.network.canonical(),
+            "preprocessing": self.preprocessing,
+        });
+        if let Weights::Random { seed } = self.weights {
+            value["random"] = json!({ "draws": RANDOM_VERSION, "seed": seed });
+        }
+        value
+    }
+
+    /// Reads or draws the weights and puts them where the network is to run.
+    ///
+    /// # Errors
+    /// Those of [`Device::resolve`]; [`Error::Missing`] where libtorch is not to be had; whatever is wrong with the
+    /// weights' files, by tensor; [`Error::Stopped`] once `interrupt` asks for it, which what is loaded goes on to look
+    /// at.
+    pub fn load(
+        &self,
+        device: Device,
+        precision: Precision,
+        interrupt: &Interrupt,
+    ) -> Result<Box<dyn Backbone>, Error> {
+        run::load(self, device, precision, interrupt)
+    }
+}
+
+/// Rises when the same seed gives other weights.
+const RANDOM_VERSION: u32 = 1;
