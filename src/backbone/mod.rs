@@ -33,7 +33,7 @@ pub mod run;
 pub mod spec;
 
 pub use checkpoint::location::Places;
-pub use error::Error;
+pub use error::{Error, is_to_fetch};
 pub use orgs::architectures::architectures;
 pub use resolve::leaderboard::published;
 pub use resolve::resolve;
@@ -58,8 +58,8 @@ pub trait Backbone: Send + Sync {
     /// `pixels`: `[n, 3, h, w]` f32, as the checkpoint's preprocessing makes them.
     ///
     /// # Errors
-    /// [`Error::Pixels`] if `pixels` has another length; [`Error::Libtorch`] if libtorch fails, mostly for
-    /// want of memory; [`Error::Stopped`] once the interrupt that it was loaded with asks for it, which is looked at before
-    /// each pass through the network.
-    fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, Error>;
+    /// If `pixels` has another length; if libtorch fails, mostly for want of memory;
+    /// [`Stopped`](crate::interrupt::Stopped) once the interrupt that it was loaded with asks for it, which is looked at
+    /// before each pass through the network.
+    fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, crate::error::Error>;
 }

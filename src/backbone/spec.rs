@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::backbone::checkpoint::layout::Layout;
-use crate::backbone::error::Error;
-use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::{Backbone, Device, Precision, run};
+use crate::error::Error;
 use crate::image::Preprocessing;
 use crate::interrupt::Interrupt;
 
@@ -58,7 +58,7 @@ pub enum Weights {
 impl BackboneSpec {
     /// Number of features per image.
     pub fn dim(&self) -> usize {
-        self.network.dim()
+        self.network.family().dim()
     }
 
     /// The network's name in messages.
@@ -88,7 +88,7 @@ impl BackboneSpec {
     /// All that decides a feature besides the bytes of the weights' files, the precision and the image.
     pub fn canonical(&self) -> Value {
         let mut value = json!({
-            "network": self.network.canonical(),
+            "network": self.network.family().canonical(),
             "preprocessing": self.preprocessing,
         });
         if let Weights::Random { seed } = self.weights {
@@ -100,9 +100,8 @@ impl BackboneSpec {
     /// Reads or draws the weights and puts them where the network is to run.
     ///
     /// # Errors
-    /// Those of [`Device::resolve`]; [`Error::Missing`] where libtorch is not to be had; whatever is wrong with the
-    /// weights' files, by tensor; [`Error::Stopped`] once `interrupt` asks for it, which what is loaded goes on to look
-    /// at.
+    /// Where the device is not there, or libtorch is not to be had; whatever is wrong with the weights' files, by tensor;
+    /// [`Stopped`](crate::interrupt::Stopped) once `interrupt` asks for it, which what is loaded goes on to look at.
     pub fn load(
         &self,
         device: Device,

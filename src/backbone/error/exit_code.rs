@@ -19,13 +19,8 @@ impl Error {
             | Self::NotWritten { .. }
             | Self::NoPrefix { .. }
             | Self::SeedTag { .. }
-            | Self::NoWeights { .. }
-            | Self::ParseDevice { .. }
-            | Self::ParsePrecision { .. }
-            | Self::NoCuda { .. }
-            | Self::NoSuchCudaDevice { .. } => Fault::Request,
+            | Self::NoWeights { .. } => Fault::Request,
             Self::Script { fault, .. } => fault.whose(),
-            Self::Missing(missing) => missing.whose(),
             Self::Hub(hub::Error::Altered { .. })
             | Self::Pickle { .. }
             | Self::Json { .. }
@@ -37,28 +32,15 @@ impl Error {
             | Self::ConfigValue { .. }
             | Self::MissingKey { .. }
             | Self::UnsupportedArgument { .. }
-            | Self::UnknownKey { .. }
-            | Self::Damaged { .. }
-            | Self::MissingTensor { .. }
-            | Self::MisshapenTensor { .. }
-            | Self::NoGrid { .. }
-            | Self::NoPrefixPositions { .. }
-            | Self::SameName { .. }
-            | Self::SurplusTensors { .. }
-            | Self::Dtype { .. }
-            | Self::NonFinite { .. } => Fault::Data,
+            | Self::UnknownKey { .. } => Fault::Data,
             Self::Hub(error) => error.whose(),
             Self::Stopped(stopped) => stopped.fault(),
-            Self::Library(failure) => failure.fault,
             Self::Io(error)
                 if error.kind() == io::ErrorKind::NotFound || files::hint(error).is_some() =>
             {
                 Fault::Request
             }
-            Self::Io(_)
-            | Self::Pixels { .. }
-            | Self::CudaNotUsable { .. }
-            | Self::Libtorch { .. } => Fault::Machine,
+            Self::Io(_) => Fault::Machine,
         }
     }
 }

@@ -63,51 +63,14 @@ impl Error {
             {
                 Some(description("write it so"))
             }
-            Self::Damaged { .. } => Some("copy or download the file again".to_owned()),
-            Self::MissingTensor { fits: Some(fits), .. }
-            | Self::MisshapenTensor { fits: Some(fits), .. }
-            | Self::SurplusTensors { fits: Some(fits), .. } => Some(format!(
-                "the shapes fit `{fits}`; put the `config.json` that belongs to these weights beside them"
-            )),
-            Self::NoGrid { .. } => Some(
-                "write the size of the images that these positions were learned for into the file beside the weights: \
-                 `model_args.img_size` and `pretrained_cfg.input_size` in timm's, `vision_cfg.image_size` in open_clip's"
-                    .to_owned(),
-            ),
-            Self::SameName { .. } => Some("save the weights again with one of the two".to_owned()),
-            Self::NoPrefix { hint, .. } | Self::NoCuda { hint: Some(hint), .. } => {
-                Some(hint.clone())
-            }
-            Self::NoCuda { hint: None, .. } | Self::NoSuchCudaDevice { .. } => {
-                Some("`features.device = \"auto\"` takes what is there".to_owned())
-            }
-            Self::CudaNotUsable { .. } => Some(
-                "`nvidia-smi` says whether GPU and driver work; `features.device = \"cpu\"` does without".to_owned(),
-            ),
-            Self::Missing(missing) => Some(missing.hint()),
-            Self::Library(failure) => failure.hint.clone(),
-            Self::MissingTensor { .. }
-            | Self::MisshapenTensor { .. }
-            | Self::SurplusTensors { .. }
-            | Self::NoPrefixPositions { .. } => {
-                Some("use weights and `config.json` of one and the same checkpoint".to_owned())
-            }
+            Self::NoPrefix { hint, .. } => Some(hint.clone()),
             Self::Json { .. } | Self::Toml { .. } | Self::ConfigValue { .. } | Self::MissingKey { .. } => {
                 Some("take the file as the checkpoint's publisher wrote it".to_owned())
             }
-            Self::Dtype { path, found, .. } if found == "F64" => Some(as_f32(path)),
-            Self::UnsupportedArgument { .. } | Self::UnknownKey { .. } | Self::Dtype { .. } => {
+            Self::UnsupportedArgument { .. } | Self::UnknownKey { .. } => {
                 Some(WAYS_OUT.to_owned())
             }
-            Self::NonFinite { .. } => Some("the weights are damaged: copy or download the file again".to_owned()),
-            Self::Libtorch { message, .. } if ran_out_of_memory(message) => Some(
-                "memory ran out: on a GPU lower `features.batch_size`, on a CPU `--threads`".to_owned(),
-            ),
-            Self::Libtorch { message, .. } if message.contains("CUDA") => {
-                Some("`features.device = \"cpu\"` does without the GPU".to_owned())
-            }
             Self::Io(error) => hint_of_io(error).map(str::to_owned),
-            Self::Libtorch { .. } | Self::ParseDevice { .. } | Self::ParsePrecision { .. } | Self::Pixels { .. } => None,
         }
     }
 }
@@ -158,7 +121,7 @@ fn suggestion(nearest: &[impl AsRef<str>]) -> Option<String> {
 }
 
 /// The ways out for networks that are not written here.
-const WAYS_OUT: &str = "trace the network in Python, `torch.jit.trace(model.eval(), torch.zeros(4, 3, 224, 224)).save(\"model.pt\")`, \
+pub const WAYS_OUT: &str = "trace the network in Python, `torch.jit.trace(model.eval(), torch.zeros(4, 3, 224, 224)).save(\"model.pt\")`, \
      and use `org = \"torchscript\"`, or extract its features there and use `org = \"precomputed\"`";
 
 /// The same, behind the command that lists the others.
@@ -166,18 +129,6 @@ fn ways_out_of_the_catalog() -> String {
     format!(
         "`newt-pipe models ls --architectures` lists the networks that are written here; for others {WAYS_OUT}"
     )
-}
-
-/// Whether libtorch's message is one of those for want of memory.
-pub fn ran_out_of_memory(message: &str) -> bool {
-    [
-        "out of memory",
-        "can't allocate memory",
-        "not enough memory",
-        "ALLOC_FAILED",
-    ]
-    .iter()
-    .any(|part| message.contains(part))
 }
 
 /// The command that turns a pickle into `file` beside it, the weights that are read in its folder.
@@ -218,23 +169,6 @@ fn conversion(pickle: &Path, file: &str) -> String {
          ' {} {}",
         shell_word(&pickle.with_file_name(file)),
         parts(pickle)
-    )
-}
-
-/// The command that copies a checkpoint's folder with floats of 32 bits for those of 64.
-fn as_f32(path: &Path) -> String {
-    format!(
-        "the command below copies the checkpoint into a new folder DIR, with F32 for F64; use `local-dir:DIR`\n\
-         python3 -c '\n\
-         import pathlib, shutil, sys, torch\n\
-         from safetensors.torch import load_file, save_file\n\
-         shutil.copytree(sys.argv[1], sys.argv[2], copy_function=shutil.copyfile)\n\
-         for path in pathlib.Path(sys.argv[2]).glob(\"*.safetensors\"):\n    \
-             tensors = load_file(path).items()\n    \
-             tensors = {{name: t.float() if t.dtype == torch.float64 else t for name, t in tensors}}\n    \
-             save_file(tensors, path, {{\"format\": \"pt\"}})\n\
-         ' {} DIR",
-        shell_word(path.parent().unwrap_or(path))
     )
 }
 

@@ -13,11 +13,10 @@ use serde_json::{Value, json};
 
 use crate::backbone::checkpoint::fields::{FLAG, Fields, STAGES, as_sizes, as_variant};
 use crate::backbone::error::Error;
-#[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
+use crate::backbone::families::Family;
 use crate::backbone::families::preset::{Data, OPENAI_CLIP};
 #[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
 use crate::image::Interpolation::Bicubic;
 use crate::image::TimmCrop;
 
@@ -57,17 +56,27 @@ enum StemType {
     OverlapTiered,
 }
 
-impl ConvNextConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for ConvNextConfig {
+    fn dim(&self) -> usize {
         self.dims[3]
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn canonical(&self) -> Value {
         json!({ "family": "convnext", "convnext": self })
     }
 
+    #[cfg(feature = "torch")]
+    fn is_passed_over(&self, tensor: &str) -> bool {
+        tensor.starts_with("head.")
+    }
+
+    #[cfg(feature = "torch")]
+    fn load(&self, loader: &Loader<'_>) -> Built {
+        Ok(Box::new(network::ConvNext::load(loader, self)?))
+    }
+}
+
+impl ConvNextConfig {
     /// Replaces what a checkpoint's `model_args` say otherwise.
     pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
         args.set(&mut self.depths, "depths", STAGES, as_sizes)?;
@@ -107,17 +116,6 @@ impl ConvNextConfig {
         args.only("norm_layer", "timm's default", Value::is_null)?;
         args.drop_all(&["global_pool", "head_hidden_size", "head_init_scale"]);
         Ok(())
-    }
-
-    /// Whether no feature passes through a tensor of the checkpoint's file.
-    #[cfg(feature = "torch")]
-    pub fn is_passed_over(tensor: &str) -> bool {
-        tensor.starts_with("head.")
-    }
-
-    #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
-        Ok(Box::new(network::ConvNext::load(loader, self)?))
     }
 
     const fn conv_mlp(mut self) -> Self {

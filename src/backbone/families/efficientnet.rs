@@ -18,10 +18,9 @@ pub use architectures::ARCHITECTURES;
 
 use crate::backbone::checkpoint::fields::{Fields, as_variant};
 use crate::backbone::error::Error;
+use crate::backbone::families::Family;
 #[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
-#[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
 
 /// What decides the tensors and results of an EfficientNet or a MobileNet. Arguments are named as timm's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,20 +109,32 @@ fn kept<'de, D: Deserializer<'de>>(
     Ok(stages.leak())
 }
 
-impl EfficientNetConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for EfficientNetConfig {
+    fn dim(&self) -> usize {
         self.num_features.unwrap_or_else(|| {
             let last = self.stages.iter().copied().flatten().last();
             self.width(last.map_or(self.stem_size, |blocks| blocks.channels))
         })
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn canonical(&self) -> Value {
         json!({ "family": "efficientnet", "efficientnet": self })
     }
 
+    #[cfg(feature = "torch")]
+    fn is_passed_over(&self, tensor: &str) -> bool {
+        tensor.starts_with("classifier.")
+            || tensor.ends_with(".num_batches_tracked")
+            || (self.num_features.is_none() && tensor.starts_with("conv_head."))
+    }
+
+    #[cfg(feature = "torch")]
+    fn load(&self, loader: &Loader<'_>) -> Built {
+        Ok(Box::new(network::EfficientNet::load(loader, self)?))
+    }
+}
+
+impl EfficientNetConfig {
     /// Replaces what a checkpoint's `model_args` say otherwise.
     pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
         let activations = "`relu`, `relu6`, `silu` or `hard_swish`";
@@ -147,19 +158,6 @@ impl EfficientNetConfig {
         }
         args.drop_all(&["global_pool", "head_bias", "bn_momentum"]);
         Ok(())
-    }
-
-    /// Whether no feature passes through a tensor of the checkpoint's file.
-    #[cfg(feature = "torch")]
-    pub fn is_passed_over(&self, tensor: &str) -> bool {
-        tensor.starts_with("classifier.")
-            || tensor.ends_with(".num_batches_tracked")
-            || (self.num_features.is_none() && tensor.starts_with("conv_head."))
-    }
-
-    #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
-        Ok(Box::new(network::EfficientNet::load(loader, self)?))
     }
 
     /// A number of channels times the multiplier.

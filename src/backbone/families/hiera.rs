@@ -16,11 +16,10 @@ use crate::backbone::checkpoint::fields::{
     Fields, SIZE, STAGES, as_count, as_size, as_sizes, patches_of,
 };
 use crate::backbone::error::Error;
-#[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
+use crate::backbone::families::Family;
 use crate::backbone::families::preset::Data;
 #[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
 use crate::image::Interpolation::Bicubic;
 
 /// Number of blocks that may attend to the whole map.
@@ -50,20 +49,34 @@ pub struct HieraConfig {
     layer_scale: bool,
 }
 
+impl Family for HieraConfig {
+    fn dim(&self) -> usize {
+        self.width(3)
+    }
+
+    fn img_size(&self) -> Option<[usize; 2]> {
+        Some(self.img_size)
+    }
+
+    fn canonical(&self) -> Value {
+        json!({ "family": "hiera", "hiera": self })
+    }
+
+    #[cfg(feature = "torch")]
+    fn is_passed_over(&self, tensor: &str) -> bool {
+        tensor.starts_with("head.")
+    }
+
+    #[cfg(feature = "torch")]
+    fn load(&self, loader: &Loader<'_>) -> Built {
+        Ok(Box::new(network::Hiera::load(loader, self)?))
+    }
+}
+
 impl HieraConfig {
     /// The same network for images of `[h, w]` pixels.
     pub fn with_input(self, img_size: [usize; 2]) -> Self {
         Self { img_size, ..self }
-    }
-
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
-        self.width(3)
-    }
-
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
-        json!({ "family": "hiera", "hiera": self })
     }
 
     /// Replaces what a checkpoint's `model_args` say otherwise.
@@ -130,17 +143,6 @@ impl HieraConfig {
             let expected = format!("multiples of {} pixels", PATCH_STRIDE * side);
             ("input_size", found, expected)
         })
-    }
-
-    /// Whether no feature passes through a tensor of the checkpoint's file.
-    #[cfg(feature = "torch")]
-    pub fn is_passed_over(tensor: &str) -> bool {
-        tensor.starts_with("head.")
-    }
-
-    #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
-        Ok(Box::new(network::Hiera::load(loader, self)?))
     }
 
     /// Width of a token in a stage.

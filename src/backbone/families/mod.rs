@@ -1,4 +1,6 @@
 //! The families of networks: configuration and network side by side.
+//!
+//! A new family is a file that implements [`Family`], its network, and a line in the list below.
 
 #[cfg(feature = "torch")]
 pub mod conv;
@@ -7,7 +9,8 @@ pub mod efficientnet;
 pub mod hiera;
 #[cfg(feature = "torch")]
 pub mod layers;
-pub mod network;
+#[cfg(feature = "torch")]
+pub mod loader;
 pub mod preset;
 pub mod resnet;
 pub mod script;
@@ -15,3 +18,92 @@ pub mod swin;
 pub mod vit;
 #[cfg(feature = "torch")]
 pub mod windows;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[cfg(feature = "torch")]
+use self::loader::Loader;
+#[cfg(feature = "torch")]
+use crate::error::Error;
+
+/// The settings of a network, and what they decide.
+pub trait Family {
+    /// Number of features per image.
+    fn dim(&self) -> usize;
+
+    /// `[h, w]` of the images that the network takes; `None` where it takes any, or says nothing of that.
+    fn img_size(&self) -> Option<[usize; 2]> {
+        None
+    }
+
+    /// All that decides a feature besides the weights.
+    fn canonical(&self) -> Value;
+
+    /// Whether no feature passes through a tensor of a published file.
+    #[cfg(feature = "torch")]
+    fn is_passed_over(&self, _tensor: &str) -> bool {
+        false
+    }
+
+    /// Asks for the network's tensors.
+    ///
+    /// # Errors
+    /// What is wrong with the first of them.
+    #[cfg(feature = "torch")]
+    fn load(&self, loader: &Loader<'_>) -> Built;
+}
+
+/// A network whose tensors are loaded.
+#[cfg(feature = "torch")]
+pub type Built = Result<Box<dyn Network>, Error>;
+
+/// A network on libtorch.
+#[cfg(feature = "torch")]
+pub trait Network: Send + Sync {
+    /// `images`: `[b, 3, h, w]` f32. Gives `[b, d]`.
+    fn forward(&self, images: &tch::Tensor) -> Result<tch::Tensor, Error>;
+}
+
+/// Makes the list of families.
+macro_rules! families {
+    ($($variant:ident($config:ty),)+) => {
+        /// What decides a network's tensors and results.
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        pub enum NetworkConfig {
+            $($variant($config),)+
+        }
+
+        impl NetworkConfig {
+            /// The settings, whichever family's.
+            pub fn family(&self) -> &dyn Family {
+                match self {
+                    $(Self::$variant(config) => config,)+
+                }
+            }
+
+            /// The same, to be changed.
+            pub fn family_mut(&mut self) -> &mut dyn Family {
+                match self {
+                    $(Self::$variant(config) => config,)+
+                }
+            }
+        }
+
+        $(impl From<$config> for NetworkConfig {
+            fn from(config: $config) -> Self {
+                Self::$variant(config)
+            }
+        })+
+    };
+}
+
+families! {
+    Vit(vit::VitConfig),
+    ResNet(resnet::ResNetConfig),
+    ConvNext(convnext::ConvNextConfig),
+    EfficientNet(efficientnet::EfficientNetConfig),
+    Swin(swin::SwinConfig),
+    Hiera(hiera::HieraConfig),
+    Script(script::ScriptConfig),
+}

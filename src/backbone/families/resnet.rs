@@ -16,11 +16,10 @@ use crate::backbone::checkpoint::fields::{
     FLAG, Fields, SIZE, STAGES, as_size, as_sizes, as_variant,
 };
 use crate::backbone::error::Error;
-#[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
+use crate::backbone::families::Family;
 use crate::backbone::families::preset::Data;
 #[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
 use crate::image::Interpolation::{Bicubic, Bilinear};
 
 /// What decides a ResNet's tensors and results. Arguments are named as timm's.
@@ -70,17 +69,27 @@ enum StemType {
 #[cfg(feature = "torch")]
 const NORM_EPS: f64 = 1e-5;
 
-impl ResNetConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for ResNetConfig {
+    fn dim(&self) -> usize {
         self.channels[3] * self.block.expansion()
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn canonical(&self) -> Value {
         json!({ "family": "resnet", "resnet": self })
     }
 
+    #[cfg(feature = "torch")]
+    fn is_passed_over(&self, tensor: &str) -> bool {
+        tensor.starts_with("fc.") || tensor.ends_with(".num_batches_tracked")
+    }
+
+    #[cfg(feature = "torch")]
+    fn load(&self, loader: &Loader<'_>) -> Built {
+        Ok(Box::new(network::ResNet::load(loader, self)?))
+    }
+}
+
+impl ResNetConfig {
     /// Replaces what a checkpoint's `model_args` say otherwise.
     pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
         args.set(&mut self.layers, "layers", STAGES, as_sizes)?;
@@ -110,17 +119,6 @@ impl ResNetConfig {
         }
         args.drop_all(&["global_pool", "zero_init_last", "drop_block_rate"]);
         Ok(())
-    }
-
-    /// Whether no feature passes through a tensor of the checkpoint's file.
-    #[cfg(feature = "torch")]
-    pub fn is_passed_over(tensor: &str) -> bool {
-        tensor.starts_with("fc.") || tensor.ends_with(".num_batches_tracked")
-    }
-
-    #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
-        Ok(Box::new(network::ResNet::load(loader, self)?))
     }
 
     /// With a deep stem and means in shortcuts.

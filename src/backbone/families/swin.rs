@@ -18,11 +18,10 @@ use crate::backbone::checkpoint::fields::{
     FLAG, Fields, SIZE, as_ratio, as_sides, as_size, as_square, patches_of,
 };
 use crate::backbone::error::Error;
-#[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
+use crate::backbone::families::Family;
 use crate::backbone::families::preset::Data;
 #[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
 use crate::image::Interpolation::Bicubic;
 
 /// More stages are no Swin Transformer's.
@@ -61,17 +60,34 @@ struct Stage {
     window_size: [usize; 2],
 }
 
-impl SwinConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for SwinConfig {
+    fn dim(&self) -> usize {
         self.width(self.stages().count().saturating_sub(1))
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn img_size(&self) -> Option<[usize; 2]> {
+        Some(self.img_size)
+    }
+
+    fn canonical(&self) -> Value {
         json!({ "family": "swin", "swin": self })
     }
 
+    #[cfg(feature = "torch")]
+    fn is_passed_over(&self, tensor: &str) -> bool {
+        // Older files hold what follows from the sizes of image and windows, too.
+        tensor.starts_with("head.")
+            || tensor.ends_with(".relative_position_index")
+            || tensor.ends_with(".attn_mask")
+    }
+
+    #[cfg(feature = "torch")]
+    fn load(&self, loader: &Loader<'_>) -> Built {
+        Ok(Box::new(network::SwinTransformer::load(loader, self)?))
+    }
+}
+
+impl SwinConfig {
     /// Replaces what a checkpoint's `model_args` say otherwise.
     pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
         args.set(&mut self.img_size, "img_size", "a size in pixels", as_sides)?;
@@ -162,21 +178,6 @@ impl SwinConfig {
     pub fn contradiction(&self) -> Option<(&'static str, String, String)> {
         let expected = patches_of(self.img_size, self.patch_size)?;
         Some(("patch_size", self.patch_size.to_string(), expected))
-    }
-
-    /// Whether no feature passes through a tensor of the checkpoint's file.
-    ///
-    /// Older files hold what follows from the sizes of image and windows, too.
-    #[cfg(feature = "torch")]
-    pub fn is_passed_over(tensor: &str) -> bool {
-        tensor.starts_with("head.")
-            || tensor.ends_with(".relative_position_index")
-            || tensor.ends_with(".attn_mask")
-    }
-
-    #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
-        Ok(Box::new(network::SwinTransformer::load(loader, self)?))
     }
 
     fn stages(&self) -> impl Iterator<Item = Stage> {

@@ -6,10 +6,10 @@ use crate::backbone::checkpoint::fields::Fields;
 #[cfg(feature = "torch")]
 use crate::backbone::checkpoint::weights::Shapes;
 use crate::backbone::error::Error;
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::convnext::{self, ConvNextConfig};
 use crate::backbone::families::efficientnet::{self, EfficientNetConfig};
 use crate::backbone::families::hiera::{self, HieraConfig};
-use crate::backbone::families::network::NetworkConfig;
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::resnet::{self, ResNetConfig};
 use crate::backbone::families::swin::{self, SwinConfig};
@@ -283,18 +283,18 @@ mod tests {
     #[cfg(feature = "torch")]
     #[derive(Default)]
     struct Recorder {
-        lines: Vec<String>,
+        lines: std::cell::RefCell<Vec<String>>,
     }
 
     #[cfg(feature = "torch")]
     impl crate::backbone::checkpoint::weights::Source for Recorder {
         fn tensor(
-            &mut self,
+            &self,
             name: &str,
             shape: &[usize],
             _init: crate::backbone::checkpoint::weights::Init,
-        ) -> Result<Vec<f32>, Error> {
-            self.lines.push(format!("{name} {shape:?}\n"));
+        ) -> Result<Vec<f32>, crate::error::Error> {
+            self.lines.borrow_mut().push(format!("{name} {shape:?}\n"));
             Ok(vec![0.0; shape.iter().product()])
         }
     }
@@ -306,6 +306,8 @@ mod tests {
         use rayon::prelude::*;
         use sha2::{Digest, Sha256};
         use std::sync::atomic::AtomicUsize;
+
+        use crate::backbone::families::loader::Loading;
 
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
@@ -320,19 +322,14 @@ mod tests {
                 let Some(expected) = fixture["architectures"][row.name]["tensors"].as_str() else {
                     return false;
                 };
-                let mut recorder = Recorder::default();
-                let mut loader = crate::backbone::families::layers::Loader {
-                    source: &mut recorder,
-                    device: tch::Device::Cpu,
-                    precision: tch::Kind::Float,
-                    n_parameters: 0,
-                    notes: Vec::new(),
-                    stop: &AtomicUsize::default(),
-                };
+                let recorder = Recorder::default();
+                let stop = AtomicUsize::default();
+                let loading = Loading::new(&recorder, tch::Device::Cpu, tch::Kind::Float, &stop);
                 let network = row.model.network([row.data.size; 2], Output::Tokens);
-                network.load(&mut loader).unwrap().unwrap();
-                recorder.lines.sort();
-                let digest = Sha256::digest(recorder.lines.concat());
+                network.family().load(&loading.loader()).unwrap();
+                let mut lines = recorder.lines.into_inner();
+                lines.sort();
+                let digest = Sha256::digest(lines.concat());
                 assert_eq!(format!("{digest:x}"), expected, "{}", row.name);
                 true
             })

@@ -14,7 +14,7 @@ use crate::backbone::checkpoint::fields::{
 };
 use crate::backbone::checkpoint::layout::{self, Layout};
 use crate::backbone::error::Error;
-use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::preset::OPENAI_CLIP;
 use crate::backbone::families::vit::{
     Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,

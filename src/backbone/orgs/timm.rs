@@ -21,7 +21,7 @@ pub use self::vit::GlobalPool;
 use crate::backbone::checkpoint::fields::{Fields, as_string, quoted};
 use crate::backbone::checkpoint::files::parse_json;
 use crate::backbone::error::Error;
-use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::vit::{Mlp, Pool, Projection};
 use crate::backbone::orgs::architectures;
 use crate::image::Preprocessing;

@@ -16,7 +16,7 @@ use crate::backbone::checkpoint::fields::{
 };
 use crate::backbone::checkpoint::location::Places;
 use crate::backbone::error::{Error, ScriptFault};
-use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::script::ScriptConfig;
 use crate::backbone::spec::{BackboneSpec, Weights};
 use crate::files::{self, BrokenLink, found};

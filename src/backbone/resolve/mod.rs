@@ -6,7 +6,7 @@ use crate::backbone::checkpoint::files::{Folder, MAX_JSON_BYTES};
 use crate::backbone::checkpoint::layout;
 use crate::backbone::checkpoint::location::{LOCAL_DIR, Places, no_prefix, on_hub, or_no_prefix};
 use crate::backbone::error::Error;
-use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::orgs::biobench::{self, Family};
 use crate::backbone::orgs::timm::Output;
 use crate::backbone::orgs::{architectures, open_clip, timm, torchscript, transformers};
@@ -245,7 +245,7 @@ fn in_transformers_folder(
 
 /// Refuses a preprocessing that gives the network images of another size than it takes.
 fn check_size(spec: &BackboneSpec) -> Result<(), Error> {
-    match spec.network.img_size() {
+    match spec.network.family().img_size() {
         Some(takes) if takes != spec.preprocessing.size => Err(Error::ImageSize {
             architecture: spec.architecture.clone(),
             takes,
