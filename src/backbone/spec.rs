@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::backbone::checkpoint::layout::Layout;
+use crate::backbone::checkpoint::tensor_names::TensorNames;
 use crate::backbone::families::NetworkConfig;
 use crate::backbone::{Backbone, Device, Precision, run};
 use crate::error::Error;
@@ -44,7 +44,7 @@ pub enum Weights {
         /// Not empty.
         paths: Vec<PathBuf>,
         /// How they name tensors.
-        layout: &'static Layout,
+        names: &'static TensorNames,
     },
     /// A TorchScript module.
     Script(PathBuf),

@@ -2,9 +2,9 @@
 
 pub mod fields;
 pub mod files;
-pub mod layout;
 pub mod location;
 #[cfg(feature = "torch")]
 pub mod random;
+pub mod tensor_names;
 #[cfg(feature = "torch")]
 pub mod weights;

@@ -12,7 +12,7 @@ use crate::backbone::checkpoint::fields::{
     FLAG, Fields, INTERPOLATIONS, SIZE, STD, as_channels, as_ratio, as_sides, as_size, as_square,
     as_std, as_string, as_variant, patches_of,
 };
-use crate::backbone::checkpoint::layout::{self, Layout};
+use crate::backbone::checkpoint::tensor_names::{self, TensorNames};
 use crate::backbone::error::Error;
 use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::preset::OPENAI_CLIP;
@@ -45,7 +45,7 @@ pub const WEIGHTS: &[&str] = &[
 pub struct Config {
     pub network: NetworkConfig,
     pub preprocessing: Preprocessing,
-    pub layout: &'static Layout,
+    pub names: &'static TensorNames,
 }
 
 /// Reads an `open_clip_config.json`; `path` is for messages.
@@ -174,13 +174,13 @@ fn read(
     vision.set(&mut timm_name, "timm_model_name", "a name", |value| {
         Some(as_string(value))
     })?;
-    let (network, layout) = if let Some(name) = timm_name {
+    let (network, names) = if let Some(name) = timm_name {
         let tower = timm_tower(&mut vision, &name, output_dim, path)?;
-        (tower, &layout::OPEN_CLIP_TIMM)
+        (tower, &tensor_names::OPEN_CLIP_TIMM)
     } else {
         vision.drop_nulls();
         let tower = own_tower(&mut vision, size, output_dim, quick_gelu)?;
-        (NetworkConfig::Vit(tower), &layout::OPEN_CLIP)
+        (NetworkConfig::Vit(tower), &tensor_names::OPEN_CLIP)
     };
     vision.drop_nulls();
     vision.drop_all(WITHOUT_EFFECT);
@@ -188,7 +188,7 @@ fn read(
     Ok(Config {
         network,
         preprocessing: preprocessing(preprocess, size)?,
-        layout,
+        names,
     })
 }
 

@@ -18,7 +18,7 @@ use crate::backbone::checkpoint::fields::{
     patches_of,
 };
 use crate::backbone::checkpoint::files::{Folder, read_json};
-use crate::backbone::checkpoint::layout::{self, Layout};
+use crate::backbone::checkpoint::tensor_names::{self, TensorNames};
 use crate::backbone::error::Error;
 use crate::backbone::families::vit::{
     Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
@@ -41,7 +41,7 @@ pub struct Config {
     /// The class that the file names.
     pub model_type: String,
     pub network: VitConfig,
-    pub layout: &'static Layout,
+    pub names: &'static TensorNames,
 }
 
 /// Reads a `config.json`; `path` is for messages.
@@ -74,24 +74,29 @@ pub fn parse(value: Value, path: &Path) -> Result<Config, Error> {
         }
         Ok::<_, Error>(has_one.then_some(Projection { dim, bias: false }))
     };
-    let (network, layout) = match (model_type.as_str(), is_nested) {
+    let (network, names) = match (model_type.as_str(), is_nested) {
         ("clip", true) | ("clip_vision_model", false) => {
             let projection = projection(fields, 512)?;
-            (clip(fields, projection)?, &layout::TRANSFORMERS_CLIP)
+            (clip(fields, projection)?, &tensor_names::TRANSFORMERS_CLIP)
         }
         ("siglip", true) | ("siglip_vision_model", false) => {
-            (siglip(fields)?, &layout::TRANSFORMERS_CLIP)
+            (siglip(fields)?, &tensor_names::TRANSFORMERS_CLIP)
         }
-        ("vit", false) => (vit(fields)?, &layout::TRANSFORMERS_VIT),
-        ("dinov2", false) => (dinov2(fields, false)?, &layout::TRANSFORMERS_VIT),
-        ("dinov2_with_registers", false) => (dinov2(fields, true)?, &layout::TRANSFORMERS_VIT),
-        ("dinov3_vit", false) => (dinov3(fields)?, &layout::TRANSFORMERS_DINOV3),
-        ("aimv2_vision_model", false) => (aimv2(fields, None)?, &layout::TRANSFORMERS_AIMV2),
+        ("vit", false) => (vit(fields)?, &tensor_names::TRANSFORMERS_VIT),
+        ("dinov2", false) => (dinov2(fields, false)?, &tensor_names::TRANSFORMERS_VIT),
+        ("dinov2_with_registers", false) => {
+            (dinov2(fields, true)?, &tensor_names::TRANSFORMERS_VIT)
+        }
+        ("dinov3_vit", false) => (dinov3(fields)?, &tensor_names::TRANSFORMERS_DINOV3),
+        ("aimv2_vision_model", false) => (aimv2(fields, None)?, &tensor_names::TRANSFORMERS_AIMV2),
         ("aimv2", true) => {
             let projection = projection(fields, 512)?;
-            (aimv2(fields, projection)?, &layout::TRANSFORMERS_AIMV2)
+            (
+                aimv2(fields, projection)?,
+                &tensor_names::TRANSFORMERS_AIMV2,
+            )
         }
-        ("aimv2", false) => (apple_aimv2(fields)?, &layout::APPLE_AIMV2),
+        ("aimv2", false) => (apple_aimv2(fields)?, &tensor_names::APPLE_AIMV2),
         _ => {
             return Err(Error::UnsupportedArgument {
                 path: path.to_owned(),
@@ -107,7 +112,7 @@ pub fn parse(value: Value, path: &Path) -> Result<Config, Error> {
     Ok(Config {
         model_type,
         network,
-        layout,
+        names,
     })
 }
 

@@ -3,8 +3,8 @@
 pub mod leaderboard;
 
 use crate::backbone::checkpoint::files::{Folder, MAX_JSON_BYTES};
-use crate::backbone::checkpoint::layout;
 use crate::backbone::checkpoint::location::{LOCAL_DIR, Places, no_prefix, on_hub, or_no_prefix};
+use crate::backbone::checkpoint::tensor_names;
 use crate::backbone::error::Error;
 use crate::backbone::families::NetworkConfig;
 use crate::backbone::orgs::biobench::{self, Family};
@@ -118,7 +118,7 @@ fn in_timm_folder(folder: &Folder<'_>) -> Result<BackboneSpec, Error> {
         preprocessing: config.preprocessing,
         weights: Weights::Files {
             paths,
-            layout: &layout::TIMM,
+            names: &tensor_names::TIMM,
         },
         source: folder.source(),
     })
@@ -161,7 +161,7 @@ fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, 
         preprocessing: config.preprocessing,
         weights: Weights::Files {
             paths,
-            layout: config.layout,
+            names: config.names,
         },
         source: folder.source(),
     };
@@ -234,7 +234,7 @@ fn in_transformers_folder(
         preprocessing,
         weights: Weights::Files {
             paths: folder.weights(transformers::WEIGHTS)?,
-            layout: config.layout,
+            names: config.names,
         },
         source: folder.source(),
     };
