@@ -32,15 +32,22 @@ pub mod resolve;
 pub mod run;
 pub mod spec;
 
-pub use checkpoint::location::Places;
+pub use checkpoint::files::Origin;
+pub use checkpoint::location::Lookup;
 pub use error::Error;
 pub use orgs::architectures::architectures;
-pub use resolve::leaderboard::published;
+pub use resolve::leaderboard::leaderboard;
 pub use resolve::resolve;
 pub use run::{
     Choice, Device, Precision, SearchPaths, libtorch_version, require_libtorch, search_libtorch_in,
 };
-pub use spec::{BackboneSpec, Source};
+pub use spec::BackboneSpec;
+
+/// Whether a checkpoint is on the hub, which was not to be asked.
+pub fn is_to_fetch(error: &crate::error::Error) -> bool {
+    use crate::hub::Error::{BrokenLink, Offline};
+    matches!(error.is_a(), Some(Offline { .. } | BrokenLink { .. }))
+}
 
 /// A frozen network with its weights, ready to turn images into features.
 pub trait Backbone: Send + Sync {

@@ -111,7 +111,7 @@ pub struct Evaluation {
     /// How its stages went.
     pub stages: Vec<StageRecord>,
     /// Where on the hub the model's files come from.
-    pub source: Option<backbone::Source>,
+    pub source: Option<backbone::Origin>,
 }
 
 /// Why the flow ended before its last stage.
@@ -241,11 +241,7 @@ impl<'a> Runner<'a> {
         };
         match self.flow(experiment, &mut walk) {
             Ok(_) | Err(Halt::Unknown) => Ok(plan::complete(walk.stages)),
-            Err(Halt::Failed(error))
-                if error
-                    .is_a::<backbone::Error>()
-                    .is_some_and(backbone::Error::is_to_fetch) =>
-            {
+            Err(Halt::Failed(error)) if backbone::is_to_fetch(&error) => {
                 Ok(plan::complete_by_fetching(walk.stages))
             }
             Err(Halt::Failed(error)) => Err(error),

@@ -49,8 +49,9 @@ fn catalog_equals_timm_s_models() {
 }
 
 mod networks {
+    use newt_pipe::Error;
     use newt_pipe::Interrupt;
-    use newt_pipe::internals::backbone::{Backbone, Device, Error, Precision};
+    use newt_pipe::internals::backbone::{Backbone, Device, Precision};
 
     use super::*;
     use crate::features::{MAX_RELATIVE, MIN_COSINE, N_IMAGES, compare, expected, pixels};
@@ -167,8 +168,9 @@ mod networks {
 
 /// Checkpoints that somebody or something has changed.
 mod tampered {
+    use newt_pipe::Error;
     use newt_pipe::Interrupt;
-    use newt_pipe::internals::backbone::{Device, Error, Precision};
+    use newt_pipe::internals::backbone::{Device, Precision};
     use safetensors::SafeTensors;
     use safetensors::tensor::{Dtype, TensorView};
 

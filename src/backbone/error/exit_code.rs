@@ -5,40 +5,19 @@ use std::io;
 use crate::backbone::error::Error;
 use crate::error::{Failure, Fault};
 use crate::files;
-use crate::hub;
 
 impl Error {
     /// 2 where something was asked for that cannot be, 3 where a checkpoint is bad, 1 where the machine fails.
     pub fn whose(&self) -> Fault {
         match self {
-            Self::Org { .. }
-            | Self::UnknownCheckpoint { .. }
-            | Self::VJepa { .. }
-            | Self::OtherLibrary { .. }
-            | Self::UnknownArchitecture { .. }
-            | Self::NotWritten { .. }
-            | Self::NoPrefix { .. }
-            | Self::SeedTag { .. }
-            | Self::NoWeights { .. }
+            Self::NoWeights { .. }
             | Self::ParseDevice { .. }
             | Self::ParsePrecision { .. }
             | Self::NoCuda { .. }
             | Self::NoSuchCudaDevice { .. } => Fault::Request,
             Self::Script { fault, .. } => fault.whose(),
             Self::Missing(missing) => missing.whose(),
-            Self::Hub(hub::Error::Altered { .. })
-            | Self::Pickle { .. }
-            | Self::Json { .. }
-            | Self::Toml { .. }
-            | Self::Useless { .. }
-            | Self::NoShard { .. }
-            | Self::Index { .. }
-            | Self::ImageSize { .. }
-            | Self::ConfigValue { .. }
-            | Self::MissingKey { .. }
-            | Self::UnsupportedArgument { .. }
-            | Self::UnknownKey { .. }
-            | Self::Damaged { .. }
+            Self::Damaged { .. }
             | Self::MissingTensor { .. }
             | Self::MisshapenTensor { .. }
             | Self::NoGrid { .. }
@@ -47,7 +26,7 @@ impl Error {
             | Self::SurplusTensors { .. }
             | Self::Dtype { .. }
             | Self::NonFinite { .. } => Fault::Data,
-            Self::Hub(error) => error.whose(),
+            Self::Message(message) => message.fault(),
             Self::Stopped(stopped) => stopped.fault(),
             Self::Library(failure) => failure.fault,
             Self::Io(error)

@@ -3,66 +3,22 @@
 use std::io;
 use std::path::Path;
 
+use crate::backbone::checkpoint::WAYS_OUT;
 use crate::backbone::error::Error;
-use crate::backbone::error::script::description;
+use crate::error::Failure;
 use crate::files;
-use crate::text::{foreign, shell_word};
+use crate::text::shell_word;
 
 impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Hub(error) => error.hint(),
-            Self::Stopped(stopped) => Some(stopped.hint()),
-            Self::UnknownCheckpoint { nearest, .. } => Some(suggestion(nearest).unwrap_or_else(|| {
-                "`newt-pipe models ls` shows how names are written; `hf-hub:OWNER/NAME` is a repository on the hub, \
-                 `local-dir:PATH` a folder"
-                    .to_owned()
-            })),
-            Self::UnknownArchitecture { nearest, .. } => {
-                Some(suggestion(nearest).unwrap_or_else(ways_out_of_the_catalog))
-            }
-            Self::NotWritten { .. } => Some(ways_out_of_the_catalog()),
+            Self::Message(message) => message.hint(),
+            Self::Stopped(stopped) => stopped.hint(),
             Self::Script { path, fault } => Some(fault.hint(path)),
-            Self::SeedTag { architecture, .. } => Some(format!("for example `{}.seed17`", foreign(architecture))),
             Self::NoWeights { .. } => Some(
                 "a checkpoint's folder has the files that its library publishes, weights as safetensors".to_owned(),
             ),
-            Self::NoShard { .. } | Self::Index { .. } => {
-                Some("copy or download all files of the checkpoint again".to_owned())
-            }
-            Self::ImageSize { .. } => {
-                Some("take the files of the checkpoint as its publisher wrote them".to_owned())
-            }
-            Self::Pickle { path, repo: None, file } => Some(conversion(path, file)),
-            Self::Pickle { path, repo: Some(repo), file } => {
-                let path = Path::new("DIR").join(path.file_name().unwrap_or_default());
-                let (repo, revision) = repo.split_once('@').unwrap_or((repo, "main"));
-                Some(format!(
-                    "`hf download {repo} --revision {revision} --local-dir DIR`, use `local-dir:DIR`, and {}",
-                    conversion(&path, file)
-                ))
-            }
-            Self::VJepa { .. } => Some(
-                "trace the network in Python as the README shows, and use `org = \"torchscript\"`".to_owned(),
-            ),
-            Self::OtherLibrary { org, .. } => Some(format!("set `model.org = \"{org}\"`")),
-            Self::Useless { .. } => Some("copy or download the checkpoint again".to_owned()),
-            Self::Org { org } if org == "precomputed" => {
-                Some("`newt-pipe run` reads features from a file; `models check` takes networks only".to_owned())
-            }
-            Self::Org { org } => match nearest_org(org) {
-                Some(nearest) => Some(format!("did you mean `{nearest}`?")),
-                None => Some(WAYS_OUT.to_owned()),
-            },
-            Self::Toml { path, .. }
-            | Self::ConfigValue { path, .. }
-            | Self::MissingKey { path, .. }
-            | Self::UnknownKey { path, .. }
-                if path.extension().is_some_and(|end| end == "toml") =>
-            {
-                Some(description("write it so"))
-            }
             Self::Damaged { .. } => Some("copy or download the file again".to_owned()),
             Self::MissingTensor { fits: Some(fits), .. }
             | Self::MisshapenTensor { fits: Some(fits), .. }
@@ -75,9 +31,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::SameName { .. } => Some("save the weights again with one of the two".to_owned()),
-            Self::NoPrefix { hint, .. } | Self::NoCuda { hint: Some(hint), .. } => {
-                Some(hint.clone())
-            }
+            Self::NoCuda { hint: Some(hint), .. } => Some(hint.clone()),
             Self::NoCuda { hint: None, .. } | Self::NoSuchCudaDevice { .. } => {
                 Some("`features.device = \"auto\"` takes what is there".to_owned())
             }
@@ -92,13 +46,8 @@ impl Error {
             | Self::NoPrefixPositions { .. } => {
                 Some("use weights and `config.json` of one and the same checkpoint".to_owned())
             }
-            Self::Json { .. } | Self::Toml { .. } | Self::ConfigValue { .. } | Self::MissingKey { .. } => {
-                Some("take the file as the checkpoint's publisher wrote it".to_owned())
-            }
             Self::Dtype { path, found, .. } if found == "F64" => Some(as_f32(path)),
-            Self::UnsupportedArgument { .. } | Self::UnknownKey { .. } | Self::Dtype { .. } => {
-                Some(WAYS_OUT.to_owned())
-            }
+            Self::Dtype { .. } => Some(WAYS_OUT.to_owned()),
             Self::NonFinite { .. } => Some("the weights are damaged: copy or download the file again".to_owned()),
             Self::Libtorch { message, .. } if ran_out_of_memory(message) => Some(
                 "memory ran out: on a GPU lower `features.batch_size`, on a CPU `--threads`".to_owned(),
@@ -120,54 +69,6 @@ fn hint_of_io(error: &io::Error) -> Option<&'static str> {
     ))
 }
 
-/// The library that may have been meant.
-fn nearest_org(org: &str) -> Option<&'static str> {
-    const ORGS: [&str; 10] = [
-        "timm",
-        "open-clip",
-        "dinov2",
-        "dinov3",
-        "aimv2",
-        "sam2",
-        "transformers",
-        "torchscript",
-        "random",
-        "precomputed",
-    ];
-    let org = org.to_lowercase().replace('_', "-");
-    ORGS.into_iter()
-        .filter(|known| known.len().abs_diff(org.len()) <= 8)
-        .map(|known| (strsim::levenshtein(&org, known), known))
-        .filter(|(distance, _)| *distance <= 2)
-        .min()
-        .map(|(_, known)| known)
-}
-
-/// The names that may have been meant, of many the first three.
-fn suggestion(nearest: &[impl AsRef<str>]) -> Option<String> {
-    let names: Vec<_> = nearest
-        .iter()
-        .take(3)
-        .map(|name| format!("`{}`", name.as_ref()))
-        .collect();
-    match names.as_slice() {
-        [] => None,
-        [one] => Some(format!("did you mean {one}?")),
-        [others @ .., last] => Some(format!("did you mean {} or {last}?", others.join(", "))),
-    }
-}
-
-/// The ways out for networks that are not written here.
-const WAYS_OUT: &str = "trace the network in Python, `torch.jit.trace(model.eval(), torch.zeros(4, 3, 224, 224)).save(\"model.pt\")`, \
-     and use `org = \"torchscript\"`, or extract its features there and use `org = \"precomputed\"`";
-
-/// The same, behind the command that lists the others.
-fn ways_out_of_the_catalog() -> String {
-    format!(
-        "`newt-pipe models ls --architectures` lists the networks that are written here; for others {WAYS_OUT}"
-    )
-}
-
 /// Whether libtorch's message is one of those for want of memory.
 pub fn ran_out_of_memory(message: &str) -> bool {
     [
@@ -178,47 +79,6 @@ pub fn ran_out_of_memory(message: &str) -> bool {
     ]
     .iter()
     .any(|part| message.contains(part))
-}
-
-/// The command that turns a pickle into `file` beside it, the weights that are read in its folder.
-///
-/// NumPy's scalars and arrays are allowed under the names that versions 1 and 2 have for them.
-///
-/// Source: what a checkpoint of training holds, and how names are cleaned, `timm.models._helpers.load_state_dict`.
-fn conversion(pickle: &Path, file: &str) -> String {
-    format!(
-        "convert it:\n\
-         python3 -c '\n\
-         import argparse, numpy, sys, torch\n\
-         from safetensors.torch import save_file\n\
-         scalar = numpy.float64(0).__reduce__()[0]\n\
-         array = numpy.zeros(1).__reduce__()[0]\n\
-         torch.serialization.add_safe_globals([\n    \
-             argparse.Namespace, numpy.ndarray, numpy.dtype,\n    \
-             *(type(numpy.dtype(code)) for code in numpy.typecodes[\"All\"]),\n    \
-             *((made, f\"numpy.{{core}}.multiarray.{{made.__name__}}\") for made in (scalar, array) for core in (\"core\", \"_core\")),\n\
-         ])\n\
-         tensors = {{}}\n\
-         for path in sys.argv[2:]:\n    \
-             weights = torch.load(path, map_location=\"cpu\", weights_only=True)\n    \
-             for key in \"state_dict_ema\", \"model_ema\", \"state_dict\", \"model\":\n        \
-                 if isinstance(weights.get(key), dict):\n            \
-                     weights = weights[key]\n    \
-             for name, tensor in weights.items():\n        \
-                 while name.startswith((\"module.\", \"_orig_mod.\")):\n            \
-                     name = name.split(\".\", 1)[1]\n        \
-                 if isinstance(tensor, torch.Tensor):\n            \
-                     tensors[name] = tensor.detach().contiguous().clone()\n\
-         if not tensors:\n    \
-             sys.exit(f\"no tensors in {{sys.argv[2]}}\")\n\
-         for prefix in (\"model.\", \"backbone.\", \"net.\", \"network.\", \"_orig_mod.\") * 2:\n    \
-             if all(name.startswith(prefix) for name in tensors):\n        \
-                 tensors = {{name[len(prefix):]: tensor for name, tensor in tensors.items()}}\n\
-         save_file(tensors, sys.argv[1], {{\"format\": \"pt\"}})\n\
-         ' {} {}",
-        shell_word(&pickle.with_file_name(file)),
-        parts(pickle)
-    )
 }
 
 /// The command that copies a checkpoint's folder with floats of 32 bits for those of 64.
@@ -236,17 +96,4 @@ fn as_f32(path: &Path) -> String {
          ' {} DIR",
         shell_word(path.parent().unwrap_or(path))
     )
-}
-
-/// All files of a pickle in parts, `pytorch_model-00001-of-00002.bin`, as a shell finds them; else the one.
-fn parts(pickle: &Path) -> String {
-    let name = pickle.file_name().unwrap_or_default().to_string_lossy();
-    let numbered = name.split_once("-00001-of-");
-    match numbered {
-        Some((stem, rest)) => {
-            let dir = shell_word(&pickle.with_file_name(stem));
-            format!("{dir}-*-of-{rest}")
-        }
-        None => shell_word(pickle),
-    }
 }

@@ -1,31 +1,15 @@
 //! What can be wrong with a TorchScript module.
 
 use crate::error::Fault;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::backbone::orgs::torchscript::DESCRIPTION;
-use crate::text::{self, said, shell_word};
+use crate::text::{said, shell_word};
 
 /// What is wrong with a TorchScript module, the file beside it, or what it gives.
 ///
 /// `images` is the shape of a batch that it gets, `[b, 3, h, w]`.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptFault {
-    /// It is code, where none may run.
-    #[error("a TorchScript module runs its author's code, and `allow_code` is not set")]
-    CodeNotAllowed,
-    /// It is not there.
-    #[error("no such file")]
-    Missing,
-    /// Nothing says what it takes and gives.
-    #[error(
-        "`{}` is not there, which says what the module takes and gives",
-        text::path(toml)
-    )]
-    NoDescription {
-        /// The file beside the module.
-        toml: PathBuf,
-    },
     /// A precision that it cannot be run in.
     #[error("a TorchScript module runs in f32, or in f16 on CUDA")]
     Precision,
@@ -81,13 +65,6 @@ impl ScriptFault {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stem = path.file_stem().unwrap_or_default().display();
         match self {
-            Self::CodeNotAllowed => "if you trust it, write `allow_code = true` beside `ckpt` in the pipeline file, \
-                                     or give `models check` the flag `--allow-code`"
-                .to_owned(),
-            Self::Missing => "`model.ckpt` is the path of a module that `torch.jit.save` wrote; it starts at the \
-                              pipeline file's folder, on the command line at the working folder"
-                .to_owned(),
-            Self::NoDescription { .. } => description(&format!("write `{stem}.toml`")),
             Self::Precision => "set `features.precision = \"f32\"`".to_owned(),
             Self::Saved { images } => format!(
                 "load it into its network in Python, and write a module: `{}`, with a `{stem}-traced.toml`",
@@ -98,12 +75,17 @@ impl ScriptFault {
                 trace(*images, &name)
             ),
             Self::Output { part, images, .. } => {
-                let row = part.as_ref().and_then(|(index, shape)| Some((index, row(shape, images[0])?)));
+                let row = part
+                    .as_ref()
+                    .and_then(|(index, shape)| Some((index, row(shape, images[0])?)));
                 match row {
                     Some((index, (rest, dim))) => {
                         rewritten(path, &format!("{index}{rest}"), dim, *images)
                     }
-                    None => format!("trace a network that gives one tensor: `{}`", trace(*images, &name)),
+                    None => format!(
+                        "trace a network that gives one tensor: `{}`",
+                        trace(*images, &name)
+                    ),
                 }
             }
             Self::Shape { found, images, .. } => match row(found, images[0]) {
@@ -130,9 +112,7 @@ impl ScriptFault {
     /// 2 where something was asked for that cannot be, 3 where the module is bad.
     pub fn whose(&self) -> Fault {
         match self {
-            Self::CodeNotAllowed | Self::Missing | Self::NoDescription { .. } | Self::Precision => {
-                Fault::Request
-            }
+            Self::Precision => Fault::Request,
             Self::Saved { .. }
             | Self::Unloadable { .. }
             | Self::Output { .. }
@@ -140,12 +120,6 @@ impl ScriptFault {
             | Self::Failed { .. } => Fault::Data,
         }
     }
-}
-
-/// Says how the file that describes a module is written.
-pub fn description(instruction: &str) -> String {
-    let lines = DESCRIPTION.trim_end().replace('\n', "\n  ");
-    format!("{instruction}, with the numbers of the module:\n  {lines}")
 }
 
 /// The line of Python that writes a module.

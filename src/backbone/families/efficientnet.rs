@@ -16,12 +16,14 @@ use serde_json::{Value, json};
 
 pub use architectures::ARCHITECTURES;
 
-use crate::backbone::checkpoint::fields::{Fields, as_variant};
+use crate::backbone::checkpoint::fields::{EPS, Fields, Kind, as_variant};
+#[cfg(feature = "torch")]
 use crate::backbone::error::Error;
 #[cfg(feature = "torch")]
 use crate::backbone::families::layers::Loader;
 #[cfg(feature = "torch")]
 use crate::backbone::run::Network;
+use crate::error::Message;
 
 /// What decides the tensors and results of an EfficientNet or a MobileNet. Arguments are named as timm's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,26 +127,19 @@ impl EfficientNetConfig {
     }
 
     /// Replaces what a checkpoint's `model_args` say otherwise.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
-        let activations = "`relu`, `relu6`, `silu` or `hard_swish`";
-        args.set_supported(&mut self.act_layer, "act_layer", activations, as_variant)?;
-        args.set(
-            &mut self.bn_eps,
-            "bn_eps",
-            "a number between 0 and 1",
-            |value| value.as_f64().filter(|eps| *eps > 0.0 && *eps < 1.0),
-        )?;
+    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+        let activations = Kind("`relu`, `relu6`, `silu` or `hard_swish`", as_variant);
+        args.set_supported(&mut self.act_layer, "act_layer", activations)?;
+        args.set(&mut self.bn_eps, "bn_eps", EPS)?;
         for (key, only) in [
             ("in_chans", 3),
             ("output_stride", 32),
             ("stem_kernel_size", 3),
         ] {
-            args.only(key, &format!("`{only}`"), |value| value == only)?;
+            args.fixed(key, only)?;
         }
         args.only("pad_type", "an empty string", |value| value == "")?;
-        for key in ["norm_layer", "aa_layer", "se_layer"] {
-            args.only(key, "timm's default", Value::is_null)?;
-        }
+        args.defaults(&["norm_layer", "aa_layer", "se_layer"])?;
         args.drop_all(&["global_pool", "head_bias", "bn_momentum"]);
         Ok(())
     }

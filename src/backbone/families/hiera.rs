@@ -13,14 +13,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::backbone::checkpoint::fields::{
-    Fields, SIZE, STAGES, as_count, as_size, as_sizes, patches_of,
+    Fields, IS_GIVEN, Kind, SIZE, STAGES, as_count, as_sizes, patches_of,
 };
+#[cfg(feature = "torch")]
 use crate::backbone::error::Error;
 #[cfg(feature = "torch")]
 use crate::backbone::families::layers::Loader;
 use crate::backbone::families::preset::Data;
 #[cfg(feature = "torch")]
 use crate::backbone::run::Network;
+use crate::error::Message;
 use crate::image::Interpolation::Bicubic;
 
 /// Number of blocks that may attend to the whole map.
@@ -67,25 +69,17 @@ impl HieraConfig {
     }
 
     /// Replaces what a checkpoint's `model_args` say otherwise.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
-        args.set(&mut self.embed_dim, "embed_dim", SIZE, as_size)?;
-        args.set(&mut self.num_heads, "num_heads", SIZE, as_size)?;
-        args.set(&mut self.stages, "stages", STAGES, as_sizes)?;
-        let pair = "2 numbers from 1 to 65,536";
-        args.set(&mut self.global_pos_size, "global_pos_size", pair, as_sizes)?;
-        args.set(&mut self.window_spec, "window_spec", STAGES, as_sizes)?;
-        args.set(
-            &mut self.global_att_blocks,
-            "global_att_blocks",
-            &format!("at most {MAX_GLOBAL} numbers"),
-            as_blocks,
-        )?;
-        args.set(
-            &mut self.layer_scale,
-            "init_values",
-            "a number or `null`",
-            |value| (value.is_null() || value.is_number()).then(|| value.is_number()),
-        )?;
+    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+        args.set(&mut self.embed_dim, "embed_dim", SIZE)?;
+        args.set(&mut self.num_heads, "num_heads", SIZE)?;
+        args.set(&mut self.stages, "stages", STAGES)?;
+        let pair = Kind("2 numbers from 1 to 65,536", as_sizes);
+        args.set(&mut self.global_pos_size, "global_pos_size", pair)?;
+        args.set(&mut self.window_spec, "window_spec", STAGES)?;
+        let numbers = format!("at most {MAX_GLOBAL} numbers");
+        let blocks = Kind(&numbers, as_blocks);
+        args.set(&mut self.global_att_blocks, "global_att_blocks", blocks)?;
+        args.set(&mut self.layer_scale, "init_values", IS_GIVEN)?;
         for (key, only) in [
             ("in_chans", json!(3)),
             ("patch_kernel", json!([7, 7])),
@@ -96,22 +90,19 @@ impl HieraConfig {
             ("dim_mul", json!(2.0)),
             ("head_mul", json!(2.0)),
         ] {
-            args.only(key, &format!("`{only}`"), |value| *value == only)?;
+            args.fixed(key, only)?;
         }
-        for key in ["patch_size", "norm_layer", "act_layer"] {
-            args.only(key, "timm's default", Value::is_null)?;
-        }
+        args.defaults(&["patch_size", "norm_layer", "act_layer"])?;
         args.drop_all(&["global_pool"]);
 
         if !self.embed_dim.is_multiple_of(self.num_heads) {
             let expected = format!("a divisor of the width, {}", self.embed_dim);
-            return Err(args.wrong("num_heads", self.num_heads.to_string(), expected));
+            return Err(args.wrong("num_heads", self.num_heads, expected));
         }
         // The windows of these stages are halved where the next begins.
         if self.window_spec[..3].iter().any(|side| side % 2 == 1) {
-            let found = json!(self.window_spec).to_string();
-            let expected = "even numbers before the last".to_owned();
-            return Err(args.wrong("window_spec", found, expected));
+            let expected = "even numbers before the last";
+            return Err(args.wrong("window_spec", json!(self.window_spec), expected));
         }
         Ok(())
     }

@@ -2,10 +2,11 @@
 //!
 //! Every row is compared with timm's own model in `tests/golden/backbone.rs`.
 
+use crate::backbone::checkpoint::WAYS_OUT;
 use crate::backbone::checkpoint::fields::Fields;
+use crate::backbone::checkpoint::location::did_you_mean;
 #[cfg(feature = "torch")]
 use crate::backbone::checkpoint::weights::Shapes;
-use crate::backbone::error::Error;
 use crate::backbone::families::convnext::{self, ConvNextConfig};
 use crate::backbone::families::efficientnet::{self, EfficientNetConfig};
 use crate::backbone::families::hiera::{self, HieraConfig};
@@ -16,6 +17,8 @@ use crate::backbone::families::swin::{self, SwinConfig};
 use crate::backbone::orgs::timm::eva::EvaArgs;
 use crate::backbone::orgs::timm::vit::VitArgs;
 use crate::backbone::orgs::timm::{self, GlobalPool, Output};
+use crate::error::Message;
+use crate::text::{self, foreign};
 
 /// An architecture and the preprocessing of timm's first checkpoint for it.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +75,7 @@ impl Model {
     }
 
     /// Replaces arguments by those of a checkpoint.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
+    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         match self {
             Self::Vit(vit) => vit.override_args(args),
             Self::Eva(eva) => eva.override_args(args),
@@ -156,24 +159,27 @@ pub fn find(name: &str) -> Option<Architecture> {
 /// The architecture of that name; `place` says in messages where the name stands.
 ///
 /// # Errors
-/// [`Error::NotWritten`] for other networks of timm's, [`Error::UnknownArchitecture`].
-pub fn require(name: &str, place: &str) -> Result<Architecture, Error> {
-    find(name).ok_or_else(|| {
-        let (name, place) = (name.to_owned(), place.to_owned());
-        if timm::names::others().any(|other| other == name) {
-            return Error::NotWritten { place, name };
-        }
-        let mut nearest = nearest(&name, architectures().chain(timm::names::others()));
-        nearest.retain(|known| find(known).is_some());
-        Error::UnknownArchitecture {
-            place,
-            name,
-            nearest,
-        }
-    })
+/// Of a name of a network that is not written here, or that timm does not have either.
+pub fn require(name: &str, place: &str) -> Result<Architecture, Message> {
+    if let Some(found) = find(name) {
+        return Ok(found);
+    }
+    let (place, shown) = (text::path(place), foreign(name));
+    let ways_out = format!(
+        "`newt-pipe models ls --architectures` lists the networks that are written here; for others {WAYS_OUT}"
+    );
+    if timm::names::others().any(|other| other == name) {
+        let text =
+            format!("{place}: architecture `{shown}` is one of timm's that is not written here");
+        return Err(Message::request(text).hint(ways_out));
+    }
+    let mut nearest = nearest(name, architectures().chain(timm::names::others()));
+    nearest.retain(|known| find(known).is_some());
+    let hint = did_you_mean(&nearest).unwrap_or(ways_out);
+    Err(Message::request(format!("{place}: unknown architecture `{shown}`")).hint(hint))
 }
 
-/// Those of `names` that `name` may be meant for: those of which it is the first words, shortest first, else those that
+/// The names that `name` may be meant for: those of which it is the first words, shortest first, else those that
 /// are nearest to it and no more than misspelt. A digit tells networks apart, so only one may be wrong.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let plain = |name: &str| name.to_lowercase().replace('-', "_");
@@ -247,18 +253,20 @@ mod tests {
 
     #[test]
     fn misspelt_name_is_corrected_and_no_other_network_proposed() {
-        let nearest = |name| match require(name, "") {
-            Err(Error::UnknownArchitecture { nearest, .. }) => nearest,
-            other => panic!("{name}: {other:?}"),
+        let nearest = |name: &str| {
+            let refused = crate::error::Error::from(require(name, "").unwrap_err());
+            assert!(refused.to_string().contains("unknown architecture"));
+            let hint = refused.hint().unwrap();
+            let named = hint.strip_prefix("did you mean `");
+            named
+                .map_or("", |named| named.trim_end_matches("`?"))
+                .to_owned()
         };
-        assert_eq!(nearest("vit_tinny_patch16_224"), ["vit_tiny_patch16_224"]);
-        assert_eq!(nearest("vit_bsae_ptach16_224"), ["vit_base_patch16_224"]);
-        assert_eq!(nearest("ViT-Base-Patch16-224"), ["vit_base_patch16_224"]);
-        assert_eq!(
-            nearest("vit_base_patch14_dino2"),
-            ["vit_base_patch14_dinov2"]
-        );
-        assert_eq!(nearest("vit_base_patch8"), ["vit_base_patch8_224"]);
+        assert_eq!(nearest("vit_tinny_patch16_224"), "vit_tiny_patch16_224");
+        assert_eq!(nearest("vit_bsae_ptach16_224"), "vit_base_patch16_224");
+        assert_eq!(nearest("ViT-Base-Patch16-224"), "vit_base_patch16_224");
+        assert_eq!(nearest("vit_base_patch14_dino2"), "vit_base_patch14_dinov2");
+        assert_eq!(nearest("vit_base_patch8"), "vit_base_patch8_224");
         // Misspelt, or no more than the first words, of networks that are not written here.
         for name in [
             "seresnt50",
@@ -269,13 +277,11 @@ mod tests {
             "",
             "x",
         ] {
-            assert_eq!(nearest(name), [""; 0], "{name}");
+            assert_eq!(nearest(name), "", "{name}");
         }
         for name in ["beit_base_patch16_224", "seresnet50", "resnet200"] {
-            assert!(
-                matches!(require(name, ""), Err(Error::NotWritten { .. })),
-                "{name}"
-            );
+            let refused = require(name, "").unwrap_err().to_string();
+            assert!(refused.ends_with("not written here"), "{refused}");
         }
     }
 
@@ -329,7 +335,7 @@ mod tests {
                     notes: Vec::new(),
                     stop: &AtomicUsize::default(),
                 };
-                let network = row.model.network([row.data.size; 2], Output::Tokens);
+                let network = row.model.network(row.data.size, Output::Tokens);
                 network.load(&mut loader).unwrap().unwrap();
                 recorder.lines.sort();
                 let digest = Sha256::digest(recorder.lines.concat());

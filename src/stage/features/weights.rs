@@ -73,9 +73,7 @@ impl Weights {
             return Ok(());
         }
         for promise in &self.unverified {
-            promise
-                .verify(context.interrupt, context.progress)
-                .map_err(backbone::Error::from)?;
+            promise.verify(context.interrupt, context.progress)?;
         }
         // Whoever asked for the digests has said what is wrong with the memo.
         let mut memo = DigestMemo::load(cache, &Silent);
