@@ -49,6 +49,7 @@ mod random;
 mod render;
 mod stage;
 mod stats;
+mod tensorfile;
 mod text;
 
 pub use cache::Cache;

@@ -6,19 +6,15 @@ use crate::cache;
 use crate::error::{Failure, Fault};
 use crate::files;
 use crate::interrupt::Stopped;
+use crate::tensorfile::NotWhole;
 use crate::text::{self, Listing, count, foreign, said};
 
 /// Errors of files and their contents.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The bytes are no whole safetensors file.
-    #[error("{file}: {what}", file = text::path(file), what = said(what))]
-    NotSafetensors {
-        /// The file.
-        file: String,
-        /// What is wrong, with found and expected sizes where there are any.
-        what: String,
-    },
+    #[error(transparent)]
+    NotSafetensors(#[from] NotWhole),
 
     /// A tensor that must be there is not.
     #[error("{file}: no tensor `{tensor}`, the file holds {found}", file = text::path(file), tensor = foreign(tensor))]
@@ -208,7 +204,7 @@ impl Error {
     /// The one thing to do about the error.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NotSafetensors { .. } => "write or download the file again",
+            Self::NotSafetensors(not_whole) => return not_whole.hint(),
             Self::MissingTensor { .. }
             | Self::TensorType { .. }
             | Self::TensorShape { .. }

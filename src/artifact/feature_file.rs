@@ -17,8 +17,9 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use serde::de::IgnoredAny;
 
-use super::{BackboneId, Element, Error, TensorWriter, Tensors, reading};
+use super::{BackboneId, Element, Error, TensorWriter, Tensors};
 use crate::interrupt::Interrupt;
+use crate::tensorfile;
 use crate::text::{Listing, foreign};
 
 const FEATURES: &str = "features";
@@ -52,7 +53,7 @@ impl FeatureFile {
     /// # Errors
     /// [`Error::Io`], [`Error::NotSafetensors`], [`Error::IdCount`], [`Error::Stopped`].
     pub fn read(path: &Path, interrupt: &Interrupt) -> Result<Vec<u8>, Error> {
-        reading::read(path, |header| check_ids(path, header), interrupt)
+        tensorfile::read(path, |header| check_ids(path, header), interrupt)
     }
 
     /// Makes sure that [`read`](Self::read) would give the bytes of the file at `path`, without reading more of it than
@@ -61,7 +62,7 @@ impl FeatureFile {
     /// # Errors
     /// As [`read`](Self::read), but for a stop.
     pub fn check_header(path: &Path) -> Result<(), Error> {
-        reading::check_header(path, |header| check_ids(path, header))
+        tensorfile::check_header(path, |header| check_ids(path, header))
     }
 
     /// Reads and checks the bytes of `file`, whose name serves in messages.

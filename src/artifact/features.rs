@@ -18,11 +18,11 @@ use ndarray::{Array2, ArrayView2, Axis, Ix2};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
-use super::damage::{LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
 use super::tensors::metadata_json;
 use super::{Error, TensorWriter, Tensors};
 use crate::cache::{self, Cache, Digest, Key, ShardStore};
 use crate::progress::Progress;
+use crate::tensorfile::{LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
 use crate::text::{Listing, count};
 
 const FEATURES: &str = "features";

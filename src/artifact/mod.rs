@@ -12,14 +12,12 @@
 //! are the inputs of later keys.
 
 mod backbone_id;
-mod damage;
 mod error;
 mod feature_file;
 mod features;
 #[cfg(test)]
 mod fuzz;
 mod probe_file;
-mod reading;
 mod table;
 mod tensors;
 
@@ -29,6 +27,5 @@ pub use feature_file::FeatureFile;
 pub use features::FeatureStore;
 pub(crate) use features::hash_rows;
 pub use probe_file::{FittedOn, ProbeFile};
-pub use reading::check_length;
 pub use table::Table;
 pub use tensors::{Element, TensorWriter, Tensors};

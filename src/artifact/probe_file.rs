@@ -19,9 +19,10 @@ use std::path::Path;
 use ndarray::{Array1, Array2, Ix1, Ix2, arr1};
 use serde::{Deserialize, Serialize};
 
-use super::{BackboneId, Error, TensorWriter, Tensors, reading};
+use super::{BackboneId, Error, TensorWriter, Tensors};
 use crate::interrupt::Interrupt;
 use crate::probe::{FittedProbe, Scaler};
+use crate::tensorfile;
 use crate::text::foreign;
 
 const PROBES: &str = "probes";
@@ -84,7 +85,7 @@ impl ProbeFile {
     /// # Errors
     /// [`Error::Io`], [`Error::Stopped`], and those of [`parse`](Self::parse).
     pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, Error> {
-        let bytes = reading::read(path, |_| Ok(()), interrupt).map_err(|error| match error {
+        let bytes = tensorfile::read(path, |_| Ok(()), interrupt).map_err(|error| match error {
             Error::NotSafetensors { .. } => Error::ProbeFile {
                 is_feature_file: false,
                 source: Box::new(error),

@@ -5,16 +5,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use half::{bf16, f16};
 use ndarray::{Array, ArrayBase, Data, Dimension, IxDyn};
 use safetensors::tensor::{Metadata, TensorInfo};
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Error;
-use super::damage::{self, LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
+use crate::tensorfile::{self, LENGTH_BYTES, MAX_HEADER_BYTES, NotWhole, header_bytes};
 use crate::text::{foreign, thousands};
 
 /// A number that a tensor can hold.
@@ -161,10 +162,8 @@ impl TensorWriter {
     /// # Errors
     /// [`Error::NotSafetensors`] where names and metadata do not fit a header of 100 MB.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        let refused = |what: String| Error::NotSafetensors {
-            file: "tensors to be written".to_owned(),
-            what,
-        };
+        let refused =
+            |what: String| Error::from(NotWhole::new(Path::new("tensors to be written"), what));
         let file = safetensors::serialize(&self.tensors, None)
             .map_err(|error| refused(error.to_string()))?;
         if self.metadata.is_empty() {
@@ -210,11 +209,7 @@ impl<'a> Tensors<'a> {
     /// # Errors
     /// [`Error::NotSafetensors`].
     pub fn parse(file: &str, bytes: &'a [u8]) -> Result<Self, Error> {
-        let (n_header, metadata) =
-            SafeTensors::read_metadata(bytes).map_err(|error| Error::NotSafetensors {
-                file: file.to_owned(),
-                what: damage::describe(&error, bytes, bytes.len() as u64),
-            })?;
+        let (n_header, metadata) = tensorfile::parse_header(Path::new(file), bytes)?;
         Ok(Self {
             file: file.to_owned(),
             metadata,

@@ -23,7 +23,6 @@
 //! On CUDA the caller's batch goes through the network as it is.
 
 pub mod checkpoint;
-mod error;
 pub mod families;
 #[cfg(test)]
 mod fuzz;
@@ -34,7 +33,6 @@ pub mod spec;
 
 pub use checkpoint::files::Origin;
 pub use checkpoint::location::Lookup;
-pub use error::Error;
 pub use orgs::architectures::architectures;
 pub use resolve::leaderboard::leaderboard;
 pub use resolve::resolve;
@@ -43,8 +41,10 @@ pub use run::{
 };
 pub use spec::BackboneSpec;
 
+use crate::error::Error;
+
 /// Whether a checkpoint is on the hub, which was not to be asked.
-pub fn is_to_fetch(error: &crate::error::Error) -> bool {
+pub fn is_to_fetch(error: &Error) -> bool {
     use crate::hub::Error::{BrokenLink, Offline};
     matches!(error.is_a(), Some(Offline { .. } | BrokenLink { .. }))
 }
@@ -65,8 +65,8 @@ pub trait Backbone: Send + Sync {
     /// `pixels`: `[n, 3, h, w]` f32, as the checkpoint's preprocessing makes them.
     ///
     /// # Errors
-    /// [`Error::Pixels`] if `pixels` has another length; [`Error::Libtorch`] if libtorch fails, mostly for
-    /// want of memory; [`Error::Stopped`] once the interrupt that it was loaded with asks for it, which is looked at before
-    /// each pass through the network.
+    /// If `pixels` has another length; if libtorch fails, mostly for want of memory;
+    /// [`Stopped`](crate::interrupt::Stopped) once the interrupt that it was loaded with asks for it, which is looked at
+    /// before each pass through the network.
     fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, Error>;
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::backbone::checkpoint::files::{CheckpointFiles, Origin};
 use crate::backbone::checkpoint::layout::Layout;
-use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::{Backbone, Device, Precision, run};
 use crate::error::{Error, Message};
 use crate::image::Preprocessing;
@@ -59,7 +59,7 @@ impl BackboneSpec {
         preprocessing: Preprocessing,
         (paths, layout): (Vec<PathBuf>, &'static Layout),
     ) -> Result<Self, Error> {
-        if let Some([height, width]) = network.img_size()
+        if let Some([height, width]) = network.family().img_size()
             && preprocessing.size != [height, width]
         {
             let architecture = foreign(&architecture);
@@ -84,7 +84,7 @@ impl BackboneSpec {
 
     /// Number of features per image.
     pub fn dim(&self) -> usize {
-        self.network.dim()
+        self.network.family().dim()
     }
 
     /// The network's name in messages.
@@ -114,7 +114,7 @@ impl BackboneSpec {
     /// All that decides a feature besides the bytes of the weights' files, the precision and the image.
     pub fn canonical(&self) -> Value {
         let mut value = json!({
-            "network": self.network.canonical(),
+            "network": self.network.family().canonical(),
             "preprocessing": self.preprocessing,
         });
         if let Weights::Random { seed } = self.weights {
@@ -134,7 +134,7 @@ impl BackboneSpec {
         precision: Precision,
         interrupt: &Interrupt,
     ) -> Result<Box<dyn Backbone>, Error> {
-        Ok(run::load(self, device, precision, interrupt)?)
+        run::load(self, device, precision, interrupt)
     }
 }
 

@@ -12,13 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::backbone::checkpoint::fields::{EPS, FLAG, Fields, IS_GIVEN, Kind, STAGES, as_variant};
-#[cfg(feature = "torch")]
-use crate::backbone::error::Error;
-#[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
 use crate::backbone::families::preset::{Data, OPENAI_CLIP};
+use crate::backbone::families::{Architecture, Family};
 #[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
 use crate::error::Message;
 use crate::image::Interpolation::Bicubic;
 use crate::image::TimmCrop;
@@ -59,19 +56,16 @@ enum StemType {
     OverlapTiered,
 }
 
-impl ConvNextConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for ConvNextConfig {
+    fn dim(&self) -> usize {
         self.dims[3]
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn canonical(&self) -> Value {
         json!({ "family": "convnext", "convnext": self })
     }
 
-    /// Replaces what a checkpoint's `model_args` say otherwise.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+    fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         args.set(&mut self.depths, "depths", STAGES)?;
         args.set(&mut self.dims, "dims", STAGES)?;
         let stem_types = Kind("`patch`, `overlap` or `overlap_tiered`", as_variant);
@@ -96,17 +90,18 @@ impl ConvNextConfig {
         Ok(())
     }
 
-    /// Whether no feature passes through a tensor of the checkpoint's file.
     #[cfg(feature = "torch")]
-    pub fn is_passed_over(tensor: &str) -> bool {
+    fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("head.")
     }
 
     #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
+    fn load(&self, loader: &Loader<'_>) -> Built {
         Ok(Box::new(network::ConvNext::load(loader, self)?))
     }
+}
 
+impl ConvNextConfig {
     const fn conv_mlp(mut self) -> Self {
         self.conv_mlp = true;
         self
@@ -157,7 +152,7 @@ const fn squashed(size: usize) -> Data {
 
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
-pub const ARCHITECTURES: &[(&str, ConvNextConfig, Data)] = &[
+pub const ARCHITECTURES: &[Architecture<ConvNextConfig>] = &[
     ("convnext_atto", convnext([2, 2, 6, 2], 40).conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
     ("convnext_atto_ols", convnext([2, 2, 6, 2], 40).conv_mlp().stem(StemType::OverlapTiered), Data::imagenet(224, 0.875, Bicubic)),
     ("convnext_femto", convnext([2, 2, 6, 2], 48).conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),

@@ -17,12 +17,9 @@ use serde_json::{Value, json};
 pub use architectures::ARCHITECTURES;
 
 use crate::backbone::checkpoint::fields::{EPS, Fields, Kind, as_variant};
+use crate::backbone::families::Family;
 #[cfg(feature = "torch")]
-use crate::backbone::error::Error;
-#[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
-#[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
 use crate::error::Message;
 
 /// What decides the tensors and results of an EfficientNet or a MobileNet. Arguments are named as timm's.
@@ -112,22 +109,19 @@ fn kept<'de, D: Deserializer<'de>>(
     Ok(stages.leak())
 }
 
-impl EfficientNetConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for EfficientNetConfig {
+    fn dim(&self) -> usize {
         self.num_features.unwrap_or_else(|| {
             let last = self.stages.iter().copied().flatten().last();
             self.width(last.map_or(self.stem_size, |blocks| blocks.channels))
         })
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn canonical(&self) -> Value {
         json!({ "family": "efficientnet", "efficientnet": self })
     }
 
-    /// Replaces what a checkpoint's `model_args` say otherwise.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+    fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         let activations = Kind("`relu`, `relu6`, `silu` or `hard_swish`", as_variant);
         args.set_supported(&mut self.act_layer, "act_layer", activations)?;
         args.set(&mut self.bn_eps, "bn_eps", EPS)?;
@@ -144,19 +138,20 @@ impl EfficientNetConfig {
         Ok(())
     }
 
-    /// Whether no feature passes through a tensor of the checkpoint's file.
     #[cfg(feature = "torch")]
-    pub fn is_passed_over(&self, tensor: &str) -> bool {
+    fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("classifier.")
             || tensor.ends_with(".num_batches_tracked")
             || (self.num_features.is_none() && tensor.starts_with("conv_head."))
     }
 
     #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
+    fn load(&self, loader: &Loader<'_>) -> Built {
         Ok(Box::new(network::EfficientNet::load(loader, self)?))
     }
+}
 
+impl EfficientNetConfig {
     /// A number of channels times the multiplier.
     fn width(&self, channels: usize) -> usize {
         make_divisible(channels as f64 * self.channel_multiplier)

@@ -15,13 +15,10 @@ use serde_json::{Value, json};
 use crate::backbone::checkpoint::fields::{
     Fields, IS_GIVEN, Kind, SIZE, STAGES, as_count, as_sizes, patches_of,
 };
-#[cfg(feature = "torch")]
-use crate::backbone::error::Error;
-#[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
 use crate::backbone::families::preset::Data;
+use crate::backbone::families::{Architecture, Contradiction, Family};
 #[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
 use crate::error::Message;
 use crate::image::Interpolation::Bicubic;
 
@@ -52,24 +49,20 @@ pub struct HieraConfig {
     layer_scale: bool,
 }
 
-impl HieraConfig {
-    /// The same network for images of `[h, w]` pixels.
-    pub fn with_input(self, img_size: [usize; 2]) -> Self {
-        Self { img_size, ..self }
-    }
-
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for HieraConfig {
+    fn dim(&self) -> usize {
         self.width(3)
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn canonical(&self) -> Value {
         json!({ "family": "hiera", "hiera": self })
     }
 
-    /// Replaces what a checkpoint's `model_args` say otherwise.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+    fn set_img_size(&mut self, img_size: [usize; 2]) {
+        self.img_size = img_size;
+    }
+
+    fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         args.set(&mut self.embed_dim, "embed_dim", SIZE)?;
         args.set(&mut self.num_heads, "num_heads", SIZE)?;
         args.set(&mut self.stages, "stages", STAGES)?;
@@ -107,8 +100,7 @@ impl HieraConfig {
         Ok(())
     }
 
-    /// The size of images that cannot be cut into windows, as a key, its value, and what would do.
-    pub fn contradiction(&self) -> Option<(&'static str, String, String)> {
+    fn contradiction(&self) -> Option<Contradiction> {
         let side = self.window_spec[0];
         if let Some(expected) = patches_of(self.img_size, PATCH_STRIDE) {
             let [height, width] = self.img_size;
@@ -123,17 +115,18 @@ impl HieraConfig {
         })
     }
 
-    /// Whether no feature passes through a tensor of the checkpoint's file.
     #[cfg(feature = "torch")]
-    pub fn is_passed_over(tensor: &str) -> bool {
+    fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("head.")
     }
 
     #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
+    fn load(&self, loader: &Loader<'_>) -> Built {
         Ok(Box::new(network::Hiera::load(loader, self)?))
     }
+}
 
+impl HieraConfig {
     /// Width of a token in a stage.
     fn width(&self, stage: usize) -> usize {
         self.embed_dim << stage
@@ -199,7 +192,7 @@ const fn hiera(
 
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
-pub const ARCHITECTURES: &[(&str, HieraConfig, Data)] = &[
+pub const ARCHITECTURES: &[Architecture<HieraConfig>] = &[
     ("sam2_hiera_tiny", hiera(896, 96, [1, 2, 7, 2], [5, 7, 9]), Data::imagenet(896, 1.0, Bicubic)),
     ("sam2_hiera_small", hiera(896, 96, [1, 2, 11, 2], [7, 10, 13]), Data::imagenet(896, 1.0, Bicubic)),
     ("sam2_hiera_base_plus", hiera(896, 112, [2, 3, 16, 3], [12, 16, 20]).heads(2).positions([14, 14]), Data::imagenet(896, 1.0, Bicubic)),

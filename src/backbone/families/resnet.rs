@@ -13,13 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::backbone::checkpoint::fields::{FLAG, Fields, Kind, SIZE, STAGES, as_variant};
-#[cfg(feature = "torch")]
-use crate::backbone::error::Error;
-#[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
 use crate::backbone::families::preset::Data;
+use crate::backbone::families::{Architecture, Family};
 #[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
 use crate::error::Message;
 use crate::image::Interpolation::{Bicubic, Bilinear};
 
@@ -70,19 +67,16 @@ enum StemType {
 #[cfg(feature = "torch")]
 const NORM_EPS: f64 = 1e-5;
 
-impl ResNetConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for ResNetConfig {
+    fn dim(&self) -> usize {
         self.channels[3] * self.block.expansion()
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn canonical(&self) -> Value {
         json!({ "family": "resnet", "resnet": self })
     }
 
-    /// Replaces what a checkpoint's `model_args` say otherwise.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+    fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         args.set(&mut self.layers, "layers", STAGES)?;
         args.set(&mut self.channels, "channels", STAGES)?;
         let stem_types = Kind("an empty string, `deep` or `deep_tiered`", as_variant);
@@ -110,17 +104,18 @@ impl ResNetConfig {
         Ok(())
     }
 
-    /// Whether no feature passes through a tensor of the checkpoint's file.
     #[cfg(feature = "torch")]
-    pub fn is_passed_over(tensor: &str) -> bool {
+    fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("fc.") || tensor.ends_with(".num_batches_tracked")
     }
 
     #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
+    fn load(&self, loader: &Loader<'_>) -> Built {
         Ok(Box::new(network::ResNet::load(loader, self)?))
     }
+}
 
+impl ResNetConfig {
     /// With a deep stem and means in shortcuts.
     const fn d(mut self) -> Self {
         self.stem_type = StemType::Deep;
@@ -175,7 +170,7 @@ const fn bottleneck(layers: [usize; 4]) -> ResNetConfig {
 
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
-pub const ARCHITECTURES: &[(&str, ResNetConfig, Data)] = &[
+pub const ARCHITECTURES: &[Architecture<ResNetConfig>] = &[
     ("resnet18", basic([2, 2, 2, 2]), Data::imagenet(224, 0.95, Bicubic)),
     ("resnet18d", basic([2, 2, 2, 2]).d(), Data::imagenet(224, 0.875, Bicubic)),
     ("resnet26", bottleneck([2, 2, 2, 2]), Data::imagenet(224, 0.875, Bicubic)),

@@ -17,13 +17,10 @@ use serde_json::{Value, json};
 use crate::backbone::checkpoint::fields::{
     FLAG, Fields, Kind, RATIO, SIDES, SIZE, SQUARE, as_sides, as_size, patches_of,
 };
-#[cfg(feature = "torch")]
-use crate::backbone::error::Error;
-#[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
 use crate::backbone::families::preset::Data;
+use crate::backbone::families::{Architecture, Contradiction, Family};
 #[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
 use crate::error::Message;
 use crate::image::Interpolation::Bicubic;
 
@@ -63,19 +60,24 @@ struct Stage {
     window_size: [usize; 2],
 }
 
-impl SwinConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for SwinConfig {
+    fn dim(&self) -> usize {
         self.width(self.stages().count().saturating_sub(1))
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn img_size(&self) -> Option<[usize; 2]> {
+        Some(self.img_size)
+    }
+
+    fn canonical(&self) -> Value {
         json!({ "family": "swin", "swin": self })
     }
 
-    /// Replaces what a checkpoint's `model_args` say otherwise.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+    fn set_img_size(&mut self, img_size: [usize; 2]) {
+        self.img_size = img_size;
+    }
+
+    fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         args.set(&mut self.img_size, "img_size", SIDES)?;
         args.set(&mut self.patch_size, "patch_size", SQUARE)?;
         args.set(&mut self.embed_dim, "embed_dim", SIZE)?;
@@ -91,6 +93,26 @@ impl SwinConfig {
         Ok(())
     }
 
+    fn contradiction(&self) -> Option<Contradiction> {
+        let expected = patches_of(self.img_size, self.patch_size)?;
+        Some(("patch_size", self.patch_size.to_string(), expected))
+    }
+
+    #[cfg(feature = "torch")]
+    fn is_passed_over(&self, tensor: &str) -> bool {
+        // Older files hold what follows from the sizes of image and windows, too.
+        tensor.starts_with("head.")
+            || tensor.ends_with(".relative_position_index")
+            || tensor.ends_with(".attn_mask")
+    }
+
+    #[cfg(feature = "torch")]
+    fn load(&self, loader: &Loader<'_>) -> Built {
+        Ok(Box::new(network::SwinTransformer::load(loader, self)?))
+    }
+}
+
+impl SwinConfig {
     /// Arguments that have a value per stage.
     fn override_stages(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         let numbers = format!("1 to {MAX_STAGES} numbers from 1 to 65,536");
@@ -134,27 +156,6 @@ impl SwinConfig {
             }
         }
         Ok(())
-    }
-
-    /// A key whose value does not go with the others', the value, and what would.
-    pub fn contradiction(&self) -> Option<(&'static str, String, String)> {
-        let expected = patches_of(self.img_size, self.patch_size)?;
-        Some(("patch_size", self.patch_size.to_string(), expected))
-    }
-
-    /// Whether no feature passes through a tensor of the checkpoint's file.
-    ///
-    /// Older files hold what follows from the sizes of image and windows, too.
-    #[cfg(feature = "torch")]
-    pub fn is_passed_over(tensor: &str) -> bool {
-        tensor.starts_with("head.")
-            || tensor.ends_with(".relative_position_index")
-            || tensor.ends_with(".attn_mask")
-    }
-
-    #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
-        Ok(Box::new(network::SwinTransformer::load(loader, self)?))
     }
 
     fn stages(&self) -> impl Iterator<Item = Stage> {
@@ -272,7 +273,7 @@ const fn swin(
 
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
-pub const ARCHITECTURES: &[(&str, SwinConfig, Data)] = &[
+pub const ARCHITECTURES: &[Architecture<SwinConfig>] = &[
     ("swin_tiny_patch4_window7_224", swin(224, [7; 4], 96, [2, 2, 6, 2], 3), Data::imagenet(224, 0.9, Bicubic)),
     ("swin_small_patch4_window7_224", swin(224, [7; 4], 96, [2, 2, 18, 2], 3), Data::imagenet(224, 0.9, Bicubic)),
     ("swin_base_patch4_window7_224", swin(224, [7; 4], 128, [2, 2, 18, 2], 4), Data::imagenet(224, 0.9, Bicubic)),

@@ -7,13 +7,8 @@ use crate::backbone::checkpoint::fields::Fields;
 use crate::backbone::checkpoint::location::did_you_mean;
 #[cfg(feature = "torch")]
 use crate::backbone::checkpoint::weights::Shapes;
-use crate::backbone::families::convnext::{self, ConvNextConfig};
-use crate::backbone::families::efficientnet::{self, EfficientNetConfig};
-use crate::backbone::families::hiera::{self, HieraConfig};
-use crate::backbone::families::network::NetworkConfig;
 use crate::backbone::families::preset::Data;
-use crate::backbone::families::resnet::{self, ResNetConfig};
-use crate::backbone::families::swin::{self, SwinConfig};
+use crate::backbone::families::{self, Contradiction, NetworkConfig};
 use crate::backbone::orgs::timm::eva::EvaArgs;
 use crate::backbone::orgs::timm::vit::VitArgs;
 use crate::backbone::orgs::timm::{self, GlobalPool, Output};
@@ -33,21 +28,17 @@ pub struct Architecture {
 pub enum Model {
     Vit(VitArgs),
     Eva(EvaArgs),
-    ResNet(ResNetConfig),
-    ConvNext(ConvNextConfig),
-    EfficientNet(EfficientNetConfig),
-    Swin(SwinConfig),
-    Hiera(HieraConfig),
+    /// One whose arguments are the network's.
+    Plain(NetworkConfig),
 }
 
 impl Model {
     /// `[h, w]` of the images that the network was made for; `None` where it takes any.
     pub fn img_size(&self) -> Option<[usize; 2]> {
         match self {
-            Self::Vit(args) => (!args.is_dynamic()).then_some(args.img_size),
-            Self::Eva(args) => (!args.is_dynamic()).then_some(args.img_size),
-            Self::Swin(config) => Some(config.img_size),
-            Self::Hiera(_) | Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) => None,
+            Self::Vit(args) => (!args.dynamic_img_size).then_some(args.img_size),
+            Self::Eva(args) => (!args.dynamic_img_size).then_some(args.img_size),
+            Self::Plain(network) => network.family().img_size(),
         }
     }
 
@@ -56,8 +47,7 @@ impl Model {
         match self {
             Self::Vit(args) => args.img_size = size,
             Self::Eva(args) => args.img_size = size,
-            Self::Swin(config) => config.img_size = size,
-            Self::Hiera(_) | Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) => {}
+            Self::Plain(network) => network.family_mut().set_img_size(size),
         }
     }
 
@@ -66,11 +56,7 @@ impl Model {
         match self {
             Self::Vit(args) => Some(&mut args.global_pool),
             Self::Eva(args) => Some(&mut args.global_pool),
-            Self::ResNet(_)
-            | Self::ConvNext(_)
-            | Self::EfficientNet(_)
-            | Self::Swin(_)
-            | Self::Hiera(_) => None,
+            Self::Plain(_) => None,
         }
     }
 
@@ -79,37 +65,32 @@ impl Model {
         match self {
             Self::Vit(vit) => vit.override_args(args),
             Self::Eva(eva) => eva.override_args(args),
-            Self::ResNet(resnet) => resnet.override_args(args),
-            Self::ConvNext(convnext) => convnext.override_args(args),
-            Self::EfficientNet(efficientnet) => efficientnet.override_args(args),
-            Self::Swin(swin) => swin.override_args(args),
-            Self::Hiera(hiera) => hiera.override_args(args),
+            Self::Plain(network) => network.family_mut().override_args(args),
         }
     }
 
-    /// A key whose value does not go with the others' or with images of `[h, w]` pixels, the value, and what would.
-    pub fn contradiction(&self, input: [usize; 2]) -> Option<(&'static str, String, String)> {
+    /// What does not go together in the arguments, or with images of `[h, w]` pixels.
+    pub fn contradiction(&self, input: [usize; 2]) -> Option<Contradiction> {
         match self {
             Self::Vit(args) => args.contradiction(),
             Self::Eva(args) => args.contradiction(),
-            Self::Hiera(config) => config.with_input(input).contradiction(),
-            Self::Swin(config) => config.contradiction(),
-            Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) => None,
+            Self::Plain(network) => for_images_of(*network, input).family().contradiction(),
         }
     }
 
     /// The network for images of `[h, w]` pixels.
     pub fn network(&self, input: [usize; 2], output: Output) -> NetworkConfig {
         match self {
-            Self::Vit(args) => NetworkConfig::Vit(args.network(input, output)),
-            Self::Eva(args) => NetworkConfig::Vit(args.network(input, output)),
-            Self::ResNet(config) => NetworkConfig::ResNet(*config),
-            Self::ConvNext(config) => NetworkConfig::ConvNext(*config),
-            Self::EfficientNet(config) => NetworkConfig::EfficientNet(*config),
-            Self::Swin(config) => NetworkConfig::Swin(*config),
-            Self::Hiera(config) => NetworkConfig::Hiera(config.with_input(input)),
+            Self::Vit(args) => args.network(input, output).into(),
+            Self::Eva(args) => args.network(input, output).into(),
+            Self::Plain(network) => for_images_of(*network, input),
         }
     }
+}
+
+fn for_images_of(mut network: NetworkConfig, size: [usize; 2]) -> NetworkConfig {
+    network.family_mut().set_img_size(size);
+    network
 }
 
 /// Every architecture, in the catalog's order.
@@ -120,27 +101,11 @@ pub fn all() -> impl Iterator<Item = Architecture> {
     let evas = timm::eva_rows::ARCHITECTURES
         .iter()
         .map(|row| (row.name, Model::Eva(row.args), row.data));
-    let resnets = rows(resnet::ARCHITECTURES, Model::ResNet);
-    let convnexts = rows(convnext::ARCHITECTURES, Model::ConvNext);
-    let efficientnets = rows(efficientnet::ARCHITECTURES, Model::EfficientNet);
-    let swins = rows(swin::ARCHITECTURES, Model::Swin);
-    let hieras = rows(hiera::ARCHITECTURES, Model::Hiera);
+    let plain =
+        families::architectures().map(|(name, network, data)| (name, Model::Plain(network), data));
     vits.chain(evas)
-        .chain(resnets)
-        .chain(convnexts)
-        .chain(efficientnets)
-        .chain(swins)
-        .chain(hieras)
+        .chain(plain)
         .map(|(name, model, data)| Architecture { name, model, data })
-}
-
-/// A family's rows, as models.
-fn rows<C: Copy>(
-    rows: &'static [(&'static str, C, Data)],
-    model: fn(C) -> Model,
-) -> impl Iterator<Item = (&'static str, Model, Data)> {
-    rows.iter()
-        .map(move |&(name, config, data)| (name, model(config), data))
 }
 
 /// Names of the architectures that can be loaded, in the catalog's order.
@@ -289,18 +254,18 @@ mod tests {
     #[cfg(feature = "torch")]
     #[derive(Default)]
     struct Recorder {
-        lines: Vec<String>,
+        lines: std::cell::RefCell<Vec<String>>,
     }
 
     #[cfg(feature = "torch")]
     impl crate::backbone::checkpoint::weights::Source for Recorder {
         fn tensor(
-            &mut self,
+            &self,
             name: &str,
             shape: &[usize],
             _init: crate::backbone::checkpoint::weights::Init,
-        ) -> Result<Vec<f32>, Error> {
-            self.lines.push(format!("{name} {shape:?}\n"));
+        ) -> Result<Vec<f32>, crate::error::Error> {
+            self.lines.borrow_mut().push(format!("{name} {shape:?}\n"));
             Ok(vec![0.0; shape.iter().product()])
         }
     }
@@ -312,6 +277,8 @@ mod tests {
         use rayon::prelude::*;
         use sha2::{Digest, Sha256};
         use std::sync::atomic::AtomicUsize;
+
+        use crate::backbone::families::loader::Loading;
 
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
@@ -326,19 +293,14 @@ mod tests {
                 let Some(expected) = fixture["architectures"][row.name]["tensors"].as_str() else {
                     return false;
                 };
-                let mut recorder = Recorder::default();
-                let mut loader = crate::backbone::families::layers::Loader {
-                    source: &mut recorder,
-                    device: tch::Device::Cpu,
-                    precision: tch::Kind::Float,
-                    n_parameters: 0,
-                    notes: Vec::new(),
-                    stop: &AtomicUsize::default(),
-                };
+                let recorder = Recorder::default();
+                let stop = AtomicUsize::default();
+                let loading = Loading::new(&recorder, tch::Device::Cpu, tch::Kind::Float, &stop);
                 let network = row.model.network(row.data.size, Output::Tokens);
-                network.load(&mut loader).unwrap().unwrap();
-                recorder.lines.sort();
-                let digest = Sha256::digest(recorder.lines.concat());
+                network.family().load(&loading.loader()).unwrap();
+                let mut lines = recorder.lines.into_inner();
+                lines.sort();
+                let digest = Sha256::digest(lines.concat());
                 assert_eq!(format!("{digest:x}"), expected, "{}", row.name);
                 true
             })

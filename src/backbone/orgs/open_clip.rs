@@ -17,7 +17,7 @@ use crate::backbone::checkpoint::fields::{
 use crate::backbone::checkpoint::files::CheckpointFiles;
 use crate::backbone::checkpoint::layout::{self, Layout};
 use crate::backbone::checkpoint::location::{self, Location, Lookup};
-use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::preset::OPENAI_CLIP;
 use crate::backbone::families::vit::{Activation, FinalNorm, Pool, Projection, VitConfig};
 use crate::backbone::orgs::architectures;

@@ -24,7 +24,7 @@ use crate::backbone::checkpoint::fields::{Fields, NAME, quoted, wrong_value};
 use crate::backbone::checkpoint::files::CheckpointFiles;
 use crate::backbone::checkpoint::layout;
 use crate::backbone::checkpoint::location::{Lookup, no_prefix};
-use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::vit::{Mlp, Pool, Projection};
 use crate::backbone::orgs::architectures;

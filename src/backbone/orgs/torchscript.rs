@@ -17,7 +17,7 @@ use crate::backbone::checkpoint::fields::{
     CHANNELS, Fields, INTERPOLATION, Kind, SIZE, STD, as_sides,
 };
 use crate::backbone::checkpoint::location::Lookup;
-use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::script::ScriptConfig;
 use crate::backbone::spec::{BackboneSpec, Weights};
 use crate::error::{Error, Message};

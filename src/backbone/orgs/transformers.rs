@@ -21,7 +21,7 @@ use crate::backbone::checkpoint::files::CheckpointFiles;
 use crate::backbone::checkpoint::json;
 use crate::backbone::checkpoint::layout::{self, Layout};
 use crate::backbone::checkpoint::location::Lookup;
-use crate::backbone::families::network::NetworkConfig;
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::vit::{
     Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
     Resample, Rope, VitConfig,

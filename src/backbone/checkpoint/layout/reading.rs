@@ -1,15 +1,17 @@
 //! Reads a published file as a [`Layout`] says.
 
+use std::cell::Cell;
+
 use crate::backbone::checkpoint::layout::{Layout, Others, Part, Place, Rule};
 use crate::backbone::checkpoint::weights::{Checkpoint, Init, Source, StoredPositions};
-use crate::backbone::error::Error;
+use crate::error::Error;
 
 /// A published file, by timm's names.
 pub struct Published<'a> {
     checkpoint: Checkpoint<'a>,
     layout: &'static Layout,
     prefix: &'static str,
-    n_filled_in: u64,
+    n_filled_in: Cell<u64>,
 }
 
 impl<'a> Published<'a> {
@@ -31,14 +33,14 @@ impl<'a> Published<'a> {
             prefix: prefixes.find(fits).unwrap_or(first),
             checkpoint,
             layout,
-            n_filled_in: 0,
+            n_filled_in: Cell::new(0),
         }
     }
 
     /// Ends the loading; gives what was done to make the files fit.
     ///
     /// # Errors
-    /// [`Error::SurplusTensors`] if there are tensors of the network that were not asked for.
+    /// If there are tensors of the network that were not asked for.
     pub fn finish(self, is_passed_over: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
         let Self {
             checkpoint,
@@ -64,14 +66,15 @@ impl<'a> Published<'a> {
 }
 
 impl Source for Published<'_> {
-    fn tensor(&mut self, name: &str, shape: &[usize], _init: Init) -> Result<Vec<f32>, Error> {
+    fn tensor(&self, name: &str, shape: &[usize], _init: Init) -> Result<Vec<f32>, Error> {
         let places: Vec<Found> = self.layout.places(name, self.prefix).collect();
         let found = places.iter().find(|place| place.is_in(&self.checkpoint));
         // What is nowhere, or not wholly, is reported under the first name.
         match found.or(places.first()) {
             Some(found) => {
-                self.n_filled_in += found.n_filled_in(shape);
-                found.read(&mut self.checkpoint, shape)
+                let n = self.n_filled_in.get() + found.n_filled_in(shape);
+                self.n_filled_in.set(n);
+                found.read(&self.checkpoint, shape)
             }
             None => self
                 .checkpoint
@@ -80,7 +83,7 @@ impl Source for Published<'_> {
     }
 
     fn n_filled_in(&self) -> u64 {
-        self.n_filled_in
+        self.n_filled_in.get()
     }
 
     fn positions(&self, name: &str) -> Option<StoredPositions> {
@@ -183,7 +186,7 @@ impl Found {
     }
 
     /// The tensor's values, which have `shape` in the network.
-    fn read(&self, checkpoint: &mut Checkpoint<'_>, shape: &[usize]) -> Result<Vec<f32>, Error> {
+    fn read(&self, checkpoint: &Checkpoint<'_>, shape: &[usize]) -> Result<Vec<f32>, Error> {
         match self {
             Self::At(name) => checkpoint.read(name, shape),
             Self::Flat(name) => {

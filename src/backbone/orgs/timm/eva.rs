@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::backbone::checkpoint::fields::{
     COUNT, FLAG, Fields, Kind, NUMBER, RATIO, SIDES, SIZE, SQUARE, as_ratio, as_sides, as_size,
 };
+use crate::backbone::families::Contradiction;
 use crate::backbone::families::vit::{Activation, FinalNorm, Mlp, Norm, NormKind, Rope, VitConfig};
 use crate::backbone::orgs::timm::Output;
 use crate::backbone::orgs::timm::pretrained_cfg::POOL;
@@ -151,13 +152,8 @@ impl EvaArgs {
         }
     }
 
-    /// Whether the network runs on images of any size.
-    pub fn is_dynamic(&self) -> bool {
-        self.dynamic_img_size
-    }
-
     /// What contradicts itself in these arguments.
-    pub fn contradiction(&self) -> Option<(&'static str, String, String)> {
+    pub fn contradiction(&self) -> Option<Contradiction> {
         let heads = self.num_heads;
         if let Some(pool_heads) = self.attn_pool_num_heads
             && !self.embed_dim.is_multiple_of(pool_heads)

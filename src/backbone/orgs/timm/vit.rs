@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::backbone::checkpoint::fields::{
     COUNT, FLAG, Fields, Kind, RATIO, SIDES, SIZE, SQUARE, patches_of,
 };
+use crate::backbone::families::Contradiction;
 use crate::backbone::families::vit::{
     Activation, FinalNorm, Mlp, Norm, Positions, PrefixPositions, Resample, VitConfig,
 };
@@ -126,13 +127,8 @@ impl VitArgs {
         }
     }
 
-    /// Whether the network runs on images of any size.
-    pub fn is_dynamic(&self) -> bool {
-        self.dynamic_img_size
-    }
-
     /// What contradicts itself in these arguments.
-    pub fn contradiction(&self) -> Option<(&'static str, String, String)> {
+    pub fn contradiction(&self) -> Option<Contradiction> {
         contradiction(
             self.img_size,
             self.patch_size,
@@ -211,7 +207,7 @@ pub fn contradiction(
     patch_size: usize,
     embed_dim: usize,
     num_heads: usize,
-) -> Option<(&'static str, String, String)> {
+) -> Option<Contradiction> {
     if !embed_dim.is_multiple_of(num_heads) {
         let expected = format!("a divisor of the width, {embed_dim}");
         return Some(("num_heads", num_heads.to_string(), expected));
