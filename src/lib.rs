@@ -68,8 +68,8 @@ pub mod internals {
     }
     pub mod backbone {
         pub use crate::backbone::{
-            Backbone, BackboneSpec, Device, Error, Places, Precision, SearchPaths, architectures,
-            resolve, search_libtorch_in,
+            Backbone, BackboneSpec, Device, Lookup, Precision, SearchPaths, architectures, resolve,
+            search_libtorch_in,
         };
     }
     pub mod cache {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::backbone::{BackboneSpec, Places};
+use crate::backbone::{BackboneSpec, Lookup};
 use crate::fuzz::{Damaged, Warned, check, check_all, damaged, said};
 use crate::hub::{self, Hub};
 use crate::image::RgbImage;
@@ -14,14 +14,14 @@ const MOST_SIDE: usize = 320;
 fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<BackboneSpec, String> {
     let hub = Hub::new(hub::Settings::default(), Interrupt::default());
     let warned = Warned::default();
-    let places = Places {
+    let lookup = Lookup {
         base_dir,
         hub: &hub,
         progress: &warned,
         allow_code: true,
         update: false,
     };
-    let found = crate::backbone::resolve(org, ckpt, places);
+    let found = crate::backbone::resolve(org, ckpt, lookup);
     warned.check()?;
     found.map_err(|error| said(&error, error.hint()))
 }

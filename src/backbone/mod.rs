@@ -23,7 +23,6 @@
 //! On CUDA the caller's batch goes through the network as it is.
 
 pub mod checkpoint;
-mod error;
 pub mod families;
 #[cfg(test)]
 mod fuzz;
@@ -32,15 +31,23 @@ pub mod resolve;
 pub mod run;
 pub mod spec;
 
-pub use checkpoint::location::Places;
-pub use error::{Error, is_to_fetch};
+pub use checkpoint::files::Origin;
+pub use checkpoint::location::Lookup;
 pub use orgs::architectures::architectures;
-pub use resolve::leaderboard::published;
+pub use resolve::leaderboard::leaderboard;
 pub use resolve::resolve;
 pub use run::{
     Choice, Device, Precision, SearchPaths, libtorch_version, require_libtorch, search_libtorch_in,
 };
-pub use spec::{BackboneSpec, Source};
+pub use spec::BackboneSpec;
+
+use crate::error::Error;
+
+/// Whether a checkpoint is on the hub, which was not to be asked.
+pub fn is_to_fetch(error: &Error) -> bool {
+    use crate::hub::Error::{BrokenLink, Offline};
+    matches!(error.is_a(), Some(Offline { .. } | BrokenLink { .. }))
+}
 
 /// A frozen network with its weights, ready to turn images into features.
 pub trait Backbone: Send + Sync {
@@ -61,5 +68,5 @@ pub trait Backbone: Send + Sync {
     /// If `pixels` has another length; if libtorch fails, mostly for want of memory;
     /// [`Stopped`](crate::interrupt::Stopped) once the interrupt that it was loaded with asks for it, which is looked at
     /// before each pass through the network.
-    fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, crate::error::Error>;
+    fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, Error>;
 }

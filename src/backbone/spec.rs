@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::backbone::checkpoint::files::{CheckpointFiles, Origin};
 use crate::backbone::checkpoint::tensor_names::TensorNames;
 use crate::backbone::families::NetworkConfig;
 use crate::backbone::{Backbone, Device, Precision, run};
-use crate::error::Error;
+use crate::error::{Error, Message};
 use crate::image::Preprocessing;
 use crate::interrupt::Interrupt;
+use crate::text::foreign;
 
 /// A backbone that is known but not loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,16 +25,7 @@ pub struct BackboneSpec {
     /// Where the numbers come from.
     pub weights: Weights,
     /// Where on the hub the files come from; `None` where they do not.
-    pub source: Option<Source>,
-}
-
-/// Where on the hub a checkpoint's files come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Source {
-    /// `OWNER/NAME`
-    pub repo: String,
-    /// The commit.
-    pub revision: String,
+    pub origin: Option<Origin>,
 }
 
 /// Where the numbers come from.
@@ -56,6 +48,40 @@ pub enum Weights {
 }
 
 impl BackboneSpec {
+    /// The backbone of a checkpoint whose weights, at `paths`, are here as well.
+    ///
+    /// # Errors
+    /// Of a preprocessing that gives the network images of another size than it takes.
+    pub fn of(
+        files: &CheckpointFiles<'_>,
+        architecture: String,
+        network: NetworkConfig,
+        preprocessing: Preprocessing,
+        (paths, names): (Vec<PathBuf>, &'static TensorNames),
+    ) -> Result<Self, Error> {
+        if let Some([height, width]) = network.family().img_size()
+            && preprocessing.size != [height, width]
+        {
+            let architecture = foreign(&architecture);
+            let [given_height, given_width] = preprocessing.size;
+            let text = format!(
+                "backbone `{architecture}` takes images of {height} × {width} pixels, its preprocessing gives \
+                 {given_height} × {given_width}"
+            );
+            return Err(Message::data(text)
+                .hint("take the files of the checkpoint as its publisher wrote them")
+                .into());
+        }
+        files.pin()?;
+        Ok(Self {
+            architecture,
+            network,
+            preprocessing,
+            weights: Weights::Files { paths, names },
+            origin: files.origin(),
+        })
+    }
+
     /// Number of features per image.
     pub fn dim(&self) -> usize {
         self.network.family().dim()
@@ -81,8 +107,8 @@ impl BackboneSpec {
     }
 
     /// Where on the hub the files come from; `None` where they do not.
-    pub fn source(&self) -> Option<&Source> {
-        self.source.as_ref()
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
     }
 
     /// All that decides a feature besides the bytes of the weights' files, the precision and the image.
@@ -100,8 +126,8 @@ impl BackboneSpec {
     /// Reads or draws the weights and puts them where the network is to run.
     ///
     /// # Errors
-    /// Where the device is not there, or libtorch is not to be had; whatever is wrong with the weights' files, by tensor;
-    /// [`Stopped`](crate::interrupt::Stopped) once `interrupt` asks for it, which what is loaded goes on to look at.
+    /// Of a device or a libtorch that is not to be had; what is wrong with the weights' files, by tensor; a stop, once
+    /// `interrupt` asks for it, which what is loaded goes on to look at.
     pub fn load(
         &self,
         device: Device,

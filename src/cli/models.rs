@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::console::Console;
 use super::settings::HubArgs;
-use crate::backbone::{self, BackboneSpec, Device, Places, Precision, published};
-use crate::error::Error;
+use crate::backbone::{self, BackboneSpec, Device, Lookup, Precision, leaderboard};
+use crate::error::{Error, Message};
 use crate::hub::{self, Hub};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -115,14 +115,14 @@ fn resolve(
     allow_code: bool,
     update: bool,
 ) -> Result<BackboneSpec, Error> {
-    let places = Places {
+    let lookup = Lookup {
         base_dir: Path::new(""),
         hub,
         progress: console,
         allow_code,
         update,
     };
-    Ok(backbone::resolve(&model.org, &model.ckpt, places)?)
+    Ok(backbone::resolve(&model.org, &model.ckpt, lookup)?)
 }
 
 fn list_architectures(as_json: bool, console: &Console) -> Result<Outcome, Error> {
@@ -141,15 +141,15 @@ fn list_published(
     interrupt: &Interrupt,
 ) -> Result<Outcome, Error> {
     let hub = Hub::new(args.hub.offline_settings(), interrupt.clone());
-    let places = Places {
+    let lookup = Lookup {
         base_dir: Path::new(""),
         hub: &hub,
         progress: &crate::progress::Silent,
         allow_code: false,
         update: false,
     };
-    let rows: Vec<_> = published()
-        .map(|row| match row.availability(places) {
+    let rows: Vec<_> = leaderboard()
+        .map(|row| match row.availability(lookup) {
             Ok(availability) => (row, availability.as_str(), None),
             Err(error) => (row, "damaged", Some(error.to_string())),
         })
@@ -173,7 +173,7 @@ fn list_published(
         console.json(&json!({ "models": rows }))?;
         return Ok(Outcome::Done);
     }
-    let width = published().map(|row| row.ckpt.len()).max().unwrap_or(0);
+    let width = leaderboard().map(|row| row.ckpt.len()).max().unwrap_or(0);
     let mut text = format!(
         "{:<10} {:<width$}  {:>4}  {:>13}  {:>8}  status\n",
         "org", "ckpt", "px", "parameters", "accuracy"
@@ -212,7 +212,7 @@ fn fetch(args: &FetchArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     for file in spec.weights_paths() {
         console.result_path(file)?;
     }
-    match spec.source() {
+    match spec.origin() {
         Some(source) => console.note(&format!(
             "{} at {}",
             foreign(&source.repo),
@@ -233,7 +233,7 @@ fn paths(spec: &BackboneSpec) -> Vec<String> {
 
 /// Says where on the hub a checkpoint comes from.
 fn put_source(document: &mut Value, spec: &BackboneSpec) {
-    if let Some(source) = spec.source() {
+    if let Some(source) = spec.origin() {
         document["repo"] = json!(source.repo);
         document["revision"] = json!(source.revision);
     }
@@ -249,7 +249,7 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     let precision = args.precision.resolve(device);
     let mut is_verified = !spec.weights_paths().is_empty();
     for path in spec.weights_paths() {
-        is_verified &= hub::verify(path, interrupt, console).map_err(backbone::Error::from)?;
+        is_verified &= hub::verify(path, interrupt, console)?;
     }
     let started = Instant::now();
     let loaded = spec.load(device, precision, interrupt)?;
@@ -307,7 +307,7 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
         for file in spec.weights_paths() {
             add("weights", &path(file));
         }
-        if let Some(source) = spec.source() {
+        if let Some(source) = spec.origin() {
             add("repository", &source.repo);
             add("revision", &source.revision);
         }
@@ -323,11 +323,10 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     match problem {
         Some(problem) => {
             let architecture = spec.architecture().to_owned();
-            Err(backbone::Error::Useless {
-                architecture,
-                problem,
-            }
-            .into())
+            let text = format!("backbone `{}`: {problem}", foreign(&architecture));
+            Err(Message::data(text)
+                .hint("copy or download the checkpoint again")
+                .into())
         }
         None => Ok(Outcome::Done),
     }

@@ -328,7 +328,8 @@ impl Error {
         Some(hint.to_owned())
     }
 
-    /// 2 where something was asked for that cannot be, 1 where the hub or the machine failed.
+    /// 2 where something was asked for that cannot be, 3 where a file of the cache is damaged, 1 where the hub or the machine
+    /// failed.
     pub fn whose(&self) -> Fault {
         match self {
             Self::Stopped(stopped) => stopped.fault(),
@@ -352,8 +353,8 @@ impl Error {
             | Self::TooLarge { .. }
             | Self::Unannounced { .. }
             | Self::Digest { .. }
-            | Self::Altered { .. }
             | Self::Io(_) => Fault::Machine,
+            Self::Altered { .. } => Fault::Data,
         }
     }
 }

@@ -111,7 +111,7 @@ pub struct Evaluation {
     /// How its stages went.
     pub stages: Vec<StageRecord>,
     /// Where on the hub the model's files come from.
-    pub source: Option<backbone::Source>,
+    pub source: Option<backbone::Origin>,
 }
 
 /// Why the flow ended before its last stage.

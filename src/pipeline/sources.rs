@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::config::{self, Data, Model, Pipeline};
 use crate::artifact::{self, FeatureFile};
-use crate::backbone::{self, BackboneSpec, Places};
+use crate::backbone::{self, BackboneSpec, Lookup};
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::context::Context;
 use crate::error::Error;
@@ -135,7 +135,7 @@ impl<'a> Sources<'a> {
     }
 
     /// Where on the hub the files of `model` come from.
-    pub(super) fn source(&self, model: &Model) -> Result<Option<backbone::Source>, Error> {
+    pub(super) fn source(&self, model: &Model) -> Result<Option<backbone::Origin>, Error> {
         Ok(match &*self.of(model)? {
             Source::Network(network) => network.source().cloned(),
             Source::Precomputed(_) => None,
@@ -152,14 +152,14 @@ impl<'a> Sources<'a> {
     }
 
     fn resolve(&self, model: &Model) -> Result<BackboneSpec, Error> {
-        let places = Places {
+        let lookup = Lookup {
             base_dir: &model.base_dir,
             hub: &self.hub,
             progress: self.context.progress,
             allow_code: model.allow_code,
             update: false,
         };
-        Ok(backbone::resolve(&model.org, &model.ckpt, places)?)
+        Ok(backbone::resolve(&model.org, &model.ckpt, lookup)?)
     }
 
     fn open(&self, model: &Model) -> Result<Source, Error> {

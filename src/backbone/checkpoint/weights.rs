@@ -13,7 +13,7 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::Kind;
 
-use crate::backbone::error::WAYS_OUT;
+use crate::backbone::checkpoint::WAYS_OUT;
 use crate::error::{Error, Message};
 use crate::tensorfile::{self, NotWhole};
 use crate::text::{self, Listing, foreign, shell_word};

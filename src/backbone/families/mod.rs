@@ -24,8 +24,11 @@ use serde_json::Value;
 
 #[cfg(feature = "torch")]
 use self::loader::Loader;
+use self::preset::Data;
+use crate::backbone::checkpoint::fields::Fields;
 #[cfg(feature = "torch")]
 use crate::error::Error;
+use crate::error::Message;
 
 /// The settings of a network, and what they decide.
 pub trait Family {
@@ -34,6 +37,22 @@ pub trait Family {
 
     /// `[h, w]` of the images that the network takes; `None` where it takes any, or says nothing of that.
     fn img_size(&self) -> Option<[usize; 2]> {
+        None
+    }
+
+    /// Makes the network for images of another size, `[h, w]`, if its size decides anything.
+    fn set_img_size(&mut self, _size: [usize; 2]) {}
+
+    /// Replaces what a checkpoint's `model_args` say otherwise.
+    ///
+    /// # Errors
+    /// Of a value that makes no sense, or would need another network.
+    fn override_args(&mut self, _args: &mut Fields<'_>) -> Result<(), Message> {
+        Ok(())
+    }
+
+    /// A key whose value does not go with the others', the value, and what would.
+    fn contradiction(&self) -> Option<Contradiction> {
         None
     }
 
@@ -54,6 +73,9 @@ pub trait Family {
     fn load(&self, loader: &Loader<'_>) -> Built;
 }
 
+/// A key, its value, and what would do instead of that.
+pub type Contradiction = (&'static str, String, String);
+
 /// A network whose tensors are loaded.
 #[cfg(feature = "torch")]
 pub type Built = Result<Box<dyn Network>, Error>;
@@ -67,7 +89,7 @@ pub trait Network: Send + Sync {
 
 /// Makes the list of families.
 macro_rules! families {
-    ($($variant:ident($config:ty),)+) => {
+    ($($variant:ident($config:ty, $architectures:expr),)+) => {
         /// What decides a network's tensors and results.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
         pub enum NetworkConfig {
@@ -90,6 +112,11 @@ macro_rules! families {
             }
         }
 
+        /// The families' architectures, by timm's names.
+        pub fn architectures() -> impl Iterator<Item = Architecture<NetworkConfig>> {
+            std::iter::empty()$(.chain(networks::<$config>($architectures)))+
+        }
+
         $(impl From<$config> for NetworkConfig {
             fn from(config: $config) -> Self {
                 Self::$variant(config)
@@ -98,12 +125,25 @@ macro_rules! families {
     };
 }
 
+// Each with its architectures; a Vision Transformer's are rows of the libraries' own arguments.
 families! {
-    Vit(vit::VitConfig),
-    ResNet(resnet::ResNetConfig),
-    ConvNext(convnext::ConvNextConfig),
-    EfficientNet(efficientnet::EfficientNetConfig),
-    Swin(swin::SwinConfig),
-    Hiera(hiera::HieraConfig),
-    Script(script::ScriptConfig),
+    Vit(vit::VitConfig, &[]),
+    ResNet(resnet::ResNetConfig, resnet::ARCHITECTURES),
+    ConvNext(convnext::ConvNextConfig, convnext::ARCHITECTURES),
+    EfficientNet(efficientnet::EfficientNetConfig, efficientnet::ARCHITECTURES),
+    Swin(swin::SwinConfig, swin::ARCHITECTURES),
+    Hiera(hiera::HieraConfig, hiera::ARCHITECTURES),
+    Script(script::ScriptConfig, &[]),
+}
+
+/// An architecture's name, its arguments, and the preprocessing of timm's first checkpoint for it.
+pub type Architecture<C> = (&'static str, C, Data);
+
+/// A family's architectures, as networks.
+fn networks<C: Copy + Into<NetworkConfig>>(
+    architectures: &'static [Architecture<C>],
+) -> impl Iterator<Item = Architecture<NetworkConfig>> {
+    architectures
+        .iter()
+        .map(|&(name, config, data)| (name, config.into(), data))
 }

@@ -5,8 +5,8 @@ use crate::image::{Interpolation, Preprocessing, TimmCrop};
 /// timm's `default_cfgs` of an architecture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Data {
-    /// Side of an image in pixels.
-    pub size: usize,
+    /// `[h, w]` of an image in pixels.
+    pub size: [usize; 2],
     pub crop_pct: f64,
     pub crop: TimmCrop,
     pub interpolation: Interpolation,
@@ -29,7 +29,7 @@ impl Data {
     /// Resized bicubically, its centre cut out.
     pub const fn new(size: usize, crop_pct: f64, (mean, std): Moments) -> Self {
         Self {
-            size,
+            size: [size; 2],
             crop_pct,
             crop: TimmCrop::Center,
             interpolation: Interpolation::Bicubic,
@@ -48,7 +48,7 @@ impl Data {
     /// The transform for evaluation.
     pub fn preprocessing(&self) -> Preprocessing {
         Preprocessing::timm(
-            [self.size; 2],
+            self.size,
             self.crop_pct,
             self.crop,
             self.interpolation,

@@ -6,3 +6,4 @@ pub mod open_clip;
 pub mod timm;
 pub mod torchscript;
 pub mod transformers;
+mod vit_base;

@@ -16,31 +16,59 @@ pub mod vit_rows;
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use self::pretrained_cfg::{PretrainedCfg, as_pool};
 pub use self::vit::GlobalPool;
-use crate::backbone::checkpoint::fields::{Fields, as_string, quoted};
-use crate::backbone::checkpoint::files::parse_json;
-use crate::backbone::error::Error;
+use crate::backbone::checkpoint::fields::{Fields, NAME, quoted, wrong_value};
+use crate::backbone::checkpoint::files::CheckpointFiles;
+use crate::backbone::checkpoint::location::{Lookup, no_prefix};
+use crate::backbone::checkpoint::tensor_names;
 use crate::backbone::families::NetworkConfig;
+use crate::backbone::families::preset::Data;
 use crate::backbone::families::vit::{Mlp, Pool, Projection};
 use crate::backbone::orgs::architectures;
+use crate::backbone::spec::BackboneSpec;
+use crate::error::{Error, Message};
 use crate::image::Preprocessing;
-use crate::text::foreign;
+use crate::text::{Listing, foreign};
+
+/// Finds a checkpoint; a plain name is an architecture, and after a dot a tag.
+///
+/// # Errors
+/// What is wrong with the name or with the checkpoint's files; errors of the hub.
+pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
+    let files = CheckpointFiles::of(ckpt, lookup, WEIGHTS[0], |name| repository(name, lookup))?;
+    let (value, path) = files.json("config.json")?;
+    let config = parse(value, &path)?;
+    for note in &config.notes {
+        files.warn(note);
+    }
+    let weights = (files.weights_of_any_name(WEIGHTS)?, &tensor_names::TIMM);
+    let architecture = config.architecture.to_owned();
+    BackboneSpec::of(
+        &files,
+        architecture,
+        config.network,
+        config.preprocessing,
+        weights,
+    )
+}
 
 /// What a `config.json` describes.
 #[derive(Debug, PartialEq)]
-pub struct Config {
-    pub architecture: &'static str,
-    pub network: NetworkConfig,
-    pub preprocessing: Preprocessing,
+struct Config {
+    architecture: &'static str,
+    network: NetworkConfig,
+    preprocessing: Preprocessing,
     /// What timm passes over and its writer may have meant.
-    pub notes: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// The names that timm looks for in a folder, the best first; then it takes any `*.safetensors`.
 ///
 /// Source: `timm.models._hub.load_state_dict_from_path`.
-pub const WEIGHTS: &[&str] = &[
+const WEIGHTS: &[&str] = &[
     "model.safetensors",
     "pytorch_model.bin",
     "pytorch_model.pth",
@@ -122,27 +150,39 @@ const ARGS_WITHOUT_EFFECT: &[&str] = &[
 /// Which checkpoint a bare architecture stands for; made by `tests/golden/make/timm_tags.py`.
 const TAGS: &str = include_str!("timm/tags.txt");
 
-/// The repository of the checkpoint that timm knows by `name`: an architecture, and after a dot a tag.
+/// The repository of the checkpoint that timm knows by `name`, an architecture and after a dot a tag; it may have been
+/// renamed.
 ///
 /// # Errors
-/// Those of [`architectures::require`]; whether there is such a tag, the hub knows.
-pub fn repository(name: &str) -> Result<String, Error> {
-    let architecture = name.split('.').next().unwrap_or_default();
+/// Errors of [`architectures::require`]; whether there is such a tag, the hub knows.
+fn repository(name: &str, lookup: Lookup<'_>) -> Result<String, Error> {
+    if name.contains(['/', ':']) {
+        return Err(no_prefix(name, lookup).into());
+    }
+    let current = names::current(name);
+    let known = current.as_deref().unwrap_or(name);
+    let architecture = known.split('.').next().unwrap_or_default();
     architectures::require(architecture, "`model.ckpt`")?;
+    if let Some(current) = &current {
+        let name = foreign(name);
+        lookup.progress.warn(&format!(
+            "`{name}` is a former name of timm's, taken as `{current}`"
+        ));
+    }
     let tag = TAGS
         .lines()
         .filter_map(|line| line.split_once(' '))
-        .find(|(bare, _)| *bare == name);
+        .find(|(bare, _)| *bare == known);
     Ok(match tag {
-        Some((_, tag)) => format!("timm/{name}.{tag}"),
-        None => format!("timm/{name}"),
+        Some((_, tag)) => format!("timm/{known}.{tag}"),
+        None => format!("timm/{known}"),
     })
 }
 
 /// Reads a `config.json`; `path` is for messages.
-pub fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
-    let mut top = Fields::new(path, "", parse_json(bytes, path)?)?;
-    let name = top.required("architecture", "a name", as_string)?;
+fn parse(value: Value, path: &Path) -> Result<Config, Error> {
+    let mut top = Fields::new(path, "", value)?;
+    let name = top.required("architecture", NAME)?;
     let args = top.nested("model_args", "model_args.")?;
     let cfg = top.nested("pretrained_cfg", "pretrained_cfg.")?;
     let repeated_pool = if cfg.is_some() {
@@ -152,7 +192,11 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
     };
     top.drop_all(TOP_LEVEL_NOTES);
     let mut notes = Vec::new();
-    let mut data = match cfg {
+    let PretrainedCfg {
+        mut data,
+        mut fixed_input_size,
+        global_pool,
+    } = match cfg {
         Some(cfg) => {
             notes.extend(passed_over(&top));
             PretrainedCfg::read(cfg)?
@@ -162,15 +206,15 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
 
     let architecture = architectures::require(&name, &path.display().to_string())?;
     let mut model = architecture.model;
-    if let (Some(pool), Some(given)) = (model.global_pool(), data.global_pool) {
+    if let (Some(pool), Some(given)) = (model.global_pool(), global_pool) {
         *pool = given;
     }
     let is_dynamic = |args: &Fields<'_>| args.peek("dynamic_img_size") == Some(&true.into());
     if args.as_ref().is_some_and(is_dynamic) {
         // The network keeps positions of its own size, and makes them fit images as they come.
-        data.fixed_input_size = false;
+        fixed_input_size = false;
     }
-    if data.fixed_input_size {
+    if fixed_input_size {
         model.set_img_size(data.size);
     }
     if let Some(mut args) = args {
@@ -179,7 +223,7 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
         args.finish()?;
     }
     if let Some(size) = model.img_size()
-        && data.fixed_input_size
+        && fixed_input_size
     {
         data.size = size;
     }
@@ -202,61 +246,46 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
 
 /// What is said of keys at top level that timm does not know.
 fn passed_over(top: &Fields<'_>) -> Option<String> {
-    const SHOWN: usize = 3;
-    let shown: Vec<String> = top
-        .keys()
-        .take(SHOWN)
-        .map(|key| format!("`{}`", foreign(key)))
-        .collect();
-    let shown = shown.join(", ");
-    match top.keys().count() {
-        0 => None,
-        n if n <= SHOWN => Some(format!("timm passes over {shown} of `config.json`")),
-        n => Some(format!(
-            "timm passes over {shown} and {} more of `config.json`",
-            n - SHOWN
-        )),
-    }
+    let keys = Listing::first(3, top.keys().map(|key| format!("`{}`", foreign(key))));
+    (!keys.is_empty()).then(|| format!("timm passes over {keys} of `config.json`"))
 }
 
 /// Refuses a file whose settings contradict each other.
-fn check(model: &architectures::Model, data: &PretrainedCfg, path: &Path) -> Result<(), Error> {
-    let wrong = |key: &str, found: String, expected: String| {
-        Err(Error::ConfigValue {
-            path: path.to_owned(),
-            key: key.to_owned(),
-            found,
-            expected,
-        })
-    };
+fn check(model: &architectures::Model, data: &Data, path: &Path) -> Result<(), Message> {
     if let Some((key, found, expected)) = model.contradiction(data.size) {
-        return wrong(key, found, expected);
+        return Err(wrong_value(path, key, found, &expected));
     }
     if let Some(size @ [height, width]) = model.img_size()
         && data.size != size
     {
         let found = format!("[3, {}, {}]", data.size[0], data.size[1]);
-        return wrong(
-            "input_size",
-            found,
-            format!("[3, {height}, {width}], what the network takes"),
-        );
+        let expected = format!("[3, {height}, {width}], what the network takes");
+        return Err(wrong_value(path, "input_size", found, &expected));
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
+    use crate::backbone::checkpoint::json;
     use crate::backbone::families::vit::{
         FinalNorm, Positions, PrefixPositions, Resample, VitConfig,
     };
+    use crate::hub::{Hub, Settings};
     use crate::image::{Interpolation, TimmCrop};
+    use crate::interrupt::Interrupt;
+    use crate::progress::Silent;
 
     fn read(config: &Value) -> Result<Config, Error> {
-        parse(config.to_string().as_bytes(), Path::new("config.json"))
+        read_text(config.to_string().as_bytes())
+    }
+
+    fn read_text(config: &[u8]) -> Result<Config, Error> {
+        let path = Path::new("config.json");
+        parse(json::parse(config, path)?, path)
     }
 
     fn message(config: &Value) -> String {
@@ -314,13 +343,21 @@ mod tests {
 
     #[test]
     fn bare_architecture_stands_for_timm_s_first_checkpoint() {
+        let lookup = Lookup {
+            base_dir: Path::new(""),
+            hub: &Hub::new(Settings::default(), Interrupt::default()),
+            progress: &Silent,
+            allow_code: false,
+            update: false,
+        };
+        let repository = |name: &str| repository(name, lookup);
+        let unknown = repository("resnet51.a1_in1k").unwrap_err();
         let repository = |name: &str| repository(name).unwrap();
         assert_eq!(repository("resnet50.a1_in1k"), "timm/resnet50.a1_in1k");
         assert_eq!(
             repository("vit_pe_spatial_tiny_patch16_512"),
             "timm/vit_pe_spatial_tiny_patch16_512.fb"
         );
-        let unknown = super::repository("resnet51.a1_in1k").unwrap_err();
         assert_eq!(
             unknown.to_string(),
             "`model.ckpt`: unknown architecture `resnet51`"
@@ -535,9 +572,7 @@ mod tests {
         let config =
             br#"{"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {"crop_pct": NaN}}"#;
         assert_eq!(
-            parse(config, Path::new("config.json"))
-                .unwrap_err()
-                .to_string(),
+            read_text(config).unwrap_err().to_string(),
             "config.json: `pretrained_cfg.crop_pct` is `NaN`, expected a number from 0.05 to 4"
         );
     }
@@ -596,7 +631,7 @@ mod tests {
 
     #[test]
     fn broken_json_is_named_with_its_place() {
-        let error = parse(b"{\n  \"architecture\": ", Path::new("config.json")).unwrap_err();
+        let error = read_text(b"{\n  \"architecture\": ").unwrap_err();
         assert_eq!(
             error.to_string(),
             "config.json: EOF while parsing a value at line 2 column 18"

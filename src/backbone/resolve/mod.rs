@@ -2,18 +2,38 @@
 
 pub mod leaderboard;
 
-use crate::backbone::checkpoint::files::{Folder, MAX_JSON_BYTES};
-use crate::backbone::checkpoint::location::{LOCAL_DIR, Places, no_prefix, on_hub, or_no_prefix};
-use crate::backbone::checkpoint::tensor_names;
-use crate::backbone::error::Error;
-use crate::backbone::families::NetworkConfig;
-use crate::backbone::orgs::biobench::{self, Family};
+use crate::backbone::checkpoint::WAYS_OUT;
+use crate::backbone::checkpoint::location::Lookup;
 use crate::backbone::orgs::timm::Output;
-use crate::backbone::orgs::{architectures, open_clip, timm, torchscript, transformers};
+use crate::backbone::orgs::{architectures, biobench, open_clip, timm, torchscript, transformers};
 use crate::backbone::spec::{BackboneSpec, Weights};
-use crate::files::{self, found};
-use crate::hub::Repo;
-use crate::text::foreign;
+use crate::error::{Error, Message};
+use crate::text::{did_you_mean, either, foreign};
+
+/// How an org finds the backbone of a checkpoint.
+type Find = fn(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error>;
+
+/// The orgs, by name: whose checkpoints they are, or where features come from otherwise.
+const ORGS: [(&str, Find); 9] = [
+    ("timm", timm::resolve),
+    ("open-clip", open_clip::resolve),
+    ("dinov2", |ckpt, lookup| {
+        biobench::DINOV2.resolve(ckpt, lookup)
+    }),
+    ("dinov3", |ckpt, lookup| {
+        biobench::DINOV3.resolve(ckpt, lookup)
+    }),
+    ("aimv2", |ckpt, lookup| {
+        biobench::AIMV2.resolve(ckpt, lookup)
+    }),
+    ("sam2", timm::resolve),
+    ("transformers", transformers::resolve),
+    ("torchscript", torchscript::resolve),
+    ("random", |ckpt, _| random(ckpt)),
+];
+
+/// The org of features that somebody else extracted: no backbone's.
+const PRECOMPUTED: &str = "precomputed";
 
 /// Finds the backbone that `org` and `ckpt` name, and fetches its files unless they are here.
 ///
@@ -30,231 +50,34 @@ use crate::text::foreign;
 /// | `random` | an architecture of [`crate::backbone::architectures`], then `.seed17` for another seed than 0 | none |
 ///
 /// # Errors
-/// Names what is unknown, unsupported or missing; those of the hub.
-pub fn resolve(org: &str, ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Error> {
-    match org {
-        "timm" | "sam2" => {
-            let repo = |name: &str| timm_repository(name, places);
-            in_timm_folder(&folder(ckpt, places, timm::WEIGHTS[0], repo)?)
-        }
-        "open-clip" => open_clip_checkpoint(ckpt, places),
-        "transformers" => {
-            let owned = |name: &str| Ok(name.to_owned());
-            in_transformers_folder(&folder(ckpt, places, transformers::WEIGHTS, owned)?, None)
-        }
-        "torchscript" => torchscript::resolve(ckpt, places),
-        "random" => random(ckpt),
-        _ => match Family::of(org) {
-            Some(family) => {
-                let repo = |name: &str| known_repo(family, org, name);
-                let folder = folder(ckpt, places, transformers::WEIGHTS, repo)?;
-                in_transformers_folder(&folder, Some(family))
-            }
-            None if org == "vjepa" => Err(Error::VJepa {
-                ckpt: ckpt.to_owned(),
-            }),
-            None => Err(Error::Org {
-                org: org.to_owned(),
-            }),
-        },
+/// Names what is unknown, unsupported or missing; errors of the hub.
+pub fn resolve(org: &str, ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
+    match ORGS.iter().find(|(name, _)| *name == org) {
+        Some((_, find)) => find(ckpt, lookup),
+        None => Err(unknown(org, ckpt).into()),
     }
 }
 
-/// The folder or the repository that `ckpt` names, with weights of that name; `repo` gives that of a plain name.
-fn folder<'a>(
-    ckpt: &str,
-    places: Places<'a>,
-    weights: &str,
-    repo: impl Fn(&str) -> Result<String, Error>,
-) -> Result<Folder<'a>, Error> {
-    if let Some(dir) = ckpt.strip_prefix(LOCAL_DIR) {
-        return Folder::local(found(places.base_dir, dir)?, weights, places.progress);
+/// An org of no backbone.
+fn unknown(org: &str, ckpt: &str) -> Message {
+    if org == "vjepa" {
+        let ckpt = foreign(ckpt);
+        return Message::request(format!(
+            "`model.org` is `vjepa`: `{ckpt}` is published as a pickle, and is no network that is written here"
+        ))
+        .hint("trace the network in Python as the README shows, and use `org = \"torchscript\"`");
     }
-    let name = match on_hub(ckpt) {
-        Some(name) => name.to_owned(),
-        None => or_no_prefix(ckpt, places, |ckpt| with_revision(ckpt, repo))?,
-    };
-    Folder::hub(name.parse::<Repo>()?, places)
-}
-
-/// The repository of a checkpoint of timm's, which may have been renamed.
-fn timm_repository(name: &str, places: Places<'_>) -> Result<String, Error> {
-    if name.contains(['/', ':']) {
-        return Err(no_prefix(name, places));
-    }
-    let current = timm::names::current(name);
-    let repository = timm::repository(current.as_deref().unwrap_or(name))?;
-    if let Some(current) = current {
-        places.progress.warn(&format!(
-            "`{}` is a former name of timm's, taken as `{current}`",
-            foreign(name)
-        ));
-    }
-    Ok(repository)
-}
-
-/// The repository of a plain name, with the revision that may stand behind the name.
-fn with_revision(
-    ckpt: &str,
-    repo: impl Fn(&str) -> Result<String, Error>,
-) -> Result<String, Error> {
-    match ckpt.split_once('@') {
-        Some((name, revision)) => Ok(format!("{}@{revision}", repo(name)?)),
-        None => repo(ckpt),
-    }
-}
-
-fn in_timm_folder(folder: &Folder<'_>) -> Result<BackboneSpec, Error> {
-    let path = folder.require("config.json")?;
-    let config = timm::parse(&files::read(&path, MAX_JSON_BYTES)?, &path)?;
-    for note in &config.notes {
-        folder.warn(note);
-    }
-    let paths = folder.weights_of_any_name(timm::WEIGHTS)?;
-    folder.pin()?;
-    Ok(BackboneSpec {
-        architecture: config.architecture.to_owned(),
-        network: config.network,
-        preprocessing: config.preprocessing,
-        weights: Weights::Files {
-            paths,
-            names: &tensor_names::TIMM,
-        },
-        source: folder.source(),
-    })
-}
-
-fn open_clip_checkpoint(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Error> {
-    let is_plain = !ckpt.starts_with(LOCAL_DIR) && on_hub(ckpt).is_none();
-    let (architecture, folder, config, paths) = if is_plain {
-        let (name, revision) = ckpt
-            .split_once('@')
-            .map_or((ckpt, None), |(name, revision)| (name, Some(revision)));
-        let named = or_no_prefix(name, places, open_clip::named)?;
-        if named.is_other_activation {
-            places.progress.warn(&format!(
-                "`{}` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` \
-                 architecture has the other",
-                foreign(ckpt)
-            ));
-        }
-        let mut repo: Repo = named.repo.parse()?;
-        if let Some(revision) = revision {
-            repo = format!("{}@{revision}", named.repo).parse()?;
-        }
-        let folder = Folder::hub(repo, places)?;
-        let architecture = ckpt.split('/').next().unwrap_or_default().to_owned();
-        let paths = folder.weights(&named.file)?;
-        (architecture, folder, named.config, paths)
+    let names = || ORGS.iter().map(|(name, _)| *name);
+    let hint = if org == PRECOMPUTED {
+        "`newt-pipe run` reads features from a file; `models check` takes networks only".to_owned()
     } else {
-        let folder = folder(ckpt, places, open_clip::WEIGHTS[0], |name| {
-            Ok(name.to_owned())
-        })?;
-        let (value, path) = folder.json(open_clip::CONFIG)?;
-        let config = open_clip::parse(value, &path)?;
-        let paths = folder.weights_of_any_name(open_clip::WEIGHTS)?;
-        (ckpt.to_owned(), folder, config, paths)
+        did_you_mean(org, names().chain([PRECOMPUTED])).unwrap_or_else(|| WAYS_OUT.to_owned())
     };
-    let spec = BackboneSpec {
-        architecture,
-        network: config.network,
-        preprocessing: config.preprocessing,
-        weights: Weights::Files {
-            paths,
-            names: config.names,
-        },
-        source: folder.source(),
-    };
-    check_size(&spec)?;
-    folder.pin()?;
-    Ok(spec)
+    let (org, expected) = (foreign(org), either(names()));
+    Message::request(format!("`model.org` is `{org}`, expected {expected}")).hint(hint)
 }
 
-/// The repository with the weights of a checkpoint that `BioBench` knows by name.
-fn known_repo(family: Family, org: &str, name: &str) -> Result<String, Error> {
-    let known = || biobench::CHECKPOINTS.iter().filter(|row| row.0 == family);
-    if let Some((_, _, repo)) = known().find(|row| row.1 == name) {
-        return Ok((*repo).to_owned());
-    }
-    // AIMv2's checkpoints are named by their repositories.
-    if family == Family::Aimv2 && name.contains('/') {
-        return Ok(name.to_owned());
-    }
-    let nearest = architectures::nearest(name, known().map(|row| row.1));
-    Err(Error::UnknownCheckpoint {
-        ckpt: name.to_owned(),
-        library: match org {
-            "dinov2" => "DINOv2",
-            "dinov3" => "DINOv3",
-            _ => "AIMv2",
-        },
-        nearest: nearest.into_iter().map(str::to_owned).collect(),
-    })
-}
-
-fn in_transformers_folder(
-    folder: &Folder<'_>,
-    family: Option<Family>,
-) -> Result<BackboneSpec, Error> {
-    let (value, path) = folder.json(transformers::CONFIG)?;
-    if value.get("architecture").is_some() && value.get("model_type").is_none() {
-        return Err(Error::OtherLibrary {
-            place: folder.to_string(),
-            org: "timm",
-        });
-    }
-    let mut config = transformers::parse(value, &path)?;
-    let preprocessing = match family {
-        Some(family) if !family.model_types().contains(&config.model_type.as_str()) => {
-            return Err(Error::ConfigValue {
-                path,
-                key: "model_type".to_owned(),
-                found: config.model_type,
-                expected: format!("`{}`", family.model_types().join("` or `")),
-            });
-        }
-        Some(family) => {
-            family.adapt(&mut config.network);
-            family.preprocessing(config.network.img_size)
-        }
-        None => {
-            if config.model_type == "dinov3_vit" {
-                folder.warn(
-                    "the image processor of DINOv3 resizes without rounding, here pixels are whole: features differ by \
-                     up to one level of a pixel",
-                );
-            }
-            transformers::preprocessing(folder)?
-        }
-    };
-    transformers::for_images_of(&mut config, preprocessing.size);
-    let spec = BackboneSpec {
-        architecture: format!("{} of {folder}", config.model_type),
-        network: NetworkConfig::Vit(config.network),
-        preprocessing,
-        weights: Weights::Files {
-            paths: folder.weights(transformers::WEIGHTS)?,
-            names: config.names,
-        },
-        source: folder.source(),
-    };
-    check_size(&spec)?;
-    folder.pin()?;
-    Ok(spec)
-}
-
-/// Refuses a preprocessing that gives the network images of another size than it takes.
-fn check_size(spec: &BackboneSpec) -> Result<(), Error> {
-    match spec.network.family().img_size() {
-        Some(takes) if takes != spec.preprocessing.size => Err(Error::ImageSize {
-            architecture: spec.architecture.clone(),
-            takes,
-            given: spec.preprocessing.size,
-        }),
-        _ => Ok(()),
-    }
-}
-
+/// An architecture with weights that are drawn.
 fn random(ckpt: &str) -> Result<BackboneSpec, Error> {
     let (name, tag) = ckpt
         .split_once('.')
@@ -265,9 +88,12 @@ fn random(ckpt: &str) -> Result<BackboneSpec, Error> {
         Some(tag) => tag
             .strip_prefix("seed")
             .and_then(|seed| seed.parse().ok())
-            .ok_or_else(|| Error::SeedTag {
-                architecture: name.to_owned(),
-                tag: tag.to_owned(),
+            .ok_or_else(|| {
+                let (name, tag) = (foreign(name), foreign(tag));
+                Message::request(format!(
+                    "`model.ckpt`: tag `{tag}` of `{name}`, expected `seed` and a number"
+                ))
+                .hint(format!("for example `{name}.seed17`"))
             })?,
     };
     let preprocessing = architecture.data.preprocessing();
@@ -278,7 +104,7 @@ fn random(ckpt: &str) -> Result<BackboneSpec, Error> {
             .network(preprocessing.size, Output::Tokens),
         preprocessing,
         weights: Weights::Random { seed },
-        source: None,
+        origin: None,
     })
 }
 
@@ -292,14 +118,14 @@ mod tests {
 
     fn find(org: &str, ckpt: &str, base_dir: &Path) -> Result<BackboneSpec, Error> {
         let hub = Hub::new(crate::hub::Settings::default(), Interrupt::default());
-        let places = Places {
+        let lookup = Lookup {
             base_dir,
             hub: &hub,
             progress: &crate::progress::Silent,
             allow_code: false,
             update: false,
         };
-        resolve(org, ckpt, places)
+        resolve(org, ckpt, lookup)
     }
 
     fn refused(org: &str, ckpt: &str, base_dir: &Path) -> (String, Option<String>) {

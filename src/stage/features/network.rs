@@ -16,7 +16,7 @@ use super::norm;
 use super::weights::{self, Weights};
 use super::{BatchSize, Images, Settings};
 use crate::artifact::{self, BackboneId, FeatureStore};
-use crate::backbone::{self, Backbone, BackboneSpec, Choice, Device, Precision, Source};
+use crate::backbone::{self, Backbone, BackboneSpec, Choice, Device, Origin, Precision};
 use crate::cache::{Cache, Digest, KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
@@ -155,8 +155,8 @@ impl Network {
     }
 
     /// Where on the hub the checkpoint's files come from.
-    pub fn source(&self) -> Option<&Source> {
-        self.spec.source()
+    pub fn source(&self) -> Option<&Origin> {
+        self.spec.origin()
     }
 
     /// The backbone, which the pipeline names `org`/`ckpt`.

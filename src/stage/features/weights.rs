@@ -6,7 +6,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::backbone;
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::context::Context;
 use crate::error::Error;
@@ -73,9 +72,7 @@ impl Weights {
             return Ok(());
         }
         for promise in &self.unverified {
-            promise
-                .verify(context.interrupt, context.progress)
-                .map_err(backbone::Error::from)?;
+            promise.verify(context.interrupt, context.progress)?;
         }
         // Whoever asked for the digests has said what is wrong with the memo.
         let mut memo = DigestMemo::load(cache, &Silent);
