@@ -49,6 +49,7 @@ impl Failure for NotWhole {
 ///
 /// # Errors
 /// Where the header does not describe the bytes, to the last.
+#[cfg(any(feature = "torch", test))]
 pub fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, NotWhole> {
     SafeTensors::deserialize(bytes).map_err(|error| refused(path, &error, bytes))
 }

@@ -249,11 +249,10 @@ impl<'a> Checkpoint<'a> {
     /// # Errors
     /// If there are tensors that were not asked for and are not passed over.
     pub fn finish(self, is_passed_over: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
-        let unused = self.unused.borrow();
+        let unused = self.unused.take();
         let surplus = unused.iter().filter(|name| !is_passed_over(name));
         let surplus = Listing::first(3, surplus.map(|name| format!("`{}`", foreign(name))));
         if surplus.is_empty() {
-            drop(unused);
             return Ok(self.notes);
         }
         let (tensors, are) = match surplus.n {
