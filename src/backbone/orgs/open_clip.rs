@@ -4,7 +4,7 @@
 //! Source: `open_clip.model._build_vision_tower`, `open_clip.timm_model.TimmModel`,
 //! `open_clip.transformer.VisionTransformer` and `open_clip.pretrained`, `open_clip` 3.3.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -97,8 +97,8 @@ fn parse(value: Value, path: &Path) -> Result<Tower, Error> {
 /// Checkpoints that `open_clip` knows by name, and what they have in common.
 #[derive(Deserialize)]
 struct Names {
-    models: HashMap<String, Value>,
-    preprocessing: HashMap<String, Value>,
+    models: BTreeMap<String, Value>,
+    preprocessing: BTreeMap<String, Value>,
     checkpoints: Vec<Row>,
 }
 

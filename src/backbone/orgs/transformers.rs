@@ -122,7 +122,8 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
         let mut dim = 512;
         fields.set(&mut dim, "projection_dim", SIZE)?;
         if let Some(value) = &projection_dim {
-            dim = as_size(value).ok_or_else(|| fields.wrong("projection_dim", value, SIZE.0))?;
+            dim = as_size(value)
+                .ok_or_else(|| fields.wrong("projection_dim", value.clone(), SIZE.0))?;
         }
         Ok::<_, Error>(has_one.then_some(Projection { dim, bias: false }))
     };
