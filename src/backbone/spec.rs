@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::backbone::checkpoint::files::{CheckpointFiles, Origin};
-use crate::backbone::checkpoint::layout::Layout;
+use crate::backbone::checkpoint::tensor_names::TensorNames;
 use crate::backbone::families::NetworkConfig;
 use crate::backbone::{Backbone, Device, Precision, run};
 use crate::error::{Error, Message};
@@ -36,7 +36,7 @@ pub enum Weights {
         /// Not empty.
         paths: Vec<PathBuf>,
         /// How they name tensors.
-        layout: &'static Layout,
+        names: &'static TensorNames,
     },
     /// A TorchScript module.
     Script(PathBuf),
@@ -57,7 +57,7 @@ impl BackboneSpec {
         architecture: String,
         network: NetworkConfig,
         preprocessing: Preprocessing,
-        (paths, layout): (Vec<PathBuf>, &'static Layout),
+        (paths, names): (Vec<PathBuf>, &'static TensorNames),
     ) -> Result<Self, Error> {
         if let Some([height, width]) = network.family().img_size()
             && preprocessing.size != [height, width]
@@ -77,7 +77,7 @@ impl BackboneSpec {
             architecture,
             network,
             preprocessing,
-            weights: Weights::Files { paths, layout },
+            weights: Weights::Files { paths, names },
             origin: files.origin(),
         })
     }

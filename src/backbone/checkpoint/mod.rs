@@ -3,11 +3,11 @@
 pub mod fields;
 pub mod files;
 pub mod json;
-pub mod layout;
 pub mod location;
 pub mod pickle;
 #[cfg(feature = "torch")]
 pub mod random;
+pub mod tensor_names;
 #[cfg(feature = "torch")]
 pub mod weights;
 

@@ -1,7 +1,7 @@
 //! What decides which tensors a Vision Transformer has and what it computes: one core for all families.
 //!
 //! The published files of timm, `open_clip`, transformers and Apple are read into this core by their
-//! [`crate::backbone::checkpoint::layout::Layout`]s; tensors have the names of timm's `VisionTransformer` here.
+//! [`crate::backbone::checkpoint::tensor_names::TensorNames`]s; tensors have the names of timm's `VisionTransformer` here.
 //!
 //! Dosovitskiy et al., "An Image is Worth 16x16 Words", 2021, <https://arxiv.org/abs/2010.11929>; LayerScale:
 //! Touvron et al., 2021, <https://arxiv.org/abs/2103.17239>; registers: Darcet et al., 2024,

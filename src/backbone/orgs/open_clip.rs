@@ -15,8 +15,8 @@ use crate::backbone::checkpoint::fields::{
     as_size, as_variant, patches_of,
 };
 use crate::backbone::checkpoint::files::CheckpointFiles;
-use crate::backbone::checkpoint::layout::{self, Layout};
 use crate::backbone::checkpoint::location::{self, Location, Lookup};
+use crate::backbone::checkpoint::tensor_names::{self, TensorNames};
 use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::preset::OPENAI_CLIP;
 use crate::backbone::families::vit::{Activation, FinalNorm, Pool, Projection, VitConfig};
@@ -74,7 +74,7 @@ pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
         architecture.to_owned(),
         tower.network,
         tower.preprocessing,
-        (paths, tower.layout),
+        (paths, tower.names),
     )
 }
 
@@ -83,7 +83,7 @@ pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
 struct Tower {
     network: NetworkConfig,
     preprocessing: Preprocessing,
-    layout: &'static Layout,
+    names: &'static TensorNames,
 }
 
 /// Reads an `open_clip_config.json`; `path` is for messages.
@@ -203,13 +203,13 @@ fn read(
     let mut timm_name = None;
     let names = Kind(NAME.0, |value| Some(value.as_str().map(str::to_owned)));
     vision.set(&mut timm_name, "timm_model_name", names)?;
-    let (network, layout) = if let Some(name) = timm_name {
+    let (network, names) = if let Some(name) = timm_name {
         let tower = timm_tower(&mut vision, &name, output_dim, path)?;
-        (tower, &layout::OPEN_CLIP_TIMM)
+        (tower, &tensor_names::OPEN_CLIP_TIMM)
     } else {
         vision.drop_nulls();
         let tower = own_tower(&mut vision, size, output_dim, quick_gelu)?;
-        (NetworkConfig::Vit(tower), &layout::OPEN_CLIP)
+        (NetworkConfig::Vit(tower), &tensor_names::OPEN_CLIP)
     };
     vision.drop_nulls();
     vision.drop_all(WITHOUT_EFFECT);
@@ -217,7 +217,7 @@ fn read(
     Ok(Tower {
         network,
         preprocessing: preprocessing(preprocess, size)?,
-        layout,
+        names,
     })
 }
 

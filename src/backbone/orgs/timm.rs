@@ -1,4 +1,4 @@
-//! Checkpoints in timm's layout: a folder with `config.json` and `model.safetensors`.
+//! Checkpoints in timm's names: a folder with `config.json` and `model.safetensors`.
 //!
 //! `config.json` names an architecture, arguments that differ from the architecture's (`model_args`) and the
 //! preprocessing (`pretrained_cfg`). Older files have the fields of `pretrained_cfg` at top level.
@@ -22,8 +22,8 @@ use self::pretrained_cfg::{PretrainedCfg, as_pool};
 pub use self::vit::GlobalPool;
 use crate::backbone::checkpoint::fields::{Fields, NAME, quoted, wrong_value};
 use crate::backbone::checkpoint::files::CheckpointFiles;
-use crate::backbone::checkpoint::layout;
 use crate::backbone::checkpoint::location::{Lookup, no_prefix};
+use crate::backbone::checkpoint::tensor_names;
 use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::vit::{Mlp, Pool, Projection};
@@ -44,7 +44,7 @@ pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
     for note in &config.notes {
         files.warn(note);
     }
-    let weights = (files.weights_of_any_name(WEIGHTS)?, &layout::TIMM);
+    let weights = (files.weights_of_any_name(WEIGHTS)?, &tensor_names::TIMM);
     let architecture = config.architecture.to_owned();
     BackboneSpec::of(
         &files,

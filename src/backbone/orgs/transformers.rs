@@ -19,8 +19,8 @@ use crate::backbone::checkpoint::fields::{
 };
 use crate::backbone::checkpoint::files::CheckpointFiles;
 use crate::backbone::checkpoint::json;
-use crate::backbone::checkpoint::layout::{self, Layout};
 use crate::backbone::checkpoint::location::Lookup;
+use crate::backbone::checkpoint::tensor_names::{self, TensorNames};
 use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::vit::{
     Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
@@ -62,7 +62,7 @@ pub struct Config {
     /// The class that the file names.
     pub model_type: String,
     pub network: VitConfig,
-    layout: &'static Layout,
+    names: &'static TensorNames,
 }
 
 impl Config {
@@ -91,7 +91,7 @@ impl Config {
             self.network.img_size = preprocessing.size;
         }
         let architecture = format!("{} of {files}", self.model_type);
-        let weights = (files.weights(WEIGHTS)?, self.layout);
+        let weights = (files.weights(WEIGHTS)?, self.names);
         let network = NetworkConfig::Vit(self.network);
         BackboneSpec::of(files, architecture, network, preprocessing, weights)
     }
@@ -127,24 +127,29 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
         }
         Ok::<_, Error>(has_one.then_some(Projection { dim, bias: false }))
     };
-    let (network, layout) = match (model_type.as_str(), is_nested) {
+    let (network, names) = match (model_type.as_str(), is_nested) {
         ("clip", true) | ("clip_vision_model", false) => {
             let projection = projection(fields)?;
-            (clip(fields, projection)?, &layout::TRANSFORMERS_CLIP)
+            (clip(fields, projection)?, &tensor_names::TRANSFORMERS_CLIP)
         }
         ("siglip", true) | ("siglip_vision_model", false) => {
-            (siglip(fields)?, &layout::TRANSFORMERS_CLIP)
+            (siglip(fields)?, &tensor_names::TRANSFORMERS_CLIP)
         }
-        ("vit", false) => (vit(fields)?, &layout::TRANSFORMERS_VIT),
-        ("dinov2", false) => (dinov2(fields, false)?, &layout::TRANSFORMERS_VIT),
-        ("dinov2_with_registers", false) => (dinov2(fields, true)?, &layout::TRANSFORMERS_VIT),
-        ("dinov3_vit", false) => (dinov3(fields)?, &layout::TRANSFORMERS_DINOV3),
-        ("aimv2_vision_model", false) => (aimv2(fields, None)?, &layout::TRANSFORMERS_AIMV2),
+        ("vit", false) => (vit(fields)?, &tensor_names::TRANSFORMERS_VIT),
+        ("dinov2", false) => (dinov2(fields, false)?, &tensor_names::TRANSFORMERS_VIT),
+        ("dinov2_with_registers", false) => {
+            (dinov2(fields, true)?, &tensor_names::TRANSFORMERS_VIT)
+        }
+        ("dinov3_vit", false) => (dinov3(fields)?, &tensor_names::TRANSFORMERS_DINOV3),
+        ("aimv2_vision_model", false) => (aimv2(fields, None)?, &tensor_names::TRANSFORMERS_AIMV2),
         ("aimv2", true) => {
             let projection = projection(fields)?;
-            (aimv2(fields, projection)?, &layout::TRANSFORMERS_AIMV2)
+            (
+                aimv2(fields, projection)?,
+                &tensor_names::TRANSFORMERS_AIMV2,
+            )
         }
-        ("aimv2", false) => (apple_aimv2(fields)?, &layout::APPLE_AIMV2),
+        ("aimv2", false) => (apple_aimv2(fields)?, &tensor_names::APPLE_AIMV2),
         _ => {
             let expected = "`clip` and `siglip` with a `vision_config`, `clip_vision_model`, `siglip_vision_model`, \
                             `vit`, `dinov2`, `dinov2_with_registers`, `dinov3_vit`, `aimv2` or `aimv2_vision_model`";
@@ -155,7 +160,7 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
     Ok(Config {
         model_type,
         network,
-        layout,
+        names,
     })
 }
 

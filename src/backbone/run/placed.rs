@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicUsize;
 
 use tch::Kind;
 
-use crate::backbone::checkpoint::layout::{Layout, Published};
 use crate::backbone::checkpoint::random::RandomWeights;
+use crate::backbone::checkpoint::tensor_names::{Published, TensorNames};
 use crate::backbone::checkpoint::weights::{Checkpoint, MappedFiles, ModuleFile, Source};
 use crate::backbone::families::Network;
 use crate::backbone::families::loader::{Loading, as_i64};
@@ -54,15 +54,16 @@ impl PlacedNetwork {
         };
         let (network, loaded) = match &request.weights {
             WeightsRequest::Random { seed } => build(&RandomWeights { seed: *seed })?,
-            WeightsRequest::Files { paths, layout } => {
-                let layout = Layout::named(layout)
-                    .ok_or_else(|| Message::machine(format!("no layout `{layout}`")))?;
+            WeightsRequest::Files { paths, names } => {
+                let names = TensorNames::named(names).ok_or_else(|| {
+                    Message::machine(format!("unknown names of tensors, `{names}`"))
+                })?;
                 let paths: Vec<_> = paths.iter().map(Into::into).collect();
                 let files = MappedFiles::open(&paths)?;
                 let checkpoint =
-                    Checkpoint::parse(files.iter(), &request.architecture, layout.wrappers)?
+                    Checkpoint::parse(files.iter(), &request.architecture, names.wrappers)?
                         .compared(architectures::fitting);
-                let published = Published::new(checkpoint, layout);
+                let published = Published::new(checkpoint, names);
                 let (network, mut loaded) = build(&published)?;
                 let notes = published.finish(|name| family.is_passed_over(name))?;
                 loaded.notes.splice(..0, notes);

@@ -104,8 +104,8 @@ pub struct Request {
 pub enum WeightsRequest {
     Files {
         paths: Vec<OsString>,
-        /// The name of a [`crate::backbone::checkpoint::layout::Layout`].
-        layout: String,
+        /// The name of a [`crate::backbone::checkpoint::tensor_names::TensorNames`].
+        names: String,
     },
     Script(OsString),
     Random {
@@ -120,9 +120,9 @@ impl Request {
             network: spec.network.clone(),
             size: spec.preprocessing.size,
             weights: match &spec.weights {
-                Weights::Files { paths, layout } => WeightsRequest::Files {
+                Weights::Files { paths, names } => WeightsRequest::Files {
                     paths: paths.iter().map(OsString::from).collect(),
-                    layout: layout.name.to_owned(),
+                    names: names.name.to_owned(),
                 },
                 Weights::Script(path) => WeightsRequest::Script(path.into()),
                 Weights::Random { seed } => WeightsRequest::Random { seed: *seed },
