@@ -122,7 +122,7 @@ fn resolve(
         allow_code,
         update,
     };
-    Ok(backbone::resolve(&model.org, &model.ckpt, lookup)?)
+    backbone::resolve(&model.org, &model.ckpt, lookup)
 }
 
 fn list_architectures(as_json: bool, console: &Console) -> Result<Outcome, Error> {

@@ -159,7 +159,7 @@ impl<'a> Sources<'a> {
             allow_code: model.allow_code,
             update: false,
         };
-        Ok(backbone::resolve(&model.org, &model.ckpt, lookup)?)
+        backbone::resolve(&model.org, &model.ckpt, lookup)
     }
 
     fn open(&self, model: &Model) -> Result<Source, Error> {

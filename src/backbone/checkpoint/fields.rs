@@ -40,7 +40,7 @@ impl<'a> Fields<'a> {
     /// The object in a field that must be there.
     pub fn required_object(&mut self, key: &str, prefix: &'static str) -> Result<Self, Message> {
         self.nested(key, prefix)?
-            .ok_or_else(|| self.wrong(key, "null", "an object"))
+            .ok_or_else(|| self.wrong(key, Value::Null, "an object"))
     }
 
     /// The fields that have not been taken.
@@ -80,7 +80,7 @@ impl<'a> Fields<'a> {
         value: &Value,
         Kind(expected, read): Kind<'_, T>,
     ) -> Result<T, Message> {
-        read(value).ok_or_else(|| self.wrong(key, quoted(value), expected))
+        read(value).ok_or_else(|| self.wrong(key, value.clone(), expected))
     }
 
     /// Overwrites `target` if the field is there, and refuses values that would need another network.
@@ -171,11 +171,11 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that has another value than would do.
-    pub fn wrong(&self, key: &str, found: impl ToString, expected: impl AsRef<str>) -> Message {
+    pub fn wrong(&self, key: &str, found: impl Into<Value>, expected: impl AsRef<str>) -> Message {
         wrong_value(
             self.path,
             &self.full(key),
-            found.to_string(),
+            quoted(&found.into()),
             expected.as_ref(),
         )
     }

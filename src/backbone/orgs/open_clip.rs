@@ -4,7 +4,7 @@
 //! Source: `open_clip.model._build_vision_tower`, `open_clip.timm_model.TimmModel`,
 //! `open_clip.transformer.VisionTransformer` and `open_clip.pretrained`, `open_clip` 3.3.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -74,7 +74,7 @@ pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
         architecture.to_owned(),
         tower.network,
         tower.preprocessing,
-        (paths, tower.tensor_names),
+        (paths, tower.names),
     )
 }
 
@@ -83,7 +83,7 @@ pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
 struct Tower {
     network: NetworkConfig,
     preprocessing: Preprocessing,
-    tensor_names: &'static TensorNames,
+    names: &'static TensorNames,
 }
 
 /// Reads an `open_clip_config.json`; `path` is for messages.
@@ -97,8 +97,8 @@ fn parse(value: Value, path: &Path) -> Result<Tower, Error> {
 /// Checkpoints that `open_clip` knows by name, and what they have in common.
 #[derive(Deserialize)]
 struct Names {
-    models: HashMap<String, Value>,
-    preprocessing: HashMap<String, Value>,
+    models: BTreeMap<String, Value>,
+    preprocessing: BTreeMap<String, Value>,
     checkpoints: Vec<Row>,
 }
 
@@ -203,7 +203,7 @@ fn read(
     let mut timm_name = None;
     let names = Kind(NAME.0, |value| Some(value.as_str().map(str::to_owned)));
     vision.set(&mut timm_name, "timm_model_name", names)?;
-    let (network, tensor_names) = if let Some(name) = timm_name {
+    let (network, names) = if let Some(name) = timm_name {
         let tower = timm_tower(&mut vision, &name, output_dim, path)?;
         (tower, &tensor_names::OPEN_CLIP_TIMM)
     } else {

@@ -62,7 +62,7 @@ pub struct Config {
     /// The class that the file names.
     pub model_type: String,
     pub network: VitConfig,
-    tensor_names: &'static TensorNames,
+    names: &'static TensorNames,
 }
 
 impl Config {
@@ -91,7 +91,7 @@ impl Config {
             self.network.img_size = preprocessing.size;
         }
         let architecture = format!("{} of {files}", self.model_type);
-        let weights = (files.weights(WEIGHTS)?, self.tensor_names);
+        let weights = (files.weights(WEIGHTS)?, self.names);
         let network = NetworkConfig::Vit(self.network);
         BackboneSpec::of(files, architecture, network, preprocessing, weights)
     }
@@ -122,7 +122,8 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
         let mut dim = 512;
         fields.set(&mut dim, "projection_dim", SIZE)?;
         if let Some(value) = &projection_dim {
-            dim = as_size(value).ok_or_else(|| fields.wrong("projection_dim", value, SIZE.0))?;
+            dim = as_size(value)
+                .ok_or_else(|| fields.wrong("projection_dim", value.clone(), SIZE.0))?;
         }
         Ok::<_, Error>(has_one.then_some(Projection { dim, bias: false }))
     };

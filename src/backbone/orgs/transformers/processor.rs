@@ -73,7 +73,7 @@ pub fn preprocessing(
         (true, crop_size, _) => {
             let crop_size = crop_size.unwrap_or_default();
             let size = as_sides(&crop_size).or_else(|| as_height_and_width(&crop_size));
-            size.ok_or_else(|| cfg.wrong("crop_size", &crop_size, SIDES.0))?
+            size.ok_or_else(|| cfg.wrong("crop_size", crop_size, SIDES.0))?
         }
         (false, _, ResizeMode::Squash { size }) => size,
         (false, ..) => {
