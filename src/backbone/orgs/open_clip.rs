@@ -217,7 +217,7 @@ fn read(
     Ok(Tower {
         network,
         preprocessing: preprocessing(preprocess, size)?,
-        tensor_names,
+        names,
     })
 }
 

@@ -127,7 +127,7 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
         }
         Ok::<_, Error>(has_one.then_some(Projection { dim, bias: false }))
     };
-    let (network, tensor_names) = match (model_type.as_str(), is_nested) {
+    let (network, names) = match (model_type.as_str(), is_nested) {
         ("clip", true) | ("clip_vision_model", false) => {
             let projection = projection(fields)?;
             (clip(fields, projection)?, &tensor_names::TRANSFORMERS_CLIP)
@@ -160,7 +160,7 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
     Ok(Config {
         model_type,
         network,
-        tensor_names,
+        names,
     })
 }
 
