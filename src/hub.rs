@@ -197,12 +197,10 @@ impl Hub {
     }
 
     fn store(&self, repo: &Repo) -> Result<Store, Error> {
-        let cache_dir = self.cache_dir.as_deref().ok_or_else(|| {
-            Message::request(
-                "hub's cache: no folder is known for it, since the user has no home folder",
-            )
-            .hint("set `HF_HOME` to the folder that the hub's cache is to be in")
-        })?;
+        let cache_dir = self
+            .cache_dir
+            .as_deref()
+            .ok_or_else(error::Error::no_cache)?;
         UnknownName::check(cache_dir).map_err(|unknown| {
             Message::request(format!("hub's cache {unknown}")).hint(UnknownName::HINT)
         })?;

@@ -50,6 +50,7 @@ mod render;
 mod setting;
 mod stage;
 mod stats;
+mod tensorfile;
 mod text;
 
 pub use cache::Cache;
@@ -68,7 +69,7 @@ pub mod internals {
     }
     pub mod backbone {
         pub use crate::backbone::{
-            Backbone, BackboneSpec, Device, Error, Places, Precision, SearchPaths, architectures,
+            Backbone, BackboneSpec, Device, Lookup, Precision, SearchPaths, architectures, resolve,
             search_libtorch_in,
         };
     }

@@ -128,6 +128,18 @@ pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) ->
     nearest(name, known).map(|known| format!("did you mean `{known}`?"))
 }
 
+/// One of these names, as a sentence says it: "`a`, `b` or `c`".
+pub fn either<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
+    let mut names: Vec<_> = names
+        .into_iter()
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect();
+    match names.pop() {
+        Some(last) if !names.is_empty() => format!("{} or {last}", names.join(", ")),
+        only => only.unwrap_or_default(),
+    }
+}
+
 /// `text` on one line: a tab, a line break and whatever else a terminal would obey, see [`is_obeyed`], are spelled `\t`,
 /// `\n`, `\u{1b}`, and a backslash is doubled, so that no two texts come out the same.
 pub fn escaped(text: &str) -> String {

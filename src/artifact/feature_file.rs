@@ -18,9 +18,10 @@ use safetensors::tensor::Metadata;
 use serde::de::IgnoredAny;
 
 use super::tensors::metadata_json;
-use super::{BackboneId, Element, TensorWriter, Tensors, reading};
+use super::{BackboneId, Element, TensorWriter, Tensors};
 use crate::error::{Error, Message};
 use crate::interrupt::Interrupt;
+use crate::tensorfile;
 use crate::text::{self, Listing, count, foreign};
 
 const FEATURES: &str = "features";
@@ -53,8 +54,8 @@ impl FeatureFile {
     ///
     /// # Errors
     /// Errors of reading the file, bad data where it is another than it should be; [`Stopped`](crate::interrupt::Stopped).
-    pub fn read(path: &Path, interrupt: &Interrupt) -> Result<Vec<u8>, super::Error> {
-        reading::read(path, |header| check_ids(path, header), interrupt)
+    pub fn read(path: &Path, interrupt: &Interrupt) -> Result<Vec<u8>, Error> {
+        tensorfile::read(path, |header| check_ids(path, header), interrupt)
     }
 
     /// Makes sure that [`read`](Self::read) would give the bytes of the file at `path`, without reading more of it than
@@ -62,8 +63,8 @@ impl FeatureFile {
     ///
     /// # Errors
     /// As [`read`](Self::read), but for a stop.
-    pub fn check_header(path: &Path) -> Result<(), super::Error> {
-        reading::check_header(path, |header| check_ids(path, header))
+    pub fn check_header(path: &Path) -> Result<(), Error> {
+        tensorfile::check_header(path, |header| check_ids(path, header))
     }
 
     /// Reads and checks the bytes of `file`, whose name serves in messages.
@@ -226,7 +227,7 @@ fn check_count(file: &str, n_ids: usize, n_rows: usize) -> Result<(), Message> {
 
 /// Makes sure that there are as many ids as rows by the header of the file at `path`. Where it does not say,
 /// [`FeatureFile::parse`] will.
-fn check_ids(path: &Path, header: &Metadata) -> Result<(), super::Error> {
+fn check_ids(path: &Path, header: &Metadata) -> Result<(), Error> {
     let ids = metadata_json::<Vec<IgnoredAny>>(header, IDS);
     if let (Some(features), Ok(ids)) = (header.info(FEATURES), ids)
         && let [n_rows, _] = features.shape[..]

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use ndarray::{Array2, ArrayView2, Axis};
 
 use self::shard::{Kind, Shard};
-use super::damage::{self, LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
 use crate::cache::{self, Cache, Digest, Key, ShardStore, Unavailable};
 use crate::error::{Error, Fault};
 use crate::progress::Progress;
+use crate::tensorfile::{self, LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
 use crate::text::{Listing, count};
 
 /// How much of a shard is read for its header at first: that of 900 images fits.
@@ -301,7 +301,7 @@ impl FeatureStore {
         if n_head > head.len() as u64 {
             (head, _) = self.shards.read_head(shard, n_head)?;
         }
-        let images = damage::metadata(&head).and_then(|metadata| {
+        let images = tensorfile::metadata(&head).and_then(|metadata| {
             let (images, n_data) = shard::parse_header(self.kind, &metadata)?;
             (n_head.checked_add(n_data) == Some(n_bytes)).then_some(images)
         });

@@ -12,25 +12,20 @@
 //! are the inputs of later keys.
 
 mod backbone_id;
-mod damage;
-mod error;
 mod feature_file;
 mod features;
 #[cfg(test)]
 mod fuzz;
 mod probe_file;
-mod reading;
 mod row;
 mod table;
 mod tensors;
 
 pub use backbone_id::BackboneId;
-pub use error::Error;
 pub use feature_file::FeatureFile;
 pub use features::FeatureStore;
 pub use features::shard::hash_rows;
 pub use probe_file::{FittedOn, ProbeFile};
-pub use reading::check_length;
 pub(crate) use row::rows;
 pub use row::{Row, number};
 pub use table::Table;

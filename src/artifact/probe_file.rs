@@ -24,11 +24,12 @@ use ndarray::{Array, Array1, Array2, Dimension, Ix1, arr1};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{BackboneId, Element, TensorWriter, Tensors, reading};
+use super::{BackboneId, Element, TensorWriter, Tensors};
 use crate::error::{Error, Fault, Message};
 use crate::interrupt::Interrupt;
 use crate::probe::classifier::{Kind, Parts};
 use crate::probe::{FittedProbe, KINDS, Scaler};
+use crate::tensorfile;
 use crate::text::{self, Listing, foreign, said};
 
 const PROBES: &str = "probes";
@@ -98,13 +99,11 @@ impl ProbeFile {
     /// # Errors
     /// No file, a stop that was asked for, and the errors of [`parse`](Self::parse).
     pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, Error> {
-        let bytes = reading::read(path, |_| Ok(()), interrupt).map_err(|error| {
-            let error = Error::from(error);
-            match error.fault() {
+        let bytes =
+            tensorfile::read(path, |_| Ok(()), interrupt).map_err(|error| match error.fault() {
                 Fault::Data => no_probe_file(&error, false),
                 _ => error,
-            }
-        })?;
+            })?;
         Self::parse(&path.display().to_string(), &bytes)
     }
 

@@ -5,16 +5,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use half::{bf16, f16};
 use ndarray::{Array, ArrayBase, Data, Dimension, IxDyn};
 use safetensors::tensor::{Metadata, TensorInfo};
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::damage::{self, LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
 use crate::error::Message;
+use crate::tensorfile::{self, LENGTH_BYTES, MAX_HEADER_BYTES, NotWhole, header_bytes};
 use crate::text::{self, Listing, foreign, said, thousands};
 
 /// A number that a tensor can hold, little-endian in files.
@@ -192,11 +193,8 @@ impl<'a> Tensors<'a> {
     ///
     /// # Errors
     /// Bad data where they do not.
-    pub fn parse(file: &str, bytes: &'a [u8]) -> Result<Self, Message> {
-        let (n_header, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
-            let what = damage::describe(&error, bytes, bytes.len() as u64);
-            wrong(file, &said(&what)).hint("write or download the file again")
-        })?;
+    pub fn parse(file: &str, bytes: &'a [u8]) -> Result<Self, NotWhole> {
+        let (n_header, metadata) = tensorfile::parse_header(Path::new(file), bytes)?;
         Ok(Self {
             file: file.to_owned(),
             metadata,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::backbone::{BackboneSpec, Places};
+use crate::backbone::{BackboneSpec, Lookup};
 use crate::fuzz::{Damaged, Warned, check, check_all, damaged, said};
 use crate::hub::{self, Hub};
 use crate::image::RgbImage;
@@ -14,14 +14,14 @@ const MOST_SIDE: usize = 320;
 fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<BackboneSpec, String> {
     let hub = Hub::new(hub::Settings::default(), Interrupt::default());
     let warned = Warned::default();
-    let places = Places {
+    let lookup = Lookup {
         base_dir,
         hub: &hub,
         progress: &warned,
         allow_code: true,
         update: false,
     };
-    let found = BackboneSpec::resolve(org, ckpt, places);
+    let found = crate::backbone::resolve(org, ckpt, lookup);
     warned.check()?;
     found.map_err(|error| said(&error, error.hint()))
 }
@@ -169,7 +169,7 @@ fn damaged_indices_name_no_file_elsewhere() {
 fn damaged_descriptions_of_modules_are_refused_or_whole() {
     check_folder(
         "torchscript",
-        &[crate::backbone::orgs::script::DESCRIPTION],
+        &[crate::backbone::orgs::torchscript::DESCRIPTION],
         "module.toml",
         &[("module.pt", "")],
     );

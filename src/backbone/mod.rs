@@ -2,7 +2,7 @@
 //!
 //! | room | holds |
 //! | --- | --- |
-//! | `resolve/` | [`BackboneSpec`]: from the user's `org` and `ckpt` to a network, its preprocessing and its weights |
+//! | `resolve/` | [`resolve()`]: from the user's `org` and `ckpt` to a [`BackboneSpec`] |
 //! | `orgs/` | what timm, `open_clip`, transformers, `BioBench` and `TorchScript` say of a checkpoint |
 //! | `families/` | a family each: its configuration, and in the folder of the same name its network on libtorch |
 //! | `checkpoint/` | a checkpoint's files: configuration, tensors, their published names; weights drawn from a seed |
@@ -23,21 +23,31 @@
 //! On CUDA the caller's batch goes through the network as it is.
 
 pub mod checkpoint;
-mod error;
 pub mod families;
 #[cfg(test)]
 mod fuzz;
 pub mod orgs;
 pub mod resolve;
 pub mod run;
+pub mod spec;
 
-pub use error::Error;
-pub use orgs::catalog::architectures;
-pub use resolve::published::published;
-pub use resolve::spec::{BackboneSpec, Places, Source};
+pub use checkpoint::files::Origin;
+pub use checkpoint::location::Lookup;
+pub use orgs::architectures::architectures;
+pub use resolve::leaderboard::leaderboard;
+pub use resolve::resolve;
 pub use run::{
     Choice, Device, Precision, SearchPaths, libtorch_version, require_libtorch, search_libtorch_in,
 };
+pub use spec::BackboneSpec;
+
+use crate::error::Error;
+use crate::hub;
+
+/// Whether a checkpoint is on the hub, which was not to be asked.
+pub fn is_to_fetch(error: &Error) -> bool {
+    hub::kind(error) == Some(hub::Kind::NotHere)
+}
 
 /// A frozen network with its weights, ready to turn images into features.
 pub trait Backbone: Send + Sync {
@@ -55,8 +65,8 @@ pub trait Backbone: Send + Sync {
     /// `pixels`: `[n, 3, h, w]` f32, as the checkpoint's preprocessing makes them.
     ///
     /// # Errors
-    /// [`Error::Pixels`] if `pixels` has another length; [`Error::Libtorch`] if libtorch fails, mostly for
-    /// want of memory; [`Error::Stopped`] once the interrupt that it was loaded with asks for it, which is looked at before
-    /// each pass through the network.
+    /// If `pixels` has another length; if libtorch fails, mostly for want of memory;
+    /// [`Stopped`](crate::interrupt::Stopped) once the interrupt that it was loaded with asks for it, which is looked at
+    /// before each pass through the network.
     fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, Error>;
 }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::console::Console;
 use super::settings::HubArgs;
-use crate::backbone::{self, BackboneSpec, Device, Places, Precision, published};
+use crate::backbone::{self, BackboneSpec, Device, Lookup, Precision, leaderboard};
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, Message};
 use crate::hub::{self, Hub};
 use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Silent};
@@ -105,15 +105,15 @@ pub fn exec(command: &Command, console: &Console, interrupt: &Interrupt) -> Resu
 }
 
 impl ModelArgs {
-    /// The checkpoint that is found at `places`.
-    fn resolve(&self, places: Places<'_>) -> Result<BackboneSpec, Error> {
-        Ok(BackboneSpec::resolve(&self.org, &self.ckpt, places)?)
+    /// The checkpoint that is found by `lookup`.
+    fn resolve(&self, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
+        backbone::resolve(&self.org, &self.ckpt, lookup)
     }
 }
 
 /// The working folder and a hub; nothing is updated, and no module runs its author's code.
-fn places<'a>(hub: &'a Hub, progress: &'a dyn Progress) -> Places<'a> {
-    Places {
+fn lookup<'a>(hub: &'a Hub, progress: &'a dyn Progress) -> Lookup<'a> {
+    Lookup {
         base_dir: Path::new(""),
         hub,
         progress,
@@ -138,9 +138,9 @@ fn list_published(
     interrupt: &Interrupt,
 ) -> Result<Outcome, Error> {
     let hub = Hub::new(args.hub.offline_settings(), interrupt.clone());
-    let places = places(&hub, &Silent);
-    let rows: Vec<_> = published()
-        .map(|row| match row.availability(places) {
+    let lookup = lookup(&hub, &Silent);
+    let rows: Vec<_> = leaderboard()
+        .map(|row| match row.availability(lookup) {
             Ok(availability) => (row, availability.as_str(), None),
             Err(error) => (row, "damaged", Some(error.to_string())),
         })
@@ -164,7 +164,7 @@ fn list_published(
         console.json(&json!({ "models": rows }))?;
         return Ok(Outcome::Done);
     }
-    let width = published().map(|row| row.ckpt.len()).max().unwrap_or(0);
+    let width = leaderboard().map(|row| row.ckpt.len()).max().unwrap_or(0);
     let mut text = format!(
         "{:<10} {:<width$}  {:>4}  {:>13}  {:>8}  status\n",
         "org", "ckpt", "px", "parameters", "accuracy"
@@ -190,11 +190,11 @@ fn list_published(
 
 fn fetch(args: &FetchArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
     let hub = Hub::new(args.hub.settings(), interrupt.clone());
-    let spec = args.model.resolve(Places {
+    let spec = args.model.resolve(Lookup {
         // Fetching runs nothing.
         allow_code: true,
         update: true,
-        ..places(&hub, console)
+        ..lookup(&hub, console)
     })?;
     if args.json {
         let mut document =
@@ -206,7 +206,7 @@ fn fetch(args: &FetchArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     for file in spec.weights_paths() {
         console.result_path(file)?;
     }
-    match spec.source() {
+    match spec.origin() {
         Some(source) => console.note(&format!(
             "{} at {}",
             foreign(&source.repo),
@@ -227,7 +227,7 @@ fn paths(spec: &BackboneSpec) -> Vec<String> {
 
 /// Says where on the hub a checkpoint comes from.
 fn put_source(document: &mut Value, spec: &BackboneSpec) {
-    if let Some(source) = spec.source() {
+    if let Some(source) = spec.origin() {
         document["repo"] = json!(source.repo);
         document["revision"] = json!(source.revision);
     }
@@ -238,9 +238,9 @@ const N_IMAGES: usize = 2;
 
 fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
     let hub = Hub::new(args.hub.settings(), interrupt.clone());
-    let spec = args.model.resolve(Places {
+    let spec = args.model.resolve(Lookup {
         allow_code: args.allow_code,
-        ..places(&hub, console)
+        ..lookup(&hub, console)
     })?;
     let device = args.device.resolve()?;
     let precision = args.precision.resolve(device);
@@ -310,7 +310,7 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
         for file in spec.weights_paths() {
             add("weights", &path(file));
         }
-        if let Some(source) = spec.source() {
+        if let Some(source) = spec.origin() {
             add("repository", &source.repo);
             add("revision", &source.revision);
         }
@@ -326,11 +326,10 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     match problem {
         Some(problem) => {
             let architecture = spec.architecture().to_owned();
-            Err(backbone::Error::Useless {
-                architecture,
-                problem,
-            }
-            .into())
+            let text = format!("backbone `{}`: {problem}", foreign(&architecture));
+            Err(Message::data(text)
+                .hint("copy or download the checkpoint again")
+                .into())
         }
         None => Ok(Outcome::Done),
     }

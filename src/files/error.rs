@@ -127,7 +127,7 @@ impl Failure for io::Error {
     }
 
     fn fault(&self) -> Fault {
-        if place::hint(self).is_some() {
+        if place::hint(self).is_some() || self.kind() == io::ErrorKind::NotFound {
             Fault::Request
         } else {
             Fault::Machine

@@ -14,6 +14,8 @@ use crate::text::{path as shown, thousands};
 pub enum Kind {
     /// The cache lacks something, and the hub is not to be asked.
     NotHere,
+    /// No folder is known that the cache could be in.
+    NoCache,
     /// A file of the cache has other bytes than the hub gave.
     Altered,
     /// A server sends other bytes than it announced: going on with what came would end the same way.
@@ -48,9 +50,12 @@ impl Failure for Error {
 }
 
 impl Error {
-    /// The cache lacks something that a link or the network would give.
-    pub fn not_here(text: String, hint: impl Into<String>) -> Self {
-        Self::new(Kind::NotHere, text, hint)
+    /// The cache lacks something, as `message` says.
+    pub fn not_here(message: Message) -> Self {
+        Self {
+            kind: Kind::NotHere,
+            message,
+        }
     }
 
     /// The file at `path` has the digest `found`, where the hub gave `expected`.
@@ -93,6 +98,16 @@ impl Error {
             what,
             &format!("the bytes received have {kind} {found}, expected {expected}"),
         )
+    }
+
+    /// No folder is known that the cache could be in.
+    pub fn no_cache() -> Self {
+        let text = "hub's cache: no folder is known for it, since the user has no home folder";
+        Self {
+            kind: Kind::NoCache,
+            message: Message::request(text)
+                .hint("set `HF_HOME` to the folder that the hub's cache is to be in"),
+        }
     }
 
     /// An error whose fault is the machine's or the network's.

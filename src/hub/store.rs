@@ -21,7 +21,7 @@ use super::error;
 use super::lock::lock;
 use super::repo::is_commit;
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, Message};
 use crate::files::{self, BrokenLink, TempFile};
 use crate::interrupt::Stopped;
 use crate::text::path as shown;
@@ -72,7 +72,8 @@ impl Store {
     /// Why `what`, whose place is `path`, is not to be had from the cache alone.
     pub fn lacks(&self, what: &str, path: &Path) -> Error {
         if let Some(link) = BrokenLink::on_the_way(path) {
-            return error::Error::not_here(format!("{what}: {link}"), link.hint()).into();
+            let message = Message::machine(format!("{what}: {link}")).hint(link.hint());
+            return error::Error::not_here(message).into();
         }
         let cache_dir = shown(&self.cache_dir);
         let text = format!(
@@ -82,7 +83,7 @@ impl Store {
             "`newt-pipe models fetch ORG CKPT` with a network, and without `--offline` and `HF_HUB_OFFLINE`, \
              brings it into the hub's cache; what another machine has fetched can be copied into `{cache_dir}`"
         );
-        error::Error::not_here(text, hint).into()
+        error::Error::not_here(Message::machine(text).hint(hint)).into()
     }
 
     /// What has to be there for `revision` to be held: its snapshot, or first of all the file that names it.

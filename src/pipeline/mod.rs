@@ -99,7 +99,7 @@ pub struct Evaluation {
     /// How its stages went.
     pub stages: Vec<StageRecord>,
     /// Where on the hub the model's files come from.
-    pub source: Option<backbone::Source>,
+    pub source: Option<backbone::Origin>,
 }
 
 impl<'a> Runner<'a> {
@@ -136,7 +136,7 @@ impl<'a> Runner<'a> {
     /// hours are spent on another, and what is wrong on this machine before the hub is asked.
     ///
     /// # Errors
-    /// Errors of the labels, and of [`BackboneSpec::resolve`](backbone::BackboneSpec::resolve).
+    /// Errors of reading the labels, and of [`backbone::resolve`].
     pub fn find_models(&mut self) -> Result<(), Error> {
         self.labels_stage.run(self.executor.context.silent())?;
         let mut models: Vec<_> = self.pipeline.models.iter().collect();
@@ -175,8 +175,7 @@ impl<'a> Runner<'a> {
         let is_to_fetch = match self.flow(experiment, &mut walk) {
             Ok(_) => false,
             Err(error) => {
-                let of_backbone = error.is_a::<backbone::Error>();
-                let is_to_fetch = of_backbone.is_some_and(backbone::Error::is_to_fetch);
+                let is_to_fetch = backbone::is_to_fetch(&error);
                 if !is_to_fetch && error.is_a::<HasToRun>().is_none() {
                     return Err(error);
                 }

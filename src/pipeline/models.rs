@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::config::{Model, Place, no_file};
 use super::executor::Mode;
-use crate::artifact::{self, FeatureFile};
-use crate::backbone::{BackboneSpec, Places};
+use crate::artifact::FeatureFile;
+use crate::backbone::{self, BackboneSpec, Lookup};
 use crate::cache::{Cache, DigestMemo};
 use crate::context::Context;
 use crate::error::Error;
@@ -89,14 +89,14 @@ impl<'a> Models<'a> {
     }
 
     fn resolve(&self, model: &Model) -> Result<BackboneSpec, Error> {
-        let places = Places {
+        let lookup = Lookup {
             base_dir: &model.base_dir,
             hub: &self.hub,
             progress: self.context.progress,
             allow_code: model.allow_code,
             update: false,
         };
-        Ok(BackboneSpec::resolve(&model.org, &model.ckpt, places)?)
+        backbone::resolve(&model.org, &model.ckpt, lookup)
     }
 }
 
@@ -105,11 +105,14 @@ fn check_header(path: &Path) -> Result<(), Error> {
     UnknownName::check(path).map_err(io::Error::from)?;
     BrokenLink::check(path)?;
     match FeatureFile::check_header(path) {
-        Err(artifact::Error::Io(error)) if error.kind() == ErrorKind::NotFound => {
-            Err(no_file(path).into())
-        }
-        checked => Ok(checked?),
+        Err(error) if is_absent(&error) => Err(no_file(path).into()),
+        checked => checked,
     }
+}
+
+fn is_absent(error: &Error) -> bool {
+    let of_system = error.is_a::<io::Error>();
+    of_system.is_some_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// What it means that a model's file has no digest.

@@ -128,7 +128,7 @@ impl FeatureSource {
     }
 
     /// Where on the hub the model's files come from.
-    pub fn origin(&self) -> Option<&backbone::Source> {
+    pub fn origin(&self) -> Option<&backbone::Origin> {
         match self {
             Self::Backbone(extractor) => extractor.origin(),
             Self::File(_) => None,

@@ -303,14 +303,14 @@ fn a_file_cut_short() {
     --- stdout
     --- stderr
     error: features.safetensors: cut short: 1,044 bytes, 1,144 by its header
-    hint: write or download the file again
+    hint: copy or download the file again
     ");
     crate::assert_run!(run_bytes(|bytes| bytes[..5].to_vec()), @"
     exit code: Some(3)
     --- stdout
     --- stderr
     error: features.safetensors: 5 bytes, a safetensors file begins with 8 bytes of header length
-    hint: write or download the file again
+    hint: copy or download the file again
     ");
 }
 
@@ -321,6 +321,6 @@ fn a_header_that_lies_about_its_length() {
     --- stdout
     --- stderr
     error: features.safetensors: no safetensors file: its first 8 bytes announce a header of 1,152,921,504,606,846,976 bytes, at most 100,000,000 are allowed
-    hint: write or download the file again
+    hint: copy or download the file again
     ");
 }

@@ -478,7 +478,7 @@ fn a_header_of_2_to_the_60_bytes_is_refused() {
     exit code: Some(3)
     --- stdout
     --- stderr
-    error: weights/model.safetensors: header of 1152921504606846976 bytes announced in a file of 131940
+    error: weights/model.safetensors: no safetensors file: its first 8 bytes announce a header of 1,152,921,504,606,846,976 bytes, at most 100,000,000 are allowed
     hint: copy or download the file again
     ");
 }

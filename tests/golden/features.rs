@@ -2,12 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use newt_pipe::Interrupt;
-use newt_pipe::Silent;
-use newt_pipe::internals::backbone::{
-    BackboneSpec, Error, Places, SearchPaths, search_libtorch_in,
-};
+use newt_pipe::internals::backbone::{self, BackboneSpec, Lookup, SearchPaths, search_libtorch_in};
 use newt_pipe::internals::hub::Hub;
+use newt_pipe::{Error, Interrupt, Silent};
 use safetensors::SafeTensors;
 
 /// Rows in every fixture.
@@ -33,14 +30,14 @@ pub(crate) fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<Backbone
         newt_pipe::internals::hub::Settings::default(),
         Interrupt::default(),
     );
-    let places = Places {
+    let lookup = Lookup {
         base_dir,
         hub: &hub,
         progress: &Silent,
         allow_code: true,
         update: false,
     };
-    BackboneSpec::resolve(org, ckpt, places)
+    backbone::resolve(org, ckpt, lookup)
 }
 
 /// `[n, 3, h, w]` from -1 to 1, the same as in `make/backbone.py`.

@@ -16,7 +16,7 @@ use safetensors::tensor::Metadata;
 use crate::artifact::tensors::metadata_json;
 use crate::artifact::{TensorWriter, Tensors};
 use crate::cache::{Digest, Key};
-use crate::error::Message;
+use crate::error::{Error, Message};
 use crate::text::{self, count};
 
 const FEATURES: &str = "features";
@@ -70,17 +70,19 @@ impl Shard {
     ///
     /// # Errors
     /// Bad data where these are no shard of this kind, or not as it was written.
-    pub fn parse(kind: Kind, file: &str, bytes: &[u8]) -> Result<Self, Message> {
+    pub fn parse(kind: Kind, file: &str, bytes: &[u8]) -> Result<Self, Error> {
         let tensors = Tensors::parse(file, bytes)?;
         let images: Vec<Digest> = tensors.metadata(IMAGES, "a JSON array of digests")?;
         let features = tensors.array::<f32, Ix2>(FEATURES)?;
         if features.dim() != (images.len(), kind.dim) {
             let expected = format!("[{}, {}]", images.len(), kind.dim);
-            return Err(tensors.wrong_shape(FEATURES, features.shape(), &expected));
+            return Err(tensors
+                .wrong_shape(FEATURES, features.shape(), &expected)
+                .into());
         }
         let found: Digest = tensors.metadata(SEAL, "a digest")?;
         if found != seal(&kind.key, &images, features.view()) {
-            return Err(wrong_seal(file));
+            return Err(wrong_seal(file).into());
         }
         Ok(Self { images, features })
     }

@@ -5,8 +5,10 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::backbone::error::Error;
-use crate::text::thousands;
+use crate::backbone::checkpoint::{AS_PUBLISHED, WAYS_OUT};
+use crate::error::Message;
+use crate::image::Interpolation;
+use crate::text::{self, either, foreign, thousands};
 
 /// The fields of a JSON object, taken out one by one, so that none is overlooked.
 pub struct Fields<'a> {
@@ -17,24 +19,28 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub fn new(path: &'a Path, prefix: &'static str, value: Value) -> Result<Self, Error> {
+    pub fn new(path: &'a Path, prefix: &'static str, value: Value) -> Result<Self, Message> {
         match value {
             Value::Object(map) => Ok(Self { path, prefix, map }),
-            value => Err(Error::ConfigValue {
-                path: path.to_owned(),
-                key: prefix.trim_end_matches('.').to_owned(),
-                found: quoted(&value),
-                expected: "an object".to_owned(),
-            }),
+            value => {
+                let key = prefix.trim_end_matches('.');
+                Err(wrong_value(path, key, quoted(&value), "an object"))
+            }
         }
     }
 
     /// The object in a field; `None` where there is none.
-    pub fn nested(&mut self, key: &str, prefix: &'static str) -> Result<Option<Self>, Error> {
+    pub fn nested(&mut self, key: &str, prefix: &'static str) -> Result<Option<Self>, Message> {
         match self.take(key) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => Self::new(self.path, prefix, value).map(Some),
         }
+    }
+
+    /// The object in a field that must be there.
+    pub fn required_object(&mut self, key: &str, prefix: &'static str) -> Result<Self, Message> {
+        self.nested(key, prefix)?
+            .ok_or_else(|| self.wrong(key, Value::Null, "an object"))
     }
 
     /// The fields that have not been taken.
@@ -52,32 +58,60 @@ impl<'a> Fields<'a> {
     }
 
     /// Overwrites `target` if the field is there.
-    pub fn set<T>(
-        &mut self,
-        target: &mut T,
-        key: &str,
-        expected: &str,
-        read: impl Fn(&Value) -> Option<T>,
-    ) -> Result<(), Error> {
+    pub fn set<T>(&mut self, target: &mut T, key: &str, kind: Kind<'_, T>) -> Result<(), Message> {
         if let Some(value) = self.take(key) {
-            *target =
-                read(&value).ok_or_else(|| self.wrong(key, quoted(&value), expected.to_owned()))?;
+            *target = self.read(key, &value, kind)?;
         }
         Ok(())
     }
 
-    pub fn required<T>(
-        &mut self,
-        key: &str,
-        expected: &str,
-        read: impl Fn(&Value) -> Option<T>,
-    ) -> Result<T, Error> {
-        let value = self.take(key).ok_or_else(|| Error::MissingKey {
-            path: self.path.to_owned(),
-            key: format!("{}{key}", self.prefix),
-            expected: expected.to_owned(),
+    pub fn required<T>(&mut self, key: &str, kind: Kind<'_, T>) -> Result<T, Message> {
+        let value = self.take(key).ok_or_else(|| {
+            let (place, key) = (text::path(self.path), self.full(key));
+            let text = format!("{place}: `{key}` is missing, expected {}", kind.0);
+            Message::data(text).hint(AS_PUBLISHED)
         })?;
-        read(&value).ok_or_else(|| self.wrong(key, quoted(&value), expected.to_owned()))
+        self.read(key, &value, kind)
+    }
+
+    fn read<T>(
+        &self,
+        key: &str,
+        value: &Value,
+        Kind(expected, read): Kind<'_, T>,
+    ) -> Result<T, Message> {
+        read(value).ok_or_else(|| self.wrong(key, value.clone(), expected))
+    }
+
+    /// Overwrites `target` if the field is there, and refuses values that would need another network.
+    pub fn set_supported<T>(
+        &mut self,
+        target: &mut T,
+        key: &str,
+        Kind(expected, read): Kind<'_, T>,
+    ) -> Result<(), Message> {
+        if let Some(value) = self.take(key) {
+            *target = read(&value).ok_or_else(|| self.unsupported(key, &value, expected))?;
+        }
+        Ok(())
+    }
+
+    /// Overwrites `target` by what the field's word stands for, and refuses other words.
+    pub fn choose<T: Copy>(
+        &mut self,
+        target: &mut T,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Result<(), Message> {
+        let Some(value) = self.take(key) else {
+            return Ok(());
+        };
+        let Some((_, chosen)) = words.iter().find(|(word, _)| value == *word) else {
+            let expected = either(words.iter().map(|(word, _)| *word));
+            return Err(self.unsupported(key, &value, &expected));
+        };
+        *target = *chosen;
+        Ok(())
     }
 
     /// Refuses the field unless it says what is done anyway.
@@ -86,34 +120,34 @@ impl<'a> Fields<'a> {
         key: &str,
         expected: &str,
         accept: impl Fn(&Value) -> bool,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Message> {
         match self.take(key) {
             Some(value) if !accept(&value) => Err(self.unsupported(key, &value, expected)),
             _ => Ok(()),
         }
     }
 
-    /// Overwrites `target` if the field is there, and refuses values that would need another network.
-    pub fn set_supported<T>(
-        &mut self,
-        target: &mut T,
-        key: &str,
-        expected: &str,
-        read: impl Fn(&Value) -> Option<T>,
-    ) -> Result<(), Error> {
-        if let Some(value) = self.take(key) {
-            *target = read(&value).ok_or_else(|| self.unsupported(key, &value, expected))?;
-        }
-        Ok(())
+    /// Refuses the field unless it has this value, which is what is done anyway.
+    pub fn fixed(&mut self, key: &str, only: impl Into<Value>) -> Result<(), Message> {
+        let only = only.into();
+        let expected = format!("`{}`", quoted(&only));
+        self.only(key, &expected, |value| *value == only)
     }
 
-    pub fn unsupported(&self, key: &str, found: &Value, expected: &str) -> Error {
-        Error::UnsupportedArgument {
-            path: self.path.to_owned(),
-            key: format!("{}{key}", self.prefix),
-            found: quoted(found),
-            expected: expected.to_owned(),
-        }
+    /// Refuses fields that are not `null`: what timm does without them is what is done.
+    pub fn defaults(&mut self, keys: &[&str]) -> Result<(), Message> {
+        keys.iter()
+            .try_for_each(|key| self.only(key, "timm's default", Value::is_null))
+    }
+
+    /// A field whose value would need another network.
+    pub fn unsupported(&self, key: &str, found: &Value, expected: &str) -> Message {
+        unsupported(self.path, &self.full(key), &quoted(found), expected)
+    }
+
+    /// A key with the keys of the objects that it is in, for messages.
+    fn full(&self, key: &str) -> String {
+        format!("{}{}", self.prefix, foreign(key))
     }
 
     pub fn drop_nulls(&mut self) {
@@ -125,32 +159,73 @@ impl<'a> Fields<'a> {
     }
 
     /// Every field has been taken.
-    pub fn finish(self) -> Result<(), Error> {
-        match self.map.keys().next() {
-            Some(key) => Err(Error::UnknownKey {
-                path: self.path.to_owned(),
-                key: format!("{}{key}", self.prefix),
-            }),
-            None => Ok(()),
-        }
+    pub fn finish(self) -> Result<(), Message> {
+        let Some(key) = self.map.keys().next() else {
+            return Ok(());
+        };
+        let (place, key) = (text::path(self.path), self.full(key));
+        Err(Message::data(format!(
+            "{place}: unknown key `{key}`, whose effect on features is not known either"
+        ))
+        .hint(WAYS_OUT))
     }
 
-    pub fn wrong(&self, key: &str, found: String, expected: String) -> Error {
-        Error::ConfigValue {
-            path: self.path.to_owned(),
-            key: format!("{}{key}", self.prefix),
-            found,
-            expected,
-        }
+    /// A field that has another value than would do.
+    pub fn wrong(&self, key: &str, found: impl Into<Value>, expected: impl AsRef<str>) -> Message {
+        wrong_value(
+            self.path,
+            &self.full(key),
+            quoted(&found.into()),
+            expected.as_ref(),
+        )
     }
 }
 
-/// Names for what [`Value::as_bool`] and [`as_size`] read.
-pub const FLAG: &str = "`true` or `false`";
-pub const SIZE: &str = "a number from 1 to 65,536";
-pub const STAGES: &str = "4 numbers from 1 to 65,536";
-/// Names of Pillow's filters, as timm and `open_clip` write them.
-pub const INTERPOLATIONS: &str = "`bicubic`, `bilinear`, `nearest`, `lanczos`, `hamming` or `box`";
+/// A value, in the file at `path`, that makes no sense.
+pub fn wrong_value(path: &Path, key: &str, found: impl AsRef<str>, expected: &str) -> Message {
+    let (place, found) = (text::path(path), foreign(found.as_ref()));
+    let text = format!("{place}: `{key}` is `{found}`, expected {expected}");
+    Message::data(text).hint(AS_PUBLISHED)
+}
+
+/// A value, in the file at `path`, that would need another network than those written here.
+pub fn unsupported(path: &Path, key: &str, found: &str, expected: &str) -> Message {
+    let (place, found) = (text::path(path), foreign(found));
+    let text = format!("{place}: `{key}` is `{found}`, only {expected} is supported");
+    Message::data(text).hint(WAYS_OUT)
+}
+
+/// What would do as a field's value, as messages say it; and how a value is read, which gives `None` for others.
+#[derive(Clone, Copy)]
+pub struct Kind<'a, T>(pub &'a str, pub fn(&Value) -> Option<T>);
+
+pub const FLAG: Kind<'_, bool> = Kind("`true` or `false`", Value::as_bool);
+pub const NAME: Kind<'_, String> = Kind("a name", as_string);
+pub const NUMBER: Kind<'_, f64> = Kind("a number", Value::as_f64);
+pub const RATIO: Kind<'_, f64> = Kind("a positive number", as_ratio);
+/// What norms add to a variance.
+pub const EPS: Kind<'_, f64> = Kind("a number between 0 and 1", as_eps);
+pub const SIZE: Kind<'_, usize> = Kind("a number from 1 to 65,536", as_size);
+pub const COUNT: Kind<'_, usize> = Kind("a number", as_count);
+/// A size for each of four stages.
+pub const STAGES: Kind<'_, [usize; 4]> = Kind("4 numbers from 1 to 65,536", as_sizes);
+/// Whether there is a number.
+pub const IS_GIVEN: Kind<'_, bool> = Kind("a number or `null`", |value| {
+    (value.is_null() || value.is_number()).then(|| value.is_number())
+});
+/// `[height, width]` in pixels, or one number for both.
+pub const SIDES: Kind<'_, [usize; 2]> = Kind("a size in pixels", as_sides);
+/// The side of a square in pixels, given as a number or as two equal ones.
+pub const SQUARE: Kind<'_, usize> = Kind("a size in pixels", as_square);
+/// A value of each channel.
+pub const CHANNELS: Kind<'_, [f32; 3]> = Kind("three numbers", as_channels);
+/// What channels are divided by.
+pub const STD: Kind<'_, [f32; 3]> = Kind("three numbers other than 0", as_std);
+/// One of Pillow's filters, as timm and `open_clip` write them.
+pub const INTERPOLATION: Kind<'_, Interpolation> = Kind(
+    "`bicubic`, `bilinear`, `nearest`, `lanczos`, `hamming` or `box`",
+    as_variant,
+);
 
 /// A value as messages show it: strings without their quotation marks.
 pub fn quoted(value: &Value) -> String {
@@ -220,8 +295,7 @@ pub fn patches_of([height, width]: [usize; 2], patch_size: usize) -> Option<Stri
     }
 }
 
-/// One side of a square, given as a number or as two equal ones.
-pub fn as_square(value: &Value) -> Option<usize> {
+fn as_square(value: &Value) -> Option<usize> {
     as_sides(value)
         .filter(|[height, width]| height == width)
         .map(|[height, _]| height)
@@ -236,40 +310,21 @@ pub fn as_sides(value: &Value) -> Option<[usize; 2]> {
     }
 }
 
-/// `[3, height, width]`.
-pub fn as_input_size(value: &Value) -> Option<[usize; 2]> {
-    match value.as_array()?.as_slice() {
-        [channels, height, width] if channels.as_u64() == Some(3) => {
-            Some([as_side(height)?, as_side(width)?])
-        }
-        _ => None,
-    }
-}
-
-/// The share of a resized side that a crop keeps.
-pub fn as_crop_pct(value: &Value) -> Option<f64> {
-    value.as_f64().filter(|pct| (0.05..=4.0).contains(pct))
-}
-
 pub fn as_ratio(value: &Value) -> Option<f64> {
     value
         .as_f64()
         .filter(|ratio| *ratio > 0.0 && *ratio <= 1024.0)
 }
 
-pub fn as_number(value: &Value) -> Option<f64> {
-    value.as_f64()
+fn as_eps(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|eps| *eps > 0.0 && *eps < 1.0)
 }
 
-/// Names for what [`as_std`] reads.
-pub const STD: &str = "three numbers other than 0";
-
-/// What channels are divided by.
-pub fn as_std(value: &Value) -> Option<[f32; 3]> {
+fn as_std(value: &Value) -> Option<[f32; 3]> {
     as_channels(value).filter(|std| !std.contains(&0.0))
 }
 
-pub fn as_channels(value: &Value) -> Option<[f32; 3]> {
+fn as_channels(value: &Value) -> Option<[f32; 3]> {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "torchvision normalises in f32"
@@ -288,13 +343,12 @@ pub fn as_channels(value: &Value) -> Option<[f32; 3]> {
 
 /// What is said of `args` as a checkpoint's `model_args`, where `read` takes what it knows of them.
 #[cfg(test)]
-pub fn overridden_by(
+pub fn overridden_by<E: std::fmt::Display>(
     args: Value,
-    read: impl FnOnce(&mut Fields<'_>) -> Result<(), Error>,
+    read: impl FnOnce(&mut Fields<'_>) -> Result<(), E>,
 ) -> Result<(), String> {
     let mut fields = Fields::new(Path::new("config.json"), "model_args.", args)
         .map_err(|error| error.to_string())?;
-    read(&mut fields)
-        .and_then(|()| fields.finish())
-        .map_err(|error| error.to_string())
+    read(&mut fields).map_err(|error| error.to_string())?;
+    fields.finish().map_err(|error| error.to_string())
 }

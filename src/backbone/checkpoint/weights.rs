@@ -5,16 +5,18 @@
 
 mod mapping;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
-use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::Kind;
 
-use crate::backbone::error::Error;
-use crate::backbone::orgs::catalog;
-use crate::text::{self, foreign};
+use crate::backbone::checkpoint::WAYS_OUT;
+use crate::error::{Error, Message};
+use crate::tensorfile::{self, NotWhole};
+use crate::text::{self, Listing, foreign, shell_word};
 pub use mapping::MappedFiles;
 
 /// Where a network's tensors come from.
@@ -22,7 +24,7 @@ pub trait Source {
     /// The values of one tensor, row-major.
     ///
     /// `init` is how it is drawn where it is drawn.
-    fn tensor(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>, Error>;
+    fn tensor(&self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>, Error>;
 
     /// Number of values given so far that are in no file.
     fn n_filled_in(&self) -> u64 {
@@ -32,6 +34,29 @@ pub trait Source {
     /// Positions as they are in a file; `None` where there is none, or where its library takes only those that fit.
     fn positions(&self, _name: &str) -> Option<StoredPositions> {
         None
+    }
+
+    /// The TorchScript module that stands for all tensors.
+    fn module(&self) -> Option<ModuleFile> {
+        None
+    }
+}
+
+/// A TorchScript module's file, and `[h, w]` of the images that the module gets.
+#[derive(Clone, Debug)]
+pub struct ModuleFile {
+    pub path: PathBuf,
+    pub size: [usize; 2],
+}
+
+impl Source for ModuleFile {
+    fn tensor(&self, name: &str, _shape: &[usize], _init: Init) -> Result<Vec<f32>, Error> {
+        let path = text::path(&self.path);
+        Err(Message::machine(format!("{path}: a module, asked for tensor `{name}`")).into())
+    }
+
+    fn module(&self) -> Option<ModuleFile> {
+        Some(self.clone())
     }
 }
 
@@ -60,6 +85,9 @@ pub enum Init {
     },
 }
 
+/// Shapes of tensors, by name.
+pub type Shapes<'a> = BTreeMap<&'a str, Vec<usize>>;
+
 /// A checkpoint's files, and which of their tensors have not been asked for.
 #[derive(Debug)]
 pub struct Checkpoint<'a> {
@@ -67,7 +95,9 @@ pub struct Checkpoint<'a> {
     files: Vec<(&'a Path, SafeTensors<'a>)>,
     /// Which file holds each tensor, and what it is called there.
     holders: BTreeMap<String, (usize, String)>,
-    unused: BTreeSet<String>,
+    unused: RefCell<BTreeSet<String>>,
+    /// Finds an architecture of such tensors, for messages.
+    fitting: fn(&Shapes<'_>) -> Option<&'static str>,
     /// What was done to make the files fit.
     notes: Vec<String>,
 }
@@ -77,8 +107,8 @@ impl<'a> Checkpoint<'a> {
     /// turn, if it begins so.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if a header does not describe its file, to the byte, or a tensor is in two files;
-    /// [`Error::SameName`] if two are called the same without wrappers.
+    /// If a header does not describe its file, to the byte, a tensor is in two files, or two are called the same without
+    /// wrappers.
     pub fn parse(
         files: impl IntoIterator<Item = (&'a Path, &'a [u8])>,
         architecture: &'a str,
@@ -88,16 +118,12 @@ impl<'a> Checkpoint<'a> {
             architecture,
             files: Vec::new(),
             holders: BTreeMap::new(),
-            unused: BTreeSet::new(),
+            unused: RefCell::default(),
+            fitting: |_| None,
             notes: Vec::new(),
         };
         for (path, bytes) in files {
-            let damaged = |problem| Error::Damaged {
-                path: path.to_owned(),
-                problem,
-            };
-            let tensors = SafeTensors::deserialize(bytes)
-                .map_err(|error| damaged(describe(&error, bytes)))?;
+            let tensors = tensorfile::parse(path, bytes)?;
             let place = checkpoint.files.len();
             let mut names = tensors.names();
             names.sort_unstable();
@@ -113,18 +139,20 @@ impl<'a> Checkpoint<'a> {
                 match checkpoint.holders.insert(bare.to_owned(), holder) {
                     Some((other, same)) if other != place && same == name => {
                         let (other, _) = &checkpoint.files[other];
-                        return Err(damaged(format!(
-                            "tensor `{}` is in `{}`, too",
-                            foreign(name),
-                            text::path(other)
-                        )));
+                        let (name, other) = (foreign(name), text::path(other));
+                        let what = format!("tensor `{name}` is in `{other}`, too");
+                        return Err(NotWhole::new(path, what).into());
                     }
                     Some((_, other)) => {
-                        return Err(Error::SameName {
-                            path: path.to_owned(),
-                            tensors: [other, name.to_owned()],
-                            name: bare.to_owned(),
-                        });
+                        return Err(Message::data(format!(
+                            "{}: tensors `{}` and `{}` are both `{}` of the network",
+                            text::path(path),
+                            foreign(&other),
+                            foreign(name),
+                            foreign(bare)
+                        ))
+                        .hint("save the weights again with one of the two")
+                        .into());
                     }
                     None => {}
                 }
@@ -137,8 +165,13 @@ impl<'a> Checkpoint<'a> {
             }
             checkpoint.files.push((path, tensors));
         }
-        checkpoint.unused = checkpoint.holders.keys().cloned().collect();
+        checkpoint.unused = RefCell::new(checkpoint.holders.keys().cloned().collect());
         Ok(checkpoint)
+    }
+
+    /// The same, whose messages name the architecture that `fitting` finds.
+    pub fn compared(self, fitting: fn(&Shapes<'_>) -> Option<&'static str>) -> Self {
+        Self { fitting, ..self }
     }
 
     /// Whether a file has a tensor of this name.
@@ -175,80 +208,89 @@ impl<'a> Checkpoint<'a> {
     ///
     /// # Errors
     /// Says what is wrong with the tensor: missing, misshapen, of another dtype, not finite.
-    pub fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+    pub fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let (shown, architecture) = (foreign(name), foreign(self.architecture));
         let Some((path, view)) = self.view(name) else {
-            return Err(Error::MissingTensor {
-                path: self.path(),
-                tensor: name.to_owned(),
-                architecture: self.architecture.to_owned(),
-                expected: shape.into(),
-                fits: self.fits(),
-            });
+            return Err(self.misfit(format!(
+                "{}: tensor `{shown}` is missing, backbone `{architecture}` needs it with shape {shape:?}",
+                self.place()
+            )));
         };
-        if view.shape() != shape {
-            return Err(Error::MisshapenTensor {
-                path: path.to_owned(),
-                tensor: name.to_owned(),
-                found: view.shape().into(),
-                architecture: self.architecture.to_owned(),
-                expected: shape.into(),
-                fits: self.fits(),
-            });
+        let (place, found) = (text::path(path), view.shape());
+        if found != shape {
+            return Err(self.misfit(format!(
+                "{place}: tensor `{shown}` has shape {found:?}, backbone `{architecture}` needs {shape:?}"
+            )));
         }
-        let values = widen(&view).ok_or_else(|| Error::Dtype {
-            path: path.to_owned(),
-            tensor: name.to_owned(),
-            found: view.dtype().to_string(),
-        })?;
-        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::NonFinite {
-                path: path.to_owned(),
-                tensor: name.to_owned(),
-                value: values[place],
-                index: unravel(place, shape),
-            });
+        let Some(values) = widen(&view) else {
+            let dtype = view.dtype();
+            let text =
+                format!("{place}: tensor `{shown}` has dtype {dtype}, expected F32, F16 or BF16");
+            let hint = match dtype {
+                Dtype::F64 => as_f32(path),
+                _ => WAYS_OUT.to_owned(),
+            };
+            return Err(Message::data(text).hint(hint).into());
+        };
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let (value, index) = (values[at], unravel(at, shape));
+            return Err(Message::data(format!(
+                "{place}: tensor `{shown}` holds {value} at {index:?}, expected finite numbers"
+            ))
+            .hint("the weights are damaged: copy or download the file again")
+            .into());
         }
-        self.unused.remove(name);
+        self.unused.borrow_mut().remove(name);
         Ok(values)
     }
 
     /// Ends the loading; gives what was done to make the files fit.
     ///
     /// # Errors
-    /// [`Error::SurplusTensors`] if there are tensors that were not asked for and are not passed over.
+    /// If there are tensors that were not asked for and are not passed over.
     pub fn finish(self, is_passed_over: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
-        let tensors: Vec<String> = self
-            .unused
-            .iter()
-            .filter(|name| !is_passed_over(name))
-            .cloned()
-            .collect();
-        if tensors.is_empty() {
+        let unused = self.unused.take();
+        let surplus = unused.iter().filter(|name| !is_passed_over(name));
+        let surplus = Listing::first(3, surplus.map(|name| format!("`{}`", foreign(name))));
+        if surplus.is_empty() {
             return Ok(self.notes);
         }
-        Err(Error::SurplusTensors {
-            path: self.path(),
-            tensors,
-            architecture: self.architecture.to_owned(),
-            fits: self.fits(),
-        })
+        let (tensors, are) = match surplus.n {
+            1 => ("tensor", "is"),
+            _ => ("tensors", "are"),
+        };
+        Err(self.misfit(format!(
+            "{}: {tensors} {surplus} {are} no part of backbone `{}`",
+            self.place(),
+            foreign(self.architecture)
+        )))
     }
 
     /// The file for messages about what is in none, or in any.
-    fn path(&self) -> PathBuf {
+    fn place(&self) -> String {
         let first = self.files.first();
-        first.map_or_else(PathBuf::new, |(path, _)| path.to_path_buf())
+        first.map_or_else(String::new, |(path, _)| text::path(path))
+    }
+
+    /// The tensors are those of another network.
+    fn misfit(&self, text: String) -> Error {
+        let hint = match self.fits() {
+            Some(fits) => format!(
+                "the shapes fit `{fits}`; put the `config.json` that belongs to these weights beside them"
+            ),
+            None => OF_ONE_CHECKPOINT.to_owned(),
+        };
+        Message::data(text).hint(hint).into()
     }
 
     /// Another of timm's architectures that the shapes fit.
     fn fits(&self) -> Option<&'static str> {
-        let shapes: BTreeMap<&str, Vec<usize>> = self
+        let shapes: Shapes<'_> = self
             .holders
             .keys()
             .filter_map(|name| Some((name.as_str(), self.view(name)?.1.shape().to_vec())))
             .collect();
-        catalog::fitting(|name| shapes.get(name).map(Vec::as_slice))
-            .filter(|name| *name != self.architecture)
+        (self.fitting)(&shapes).filter(|name| *name != self.architecture)
     }
 }
 
@@ -295,44 +337,24 @@ fn unravel(mut place: usize, shape: &[usize]) -> Box<[usize]> {
     index.into()
 }
 
-/// What is wrong with a file, with the numbers that its format promises.
-fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
-    let n_bytes = bytes.len();
-    let header_bytes = bytes
-        .first_chunk()
-        .map_or(0, |length| u64::from_le_bytes(*length));
-    match error {
-        SafeTensorError::HeaderTooSmall => {
-            format!("{n_bytes} bytes, too short for a safetensors file")
-        }
-        SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength => {
-            format!("header of {header_bytes} bytes announced in a file of {n_bytes}")
-        }
-        SafeTensorError::InvalidHeader(error) => format!("header is no text: {error}"),
-        SafeTensorError::InvalidHeaderDeserialization(error) => {
-            format!("header is no safetensors header: {error}")
-        }
-        SafeTensorError::MetadataIncompleteBuffer => match described_len(bytes) {
-            Some(described) => format!("{n_bytes} bytes on disk, its header describes {described}"),
-            None => format!("{n_bytes} bytes on disk, its header describes another number"),
-        },
-        SafeTensorError::InvalidOffset(tensor) => {
-            format!("tensor `{tensor}` does not begin where the one before it ends")
-        }
-        SafeTensorError::TensorInvalidInfo => {
-            "a tensor's bytes do not fit its shape and dtype".to_owned()
-        }
-        SafeTensorError::ValidationOverflow => "a tensor's shape overflows".to_owned(),
-        error => error.to_string(),
-    }
-}
+/// What helps where weights and network are not those of each other.
+pub const OF_ONE_CHECKPOINT: &str = "use weights and `config.json` of one and the same checkpoint";
 
-/// The length of the file that a valid header describes.
-fn described_len(bytes: &[u8]) -> Option<usize> {
-    let (length, rest) = bytes.split_first_chunk()?;
-    let header_bytes = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-    let metadata: Metadata = serde_json::from_slice(rest.get(..header_bytes)?).ok()?;
-    Some(size_of::<u64>() + header_bytes + metadata.data_len())
+/// The command that copies a checkpoint's folder with floats of 32 bits for those of 64.
+fn as_f32(path: &Path) -> String {
+    format!(
+        "the command below copies the checkpoint into a new folder DIR, with F32 for F64; use `local-dir:DIR`\n\
+         python3 -c '\n\
+         import pathlib, shutil, sys, torch\n\
+         from safetensors.torch import load_file, save_file\n\
+         shutil.copytree(sys.argv[1], sys.argv[2], copy_function=shutil.copyfile)\n\
+         for path in pathlib.Path(sys.argv[2]).glob(\"*.safetensors\"):\n    \
+             tensors = load_file(path).items()\n    \
+             tensors = {{name: t.float() if t.dtype == torch.float64 else t for name, t in tensors}}\n    \
+             save_file(tensors, path, {{\"format\": \"pt\"}})\n\
+         ' {} DIR",
+        shell_word(path.parent().unwrap_or(path))
+    )
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@
 use tch::{TchError, Tensor};
 
 use crate::backbone::checkpoint::weights::Init;
-use crate::backbone::error::Error;
-use crate::backbone::families::layers::{Loader, as_i64, keeping_scale};
+use crate::backbone::families::layers::keeping_scale;
+use crate::backbone::families::loader::{Loader, as_i64};
 use crate::backbone::run::Parameter;
+use crate::error::Error;
 
 /// A convolution by square kernels, before its weights are loaded.
 #[derive(Clone, Copy, Debug)]
@@ -63,16 +64,15 @@ impl Convolution {
         Self { bias, ..self }
     }
 
-    pub fn load(self, loader: &mut Loader<'_>, prefix: &str) -> Result<Conv2d, Error> {
+    pub fn load(self, loader: &Loader<'_>) -> Result<Conv2d, Error> {
         let n_in = self.n_in / self.groups;
         let shape = [self.n_out, n_in, self.kernel_size, self.kernel_size];
         let init = keeping_scale(n_in * self.kernel_size * self.kernel_size);
+        let weight = loader.product("weight", &shape, init)?;
+        let bias = (self.bias).then(|| loader.product("bias", &[self.n_out], Init::Zeros));
         Ok(Conv2d {
-            weight: loader.product(&format!("{prefix}.weight"), &shape, init)?,
-            bias: self
-                .bias
-                .then(|| loader.product(&format!("{prefix}.bias"), &[self.n_out], Init::Zeros))
-                .transpose()?,
+            weight,
+            bias: bias.transpose()?,
             stride: as_i64(self.stride),
             padding: as_i64(self.padding),
             groups: as_i64(self.groups),
@@ -113,19 +113,13 @@ pub struct BatchNorm2d {
 }
 
 impl BatchNorm2d {
-    pub fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
-        channels: usize,
-        eps: f64,
-    ) -> Result<Self, Error> {
-        let name = |name: &str| format!("{prefix}.{name}");
+    pub fn load(loader: &Loader<'_>, channels: usize, eps: f64) -> Result<Self, Error> {
         let shape = [channels];
         Ok(Self {
-            weight: loader.f32(&name("weight"), &shape, Init::Ones)?,
-            bias: loader.f32(&name("bias"), &shape, Init::Zeros)?,
-            running_mean: loader.buffer(&name("running_mean"), &shape, Init::Zeros)?,
-            running_var: loader.buffer(&name("running_var"), &shape, Init::Ones)?,
+            weight: loader.f32("weight", &shape, Init::Ones)?,
+            bias: loader.f32("bias", &shape, Init::Zeros)?,
+            running_mean: loader.buffer("running_mean", &shape, Init::Zeros)?,
+            running_var: loader.buffer("running_var", &shape, Init::Ones)?,
             eps,
         })
     }
@@ -154,15 +148,14 @@ pub struct ConvNorm {
 impl ConvNorm {
     /// `conv` and `norm` are the names of its two halves.
     pub fn load(
-        loader: &mut Loader<'_>,
+        loader: &Loader<'_>,
         convolution: Convolution,
-        conv: &str,
-        norm: &str,
+        [conv, norm]: [&str; 2],
         eps: f64,
     ) -> Result<Self, Error> {
         Ok(Self {
-            conv: convolution.load(loader, conv)?,
-            norm: BatchNorm2d::load(loader, norm, convolution.n_out, eps)?,
+            conv: convolution.load(&loader.at(conv))?,
+            norm: BatchNorm2d::load(&loader.at(norm), convolution.n_out, eps)?,
         })
     }
 

@@ -11,13 +11,12 @@ mod network;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::backbone::checkpoint::fields::{FLAG, Fields, STAGES, as_sizes, as_variant};
-use crate::backbone::error::Error;
+use crate::backbone::checkpoint::fields::{EPS, FLAG, Fields, IS_GIVEN, Kind, STAGES, as_variant};
+use crate::backbone::families::preset::{Data, OPENAI_CLIP};
+use crate::backbone::families::{Architecture, Family};
 #[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
-use crate::backbone::orgs::catalog::{Data, OPENAI_CLIP};
-#[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
+use crate::error::Message;
 use crate::image::Interpolation::Bicubic;
 use crate::image::TimmCrop;
 
@@ -57,69 +56,52 @@ enum StemType {
     OverlapTiered,
 }
 
-impl ConvNextConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for ConvNextConfig {
+    fn dim(&self) -> usize {
         self.dims[3]
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn canonical(&self) -> Value {
         json!({ "family": "convnext", "convnext": self })
     }
 
-    /// Replaces what a checkpoint's `model_args` say otherwise.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
-        args.set(&mut self.depths, "depths", STAGES, as_sizes)?;
-        args.set(&mut self.dims, "dims", STAGES, as_sizes)?;
-        let stem_types = "`patch`, `overlap` or `overlap_tiered`";
-        args.set_supported(&mut self.stem_type, "stem_type", stem_types, as_variant)?;
-        args.set(&mut self.conv_mlp, "conv_mlp", FLAG, Value::as_bool)?;
-        args.set(&mut self.use_grn, "use_grn", FLAG, Value::as_bool)?;
-        args.set(
-            &mut self.layer_scale,
-            "ls_init_value",
-            "a number or `null`",
-            |value| (value.is_null() || value.is_number()).then(|| value.is_number()),
-        )?;
-        args.set(
-            &mut self.head_norm_first,
-            "head_norm_first",
-            FLAG,
-            Value::as_bool,
-        )?;
-        args.set(
-            &mut self.norm_eps,
-            "norm_eps",
-            "a number between 0 and 1",
-            |value| value.as_f64().filter(|eps| *eps > 0.0 && *eps < 1.0),
-        )?;
+    fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+        args.set(&mut self.depths, "depths", STAGES)?;
+        args.set(&mut self.dims, "dims", STAGES)?;
+        let stem_types = Kind("`patch`, `overlap` or `overlap_tiered`", as_variant);
+        args.set_supported(&mut self.stem_type, "stem_type", stem_types)?;
+        args.set(&mut self.conv_mlp, "conv_mlp", FLAG)?;
+        args.set(&mut self.use_grn, "use_grn", FLAG)?;
+        args.set(&mut self.layer_scale, "ls_init_value", IS_GIVEN)?;
+        args.set(&mut self.head_norm_first, "head_norm_first", FLAG)?;
+        args.set(&mut self.norm_eps, "norm_eps", EPS)?;
         for (key, only) in [
             ("in_chans", 3),
             ("output_stride", 32),
             ("patch_size", 4),
             ("kernel_sizes", 7),
         ] {
-            args.only(key, &format!("`{only}`"), |value| value == only)?;
+            args.fixed(key, only)?;
         }
-        args.only("conv_bias", "`true`", |value| value == true)?;
-        args.only("act_layer", "`gelu`", |value| value == "gelu")?;
-        args.only("norm_layer", "timm's default", Value::is_null)?;
+        args.fixed("conv_bias", true)?;
+        args.fixed("act_layer", "gelu")?;
+        args.defaults(&["norm_layer"])?;
         args.drop_all(&["global_pool", "head_hidden_size", "head_init_scale"]);
         Ok(())
     }
 
-    /// Whether no feature passes through a tensor of the checkpoint's file.
     #[cfg(feature = "torch")]
-    pub fn is_passed_over(tensor: &str) -> bool {
+    fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("head.")
     }
 
     #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
+    fn load(&self, loader: &Loader<'_>) -> Built {
         Ok(Box::new(network::ConvNext::load(loader, self)?))
     }
+}
 
+impl ConvNextConfig {
     const fn conv_mlp(mut self) -> Self {
         self.conv_mlp = true;
         self
@@ -170,7 +152,7 @@ const fn squashed(size: usize) -> Data {
 
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
-pub const ARCHITECTURES: &[(&str, ConvNextConfig, Data)] = &[
+pub const ARCHITECTURES: &[Architecture<ConvNextConfig>] = &[
     ("convnext_atto", convnext([2, 2, 6, 2], 40).conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
     ("convnext_atto_ols", convnext([2, 2, 6, 2], 40).conv_mlp().stem(StemType::OverlapTiered), Data::imagenet(224, 0.875, Bicubic)),
     ("convnext_femto", convnext([2, 2, 6, 2], 48).conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),

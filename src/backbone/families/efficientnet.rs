@@ -16,12 +16,11 @@ use serde_json::{Value, json};
 
 pub use architectures::ARCHITECTURES;
 
-use crate::backbone::checkpoint::fields::{Fields, as_variant};
-use crate::backbone::error::Error;
+use crate::backbone::checkpoint::fields::{EPS, Fields, Kind, as_variant};
+use crate::backbone::families::Family;
 #[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
-#[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
+use crate::error::Message;
 
 /// What decides the tensors and results of an EfficientNet or a MobileNet. Arguments are named as timm's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,58 +109,49 @@ fn kept<'de, D: Deserializer<'de>>(
     Ok(stages.leak())
 }
 
-impl EfficientNetConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for EfficientNetConfig {
+    fn dim(&self) -> usize {
         self.num_features.unwrap_or_else(|| {
             let last = self.stages.iter().copied().flatten().last();
             self.width(last.map_or(self.stem_size, |blocks| blocks.channels))
         })
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn canonical(&self) -> Value {
         json!({ "family": "efficientnet", "efficientnet": self })
     }
 
-    /// Replaces what a checkpoint's `model_args` say otherwise.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
-        let activations = "`relu`, `relu6`, `silu` or `hard_swish`";
-        args.set_supported(&mut self.act_layer, "act_layer", activations, as_variant)?;
-        args.set(
-            &mut self.bn_eps,
-            "bn_eps",
-            "a number between 0 and 1",
-            |value| value.as_f64().filter(|eps| *eps > 0.0 && *eps < 1.0),
-        )?;
+    fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+        let activations = Kind("`relu`, `relu6`, `silu` or `hard_swish`", as_variant);
+        args.set_supported(&mut self.act_layer, "act_layer", activations)?;
+        args.set(&mut self.bn_eps, "bn_eps", EPS)?;
         for (key, only) in [
             ("in_chans", 3),
             ("output_stride", 32),
             ("stem_kernel_size", 3),
         ] {
-            args.only(key, &format!("`{only}`"), |value| value == only)?;
+            args.fixed(key, only)?;
         }
         args.only("pad_type", "an empty string", |value| value == "")?;
-        for key in ["norm_layer", "aa_layer", "se_layer"] {
-            args.only(key, "timm's default", Value::is_null)?;
-        }
+        args.defaults(&["norm_layer", "aa_layer", "se_layer"])?;
         args.drop_all(&["global_pool", "head_bias", "bn_momentum"]);
         Ok(())
     }
 
-    /// Whether no feature passes through a tensor of the checkpoint's file.
     #[cfg(feature = "torch")]
-    pub fn is_passed_over(&self, tensor: &str) -> bool {
+    fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("classifier.")
             || tensor.ends_with(".num_batches_tracked")
             || (self.num_features.is_none() && tensor.starts_with("conv_head."))
     }
 
     #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
+    fn load(&self, loader: &Loader<'_>) -> Built {
         Ok(Box::new(network::EfficientNet::load(loader, self)?))
     }
+}
 
+impl EfficientNetConfig {
     /// A number of channels times the multiplier.
     fn width(&self, channels: usize) -> usize {
         make_divisible(channels as f64 * self.channel_multiplier)

@@ -13,14 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::backbone::checkpoint::fields::{
-    Fields, SIZE, STAGES, as_count, as_size, as_sizes, patches_of,
+    Fields, IS_GIVEN, Kind, SIZE, STAGES, as_count, as_sizes, patches_of,
 };
-use crate::backbone::error::Error;
+use crate::backbone::families::preset::Data;
+use crate::backbone::families::{Architecture, Contradiction, Family};
 #[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
-use crate::backbone::orgs::catalog::Data;
-#[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
+use crate::error::Message;
 use crate::image::Interpolation::Bicubic;
 
 /// Number of blocks that may attend to the whole map.
@@ -50,42 +49,30 @@ pub struct HieraConfig {
     layer_scale: bool,
 }
 
-impl HieraConfig {
-    /// The same network for images of `[h, w]` pixels.
-    pub fn with_input(self, img_size: [usize; 2]) -> Self {
-        Self { img_size, ..self }
-    }
-
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for HieraConfig {
+    fn dim(&self) -> usize {
         self.width(3)
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn canonical(&self) -> Value {
         json!({ "family": "hiera", "hiera": self })
     }
 
-    /// Replaces what a checkpoint's `model_args` say otherwise.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
-        args.set(&mut self.embed_dim, "embed_dim", SIZE, as_size)?;
-        args.set(&mut self.num_heads, "num_heads", SIZE, as_size)?;
-        args.set(&mut self.stages, "stages", STAGES, as_sizes)?;
-        let pair = "2 numbers from 1 to 65,536";
-        args.set(&mut self.global_pos_size, "global_pos_size", pair, as_sizes)?;
-        args.set(&mut self.window_spec, "window_spec", STAGES, as_sizes)?;
-        args.set(
-            &mut self.global_att_blocks,
-            "global_att_blocks",
-            &format!("at most {MAX_GLOBAL} numbers"),
-            as_blocks,
-        )?;
-        args.set(
-            &mut self.layer_scale,
-            "init_values",
-            "a number or `null`",
-            |value| (value.is_null() || value.is_number()).then(|| value.is_number()),
-        )?;
+    fn set_img_size(&mut self, img_size: [usize; 2]) {
+        self.img_size = img_size;
+    }
+
+    fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+        args.set(&mut self.embed_dim, "embed_dim", SIZE)?;
+        args.set(&mut self.num_heads, "num_heads", SIZE)?;
+        args.set(&mut self.stages, "stages", STAGES)?;
+        let pair = Kind("2 numbers from 1 to 65,536", as_sizes);
+        args.set(&mut self.global_pos_size, "global_pos_size", pair)?;
+        args.set(&mut self.window_spec, "window_spec", STAGES)?;
+        let numbers = format!("at most {MAX_GLOBAL} numbers");
+        let blocks = Kind(&numbers, as_blocks);
+        args.set(&mut self.global_att_blocks, "global_att_blocks", blocks)?;
+        args.set(&mut self.layer_scale, "init_values", IS_GIVEN)?;
         for (key, only) in [
             ("in_chans", json!(3)),
             ("patch_kernel", json!([7, 7])),
@@ -96,28 +83,24 @@ impl HieraConfig {
             ("dim_mul", json!(2.0)),
             ("head_mul", json!(2.0)),
         ] {
-            args.only(key, &format!("`{only}`"), |value| *value == only)?;
+            args.fixed(key, only)?;
         }
-        for key in ["patch_size", "norm_layer", "act_layer"] {
-            args.only(key, "timm's default", Value::is_null)?;
-        }
+        args.defaults(&["patch_size", "norm_layer", "act_layer"])?;
         args.drop_all(&["global_pool"]);
 
         if !self.embed_dim.is_multiple_of(self.num_heads) {
             let expected = format!("a divisor of the width, {}", self.embed_dim);
-            return Err(args.wrong("num_heads", self.num_heads.to_string(), expected));
+            return Err(args.wrong("num_heads", self.num_heads, expected));
         }
         // The windows of these stages are halved where the next begins.
         if self.window_spec[..3].iter().any(|side| side % 2 == 1) {
-            let found = json!(self.window_spec).to_string();
-            let expected = "even numbers before the last".to_owned();
-            return Err(args.wrong("window_spec", found, expected));
+            let expected = "even numbers before the last";
+            return Err(args.wrong("window_spec", json!(self.window_spec), expected));
         }
         Ok(())
     }
 
-    /// The size of images that cannot be cut into windows, as a key, its value, and what would do.
-    pub fn contradiction(&self) -> Option<(&'static str, String, String)> {
+    fn contradiction(&self) -> Option<Contradiction> {
         let side = self.window_spec[0];
         if let Some(expected) = patches_of(self.img_size, PATCH_STRIDE) {
             let [height, width] = self.img_size;
@@ -132,17 +115,18 @@ impl HieraConfig {
         })
     }
 
-    /// Whether no feature passes through a tensor of the checkpoint's file.
     #[cfg(feature = "torch")]
-    pub fn is_passed_over(tensor: &str) -> bool {
+    fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("head.")
     }
 
     #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
+    fn load(&self, loader: &Loader<'_>) -> Built {
         Ok(Box::new(network::Hiera::load(loader, self)?))
     }
+}
 
+impl HieraConfig {
     /// Width of a token in a stage.
     fn width(&self, stage: usize) -> usize {
         self.embed_dim << stage
@@ -208,7 +192,7 @@ const fn hiera(
 
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
-pub const ARCHITECTURES: &[(&str, HieraConfig, Data)] = &[
+pub const ARCHITECTURES: &[Architecture<HieraConfig>] = &[
     ("sam2_hiera_tiny", hiera(896, 96, [1, 2, 7, 2], [5, 7, 9]), Data::imagenet(896, 1.0, Bicubic)),
     ("sam2_hiera_small", hiera(896, 96, [1, 2, 11, 2], [7, 10, 13]), Data::imagenet(896, 1.0, Bicubic)),
     ("sam2_hiera_base_plus", hiera(896, 112, [2, 3, 16, 3], [12, 16, 20]).heads(2).positions([14, 14]), Data::imagenet(896, 1.0, Bicubic)),

@@ -7,96 +7,12 @@
 //!
 //! Shapes: b batch, c channels, h w, t tokens, d width of a token.
 
-use std::sync::atomic::AtomicUsize;
+use tch::{Kind, TchError, Tensor};
 
-use tch::{Device, Kind, TchError, Tensor};
-
-use crate::backbone::checkpoint::weights::{Init, Source};
-use crate::backbone::error::Error;
+use crate::backbone::checkpoint::weights::Init;
+use crate::backbone::families::loader::Loader;
 use crate::backbone::run::Parameter;
-use crate::interrupt::Stopped;
-
-/// Asks for a network's tensors and puts them where it is to run.
-pub struct Loader<'a> {
-    pub source: &'a mut dyn Source,
-    pub device: Device,
-    /// Of matrix products.
-    pub precision: Kind,
-    /// Number of values in the parameters so far.
-    pub n_parameters: u64,
-    /// What was done to make a checkpoint fit.
-    pub notes: Vec<String>,
-    /// Looked at before each tensor; see [`Stopped::check`].
-    pub stop: &'a AtomicUsize,
-}
-
-impl Loader<'_> {
-    /// A parameter that stays in f32.
-    pub fn f32(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Parameter, Error> {
-        self.parameter(name, shape, init, Kind::Float)
-    }
-
-    /// A parameter of a matrix product.
-    pub fn product(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Parameter, Error> {
-        self.parameter(name, shape, init, self.precision)
-    }
-
-    /// A tensor in f32 that was not learned, which PyTorch calls a buffer.
-    pub fn buffer(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Parameter, Error> {
-        self.load(name, shape, init, Kind::Float)
-    }
-
-    fn parameter(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-        init: Init,
-        kind: Kind,
-    ) -> Result<Parameter, Error> {
-        let values = self.values(name, shape, init)?;
-        self.own(&values, kind)
-    }
-
-    /// Makes a parameter of values.
-    pub fn own(&mut self, values: &Tensor, kind: Kind) -> Result<Parameter, Error> {
-        self.n_parameters += values.numel() as u64;
-        self.put(values, kind)
-    }
-
-    fn load(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-        init: Init,
-        kind: Kind,
-    ) -> Result<Parameter, Error> {
-        let values = self.values(name, shape, init)?;
-        self.put(&values, kind)
-    }
-
-    /// The values of a tensor on the CPU, in f32.
-    pub fn values(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Tensor, Error> {
-        Stopped::check(self.stop)?;
-        let values = self.source.tensor(name, shape, init)?;
-        let shape: Vec<i64> = shape.iter().map(|&size| as_i64(size)).collect();
-        Tensor::f_from_slice(&values)
-            .and_then(|values| values.f_reshape(&shape))
-            .map_err(|error| Error::libtorch("loading weights", &error))
-    }
-
-    fn put(&self, values: &Tensor, kind: Kind) -> Result<Parameter, Error> {
-        values
-            .f_to_kind(kind)
-            .and_then(|values| values.f_to_device(self.device))
-            .map(Parameter::new)
-            .map_err(|error| Error::libtorch("loading weights", &error))
-    }
-}
-
-/// libtorch's sizes are signed; those of a network that fits into memory fit.
-pub fn as_i64(size: usize) -> i64 {
-    i64::try_from(size).unwrap_or(i64::MAX)
-}
+use crate::error::Error;
 
 /// The standard deviation that keeps the scale of a product over `n_in` values.
 pub fn keeping_scale(n_in: usize) -> Init {
@@ -113,23 +29,16 @@ pub struct Linear {
 
 impl Linear {
     pub fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
+        loader: &Loader<'_>,
         n_in: usize,
         n_out: usize,
-        bias: bool,
+        has_bias: bool,
     ) -> Result<Self, Error> {
+        let weight = loader.product("weight", &[n_out, n_in], keeping_scale(n_in))?;
+        let bias = has_bias.then(|| loader.product("bias", &[n_out], Init::Zeros));
         Ok(Self {
-            weight: loader.product(
-                &format!("{prefix}.weight"),
-                &[n_out, n_in],
-                keeping_scale(n_in),
-            )?,
-            bias: if bias {
-                Some(loader.product(&format!("{prefix}.bias"), &[n_out], Init::Zeros)?)
-            } else {
-                None
-            },
+            weight,
+            bias: bias.transpose()?,
         })
     }
 
@@ -148,29 +57,19 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    pub fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
-        dim: usize,
-        eps: f64,
-    ) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, dim: usize, eps: f64) -> Result<Self, Error> {
         Ok(Self {
-            weight: loader.f32(&format!("{prefix}.weight"), &[dim], Init::Ones)?,
-            bias: loader.f32(&format!("{prefix}.bias"), &[dim], Init::Zeros)?,
+            weight: loader.f32("weight", &[dim], Init::Ones)?,
+            bias: loader.f32("bias", &[dim], Init::Zeros)?,
             eps,
         })
     }
 
     /// `x`: `[.., d]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let dim = self.weight.size();
-        x.f_to_kind(Kind::Float)?.f_layer_norm(
-            &dim,
-            Some(&*self.weight),
-            Some(&*self.bias),
-            self.eps,
-            true,
-        )
+        let (weight, bias) = (Some(&*self.weight), Some(&*self.bias));
+        x.f_to_kind(Kind::Float)?
+            .f_layer_norm(&self.weight.size(), weight, bias, self.eps, true)
     }
 }
 
@@ -181,14 +80,9 @@ pub struct RmsNorm {
 }
 
 impl RmsNorm {
-    pub fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
-        dim: usize,
-        eps: f64,
-    ) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, dim: usize, eps: f64) -> Result<Self, Error> {
         Ok(Self {
-            weight: loader.f32(&format!("{prefix}.weight"), &[dim], Init::Ones)?,
+            weight: loader.f32("weight", &[dim], Init::Ones)?,
             eps,
         })
     }
@@ -205,23 +99,35 @@ impl RmsNorm {
     }
 }
 
-/// A learned factor per channel.
+/// A learned factor per channel, where the network has one.
 pub struct LayerScale {
-    gamma: Parameter,
+    gamma: Option<Parameter>,
 }
 
 impl LayerScale {
-    pub fn load(loader: &mut Loader<'_>, prefix: &str, dim: usize) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, dim: usize, is_there: bool) -> Result<Self, Error> {
+        let gamma = is_there.then(|| loader.f32("gamma", &[dim], Init::Ones));
         Ok(Self {
-            gamma: loader.f32(&format!("{prefix}.gamma"), &[dim], Init::Ones)?,
+            gamma: gamma.transpose()?,
         })
     }
 
     /// `x`: `[.., d]`, which stays as it is where there is no factor.
-    pub fn apply(scale: Option<&Self>, x: Tensor) -> Result<Tensor, TchError> {
-        match scale {
-            Some(Self { gamma }) => x.f_mul(gamma),
+    pub fn apply(&self, x: Tensor) -> Result<Tensor, TchError> {
+        match &self.gamma {
+            Some(gamma) => x.f_mul(gamma),
             None => Ok(x),
         }
     }
+}
+
+/// Attention of `q` (`[b, heads, m, d/heads]`) to `k` and `v` (`[b, heads, t, d/heads]`), with `bias` added to its
+/// logits; gives `[b, heads, m, d/heads]`.
+pub fn attend(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<Tensor, TchError> {
+    Tensor::f_scaled_dot_product_attention(q, k, v, bias, 0.0, false, None, false)
 }

@@ -1,4 +1,6 @@
 //! The families of networks: configuration and network side by side.
+//!
+//! A new family is a file that implements [`Family`], its network, and a line in the list below.
 
 #[cfg(feature = "torch")]
 pub mod conv;
@@ -7,9 +9,141 @@ pub mod efficientnet;
 pub mod hiera;
 #[cfg(feature = "torch")]
 pub mod layers;
-pub mod network;
+#[cfg(feature = "torch")]
+pub mod loader;
+pub mod preset;
 pub mod resnet;
+pub mod script;
 pub mod swin;
 pub mod vit;
 #[cfg(feature = "torch")]
 pub mod windows;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[cfg(feature = "torch")]
+use self::loader::Loader;
+use self::preset::Data;
+use crate::backbone::checkpoint::fields::Fields;
+#[cfg(feature = "torch")]
+use crate::error::Error;
+use crate::error::Message;
+
+/// The settings of a network, and what they decide.
+pub trait Family {
+    /// Number of features per image.
+    fn dim(&self) -> usize;
+
+    /// `[h, w]` of the images that the network takes; `None` where it takes any, or says nothing of that.
+    fn img_size(&self) -> Option<[usize; 2]> {
+        None
+    }
+
+    /// Makes the network for images of another size, `[h, w]`, if its size decides anything.
+    fn set_img_size(&mut self, _size: [usize; 2]) {}
+
+    /// Replaces what a checkpoint's `model_args` say otherwise.
+    ///
+    /// # Errors
+    /// Of a value that makes no sense, or would need another network.
+    fn override_args(&mut self, _args: &mut Fields<'_>) -> Result<(), Message> {
+        Ok(())
+    }
+
+    /// A key whose value does not go with the others', the value, and what would.
+    fn contradiction(&self) -> Option<Contradiction> {
+        None
+    }
+
+    /// All that decides a feature besides the weights.
+    fn canonical(&self) -> Value;
+
+    /// Whether no feature passes through a tensor of a published file.
+    #[cfg(feature = "torch")]
+    fn is_passed_over(&self, _tensor: &str) -> bool {
+        false
+    }
+
+    /// Asks for the network's tensors.
+    ///
+    /// # Errors
+    /// What is wrong with the first of them.
+    #[cfg(feature = "torch")]
+    fn load(&self, loader: &Loader<'_>) -> Built;
+}
+
+/// A key, its value, and what would do instead of that.
+pub type Contradiction = (&'static str, String, String);
+
+/// A network whose tensors are loaded.
+#[cfg(feature = "torch")]
+pub type Built = Result<Box<dyn Network>, Error>;
+
+/// A network on libtorch.
+#[cfg(feature = "torch")]
+pub trait Network: Send + Sync {
+    /// `images`: `[b, 3, h, w]` f32. Gives `[b, d]`.
+    fn forward(&self, images: &tch::Tensor) -> Result<tch::Tensor, Error>;
+}
+
+/// Makes the list of families.
+macro_rules! families {
+    ($($variant:ident($config:ty, $architectures:expr),)+) => {
+        /// What decides a network's tensors and results.
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        pub enum NetworkConfig {
+            $($variant($config),)+
+        }
+
+        impl NetworkConfig {
+            /// The settings, whichever family's.
+            pub fn family(&self) -> &dyn Family {
+                match self {
+                    $(Self::$variant(config) => config,)+
+                }
+            }
+
+            /// The same, to be changed.
+            pub fn family_mut(&mut self) -> &mut dyn Family {
+                match self {
+                    $(Self::$variant(config) => config,)+
+                }
+            }
+        }
+
+        /// The families' architectures, by timm's names.
+        pub fn architectures() -> impl Iterator<Item = Architecture<NetworkConfig>> {
+            std::iter::empty()$(.chain(networks::<$config>($architectures)))+
+        }
+
+        $(impl From<$config> for NetworkConfig {
+            fn from(config: $config) -> Self {
+                Self::$variant(config)
+            }
+        })+
+    };
+}
+
+// Each with its architectures; a Vision Transformer's are rows of the libraries' own arguments.
+families! {
+    Vit(vit::VitConfig, &[]),
+    ResNet(resnet::ResNetConfig, resnet::ARCHITECTURES),
+    ConvNext(convnext::ConvNextConfig, convnext::ARCHITECTURES),
+    EfficientNet(efficientnet::EfficientNetConfig, efficientnet::ARCHITECTURES),
+    Swin(swin::SwinConfig, swin::ARCHITECTURES),
+    Hiera(hiera::HieraConfig, hiera::ARCHITECTURES),
+    Script(script::ScriptConfig, &[]),
+}
+
+/// An architecture's name, its arguments, and the preprocessing of timm's first checkpoint for it.
+pub type Architecture<C> = (&'static str, C, Data);
+
+/// A family's architectures, as networks.
+fn networks<C: Copy + Into<NetworkConfig>>(
+    architectures: &'static [Architecture<C>],
+) -> impl Iterator<Item = Architecture<NetworkConfig>> {
+    architectures
+        .iter()
+        .map(|&(name, config, data)| (name, config.into(), data))
+}

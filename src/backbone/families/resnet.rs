@@ -12,15 +12,12 @@ mod network;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::backbone::checkpoint::fields::{
-    FLAG, Fields, SIZE, STAGES, as_size, as_sizes, as_variant,
-};
-use crate::backbone::error::Error;
+use crate::backbone::checkpoint::fields::{FLAG, Fields, Kind, SIZE, STAGES, as_variant};
+use crate::backbone::families::preset::Data;
+use crate::backbone::families::{Architecture, Family};
 #[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
-use crate::backbone::orgs::catalog::Data;
-#[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
+use crate::error::Message;
 use crate::image::Interpolation::{Bicubic, Bilinear};
 
 /// What decides a ResNet's tensors and results. Arguments are named as timm's.
@@ -70,28 +67,25 @@ enum StemType {
 #[cfg(feature = "torch")]
 const NORM_EPS: f64 = 1e-5;
 
-impl ResNetConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for ResNetConfig {
+    fn dim(&self) -> usize {
         self.channels[3] * self.block.expansion()
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn canonical(&self) -> Value {
         json!({ "family": "resnet", "resnet": self })
     }
 
-    /// Replaces what a checkpoint's `model_args` say otherwise.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
-        args.set(&mut self.layers, "layers", STAGES, as_sizes)?;
-        args.set(&mut self.channels, "channels", STAGES, as_sizes)?;
-        let stem_types = "an empty string, `deep` or `deep_tiered`";
-        args.set_supported(&mut self.stem_type, "stem_type", stem_types, as_variant)?;
-        args.set(&mut self.stem_width, "stem_width", SIZE, as_size)?;
-        args.set(&mut self.avg_down, "avg_down", FLAG, Value::as_bool)?;
+    fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+        args.set(&mut self.layers, "layers", STAGES)?;
+        args.set(&mut self.channels, "channels", STAGES)?;
+        let stem_types = Kind("an empty string, `deep` or `deep_tiered`", as_variant);
+        args.set_supported(&mut self.stem_type, "stem_type", stem_types)?;
+        args.set(&mut self.stem_width, "stem_width", SIZE)?;
+        args.set(&mut self.avg_down, "avg_down", FLAG)?;
         if self.block == Block::Bottleneck {
-            args.set(&mut self.cardinality, "cardinality", SIZE, as_size)?;
-            args.set(&mut self.base_width, "base_width", SIZE, as_size)?;
+            args.set(&mut self.cardinality, "cardinality", SIZE)?;
+            args.set(&mut self.base_width, "base_width", SIZE)?;
         }
         for (key, only) in [
             ("in_chans", 3),
@@ -101,28 +95,27 @@ impl ResNetConfig {
             ("block_reduce_first", 1),
             ("down_kernel_size", 1),
         ] {
-            args.only(key, &format!("`{only}`"), |value| value == only)?;
+            args.fixed(key, only)?;
         }
-        args.only("replace_stem_pool", "`false`", |value| value == false)?;
-        args.only("act_layer", "`relu`", |value| value == "relu")?;
-        for key in ["norm_layer", "aa_layer", "block_args"] {
-            args.only(key, "timm's default", Value::is_null)?;
-        }
+        args.fixed("replace_stem_pool", false)?;
+        args.fixed("act_layer", "relu")?;
+        args.defaults(&["norm_layer", "aa_layer", "block_args"])?;
         args.drop_all(&["global_pool", "zero_init_last", "drop_block_rate"]);
         Ok(())
     }
 
-    /// Whether no feature passes through a tensor of the checkpoint's file.
     #[cfg(feature = "torch")]
-    pub fn is_passed_over(tensor: &str) -> bool {
+    fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("fc.") || tensor.ends_with(".num_batches_tracked")
     }
 
     #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
+    fn load(&self, loader: &Loader<'_>) -> Built {
         Ok(Box::new(network::ResNet::load(loader, self)?))
     }
+}
 
+impl ResNetConfig {
     /// With a deep stem and means in shortcuts.
     const fn d(mut self) -> Self {
         self.stem_type = StemType::Deep;
@@ -177,7 +170,7 @@ const fn bottleneck(layers: [usize; 4]) -> ResNetConfig {
 
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
-pub const ARCHITECTURES: &[(&str, ResNetConfig, Data)] = &[
+pub const ARCHITECTURES: &[Architecture<ResNetConfig>] = &[
     ("resnet18", basic([2, 2, 2, 2]), Data::imagenet(224, 0.95, Bicubic)),
     ("resnet18d", basic([2, 2, 2, 2]).d(), Data::imagenet(224, 0.875, Bicubic)),
     ("resnet26", bottleneck([2, 2, 2, 2]), Data::imagenet(224, 0.875, Bicubic)),

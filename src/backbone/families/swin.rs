@@ -15,14 +15,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::backbone::checkpoint::fields::{
-    FLAG, Fields, SIZE, as_ratio, as_sides, as_size, as_square, patches_of,
+    FLAG, Fields, Kind, RATIO, SIDES, SIZE, SQUARE, as_sides, as_size, patches_of,
 };
-use crate::backbone::error::Error;
+use crate::backbone::families::preset::Data;
+use crate::backbone::families::{Architecture, Contradiction, Family};
 #[cfg(feature = "torch")]
-use crate::backbone::families::layers::Loader;
-use crate::backbone::orgs::catalog::Data;
-#[cfg(feature = "torch")]
-use crate::backbone::run::Network;
+use crate::backbone::families::{Built, loader::Loader};
+use crate::error::Message;
 use crate::image::Interpolation::Bicubic;
 
 /// More stages are no Swin Transformer's.
@@ -61,71 +60,72 @@ struct Stage {
     window_size: [usize; 2],
 }
 
-impl SwinConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for SwinConfig {
+    fn dim(&self) -> usize {
         self.width(self.stages().count().saturating_sub(1))
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn img_size(&self) -> Option<[usize; 2]> {
+        Some(self.img_size)
+    }
+
+    fn canonical(&self) -> Value {
         json!({ "family": "swin", "swin": self })
     }
 
-    /// Replaces what a checkpoint's `model_args` say otherwise.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
-        args.set(&mut self.img_size, "img_size", "a size in pixels", as_sides)?;
-        args.set(
-            &mut self.patch_size,
-            "patch_size",
-            "a size in pixels",
-            as_square,
-        )?;
-        args.set(&mut self.embed_dim, "embed_dim", SIZE, as_size)?;
+    fn set_img_size(&mut self, img_size: [usize; 2]) {
+        self.img_size = img_size;
+    }
+
+    fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+        args.set(&mut self.img_size, "img_size", SIDES)?;
+        args.set(&mut self.patch_size, "patch_size", SQUARE)?;
+        args.set(&mut self.embed_dim, "embed_dim", SIZE)?;
         self.override_stages(args)?;
-        args.set(
-            &mut self.always_partition,
-            "always_partition",
-            FLAG,
-            Value::as_bool,
-        )?;
-        args.set(
-            &mut self.mlp_ratio,
-            "mlp_ratio",
-            "a positive number",
-            as_ratio,
-        )?;
-        args.set(&mut self.qkv_bias, "qkv_bias", FLAG, Value::as_bool)?;
-        args.only("in_chans", "`3`", |value| value == 3)?;
-        args.only("strict_img_size", "`true`", |value| value == true)?;
-        args.only("dynamic_img_size", "`false`", |value| value == false)?;
-        for key in ["head_dim", "norm_layer", "embed_layer"] {
-            args.only(key, "timm's default", Value::is_null)?;
-        }
+        args.set(&mut self.always_partition, "always_partition", FLAG)?;
+        args.set(&mut self.mlp_ratio, "mlp_ratio", RATIO)?;
+        args.set(&mut self.qkv_bias, "qkv_bias", FLAG)?;
+        args.fixed("in_chans", 3)?;
+        args.fixed("strict_img_size", true)?;
+        args.fixed("dynamic_img_size", false)?;
+        args.defaults(&["head_dim", "norm_layer", "embed_layer"])?;
         args.drop_all(&["global_pool"]);
         Ok(())
     }
 
+    fn contradiction(&self) -> Option<Contradiction> {
+        let expected = patches_of(self.img_size, self.patch_size)?;
+        Some(("patch_size", self.patch_size.to_string(), expected))
+    }
+
+    #[cfg(feature = "torch")]
+    fn is_passed_over(&self, tensor: &str) -> bool {
+        // Older files hold what follows from the sizes of image and windows, too.
+        tensor.starts_with("head.")
+            || tensor.ends_with(".relative_position_index")
+            || tensor.ends_with(".attn_mask")
+    }
+
+    #[cfg(feature = "torch")]
+    fn load(&self, loader: &Loader<'_>) -> Built {
+        Ok(Box::new(network::SwinTransformer::load(loader, self)?))
+    }
+}
+
+impl SwinConfig {
     /// Arguments that have a value per stage.
-    fn override_stages(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
+    fn override_stages(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         let numbers = format!("1 to {MAX_STAGES} numbers from 1 to 65,536");
         let stages = || self.stages();
         let mut depths: Vec<_> = stages().map(|stage| stage.depth).collect();
         let mut num_heads: Vec<_> = stages().map(|stage| stage.num_heads).collect();
         let mut window_size = WindowSize::of(stages().map(|s| s.window_size).collect());
-        args.set(&mut depths, "depths", &numbers, |value| {
-            as_list(value, as_size)
-        })?;
-        args.set(&mut num_heads, "num_heads", &numbers, |value| {
-            as_list(value, as_size)
-        })?;
+        let sizes = || Kind(&numbers, |value| as_list(value, as_size));
+        args.set(&mut depths, "depths", sizes())?;
+        args.set(&mut num_heads, "num_heads", sizes())?;
         let windows = format!("a window of at most {MAX_WINDOW} tokens a side, or one per stage");
-        args.set(
-            &mut window_size,
-            "window_size",
-            &windows,
-            WindowSize::from_value,
-        )?;
+        let windows = Kind(&windows, WindowSize::from_value);
+        args.set(&mut window_size, "window_size", windows)?;
         let n_stages = depths.len();
         let window_size = match window_size {
             WindowSize::PerStage(sizes) => sizes,
@@ -137,7 +137,7 @@ impl SwinConfig {
         ] {
             if n != n_stages {
                 let expected = format!("one value for each of {n_stages} stages");
-                return Err(args.wrong(key, list.to_string(), expected));
+                return Err(args.wrong(key, list, expected));
             }
         }
         self.stages = [None; MAX_STAGES];
@@ -152,31 +152,10 @@ impl SwinConfig {
             let width = self.width(i);
             if !width.is_multiple_of(stage.num_heads) {
                 let expected = format!("a divisor of the width, {width}");
-                return Err(args.wrong("num_heads", stage.num_heads.to_string(), expected));
+                return Err(args.wrong("num_heads", stage.num_heads, expected));
             }
         }
         Ok(())
-    }
-
-    /// A key whose value does not go with the others', the value, and what would.
-    pub fn contradiction(&self) -> Option<(&'static str, String, String)> {
-        let expected = patches_of(self.img_size, self.patch_size)?;
-        Some(("patch_size", self.patch_size.to_string(), expected))
-    }
-
-    /// Whether no feature passes through a tensor of the checkpoint's file.
-    ///
-    /// Older files hold what follows from the sizes of image and windows, too.
-    #[cfg(feature = "torch")]
-    pub fn is_passed_over(tensor: &str) -> bool {
-        tensor.starts_with("head.")
-            || tensor.ends_with(".relative_position_index")
-            || tensor.ends_with(".attn_mask")
-    }
-
-    #[cfg(feature = "torch")]
-    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Network>, Error> {
-        Ok(Box::new(network::SwinTransformer::load(loader, self)?))
     }
 
     fn stages(&self) -> impl Iterator<Item = Stage> {
@@ -294,7 +273,7 @@ const fn swin(
 
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
-pub const ARCHITECTURES: &[(&str, SwinConfig, Data)] = &[
+pub const ARCHITECTURES: &[Architecture<SwinConfig>] = &[
     ("swin_tiny_patch4_window7_224", swin(224, [7; 4], 96, [2, 2, 6, 2], 3), Data::imagenet(224, 0.9, Bicubic)),
     ("swin_small_patch4_window7_224", swin(224, [7; 4], 96, [2, 2, 18, 2], 3), Data::imagenet(224, 0.9, Bicubic)),
     ("swin_base_patch4_window7_224", swin(224, [7; 4], 128, [2, 2, 18, 2], 4), Data::imagenet(224, 0.9, Bicubic)),

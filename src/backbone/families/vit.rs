@@ -1,7 +1,7 @@
 //! What decides which tensors a Vision Transformer has and what it computes: one core for all families.
 //!
 //! The published files of timm, `open_clip`, transformers and Apple are read into this core by their
-//! [`crate::backbone::checkpoint::layout::Layout`]s; tensors have the names of timm's `VisionTransformer` here.
+//! [`crate::backbone::checkpoint::tensor_names::TensorNames`]s; tensors have the names of timm's `VisionTransformer` here.
 //!
 //! Dosovitskiy et al., "An Image is Worth 16x16 Words", 2021, <https://arxiv.org/abs/2010.11929>; LayerScale:
 //! Touvron et al., 2021, <https://arxiv.org/abs/2103.17239>; registers: Darcet et al., 2024,
@@ -9,7 +9,7 @@
 //! positions: Su et al., 2021, <https://arxiv.org/abs/2104.09864>.
 
 #[cfg(feature = "torch")]
-mod attention;
+pub mod attention;
 #[cfg(feature = "torch")]
 mod network;
 #[cfg(feature = "torch")]
@@ -19,6 +19,10 @@ mod positions;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::backbone::families::Family;
+#[cfg(feature = "torch")]
+use crate::backbone::families::{Built, loader::Loader};
 
 /// A Vision Transformer whose blocks normalise first.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -221,25 +225,44 @@ pub struct Projection {
     pub bias: bool,
 }
 
-impl VitConfig {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
+impl Family for VitConfig {
+    fn dim(&self) -> usize {
         self.projection
             .map_or(self.embed_dim, |projection| projection.dim)
     }
 
-    /// All that decides a feature besides the weights.
-    pub fn canonical(&self) -> Value {
+    fn img_size(&self) -> Option<[usize; 2]> {
+        Some(self.img_size)
+    }
+
+    fn canonical(&self) -> Value {
         json!({ "family": "vit", "vit": self })
+    }
+
+    #[cfg(feature = "torch")]
+    fn load(&self, loader: &Loader<'_>) -> Built {
+        Ok(Box::new(network::VisionTransformer::load(loader, self)?))
     }
 }
 
 #[cfg(feature = "torch")]
-pub fn load(
-    loader: &mut crate::backbone::families::layers::Loader<'_>,
-    config: &VitConfig,
-) -> Result<Box<dyn crate::backbone::run::Network>, crate::backbone::error::Error> {
-    Ok(Box::new(network::VisionTransformer::load(loader, config)?))
+impl Mlp {
+    /// Two layers with biases and GELU between.
+    pub fn gelu(hidden: usize) -> Self {
+        Self {
+            hidden,
+            activation: Activation::Gelu,
+            bias: true,
+        }
+    }
+
+    /// Width of what the first layer gives.
+    pub fn rows(self) -> usize {
+        match self.activation {
+            Activation::SwiGlu => 2 * self.hidden,
+            Activation::Gelu | Activation::GeluTanh | Activation::QuickGelu => self.hidden,
+        }
+    }
 }
 
 /// Numbers that follow from the settings.
@@ -283,13 +306,12 @@ impl VitConfig {
             }
             Some(Positions::SinCos) | None => is_there("pos_embed", false),
         };
-        let rows = match self.mlp.activation {
-            Activation::SwiGlu => 2 * self.mlp.hidden,
-            _ => self.mlp.hidden,
-        };
         has_positions
             && has("patch_embed.proj.weight", &[width, 3, patch, patch])
-            && has(&format!("blocks.{last}.mlp.fc1.weight"), &[rows, width])
+            && has(
+                &format!("blocks.{last}.mlp.fc1.weight"),
+                &[self.mlp.rows(), width],
+            )
             && is_there(&format!("blocks.{}.norm1.weight", self.depth), false)
             && is_there("blocks.0.attn.qkv.bias", self.qkv_bias)
             && is_there("blocks.0.attn.q_norm.weight", self.qk_norm)

@@ -1,11 +1,8 @@
-//! What transformers over windows are made of. Fields are named as in the checkpoints.
+//! The windows of transformers that attend inside them.
 //!
 //! Shapes: b batch, h w of a map of tokens, c channels, n windows of an image.
 
 use tch::{TchError, Tensor};
-
-use crate::backbone::error::Error;
-use crate::backbone::families::layers::{Linear, Loader};
 
 /// How a map is cut into windows, with zeros at the right and lower border where it ends inside one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,32 +58,6 @@ impl Windows {
             .f_reshape([-1, rows * height, columns * width, channels])?
             .f_narrow(1, 0, self.map[0])?
             .f_narrow(2, 0, self.map[1])
-    }
-}
-
-/// Two linear layers with GELU between.
-pub struct Mlp {
-    fc1: Linear,
-    fc2: Linear,
-}
-
-impl Mlp {
-    pub fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
-        dim: usize,
-        hidden: usize,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            fc1: Linear::load(loader, &format!("{prefix}.fc1"), dim, hidden, true)?,
-            fc2: Linear::load(loader, &format!("{prefix}.fc2"), hidden, dim, true)?,
-        })
-    }
-
-    /// `x`: `[.., c]`.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let hidden = self.fc1.forward(x)?.f_gelu("none")?; // [.., hidden]
-        self.fc2.forward(&hidden) // [.., c]
     }
 }
 

@@ -4,31 +4,36 @@
 //! Source: `open_clip.model._build_vision_tower`, `open_clip.timm_model.TimmModel`,
 //! `open_clip.transformer.VisionTransformer` and `open_clip.pretrained`, `open_clip` 3.3.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::backbone::checkpoint::fields::{
-    FLAG, Fields, INTERPOLATIONS, SIZE, STD, as_channels, as_ratio, as_sides, as_size, as_square,
-    as_std, as_string, as_variant, patches_of,
+    self, CHANNELS, FLAG, Fields, INTERPOLATION, Kind, NAME, RATIO, SIDES, SIZE, SQUARE, STD,
+    as_size, as_variant, patches_of,
 };
-use crate::backbone::checkpoint::layout::{self, Layout};
-use crate::backbone::error::Error;
-use crate::backbone::families::network::NetworkConfig;
-use crate::backbone::families::vit::{
-    Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
-    Resample, VitConfig,
-};
-use crate::backbone::orgs::catalog::{self, OPENAI_CLIP};
+use crate::backbone::checkpoint::files::CheckpointFiles;
+use crate::backbone::checkpoint::location::{self, Location, Lookup};
+use crate::backbone::checkpoint::tensor_names::{self, TensorNames};
+use crate::backbone::families::NetworkConfig;
+use crate::backbone::families::preset::OPENAI_CLIP;
+use crate::backbone::families::vit::{Activation, FinalNorm, Pool, Projection, VitConfig};
+use crate::backbone::orgs::architectures;
 use crate::backbone::orgs::timm::{GlobalPool, Output};
+use crate::backbone::orgs::vit_base::{VIT_BASE, scaled, with_own_grid};
+use crate::backbone::spec::BackboneSpec;
+use crate::error::{Error, Message};
 use crate::image::{Interpolation, OpenClipResize, Preprocessing};
+use crate::text::foreign;
 
 /// The file that describes a checkpoint.
-pub const CONFIG: &str = "open_clip_config.json";
+const CONFIG: &str = "open_clip_config.json";
 /// The names that `open_clip` looks for in a folder, the best first; then it takes any `*.safetensors`.
 ///
 /// Source: `open_clip.factory._find_checkpoint_in_dir`.
-pub const WEIGHTS: &[&str] = &[
+const WEIGHTS: &[&str] = &[
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
     "open_clip_pytorch_model.bin",
@@ -39,93 +44,120 @@ pub const WEIGHTS: &[&str] = &[
     "model.pth",
 ];
 
-/// What a checkpoint's visual tower is.
+/// Finds a checkpoint; a plain name is `ARCHITECTURE/TAG`.
+///
+/// # Errors
+/// What is wrong with the name or with the checkpoint's files; errors of the hub.
+pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
+    let (architecture, files, tower, paths) = if let Location::Name(name) = Location::of(ckpt) {
+        let (named, revision) = location::named(name, lookup, find)?;
+        if named.is_other_activation {
+            lookup.progress.warn(&format!(
+                "`{}` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` architecture has \
+                 the other",
+                foreign(ckpt)
+            ));
+        }
+        let files = CheckpointFiles::hub(&named.repo, revision, lookup)?;
+        let architecture = ckpt.split('/').next().unwrap_or_default();
+        let paths = files.weights(&named.file)?;
+        (architecture, files, named.tower, paths)
+    } else {
+        let files = CheckpointFiles::of(ckpt, lookup, WEIGHTS[0], |name| Ok(name.to_owned()))?;
+        let (value, path) = files.json(CONFIG)?;
+        let tower = parse(value, &path)?;
+        let paths = files.weights_of_any_name(WEIGHTS)?;
+        (ckpt, files, tower, paths)
+    };
+    BackboneSpec::of(
+        &files,
+        architecture.to_owned(),
+        tower.network,
+        tower.preprocessing,
+        (paths, tower.names),
+    )
+}
+
+/// A checkpoint's visual tower.
 #[derive(Debug, PartialEq)]
-pub struct Config {
-    pub network: NetworkConfig,
-    pub preprocessing: Preprocessing,
-    pub layout: &'static Layout,
+struct Tower {
+    network: NetworkConfig,
+    preprocessing: Preprocessing,
+    names: &'static TensorNames,
 }
 
 /// Reads an `open_clip_config.json`; `path` is for messages.
-pub fn parse(value: Value, path: &Path) -> Result<Config, Error> {
+fn parse(value: Value, path: &Path) -> Result<Tower, Error> {
     let mut top = Fields::new(path, "", value)?;
     let preprocess = top.nested("preprocess_cfg", "preprocess_cfg.")?;
-    match top.nested("model_cfg", "model_cfg.")? {
-        Some(model) => read(model, preprocess, path),
-        None => Err(top.wrong("model_cfg", "null".to_owned(), "an object".to_owned())),
-    }
+    let model = top.required_object("model_cfg", "model_cfg.")?;
+    read(model, preprocess, path)
 }
+
+/// Checkpoints that `open_clip` knows by name, and what they have in common.
+#[derive(Deserialize)]
+struct Names {
+    models: BTreeMap<String, Value>,
+    preprocessing: BTreeMap<String, Value>,
+    checkpoints: Vec<Row>,
+}
+
+/// A checkpoint that `open_clip` knows by name.
+#[derive(Deserialize)]
+struct Row {
+    model: String,
+    tag: String,
+    repo: String,
+    /// The file with its weights, where it has another name than most.
+    file: Option<String>,
+    preprocessing: String,
+    /// Whether it was trained with OpenAI's activation.
+    #[serde(default)]
+    quick_gelu: bool,
+}
+
+/// Made by `tests/golden/make/open_clip_names.py`.
+const NAMES: &str = include_str!("open_clip/names.json");
 
 /// One of the checkpoints that `open_clip` knows by name.
 #[derive(Debug)]
-pub struct Named {
+struct Named {
     /// Its repository on the hub.
-    pub repo: String,
+    repo: String,
     /// The file with its weights.
-    pub file: String,
-    pub config: Config,
+    file: String,
+    tower: Tower,
     /// Whether the weights were trained with OpenAI's activation, and the architecture has another.
-    pub is_other_activation: bool,
+    is_other_activation: bool,
 }
 
 /// Finds the checkpoint that `open_clip` calls `architecture/tag`.
-pub fn named(ckpt: &str) -> Result<Named, Error> {
-    let place = Path::new("open_clip");
-    let names: Value = serde_json::from_str(NAMES).map_err(|source| Error::Json {
-        path: place.to_owned(),
-        source,
-    })?;
-    let unknown = |nearest: Vec<&str>| Error::UnknownCheckpoint {
-        ckpt: ckpt.to_owned(),
-        library: "open_clip",
-        nearest: nearest.into_iter().map(str::to_owned).collect(),
-    };
-    let checkpoints = names["checkpoints"]
-        .as_array()
-        .map_or(&[][..], Vec::as_slice);
-    let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
-    let known: Vec<String> = checkpoints
-        .iter()
-        .map(|row| format!("{}/{}", text(row, "model"), text(row, "tag")))
-        .collect();
+fn find(ckpt: &str) -> Result<Named, Error> {
+    let mut names: Names = serde_json::from_str(NAMES)?;
+    let name_of = |row: &Row| format!("{}/{}", row.model, row.tag);
     // `open_clip` takes tags in any case and with dashes.
     let wanted = ckpt
         .split_once('/')
         .map_or(ckpt.to_owned(), |(model, tag)| {
             format!("{model}/{}", tag.to_lowercase().replace('-', "_"))
         });
-    let Some(place_of_row) = known.iter().position(|name| *name == wanted) else {
-        return Err(unknown(catalog::nearest(
-            ckpt,
-            known.iter().map(String::as_str),
-        )));
+    let Some(row) = names.checkpoints.iter().find(|row| name_of(row) == wanted) else {
+        let known: Vec<_> = names.checkpoints.iter().map(name_of).collect();
+        let nearest = architectures::nearest(ckpt, known.iter().map(String::as_str));
+        return Err(location::unknown(ckpt, "open_clip", &nearest).into());
     };
-    let row = &checkpoints[place_of_row];
-    let model = names["models"][text(row, "model")].clone();
-    let is_quick = |value: &Value| value["quick_gelu"].as_bool() == Some(true);
-    let is_other_activation = is_quick(row) && !is_quick(&model);
-    let preprocess = names["preprocessing"][text(row, "preprocessing")].clone();
-    let config = read(
-        Fields::new(place, "", model)?,
-        Some(Fields::new(place, "", preprocess)?),
-        place,
-    )?;
-    let file = text(row, "file");
+    let model = names.models.remove(&row.model).unwrap_or_default();
+    let preprocess = names.preprocessing.remove(&row.preprocessing);
+    let is_other_activation = row.quick_gelu && model["quick_gelu"] != true;
+    let place = Path::new("open_clip");
+    let preprocess = Fields::new(place, "", preprocess.unwrap_or_default())?;
     Ok(Named {
-        repo: text(row, "repo"),
-        file: if file.is_empty() {
-            WEIGHTS[0].to_owned()
-        } else {
-            file
-        },
-        config,
+        repo: row.repo.clone(),
+        file: row.file.as_deref().unwrap_or(WEIGHTS[0]).to_owned(),
+        tower: read(Fields::new(place, "", model)?, Some(preprocess), place)?,
         is_other_activation,
     })
 }
-
-/// Made by `tests/golden/make/open_clip_names.py`.
-const NAMES: &str = include_str!("open_clip/names.json");
 
 /// Settings of `vision_cfg` for training, or for what is not taken of the tower.
 const WITHOUT_EFFECT: &[&str] = &[
@@ -156,38 +188,36 @@ const OWN_TOWER: &[&str] = &[
     "act_kwargs",
 ];
 
+/// What a tower's images and tokens are, and how many outputs its projection has.
 fn read(
     mut model: Fields<'_>,
     preprocess: Option<Fields<'_>>,
     path: &Path,
-) -> Result<Config, Error> {
-    let output_dim = model.required("embed_dim", SIZE, as_size)?;
+) -> Result<Tower, Error> {
+    let output_dim = model.required("embed_dim", SIZE)?;
     let mut quick_gelu = false;
-    model.set(&mut quick_gelu, "quick_gelu", FLAG, Value::as_bool)?;
-    let Some(mut vision) = model.nested("vision_cfg", "vision_cfg.")? else {
-        return Err(model.wrong("vision_cfg", "null".to_owned(), "an object".to_owned()));
-    };
+    model.set(&mut quick_gelu, "quick_gelu", FLAG)?;
+    let mut vision = model.required_object("vision_cfg", "vision_cfg.")?;
     let mut size = [224; 2];
-    vision.set(&mut size, "image_size", "a size in pixels", as_sides)?;
+    vision.set(&mut size, "image_size", SIDES)?;
     let mut timm_name = None;
-    vision.set(&mut timm_name, "timm_model_name", "a name", |value| {
-        Some(as_string(value))
-    })?;
-    let (network, layout) = if let Some(name) = timm_name {
+    let names = Kind(NAME.0, |value| Some(value.as_str().map(str::to_owned)));
+    vision.set(&mut timm_name, "timm_model_name", names)?;
+    let (network, names) = if let Some(name) = timm_name {
         let tower = timm_tower(&mut vision, &name, output_dim, path)?;
-        (tower, &layout::OPEN_CLIP_TIMM)
+        (tower, &tensor_names::OPEN_CLIP_TIMM)
     } else {
         vision.drop_nulls();
         let tower = own_tower(&mut vision, size, output_dim, quick_gelu)?;
-        (NetworkConfig::Vit(tower), &layout::OPEN_CLIP)
+        (NetworkConfig::Vit(tower), &tensor_names::OPEN_CLIP)
     };
     vision.drop_nulls();
     vision.drop_all(WITHOUT_EFFECT);
     vision.finish()?;
-    Ok(Config {
+    Ok(Tower {
         network,
         preprocessing: preprocessing(preprocess, size)?,
-        layout,
+        names,
     })
 }
 
@@ -198,130 +228,105 @@ fn timm_tower(
     output_dim: usize,
     path: &Path,
 ) -> Result<NetworkConfig, Error> {
-    let architecture = catalog::require(name, &path.display().to_string())?;
+    let architecture = architectures::require(name, &path.display().to_string())?;
     let mut pool = GlobalPool::Avg;
-    let pools = "`map`, `avg` or `token`";
-    vision.set_supported(&mut pool, "timm_pool", pools, |value| {
-        match value.as_str()? {
-            "map" => Some(GlobalPool::Map),
-            "avg" => Some(GlobalPool::Avg),
-            "token" => Some(GlobalPool::Token),
-            _ => None,
-        }
-    })?;
+    let pools = [
+        ("map", GlobalPool::Map),
+        ("avg", GlobalPool::Avg),
+        ("token", GlobalPool::Token),
+    ];
+    vision.choose(&mut pool, "timm_pool", &pools)?;
     // `null` and an empty text leave the projection to timm; nothing at all is `linear`.
     let proj = vision.take("timm_proj").unwrap_or_else(|| "linear".into());
     let has_classifier = match proj.as_str() {
         None if proj.is_null() => true,
         Some("") => true,
         Some("none") => false,
-        _ => return Err(vision.unsupported("timm_proj", &proj, "`none` or `null`")),
+        _ => {
+            return Err(vision
+                .unsupported("timm_proj", &proj, "`none` or `null`")
+                .into());
+        }
     };
-    vision.only("timm_proj_bias", "`false`", |value| {
-        value.as_bool() == Some(false)
-    })?;
+    vision.fixed("timm_proj_bias", false)?;
     vision.drop_all(OWN_TOWER);
     let mut model = architecture.model;
     let Some(global_pool) = model.global_pool() else {
-        return Err(Error::UnsupportedArgument {
-            path: path.to_owned(),
-            key: "vision_cfg.timm_model_name".to_owned(),
-            found: architecture.name.to_owned(),
-            expected: "a Vision Transformer".to_owned(),
-        });
+        let key = "vision_cfg.timm_model_name";
+        let expected = "a Vision Transformer";
+        return Err(fields::unsupported(path, key, architecture.name, expected).into());
     };
     *global_pool = pool;
-    let size = model.img_size().unwrap_or([architecture.data.size; 2]);
+    let size = model.img_size().unwrap_or(architecture.data.size);
     let dim = has_classifier.then_some(output_dim);
     Ok(model.network(size, Output::Classifier { dim }))
 }
 
-/// Settings of a tower that `open_clip` builds itself, by their names there.
-struct Tower {
-    layers: usize,
-    width: usize,
-    head_width: usize,
-    patch_size: usize,
-    mlp_ratio: f64,
-    ls_init_value: bool,
-    no_ln_pre: bool,
-    final_ln_after_pool: bool,
-    pool: Pool,
-    eps: f64,
-    activation: Activation,
-}
-
-impl Tower {
-    fn read(vision: &mut Fields<'_>, quick_gelu: bool) -> Result<Self, Error> {
-        let mut tower = Self {
-            layers: 12,
-            width: 768,
-            head_width: 64,
-            patch_size: 16,
-            mlp_ratio: 4.0,
-            ls_init_value: false,
-            no_ln_pre: false,
-            final_ln_after_pool: false,
-            pool: Pool::First,
-            eps: 1e-5,
-            activation: if quick_gelu {
-                Activation::QuickGelu
-            } else {
-                Activation::Gelu
-            },
-        };
-        vision.set_supported(&mut tower.layers, "layers", "a number of blocks", as_size)?;
-        vision.set(&mut tower.width, "width", SIZE, as_size)?;
-        vision.set(&mut tower.head_width, "head_width", SIZE, as_size)?;
-        let pixels = "a size in pixels";
-        vision.set(&mut tower.patch_size, "patch_size", pixels, as_square)?;
-        let positive = "a positive number";
-        vision.set(&mut tower.mlp_ratio, "mlp_ratio", positive, as_ratio)?;
-        vision.set(
-            &mut tower.ls_init_value,
-            "ls_init_value",
-            "a number",
-            |value| value.as_f64().map(|_| true),
-        )?;
-        for (flag, key) in [
-            (&mut tower.no_ln_pre, "no_ln_pre"),
-            (&mut tower.final_ln_after_pool, "final_ln_after_pool"),
-        ] {
-            vision.set(flag, key, FLAG, Value::as_bool)?;
-        }
-        let pools = "`tok` or `avg`";
-        vision.set_supported(&mut tower.pool, "pool_type", pools, |value| {
-            match value.as_str()? {
-                "tok" => Some(Pool::First),
-                "avg" => Some(Pool::Mean),
-                _ => None,
-            }
-        })?;
-        if let Some(mut norm) = vision.nested("norm_kwargs", "vision_cfg.norm_kwargs.")? {
-            norm.set(&mut tower.eps, "eps", positive, as_ratio)?;
-            norm.finish()?;
-        }
-        if let Some(mut act) = vision.nested("act_kwargs", "vision_cfg.act_kwargs.")? {
-            let kinds = "`none` or `tanh`";
-            act.set_supported(
-                &mut tower.activation,
-                "approximate",
-                kinds,
-                |value| match value.as_str()? {
-                    "none" => Some(Activation::Gelu),
-                    "tanh" => Some(Activation::GeluTanh),
-                    _ => None,
-                },
-            )?;
-            act.finish()?;
-        }
-        refuse_other_towers(vision)?;
-        Ok(tower)
+/// A tower that `open_clip` builds itself.
+fn own_tower(
+    vision: &mut Fields<'_>,
+    img_size: [usize; 2],
+    output_dim: usize,
+    quick_gelu: bool,
+) -> Result<VitConfig, Message> {
+    let mut tower = VitConfig {
+        img_size,
+        patch_bias: false,
+        projection: Some(Projection {
+            dim: output_dim,
+            bias: false,
+        }),
+        ..VIT_BASE
+    };
+    tower.norm.eps = 1e-5;
+    tower.norm.casts_back = true;
+    if quick_gelu {
+        tower.mlp.activation = Activation::QuickGelu;
     }
+    let (mut head_width, mut mlp_ratio) = (64, 4.0);
+    let (mut no_pre_norm, mut norm_after_pool) = (false, false);
+    let blocks = Kind("a number of blocks", as_size);
+    vision.set_supported(&mut tower.depth, "layers", blocks)?;
+    vision.set(&mut tower.embed_dim, "width", SIZE)?;
+    vision.set(&mut head_width, "head_width", SIZE)?;
+    vision.set(&mut tower.patch_size, "patch_size", SQUARE)?;
+    vision.set(&mut mlp_ratio, "mlp_ratio", RATIO)?;
+    let scales = Kind("a number", |value| value.as_f64().map(|_| true));
+    vision.set(&mut tower.layer_scale, "ls_init_value", scales)?;
+    vision.set(&mut no_pre_norm, "no_ln_pre", FLAG)?;
+    vision.set(&mut norm_after_pool, "final_ln_after_pool", FLAG)?;
+    let pools = [("tok", Pool::First), ("avg", Pool::Mean)];
+    vision.choose(&mut tower.pool, "pool_type", &pools)?;
+    if let Some(mut norm) = vision.nested("norm_kwargs", "vision_cfg.norm_kwargs.")? {
+        norm.set(&mut tower.norm.eps, "eps", RATIO)?;
+        norm.finish()?;
+    }
+    if let Some(mut act) = vision.nested("act_kwargs", "vision_cfg.act_kwargs.")? {
+        let kinds = [("none", Activation::Gelu), ("tanh", Activation::GeluTanh)];
+        act.choose(&mut tower.mlp.activation, "approximate", &kinds)?;
+        act.finish()?;
+    }
+    refuse_other_towers(vision)?;
+
+    let width = tower.embed_dim;
+    tower.mlp.hidden = scaled(width, mlp_ratio);
+    tower.num_heads = width / head_width;
+    if tower.num_heads == 0 || !width.is_multiple_of(tower.num_heads) {
+        let expected = format!("a divisor of the width, {width}");
+        return Err(vision.wrong("head_width", head_width, expected));
+    }
+    if let Some(expected) = patches_of(img_size, tower.patch_size) {
+        return Err(vision.wrong("patch_size", tower.patch_size, expected));
+    }
+    tower.pre_norm = !no_pre_norm;
+    if norm_after_pool {
+        tower.final_norm = FinalNorm::Pooled;
+    }
+    Ok(with_own_grid(tower))
 }
 
 /// Refuses settings that ask for another network than `vit.rs` has.
-fn refuse_other_towers(vision: &mut Fields<'_>) -> Result<(), Error> {
+fn refuse_other_towers(vision: &mut Fields<'_>) -> Result<(), Message> {
     // Positions are in the file, however they were made.
     vision.only("pos_embed_type", "`learnable` or `sin_cos_2d`", |value| {
         value == "learnable" || value == "sin_cos_2d"
@@ -335,102 +340,32 @@ fn refuse_other_towers(vision: &mut Fields<'_>) -> Result<(), Error> {
         "scale_attn",
         "scale_fc",
     ] {
-        vision.only(key, "`false`", |value| value.as_bool() == Some(false))?;
+        vision.fixed(key, false)?;
     }
     Ok(())
-}
-
-/// A tower that `open_clip` builds itself.
-fn own_tower(
-    vision: &mut Fields<'_>,
-    img_size: [usize; 2],
-    output_dim: usize,
-    quick_gelu: bool,
-) -> Result<VitConfig, Error> {
-    let tower = Tower::read(vision, quick_gelu)?;
-    let Tower {
-        width, patch_size, ..
-    } = tower;
-    let wrong = |key: &str, found: usize, expected: String| {
-        Err(vision.wrong(key, found.to_string(), expected))
-    };
-    let num_heads = width / tower.head_width;
-    if num_heads == 0 || !width.is_multiple_of(num_heads) {
-        let expected = format!("a divisor of the width, {width}");
-        return wrong("head_width", tower.head_width, expected);
-    }
-    if let Some(expected) = patches_of(img_size, patch_size) {
-        return wrong("patch_size", patch_size, expected);
-    }
-    Ok(VitConfig {
-        img_size,
-        patch_size,
-        embed_dim: width,
-        depth: tower.layers,
-        num_heads,
-        mlp: Mlp {
-            hidden: crate::backbone::orgs::timm::vit::scaled(width, tower.mlp_ratio),
-            activation: tower.activation,
-            bias: true,
-        },
-        norm: Norm {
-            kind: NormKind::Layer,
-            eps: tower.eps,
-            casts_back: true,
-        },
-        qkv_bias: true,
-        proj_bias: true,
-        qk_norm: false,
-        layer_scale: tower.ls_init_value,
-        class_token: true,
-        reg_tokens: 0,
-        positions: Some(Positions::Learned {
-            prefix: PrefixPositions::All,
-            grid: img_size.map(|side| side / patch_size),
-            resample: Resample::Exact,
-        }),
-        rope: None,
-        patch_bias: false,
-        patch_norm: false,
-        pre_norm: !tower.no_ln_pre,
-        final_norm: if tower.final_ln_after_pool {
-            FinalNorm::Pooled
-        } else {
-            FinalNorm::Tokens
-        },
-        pool: tower.pool,
-        projection: Some(Projection {
-            dim: output_dim,
-            bias: false,
-        }),
-    })
 }
 
 /// The transform for evaluation; what `preprocess_cfg` has no value for is as OpenAI's CLIP has it.
 ///
 /// Source: `open_clip.transform.PreprocessCfg` and `merge_preprocess_dict`, which ignores unknown keys; `size` is the
 /// tower's, whatever the file says.
-fn preprocessing(cfg: Option<Fields<'_>>, size: [usize; 2]) -> Result<Preprocessing, Error> {
+fn preprocessing(cfg: Option<Fields<'_>>, size: [usize; 2]) -> Result<Preprocessing, Message> {
     let (mut mean, mut std) = OPENAI_CLIP;
     let mut interpolation = Interpolation::Bicubic;
     let mut resize = OpenClipResize::Shortest;
     let mut fill = 0_u8;
     if let Some(mut cfg) = cfg {
         cfg.drop_nulls();
-        cfg.only("mode", "`RGB`", |value| value == "RGB")?;
-        cfg.set(&mut mean, "mean", "three numbers", as_channels)?;
-        cfg.set(&mut std, "std", STD, as_std)?;
-        cfg.set(
-            &mut interpolation,
-            "interpolation",
-            INTERPOLATIONS,
-            as_variant,
-        )?;
-        let modes = "`shortest`, `longest` or `squash`";
-        cfg.set(&mut resize, "resize_mode", modes, as_variant)?;
-        cfg.set(&mut fill, "fill_color", "a number from 0 to 255", |value| {
+        cfg.fixed("mode", "RGB")?;
+        cfg.set(&mut mean, "mean", CHANNELS)?;
+        cfg.set(&mut std, "std", STD)?;
+        cfg.set(&mut interpolation, "interpolation", INTERPOLATION)?;
+        let modes = Kind("`shortest`, `longest` or `squash`", as_variant);
+        cfg.set(&mut resize, "resize_mode", modes)?;
+        let shades = Kind("a number from 0 to 255", |value| {
             u8::try_from(value.as_u64()?).ok()
-        })?;
+        });
+        cfg.set(&mut fill, "fill_color", shades)?;
     }
     Ok(Preprocessing::open_clip(
         size,
@@ -456,7 +391,7 @@ mod tests {
         }
         let config = json!({ "model_cfg": { "embed_dim": 16, "vision_cfg": tower } });
         match parse(config, Path::new("open_clip_config.json")) {
-            Ok(config) => format!("taken: {config:?}"),
+            Ok(tower) => format!("taken: {tower:?}"),
             Err(error) => error.to_string(),
         }
     }
@@ -512,9 +447,9 @@ mod tests {
     #[test]
     fn tags_are_known_in_any_case() {
         let (a, b) = (
-            named("ViT-B-16/openai").unwrap(),
-            named("ViT-B-16/OpenAI").unwrap(),
+            find("ViT-B-16/openai").unwrap(),
+            find("ViT-B-16/OpenAI").unwrap(),
         );
-        assert_eq!((a.repo, a.config), (b.repo, b.config));
+        assert_eq!((a.repo, a.tower), (b.repo, b.tower));
     }
 }

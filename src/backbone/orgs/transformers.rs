@@ -9,25 +9,30 @@
 
 mod processor;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::backbone::checkpoint::fields::{
-    FLAG, Fields, SIZE, as_count, as_number, as_ratio, as_sides, as_size, as_square, as_string,
+    self, COUNT, FLAG, Fields, Kind, NUMBER, RATIO, SIDES, SIZE, SQUARE, as_size, as_string,
     patches_of,
 };
-use crate::backbone::checkpoint::layout::{self, Layout};
-use crate::backbone::error::Error;
+use crate::backbone::checkpoint::files::CheckpointFiles;
+use crate::backbone::checkpoint::json;
+use crate::backbone::checkpoint::location::Lookup;
+use crate::backbone::checkpoint::tensor_names::{self, TensorNames};
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::vit::{
     Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
     Resample, Rope, VitConfig,
 };
-use crate::backbone::resolve::folder::{Folder, read_json};
+use crate::backbone::orgs::vit_base::{VIT_BASE, learned, scaled, with_own_grid};
+use crate::backbone::spec::BackboneSpec;
+use crate::error::{Error, Message};
 use crate::image::Preprocessing;
 
 /// The file that describes a checkpoint.
-pub const CONFIG: &str = "config.json";
+const CONFIG: &str = "config.json";
 /// The file that describes its preprocessing, and that of texts, if transformers 5 wrote it.
 const PROCESSOR: &str = "processor_config.json";
 /// The file that describes its preprocessing and nothing else.
@@ -35,19 +40,68 @@ const PREPROCESSOR: &str = "preprocessor_config.json";
 /// The file that holds its weights.
 pub const WEIGHTS: &str = "model.safetensors";
 
+/// Finds a checkpoint; a plain name is that of a repository.
+///
+/// # Errors
+/// What is wrong with the name or with the checkpoint's files; errors of the hub.
+pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
+    let files = CheckpointFiles::of(ckpt, lookup, WEIGHTS, |name| Ok(name.to_owned()))?;
+    let (config, _) = Config::load(&files)?;
+    if config.model_type == "dinov3_vit" {
+        files.warn(
+            "the image processor of DINOv3 resizes without rounding, here pixels are whole: features differ by up to \
+             one level of a pixel",
+        );
+    }
+    config.backbone(&files, preprocessing(&files)?)
+}
+
 /// What a checkpoint is.
 #[derive(Debug, PartialEq)]
 pub struct Config {
     /// The class that the file names.
     pub model_type: String,
     pub network: VitConfig,
-    pub layout: &'static Layout,
+    names: &'static TensorNames,
+}
+
+impl Config {
+    /// Reads a checkpoint's `config.json`, whose path is for messages.
+    pub fn load(files: &CheckpointFiles<'_>) -> Result<(Self, PathBuf), Error> {
+        let (value, path) = files.json(CONFIG)?;
+        if value.get("architecture").is_some() && value.get("model_type").is_none() {
+            let text = format!("{files}: a checkpoint of another library, whose `org` is `timm`");
+            let message = Message::request(text).hint("set `model.org = \"timm\"`");
+            return Err(message.into());
+        }
+        Ok((parse(value, &path)?, path))
+    }
+
+    /// The backbone with this preprocessing, for images of its size where the network takes any.
+    pub fn backbone(
+        mut self,
+        files: &CheckpointFiles<'_>,
+        preprocessing: Preprocessing,
+    ) -> Result<BackboneSpec, Error> {
+        let takes_any = match self.network.positions {
+            None | Some(Positions::SinCos) => true,
+            Some(Positions::Learned { resample, .. }) => resample != Resample::Exact,
+        };
+        if takes_any {
+            self.network.img_size = preprocessing.size;
+        }
+        let architecture = format!("{} of {files}", self.model_type);
+        let weights = (files.weights(WEIGHTS)?, self.names);
+        let network = NetworkConfig::Vit(self.network);
+        BackboneSpec::of(files, architecture, network, preprocessing, weights)
+    }
 }
 
 /// Reads a `config.json`; `path` is for messages.
-pub fn parse(value: Value, path: &Path) -> Result<Config, Error> {
+fn parse(value: Value, path: &Path) -> Result<Config, Error> {
     let mut top = Fields::new(path, "", value)?;
-    let model_type = top.required("model_type", "a model of transformers", as_string)?;
+    let models = Kind("a model of transformers", as_string);
+    let model_type = top.required("model_type", models)?;
     let architectures = top.take("architectures").unwrap_or_default();
     // A model of two towers nests the one that is taken here.
     let projection_dim = top.take("projection_dim");
@@ -58,447 +112,288 @@ pub fn parse(value: Value, path: &Path) -> Result<Config, Error> {
     let is_nested = nested.is_some();
     let fields = nested.as_mut().unwrap_or(&mut top);
     fields.drop_nulls();
-    let projection = |fields: &mut Fields<'_>, default: usize| {
+    let projection = |fields: &mut Fields<'_>| {
         let has_one = is_nested
             || architectures.as_array().is_some_and(|names| {
                 names
                     .iter()
                     .any(|name| name == "CLIPVisionModelWithProjection")
             });
-        let mut dim = default;
-        fields.set(&mut dim, "projection_dim", SIZE, as_size)?;
+        let mut dim = 512;
+        fields.set(&mut dim, "projection_dim", SIZE)?;
         if let Some(value) = &projection_dim {
-            dim = as_size(value).ok_or_else(|| {
-                fields.wrong("projection_dim", value.to_string(), SIZE.to_owned())
-            })?;
+            dim = as_size(value)
+                .ok_or_else(|| fields.wrong("projection_dim", value.clone(), SIZE.0))?;
         }
         Ok::<_, Error>(has_one.then_some(Projection { dim, bias: false }))
     };
-    let (network, layout) = match (model_type.as_str(), is_nested) {
+    let (network, names) = match (model_type.as_str(), is_nested) {
         ("clip", true) | ("clip_vision_model", false) => {
-            let projection = projection(fields, 512)?;
-            (clip(fields, projection)?, &layout::TRANSFORMERS_CLIP)
+            let projection = projection(fields)?;
+            (clip(fields, projection)?, &tensor_names::TRANSFORMERS_CLIP)
         }
         ("siglip", true) | ("siglip_vision_model", false) => {
-            (siglip(fields)?, &layout::TRANSFORMERS_CLIP)
+            (siglip(fields)?, &tensor_names::TRANSFORMERS_CLIP)
         }
-        ("vit", false) => (vit(fields)?, &layout::TRANSFORMERS_VIT),
-        ("dinov2", false) => (dinov2(fields, false)?, &layout::TRANSFORMERS_VIT),
-        ("dinov2_with_registers", false) => (dinov2(fields, true)?, &layout::TRANSFORMERS_VIT),
-        ("dinov3_vit", false) => (dinov3(fields)?, &layout::TRANSFORMERS_DINOV3),
-        ("aimv2_vision_model", false) => (aimv2(fields, None)?, &layout::TRANSFORMERS_AIMV2),
+        ("vit", false) => (vit(fields)?, &tensor_names::TRANSFORMERS_VIT),
+        ("dinov2", false) => (dinov2(fields, false)?, &tensor_names::TRANSFORMERS_VIT),
+        ("dinov2_with_registers", false) => {
+            (dinov2(fields, true)?, &tensor_names::TRANSFORMERS_VIT)
+        }
+        ("dinov3_vit", false) => (dinov3(fields)?, &tensor_names::TRANSFORMERS_DINOV3),
+        ("aimv2_vision_model", false) => (aimv2(fields, None)?, &tensor_names::TRANSFORMERS_AIMV2),
         ("aimv2", true) => {
-            let projection = projection(fields, 512)?;
-            (aimv2(fields, projection)?, &layout::TRANSFORMERS_AIMV2)
+            let projection = projection(fields)?;
+            (
+                aimv2(fields, projection)?,
+                &tensor_names::TRANSFORMERS_AIMV2,
+            )
         }
-        ("aimv2", false) => (apple_aimv2(fields)?, &layout::APPLE_AIMV2),
+        ("aimv2", false) => (apple_aimv2(fields)?, &tensor_names::APPLE_AIMV2),
         _ => {
-            return Err(Error::UnsupportedArgument {
-                path: path.to_owned(),
-                key: "model_type".to_owned(),
-                found: model_type,
-                expected: "`clip` and `siglip` with a `vision_config`, `clip_vision_model`, `siglip_vision_model`, \
-                           `vit`, `dinov2`, `dinov2_with_registers`, `dinov3_vit`, `aimv2` or `aimv2_vision_model`"
-                    .to_owned(),
-            });
+            let expected = "`clip` and `siglip` with a `vision_config`, `clip_vision_model`, `siglip_vision_model`, \
+                            `vit`, `dinov2`, `dinov2_with_registers`, `dinov3_vit`, `aimv2` or `aimv2_vision_model`";
+            return Err(fields::unsupported(path, "model_type", &model_type, expected).into());
         }
     };
     check(&network, fields)?;
     Ok(Config {
         model_type,
         network,
-        layout,
+        names,
     })
 }
 
 /// Refuses sizes that do not go together.
-fn check(network: &VitConfig, fields: &Fields<'_>) -> Result<(), Error> {
+fn check(network: &VitConfig, fields: &Fields<'_>) -> Result<(), Message> {
     let (width, heads) = (network.embed_dim, network.num_heads);
     let of_head = if network.rope.is_some() { 4 } else { 1 };
     if !width.is_multiple_of(of_head * heads) {
-        return Err(fields.wrong(
-            "num_attention_heads",
-            heads.to_string(),
-            format!("a divisor of the width, {width}"),
-        ));
+        let expected = format!("a divisor of the width, {width}");
+        return Err(fields.wrong("num_attention_heads", heads, expected));
     }
     match patches_of(network.img_size, network.patch_size) {
-        Some(expected) => Err(fields.wrong("patch_size", network.patch_size.to_string(), expected)),
+        Some(expected) => Err(fields.wrong("patch_size", network.patch_size, expected)),
         None => Ok(()),
     }
 }
 
-/// What nearly all of these models have in common, with the defaults of a ViT-Base.
-struct Common {
-    img_size: [usize; 2],
-    patch_size: usize,
-    width: usize,
-    depth: usize,
-    heads: usize,
-    hidden: usize,
-    eps: f64,
-    activation: Activation,
-    qkv_bias: bool,
+/// Activations between two layers.
+const ACTIVATIONS: &[(&str, Activation)] = &[
+    ("gelu", Activation::Gelu),
+    ("quick_gelu", Activation::QuickGelu),
+    ("gelu_pytorch_tanh", Activation::GeluTanh),
+];
+
+/// The activation of a gated layer.
+const GATES: &[(&str, Activation)] = &[("silu", Activation::SwiGlu)];
+
+/// Reads what nearly all of these models have in common over what is in `network`; only a gated one stays gated.
+fn read(fields: &mut Fields<'_>, mut network: VitConfig) -> Result<VitConfig, Message> {
+    fields.set(&mut network.img_size, "image_size", SIDES)?;
+    fields.set(&mut network.patch_size, "patch_size", SQUARE)?;
+    fields.set(&mut network.embed_dim, "hidden_size", SIZE)?;
+    fields.set(&mut network.depth, "num_hidden_layers", SIZE)?;
+    fields.set(&mut network.num_heads, "num_attention_heads", SIZE)?;
+    fields.set(&mut network.mlp.hidden, "intermediate_size", SIZE)?;
+    fields.set(&mut network.norm.eps, "layer_norm_eps", RATIO)?;
+    fields.set(&mut network.norm.eps, "rms_norm_eps", RATIO)?;
+    fields.set(&mut network.qkv_bias, "qkv_bias", FLAG)?;
+    let is_gated = network.mlp.activation == Activation::SwiGlu;
+    let activations = if is_gated { GATES } else { ACTIVATIONS };
+    fields.choose(&mut network.mlp.activation, "hidden_act", activations)?;
+    fields.fixed("num_channels", 3)?;
+    Ok(with_own_grid(network))
 }
 
-impl Common {
-    /// Reads what is there over defaults.
-    fn read(mut self, fields: &mut Fields<'_>) -> Result<Self, Error> {
-        fields.set(
-            &mut self.img_size,
-            "image_size",
-            "a size in pixels",
-            as_sides,
-        )?;
-        fields.set(
-            &mut self.patch_size,
-            "patch_size",
-            "a size in pixels",
-            as_square,
-        )?;
-        fields.set(&mut self.width, "hidden_size", SIZE, as_size)?;
-        fields.set(&mut self.depth, "num_hidden_layers", SIZE, as_size)?;
-        fields.set(&mut self.heads, "num_attention_heads", SIZE, as_size)?;
-        fields.set(&mut self.hidden, "intermediate_size", SIZE, as_size)?;
-        let positive = "a positive number";
-        fields.set(&mut self.eps, "layer_norm_eps", positive, as_ratio)?;
-        fields.set(&mut self.eps, "rms_norm_eps", positive, as_ratio)?;
-        fields.set(&mut self.qkv_bias, "qkv_bias", FLAG, Value::as_bool)?;
-        let activations = "`gelu`, `quick_gelu`, `gelu_pytorch_tanh` or `silu`";
-        fields.set_supported(
-            &mut self.activation,
-            "hidden_act",
-            activations,
-            |value| match value.as_str()? {
-                "gelu" => Some(Activation::Gelu),
-                "quick_gelu" => Some(Activation::QuickGelu),
-                "gelu_pytorch_tanh" => Some(Activation::GeluTanh),
-                "silu" => Some(Activation::SwiGlu),
-                _ => None,
-            },
-        )?;
-        fields.only("num_channels", "`3`", |value| value.as_u64() == Some(3))?;
-        Ok(self)
-    }
-
-    /// A network with learned positions of all tokens, a class token and its norm.
-    fn network(&self) -> VitConfig {
-        VitConfig {
-            img_size: self.img_size,
-            patch_size: self.patch_size,
-            embed_dim: self.width,
-            depth: self.depth,
-            num_heads: self.heads,
-            mlp: Mlp {
-                hidden: self.hidden,
-                activation: self.activation,
-                bias: true,
-            },
-            norm: Norm {
-                kind: NormKind::Layer,
-                eps: self.eps,
-                casts_back: false,
-            },
-            qkv_bias: self.qkv_bias,
-            proj_bias: true,
-            qk_norm: false,
-            layer_scale: false,
-            class_token: true,
-            reg_tokens: 0,
-            positions: Some(Positions::Learned {
-                prefix: PrefixPositions::All,
-                grid: self.img_size.map(|side| side / self.patch_size),
-                resample: Resample::Exact,
-            }),
-            rope: None,
-            patch_bias: true,
-            patch_norm: false,
-            pre_norm: false,
-            final_norm: FinalNorm::Tokens,
-            pool: Pool::First,
-            projection: None,
-        }
-    }
+/// A network like a ViT-Base, with this activation and added to variances.
+const fn base(activation: Activation, eps: f64) -> VitConfig {
+    let mut base = VIT_BASE;
+    base.mlp.activation = activation;
+    base.norm.eps = eps;
+    base
 }
 
-const BASE: Common = Common {
-    img_size: [224; 2],
-    patch_size: 16,
-    width: 768,
-    depth: 12,
-    heads: 12,
-    hidden: 3072,
-    eps: 1e-6,
-    activation: Activation::Gelu,
-    qkv_bias: true,
-};
+/// Learned positions of patches only.
+const OF_PATCHES: Option<Positions> = Some(learned(PrefixPositions::None, Resample::Exact));
 
-/// An activation between two layers; a gated one is another network.
-fn ungated(fields: &Fields<'_>, activation: Activation) -> Result<(), Error> {
-    if activation == Activation::SwiGlu {
-        let expected = "`gelu`, `quick_gelu` or `gelu_pytorch_tanh`".to_owned();
-        return Err(fields.wrong("hidden_act", "silu".to_owned(), expected));
-    }
-    Ok(())
-}
-
-fn clip(fields: &mut Fields<'_>, projection: Option<Projection>) -> Result<VitConfig, Error> {
-    let common = Common {
+fn clip(fields: &mut Fields<'_>, projection: Option<Projection>) -> Result<VitConfig, Message> {
+    let clip = VitConfig {
         patch_size: 32,
-        eps: 1e-5,
-        activation: Activation::QuickGelu,
-        ..BASE
-    }
-    .read(fields)?;
-    ungated(fields, common.activation)?;
-    Ok(VitConfig {
         patch_bias: false,
         pre_norm: true,
         final_norm: FinalNorm::Pooled,
         projection,
-        ..common.network()
-    })
+        ..base(Activation::QuickGelu, 1e-5)
+    };
+    read(fields, clip)
 }
 
-fn siglip(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
-    let common = Common {
-        activation: Activation::GeluTanh,
-        ..BASE
-    }
-    .read(fields)?;
-    ungated(fields, common.activation)?;
-    fields.only("vision_use_head", "`true`", |value| {
-        value.as_bool() == Some(true)
-    })?;
-    let network = common.network();
-    Ok(VitConfig {
+fn siglip(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
+    let siglip = VitConfig {
         class_token: false,
-        positions: without_prefix(network.positions),
+        positions: OF_PATCHES,
+        ..base(Activation::GeluTanh, 1e-6)
+    };
+    let network = read(fields, siglip)?;
+    fields.fixed("vision_use_head", true)?;
+    Ok(VitConfig {
         pool: Pool::Map {
-            num_heads: common.heads,
+            num_heads: network.num_heads,
             mlp: network.mlp,
         },
         ..network
     })
 }
 
-/// The same positions, of patches only.
-fn without_prefix(positions: Option<Positions>) -> Option<Positions> {
-    match positions {
-        Some(Positions::Learned { grid, resample, .. }) => Some(Positions::Learned {
-            prefix: PrefixPositions::None,
-            grid,
-            resample,
-        }),
-        positions => positions,
-    }
+fn vit(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
+    read(fields, base(Activation::Gelu, 1e-12))
 }
 
-fn vit(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
-    let common = Common { eps: 1e-12, ..BASE }.read(fields)?;
-    ungated(fields, common.activation)?;
-    Ok(common.network())
-}
-
-fn dinov2(fields: &mut Fields<'_>, has_registers: bool) -> Result<VitConfig, Error> {
-    let common = BASE.read(fields)?;
-    ungated(fields, common.activation)?;
-    let mut mlp_ratio = 4.0;
-    fields.set(&mut mlp_ratio, "mlp_ratio", "a positive number", as_ratio)?;
-    let mut is_gated = false;
-    fields.set(&mut is_gated, "use_swiglu_ffn", FLAG, Value::as_bool)?;
-    let mut reg_tokens = if has_registers { 4 } else { 0 };
-    if has_registers {
-        fields.set(&mut reg_tokens, "num_register_tokens", "a number", as_count)?;
-    }
-    let network = common.network();
-    let hidden = crate::backbone::orgs::timm::vit::scaled(common.width, mlp_ratio);
-    Ok(VitConfig {
-        mlp: if is_gated {
-            Mlp {
-                hidden: (hidden * 2 / 3).next_multiple_of(8),
-                activation: Activation::SwiGlu,
-                bias: true,
-            }
-        } else {
-            Mlp {
-                hidden,
-                ..network.mlp
-            }
-        },
+fn dinov2(fields: &mut Fields<'_>, has_registers: bool) -> Result<VitConfig, Message> {
+    let resample = Resample::Bicubic {
+        antialias: has_registers,
+    };
+    let dinov2 = VitConfig {
         layer_scale: true,
-        reg_tokens,
-        positions: match network.positions {
-            Some(Positions::Learned { grid, .. }) => Some(Positions::Learned {
-                prefix: PrefixPositions::Class,
-                grid,
-                resample: Resample::Bicubic {
-                    antialias: has_registers,
-                },
-            }),
-            positions => positions,
-        },
-        ..network
-    })
+        reg_tokens: if has_registers { 4 } else { 0 },
+        positions: Some(learned(PrefixPositions::Class, resample)),
+        ..VIT_BASE
+    };
+    let mut network = read(fields, dinov2)?;
+    let (mut mlp_ratio, mut is_gated) = (4.0, false);
+    fields.set(&mut mlp_ratio, "mlp_ratio", RATIO)?;
+    fields.set(&mut is_gated, "use_swiglu_ffn", FLAG)?;
+    if has_registers {
+        fields.set(&mut network.reg_tokens, "num_register_tokens", COUNT)?;
+    }
+    network.mlp.hidden = scaled(network.embed_dim, mlp_ratio);
+    if is_gated {
+        network.mlp.hidden = (network.mlp.hidden * 2 / 3).next_multiple_of(8);
+        network.mlp.activation = Activation::SwiGlu;
+    }
+    Ok(network)
 }
 
-fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
+fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
     let mut is_gated = false;
-    fields.set(&mut is_gated, "use_gated_mlp", FLAG, Value::as_bool)?;
-    let common = Common {
-        width: 384,
-        heads: 6,
-        hidden: 1536,
-        eps: 1e-5,
-        ..BASE
+    fields.set(&mut is_gated, "use_gated_mlp", FLAG)?;
+    let gate = "silu";
+    if is_gated && fields.peek("hidden_act") != Some(&gate.into()) {
+        let expected = format!("`{gate}` as `hidden_act`, or `false`");
+        return Err(fields.wrong("use_gated_mlp", true, expected));
     }
-    .read(fields)?;
-    if !is_gated {
-        ungated(fields, common.activation)?;
-    } else if common.activation != Activation::SwiGlu {
-        let expected = "`silu` as `hidden_act`, or `false`".to_owned();
-        return Err(fields.wrong("use_gated_mlp", "true".to_owned(), expected));
-    }
-    let mut bias = [true, false, true, true, true];
-    let keys = [
-        "query_bias",
-        "key_bias",
-        "value_bias",
-        "proj_bias",
-        "mlp_bias",
-    ];
-    for (flag, key) in bias.iter_mut().zip(keys) {
-        fields.set(flag, key, FLAG, Value::as_bool)?;
-    }
-    let [query_bias, key_bias, value_bias, proj_bias, mlp_bias] = bias;
+    let activation = if is_gated {
+        Activation::SwiGlu
+    } else {
+        Activation::Gelu
+    };
+    let mut dinov3 = VitConfig {
+        embed_dim: 384,
+        num_heads: 6,
+        layer_scale: true,
+        positions: None,
+        ..base(activation, 1e-5)
+    };
+    dinov3.mlp.hidden = 1536;
+    let mut network = read(fields, dinov3)?;
+    let (mut query_bias, mut key_bias, mut value_bias) = (true, false, true);
+    fields.set(&mut query_bias, "query_bias", FLAG)?;
+    fields.set(&mut key_bias, "key_bias", FLAG)?;
+    fields.set(&mut value_bias, "value_bias", FLAG)?;
+    fields.set(&mut network.proj_bias, "proj_bias", FLAG)?;
+    fields.set(&mut network.mlp.bias, "mlp_bias", FLAG)?;
     if key_bias {
-        return Err(fields.wrong("key_bias", "true".to_owned(), "`false`".to_owned()));
+        return Err(fields.wrong("key_bias", true, "`false`"));
     }
     if query_bias != value_bias {
         let expected = format!("what `query_bias` is, `{query_bias}`");
-        return Err(fields.wrong("value_bias", value_bias.to_string(), expected));
+        return Err(fields.wrong("value_bias", value_bias, expected));
     }
+    network.qkv_bias = query_bias;
     let mut base = 100.0;
-    fields.set(&mut base, "rope_theta", "a number", as_number)?;
+    fields.set(&mut base, "rope_theta", NUMBER)?;
     if let Some(mut rope) = fields.nested("rope_parameters", "rope_parameters.")? {
-        rope.set(&mut base, "rope_theta", "a number", as_number)?;
+        rope.set(&mut base, "rope_theta", NUMBER)?;
     }
-    let mut reg_tokens = 0;
-    fields.set(&mut reg_tokens, "num_register_tokens", "a number", as_count)?;
-    let network = common.network();
-    Ok(VitConfig {
-        mlp: Mlp {
-            bias: mlp_bias,
-            ..network.mlp
-        },
-        qkv_bias: query_bias,
-        proj_bias,
-        layer_scale: true,
-        reg_tokens,
-        positions: None,
-        rope: Some(Rope::Centered { base }),
-        ..network
-    })
+    network.rope = Some(Rope::Centered { base });
+    fields.set(&mut network.reg_tokens, "num_register_tokens", COUNT)?;
+    Ok(network)
 }
 
 /// What AIMv2 is in both its layouts: features are the maximum over tokens.
-fn aimv2_base(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
-    fields.only("hidden_act", "`silu`", |value| value == "silu")?;
-    let common = Common {
+fn aimv2_base(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
+    let network = base(Activation::SwiGlu, 1e-5);
+    let aimv2 = VitConfig {
         patch_size: 14,
-        width: 1024,
+        embed_dim: 1024,
         depth: 24,
-        heads: 8,
-        hidden: 2816,
-        eps: 1e-5,
-        activation: Activation::SwiGlu,
-        qkv_bias: false,
-        ..BASE
-    }
-    .read(fields)?;
-    let network = common.network();
-    Ok(VitConfig {
+        num_heads: 8,
+        mlp: Mlp {
+            hidden: 2816,
+            ..network.mlp
+        },
         norm: Norm {
             kind: NormKind::Rms,
             ..network.norm
         },
+        qkv_bias: false,
         class_token: false,
-        positions: without_prefix(network.positions),
+        positions: OF_PATCHES,
         patch_norm: true,
         pool: Pool::Max,
         ..network
-    })
+    };
+    read(fields, aimv2)
 }
 
-fn aimv2(fields: &mut Fields<'_>, projection: Option<Projection>) -> Result<VitConfig, Error> {
-    let network = aimv2_base(fields)?;
-    let (mut mlp_bias, mut has_head, mut is_native) = (false, true, false);
-    fields.set(&mut mlp_bias, "mlp_bias", FLAG, Value::as_bool)?;
-    fields.set(&mut has_head, "use_head", FLAG, Value::as_bool)?;
-    fields.set(&mut is_native, "is_native", FLAG, Value::as_bool)?;
-    Ok(VitConfig {
-        mlp: Mlp {
-            bias: mlp_bias,
-            ..network.mlp
-        },
-        proj_bias: network.qkv_bias,
-        positions: if is_native {
-            Some(Positions::SinCos)
-        } else {
-            network.positions
-        },
-        pool: if has_head {
-            Pool::Aim {
-                num_heads: network.num_heads,
-            }
-        } else {
-            Pool::Max
-        },
-        projection,
-        ..network
-    })
+fn aimv2(fields: &mut Fields<'_>, projection: Option<Projection>) -> Result<VitConfig, Message> {
+    let mut network = aimv2_base(fields)?;
+    network.mlp.bias = false;
+    network.proj_bias = network.qkv_bias;
+    network.projection = projection;
+    let (mut has_head, mut is_native) = (true, false);
+    fields.set(&mut network.mlp.bias, "mlp_bias", FLAG)?;
+    fields.set(&mut has_head, "use_head", FLAG)?;
+    fields.set(&mut is_native, "is_native", FLAG)?;
+    if is_native {
+        network.positions = Some(Positions::SinCos);
+    }
+    if has_head {
+        network.pool = Pool::Aim {
+            num_heads: network.num_heads,
+        };
+    }
+    Ok(network)
 }
 
-fn apple_aimv2(fields: &mut Fields<'_>) -> Result<VitConfig, Error> {
-    let network = aimv2_base(fields)?;
+fn apple_aimv2(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
+    let mut network = aimv2_base(fields)?;
     let mut bias = false;
-    fields.set(&mut bias, "use_bias", FLAG, Value::as_bool)?;
-    Ok(VitConfig {
-        mlp: Mlp {
-            bias,
-            ..network.mlp
-        },
-        proj_bias: bias,
-        ..network
-    })
+    fields.set(&mut bias, "use_bias", FLAG)?;
+    network.mlp.bias = bias;
+    network.proj_bias = bias;
+    Ok(network)
 }
 
 /// How images become a checkpoint's input: as `processor_config.json` says, if it does.
 ///
 /// Source: `transformers.image_processing_base.ImageProcessingMixin.get_image_processor_dict`.
-pub fn preprocessing(folder: &Folder<'_>) -> Result<Preprocessing, Error> {
+fn preprocessing(files: &CheckpointFiles<'_>) -> Result<Preprocessing, Error> {
     // A cache that has the other file may have been filled without this one: the hub is not asked for it again.
-    let is_wanted = folder.holds(PROCESSOR) || !folder.holds(PREPROCESSOR);
-    if is_wanted && let Some(path) = folder.find(PROCESSOR)? {
-        let mut value = read_json(&path)?;
+    let is_wanted = files.holds(PROCESSOR) || !files.holds(PREPROCESSOR);
+    if is_wanted && let Some(path) = files.find(PROCESSOR)? {
+        let mut value = json::read(&path)?;
         if let Some(nested) = value.get_mut("image_processor") {
-            return processor::preprocessing(nested.take(), &path, "image_processor.");
+            return Ok(processor::preprocessing(
+                nested.take(),
+                &path,
+                "image_processor.",
+            )?);
         }
     }
-    let (value, path) = folder.json(PREPROCESSOR)?;
-    processor::preprocessing(value, &path, "")
-}
-
-/// The network for images of another size, where it takes such.
-pub fn for_images_of(config: &mut Config, size: [usize; 2]) {
-    let network = &mut config.network;
-    let takes_any = match network.positions {
-        None | Some(Positions::SinCos) => true,
-        Some(Positions::Learned { resample, .. }) => resample != Resample::Exact,
-    };
-    if takes_any {
-        network.img_size = size;
-    }
+    let (value, path) = files.json(PREPROCESSOR)?;
+    Ok(processor::preprocessing(value, &path, "")?)
 }
 
 #[cfg(test)]
@@ -531,8 +426,9 @@ mod tests {
             fs_err::write(dir.path().join(name), value.to_string()).unwrap();
         };
         let side = || {
-            let folder = Folder::local(dir.path().to_owned(), WEIGHTS, &crate::progress::Silent)?;
-            preprocessing(&folder).map(|preprocessing| preprocessing.size[0])
+            let dir = dir.path().to_owned();
+            let files = CheckpointFiles::local(dir, WEIGHTS, &crate::progress::Silent)?;
+            preprocessing(&files).map(|preprocessing| preprocessing.size[0])
         };
         let of_size = |side: usize| json!({ "size": { "height": side, "width": side }, "resample": 3, "image_mean": [0, 0, 0], "image_std": [1, 1, 1] });
         let missing = side().unwrap_err().to_string();

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use crate::backbone::run::driver::{self, Driver, NoGpu};
 use crate::backbone::run::find::{self, Libtorch};
 use crate::backbone::run::{Device, Precision};
+use crate::error::{Failure, Message};
 
 /// A GPU, and a libtorch that can use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,82 +16,57 @@ pub struct Cuda {
 
 /// Why CUDA cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoCuda {
-    /// There is no GPU.
-    NoGpu(NoGpu),
-    /// There is a GPU, and a libtorch for CPUs only.
-    CpuOnly { gpu: String, libtorch: Libtorch },
-    /// There is a GPU, and its driver is too old for this libtorch.
-    OldDriver {
-        gpu: String,
-        driver: u32,
-        libtorch: u32,
-    },
-    /// There is a GPU, and no libtorch.
-    NoLibtorch { gpu: String },
+pub struct NoCuda {
+    /// Whether there is a GPU.
+    has_gpu: bool,
+    /// What stands in the way, as a clause.
+    pub reason: String,
+    /// What the user can do about it, where something can be done.
+    pub hint: Option<String>,
 }
 
 /// What this machine has; asked once. libtorch is looked for, but not opened.
 pub fn cuda() -> &'static Result<Cuda, NoCuda> {
     static CUDA: OnceLock<Result<Cuda, NoCuda>> = OnceLock::new();
-    CUDA.get_or_init(|| judge(driver::ask(), || find::libtorch().ok().cloned()))
+    CUDA.get_or_init(|| judge(driver::ask(), find::libtorch))
 }
 
-fn judge(
+fn judge<'a>(
     driver: Result<Driver, NoGpu>,
-    libtorch: impl FnOnce() -> Option<Libtorch>,
+    libtorch: impl FnOnce() -> Result<&'a Libtorch, Message>,
 ) -> Result<Cuda, NoCuda> {
-    let driver = driver.map_err(NoCuda::NoGpu)?;
+    let driver = driver.map_err(|no_gpu| NoCuda {
+        has_gpu: false,
+        reason: match no_gpu {
+            NoGpu::NoDriver => "no GPU found".to_owned(),
+            NoGpu::NotShown(why) => format!("no GPU found; the NVIDIA driver says: {why}"),
+        },
+        hint: None,
+    })?;
     let gpu = driver.gpus.first().cloned().unwrap_or_default();
-    let Some(libtorch) = libtorch() else {
-        return Err(NoCuda::NoLibtorch { gpu });
+    let idle = |but: String, hint: Option<String>| NoCuda {
+        has_gpu: true,
+        reason: format!("{gpu} is there, but {but}"),
+        hint,
     };
+    let libtorch =
+        libtorch().map_err(|missing| idle("no libtorch".to_owned(), Failure::hint(&missing)))?;
     if libtorch.cuda_half().is_none() {
-        return Err(NoCuda::CpuOnly { gpu, libtorch });
+        let dir = libtorch.lib_dir.display();
+        let but = format!("libtorch in {dir} is built for CPUs only");
+        return Err(idle(but, Some(libtorch.hint_for_cuda())));
     }
     match libtorch.cuda_major() {
-        Some(major) if driver.cuda_major < major => Err(NoCuda::OldDriver {
-            gpu,
-            driver: driver.cuda_major,
-            libtorch: major,
-        }),
+        Some(major) if driver.cuda_major < major => {
+            let runs = driver.cuda_major;
+            Err(idle(
+                format!("its driver runs CUDA {runs}, and libtorch needs CUDA {major}"),
+                Some(format!(
+                    "update the NVIDIA driver, or install a PyTorch 2.11 that is built for CUDA {runs}"
+                )),
+            ))
+        }
         _ => Ok(Cuda { gpus: driver.gpus }),
-    }
-}
-
-impl NoCuda {
-    /// What stands in the way, as a clause.
-    pub fn reason(&self) -> String {
-        match self {
-            Self::NoGpu(NoGpu::NoDriver) => "no GPU found".to_owned(),
-            Self::NoGpu(NoGpu::NotShown(message)) => {
-                format!("no GPU found; the NVIDIA driver says: {message}")
-            }
-            Self::CpuOnly { gpu, libtorch } => format!(
-                "{gpu} is there, but libtorch in {} is built for CPUs only",
-                libtorch.lib_dir.display()
-            ),
-            Self::OldDriver {
-                gpu,
-                driver,
-                libtorch,
-            } => format!(
-                "{gpu} is there, but its driver runs CUDA {driver}, and libtorch needs CUDA {libtorch}"
-            ),
-            Self::NoLibtorch { gpu } => format!("{gpu} is there, but no libtorch"),
-        }
-    }
-
-    /// What the user can do about it, where something can be done.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoGpu(_) => None,
-            Self::CpuOnly { libtorch, .. } => Some(libtorch.hint_for_cuda()),
-            Self::OldDriver { driver, .. } => Some(format!(
-                "update the NVIDIA driver, or install a PyTorch 2.11 that is built for CUDA {driver}"
-            )),
-            Self::NoLibtorch { .. } => find::libtorch().err().map(|missing| missing.hint()),
-        }
     }
 }
 
@@ -126,12 +102,12 @@ impl Choice {
         let note = match (asked, device, cuda) {
             (_, Device::Cuda(index), Ok(Cuda { gpus })) => gpus.get(index).cloned(),
             (Device::Auto, _, Err(reason)) => {
-                warning = reason
-                    .hint()
-                    .map(|hint| format!("the GPU is not used: {}; {hint}", reason.reason()));
-                Some(match reason {
-                    NoCuda::NoGpu(_) => reason.reason(),
-                    _ => "the GPU cannot be used".to_owned(),
+                warning = (reason.hint.as_ref())
+                    .map(|hint| format!("the GPU is not used: {}; {hint}", reason.reason));
+                Some(if reason.has_gpu {
+                    "the GPU cannot be used".to_owned()
+                } else {
+                    reason.reason.clone()
                 })
             }
             _ => None,
@@ -155,6 +131,10 @@ mod tests {
         }
     }
 
+    fn no_libtorch() -> Result<&'static Libtorch, Message> {
+        Err(Message::request("no libtorch"))
+    }
+
     fn choice(cuda: &Result<Cuda, NoCuda>) -> Choice {
         let device = match cuda {
             Ok(_) => Device::Cuda(0),
@@ -165,7 +145,7 @@ mod tests {
 
     #[test]
     fn machine_without_a_gpu_says_so_and_warns_of_nothing() {
-        let cuda = judge(Err(NoGpu::NoDriver), || None);
+        let cuda = judge(Err(NoGpu::NoDriver), no_libtorch);
         let expected = Choice {
             line: "device: cpu, f32 (no GPU found)".to_owned(),
             warning: None,
@@ -177,7 +157,7 @@ mod tests {
     fn gpu_that_is_hidden_comes_with_the_words_of_the_driver() {
         let cuda = judge(
             Err(NoGpu::NotShown("no CUDA-capable device".into())),
-            || None,
+            no_libtorch,
         );
         let choice = choice(&cuda);
         assert!(
@@ -191,7 +171,7 @@ mod tests {
     fn gpu_beside_a_libtorch_for_cpus_is_warned_of() {
         let dir = tempfile::tempdir().unwrap();
         let libtorch = find::tests::put_libtorch(dir.path(), "2.11.0");
-        let cuda = judge(Ok(driver(13)), || Some(libtorch.clone()));
+        let cuda = judge(Ok(driver(13)), || Ok(&libtorch));
         let choice = choice(&cuda);
         assert_eq!(choice.line, "device: cpu, f32 (the GPU cannot be used)");
         let warning = choice.warning.unwrap();
@@ -206,7 +186,7 @@ mod tests {
         let half = |name| libtorch.lib_dir.join(name);
         fs_err::write(half("libtorch_cuda.so"), "").unwrap();
         fs_err::write(half("libc10_cuda.so"), "\0libcudart.so.13\0").unwrap();
-        let cuda = |major| judge(Ok(driver(major)), || Some(libtorch.clone()));
+        let cuda = |major| judge(Ok(driver(major)), || Ok(&libtorch));
         let warning = choice(&cuda(12)).warning.unwrap();
         assert!(
             warning.contains("runs CUDA 12, and libtorch needs CUDA 13"),

@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::error::Error;
 use crate::backbone::run::cuda::{Cuda, cuda};
+use crate::error::Message;
+use crate::text::{foreign, said};
 
 /// Where a network runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +24,9 @@ impl Device {
     /// The device that is meant on this machine; never [`Device::Auto`]. libtorch is not opened for that.
     ///
     /// # Errors
-    /// [`Error::NoCuda`] and [`Error::NoSuchCudaDevice`] if a CUDA device was asked for that is not there.
-    pub fn resolve(self) -> Result<Self, Error> {
+    /// If a CUDA device was asked for that is not there.
+    pub fn resolve(self) -> Result<Self, Message> {
+        const AUTO: &str = "`features.device = \"auto\"` takes what is there";
         if self == Self::Cpu {
             return Ok(self);
         }
@@ -32,31 +34,36 @@ impl Device {
             (Self::Cpu, _) | (Self::Auto, Err(_)) => Ok(Self::Cpu),
             (Self::Auto, Ok(_)) => Ok(Self::Cuda(0)),
             (Self::Cuda(index), Ok(Cuda { gpus })) if index < gpus.len() => Ok(self),
-            (Self::Cuda(index), Ok(Cuda { gpus })) => Err(Error::NoSuchCudaDevice {
-                index,
-                n: gpus.len(),
-            }),
-            (Self::Cuda(_), Err(problem)) => Err(Error::NoCuda {
-                reason: problem.reason(),
-                hint: problem.hint(),
-            }),
+            (Self::Cuda(index), Ok(Cuda { gpus })) => Err(Message::request(format!(
+                "device `cuda:{index}`: this machine has {} CUDA device(s), counted from 0",
+                gpus.len()
+            ))
+            .hint(AUTO)),
+            (Self::Cuda(_), Err(no_cuda)) => {
+                let hint = no_cuda.hint.as_deref().unwrap_or(AUTO);
+                Err(
+                    Message::request(format!("device `cuda`: {}", said(&no_cuda.reason)))
+                        .hint(hint),
+                )
+            }
         }
     }
 }
 
 impl FromStr for Device {
-    type Err = Error;
+    type Err = Message;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, Message> {
         match text {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda(0)),
             _ => match text.strip_prefix("cuda:").map(str::parse) {
                 Some(Ok(index)) => Ok(Self::Cuda(index)),
-                _ => Err(Error::ParseDevice {
-                    text: text.to_owned(),
-                }),
+                _ => Err(Message::request(format!(
+                    "device `{}`, expected `auto`, `cpu`, `cuda` or `cuda:1`",
+                    foreign(text)
+                ))),
             },
         }
     }
@@ -101,17 +108,18 @@ impl Precision {
 }
 
 impl FromStr for Precision {
-    type Err = Error;
+    type Err = Message;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, Message> {
         match text {
             "auto" => Ok(Self::Auto),
             "f32" => Ok(Self::F32),
             "f16" => Ok(Self::F16),
             "bf16" => Ok(Self::Bf16),
-            _ => Err(Error::ParsePrecision {
-                text: text.to_owned(),
-            }),
+            _ => Err(Message::request(format!(
+                "precision `{}`, expected `auto`, `f32`, `f16` or `bf16`",
+                foreign(text)
+            ))),
         }
     }
 }
@@ -186,10 +194,7 @@ mod tests {
 
     #[test]
     fn missing_gpu_is_an_error() {
-        let error = Device::Cuda(4096).resolve().unwrap_err();
-        assert!(matches!(
-            error,
-            Error::NoCuda { .. } | Error::NoSuchCudaDevice { .. }
-        ));
+        let error = Device::Cuda(4096).resolve().unwrap_err().to_string();
+        assert!(error.starts_with("device `cuda"), "{error}");
     }
 }

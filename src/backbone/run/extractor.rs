@@ -3,11 +3,11 @@
 use rayon::prelude::*;
 
 use crate::backbone::Backbone;
-use crate::backbone::error::Error;
-use crate::backbone::resolve::spec::BackboneSpec;
 use crate::backbone::run::runtime::{RemoteNetwork, Runtime};
 use crate::backbone::run::wire::Request;
 use crate::backbone::run::{Device, Precision};
+use crate::backbone::spec::BackboneSpec;
+use crate::error::{Error, Message};
 use crate::interrupt::Interrupt;
 
 /// How many images the CPU sends through a network at once, never more, never fewer.
@@ -36,7 +36,11 @@ pub fn load(
         // The driver has shown it; libtorch has the last word.
         let n = runtime.n_cuda_devices();
         if index >= n {
-            return Err(Error::CudaNotUsable { index, n });
+            let text = format!(
+                "device `cuda:{index}`: the driver shows it, libtorch can use {n} CUDA device(s)"
+            );
+            let hint = "`nvidia-smi` says whether GPU and driver work; `features.device = \"cpu\"` does without";
+            return Err(Message::machine(text).hint(hint).into());
         }
     }
     let request = Request::new(spec, device, precision.resolve(device));
@@ -53,21 +57,20 @@ impl Backbone for Extractor {
     }
 
     fn n_parameters(&self) -> Option<u64> {
-        self.network.n_parameters()
+        self.network.loaded().n_parameters
     }
 
     fn notes(&self) -> &[String] {
-        self.network.notes()
+        &self.network.loaded().notes
     }
 
     fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, Error> {
         let per_image = self.network.n_values();
         if n.checked_mul(per_image) != Some(pixels.len()) {
-            return Err(Error::Pixels {
-                n,
-                found: pixels.len(),
-                per_image,
-            });
+            let found = pixels.len();
+            let text =
+                format!("batch of {n} images has {found} values, expected {n} × {per_image}");
+            return Err(Message::machine(text).into());
         }
         if n == 0 {
             return Ok(Vec::new());

@@ -12,10 +12,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::backbone::run::missing::Missing;
 use crate::backbone::run::python::{self, Python};
 use crate::backbone::run::wire::FILE;
+use crate::error::Message;
 use crate::files;
+use crate::text::{self, said};
 
 /// The version of libtorch that networks are built for; any third number will do.
 pub const VERSION: &str = "2.11";
@@ -80,12 +81,12 @@ pub fn libtorch_version() -> Option<&'static str> {
 }
 
 /// The libtorch of this machine; looked for once.
-pub fn libtorch() -> Result<&'static Libtorch, Missing> {
-    static FOUND: OnceLock<Result<Libtorch, Missing>> = OnceLock::new();
+pub fn libtorch() -> Result<&'static Libtorch, Message> {
+    static FOUND: OnceLock<Result<Libtorch, Message>> = OnceLock::new();
     FOUND
         .get_or_init(|| PATHS.get_or_init(SearchPaths::default).libtorch())
         .as_ref()
-        .map_err(Missing::clone)
+        .map_err(Message::clone)
 }
 
 /// The file of the library that runs networks: beside the program, or in `../libexec/newt-pipe`.
@@ -93,7 +94,7 @@ pub fn libtorch() -> Result<&'static Libtorch, Missing> {
     feature = "torch",
     expect(dead_code, reason = "with `torch`, the library is part of the program")
 )]
-pub fn library() -> Result<PathBuf, Missing> {
+pub fn library() -> Result<PathBuf, Message> {
     PATHS.get_or_init(SearchPaths::default).library()
 }
 
@@ -160,11 +161,12 @@ struct Candidate {
 }
 
 impl SearchPaths {
-    fn libtorch(&self) -> Result<Libtorch, Missing> {
+    fn libtorch(&self) -> Result<Libtorch, Message> {
         if let Some(path) = &self.libtorch {
             return set_by_user(path);
         }
-        let mut others = Vec::new();
+        // Folders with another version, and that version.
+        let mut others: Vec<(PathBuf, String)> = Vec::new();
         for Candidate { lib_dir, owner } in self.candidates() {
             if !lib_dir.join("libtorch_cpu.so").is_file() {
                 continue;
@@ -182,18 +184,25 @@ impl SearchPaths {
                 others.push((dir, version));
             }
         }
-        Err(Missing::Libtorch {
-            others,
-            hint: self.hint(),
-        })
+        let mut text = format!("libtorch {VERSION}, which runs networks, is not found");
+        for (dir, version) in others {
+            text.push_str(&format!("; {} has {version}", text::path(dir)));
+        }
+        Err(Message::request(text).hint(self.hint()))
     }
 
-    fn library(&self) -> Result<PathBuf, Missing> {
+    fn library(&self) -> Result<PathBuf, Message> {
         let dir = self.program_dir.clone().unwrap_or_default();
         let places = [dir.join(FILE), dir.join("../libexec/newt-pipe").join(FILE)];
         match places.iter().find(|path| path.is_file()) {
             Some(path) => Ok(path.clone()),
-            None => Err(Missing::Library { dir }),
+            None => {
+                let dir = text::path(dir);
+                let text = format!(
+                    "no `{FILE}`, the part of newt-pipe that runs networks, in `{dir}` or `{dir}/../libexec/newt-pipe`"
+                );
+                Err(Message::request(text).hint(INSTALL_AGAIN))
+            }
         }
     }
 
@@ -276,18 +285,23 @@ impl SearchPaths {
     }
 }
 
-fn set_by_user(path: &Path) -> Result<Libtorch, Missing> {
-    let wrong = |problem: String| Missing::Variable {
-        path: path.to_owned(),
-        problem,
+/// What brings another library of ours.
+pub const INSTALL_AGAIN: &str = "install newt-pipe again, or in a clone run `make build`";
+
+fn set_by_user(path: &Path) -> Result<Libtorch, Message> {
+    let wrong = |problem: &str| {
+        let (path, problem) = (text::path(path), said(problem));
+        Message::request(format!("LIBTORCH is `{path}`, which {problem}")).hint(format!(
+            "point LIBTORCH at a libtorch {VERSION} folder, or unset it"
+        ))
     };
     let lib_dir = path.join("lib");
     if !lib_dir.join("libtorch_cpu.so").is_file() {
-        return Err(wrong("has no `lib/libtorch_cpu.so`".to_owned()));
+        return Err(wrong("has no `lib/libtorch_cpu.so`"));
     }
     let version = version(&lib_dir);
     if !is_right(&version) {
-        return Err(wrong(format!("is version {version}, expected {VERSION}")));
+        return Err(wrong(&format!("is version {version}, expected {VERSION}")));
     }
     Ok(Libtorch {
         lib_dir,
@@ -334,6 +348,7 @@ fn is_right(version: &str) -> bool {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::error::Failure;
 
     /// Puts what the search looks at into the folder of a libtorch.
     fn put(dir: &Path, version: &str) {
@@ -446,7 +461,7 @@ pub mod tests {
             )
         );
         assert_eq!(
-            missing.hint(),
+            Failure::hint(&missing).unwrap(),
             format!(
                 "`{}/bin/python3 -m pip install 'torch==2.11.*'`",
                 dir.path().display()
@@ -506,7 +521,7 @@ pub mod tests {
         }
         let ours = dir.path().join("lib/python3.10/site-packages");
         fs_err::create_dir(ours.join("newt_pipe-0.1.0.dist-info")).unwrap();
-        let hint = paths.libtorch().unwrap_err().hint();
+        let hint = Failure::hint(&paths.libtorch().unwrap_err()).unwrap();
         assert_eq!(hint, "`python3.10 -m pip install 'torch==2.11.*'`");
         // The newer Python's is not the one that pip would install into.
         put(
@@ -545,7 +560,11 @@ pub mod tests {
     fn library_is_beside_the_program_or_where_packages_put_it() {
         let dir = tempfile::tempdir().unwrap();
         let paths = environment(dir.path());
-        assert!(matches!(paths.library(), Err(Missing::Library { .. })));
+        let missing = paths.library().unwrap_err().to_string();
+        assert!(
+            missing.starts_with("no `libnewt_pipe.so`, the part"),
+            "{missing}"
+        );
         touch(&dir.path().join("libexec/newt-pipe").join(FILE));
         let library = paths.library().unwrap();
         assert!(library.ends_with("libexec/newt-pipe/libnewt_pipe.so"));

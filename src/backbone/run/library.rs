@@ -9,10 +9,11 @@ use std::sync::atomic::AtomicUsize;
 
 use serde::Serialize;
 
-use crate::backbone::error::Error;
 use crate::backbone::run::libtorch;
-use crate::backbone::run::network::LoadedNetwork;
-use crate::backbone::run::wire::{BUILD, Functions, Handle, LibraryError, Loaded, Text};
+use crate::backbone::run::placed::PlacedNetwork;
+use crate::backbone::run::torch_error::failed;
+use crate::backbone::run::wire::{BUILD, Functions, Handle, Text};
+use crate::error::{Error, Message};
 
 /// What the program finds by name in the library, and what a program that is linked against libtorch uses directly.
 pub static FUNCTIONS: Functions = Functions {
@@ -47,21 +48,15 @@ unsafe extern "C" fn load(
     // SAFETY: the caller gives a number that lives until the call ends, and changes it as an atomic only.
     let stop = unsafe { &*stop };
     let loaded = guarded(|| {
-        let request = serde_json::from_slice(request).map_err(|error| Error::Libtorch {
-            doing: "reading a request",
-            message: error.to_string(),
-        })?;
-        LoadedNetwork::load(&request, stop)
+        let request = serde_json::from_slice(request)
+            .map_err(|error| failed("reading a request", &error.to_string()))?;
+        PlacedNetwork::load(&request, stop)
     });
     let (text, is_loaded) = match loaded {
-        Ok(loaded) => {
-            let text = text_of(&Loaded {
-                n_parameters: loaded.n_parameters(),
-                notes: loaded.notes().to_vec(),
-            });
+        Ok((placed, loaded)) => {
             // SAFETY: the caller gives a place for a pointer.
-            unsafe { network.write(Box::into_raw(Box::new(loaded)).cast()) };
-            (text, true)
+            unsafe { network.write(Box::into_raw(Box::new(placed)).cast()) };
+            (text_of(&loaded), true)
         }
         Err(failure) => (text_of(&failure), false),
     };
@@ -78,8 +73,8 @@ unsafe extern "C" fn forward(
     reply: *mut Text,
 ) -> bool {
     // SAFETY: the caller's network is one of `load`, which it has not given to `unload`. Several threads may hold
-    // it: a `LoadedNetwork` is `Sync`.
-    let network = unsafe { &*network.cast::<LoadedNetwork>() };
+    // it: a `PlacedNetwork` is `Sync`.
+    let network = unsafe { &*network.cast::<PlacedNetwork>() };
     // SAFETY: the caller gives `b` images of the size that it has asked for.
     let pixels = unsafe { std::slice::from_raw_parts(pixels, b * network.n_values()) };
     // SAFETY: the caller gives room for `b` rows, which no one else reads or writes meanwhile.
@@ -96,7 +91,7 @@ unsafe extern "C" fn forward(
 
 unsafe extern "C" fn unload(network: *mut Handle) {
     // SAFETY: the caller's network is one of `load`, and it does not use it again.
-    let network = unsafe { Box::from_raw(network.cast::<LoadedNetwork>()) };
+    let network = unsafe { Box::from_raw(network.cast::<PlacedNetwork>()) };
     let _ = catch_unwind(AssertUnwindSafe(move || drop(network)));
 }
 
@@ -109,18 +104,16 @@ unsafe extern "C" fn free(reply: Text) {
 }
 
 /// Runs what may fail or panic; a panic is an error of libtorch's caller, and no unwinding leaves the library.
-fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, LibraryError> {
+fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Message> {
     let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()
             .cloned()
             .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-        Err(Error::Libtorch {
-            doing: "loading or running a network",
-            message: message.unwrap_or_else(|| "a panic".to_owned()),
-        })
+        let message = message.unwrap_or_else(|| "a panic".to_owned());
+        Err(failed("loading or running a network", &message).into())
     });
-    outcome.map_err(|error| LibraryError::from(&error))
+    outcome.map_err(|error| Message::from(&error))
 }
 
 fn text_of(reply: &impl Serialize) -> Text {

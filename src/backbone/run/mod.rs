@@ -10,12 +10,12 @@
 //! | `device.rs` | [`Device`], [`Precision`] |
 //! | `cuda.rs`, `driver.rs` | whether CUDA can be used here, and why not, without opening libtorch |
 //! | `find.rs`, `python.rs` | where libtorch is: [`SearchPaths`]; Python environments |
-//! | `missing.rs` | why no network can be run here |
 //! | `runtime.rs` | opens libtorch and the library |
+//! | `torch_error.rs` | what libtorch says is wrong |
 //! | `extractor.rs` | batches and threads: what makes a loaded network a [`crate::backbone::Backbone`] |
 //! | `wire.rs` | requests, answers and functions of the library |
 //! | `library.rs` | with the feature `torch`: those functions |
-//! | `network.rs` | with the feature `torch`: a network with its weights, on its device |
+//! | `placed.rs` | with the feature `torch`: a network with its weights, on its device |
 //! | `libtorch.rs` | with the feature `torch`: the unsafe code that tch does not wrap |
 
 mod cuda;
@@ -27,23 +27,19 @@ mod find;
 mod library;
 #[cfg(feature = "torch")]
 mod libtorch;
-mod missing;
 #[cfg(feature = "torch")]
-mod network;
+mod placed;
 mod python;
 mod runtime;
+pub mod torch_error;
 mod wire;
 
 pub use cuda::Choice;
 pub use device::{Device, Precision};
-pub use find::{SearchPaths, libtorch_version, search_libtorch_in};
-pub use missing::Missing;
-pub use wire::LibraryError;
-
-pub use runtime::require_libtorch;
-
 pub use extractor::load;
+pub use find::{SearchPaths, libtorch_version, search_libtorch_in};
 #[cfg(feature = "torch")]
 pub use libtorch::Parameter;
+pub use runtime::require_libtorch;
 #[cfg(feature = "torch")]
-pub use network::Network;
+pub use wire::Loaded;

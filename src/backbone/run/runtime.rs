@@ -6,9 +6,12 @@
 
 use std::sync::Arc;
 
-use crate::backbone::error::Error;
+use serde::de::DeserializeOwned;
+
 use crate::backbone::run::Device;
-use crate::backbone::run::wire::{Functions, Handle, LibraryError, Loaded, Request, Text};
+use crate::backbone::run::torch_error::failed;
+use crate::backbone::run::wire::{Functions, Handle, Loaded, Request, Text};
+use crate::error::{Error, Message};
 use crate::interrupt::Interrupt;
 
 /// The library that runs networks.
@@ -21,8 +24,7 @@ pub struct Runtime {
 pub struct RemoteNetwork {
     runtime: Runtime,
     handle: *mut Handle,
-    n_parameters: Option<u64>,
-    notes: Vec<String>,
+    loaded: Loaded,
     n_values: usize,
     dim: usize,
 }
@@ -37,8 +39,8 @@ unsafe impl Sync for RemoteNetwork {}
 /// libtorch, too.
 ///
 /// # Errors
-/// [`Error::Missing`] if one of them is not there, not the right one, or cannot be opened.
-pub fn require_libtorch(device: Device) -> Result<(), Error> {
+/// If one of them is not there, not the right one, or cannot be opened.
+pub fn require_libtorch(device: Device) -> Result<(), Message> {
     Runtime::get(device).map(drop)
 }
 
@@ -47,9 +49,9 @@ impl Runtime {
     /// for it once.
     ///
     /// # Errors
-    /// [`Error::Missing`] if libtorch or the library is not there, not the right one, or cannot be opened.
-    pub fn get(device: Device) -> Result<Self, Error> {
-        let functions = opened(device).map_err(Error::Missing)?;
+    /// If libtorch or the library is not there, not the right one, or cannot be opened.
+    pub fn get(device: Device) -> Result<Self, Message> {
+        let functions = opened(device)?;
         Ok(Self { functions })
     }
 
@@ -61,12 +63,10 @@ impl Runtime {
     /// Loads a network.
     ///
     /// # Errors
-    /// [`Error::Library`] with the library's reason; [`Error::Stopped`] once `interrupt` asks for it.
+    /// The library's reason; [`crate::interrupt::Stopped`] once `interrupt` asks for it.
     pub fn load(self, request: &Request, interrupt: &Interrupt) -> Result<RemoteNetwork, Error> {
-        let json = serde_json::to_vec(request).map_err(|error| Error::Libtorch {
-            doing: "describing a network",
-            message: error.to_string(),
-        })?;
+        let json = serde_json::to_vec(request)
+            .map_err(|error| failed("describing a network", &error.to_string()))?;
         let mut handle = std::ptr::null_mut();
         let mut reply = Text::EMPTY;
         let stop = interrupt.flag();
@@ -88,14 +88,11 @@ impl Runtime {
         let mut network = RemoteNetwork {
             runtime: self,
             handle,
-            n_parameters: None,
-            notes: Vec::new(),
+            loaded: Loaded::default(),
             n_values: 3 * request.size[0] * request.size[1],
-            dim: request.network.dim(),
+            dim: request.network.family().dim(),
         };
-        let loaded: Loaded = serde_json::from_slice(&reply).map_err(unreadable)?;
-        network.n_parameters = loaded.n_parameters;
-        network.notes = loaded.notes;
+        network.loaded = read(&reply)?;
         Ok(network)
     }
 
@@ -123,14 +120,9 @@ impl RemoteNetwork {
         self.n_values
     }
 
-    /// Number of values in the network's tensors; `None` where it is not known.
-    pub fn n_parameters(&self) -> Option<u64> {
-        self.n_parameters
-    }
-
-    /// What was done to make the checkpoint fit.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
+    /// What the library tells of it.
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
     }
 
     /// Features of one batch, `[b, d]`; `pixels`: `[b, 3, h, w]`.
@@ -165,19 +157,15 @@ impl Drop for RemoteNetwork {
     }
 }
 
+/// The error that a reply holds.
 fn failure(reply: &[u8]) -> Error {
-    match serde_json::from_slice::<LibraryError>(reply) {
-        Ok(failure) => Error::Library(failure),
-        Err(error) => unreadable(error),
-    }
+    read::<Message>(reply)
+        .unwrap_or_else(|unreadable| unreadable)
+        .into()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "what `map_err` gives")]
-fn unreadable(error: serde_json::Error) -> Error {
-    Error::Libtorch {
-        doing: "reading an answer",
-        message: error.to_string(),
-    }
+fn read<T: DeserializeOwned>(reply: &[u8]) -> Result<T, Message> {
+    serde_json::from_slice(reply).map_err(|error| failed("reading an answer", &error.to_string()))
 }
 
 /// With the feature `torch` this program is linked against libtorch, and the library's functions are its own.
@@ -186,7 +174,7 @@ fn unreadable(error: serde_json::Error) -> Error {
     clippy::unnecessary_wraps,
     reason = "without `torch` it may not be there"
 )]
-fn opened(_device: Device) -> Result<&'static Functions, crate::backbone::run::Missing> {
+fn opened(_device: Device) -> Result<&'static Functions, Message> {
     Ok(&crate::backbone::run::library::FUNCTIONS)
 }
 
@@ -201,16 +189,18 @@ mod opening {
 
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
 
-    use crate::backbone::run::find::{self, Libtorch};
+    use crate::backbone::run::Device;
+    use crate::backbone::run::find::{self, INSTALL_AGAIN, Libtorch, VERSION};
     use crate::backbone::run::wire::{BUILD, Functions, SYMBOL};
-    use crate::backbone::run::{Device, Missing};
+    use crate::error::Message;
+    use crate::text::{self, foreign, said};
 
-    pub fn opened(device: Device) -> Result<&'static Functions, Missing> {
-        static OPENED: OnceLock<Result<&'static Functions, Missing>> = OnceLock::new();
+    pub fn opened(device: Device) -> Result<&'static Functions, Message> {
+        static OPENED: OnceLock<Result<&'static Functions, Message>> = OnceLock::new();
         OPENED.get_or_init(|| open(device)).clone()
     }
 
-    fn open(device: Device) -> Result<&'static Functions, Missing> {
+    fn open(device: Device) -> Result<&'static Functions, Message> {
         let path = find::library()?;
         let libtorch = find::libtorch()?;
         // The linker knows loaded libraries by their names: ours, which asks for these two without a folder, gets
@@ -221,31 +211,28 @@ mod opening {
             // libtorch looks for CUDA once, at its first use: what is loaded later stays unseen.
             open_half(libtorch, &half)?;
         }
-        let library =
-            load(&path, RTLD_NOW | RTLD_LOCAL).map_err(|problem| Missing::BrokenLibrary {
-                path: path.clone(),
-                problem,
-                libtorch: libtorch.version.clone(),
-            })?;
+        let library = load(&path, RTLD_NOW | RTLD_LOCAL).map_err(|broken| {
+            broken.hint(format!(
+                "newt-pipe is built for libtorch {VERSION}.0, and this one is {}: install PyTorch {VERSION}.0 if it is \
+                 another, else newt-pipe again",
+                libtorch.version
+            ))
+        })?;
         functions(library, &path)
     }
 
-    fn open_half(libtorch: &Libtorch, path: &Path) -> Result<(), Missing> {
+    fn open_half(libtorch: &Libtorch, path: &Path) -> Result<(), Message> {
         match load(path, RTLD_NOW | RTLD_GLOBAL) {
             Ok(_) => Ok(()),
-            Err(problem) => Err(Missing::BrokenLibtorch {
-                path: path.to_owned(),
-                problem,
-                hint: libtorch.hint_for_another(),
-            }),
+            Err(broken) => Err(broken.hint(libtorch.hint_for_another())),
         }
     }
 
     /// Opens a library that stays: libtorch keeps pointers to it.
     ///
     /// # Errors
-    /// What the dynamic linker says, which names the file.
-    fn load(path: &Path, flags: i32) -> Result<&'static Library, String> {
+    /// What the dynamic linker says.
+    fn load(path: &Path, flags: i32) -> Result<&'static Library, Message> {
         // SAFETY: the libraries are libtorch's and ours, whose initialisers (of C++ and Rust) are made for being loaded
         // into any program.
         match unsafe { Library::open(Some(path), flags) } {
@@ -253,22 +240,26 @@ mod opening {
             Err(error) => {
                 // The linker's own message is the cause of libloading's.
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                Err(cause.unwrap_or_else(|| error.to_string()))
+                let (path, problem) =
+                    (text::path(path), cause.unwrap_or_else(|| error.to_string()));
+                let text = format!("{path}: cannot be opened: {}", said(&problem));
+                Err(Message::machine(text))
             }
         }
     }
 
     /// The library's functions, if it is of this build.
-    fn functions(library: &Library, path: &Path) -> Result<&'static Functions, Missing> {
+    fn functions(library: &Library, path: &Path) -> Result<&'static Functions, Message> {
         // SAFETY: in every build the symbol is a function without arguments that gives such a pointer.
         let symbol =
             unsafe { library.get::<extern "C" fn() -> *const Functions>(SYMBOL.as_bytes()) };
-        let other = |found: String| Missing::OtherBuild {
-            path: path.to_owned(),
-            found,
-            expected: BUILD.trim_end_matches('\0').to_owned(),
+        let other = |found: &str| {
+            let (path, found) = (text::path(path), foreign(found));
+            let expected = BUILD.trim_end_matches('\0');
+            let text = format!("{path}: built as `{found}`, this program as `{expected}`");
+            Message::machine(text).hint(INSTALL_AGAIN)
         };
-        let functions = symbol.map_err(|_| other("another library".to_owned()))?();
+        let functions = symbol.map_err(|_| other("another library"))?();
         // SAFETY: in every build the first field is the build's name, which ends with a zero; nothing else is read
         // before it is known that the fields are those of this build.
         let build = unsafe { CStr::from_ptr((*functions.cast::<Named>()).build) };
@@ -276,7 +267,7 @@ mod opening {
             // SAFETY: both sides are built from the same sources, and the library stays loaded.
             Ok(unsafe { &*functions })
         } else {
-            Err(other(build.to_string_lossy().into_owned()))
+            Err(other(&build.to_string_lossy()))
         }
     }
 

@@ -4,16 +4,14 @@
 //! features are plain f32. Program and library are built from the same sources, which [`BUILD`] proves: a library
 //! of another build is refused before any other function is called.
 
-use crate::error::{Failure as _, Fault};
 use std::ffi::{OsString, c_char, c_void};
 use std::sync::atomic::AtomicUsize;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::error::Error;
-use crate::backbone::families::network::NetworkConfig;
-use crate::backbone::resolve::spec::{BackboneSpec, Weights};
+use crate::backbone::families::NetworkConfig;
 use crate::backbone::run::{Device, Precision};
+use crate::backbone::spec::{BackboneSpec, Weights};
 
 /// The name of the library's file.
 pub const FILE: &str = "libnewt_pipe.so";
@@ -41,7 +39,7 @@ pub struct Functions {
     /// How many CUDA devices libtorch can use.
     pub n_cuda_devices: extern "C" fn() -> usize,
     /// Loads the network of a [`Request`], `request[..len]`. Gives true and the network, with a [`Loaded`] as the
-    /// reply, or false with a [`LibraryError`]; that soon, where `stop` becomes other than zero meanwhile.
+    /// reply, or false with a [`Message`](crate::error::Message); that soon, where `stop` becomes other than zero meanwhile.
     pub load: unsafe extern "C" fn(
         request: *const u8,
         len: usize,
@@ -50,7 +48,8 @@ pub struct Functions {
         reply: *mut Text,
     ) -> bool,
     /// Sends `b` images, `pixels`: `[b, 3, h, w]`, through a network and writes `rows`: `[b, d]`. On the CPU it
-    /// works in the thread that calls; several may call at once. Gives true, or false with a [`LibraryError`].
+    /// works in the thread that calls; several may call at once. Gives true, or false with a
+    /// [`Message`](crate::error::Message).
     pub forward: unsafe extern "C" fn(
         network: *const Handle,
         pixels: *const f32,
@@ -105,8 +104,8 @@ pub struct Request {
 pub enum WeightsRequest {
     Files {
         paths: Vec<OsString>,
-        /// The name of a [`crate::backbone::checkpoint::layout::Layout`].
-        layout: String,
+        /// The name of a [`crate::backbone::checkpoint::tensor_names::TensorNames`].
+        names: String,
     },
     Script(OsString),
     Random {
@@ -121,9 +120,9 @@ impl Request {
             network: spec.network.clone(),
             size: spec.preprocessing.size,
             weights: match &spec.weights {
-                Weights::Files { paths, layout } => WeightsRequest::Files {
+                Weights::Files { paths, names } => WeightsRequest::Files {
                     paths: paths.iter().map(OsString::from).collect(),
-                    layout: layout.name.to_owned(),
+                    names: names.name.to_owned(),
                 },
                 Weights::Script(path) => WeightsRequest::Script(path.into()),
                 Weights::Random { seed } => WeightsRequest::Random { seed: *seed },
@@ -134,33 +133,11 @@ impl Request {
     }
 }
 
-/// A network that has been loaded.
-#[derive(Debug, Serialize, Deserialize)]
+/// What is told of a network that has been loaded.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Loaded {
     /// Number of values in the network's tensors; `None` where it is not known.
     pub n_parameters: Option<u64>,
     /// What was done to make the checkpoint fit.
     pub notes: Vec<String>,
-}
-
-/// An error of the library.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{message}")]
-pub struct LibraryError {
-    /// What is wrong and where.
-    pub message: String,
-    /// What the user can do about it.
-    pub hint: Option<String>,
-    /// Whose fault it is.
-    pub fault: Fault,
-}
-
-impl From<&Error> for LibraryError {
-    fn from(error: &Error) -> Self {
-        Self {
-            message: error.to_string(),
-            hint: error.hint(),
-            fault: error.fault(),
-        }
-    }
 }

@@ -79,8 +79,8 @@ impl Extractor {
     }
 
     /// Where on the hub the checkpoint's files come from.
-    pub fn origin(&self) -> Option<&backbone::Source> {
-        self.spec.source()
+    pub fn origin(&self) -> Option<&backbone::Origin> {
+        self.spec.origin()
     }
 
     /// The backbone, which the pipeline names `org`/`ckpt`.

@@ -6,7 +6,7 @@ use super::extractor::{Extractor, request};
 use super::precomputed::Precomputed;
 use super::weights::Weights;
 use super::{BatchSize, ExtractionSettings, FeatureSource, FeaturesStage, Images};
-use crate::backbone::{BackboneSpec, Device, Places, Precision, architectures};
+use crate::backbone::{BackboneSpec, Device, Lookup, Precision, architectures};
 use crate::cache::{Cache, Digest};
 use crate::context::Context;
 use crate::hub::{self, Hub};
@@ -16,14 +16,14 @@ use crate::progress::Silent;
 use crate::stage::Stage;
 
 fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> BackboneSpec {
-    let places = Places {
+    let lookup = Lookup {
         base_dir,
         hub: &Hub::new(hub::Settings::default(), Interrupt::default()),
         progress: &Silent,
         allow_code: true,
         update: false,
     };
-    BackboneSpec::resolve(org, ckpt, places).unwrap()
+    crate::backbone::resolve(org, ckpt, lookup).unwrap()
 }
 
 /// The key of a backbone whose weights are the bytes `weights`; of one with random weights without any.

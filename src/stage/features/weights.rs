@@ -6,8 +6,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::artifact;
-use crate::backbone;
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::context::Context;
 use crate::error::Error;
@@ -15,6 +13,7 @@ use crate::files;
 use crate::hub::{Promise, Reading};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Silent;
+use crate::tensorfile::{self, NotWhole};
 
 /// What is known of a checkpoint's files before they are used.
 #[derive(Debug, Default)]
@@ -89,18 +88,14 @@ impl Weights {
 /// not be hashed to find that out. What the hub has promised is held against its digest instead.
 ///
 /// # Errors
-/// [`backbone::Error::Damaged`]. Where the file cannot be read, [`Weights::add`] says why.
+/// [`NotWhole`]. Where the file cannot be read, [`Weights::add`] says why.
 pub fn check_header(path: &Path) -> Result<(), Error> {
     let is_safetensors = path.extension().is_some_and(|it| it == "safetensors");
     if !is_safetensors || Promise::of(path).is_some() {
         return Ok(());
     }
-    match artifact::check_length(path) {
-        Err(artifact::Error::NotSafetensors { what, .. }) => Err(backbone::Error::Damaged {
-            path: path.to_owned(),
-            problem: what,
-        }
-        .into()),
+    match tensorfile::check_length(path) {
+        Err(error) if error.is_a::<NotWhole>().is_some() => Err(error),
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
-use crate::backbone::error::Error;
+use crate::error::Error;
 use crate::files;
 
 /// Files that can be read as if they were in memory.
@@ -17,7 +17,7 @@ impl MappedFiles {
     /// Maps every file.
     ///
     /// # Errors
-    /// [`Error::Io`] with the path of the first that cannot be read.
+    /// Names the first that cannot be read.
     pub fn open(paths: &[PathBuf]) -> Result<Self, Error> {
         let map = |path: &PathBuf| {
             let file = files::open(path)?;

@@ -6,15 +6,16 @@
 use tch::{Kind, TchError, Tensor};
 
 use crate::backbone::checkpoint::weights::Init;
-use crate::backbone::error::Error;
 use crate::backbone::families::conv::{
     Conv2d, Convolution, channels_first, channels_last, interleaved,
 };
 use crate::backbone::families::convnext::{ConvNextConfig, StemType};
 use crate::backbone::families::efficientnet::make_divisible;
-use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear, Loader};
-use crate::backbone::run::Network;
+use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear};
+use crate::backbone::families::loader::Loader;
+use crate::backbone::families::{Family, Network};
 use crate::backbone::run::Parameter;
+use crate::error::Error;
 
 /// A ConvNeXt, from pixels to the maximum over positions.
 pub struct ConvNext {
@@ -25,25 +26,24 @@ pub struct ConvNext {
 }
 
 impl ConvNext {
-    pub fn load(loader: &mut Loader<'_>, config: &ConvNextConfig) -> Result<Self, Error> {
-        let stem = load_stem(loader, config)?;
-        let stem_norm = format!("stem.{}", stem.len());
+    pub fn load(loader: &Loader<'_>, config: &ConvNextConfig) -> Result<Self, Error> {
+        let norm = |loader: Loader<'_>, dim: usize| LayerNorm::load(&loader, dim, config.norm_eps);
+        let stem = load_stem(&loader.at("stem"), config)?;
         Ok(Self {
+            stem_norm: norm(loader.at("stem").at(stem.len()), config.dims[0])?,
             stem,
-            stem_norm: LayerNorm::load(loader, &stem_norm, config.dims[0], config.norm_eps)?,
             stages: (0..config.dims.len())
-                .map(|i| Stage::load(loader, i, config))
+                .map(|i| Stage::load(&loader.at("stages").at(i), i, config))
                 .collect::<Result<_, _>>()?,
-            norm_pre: config
-                .head_norm_first
-                .then(|| LayerNorm::load(loader, "norm_pre", config.dim(), config.norm_eps))
+            norm_pre: (config.head_norm_first)
+                .then(|| norm(loader.at("norm_pre"), config.dim()))
                 .transpose()?,
         })
     }
 }
 
 impl Network for ConvNext {
-    fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+    fn forward(&self, images: &Tensor) -> Result<Tensor, Error> {
         let mut x = interleaved(images)?;
         for conv in &self.stem {
             x = conv.forward(&x)?;
@@ -55,12 +55,12 @@ impl Network for ConvNext {
         if let Some(norm) = &self.norm_pre {
             x = norm.forward(&x)?;
         }
-        x.f_amax([1, 2], false) // [b, c]
+        Ok(x.f_amax([1, 2], false)?) // [b, c]
     }
 }
 
 /// The convolutions that make a quarter of the height and of the width.
-fn load_stem(loader: &mut Loader<'_>, config: &ConvNextConfig) -> Result<Vec<Conv2d>, Error> {
+fn load_stem(loader: &Loader<'_>, config: &ConvNextConfig) -> Result<Vec<Conv2d>, Error> {
     let width = config.dims[0];
     let convs = match config.stem_type {
         StemType::Patch => vec![Convolution::patches(3, width, 4)],
@@ -79,7 +79,7 @@ fn load_stem(loader: &mut Loader<'_>, config: &ConvNextConfig) -> Result<Vec<Con
     convs
         .into_iter()
         .enumerate()
-        .map(|(i, conv)| conv.bias(true).load(loader, &format!("stem.{i}")))
+        .map(|(i, conv)| conv.bias(true).load(&loader.at(i)))
         .collect()
 }
 
@@ -91,20 +91,19 @@ struct Stage {
 }
 
 impl Stage {
-    fn load(loader: &mut Loader<'_>, index: usize, config: &ConvNextConfig) -> Result<Self, Error> {
-        let prefix = format!("stages.{index}");
+    fn load(loader: &Loader<'_>, index: usize, config: &ConvNextConfig) -> Result<Self, Error> {
         let dim = config.dims[index];
         let downsample = match index.checked_sub(1) {
             None => None,
             Some(before) => {
-                let (n_in, name) = (config.dims[before], format!("{prefix}.downsample"));
-                let norm = LayerNorm::load(loader, &format!("{name}.0"), n_in, config.norm_eps)?;
+                let (n_in, loader) = (config.dims[before], loader.at("downsample"));
+                let norm = LayerNorm::load(&loader.at(0), n_in, config.norm_eps)?;
                 let conv = Convolution::patches(n_in, dim, 2).bias(true);
-                Some((norm, conv.load(loader, &format!("{name}.1"))?))
+                Some((norm, conv.load(&loader.at(1))?))
             }
         };
         let blocks = (0..config.depths[index])
-            .map(|i| Block::load(loader, &format!("{prefix}.blocks.{i}"), dim, config))
+            .map(|i| Block::load(&loader.at("blocks").at(i), dim, config))
             .collect::<Result<_, _>>()?;
         Ok(Self { downsample, blocks })
     }
@@ -130,35 +129,25 @@ struct Block {
     conv_dw: Conv2d,
     norm: LayerNorm,
     mlp: Mlp,
-    gamma: Option<LayerScale>,
+    gamma: LayerScale,
 }
 
 impl Block {
-    fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
-        dim: usize,
-        config: &ConvNextConfig,
-    ) -> Result<Self, Error> {
+    fn load(loader: &Loader<'_>, dim: usize, config: &ConvNextConfig) -> Result<Self, Error> {
+        let conv_dw = Convolution::depthwise(dim, 7).bias(true);
         Ok(Self {
-            conv_dw: Convolution::depthwise(dim, 7)
-                .bias(true)
-                .load(loader, &format!("{prefix}.conv_dw"))?,
-            norm: LayerNorm::load(loader, &format!("{prefix}.norm"), dim, config.norm_eps)?,
-            mlp: Mlp::load(loader, &format!("{prefix}.mlp"), dim, config)?,
-            gamma: config
-                .layer_scale
-                .then(|| LayerScale::load(loader, prefix, dim))
-                .transpose()?,
+            conv_dw: conv_dw.load(&loader.at("conv_dw"))?,
+            norm: LayerNorm::load(&loader.at("norm"), dim, config.norm_eps)?,
+            mlp: Mlp::load(&loader.at("mlp"), dim, config)?,
+            gamma: LayerScale::load(loader, dim, config.layer_scale)?,
         })
     }
 
     /// `x`: `[b, h, w, c]`.
     fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
         let y = channels_last(&self.conv_dw.forward(&channels_first(x)?)?)?;
-        let mut y = self.mlp.forward(&self.norm.forward(&y)?)?;
-        y = LayerScale::apply(self.gamma.as_ref(), y)?;
-        x.f_add(&y) // [b, h, w, c]
+        let y = self.mlp.forward(&self.norm.forward(&y)?)?;
+        x.f_add(&self.gamma.apply(y)?) // [b, h, w, c]
     }
 }
 
@@ -170,21 +159,14 @@ struct Mlp {
 }
 
 impl Mlp {
-    fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
-        dim: usize,
-        config: &ConvNextConfig,
-    ) -> Result<Self, Error> {
+    fn load(loader: &Loader<'_>, dim: usize, config: &ConvNextConfig) -> Result<Self, Error> {
         let hidden = 4 * dim;
-        let [fc1, grn, fc2] = ["fc1", "grn", "fc2"].map(|name| format!("{prefix}.{name}"));
         Ok(Self {
-            fc1: Pointwise::load(loader, &fc1, dim, hidden, config.conv_mlp)?,
-            grn: config
-                .use_grn
-                .then(|| GlobalResponseNorm::load(loader, &grn, hidden))
+            fc1: Pointwise::load(&loader.at("fc1"), dim, hidden, config.conv_mlp)?,
+            grn: (config.use_grn)
+                .then(|| GlobalResponseNorm::load(&loader.at("grn"), hidden))
                 .transpose()?,
-            fc2: Pointwise::load(loader, &fc2, hidden, dim, config.conv_mlp)?,
+            fc2: Pointwise::load(&loader.at("fc2"), hidden, dim, config.conv_mlp)?,
         })
     }
 
@@ -206,18 +188,12 @@ enum Pointwise {
 }
 
 impl Pointwise {
-    fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
-        n_in: usize,
-        n_out: usize,
-        conv: bool,
-    ) -> Result<Self, Error> {
+    fn load(loader: &Loader<'_>, n_in: usize, n_out: usize, conv: bool) -> Result<Self, Error> {
         if conv {
             let conv = Convolution::new(n_in, n_out, 1).bias(true);
-            conv.load(loader, prefix).map(Self::Conv)
+            conv.load(loader).map(Self::Conv)
         } else {
-            Linear::load(loader, prefix, n_in, n_out, true).map(Self::Linear)
+            Linear::load(loader, n_in, n_out, true).map(Self::Linear)
         }
     }
 
@@ -241,11 +217,10 @@ struct GlobalResponseNorm {
 impl GlobalResponseNorm {
     const EPS: f64 = 1e-6;
 
-    fn load(loader: &mut Loader<'_>, prefix: &str, dim: usize) -> Result<Self, Error> {
-        let mut load = |name: &str| loader.f32(&format!("{prefix}.{name}"), &[dim], Init::Zeros);
+    fn load(loader: &Loader<'_>, dim: usize) -> Result<Self, Error> {
         Ok(Self {
-            weight: load("weight")?,
-            bias: load("bias")?,
+            weight: loader.f32("weight", &[dim], Init::Zeros)?,
+            bias: loader.f32("bias", &[dim], Init::Zeros)?,
         })
     }
 

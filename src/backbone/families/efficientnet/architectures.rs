@@ -1,9 +1,10 @@
 //! The stages of each network, and one row per architecture.
 
+use crate::backbone::families::Architecture;
 use crate::backbone::families::efficientnet::{
     Activation, Block, Blocks, EfficientNetConfig, SqueezeExcite, make_divisible,
 };
-use crate::backbone::orgs::catalog::{Data, INCEPTION};
+use crate::backbone::families::preset::{Data, INCEPTION};
 use crate::image::Interpolation::{Bicubic, Bilinear};
 use crate::image::TimmCrop;
 
@@ -172,7 +173,7 @@ const fn squashed(size: usize) -> Data {
 
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
-pub const ARCHITECTURES: &[(&str, EfficientNetConfig, Data)] = &[
+pub const ARCHITECTURES: &[Architecture<EfficientNetConfig>] = &[
     ("efficientnet_b0", efficientnet(1.0, 1.0), Data::imagenet(224, 0.875, Bicubic)),
     ("efficientnet_b1", efficientnet(1.0, 1.1), Data::new(240, 0.9, INCEPTION)),
     ("efficientnet_b2", efficientnet(1.1, 1.2), Data::imagenet(256, 0.875, Bicubic)),

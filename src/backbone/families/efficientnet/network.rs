@@ -2,15 +2,15 @@
 
 use tch::{TchError, Tensor};
 
-use crate::backbone::error::Error;
+use crate::backbone::families::Network;
 use crate::backbone::families::conv::{
     Conv2d, ConvNorm, Convolution, interleaved, max_over_positions,
 };
 use crate::backbone::families::efficientnet::{
     Activation, Block as BlockType, Blocks, EfficientNetConfig, SqueezeExcite as SqueezeExciteType,
 };
-use crate::backbone::families::layers::Loader;
-use crate::backbone::run::Network;
+use crate::backbone::families::loader::Loader;
+use crate::error::Error;
 
 /// A network, from pixels to the maximum over positions.
 pub struct EfficientNet {
@@ -21,19 +21,19 @@ pub struct EfficientNet {
 }
 
 impl EfficientNet {
-    pub fn load(loader: &mut Loader<'_>, config: &EfficientNetConfig) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, config: &EfficientNetConfig) -> Result<Self, Error> {
         let mut n_in = config.stem_width();
         let stem = Convolution::new(3, n_in, 3).stride(2);
-        let stem = ConvNorm::load(loader, stem, "conv_stem", "bn1", config.bn_eps)?;
+        let stem = ConvNorm::load(loader, stem, ["conv_stem", "bn1"], config.bn_eps)?;
         let mut blocks = Vec::new();
         for (i, stage) in config.stages.iter().enumerate() {
             let equal = stage
                 .iter()
                 .flat_map(|equal| std::iter::repeat_n(equal, config.repeats(i, equal)));
             for (j, equal) in equal.enumerate() {
-                let prefix = format!("blocks.{i}.{j}");
+                let loader = loader.at("blocks").at(i).at(j);
                 let stride = if j == 0 { equal.stride } else { 1 };
-                blocks.push(Block::load(loader, &prefix, config, equal, n_in, stride)?);
+                blocks.push(Block::load(&loader, config, equal, n_in, stride)?);
                 n_in = config.width(equal.channels);
             }
         }
@@ -41,7 +41,7 @@ impl EfficientNet {
             .num_features
             .map(|n_out| {
                 let conv = Convolution::new(n_in, n_out, 1);
-                ConvNorm::load(loader, conv, "conv_head", "bn2", config.bn_eps)
+                ConvNorm::load(loader, conv, ["conv_head", "bn2"], config.bn_eps)
             })
             .transpose()?;
         Ok(Self {
@@ -53,7 +53,7 @@ impl EfficientNet {
 }
 
 impl Network for EfficientNet {
-    fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+    fn forward(&self, images: &Tensor) -> Result<Tensor, Error> {
         let mut x = self.stem.forward(&interleaved(images)?)?;
         for block in &self.blocks {
             x = block.forward(&x)?;
@@ -61,7 +61,7 @@ impl Network for EfficientNet {
         if let Some(head) = &self.head {
             x = head.forward(&x)?;
         }
-        max_over_positions(&x)
+        Ok(max_over_positions(&x)?)
     }
 }
 
@@ -98,8 +98,7 @@ struct Block {
 
 impl Block {
     fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
+        loader: &Loader<'_>,
         config: &EfficientNetConfig,
         blocks: &Blocks,
         n_in: usize,
@@ -125,27 +124,25 @@ impl Block {
             }
         };
         // Norms are numbered.
-        let load = |loader: &mut Loader<'_>, number: usize, (name, conv): (&str, Convolution)| {
-            let [conv_name, norm_name] =
-                [name, &format!("bn{number}")].map(|name| format!("{prefix}.{name}"));
-            ConvNorm::load(loader, conv, &conv_name, &norm_name, config.bn_eps)
+        let load = |number: usize, (name, conv): (&str, Convolution)| {
+            ConvNorm::load(loader, conv, [name, &format!("bn{number}")], config.bn_eps)
         };
         let last = convs.len() + 1;
         Ok(Self {
             convs: (1..)
                 .zip(convs)
-                .map(|(number, conv)| Ok(ConvNormAct(load(loader, number, conv)?, act_layer)))
+                .map(|(number, conv)| Ok(ConvNormAct(load(number, conv)?, act_layer)))
                 .collect::<Result<_, Error>>()?,
             se: blocks
                 .squeeze_excite
                 .then(|| {
                     let gate = config.squeeze_excite;
                     let widths = [inner, gate.squeezed(blocks.block, inner)];
-                    SqueezeExcite::load(loader, &format!("{prefix}.se"), widths, gate, act_layer)
+                    SqueezeExcite::load(&loader.at("se"), widths, gate, act_layer)
                 })
                 .transpose()?,
             has_skip: project.is_some() && stride == 1 && n_in == n_out,
-            project: project.map(|conv| load(loader, last, conv)).transpose()?,
+            project: project.map(|conv| load(last, conv)).transpose()?,
         })
     }
 
@@ -175,19 +172,15 @@ struct SqueezeExcite {
 
 impl SqueezeExcite {
     fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
+        loader: &Loader<'_>,
         [channels, squeezed]: [usize; 2],
         gate: SqueezeExciteType,
         act_layer: Activation,
     ) -> Result<Self, Error> {
-        let mut load = |name: &str, n_in: usize, n_out: usize| {
-            let conv = Convolution::new(n_in, n_out, 1).bias(true);
-            conv.load(loader, &format!("{prefix}.{name}"))
-        };
+        let pointwise = |n_in, n_out| Convolution::new(n_in, n_out, 1).bias(true);
         Ok(Self {
-            conv_reduce: load("conv_reduce", channels, squeezed)?,
-            conv_expand: load("conv_expand", squeezed, channels)?,
+            conv_reduce: pointwise(channels, squeezed).load(&loader.at("conv_reduce"))?,
+            conv_expand: pointwise(squeezed, channels).load(&loader.at("conv_expand"))?,
             activation: match gate {
                 SqueezeExciteType::Smooth => act_layer,
                 SqueezeExciteType::Hard => Activation::Relu,

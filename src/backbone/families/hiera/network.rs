@@ -5,13 +5,16 @@
 use tch::{TchError, Tensor};
 
 use crate::backbone::checkpoint::weights::Init;
-use crate::backbone::error::Error;
+use crate::backbone::families::Network;
 use crate::backbone::families::conv::{Conv2d, Convolution, channels_first, channels_last};
 use crate::backbone::families::hiera::{HieraConfig, PATCH_STRIDE};
-use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear, Loader, as_i64};
-use crate::backbone::families::windows::{Mlp, Windows};
-use crate::backbone::run::Network;
+use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear, attend};
+use crate::backbone::families::loader::{Loader, as_i64};
+use crate::backbone::families::vit;
+use crate::backbone::families::vit::attention::Mlp;
+use crate::backbone::families::windows::Windows;
 use crate::backbone::run::Parameter;
+use crate::error::Error;
 
 /// Added to the variance by every norm.
 const NORM_EPS: f64 = 1e-6;
@@ -26,12 +29,12 @@ pub struct Hiera {
 }
 
 impl Hiera {
-    pub fn load(loader: &mut Loader<'_>, config: &HieraConfig) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, config: &HieraConfig) -> Result<Self, Error> {
         let mut blocks = Vec::new();
         let patch_embed = Convolution::new(3, config.embed_dim, 7)
             .stride(PATCH_STRIDE)
             .bias(true)
-            .load(loader, "patch_embed.proj")?;
+            .load(&loader.at("patch_embed.proj"))?;
         let positions = load_positions(loader, config)?;
         for (stage, n_blocks) in config.stages.into_iter().enumerate() {
             for i in 0..n_blocks {
@@ -41,7 +44,9 @@ impl Hiera {
                 } else {
                     stage
                 };
-                blocks.push(Block::load(loader, blocks.len(), config, [before, stage])?);
+                let index = blocks.len();
+                let loader = loader.at("blocks").at(index);
+                blocks.push(Block::load(&loader, index, config, [before, stage])?);
             }
         }
         Ok(Self {
@@ -53,18 +58,18 @@ impl Hiera {
 }
 
 impl Network for Hiera {
-    fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+    fn forward(&self, images: &Tensor) -> Result<Tensor, Error> {
         let patches = channels_last(&self.patch_embed.forward(images)?)?;
         let mut x = patches.f_add(&self.positions)?; // [b, h, w, c]
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        x.f_amax([1, 2], false) // [b, c]
+        Ok(x.f_amax([1, 2], false)?) // [b, c]
     }
 }
 
 /// Positions in the whole map, and, the same in each, in a window.
-fn load_positions(loader: &mut Loader<'_>, config: &HieraConfig) -> Result<Parameter, Error> {
+fn load_positions(loader: &Loader<'_>, config: &HieraConfig) -> Result<Parameter, Error> {
     let (dim, init) = (config.embed_dim, Init::Uniform { std: 0.02 });
     let [height, width] = config.global_pos_size;
     let map = loader.f32("pos_embed", &[1, dim, height, width], init)?;
@@ -72,14 +77,10 @@ fn load_positions(loader: &mut Loader<'_>, config: &HieraConfig) -> Result<Param
     let window = loader.f32("pos_embed_window", &[1, dim, side, side], init)?;
     let size = config.map(0);
     let repeats = size.map(|n| as_i64(n / side));
-    let positions = || {
-        let map = map.f_upsample_bicubic2d(size.map(as_i64), false, None, None)?;
-        let windows = window.f_repeat([1, 1, repeats[0], repeats[1]])?;
-        channels_last(&map.f_add(&windows)?)?.f_contiguous() // [1, h, w, c]
-    };
-    positions()
-        .map(Parameter::new)
-        .map_err(|error| Error::libtorch("resizing positions", &error))
+    let map = map.f_upsample_bicubic2d(size.map(as_i64), false, None, None)?;
+    let windows = window.f_repeat([1, 1, repeats[0], repeats[1]])?;
+    let positions = channels_last(&map.f_add(&windows)?)?.f_contiguous()?; // [1, h, w, c]
+    Ok(Parameter::new(positions))
 }
 
 /// One layer: tokens exchange what they hold, in windows or over the whole map, then each is transformed by itself.
@@ -88,10 +89,10 @@ struct Block {
     /// Of the shortcut, where a stage begins.
     proj: Option<Linear>,
     attn: MultiScaleAttention,
-    ls1: Option<LayerScale>,
+    ls1: LayerScale,
     norm2: LayerNorm,
     mlp: Mlp,
-    ls2: Option<LayerScale>,
+    ls2: LayerScale,
     windows: Option<Shrinking>,
 }
 
@@ -104,36 +105,27 @@ struct Shrinking {
 impl Block {
     /// `stages`: those of what the block is given and of what it gives.
     fn load(
-        loader: &mut Loader<'_>,
+        loader: &Loader<'_>,
         index: usize,
         config: &HieraConfig,
         stages: [usize; 2],
     ) -> Result<Self, Error> {
-        let prefix = format!("blocks.{index}");
-        let name = |name: &str| format!("{prefix}.{name}");
         let [before, after] = stages;
         let [n_in, dim] = stages.map(|stage| config.width(stage));
-        let layer_scale = |loader: &mut Loader<'_>, name: &str| {
-            config
-                .layer_scale
-                .then(|| LayerScale::load(loader, name, dim))
-                .transpose()
-        };
+        let proj = (before != after).then(|| Linear::load(&loader.at("proj"), n_in, dim, true));
         let is_global = config.global_att_blocks.contains(&Some(index));
         let window = as_i64(config.window_spec[before]);
         // Where a stage begins, the attention halves map and windows.
         let after_window = if before == after { window } else { window / 2 };
         let maps = stages.map(|stage| config.map(stage).map(as_i64));
         Ok(Self {
-            norm1: LayerNorm::load(loader, &name("norm1"), n_in, NORM_EPS)?,
-            proj: (before != after)
-                .then(|| Linear::load(loader, &name("proj"), n_in, dim, true))
-                .transpose()?,
-            attn: MultiScaleAttention::load(loader, &name("attn"), config, stages)?,
-            ls1: layer_scale(loader, &name("ls1"))?,
-            norm2: LayerNorm::load(loader, &name("norm2"), dim, NORM_EPS)?,
-            mlp: Mlp::load(loader, &name("mlp"), dim, 4 * dim)?,
-            ls2: layer_scale(loader, &name("ls2"))?,
+            norm1: LayerNorm::load(&loader.at("norm1"), n_in, NORM_EPS)?,
+            proj: proj.transpose()?,
+            attn: MultiScaleAttention::load(&loader.at("attn"), config, stages)?,
+            ls1: LayerScale::load(&loader.at("ls1"), dim, config.layer_scale)?,
+            norm2: LayerNorm::load(&loader.at("norm2"), dim, NORM_EPS)?,
+            mlp: Mlp::load(&loader.at("mlp"), dim, vit::Mlp::gelu(4 * dim))?,
+            ls2: LayerScale::load(&loader.at("ls2"), dim, config.layer_scale)?,
             windows: (!is_global).then(|| Shrinking {
                 before: Windows::new(maps[0], [window; 2]),
                 after: Windows::new(maps[1], [after_window; 2]),
@@ -154,9 +146,9 @@ impl Block {
             }
             None => self.attn.forward(&normed)?,
         };
-        let x = shortcut.f_add(&LayerScale::apply(self.ls1.as_ref(), attended)?)?;
+        let x = shortcut.f_add(&self.ls1.apply(attended)?)?;
         let transformed = self.mlp.forward(&self.norm2.forward(&x)?)?;
-        x.f_add(&LayerScale::apply(self.ls2.as_ref(), transformed)?) // [b, h, w, c]
+        x.f_add(&self.ls2.apply(transformed)?) // [b, h, w, c]
     }
 }
 
@@ -176,15 +168,14 @@ struct MultiScaleAttention {
 
 impl MultiScaleAttention {
     fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
+        loader: &Loader<'_>,
         config: &HieraConfig,
         [before, after]: [usize; 2],
     ) -> Result<Self, Error> {
         let [n_in, dim] = [before, after].map(|stage| config.width(stage));
         Ok(Self {
-            qkv: Linear::load(loader, &format!("{prefix}.qkv"), n_in, 3 * dim, true)?,
-            proj: Linear::load(loader, &format!("{prefix}.proj"), dim, dim, true)?,
+            qkv: Linear::load(&loader.at("qkv"), n_in, 3 * dim, true)?,
+            proj: Linear::load(&loader.at("proj"), dim, dim, true)?,
             num_heads: as_i64(config.num_heads << after),
             q_pool: before != after,
         })
@@ -206,18 +197,10 @@ impl MultiScaleAttention {
                 .f_unflatten(2, [self.num_heads, -1])? // [b, t, heads, c/heads]
                 .f_transpose(1, 2) // [b, heads, t, c/heads]
         };
-        let mixed = Tensor::f_scaled_dot_product_attention(
-            &by_head(&q)?,
-            &by_head(&part(1)?)?,
-            &by_head(&part(2)?)?,
-            None::<&Tensor>,
-            0.0,
-            false,
-            None,
-            false,
-        )?
-        .f_transpose(1, 2)? // [b, t, heads, c/heads]
-        .f_reshape(&size)?; // [b, h, w, c]
+        let (k, v) = (by_head(&part(1)?)?, by_head(&part(2)?)?);
+        let mixed = attend(&by_head(&q)?, &k, &v, None)?
+            .f_transpose(1, 2)? // [b, t, heads, c/heads]
+            .f_reshape(&size)?; // [b, h, w, c]
         self.proj.forward(&mixed)
     }
 }

@@ -2,11 +2,11 @@
 
 use tch::{TchError, Tensor};
 
-use crate::backbone::error::Error;
+use crate::backbone::families::Network;
 use crate::backbone::families::conv::{ConvNorm, Convolution, interleaved, max_over_positions};
-use crate::backbone::families::layers::Loader;
+use crate::backbone::families::loader::Loader;
 use crate::backbone::families::resnet::{Block as BlockType, NORM_EPS, ResNetConfig, StemType};
-use crate::backbone::run::Network;
+use crate::error::Error;
 
 /// A ResNet, from pixels to the maximum over positions.
 pub struct ResNet {
@@ -16,17 +16,15 @@ pub struct ResNet {
 }
 
 impl ResNet {
-    pub fn load(loader: &mut Loader<'_>, config: &ResNetConfig) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, config: &ResNetConfig) -> Result<Self, Error> {
         let (stem, mut n_in) = load_stem(loader, config)?;
         let mut blocks = Vec::new();
         for (i, (channels, n_blocks)) in config.channels.into_iter().zip(config.layers).enumerate()
         {
             for j in 0..n_blocks {
                 let stride = if i > 0 && j == 0 { 2 } else { 1 };
-                let prefix = format!("layer{}.{j}", i + 1);
-                blocks.push(Block::load(
-                    loader, &prefix, config, n_in, channels, stride,
-                )?);
+                let loader = loader.at(format_args!("layer{}.{j}", i + 1));
+                blocks.push(Block::load(&loader, config, n_in, channels, stride)?);
                 n_in = channels * config.block.expansion();
             }
         }
@@ -35,7 +33,7 @@ impl ResNet {
 }
 
 impl Network for ResNet {
-    fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+    fn forward(&self, images: &Tensor) -> Result<Tensor, Error> {
         let mut x = interleaved(images)?;
         for conv in &self.stem {
             x = conv.forward(&x)?.f_relu_()?;
@@ -44,20 +42,17 @@ impl Network for ResNet {
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        max_over_positions(&x)
+        Ok(max_over_positions(&x)?)
     }
 }
 
 /// The convolutions before the pooling, and the number of channels they give.
-fn load_stem(
-    loader: &mut Loader<'_>,
-    config: &ResNetConfig,
-) -> Result<(Vec<ConvNorm>, usize), Error> {
+fn load_stem(loader: &Loader<'_>, config: &ResNetConfig) -> Result<(Vec<ConvNorm>, usize), Error> {
     let width = config.stem_width;
     let first = match config.stem_type {
         StemType::Plain => {
             let conv = Convolution::new(3, 64, 7).stride(2);
-            let conv = ConvNorm::load(loader, conv, "conv1", "bn1", NORM_EPS)?;
+            let conv = ConvNorm::load(loader, conv, ["conv1", "bn1"], NORM_EPS)?;
             return Ok((vec![conv], 64));
         }
         StemType::Deep => width,
@@ -66,16 +61,13 @@ fn load_stem(
     let stem = [
         (
             Convolution::new(3, first, 3).stride(2),
-            "conv1.0",
-            "conv1.1",
+            ["conv1.0", "conv1.1"],
         ),
-        (Convolution::new(first, width, 3), "conv1.3", "conv1.4"),
-        (Convolution::new(width, 2 * width, 3), "conv1.6", "bn1"),
+        (Convolution::new(first, width, 3), ["conv1.3", "conv1.4"]),
+        (Convolution::new(width, 2 * width, 3), ["conv1.6", "bn1"]),
     ]
     .into_iter()
-    .map(|(conv, conv_name, norm_name)| {
-        ConvNorm::load(loader, conv, conv_name, norm_name, NORM_EPS)
-    })
+    .map(|(conv, names)| ConvNorm::load(loader, conv, names, NORM_EPS))
     .collect::<Result<_, _>>()?;
     Ok((stem, 2 * width))
 }
@@ -88,8 +80,7 @@ struct Block {
 
 impl Block {
     fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
+        loader: &Loader<'_>,
         config: &ResNetConfig,
         n_in: usize,
         channels: usize,
@@ -115,15 +106,14 @@ impl Block {
         let convs = (1..)
             .zip(convs)
             .map(|(i, conv)| {
-                let [conv_name, norm_name] =
-                    ["conv", "bn"].map(|name| format!("{prefix}.{name}{i}"));
-                ConvNorm::load(loader, conv, &conv_name, &norm_name, NORM_EPS)
+                let [conv_name, norm_name] = ["conv", "bn"].map(|name| format!("{name}{i}"));
+                ConvNorm::load(loader, conv, [&conv_name, &norm_name], NORM_EPS)
             })
             .collect::<Result<_, _>>()?;
         let downsample = (stride > 1 || n_in != n_out)
             .then(|| {
-                let prefix = format!("{prefix}.downsample");
-                Downsample::load(loader, &prefix, n_in, n_out, stride, config.avg_down)
+                let loader = loader.at("downsample");
+                Downsample::load(&loader, n_in, n_out, stride, config.avg_down)
             })
             .transpose()?;
         Ok(Self { convs, downsample })
@@ -155,8 +145,7 @@ struct Downsample {
 
 impl Downsample {
     fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
+        loader: &Loader<'_>,
         n_in: usize,
         n_out: usize,
         stride: usize,
@@ -164,15 +153,14 @@ impl Downsample {
     ) -> Result<Self, Error> {
         let conv = Convolution::new(n_in, n_out, 1);
         // timm counts the pooling, even where it does nothing.
-        let (conv, first) = if avg_down {
-            (conv, 1)
+        let (conv, names) = if avg_down {
+            (conv, ["1", "2"])
         } else {
-            (conv.stride(stride), 0)
+            (conv.stride(stride), ["0", "1"])
         };
-        let [conv_name, norm_name] = [first, first + 1].map(|i| format!("{prefix}.{i}"));
         Ok(Self {
             pool: avg_down && stride > 1,
-            conv: ConvNorm::load(loader, conv, &conv_name, &norm_name, NORM_EPS)?,
+            conv: ConvNorm::load(loader, conv, names, NORM_EPS)?,
         })
     }
 

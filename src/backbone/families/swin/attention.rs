@@ -3,10 +3,11 @@
 use tch::{Kind, TchError, Tensor};
 
 use crate::backbone::checkpoint::weights::Init;
-use crate::backbone::error::Error;
-use crate::backbone::families::layers::{Linear, Loader, as_i64};
+use crate::backbone::families::layers::{Linear, attend};
+use crate::backbone::families::loader::{Loader, as_i64};
 use crate::backbone::families::windows::Windows;
 use crate::backbone::run::Parameter;
+use crate::error::Error;
 
 /// Added to the logits of two tokens that are neighbours only because the map was shifted.
 const APART: f64 = -100.0;
@@ -36,7 +37,7 @@ pub struct WindowAttention {
 }
 
 impl WindowAttention {
-    pub fn load(loader: &mut Loader<'_>, prefix: &str, config: &Config) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, config: &Config) -> Result<Self, Error> {
         let Config {
             dim,
             num_heads,
@@ -44,35 +45,24 @@ impl WindowAttention {
             ..
         } = *config;
         let table = loader.f32(
-            &format!("{prefix}.relative_position_bias_table"),
+            "relative_position_bias_table",
             &[(2 * height - 1) * (2 * width - 1), num_heads],
             Init::Uniform { std: 0.02 },
         )?;
         let windows = Windows::new(config.map.map(as_i64), config.window.map(as_i64));
         let is_shifted = config.shift != [0, 0];
-        let bias = || {
-            let bias = relative_bias(&table, config.window)?; // [heads, t, t]
-            let bias = if is_shifted {
-                apart(windows, config.shift.map(as_i64))?
-                    .f_to_device(loader.device)?
-                    .f_unsqueeze(1)? // [n, 1, t, t]
-                    .f_add(&bias)? // [n, heads, t, t]
-                    .f_flatten(0, 1)? // [n·heads, t, t]
-            } else {
-                bias
-            };
-            bias.f_unsqueeze(0)?.f_to_kind(loader.precision)
-        };
-        let bias = bias().map_err(|error| Error::libtorch("placing windows", &error))?;
+        let mut bias = relative_bias(&table, config.window)?; // [heads, t, t]
+        if is_shifted {
+            bias = apart(windows, config.shift.map(as_i64))?
+                .f_to_device(loader.device())?
+                .f_unsqueeze(1)? // [n, 1, t, t]
+                .f_add(&bias)? // [n, heads, t, t]
+                .f_flatten(0, 1)?; // [n·heads, t, t]
+        }
+        let bias = bias.f_unsqueeze(0)?.f_to_kind(loader.precision())?;
         Ok(Self {
-            qkv: Linear::load(
-                loader,
-                &format!("{prefix}.qkv"),
-                dim,
-                3 * dim,
-                config.qkv_bias,
-            )?,
-            proj: Linear::load(loader, &format!("{prefix}.proj"), dim, dim, true)?,
+            qkv: Linear::load(&loader.at("qkv"), dim, 3 * dim, config.qkv_bias)?,
+            proj: Linear::load(&loader.at("proj"), dim, dim, true)?,
             bias: Parameter::new(bias),
             num_heads: as_i64(num_heads),
             groups: if is_shifted {
@@ -94,19 +84,11 @@ impl WindowAttention {
             .f_reshape([-1, t, 3, heads, c / heads])?
             .f_permute([2, 0, 3, 1, 4])? // [3, b·n, heads, t, c/heads]
             .f_reshape([3, -1, self.groups * heads, t, c / heads])?;
-        let mixed = Tensor::f_scaled_dot_product_attention(
-            &qkv.f_select(0, 0)?,
-            &qkv.f_select(0, 1)?,
-            &qkv.f_select(0, 2)?,
-            Some(&*self.bias),
-            0.0,
-            false,
-            None,
-            false,
-        )? // [b·n/groups, groups·heads, t, c/heads]
-        .f_reshape([-1, heads, t, c / heads])?
-        .f_transpose(1, 2)? // [b·n, t, heads, c/heads]
-        .f_reshape(&size)?;
+        let [q, k, v] = [0, 1, 2].map(|i| qkv.f_select(0, i));
+        let mixed = attend(&q?, &k?, &v?, Some(&*self.bias))? // [b·n/groups, groups·heads, t, c/heads]
+            .f_reshape([-1, heads, t, c / heads])?
+            .f_transpose(1, 2)? // [b·n, t, heads, c/heads]
+            .f_reshape(&size)?;
         self.proj.forward(&mixed) // [b·n, h, w, c]
     }
 }

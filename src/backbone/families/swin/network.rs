@@ -2,13 +2,16 @@
 
 use tch::{TchError, Tensor};
 
-use crate::backbone::error::Error;
 use crate::backbone::families::conv::{Conv2d, Convolution, channels_last};
-use crate::backbone::families::layers::{LayerNorm, Linear, Loader, as_i64};
+use crate::backbone::families::layers::{LayerNorm, Linear};
+use crate::backbone::families::loader::{Loader, as_i64};
 use crate::backbone::families::swin::attention::{self, WindowAttention};
 use crate::backbone::families::swin::{Stage as StageConfig, SwinConfig};
-use crate::backbone::families::windows::{Mlp, Windows};
-use crate::backbone::run::Network;
+use crate::backbone::families::vit;
+use crate::backbone::families::vit::attention::Mlp;
+use crate::backbone::families::windows::Windows;
+use crate::backbone::families::{Family, Network};
+use crate::error::Error;
 
 /// Added to the variance by every norm.
 const NORM_EPS: f64 = 1e-5;
@@ -22,31 +25,31 @@ pub struct SwinTransformer {
 }
 
 impl SwinTransformer {
-    pub fn load(loader: &mut Loader<'_>, config: &SwinConfig) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, config: &SwinConfig) -> Result<Self, Error> {
         let width = config.embed_dim;
         Ok(Self {
             patch_embed: Convolution::patches(3, width, config.patch_size)
                 .bias(true)
-                .load(loader, "patch_embed.proj")?,
-            patch_norm: LayerNorm::load(loader, "patch_embed.norm", width, NORM_EPS)?,
+                .load(&loader.at("patch_embed.proj"))?,
+            patch_norm: LayerNorm::load(&loader.at("patch_embed.norm"), width, NORM_EPS)?,
             stages: config
                 .stages()
                 .enumerate()
-                .map(|(i, stage)| Stage::load(loader, i, stage, config))
+                .map(|(i, stage)| Stage::load(&loader.at("layers").at(i), i, stage, config))
                 .collect::<Result<_, _>>()?,
-            norm: LayerNorm::load(loader, "norm", config.dim(), NORM_EPS)?,
+            norm: LayerNorm::load(&loader.at("norm"), config.dim(), NORM_EPS)?,
         })
     }
 }
 
 impl Network for SwinTransformer {
-    fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+    fn forward(&self, images: &Tensor) -> Result<Tensor, Error> {
         let patches = channels_last(&self.patch_embed.forward(images)?)?;
         let mut x = self.patch_norm.forward(&patches)?; // [b, h/p, w/p, c]
         for stage in &self.stages {
             x = stage.forward(&x)?;
         }
-        self.norm.forward(&x)?.f_amax([1, 2], false) // [b, c]
+        Ok(self.norm.forward(&x)?.f_amax([1, 2], false)?) // [b, c]
     }
 }
 
@@ -59,22 +62,13 @@ struct Stage {
 
 impl Stage {
     fn load(
-        loader: &mut Loader<'_>,
+        loader: &Loader<'_>,
         index: usize,
         stage: StageConfig,
         config: &SwinConfig,
     ) -> Result<Self, Error> {
-        let prefix = format!("layers.{index}");
-        let downsample = index
-            .checked_sub(1)
-            .map(|before| {
-                PatchMerging::load(
-                    loader,
-                    &format!("{prefix}.downsample"),
-                    config.width(before),
-                )
-            })
-            .transpose()?;
+        let downsample = (index.checked_sub(1))
+            .map(|before| PatchMerging::load(&loader.at("downsample"), config.width(before)));
         let dim = config.width(index);
         let map = config.map(index);
         let (window, shift) = config.windows(map, stage);
@@ -88,11 +82,14 @@ impl Stage {
                     window,
                     shift: if i % 2 == 0 { [0, 0] } else { shift },
                 };
-                let prefix = format!("{prefix}.blocks.{i}");
-                Block::load(loader, &prefix, &attention, config.mlp_dim(dim))
+                let loader = loader.at("blocks").at(i);
+                Block::load(&loader, &attention, config.mlp_dim(dim))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { downsample, blocks })
+        Ok(Self {
+            downsample: downsample.transpose()?,
+            blocks,
+        })
     }
 
     /// `x`: `[b, h, w, n_in]`; gives `[b, h/2, w/2, 2·n_in]`, in the first stage `[b, h, w, n_in]`.
@@ -115,11 +112,10 @@ struct PatchMerging {
 }
 
 impl PatchMerging {
-    fn load(loader: &mut Loader<'_>, prefix: &str, dim: usize) -> Result<Self, Error> {
-        let (name, n_in) = (format!("{prefix}.reduction"), 4 * dim);
+    fn load(loader: &Loader<'_>, dim: usize) -> Result<Self, Error> {
         Ok(Self {
-            norm: LayerNorm::load(loader, &format!("{prefix}.norm"), n_in, NORM_EPS)?,
-            reduction: Linear::load(loader, &name, n_in, 2 * dim, false)?,
+            norm: LayerNorm::load(&loader.at("norm"), 4 * dim, NORM_EPS)?,
+            reduction: Linear::load(&loader.at("reduction"), 4 * dim, 2 * dim, false)?,
         })
     }
 
@@ -148,18 +144,17 @@ struct Block {
 
 impl Block {
     fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
+        loader: &Loader<'_>,
         attention: &attention::Config,
         mlp_dim: usize,
     ) -> Result<Self, Error> {
         let dim = attention.dim;
         let shift = attention.shift.map(as_i64);
         Ok(Self {
-            norm1: LayerNorm::load(loader, &format!("{prefix}.norm1"), dim, NORM_EPS)?,
-            attn: WindowAttention::load(loader, &format!("{prefix}.attn"), attention)?,
-            norm2: LayerNorm::load(loader, &format!("{prefix}.norm2"), dim, NORM_EPS)?,
-            mlp: Mlp::load(loader, &format!("{prefix}.mlp"), dim, mlp_dim)?,
+            norm1: LayerNorm::load(&loader.at("norm1"), dim, NORM_EPS)?,
+            attn: WindowAttention::load(&loader.at("attn"), attention)?,
+            norm2: LayerNorm::load(&loader.at("norm2"), dim, NORM_EPS)?,
+            mlp: Mlp::load(&loader.at("mlp"), dim, vit::Mlp::gelu(mlp_dim))?,
             windows: Windows::new(attention.map.map(as_i64), attention.window.map(as_i64)),
             shift: (shift != [0, 0]).then_some(shift),
         })

@@ -2,12 +2,13 @@
 
 use tch::{TchError, Tensor};
 
-use crate::backbone::error::Error;
-use crate::backbone::families::layers::{LayerNorm, Linear, Loader, RmsNorm, as_i64};
+use crate::backbone::families::layers::{LayerNorm, Linear, RmsNorm, attend};
+use crate::backbone::families::loader::{Loader, as_i64};
 use crate::backbone::families::vit::positions::Rotation;
 use crate::backbone::families::vit::{
     Activation, Mlp as MlpConfig, Norm as NormConfig, NormKind, VitConfig,
 };
+use crate::error::Error;
 
 /// A norm over the last axis.
 pub struct Norm {
@@ -21,21 +22,15 @@ enum Kind {
 }
 
 impl Norm {
-    pub fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
-        dim: usize,
-        NormConfig {
-            kind,
-            eps,
-            casts_back,
-        }: NormConfig,
-    ) -> Result<Self, Error> {
-        let kind = match kind {
-            NormKind::Layer => Kind::Layer(LayerNorm::load(loader, prefix, dim, eps)?),
-            NormKind::Rms => Kind::Rms(RmsNorm::load(loader, prefix, dim, eps)?),
+    pub fn load(loader: &Loader<'_>, dim: usize, config: NormConfig) -> Result<Self, Error> {
+        let kind = match config.kind {
+            NormKind::Layer => Kind::Layer(LayerNorm::load(loader, dim, config.eps)?),
+            NormKind::Rms => Kind::Rms(RmsNorm::load(loader, dim, config.eps)?),
         };
-        Ok(Self { kind, casts_back })
+        Ok(Self {
+            kind,
+            casts_back: config.casts_back,
+        })
     }
 
     /// `x`: `[.., d]`.
@@ -61,32 +56,19 @@ pub struct Attention {
 }
 
 impl Attention {
-    pub fn load(loader: &mut Loader<'_>, prefix: &str, config: &VitConfig) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, config: &VitConfig) -> Result<Self, Error> {
         let dim = config.embed_dim;
         let qk_norm = if config.qk_norm {
             let head_dim = dim / config.num_heads;
-            let mut norm =
-                |name: &str| Norm::load(loader, &format!("{prefix}.{name}"), head_dim, config.norm);
+            let norm = |name: &str| Norm::load(&loader.at(name), head_dim, config.norm);
             Some([norm("q_norm")?, norm("k_norm")?])
         } else {
             None
         };
         Ok(Self {
-            qkv: Linear::load(
-                loader,
-                &format!("{prefix}.qkv"),
-                dim,
-                3 * dim,
-                config.qkv_bias,
-            )?,
+            qkv: Linear::load(&loader.at("qkv"), dim, 3 * dim, config.qkv_bias)?,
             qk_norm,
-            proj: Linear::load(
-                loader,
-                &format!("{prefix}.proj"),
-                dim,
-                dim,
-                config.proj_bias,
-            )?,
+            proj: Linear::load(&loader.at("proj"), dim, dim, config.proj_bias)?,
             num_heads: as_i64(config.num_heads),
         })
     }
@@ -100,11 +82,11 @@ impl Attention {
             .forward(x)? // [b, t, 3·d]
             .f_reshape([b, t, 3, heads, d / heads])?
             .f_permute([2, 0, 3, 1, 4])?; // [3, b, heads, t, d/heads]
-        let [mut q, mut k, v] = [
+        let (mut q, mut k, v) = (
             qkv.f_select(0, 0)?,
             qkv.f_select(0, 1)?,
             qkv.f_select(0, 2)?,
-        ]; // [b, heads, t, d/heads]
+        ); // [b, heads, t, d/heads]
         if let Some([q_norm, k_norm]) = &self.qk_norm {
             q = q_norm.forward(&q)?;
             k = k_norm.forward(&k)?;
@@ -114,16 +96,14 @@ impl Attention {
             k = rotation.apply(&k)?;
         }
         let kind = v.f_kind()?;
-        let mixed = attend(&q.f_to_kind(kind)?, &k.f_to_kind(kind)?, &v)?;
-        self.proj.forward(&mixed) // [b, t, d]
+        let mixed = attend(&q.f_to_kind(kind)?, &k.f_to_kind(kind)?, &v, None)?;
+        self.proj.forward(&beside(&mixed)?) // [b, t, d]
     }
 }
 
-/// Attention of `q` (`[b, heads, m, d/heads]`) to `k` and `v` (`[b, heads, t, d/heads]`); gives `[b, m, d]`.
-pub fn attend(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor, TchError> {
-    Tensor::f_scaled_dot_product_attention(q, k, v, None::<&Tensor>, 0.0, false, None, false)?
-        .f_transpose(1, 2)? // [b, m, heads, d/heads]
-        .f_flatten(2, 3) // [b, m, d]
+/// The heads of each token side by side; `x`: `[b, heads, t, d/heads]`, gives `[b, t, d]`.
+pub fn beside(x: &Tensor) -> Result<Tensor, TchError> {
+    x.f_transpose(1, 2)?.f_flatten(2, 3)
 }
 
 /// Two linear layers with an activation between.
@@ -134,23 +114,15 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    pub fn load(
-        loader: &mut Loader<'_>,
-        prefix: &str,
-        dim: usize,
-        MlpConfig {
+    pub fn load(loader: &Loader<'_>, dim: usize, config: MlpConfig) -> Result<Self, Error> {
+        let MlpConfig {
             hidden,
             activation,
             bias,
-        }: MlpConfig,
-    ) -> Result<Self, Error> {
-        let width = match activation {
-            Activation::SwiGlu => 2 * hidden,
-            Activation::Gelu | Activation::GeluTanh | Activation::QuickGelu => hidden,
-        };
+        } = config;
         Ok(Self {
-            fc1: Linear::load(loader, &format!("{prefix}.fc1"), dim, width, bias)?,
-            fc2: Linear::load(loader, &format!("{prefix}.fc2"), hidden, dim, bias)?,
+            fc1: Linear::load(&loader.at("fc1"), dim, config.rows(), bias)?,
+            fc2: Linear::load(&loader.at("fc2"), hidden, dim, bias)?,
             activation,
         })
     }

@@ -3,51 +3,46 @@
 use tch::{Kind, TchError, Tensor};
 
 use crate::backbone::checkpoint::weights::Init;
-use crate::backbone::error::Error;
+use crate::backbone::families::Network;
 use crate::backbone::families::conv::{Conv2d, Convolution};
-use crate::backbone::families::layers::{LayerScale, Linear, Loader};
+use crate::backbone::families::layers::{LayerScale, Linear};
+use crate::backbone::families::loader::Loader;
 use crate::backbone::families::vit::attention::{Attention, Mlp, Norm};
 use crate::backbone::families::vit::pool::Pool;
 use crate::backbone::families::vit::positions::{self, Rotation};
 use crate::backbone::families::vit::{FinalNorm, Positions, PrefixPositions, VitConfig};
-use crate::backbone::run::Network;
 use crate::backbone::run::Parameter;
+use crate::error::Error;
 
 /// One layer: tokens exchange what they hold, then each is transformed by itself.
 struct Block {
     norm1: Norm,
     attn: Attention,
-    ls1: Option<LayerScale>,
+    ls1: LayerScale,
     norm2: Norm,
     mlp: Mlp,
-    ls2: Option<LayerScale>,
+    ls2: LayerScale,
 }
 
 impl Block {
-    fn load(loader: &mut Loader<'_>, prefix: &str, config: &VitConfig) -> Result<Self, Error> {
+    fn load(loader: &Loader<'_>, config: &VitConfig) -> Result<Self, Error> {
         let (dim, norm) = (config.embed_dim, config.norm);
-        let layer_scale = |loader: &mut Loader<'_>, name: &str| {
-            config
-                .layer_scale
-                .then(|| LayerScale::load(loader, &format!("{prefix}.{name}"), dim))
-                .transpose()
-        };
         Ok(Self {
-            norm1: Norm::load(loader, &format!("{prefix}.norm1"), dim, norm)?,
-            attn: Attention::load(loader, &format!("{prefix}.attn"), config)?,
-            ls1: layer_scale(loader, "ls1")?,
-            norm2: Norm::load(loader, &format!("{prefix}.norm2"), dim, norm)?,
-            mlp: Mlp::load(loader, &format!("{prefix}.mlp"), dim, config.mlp)?,
-            ls2: layer_scale(loader, "ls2")?,
+            norm1: Norm::load(&loader.at("norm1"), dim, norm)?,
+            attn: Attention::load(&loader.at("attn"), config)?,
+            ls1: LayerScale::load(&loader.at("ls1"), dim, config.layer_scale)?,
+            norm2: Norm::load(&loader.at("norm2"), dim, norm)?,
+            mlp: Mlp::load(&loader.at("mlp"), dim, config.mlp)?,
+            ls2: LayerScale::load(&loader.at("ls2"), dim, config.layer_scale)?,
         })
     }
 
     /// `x`: `[b, t, d]`.
     fn forward(&self, x: &Tensor, rotation: Option<&Rotation>) -> Result<Tensor, TchError> {
         let attended = self.attn.forward(&self.norm1.forward(x)?, rotation)?;
-        let x = x.f_add(&LayerScale::apply(self.ls1.as_ref(), attended)?)?;
+        let x = x.f_add(&self.ls1.apply(attended)?)?;
         let transformed = self.mlp.forward(&self.norm2.forward(&x)?)?;
-        x.f_add(&LayerScale::apply(self.ls2.as_ref(), transformed)?) // [b, t, d]
+        x.f_add(&self.ls2.apply(transformed)?) // [b, t, d]
     }
 }
 
@@ -68,50 +63,43 @@ pub struct VisionTransformer {
 }
 
 impl VisionTransformer {
-    pub fn load(loader: &mut Loader<'_>, config: &VitConfig) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, config: &VitConfig) -> Result<Self, Error> {
         let dim = config.embed_dim;
-        let token = |loader: &mut Loader<'_>, name: &str, n: usize| {
-            (n > 0)
-                .then(|| added(loader, config, name, &[1, n, dim], Init::Zeros))
-                .transpose()
+        let token = |name: &str, n: usize| {
+            let token = (n > 0).then(|| added(loader, config, name, &[1, n, dim], Init::Zeros));
+            token.transpose()
         };
-        let norm = |loader: &mut Loader<'_>, name: &str, is_there: bool| {
-            is_there
-                .then(|| Norm::load(loader, name, dim, config.norm))
-                .transpose()
+        let norm = |name: &str, is_there: bool| {
+            let norm = is_there.then(|| Norm::load(&loader.at(name), dim, config.norm));
+            norm.transpose()
         };
+        let positions = config.positions.map(|positions| {
+            let prefix = match positions {
+                Positions::Learned { prefix, .. } => prefix,
+                Positions::SinCos => PrefixPositions::None,
+            };
+            Ok::<_, Error>((positions::load(loader, config, positions)?, prefix))
+        });
+        let rotation = (config.rope).map(|rope| Rotation::new(config, rope, loader.device()));
+        let head = (config.projection)
+            .map(|head| Linear::load(&loader.at("head"), dim, head.dim, head.bias));
         Ok(Self {
             patch_embed: Convolution::patches(3, dim, config.patch_size)
                 .bias(config.patch_bias)
-                .load(loader, "patch_embed.proj")?,
-            patch_norm: norm(loader, "patch_embed.norm", config.patch_norm)?,
-            cls_token: token(loader, "cls_token", usize::from(config.class_token))?,
-            reg_token: token(loader, "reg_token", config.reg_tokens)?,
-            positions: config
-                .positions
-                .map(|positions| {
-                    let prefix = match positions {
-                        Positions::Learned { prefix, .. } => prefix,
-                        Positions::SinCos => PrefixPositions::None,
-                    };
-                    Ok::<_, Error>((positions::load(loader, config, positions)?, prefix))
-                })
-                .transpose()?,
-            rotation: config
-                .rope
-                .map(|rope| Rotation::new(config, rope, loader.device))
-                .transpose()?,
-            norm_pre: norm(loader, "norm_pre", config.pre_norm)?,
+                .load(&loader.at("patch_embed.proj"))?,
+            patch_norm: norm("patch_embed.norm", config.patch_norm)?,
+            cls_token: token("cls_token", usize::from(config.class_token))?,
+            reg_token: token("reg_token", config.reg_tokens)?,
+            positions: positions.transpose()?,
+            rotation: rotation.transpose()?,
+            norm_pre: norm("norm_pre", config.pre_norm)?,
             blocks: (0..config.depth)
-                .map(|depth| Block::load(loader, &format!("blocks.{depth}"), config))
+                .map(|depth| Block::load(&loader.at("blocks").at(depth), config))
                 .collect::<Result<_, _>>()?,
-            norm: norm(loader, "norm", config.final_norm == FinalNorm::Tokens)?,
-            pool: Pool::load(loader, config)?,
-            fc_norm: norm(loader, "fc_norm", config.final_norm == FinalNorm::Pooled)?,
-            head: config
-                .projection
-                .map(|head| Linear::load(loader, "head", dim, head.dim, head.bias))
-                .transpose()?,
+            norm: norm("norm", config.final_norm == FinalNorm::Tokens)?,
+            pool: Pool::load(&loader.at("attn_pool"), config)?,
+            fc_norm: norm("fc_norm", config.final_norm == FinalNorm::Pooled)?,
+            head: head.transpose()?,
         })
     }
 
@@ -163,7 +151,7 @@ impl VisionTransformer {
 
 /// A tensor that tokens are put beside or added to: in f32 it would make them f32.
 pub fn added(
-    loader: &mut Loader<'_>,
+    loader: &Loader<'_>,
     config: &VitConfig,
     name: &str,
     shape: &[usize],
@@ -176,7 +164,7 @@ pub fn added(
 /// The number format of what [`added`] gives.
 pub fn kind_of_added(loader: &Loader<'_>, config: &VitConfig) -> Kind {
     if config.norm.casts_back {
-        loader.precision
+        loader.precision()
     } else {
         Kind::Float
     }
@@ -197,13 +185,13 @@ fn with_prefix(prefixes: &[Option<&Parameter>], patches: Tensor) -> Result<Tenso
 }
 
 impl Network for VisionTransformer {
-    fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+    fn forward(&self, images: &Tensor) -> Result<Tensor, Error> {
         let mut x = self.pool.forward(&self.tokens(images)?)?; // [b, d]
         if let Some(norm) = &self.fc_norm {
             x = norm.forward(&x)?;
         }
         match &self.head {
-            Some(head) => head.forward(&x),
+            Some(head) => Ok(head.forward(&x)?),
             None => Ok(x),
         }
     }

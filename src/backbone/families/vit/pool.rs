@@ -2,12 +2,12 @@
 
 use tch::{TchError, Tensor};
 
-use crate::backbone::checkpoint::weights::Init;
-use crate::backbone::error::Error;
-use crate::backbone::families::layers::{Linear, Loader, as_i64};
-use crate::backbone::families::vit::attention::{Mlp, Norm, attend};
+use crate::backbone::families::layers::{Linear, attend, keeping_scale};
+use crate::backbone::families::loader::{Loader, as_i64};
+use crate::backbone::families::vit::attention::{Mlp, Norm, beside};
 use crate::backbone::families::vit::{Pool as PoolConfig, VitConfig};
 use crate::backbone::run::Parameter;
+use crate::error::Error;
 
 /// What becomes of the tokens.
 pub enum Pool {
@@ -22,34 +22,29 @@ pub enum Pool {
 }
 
 impl Pool {
-    pub fn load(loader: &mut Loader<'_>, config: &VitConfig) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, config: &VitConfig) -> Result<Self, Error> {
+        let dim = config.embed_dim;
         Ok(match config.pool {
             PoolConfig::First => Self::First,
             PoolConfig::Max => Self::Max,
             PoolConfig::Mean => Self::Mean {
                 n_prefix: as_i64(config.n_prefix_tokens()),
             },
-            PoolConfig::Map { num_heads, mlp } => {
-                let dim = config.embed_dim;
-                Self::Map(Box::new(LatentPool {
-                    latent: latent(loader, dim)?,
-                    q: Linear::load(loader, "attn_pool.q", dim, dim, true)?,
-                    kv: Linear::load(loader, "attn_pool.kv", dim, 2 * dim, true)?,
-                    proj: Linear::load(loader, "attn_pool.proj", dim, dim, true)?,
-                    norm: Norm::load(loader, "attn_pool.norm", dim, config.norm)?,
-                    mlp: Mlp::load(loader, "attn_pool.mlp", dim, mlp)?,
-                    num_heads: as_i64(num_heads),
-                }))
-            }
-            PoolConfig::Aim { num_heads } => {
-                let (dim, bias) = (config.embed_dim, config.qkv_bias);
-                Self::Aim(Box::new(AimPool {
-                    latent: latent(loader, dim)?,
-                    kv: Linear::load(loader, "attn_pool.kv", dim, 2 * dim, bias)?,
-                    proj: Linear::load(loader, "attn_pool.proj", dim, dim, true)?,
-                    num_heads: as_i64(num_heads),
-                }))
-            }
+            PoolConfig::Map { num_heads, mlp } => Self::Map(Box::new(LatentPool {
+                latent: latent(loader, dim)?,
+                q: Linear::load(&loader.at("q"), dim, dim, true)?,
+                kv: Linear::load(&loader.at("kv"), dim, 2 * dim, true)?,
+                proj: Linear::load(&loader.at("proj"), dim, dim, true)?,
+                norm: Norm::load(&loader.at("norm"), dim, config.norm)?,
+                mlp: Mlp::load(&loader.at("mlp"), dim, mlp)?,
+                num_heads: as_i64(num_heads),
+            })),
+            PoolConfig::Aim { num_heads } => Self::Aim(Box::new(AimPool {
+                latent: latent(loader, dim)?,
+                kv: Linear::load(&loader.at("kv"), dim, 2 * dim, config.qkv_bias)?,
+                proj: Linear::load(&loader.at("proj"), dim, dim, true)?,
+                num_heads: as_i64(num_heads),
+            })),
         })
     }
 
@@ -60,11 +55,8 @@ impl Pool {
             Self::Max => tokens.f_amax([1], false),
             Self::Mean { n_prefix } => {
                 let (_, t, _) = tokens.size3()?;
-                tokens.f_narrow(1, *n_prefix, t - n_prefix)?.f_mean_dim(
-                    [1_i64].as_slice(),
-                    false,
-                    None,
-                )
+                let patches = tokens.f_narrow(1, *n_prefix, t - n_prefix)?;
+                patches.f_mean_dim([1_i64].as_slice(), false, None)
             }
             Self::Map(pool) => pool.forward(tokens),
             Self::Aim(pool) => pool.forward(tokens),
@@ -73,9 +65,8 @@ impl Pool {
 }
 
 /// The learned query, `[1, 1, d]`.
-fn latent(loader: &mut Loader<'_>, dim: usize) -> Result<Parameter, Error> {
-    let std = 1.0 / (dim as f64).sqrt();
-    loader.f32("attn_pool.latent", &[1, 1, dim], Init::Uniform { std })
+fn latent(loader: &Loader<'_>, dim: usize) -> Result<Parameter, Error> {
+    loader.f32("latent", &[1, 1, dim], keeping_scale(dim))
 }
 
 /// Attention of a learned query to all tokens, then a norm and an MLP.
@@ -127,5 +118,5 @@ fn query(q: &Tensor, kv: &Tensor, heads: i64) -> Result<Tensor, TchError> {
     let kv = kv
         .f_reshape([b, t, 2, heads, d / heads])?
         .f_permute([2, 0, 3, 1, 4])?; // [2, b, heads, t, d/heads]
-    attend(&q, &kv.f_select(0, 0)?, &kv.f_select(0, 1)?)
+    beside(&attend(&q, &kv.f_select(0, 0)?, &kv.f_select(0, 1)?, None)?)
 }

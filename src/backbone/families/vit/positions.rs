@@ -2,12 +2,12 @@
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::backbone::checkpoint::weights::Init;
-use crate::backbone::error::Error;
-use crate::backbone::families::layers::{Loader, as_i64};
+use crate::backbone::checkpoint::weights::{Init, OF_ONE_CHECKPOINT};
+use crate::backbone::families::loader::{Loader, as_i64};
 use crate::backbone::families::vit::network::{added, kind_of_added};
 use crate::backbone::families::vit::{Positions, Resample, Rope, VitConfig};
 use crate::backbone::run::Parameter;
+use crate::error::{Error, Message};
 use crate::text;
 
 const F32_ON_CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -33,12 +33,11 @@ fn meshed(rows: &Tensor, columns: &Tensor) -> Result<Tensor, TchError> {
 /// What is added to the tokens of `config`, `[1, t, d]`, or `[1, h·w, d]` where tokens before the patches have no
 /// positions.
 pub fn load(
-    loader: &mut Loader<'_>,
+    loader: &Loader<'_>,
     config: &VitConfig,
     positions: Positions,
 ) -> Result<Parameter, Error> {
-    let computing = |error: TchError| Error::libtorch("computing positions", &error);
-    match positions {
+    let added = match positions {
         Positions::Learned {
             prefix,
             grid,
@@ -49,15 +48,11 @@ pub fn load(
             if resample == Resample::Exact || grid == config.grid() {
                 return Ok(stored);
             }
-            resampled(&stored, n_prefix, grid, config.grid(), resample)
-                .map(Parameter::new)
-                .map_err(computing)
+            resampled(&stored, n_prefix, grid, config.grid(), resample)?
         }
-        Positions::SinCos => sines_and_cosines(config)
-            .and_then(|positions| positions.f_to_device(loader.device))
-            .map(Parameter::new)
-            .map_err(computing),
-    }
+        Positions::SinCos => sines_and_cosines(config)?.f_to_device(loader.device())?,
+    };
+    Ok(Parameter::new(added))
 }
 
 /// No network has more values in its positions.
@@ -69,7 +64,7 @@ const MAX_VALUES: usize = 1 << 28;
 /// Source: `timm.models._input.get_pretrained_grid_size`, `timm.layers.resample_abs_pos_embed` and
 /// `open_clip.model.resize_pos_embed`.
 fn learned(
-    loader: &mut Loader<'_>,
+    loader: &Loader<'_>,
     config: &VitConfig,
     n_prefix: usize,
     grid @ [height, width]: [usize; 2],
@@ -77,7 +72,7 @@ fn learned(
     const NAME: &str = "pos_embed";
     let (n, dim) = (n_prefix + height * width, config.embed_dim);
     let init = Init::Uniform { std: 0.02 };
-    let of_other_grid = loader.source.positions(NAME).filter(|stored| {
+    let of_other_grid = loader.stored_positions(NAME).filter(|stored| {
         stored.n != n && stored.width == dim && n.saturating_mul(dim) <= MAX_VALUES
     });
     let Some(stored) = of_other_grid else {
@@ -85,32 +80,29 @@ fn learned(
     };
     let n_patches = stored.n.saturating_sub(n_prefix);
     let Some(old @ [old_height, old_width]) = stored_grid(n_patches, config.grid()) else {
-        let path = stored.path;
-        return Err(if stored.n == height * width {
-            Error::NoPrefixPositions {
-                path,
-                grid,
-                n_prefix,
-            }
+        let path = text::path(&stored.path);
+        let error = if stored.n == height * width {
+            Message::data(format!(
+                "{path}: tensor `{NAME}` has positions of {height} × {width} patches and none of the class token, \
+                 expected {n} positions"
+            ))
+            .hint(OF_ONE_CHECKPOINT)
         } else {
-            Error::NoGrid {
-                path,
-                n_patches,
-                grid,
-            }
-        });
+            Message::data(format!(
+                "{path}: positions of {n_patches} patches, of which no square can be made, the network has \
+                 {height} × {width} patches"
+            ))
+            .hint(
+                "write the size of the images that these positions were learned for into the file beside the weights: \
+                 `model_args.img_size` and `pretrained_cfg.input_size` in timm's, `vision_cfg.image_size` in open_clip's",
+            )
+        };
+        return Err(error.into());
     };
     let values = loader.values(NAME, &[1, stored.n, dim], init)?;
-    let values = resampled(
-        &values,
-        n_prefix,
-        old,
-        grid,
-        Resample::Bicubic { antialias: true },
-    )
-    .and_then(|values| values.f_to_kind(stored.kind))
-    .map_err(|error| Error::libtorch("resizing positions", &error))?;
-    loader.notes.push(format!(
+    let resample = Resample::Bicubic { antialias: true };
+    let values = resampled(&values, n_prefix, old, grid, resample)?.f_to_kind(stored.kind)?;
+    loader.note(format!(
         "{}: positions of {old_height} × {old_width} patches are resized to {height} × {width}",
         text::path(&stored.path)
     ));
@@ -185,12 +177,7 @@ pub struct Rotation {
 
 impl Rotation {
     /// For every token of `config`; those before the patches stay as they are.
-    pub fn new(config: &VitConfig, rope: Rope, device: Device) -> Result<Self, Error> {
-        Self::build(config, rope, device)
-            .map_err(|error| Error::libtorch("computing rotary positions", &error))
-    }
-
-    fn build(config: &VitConfig, rope: Rope, device: Device) -> Result<Self, TchError> {
+    pub fn new(config: &VitConfig, rope: Rope, device: Device) -> Result<Self, TchError> {
         let head_dim = config.embed_dim / config.num_heads;
         let n_bands = head_dim / 4;
         let [height, width] = config.grid();

@@ -5,16 +5,17 @@
 use serde_json::Value;
 
 use crate::backbone::checkpoint::fields::{
-    FLAG, Fields, SIZE, as_count, as_number, as_ratio, as_sides, as_size,
+    COUNT, FLAG, Fields, Kind, NUMBER, RATIO, SIDES, SIZE, SQUARE, as_ratio, as_sides, as_size,
 };
-use crate::backbone::error::Error;
+use crate::backbone::families::Contradiction;
 use crate::backbone::families::vit::{Activation, FinalNorm, Mlp, Norm, NormKind, Rope, VitConfig};
 use crate::backbone::orgs::timm::Output;
-use crate::backbone::orgs::timm::pretrained_cfg::{POOLS, as_pool};
+use crate::backbone::orgs::timm::pretrained_cfg::POOL;
 use crate::backbone::orgs::timm::vit::{
-    GlobalPool, OPTIONAL_FLAG, as_init_values, as_optional_flag, contradiction, is_off,
-    learned_positions, override_sizes, scaled,
+    GlobalPool, INIT_VALUES, OPTIONAL_FLAG, contradiction, is_off, learned_positions,
 };
+use crate::backbone::orgs::vit_base::scaled;
+use crate::error::Message;
 
 /// Arguments of timm's `Eva`, by their names there.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -151,13 +152,8 @@ impl EvaArgs {
         }
     }
 
-    /// Whether the network runs on images of any size.
-    pub fn is_dynamic(&self) -> bool {
-        self.dynamic_img_size
-    }
-
     /// What contradicts itself in these arguments.
-    pub fn contradiction(&self) -> Option<(&'static str, String, String)> {
+    pub fn contradiction(&self) -> Option<Contradiction> {
         let heads = self.num_heads;
         if let Some(pool_heads) = self.attn_pool_num_heads
             && !self.embed_dim.is_multiple_of(pool_heads)
@@ -173,83 +169,40 @@ impl EvaArgs {
     }
 
     /// Replaces arguments by those of a checkpoint.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
-        let sizes = [
-            (&mut self.embed_dim, "embed_dim"),
-            (&mut self.depth, "depth"),
-            (&mut self.num_heads, "num_heads"),
-        ];
-        override_sizes(args, &mut self.img_size, &mut self.patch_size, sizes)?;
-        args.set(
-            &mut self.mlp_ratio,
-            "mlp_ratio",
-            "a positive number",
-            as_ratio,
-        )?;
-        for (flag, key) in [
-            (&mut self.qkv_bias, "qkv_bias"),
-            (&mut self.qk_norm, "qk_norm"),
-            (&mut self.swiglu_mlp, "swiglu_mlp"),
-            (&mut self.class_token, "class_token"),
-            (&mut self.no_embed_class, "no_embed_class"),
-            (&mut self.use_abs_pos_emb, "use_abs_pos_emb"),
-            (
-                &mut self.use_pre_transformer_norm,
-                "use_pre_transformer_norm",
-            ),
-            (&mut self.dynamic_img_size, "dynamic_img_size"),
-        ] {
-            args.set(flag, key, FLAG, Value::as_bool)?;
-        }
-        args.set(
-            &mut self.swiglu_align_to,
-            "swiglu_align_to",
-            "a number",
-            as_count,
-        )?;
-        args.set(
-            &mut self.init_values,
-            "init_values",
-            "a number or `null`",
-            as_init_values,
-        )?;
-        args.set(
-            &mut self.num_reg_tokens,
-            "num_reg_tokens",
-            "a number",
-            as_count,
-        )?;
-        for (flag, key) in [
-            (
-                &mut self.use_post_transformer_norm,
-                "use_post_transformer_norm",
-            ),
-            (&mut self.use_fc_norm, "use_fc_norm"),
-        ] {
-            args.set(flag, key, OPTIONAL_FLAG, as_optional_flag)?;
-        }
-        args.set(&mut self.global_pool, "global_pool", POOLS, as_pool)?;
-        args.set(
-            &mut self.attn_pool_num_heads,
-            "attn_pool_num_heads",
-            SIZE,
-            |value| as_size(value).map(Some),
-        )?;
-        args.set(
-            &mut self.attn_pool_mlp_ratio,
-            "attn_pool_mlp_ratio",
-            "a positive number",
-            |value| as_ratio(value).map(Some),
-        )?;
+    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+        args.set(&mut self.img_size, "img_size", SIDES)?;
+        args.set(&mut self.patch_size, "patch_size", SQUARE)?;
+        args.set(&mut self.embed_dim, "embed_dim", SIZE)?;
+        args.set(&mut self.depth, "depth", SIZE)?;
+        args.set(&mut self.num_heads, "num_heads", SIZE)?;
+        args.set(&mut self.mlp_ratio, "mlp_ratio", RATIO)?;
+        args.set(&mut self.qkv_bias, "qkv_bias", FLAG)?;
+        args.set(&mut self.qk_norm, "qk_norm", FLAG)?;
+        args.set(&mut self.swiglu_mlp, "swiglu_mlp", FLAG)?;
+        args.set(&mut self.class_token, "class_token", FLAG)?;
+        args.set(&mut self.no_embed_class, "no_embed_class", FLAG)?;
+        args.set(&mut self.use_abs_pos_emb, "use_abs_pos_emb", FLAG)?;
+        let pre_norm = &mut self.use_pre_transformer_norm;
+        args.set(pre_norm, "use_pre_transformer_norm", FLAG)?;
+        args.set(&mut self.dynamic_img_size, "dynamic_img_size", FLAG)?;
+        args.set(&mut self.swiglu_align_to, "swiglu_align_to", COUNT)?;
+        args.set(&mut self.init_values, "init_values", INIT_VALUES)?;
+        args.set(&mut self.num_reg_tokens, "num_reg_tokens", COUNT)?;
+        let post_norm = &mut self.use_post_transformer_norm;
+        args.set(post_norm, "use_post_transformer_norm", OPTIONAL_FLAG)?;
+        args.set(&mut self.use_fc_norm, "use_fc_norm", OPTIONAL_FLAG)?;
+        args.set(&mut self.global_pool, "global_pool", POOL)?;
+        let heads = Kind(SIZE.0, |value| as_size(value).map(Some));
+        args.set(&mut self.attn_pool_num_heads, "attn_pool_num_heads", heads)?;
+        let ratio = Kind(RATIO.0, |value| as_ratio(value).map(Some));
+        args.set(&mut self.attn_pool_mlp_ratio, "attn_pool_mlp_ratio", ratio)?;
         self.override_rope(args)?;
-        args.only("in_chans", "`3`", |value| value.as_u64() == Some(3))?;
-        args.only("qkv_fused", "timm's default", |value| {
-            value.as_bool() == Some(true)
-        })?;
+        args.fixed("in_chans", 3)?;
+        args.only("qkv_fused", "timm's default", |value| *value == true)?;
         args.only("attn_type", "timm's default", |value| {
             value == "rope" || value == "eva"
         })?;
-        args.only("norm_layer", "timm's default", Value::is_null)?;
+        args.defaults(&["norm_layer"])?;
         for key in [
             "scale_mlp",
             "scale_attn_inner",
@@ -263,54 +216,21 @@ impl EvaArgs {
         Ok(())
     }
 
-    fn override_rope(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
+    fn override_rope(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         let mut is_used = self.rope.is_some();
-        args.set(&mut is_used, "use_rot_pos_emb", FLAG, Value::as_bool)?;
+        args.set(&mut is_used, "use_rot_pos_emb", FLAG)?;
         let mut rope = self.rope.unwrap_or(COUNTED);
-        args.set_supported(
-            &mut rope.kind,
-            "rope_type",
-            "`cat` or `dinov3`",
-            |value| match value.as_str()? {
-                "cat" => Some(RopeKind::Cat),
-                "dinov3" => Some(RopeKind::DinoV3),
-                _ => None,
-            },
-        )?;
-        args.set(
-            &mut rope.temperature,
-            "rope_temperature",
-            "a number",
-            as_number,
-        )?;
-        args.set(
-            &mut rope.grid_offset,
-            "rope_grid_offset",
-            "a number",
-            as_number,
-        )?;
-        args.set(
-            &mut rope.columns_first,
-            "rope_grid_indexing",
-            "`ij` or `xy`",
-            |value| match value.as_str()? {
-                "ij" => Some(false),
-                "xy" => Some(true),
-                _ => None,
-            },
-        )?;
-        args.set(
-            &mut rope.ref_feat_shape,
-            "ref_feat_shape",
-            "a size in patches",
-            |value| {
-                if value.is_null() {
-                    Some(None)
-                } else {
-                    as_sides(value).map(Some)
-                }
-            },
-        )?;
+        let kinds = [("cat", RopeKind::Cat), ("dinov3", RopeKind::DinoV3)];
+        args.choose(&mut rope.kind, "rope_type", &kinds)?;
+        args.set(&mut rope.temperature, "rope_temperature", NUMBER)?;
+        args.set(&mut rope.grid_offset, "rope_grid_offset", NUMBER)?;
+        let orders = [("ij", false), ("xy", true)];
+        args.choose(&mut rope.columns_first, "rope_grid_indexing", &orders)?;
+        let size = Kind("a size in patches", |value| match value {
+            Value::Null => Some(None),
+            value => as_sides(value).map(Some),
+        });
+        args.set(&mut rope.ref_feat_shape, "ref_feat_shape", size)?;
         let turns_halves = rope.kind == RopeKind::DinoV3;
         args.only("rope_rotate_half", "what goes with `rope_type`", |value| {
             value.as_bool() == Some(turns_halves)

@@ -2,7 +2,7 @@
 //!
 //! Source: the functions and `default_cfgs` of `timm.models.eva`, timm 1.0.
 
-use crate::backbone::orgs::catalog::{Data, IMAGENET, INCEPTION, OPENAI_CLIP};
+use crate::backbone::families::preset::{Data, IMAGENET, INCEPTION, OPENAI_CLIP};
 use crate::backbone::orgs::timm::eva::{COUNTED, EvaArgs, RopeArgs, RopeKind};
 use crate::backbone::orgs::timm::vit::GlobalPool;
 
@@ -29,18 +29,18 @@ pub const ARCHITECTURES: &[Row] = &[
     dinov3("vit_huge_plus_patch16_dinov3_qkvb", 1280, 32, 20).swiglu(8).qkv_bias(),
     dinov3("vit_7b_patch16_dinov3", 4096, 40, 32).swiglu(64).mlp_ratio(2.0),
 
-    pe_core("vit_pe_core_tiny_patch16_384", 384, 16, 192, 12, 3),
-    pe_core("vit_pe_core_small_patch16_384", 384, 16, 384, 12, 6),
-    pe_core("vit_pe_core_base_patch16_224", 224, 16, 768, 12, 12),
-    pe_core("vit_pe_core_large_patch14_336", 336, 14, 1024, 24, 16),
-    pe_core("vit_pe_core_gigantic_patch14_448", 448, 14, 1536, 50, 16).gigantic(),
-    pe("vit_pe_lang_large_patch14_448", 448, 14, 1024, 23, 16).layer_scale(),
-    pe("vit_pe_lang_gigantic_patch14_448", 448, 14, 1536, 47, 16).gigantic().layer_scale(),
-    pe("vit_pe_spatial_tiny_patch16_512", 512, 16, 192, 12, 3),
-    pe("vit_pe_spatial_small_patch16_512", 512, 16, 384, 12, 6),
-    pe("vit_pe_spatial_base_patch16_512", 512, 16, 768, 12, 12),
-    pe("vit_pe_spatial_large_patch14_448", 448, 14, 1024, 24, 16),
-    pe("vit_pe_spatial_gigantic_patch14_448", 448, 14, 1536, 50, 16).gigantic().layer_scale(),
+    eva("vit_pe_core_tiny_patch16_384", 384, 16, 192, 12, 3).pe_core(),
+    eva("vit_pe_core_small_patch16_384", 384, 16, 384, 12, 6).pe_core(),
+    eva("vit_pe_core_base_patch16_224", 224, 16, 768, 12, 12).pe_core(),
+    eva("vit_pe_core_large_patch14_336", 336, 14, 1024, 24, 16).pe_core(),
+    eva("vit_pe_core_gigantic_patch14_448", 448, 14, 1536, 50, 16).pe_core().gigantic(),
+    eva("vit_pe_lang_large_patch14_448", 448, 14, 1024, 23, 16).pe().layer_scale(),
+    eva("vit_pe_lang_gigantic_patch14_448", 448, 14, 1536, 47, 16).pe().gigantic().layer_scale(),
+    eva("vit_pe_spatial_tiny_patch16_512", 512, 16, 192, 12, 3).pe(),
+    eva("vit_pe_spatial_small_patch16_512", 512, 16, 384, 12, 6).pe(),
+    eva("vit_pe_spatial_base_patch16_512", 512, 16, 768, 12, 12).pe(),
+    eva("vit_pe_spatial_large_patch14_448", 448, 14, 1024, 24, 16).pe(),
+    eva("vit_pe_spatial_gigantic_patch14_448", 448, 14, 1536, 50, 16).pe().gigantic().layer_scale(),
 
     rope_vit("vit_small_patch16_rope_224", 384, 12, 6),
     rope_vit("vit_base_patch16_rope_224", 768, 12, 12),
@@ -109,49 +109,6 @@ const fn dinov3(name: &'static str, embed_dim: usize, depth: usize, num_heads: u
     row
 }
 
-/// A Perception Encoder that was aligned to something; its tokens are not normalised.
-const fn pe(
-    name: &'static str,
-    img_size: usize,
-    patch_size: usize,
-    embed_dim: usize,
-    depth: usize,
-    num_heads: usize,
-) -> Row {
-    let mut row = pe_core(name, img_size, patch_size, embed_dim, depth, num_heads);
-    row.args.use_post_transformer_norm = Some(false);
-    row.args.use_fc_norm = Some(false);
-    row.args.global_pool = GlobalPool::Avg;
-    row.args.attn_pool_num_heads = None;
-    row.args.attn_pool_mlp_ratio = None;
-    row
-}
-
-/// A Perception Encoder.
-const fn pe_core(
-    name: &'static str,
-    img_size: usize,
-    patch_size: usize,
-    embed_dim: usize,
-    depth: usize,
-    num_heads: usize,
-) -> Row {
-    let mut row = eva(name, img_size, patch_size, embed_dim, depth, num_heads);
-    row.args.global_pool = GlobalPool::Map;
-    row.args.use_pre_transformer_norm = true;
-    row.args.rope = Some(RopeArgs {
-        grid_offset: 1.0,
-        columns_first: true,
-        ref_feat_shape: Some([img_size / patch_size; 2]),
-        ..COUNTED
-    });
-    row.args.attn_pool_num_heads = Some(8);
-    row.args.attn_pool_mlp_ratio = Some(4.0);
-    row.args.norm_eps = 1e-5;
-    row.data = Data::new(img_size, 1.0, INCEPTION);
-    row
-}
-
 /// A RoPE-ViT with axial frequencies.
 const fn rope_vit(name: &'static str, embed_dim: usize, depth: usize, num_heads: usize) -> Row {
     let mut row = eva(name, 224, 16, embed_dim, depth, num_heads).layer_scale();
@@ -167,6 +124,35 @@ const fn rope_vit(name: &'static str, embed_dim: usize, depth: usize, num_heads:
 }
 
 impl Row {
+    /// A Perception Encoder.
+    const fn pe_core(mut self) -> Self {
+        let [img_size, _] = self.args.img_size;
+        self.args.global_pool = GlobalPool::Map;
+        self.args.use_pre_transformer_norm = true;
+        self.args.rope = Some(RopeArgs {
+            grid_offset: 1.0,
+            columns_first: true,
+            ref_feat_shape: Some([img_size / self.args.patch_size; 2]),
+            ..COUNTED
+        });
+        self.args.attn_pool_num_heads = Some(8);
+        self.args.attn_pool_mlp_ratio = Some(4.0);
+        self.args.norm_eps = 1e-5;
+        self.data = Data::new(img_size, 1.0, INCEPTION);
+        self
+    }
+
+    /// A Perception Encoder that was aligned to something; its tokens are not normalised.
+    const fn pe(self) -> Self {
+        let mut pe = self.pe_core();
+        pe.args.use_post_transformer_norm = Some(false);
+        pe.args.use_fc_norm = Some(false);
+        pe.args.global_pool = GlobalPool::Avg;
+        pe.args.attn_pool_num_heads = None;
+        pe.args.attn_pool_mlp_ratio = None;
+        pe
+    }
+
     const fn qkv_bias(mut self) -> Self {
         self.args.qkv_bias = true;
         self

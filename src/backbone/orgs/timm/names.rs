@@ -32,7 +32,7 @@ pub fn others() -> impl Iterator<Item = &'static str> + Clone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backbone::orgs::catalog;
+    use crate::backbone::orgs::architectures;
 
     #[test]
     fn former_name_stands_for_what_timm_maps_it_to() {
@@ -51,8 +51,8 @@ mod tests {
 
     #[test]
     fn lists_do_not_overlap_with_the_catalog() {
-        assert!(others().all(|name| catalog::find(name).is_none()));
-        assert!(catalog::architectures().all(|name| current(name).is_none()));
+        assert!(others().all(|name| architectures::find(name).is_none()));
+        assert!(architectures::architectures().all(|name| current(name).is_none()));
         let n_former = FORMER
             .lines()
             .filter_map(|line| line.split_once(' '))

@@ -5,15 +5,15 @@
 use serde_json::Value;
 
 use crate::backbone::checkpoint::fields::{
-    FLAG, Fields, INTERPOLATIONS, STD, as_channels, as_crop_pct, as_input_size, as_std, as_variant,
+    CHANNELS, FLAG, Fields, INTERPOLATION, Kind, STD, as_side, as_variant,
 };
-use crate::backbone::error::Error;
-use crate::backbone::orgs::catalog::IMAGENET;
+use crate::backbone::families::preset::Data;
 use crate::backbone::orgs::timm::vit::GlobalPool;
-use crate::image::{Interpolation, Preprocessing, TimmCrop};
+use crate::error::Message;
+use crate::image::Interpolation;
 
 /// timm's `PretrainedCfg` where the file has no value.
-const DEFAULT_SIZE: [usize; 2] = [224, 224];
+const DEFAULT_SIZE: usize = 224;
 const DEFAULT_CROP_PCT: f64 = 0.875;
 
 /// Fields of timm's `PretrainedCfg` that say where weights come from or describe classes and training.
@@ -47,85 +47,53 @@ const NOTES: &[&str] = &[
 
 /// What decides the preprocessing, and the arguments that timm takes from `pretrained_cfg`.
 pub struct PretrainedCfg {
-    pub size: [usize; 2],
+    pub data: Data,
     pub fixed_input_size: bool,
     pub global_pool: Option<GlobalPool>,
-    interpolation: Interpolation,
-    crop_pct: f64,
-    crop: TimmCrop,
-    mean: [f32; 3],
-    std: [f32; 3],
 }
 
 impl PretrainedCfg {
-    pub fn read(mut cfg: Fields<'_>) -> Result<Self, Error> {
+    pub fn read(mut cfg: Fields<'_>) -> Result<Self, Message> {
         cfg.drop_nulls();
-        let mut data = Self {
-            size: DEFAULT_SIZE,
-            fixed_input_size: false,
-            global_pool: None,
-            interpolation: Interpolation::Bicubic,
-            crop_pct: DEFAULT_CROP_PCT,
-            crop: TimmCrop::Center,
-            mean: IMAGENET.0,
-            std: IMAGENET.1,
-        };
-        cfg.set(
-            &mut data.size,
-            "input_size",
-            "[3, height, width]",
-            as_input_size,
-        )?;
-        cfg.set(
-            &mut data.fixed_input_size,
-            "fixed_input_size",
-            FLAG,
-            Value::as_bool,
-        )?;
-        cfg.set(&mut data.global_pool, "global_pool", POOLS, |value| {
-            as_pool(value).map(Some)
-        })?;
-        cfg.set(
-            &mut data.interpolation,
-            "interpolation",
-            INTERPOLATIONS,
-            as_variant,
-        )?;
-        cfg.set(
-            &mut data.crop_pct,
-            "crop_pct",
-            "a number from 0.05 to 4",
-            as_crop_pct,
-        )?;
-        cfg.set(
-            &mut data.crop,
-            "crop_mode",
-            "`center`, `squash` or `border`",
-            as_variant,
-        )?;
-        cfg.set(&mut data.mean, "mean", "three numbers", as_channels)?;
-        cfg.set(&mut data.std, "std", STD, as_std)?;
+        let mut data = Data::imagenet(DEFAULT_SIZE, DEFAULT_CROP_PCT, Interpolation::Bicubic);
+        let mut fixed_input_size = false;
+        let mut global_pool = None;
+        cfg.set(&mut data.size, "input_size", INPUT_SIZE)?;
+        cfg.set(&mut fixed_input_size, "fixed_input_size", FLAG)?;
+        let pool = Kind(POOL.0, |value| as_pool(value).map(Some));
+        cfg.set(&mut global_pool, "global_pool", pool)?;
+        cfg.set(&mut data.interpolation, "interpolation", INTERPOLATION)?;
+        cfg.set(&mut data.crop_pct, "crop_pct", CROP_PCT)?;
+        let modes = Kind("`center`, `squash` or `border`", as_variant);
+        cfg.set(&mut data.crop, "crop_mode", modes)?;
+        cfg.set(&mut data.mean, "mean", CHANNELS)?;
+        cfg.set(&mut data.std, "std", STD)?;
         cfg.drop_all(NOTES);
         cfg.finish()?;
-        Ok(data)
-    }
-
-    pub fn preprocessing(&self) -> Preprocessing {
-        let Self {
-            size,
-            crop_pct,
-            crop,
-            interpolation,
-            mean,
-            std,
-            ..
-        } = *self;
-        Preprocessing::timm(size, crop_pct, crop, interpolation, mean, std)
+        Ok(Self {
+            data,
+            fixed_input_size,
+            global_pool,
+        })
     }
 }
 
-/// Names for what [`as_pool`] reads.
-pub const POOLS: &str = "`token`, `avg`, `avgmax`, `max`, `map` or ``";
+/// `[3, height, width]`.
+const INPUT_SIZE: Kind<'_, [usize; 2]> = Kind("[3, height, width]", |value| {
+    match value.as_array()?.as_slice() {
+        [channels, height, width] if *channels == 3 => Some([as_side(height)?, as_side(width)?]),
+        _ => None,
+    }
+});
+
+/// The share of a resized side that a crop keeps.
+const CROP_PCT: Kind<'_, f64> = Kind("a number from 0.05 to 4", |value| {
+    value.as_f64().filter(|pct| (0.05..=4.0).contains(pct))
+});
+
+/// How a model pools.
+pub const POOL: Kind<'_, GlobalPool> =
+    Kind("`token`, `avg`, `avgmax`, `max`, `map` or ``", as_pool);
 
 pub fn as_pool(value: &Value) -> Option<GlobalPool> {
     match value.as_str()? {

@@ -5,14 +5,16 @@
 use serde_json::Value;
 
 use crate::backbone::checkpoint::fields::{
-    FLAG, Fields, SIZE, as_count, as_ratio, as_sides, as_size, as_square, patches_of,
+    COUNT, FLAG, Fields, Kind, RATIO, SIDES, SIZE, SQUARE, patches_of,
 };
-use crate::backbone::error::Error;
+use crate::backbone::families::Contradiction;
 use crate::backbone::families::vit::{
     Activation, FinalNorm, Mlp, Norm, Positions, PrefixPositions, Resample, VitConfig,
 };
 use crate::backbone::orgs::timm::Output;
-use crate::backbone::orgs::timm::pretrained_cfg::{POOLS, as_pool};
+use crate::backbone::orgs::timm::pretrained_cfg::POOL;
+use crate::backbone::orgs::vit_base::scaled;
+use crate::error::Message;
 
 /// Arguments of timm's `VisionTransformer`, by their names there.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,17 +75,6 @@ impl GlobalPool {
     }
 }
 
-/// A width times a ratio; Python's `int` truncates.
-pub fn scaled(width: usize, ratio: f64) -> usize {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "timm truncates, too; ratios are checked to be positive and small"
-    )]
-    let scaled = (width as f64 * ratio) as usize;
-    scaled
-}
-
 impl VitArgs {
     /// The network with this input, whose positions are learned for `img_size`.
     pub fn network(&self, input: [usize; 2], output: Output) -> VitConfig {
@@ -136,13 +127,8 @@ impl VitArgs {
         }
     }
 
-    /// Whether the network runs on images of any size.
-    pub fn is_dynamic(&self) -> bool {
-        self.dynamic_img_size
-    }
-
     /// What contradicts itself in these arguments.
-    pub fn contradiction(&self) -> Option<(&'static str, String, String)> {
+    pub fn contradiction(&self) -> Option<Contradiction> {
         contradiction(
             self.img_size,
             self.patch_size,
@@ -152,56 +138,31 @@ impl VitArgs {
     }
 
     /// Replaces arguments by those of a checkpoint.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
-        let sizes = [
-            (&mut self.embed_dim, "embed_dim"),
-            (&mut self.depth, "depth"),
-            (&mut self.num_heads, "num_heads"),
-        ];
-        override_sizes(args, &mut self.img_size, &mut self.patch_size, sizes)?;
-        args.set(
-            &mut self.mlp_ratio,
-            "mlp_ratio",
-            "a positive number",
-            as_ratio,
-        )?;
-        for (flag, key) in [
-            (&mut self.qkv_bias, "qkv_bias"),
-            (&mut self.proj_bias, "proj_bias"),
-            (&mut self.qk_norm, "qk_norm"),
-            (&mut self.class_token, "class_token"),
-            (&mut self.no_embed_class, "no_embed_class"),
-            (&mut self.pre_norm, "pre_norm"),
-            (&mut self.final_norm, "final_norm"),
-            (&mut self.dynamic_img_size, "dynamic_img_size"),
-        ] {
-            args.set(flag, key, FLAG, Value::as_bool)?;
-        }
-        args.set(
-            &mut self.init_values,
-            "init_values",
-            "a number or `null`",
-            as_init_values,
-        )?;
-        args.set(&mut self.reg_tokens, "reg_tokens", "a number", as_count)?;
-        args.set(
-            &mut self.fc_norm,
-            "fc_norm",
-            OPTIONAL_FLAG,
-            as_optional_flag,
-        )?;
-        args.set(&mut self.global_pool, "global_pool", POOLS, as_pool)?;
+    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
+        args.set(&mut self.img_size, "img_size", SIDES)?;
+        args.set(&mut self.patch_size, "patch_size", SQUARE)?;
+        args.set(&mut self.embed_dim, "embed_dim", SIZE)?;
+        args.set(&mut self.depth, "depth", SIZE)?;
+        args.set(&mut self.num_heads, "num_heads", SIZE)?;
+        args.set(&mut self.mlp_ratio, "mlp_ratio", RATIO)?;
+        args.set(&mut self.qkv_bias, "qkv_bias", FLAG)?;
+        args.set(&mut self.proj_bias, "proj_bias", FLAG)?;
+        args.set(&mut self.qk_norm, "qk_norm", FLAG)?;
+        args.set(&mut self.class_token, "class_token", FLAG)?;
+        args.set(&mut self.no_embed_class, "no_embed_class", FLAG)?;
+        args.set(&mut self.pre_norm, "pre_norm", FLAG)?;
+        args.set(&mut self.final_norm, "final_norm", FLAG)?;
+        args.set(&mut self.dynamic_img_size, "dynamic_img_size", FLAG)?;
+        args.set(&mut self.init_values, "init_values", INIT_VALUES)?;
+        args.set(&mut self.reg_tokens, "reg_tokens", COUNT)?;
+        args.set(&mut self.fc_norm, "fc_norm", OPTIONAL_FLAG)?;
+        args.set(&mut self.global_pool, "global_pool", POOL)?;
         if self.activation != Activation::SwiGlu {
-            let activations = "`gelu`, `gelu_tanh` or `quick_gelu`";
-            args.set_supported(
-                &mut self.activation,
-                "act_layer",
-                activations,
-                as_activation,
-            )?;
+            let activations = Kind("`gelu`, `gelu_tanh` or `quick_gelu`", as_activation);
+            args.set_supported(&mut self.activation, "act_layer", activations)?;
         }
-        args.only("in_chans", "`3`", |value| value.as_u64() == Some(3))?;
-        args.only("pos_embed", "`learn`", |value| value == "learn")?;
+        args.fixed("in_chans", 3)?;
+        args.fixed("pos_embed", "learn")?;
         for key in [
             "scale_attn_norm",
             "scale_mlp_norm",
@@ -210,33 +171,15 @@ impl VitArgs {
         ] {
             args.only(key, "`false`", is_off)?;
         }
-        for key in [
+        args.defaults(&[
             "norm_layer",
             "embed_norm_layer",
             "mlp_layer",
             "attn_layer",
             "embed_layer",
             "block_fn",
-        ] {
-            args.only(key, "timm's default", Value::is_null)?;
-        }
-        Ok(())
+        ])
     }
-}
-
-/// Reads the arguments for sizes that all of timm's transformers have; `sizes` are those counted in units.
-pub fn override_sizes(
-    args: &mut Fields<'_>,
-    img_size: &mut [usize; 2],
-    patch_size: &mut usize,
-    sizes: [(&mut usize, &str); 3],
-) -> Result<(), Error> {
-    args.set(img_size, "img_size", "a size in pixels", as_sides)?;
-    args.set(patch_size, "patch_size", "a size in pixels", as_square)?;
-    for (size, key) in sizes {
-        args.set(size, key, SIZE, as_size)?;
-    }
-    Ok(())
 }
 
 /// Positions learned for the grid `learned`, of the prefix tokens too or not. For another grid, timm interpolates.
@@ -264,7 +207,7 @@ pub fn contradiction(
     patch_size: usize,
     embed_dim: usize,
     num_heads: usize,
-) -> Option<(&'static str, String, String)> {
+) -> Option<Contradiction> {
     if !embed_dim.is_multiple_of(num_heads) {
         let expected = format!("a divisor of the width, {embed_dim}");
         return Some(("num_heads", num_heads.to_string(), expected));
@@ -273,26 +216,15 @@ pub fn contradiction(
     Some(("patch_size", patch_size.to_string(), expected))
 }
 
-/// Names for what [`as_optional_flag`] reads.
-pub const OPTIONAL_FLAG: &str = "`true`, `false` or `null`";
-
-#[expect(clippy::option_option, reason = "`null` is a value that is understood")]
-pub fn as_optional_flag(value: &Value) -> Option<Option<bool>> {
-    if value.is_null() {
-        Some(None)
-    } else {
-        value.as_bool().map(Some)
-    }
-}
+/// A flag that timm decides where it is `null`.
+pub const OPTIONAL_FLAG: Kind<'_, Option<bool>> = Kind("`true`, `false` or `null`", |value| {
+    (value.is_null() || value.is_boolean()).then(|| value.as_bool())
+});
 
 /// Whether there is a `LayerScale`; timm makes none for 0.
-pub fn as_init_values(value: &Value) -> Option<bool> {
-    if value.is_null() {
-        Some(false)
-    } else {
-        value.as_f64().map(|value| value != 0.0)
-    }
-}
+pub const INIT_VALUES: Kind<'_, bool> = Kind("a number or `null`", |value| {
+    (value.is_null() || value.is_number()).then(|| value.as_f64().is_some_and(|it| it != 0.0))
+});
 
 /// Whether a setting asks for nothing.
 pub fn is_off(value: &Value) -> bool {

@@ -8,9 +8,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::backbone::checkpoint::fields::{
-    FLAG, Fields, STD, as_channels, as_side, as_sides, as_std,
+    CHANNELS, FLAG, Fields, Kind, SIDES, STD, as_side, as_sides,
 };
-use crate::backbone::error::Error;
+use crate::error::Message;
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
 
 /// Names of the class, and settings that change no pixel.
@@ -42,26 +42,27 @@ pub fn preprocessing(
     value: Value,
     path: &Path,
     prefix: &'static str,
-) -> Result<Preprocessing, Error> {
+) -> Result<Preprocessing, Message> {
     let mut cfg = Fields::new(path, prefix, value)?;
     cfg.drop_nulls();
     for key in ["do_resize", "do_rescale", "do_normalize"] {
-        cfg.only(key, "`true`", |value| value.as_bool() == Some(true))?;
+        cfg.fixed(key, true)?;
     }
-    cfg.only("do_pad", "`false`", |value| value.as_bool() == Some(false))?;
+    cfg.fixed("do_pad", false)?;
     cfg.only("rescale_factor", "1/255", |value| {
         value
             .as_f64()
             .is_some_and(|factor| (factor * 255.0 - 1.0).abs() < 1e-6)
     })?;
-    let interpolation = cfg.required("resample", "a filter of Pillow, 0 to 5", as_filter)?;
-    let mean = cfg.required("image_mean", "three numbers", as_channels)?;
-    let std = cfg.required("image_std", STD, as_std)?;
-    let sizes = "`shortest_edge`, or `height` and `width`";
-    let size = cfg.required("size", sizes, as_size)?;
+    let filters = Kind("a filter of Pillow, 0 to 5", as_filter);
+    let interpolation = cfg.required("resample", filters)?;
+    let mean = cfg.required("image_mean", CHANNELS)?;
+    let std = cfg.required("image_std", STD)?;
+    let sizes = Kind("`shortest_edge`, or `height` and `width`", as_size);
+    let size = cfg.required("size", sizes)?;
     let crop_size = cfg.take("crop_size");
     let mut crops = crop_size.is_some();
-    cfg.set(&mut crops, "do_center_crop", FLAG, Value::as_bool)?;
+    cfg.set(&mut crops, "do_center_crop", FLAG)?;
     let resize = match size {
         Size::Shortest(side) => ResizeMode::Shortest { side },
         Size::Number(side) if crops => ResizeMode::Shortest { side },
@@ -72,13 +73,12 @@ pub fn preprocessing(
         (true, crop_size, _) => {
             let crop_size = crop_size.unwrap_or_default();
             let size = as_sides(&crop_size).or_else(|| as_height_and_width(&crop_size));
-            let expected = "a size in pixels".to_owned();
-            size.ok_or_else(|| cfg.wrong("crop_size", crop_size.to_string(), expected))?
+            size.ok_or_else(|| cfg.wrong("crop_size", crop_size, SIDES.0))?
         }
         (false, _, ResizeMode::Squash { size }) => size,
         (false, ..) => {
-            let expected = "`true`: else images of several ratios have several sizes".to_owned();
-            return Err(cfg.wrong("do_center_crop", "false".to_owned(), expected));
+            let expected = "`true`: else images of several ratios have several sizes";
+            return Err(cfg.wrong("do_center_crop", false, expected));
         }
     };
     cfg.drop_all(NOTES);
@@ -144,7 +144,7 @@ mod tests {
         })
     }
 
-    fn with(changes: &Value) -> Result<Preprocessing, Error> {
+    fn with(changes: &Value) -> Result<Preprocessing, Message> {
         let mut cfg = published();
         for (key, value) in changes.as_object().unwrap() {
             cfg[key] = value.clone();

@@ -2,18 +2,18 @@
 //!
 //! Every row is compared with timm's own model in `tests/golden/backbone.rs`.
 
+use crate::backbone::checkpoint::WAYS_OUT;
 use crate::backbone::checkpoint::fields::Fields;
-use crate::backbone::error::Error;
-use crate::backbone::families::convnext::{self, ConvNextConfig};
-use crate::backbone::families::efficientnet::{self, EfficientNetConfig};
-use crate::backbone::families::hiera::{self, HieraConfig};
-use crate::backbone::families::network::NetworkConfig;
-use crate::backbone::families::resnet::{self, ResNetConfig};
-use crate::backbone::families::swin::{self, SwinConfig};
+use crate::backbone::checkpoint::location::did_you_mean;
+#[cfg(feature = "torch")]
+use crate::backbone::checkpoint::weights::Shapes;
+use crate::backbone::families::preset::Data;
+use crate::backbone::families::{self, Contradiction, NetworkConfig};
 use crate::backbone::orgs::timm::eva::EvaArgs;
 use crate::backbone::orgs::timm::vit::VitArgs;
 use crate::backbone::orgs::timm::{self, GlobalPool, Output};
-use crate::image::{Interpolation, Preprocessing, TimmCrop};
+use crate::error::Message;
+use crate::text::{self, foreign};
 
 /// An architecture and the preprocessing of timm's first checkpoint for it.
 #[derive(Clone, Copy, Debug)]
@@ -28,77 +28,17 @@ pub struct Architecture {
 pub enum Model {
     Vit(VitArgs),
     Eva(EvaArgs),
-    ResNet(ResNetConfig),
-    ConvNext(ConvNextConfig),
-    EfficientNet(EfficientNetConfig),
-    Swin(SwinConfig),
-    Hiera(HieraConfig),
-}
-
-/// timm's `default_cfgs` of an architecture.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Data {
-    /// Side of an image in pixels.
-    pub size: usize,
-    pub crop_pct: f64,
-    pub crop: TimmCrop,
-    pub interpolation: Interpolation,
-    pub mean: [f32; 3],
-    pub std: [f32; 3],
-}
-
-/// Means and standard deviations of channels.
-pub type Moments = ([f32; 3], [f32; 3]);
-
-pub const INCEPTION: Moments = ([0.5; 3], [0.5; 3]);
-pub const IMAGENET: Moments = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
-#[expect(clippy::excessive_precision, reason = "the digits that OpenAI gives")]
-pub const OPENAI_CLIP: Moments = (
-    [0.481_454_66, 0.457_827_5, 0.408_210_73],
-    [0.268_629_54, 0.261_302_58, 0.275_777_11],
-);
-
-impl Data {
-    /// Resized bicubically, its centre cut out.
-    pub const fn new(size: usize, crop_pct: f64, (mean, std): Moments) -> Self {
-        Self {
-            size,
-            crop_pct,
-            crop: TimmCrop::Center,
-            interpolation: Interpolation::Bicubic,
-            mean,
-            std,
-        }
-    }
-
-    /// Normalised by ImageNet's moments.
-    pub const fn imagenet(size: usize, crop_pct: f64, interpolation: Interpolation) -> Self {
-        let mut data = Self::new(size, crop_pct, IMAGENET);
-        data.interpolation = interpolation;
-        data
-    }
-
-    /// The transform for evaluation.
-    pub fn preprocessing(&self) -> Preprocessing {
-        Preprocessing::timm(
-            [self.size; 2],
-            self.crop_pct,
-            self.crop,
-            self.interpolation,
-            self.mean,
-            self.std,
-        )
-    }
+    /// One whose arguments are the network's.
+    Plain(NetworkConfig),
 }
 
 impl Model {
     /// `[h, w]` of the images that the network was made for; `None` where it takes any.
     pub fn img_size(&self) -> Option<[usize; 2]> {
         match self {
-            Self::Vit(args) => (!args.is_dynamic()).then_some(args.img_size),
-            Self::Eva(args) => (!args.is_dynamic()).then_some(args.img_size),
-            Self::Swin(config) => Some(config.img_size),
-            Self::Hiera(_) | Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) => None,
+            Self::Vit(args) => (!args.dynamic_img_size).then_some(args.img_size),
+            Self::Eva(args) => (!args.dynamic_img_size).then_some(args.img_size),
+            Self::Plain(network) => network.family().img_size(),
         }
     }
 
@@ -107,8 +47,7 @@ impl Model {
         match self {
             Self::Vit(args) => args.img_size = size,
             Self::Eva(args) => args.img_size = size,
-            Self::Swin(config) => config.img_size = size,
-            Self::Hiera(_) | Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) => {}
+            Self::Plain(network) => network.family_mut().set_img_size(size),
         }
     }
 
@@ -117,50 +56,41 @@ impl Model {
         match self {
             Self::Vit(args) => Some(&mut args.global_pool),
             Self::Eva(args) => Some(&mut args.global_pool),
-            Self::ResNet(_)
-            | Self::ConvNext(_)
-            | Self::EfficientNet(_)
-            | Self::Swin(_)
-            | Self::Hiera(_) => None,
+            Self::Plain(_) => None,
         }
     }
 
     /// Replaces arguments by those of a checkpoint.
-    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Error> {
+    pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         match self {
             Self::Vit(vit) => vit.override_args(args),
             Self::Eva(eva) => eva.override_args(args),
-            Self::ResNet(resnet) => resnet.override_args(args),
-            Self::ConvNext(convnext) => convnext.override_args(args),
-            Self::EfficientNet(efficientnet) => efficientnet.override_args(args),
-            Self::Swin(swin) => swin.override_args(args),
-            Self::Hiera(hiera) => hiera.override_args(args),
+            Self::Plain(network) => network.family_mut().override_args(args),
         }
     }
 
-    /// A key whose value does not go with the others' or with images of `[h, w]` pixels, the value, and what would.
-    pub fn contradiction(&self, input: [usize; 2]) -> Option<(&'static str, String, String)> {
+    /// What does not go together in the arguments, or with images of `[h, w]` pixels.
+    pub fn contradiction(&self, input: [usize; 2]) -> Option<Contradiction> {
         match self {
             Self::Vit(args) => args.contradiction(),
             Self::Eva(args) => args.contradiction(),
-            Self::Hiera(config) => config.with_input(input).contradiction(),
-            Self::Swin(config) => config.contradiction(),
-            Self::ResNet(_) | Self::ConvNext(_) | Self::EfficientNet(_) => None,
+            Self::Plain(network) => for_images_of(*network, input).family().contradiction(),
         }
     }
 
     /// The network for images of `[h, w]` pixels.
     pub fn network(&self, input: [usize; 2], output: Output) -> NetworkConfig {
         match self {
-            Self::Vit(args) => NetworkConfig::Vit(args.network(input, output)),
-            Self::Eva(args) => NetworkConfig::Vit(args.network(input, output)),
-            Self::ResNet(config) => NetworkConfig::ResNet(*config),
-            Self::ConvNext(config) => NetworkConfig::ConvNext(*config),
-            Self::EfficientNet(config) => NetworkConfig::EfficientNet(*config),
-            Self::Swin(config) => NetworkConfig::Swin(*config),
-            Self::Hiera(config) => NetworkConfig::Hiera(config.with_input(input)),
+            Self::Vit(args) => args.network(input, output).into(),
+            Self::Eva(args) => args.network(input, output).into(),
+            Self::Plain(network) => for_images_of(*network, input),
         }
     }
+}
+
+fn for_images_of(mut network: NetworkConfig, size: [usize; 2]) -> NetworkConfig {
+    network.family_mut().set_img_size(size);
+    network
 }
 
 /// Every architecture, in the catalog's order.
@@ -171,27 +101,11 @@ pub fn all() -> impl Iterator<Item = Architecture> {
     let evas = timm::eva_rows::ARCHITECTURES
         .iter()
         .map(|row| (row.name, Model::Eva(row.args), row.data));
-    let resnets = rows(resnet::ARCHITECTURES, Model::ResNet);
-    let convnexts = rows(convnext::ARCHITECTURES, Model::ConvNext);
-    let efficientnets = rows(efficientnet::ARCHITECTURES, Model::EfficientNet);
-    let swins = rows(swin::ARCHITECTURES, Model::Swin);
-    let hieras = rows(hiera::ARCHITECTURES, Model::Hiera);
+    let plain =
+        families::architectures().map(|(name, network, data)| (name, Model::Plain(network), data));
     vits.chain(evas)
-        .chain(resnets)
-        .chain(convnexts)
-        .chain(efficientnets)
-        .chain(swins)
-        .chain(hieras)
+        .chain(plain)
         .map(|(name, model, data)| Architecture { name, model, data })
-}
-
-/// A family's rows, as models.
-fn rows<C: Copy>(
-    rows: &'static [(&'static str, C, Data)],
-    model: fn(C) -> Model,
-) -> impl Iterator<Item = (&'static str, Model, Data)> {
-    rows.iter()
-        .map(move |&(name, config, data)| (name, model(config), data))
 }
 
 /// Names of the architectures that can be loaded, in the catalog's order.
@@ -210,24 +124,27 @@ pub fn find(name: &str) -> Option<Architecture> {
 /// The architecture of that name; `place` says in messages where the name stands.
 ///
 /// # Errors
-/// [`Error::NotWritten`] for other networks of timm's, [`Error::UnknownArchitecture`].
-pub fn require(name: &str, place: &str) -> Result<Architecture, Error> {
-    find(name).ok_or_else(|| {
-        let (name, place) = (name.to_owned(), place.to_owned());
-        if timm::names::others().any(|other| other == name) {
-            return Error::NotWritten { place, name };
-        }
-        let mut nearest = nearest(&name, architectures().chain(timm::names::others()));
-        nearest.retain(|known| find(known).is_some());
-        Error::UnknownArchitecture {
-            place,
-            name,
-            nearest,
-        }
-    })
+/// Of a name of a network that is not written here, or that timm does not have either.
+pub fn require(name: &str, place: &str) -> Result<Architecture, Message> {
+    if let Some(found) = find(name) {
+        return Ok(found);
+    }
+    let (place, shown) = (text::path(place), foreign(name));
+    let ways_out = format!(
+        "`newt-pipe models ls --architectures` lists the networks that are written here; for others {WAYS_OUT}"
+    );
+    if timm::names::others().any(|other| other == name) {
+        let text =
+            format!("{place}: architecture `{shown}` is one of timm's that is not written here");
+        return Err(Message::request(text).hint(ways_out));
+    }
+    let mut nearest = nearest(name, architectures().chain(timm::names::others()));
+    nearest.retain(|known| find(known).is_some());
+    let hint = did_you_mean(&nearest).unwrap_or(ways_out);
+    Err(Message::request(format!("{place}: unknown architecture `{shown}`")).hint(hint))
 }
 
-/// Those of `names` that `name` may be meant for: those of which it is the first words, shortest first, else those that
+/// The names that `name` may be meant for: those of which it is the first words, shortest first, else those that
 /// are nearest to it and no more than misspelt. A digit tells networks apart, so only one may be wrong.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let plain = |name: &str| name.to_lowercase().replace('-', "_");
@@ -274,12 +191,13 @@ pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a 
 
 /// The first architecture that a checkpoint with such shapes can be of.
 #[cfg(feature = "torch")]
-pub fn fitting<'a>(shape: impl Fn(&str) -> Option<&'a [usize]>) -> Option<&'static str> {
+pub fn fitting(shapes: &Shapes<'_>) -> Option<&'static str> {
+    let shape = |name: &str| shapes.get(name).map(Vec::as_slice);
     all()
         .find(|architecture| {
             let input = architecture.model.img_size().unwrap_or([224; 2]);
             match architecture.model.network(input, Output::Tokens) {
-                NetworkConfig::Vit(config) => config.fits(&shape),
+                NetworkConfig::Vit(config) => config.fits(shape),
                 _ => false,
             }
         })
@@ -300,18 +218,20 @@ mod tests {
 
     #[test]
     fn misspelt_name_is_corrected_and_no_other_network_proposed() {
-        let nearest = |name| match require(name, "") {
-            Err(Error::UnknownArchitecture { nearest, .. }) => nearest,
-            other => panic!("{name}: {other:?}"),
+        let nearest = |name: &str| {
+            let refused = crate::error::Error::from(require(name, "").unwrap_err());
+            assert!(refused.to_string().contains("unknown architecture"));
+            let hint = refused.hint().unwrap();
+            let named = hint.strip_prefix("did you mean `");
+            named
+                .map_or("", |named| named.trim_end_matches("`?"))
+                .to_owned()
         };
-        assert_eq!(nearest("vit_tinny_patch16_224"), ["vit_tiny_patch16_224"]);
-        assert_eq!(nearest("vit_bsae_ptach16_224"), ["vit_base_patch16_224"]);
-        assert_eq!(nearest("ViT-Base-Patch16-224"), ["vit_base_patch16_224"]);
-        assert_eq!(
-            nearest("vit_base_patch14_dino2"),
-            ["vit_base_patch14_dinov2"]
-        );
-        assert_eq!(nearest("vit_base_patch8"), ["vit_base_patch8_224"]);
+        assert_eq!(nearest("vit_tinny_patch16_224"), "vit_tiny_patch16_224");
+        assert_eq!(nearest("vit_bsae_ptach16_224"), "vit_base_patch16_224");
+        assert_eq!(nearest("ViT-Base-Patch16-224"), "vit_base_patch16_224");
+        assert_eq!(nearest("vit_base_patch14_dino2"), "vit_base_patch14_dinov2");
+        assert_eq!(nearest("vit_base_patch8"), "vit_base_patch8_224");
         // Misspelt, or no more than the first words, of networks that are not written here.
         for name in [
             "seresnt50",
@@ -322,13 +242,11 @@ mod tests {
             "",
             "x",
         ] {
-            assert_eq!(nearest(name), [""; 0], "{name}");
+            assert_eq!(nearest(name), "", "{name}");
         }
         for name in ["beit_base_patch16_224", "seresnet50", "resnet200"] {
-            assert!(
-                matches!(require(name, ""), Err(Error::NotWritten { .. })),
-                "{name}"
-            );
+            let refused = require(name, "").unwrap_err().to_string();
+            assert!(refused.ends_with("not written here"), "{refused}");
         }
     }
 
@@ -336,18 +254,18 @@ mod tests {
     #[cfg(feature = "torch")]
     #[derive(Default)]
     struct Recorder {
-        lines: Vec<String>,
+        lines: std::cell::RefCell<Vec<String>>,
     }
 
     #[cfg(feature = "torch")]
     impl crate::backbone::checkpoint::weights::Source for Recorder {
         fn tensor(
-            &mut self,
+            &self,
             name: &str,
             shape: &[usize],
             _init: crate::backbone::checkpoint::weights::Init,
-        ) -> Result<Vec<f32>, Error> {
-            self.lines.push(format!("{name} {shape:?}\n"));
+        ) -> Result<Vec<f32>, crate::error::Error> {
+            self.lines.borrow_mut().push(format!("{name} {shape:?}\n"));
             Ok(vec![0.0; shape.iter().product()])
         }
     }
@@ -359,6 +277,8 @@ mod tests {
         use rayon::prelude::*;
         use sha2::{Digest, Sha256};
         use std::sync::atomic::AtomicUsize;
+
+        use crate::backbone::families::loader::Loading;
 
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
@@ -373,19 +293,14 @@ mod tests {
                 let Some(expected) = fixture["architectures"][row.name]["tensors"].as_str() else {
                     return false;
                 };
-                let mut recorder = Recorder::default();
-                let mut loader = crate::backbone::families::layers::Loader {
-                    source: &mut recorder,
-                    device: tch::Device::Cpu,
-                    precision: tch::Kind::Float,
-                    n_parameters: 0,
-                    notes: Vec::new(),
-                    stop: &AtomicUsize::default(),
-                };
-                let network = row.model.network([row.data.size; 2], Output::Tokens);
-                network.load(&mut loader).unwrap().unwrap();
-                recorder.lines.sort();
-                let digest = Sha256::digest(recorder.lines.concat());
+                let recorder = Recorder::default();
+                let stop = AtomicUsize::default();
+                let loading = Loading::new(&recorder, tch::Device::Cpu, tch::Kind::Float, &stop);
+                let network = row.model.network(row.data.size, Output::Tokens);
+                network.family().load(&loading.loader()).unwrap();
+                let mut lines = recorder.lines.into_inner();
+                lines.sort();
+                let digest = Sha256::digest(lines.concat());
                 assert_eq!(format!("{digest:x}"), expected, "{}", row.name);
                 true
             })

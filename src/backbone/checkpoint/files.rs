@@ -2,19 +2,21 @@
 
 use std::fmt;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::backbone::error::Error;
-use crate::backbone::resolve::spec::{Places, Source};
-use crate::files::{self, BrokenLink};
+use crate::backbone::checkpoint::location::{Location, Lookup, named};
+use crate::backbone::checkpoint::{json, pickle};
+use crate::error::{Error, Failure, Fault, Message};
+use crate::files::{self, BrokenLink, found};
 use crate::hub::{Repo, Snapshot};
 use crate::progress::Progress;
 use crate::text::{self, foreign};
 
-/// A folder or a repository that holds one checkpoint.
-pub struct Folder<'a> {
+/// The files of one checkpoint, in a folder or in a repository.
+pub struct CheckpointFiles<'a> {
     place: Place<'a>,
     progress: &'a dyn Progress,
 }
@@ -27,7 +29,39 @@ enum Place<'a> {
     },
 }
 
-impl fmt::Display for Folder<'_> {
+/// Where on the hub a checkpoint's files come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// `OWNER/NAME`
+    pub repo: String,
+    /// The commit.
+    pub revision: String,
+}
+
+/// A checkpoint without weights, or one whose weights are not known to be on the hub.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: no `{file}` here")]
+pub struct NoWeights {
+    /// The folder or the repository.
+    place: String,
+    /// What should be there.
+    file: String,
+}
+
+impl Failure for NoWeights {
+    fn hint(&self) -> Option<String> {
+        Some(
+            "a checkpoint's folder has the files that its library publishes, weights as safetensors"
+                .to_owned(),
+        )
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Request
+    }
+}
+
+impl fmt::Display for CheckpointFiles<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Local(dir) => f.write_str(&text::path(dir)),
@@ -36,18 +70,37 @@ impl fmt::Display for Folder<'_> {
     }
 }
 
-impl<'a> Folder<'a> {
+impl<'a> CheckpointFiles<'a> {
+    /// The folder or the repository that `ckpt` names, with weights of that name; `repo` gives the repository of one of the
+    /// library's names.
+    ///
+    /// # Errors
+    /// What is wrong with the name; of the path, if it is that of a pickle; errors of the hub.
+    pub fn of(
+        ckpt: &str,
+        lookup: Lookup<'a>,
+        weights: &str,
+        repo: impl FnOnce(&str) -> Result<String, Error>,
+    ) -> Result<Self, Error> {
+        match Location::of(ckpt) {
+            Location::Dir(dir) => {
+                Self::local(found(lookup.base_dir, dir)?, weights, lookup.progress)
+            }
+            Location::Repo(repo) => Self::hub(repo, None, lookup),
+            Location::Name(name) => {
+                let (repo, revision) = named(name, lookup, repo)?;
+                Self::hub(&repo, revision, lookup)
+            }
+        }
+    }
+
     /// A folder of this machine, whose `weights` have that name.
     ///
     /// # Errors
-    /// [`Error::Pickle`] if the path is that of a pickle.
+    /// Of the path, if it is that of a pickle.
     pub fn local(dir: PathBuf, weights: &str, progress: &'a dyn Progress) -> Result<Self, Error> {
-        if is_pickle(&dir) && dir.is_file() {
-            return Err(Error::Pickle {
-                path: dir,
-                repo: None,
-                file: weights.to_owned(),
-            });
+        if pickle::is_pickle(&dir) && dir.is_file() {
+            return Err(pickle::refused(&dir, None, weights).into());
         }
         Ok(Self {
             place: Place::Local(dir),
@@ -55,10 +108,17 @@ impl<'a> Folder<'a> {
         })
     }
 
-    /// A repository of the hub.
-    pub fn hub(repo: Repo, places: Places<'a>) -> Result<Self, Error> {
-        let Places { hub, progress, .. } = places;
-        let snapshot = if places.update {
+    /// A repository of the hub, at another revision than it says where one is given.
+    ///
+    /// # Errors
+    /// Errors of the hub.
+    pub fn hub(repo: &str, revision: Option<&str>, lookup: Lookup<'a>) -> Result<Self, Error> {
+        let repo: Repo = match revision {
+            Some(revision) => format!("{repo}@{revision}").parse()?,
+            None => repo.parse()?,
+        };
+        let Lookup { hub, progress, .. } = lookup;
+        let snapshot = if lookup.update {
             hub.latest(&repo, progress)?
         } else {
             hub.snapshot(&repo, progress)?
@@ -78,10 +138,10 @@ impl<'a> Folder<'a> {
     }
 
     /// Which repository it is, and at which commit.
-    pub fn source(&self) -> Option<Source> {
+    pub fn origin(&self) -> Option<Origin> {
         match &self.place {
             Place::Local(_) => None,
-            Place::Hub { repo, snapshot } => Some(Source {
+            Place::Hub { repo, snapshot } => Some(Origin {
                 repo: repo.name.clone(),
                 revision: snapshot.commit().to_owned(),
             }),
@@ -122,30 +182,25 @@ impl<'a> Folder<'a> {
         }
     }
 
-    /// The path of a file that must be there.
-    pub fn require(&self, name: &str) -> Result<PathBuf, Error> {
-        match &self.place {
+    /// The values of a JSON file that must be there, and its path for messages.
+    pub fn json(&self, name: &str) -> Result<(Value, PathBuf), Error> {
+        let path = match &self.place {
             Place::Local(dir) => {
                 let path = dir.join(name);
                 BrokenLink::check(&path)?;
                 // If it is not there, the error of reading it says so.
-                Ok(path)
+                path
             }
-            Place::Hub { snapshot, .. } => Ok(snapshot.file(name, self.progress)?),
-        }
+            Place::Hub { snapshot, .. } => snapshot.file(name, self.progress)?,
+        };
+        Ok((json::read(&path)?, path))
     }
 
-    /// The values of a JSON file that must be there, and its path for messages.
-    pub fn json(&self, name: &str) -> Result<(Value, PathBuf), Error> {
-        let path = self.require(name)?;
-        Ok((read_json(&path)?, path))
-    }
-
-    /// The safetensors files that hold the weights: one of `names`, else those that an index beside it lists.
+    /// The safetensors files that hold the weights: the one of that name, else those that an index beside it lists.
     ///
     /// # Errors
-    /// [`Error::Pickle`] where there are pickles only, [`Error::NoWeights`] where there is nothing;
-    /// [`Error::Index`] if the index names files outside the folder, or none.
+    /// Of a pickle, where there are pickles only; [`NoWeights`] where there is nothing; of the index, if it names files
+    /// outside the folder, or none.
     pub fn weights(&self, name: &str) -> Result<Vec<PathBuf>, Error> {
         if let Some(path) = self.find(name)? {
             return Ok(vec![path]);
@@ -154,9 +209,9 @@ impl<'a> Folder<'a> {
             return shards(&path)?
                 .iter()
                 .map(|shard| {
-                    self.find(shard)?.ok_or_else(|| Error::NoShard {
-                        index: path.clone(),
-                        shard: shard.clone(),
+                    self.find(shard)?.ok_or_else(|| {
+                        let shard = foreign(shard);
+                        incomplete(&path, &format!("lists `{shard}`, which is not there"))
                     })
                 })
                 .collect();
@@ -170,25 +225,22 @@ impl<'a> Folder<'a> {
         if let Some(path) = self.first_pickle(name)? {
             let repo = match &self.place {
                 Place::Local(_) => None,
-                Place::Hub { repo, .. } => Some(repo.to_string()),
+                Place::Hub { repo, .. } => Some(repo),
             };
-            return Err(Error::Pickle {
-                path,
-                repo,
-                file: name.to_owned(),
-            });
+            return Err(pickle::refused(&path, repo, name).into());
         }
-        Err(Error::NoWeights {
+        Err(NoWeights {
             place: self.to_string(),
             file: name.to_owned(),
-        })
+        }
+        .into())
     }
 
     /// The safetensors file with the weights, in a local folder as timm and `open_clip` look for it: the first of `names`
     /// that is there, else the first of any name. A repository has them under the first name.
     ///
     /// # Errors
-    /// Those of [`Self::weights`]; [`Error::Pickle`] where the library would take a pickle.
+    /// Errors of [`Self::weights`]; of a pickle that the library would take.
     pub fn weights_of_any_name(&self, names: &[&str]) -> Result<Vec<PathBuf>, Error> {
         let expected = names.first().copied().unwrap_or_default();
         let Place::Local(dir) = &self.place else {
@@ -199,12 +251,8 @@ impl<'a> Folder<'a> {
         }
         for name in names {
             match self.find(name)? {
-                Some(path) if is_pickle(&path) => {
-                    return Err(Error::Pickle {
-                        path,
-                        repo: None,
-                        file: expected.to_owned(),
-                    });
+                Some(path) if pickle::is_pickle(&path) => {
+                    return Err(pickle::refused(&path, None, expected).into());
                 }
                 Some(path) => return Ok(vec![path]),
                 None => {}
@@ -239,10 +287,7 @@ impl<'a> Folder<'a> {
     fn first_pickle(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         match &self.place {
             Place::Local(dir) => {
-                let first = files_of(dir)?
-                    .into_iter()
-                    .filter(|path| is_pickle(path) && !is_state_of_training(path))
-                    .min_by_key(|path| rank(path));
+                let first = pickle::likeliest(files_of(dir)?);
                 first.iter().try_for_each(|path| BrokenLink::check(path))?;
                 Ok(first)
             }
@@ -278,59 +323,9 @@ fn files_of(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// The largest description of a checkpoint that is read: an index has a line of some 100 bytes for
-/// each tensor, and the largest networks have some 100,000.
-pub const MAX_JSON_BYTES: u64 = 64 << 20;
-
-/// The values of a JSON file.
-pub fn read_json(path: &Path) -> Result<Value, Error> {
-    parse_json(&files::read(path, MAX_JSON_BYTES)?, path)
-}
-
-/// Reads JSON as Python does; `path` is for messages.
-pub fn parse_json(bytes: &[u8], path: &Path) -> Result<Value, Error> {
-    serde_json::from_slice(bytes)
-        .or_else(|error| match with_quoted_literals(bytes) {
-            Some(bytes) => serde_json::from_slice(&bytes),
-            None => Err(error),
-        })
-        .map_err(|source| Error::Json {
-            path: path.to_owned(),
-            source,
-        })
-}
-
-/// The same JSON with `NaN`, `Infinity` and `-Infinity`, which Python's `json` writes, as texts: no setting takes them for
-/// numbers. `None` where there are none.
-fn with_quoted_literals(json: &[u8]) -> Option<Vec<u8>> {
-    let mut quoted = Vec::with_capacity(json.len());
-    let (mut is_text, mut is_changed) = (false, false);
-    let mut place = 0;
-    while let Some(&byte) = json.get(place) {
-        let literal = ["NaN", "Infinity", "-Infinity"]
-            .into_iter()
-            .find(|literal| !is_text && json[place..].starts_with(literal.as_bytes()));
-        if let Some(literal) = literal {
-            quoted.extend(format!("\"{literal}\"").bytes());
-            place += literal.len();
-            is_changed = true;
-            continue;
-        }
-        quoted.push(byte);
-        place += 1;
-        if is_text && byte == b'\\' {
-            quoted.extend(json.get(place));
-            place += 1;
-        } else {
-            is_text ^= byte == b'"';
-        }
-    }
-    is_changed.then_some(quoted)
-}
-
 /// The files that an index of a checkpoint in parts lists, sorted.
 fn shards(index: &Path) -> Result<Vec<String>, Error> {
-    let value = read_json(index)?;
+    let value = json::read(index)?;
     let mut shards: Vec<String> = value["weight_map"]
         .as_object()
         .into_iter()
@@ -343,48 +338,26 @@ fn shards(index: &Path) -> Result<Vec<String>, Error> {
         let mut parts = Path::new(name).components();
         matches!(
             (parts.next(), parts.next()),
-            (Some(std::path::Component::Normal(_)), None)
+            (Some(Component::Normal(_)), None)
         ) && name.ends_with(".safetensors")
     };
-    match shards.iter().find(|shard| !is_plain(shard)) {
-        Some(shard) => Err(Error::Index {
-            index: index.to_owned(),
-            found: shard.clone(),
-        }),
-        None if shards.is_empty() => Err(Error::Index {
-            index: index.to_owned(),
-            found: String::new(),
-        }),
-        None => Ok(shards),
+    let odd = shards.iter().find(|shard| !is_plain(shard));
+    if odd.is_some() || shards.is_empty() {
+        let listed = odd.map_or_else(String::new, |shard| foreign(shard));
+        let expected = "names of safetensors files in `weight_map`";
+        return Err(incomplete(
+            index,
+            &format!("lists `{listed}`, expected {expected}"),
+        ));
     }
+    Ok(shards)
 }
 
-/// What the names of PyTorch's pickles end with, in the order in which timm takes them, then those that it leaves.
-const PICKLES: [&str; 5] = [".pth", ".pth.tar", ".bin", ".pt", ".ckpt"];
-
-/// Whether a file's name is one that PyTorch's pickles go by.
-fn is_pickle(path: &Path) -> bool {
-    let name = path.to_string_lossy();
-    PICKLES.iter().any(|end| name.ends_with(end))
-}
-
-/// Whether a pickle's name says that training keeps something else than weights in it.
-fn is_state_of_training(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.to_lowercase();
-    ["optim", "scheduler", "rng_state", "scaler", "training_args"]
-        .iter()
-        .any(|part| name.contains(part))
-}
-
-/// Of several pickles the one of least rank is most likely the weights: one of the libraries' name, then by its ending.
-fn rank(pickle: &Path) -> (bool, Option<usize>) {
-    let name = pickle.file_name().unwrap_or_default().to_string_lossy();
-    let is_of_library = name.starts_with("pytorch_model");
-    (
-        !is_of_library,
-        PICKLES.iter().position(|end| name.ends_with(end)),
-    )
+/// An index of a checkpoint in parts that does not lead to them.
+fn incomplete(index: &Path, problem: &str) -> Error {
+    Message::data(format!("{}: {problem}", text::path(index)))
+        .hint("copy or download all files of the checkpoint again")
+        .into()
 }
 
 #[cfg(test)]

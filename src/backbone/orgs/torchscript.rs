@@ -3,135 +3,128 @@
 //! `model.ckpt` is the module's file; a TOML file of the same name beside it says what the module takes and gives:
 //!
 //! ```toml
-#![doc = include_str!("script/description.toml")]
+#![doc = include_str!("torchscript/description.toml")]
 //! ```
 //!
 //! The module takes images `[b, 3, h, w]` f32 and gives features `[b, dim]`. It is code of somebody else's, so it runs
 //! only where the pipeline file says `allow_code = true`.
 
-#[cfg(feature = "torch")]
-mod network;
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::backbone::checkpoint::fields::{
-    Fields, INTERPOLATIONS, SIZE, STD, as_channels, as_sides, as_size, as_std, as_variant,
+    CHANNELS, Fields, INTERPOLATION, Kind, SIZE, STD, as_sides,
 };
-use crate::backbone::error::{Error, ScriptFault};
-use crate::backbone::families::network::NetworkConfig;
-use crate::backbone::resolve::spec::{BackboneSpec, Places, Weights};
+use crate::backbone::checkpoint::location::Lookup;
+use crate::backbone::families::NetworkConfig;
+use crate::backbone::families::script::ScriptConfig;
+use crate::backbone::spec::{BackboneSpec, Weights};
+use crate::error::{Error, Message};
 use crate::files::{self, BrokenLink, found};
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
-
-#[cfg(feature = "torch")]
-pub use network::Script;
+use crate::text;
 
 /// What a description of a module looks like.
-pub const DESCRIPTION: &str = include_str!("script/description.toml");
+pub const DESCRIPTION: &str = include_str!("torchscript/description.toml");
 
 /// The largest description that is read: a thousand times as large as one with every setting.
 const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
 
-/// What a module says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScriptConfig {
-    pub dim: usize,
-}
-
-impl ScriptConfig {
-    /// All that decides a feature besides the module.
-    pub fn canonical(self) -> Value {
-        json!({ "family": "torchscript", "dim": self.dim })
-    }
-}
-
 /// Finds the module that `ckpt` names and reads the file beside it.
-pub fn resolve(ckpt: &str, places: Places<'_>) -> Result<BackboneSpec, Error> {
-    let module = found(places.base_dir, ckpt)?;
+///
+/// # Errors
+/// If one of them is not there, code is not allowed, or the file says something else than what a module takes and gives.
+pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
+    let module = found(lookup.base_dir, ckpt)?;
     let path = module.with_extension("toml");
     BrokenLink::check(&module)?;
     BrokenLink::check(&path)?;
-    if module.exists() {
-        files::check_size(&module, u64::MAX)?;
-    }
-    let fault = if !module.exists() {
-        Some(ScriptFault::Missing)
-    } else if !places.allow_code {
-        Some(ScriptFault::CodeNotAllowed)
-    } else if !path.exists() {
-        Some(ScriptFault::NoDescription { toml: path.clone() })
-    } else {
-        None
+    let refused = |problem: &str, hint: &str| {
+        let text = format!("{}: {problem}", text::path(&module));
+        Err(Message::request(text).hint(hint).into())
     };
-    if let Some(fault) = fault {
-        return Err(Error::Script {
-            path: module,
-            fault: Box::new(fault),
-        });
+    if !module.exists() {
+        return refused(
+            "no such file",
+            "`model.ckpt` is the path of a module that `torch.jit.save` wrote; it starts at the pipeline file's folder, \
+             on the command line at the working folder",
+        );
     }
-    let text = files::read_text(&path, MAX_DESCRIPTION_BYTES)?;
-    let value: Value = toml::from_str(&text).map_err(|error| Error::Toml {
-        path: path.clone(),
-        problem: error.message().to_owned(),
-        line: error.span().map(|span| {
-            1 + text
-                .bytes()
-                .take(span.start)
-                .filter(|b| *b == b'\n')
-                .count()
-        }),
+    files::check_size(&module, u64::MAX)?;
+    if !lookup.allow_code {
+        return refused(
+            "a TorchScript module runs its author's code, and `allow_code` is not set",
+            "if you trust it, write `allow_code = true` beside `ckpt` in the pipeline file, or give `models check` the \
+             flag `--allow-code`",
+        );
+    }
+    if !path.exists() {
+        let stem = module.file_stem().unwrap_or_default().display();
+        return refused(
+            &format!(
+                "`{}` is not there, which says what the module takes and gives",
+                text::path(&path)
+            ),
+            &described(&format!("write `{stem}.toml`")),
+        );
+    }
+    let description = files::read_text(&path, MAX_DESCRIPTION_BYTES)?;
+    let (dim, preprocessing) = parse(&description, &path)
+        .map_err(|error| Message::data(error.to_string()).hint(described("write it so")))?;
+    Ok(BackboneSpec {
+        architecture: module.display().to_string(),
+        network: NetworkConfig::Script(ScriptConfig { dim }),
+        preprocessing,
+        weights: Weights::Script(module),
+        origin: None,
+    })
+}
+
+/// Says how the file that describes a module is written.
+fn described(instruction: &str) -> String {
+    let lines = DESCRIPTION.trim_end().replace('\n', "\n  ");
+    format!("{instruction}, with the numbers of the module:\n  {lines}")
+}
+
+/// The number of features, and how images become a module's input; `path` is for messages.
+fn parse(description: &str, path: &Path) -> Result<(usize, Preprocessing), Message> {
+    let value: Value = toml::from_str(description).map_err(|error| {
+        let line = error.span().map_or(String::new(), |span| {
+            let before = description.bytes().take(span.start);
+            format!(":{}", 1 + before.filter(|byte| *byte == b'\n').count())
+        });
+        let problem = text::said(error.message());
+        Message::data(format!("{}{line}: {problem}", text::path(path)))
     })?;
-    let mut fields = Fields::new(&path, "", value)?;
-    let dim = fields.required("dim", SIZE, as_size)?;
-    let size = fields.required("size", "a side or [height, width]", as_sides)?;
-    let mean = fields.required("mean", "three numbers", as_channels)?;
-    let std = fields.required("std", STD, as_std)?;
+    let mut fields = Fields::new(path, "", value)?;
+    let sides = Kind("a side or [height, width]", as_sides);
+    let dim = fields.required("dim", SIZE)?;
+    let size = fields.required("size", sides)?;
+    let mean = fields.required("mean", CHANNELS)?;
+    let std = fields.required("std", STD)?;
     let mut resized = size;
-    fields.set(
-        &mut resized,
-        "resize",
-        "a side or [height, width]",
-        as_sides,
-    )?;
+    fields.set(&mut resized, "resize", sides)?;
     let mut interpolation = Interpolation::Bicubic;
-    fields.set(
-        &mut interpolation,
-        "interpolation",
-        INTERPOLATIONS,
-        as_variant,
-    )?;
+    fields.set(&mut interpolation, "interpolation", INTERPOLATION)?;
     let mut squashes = false;
-    fields.set(
-        &mut squashes,
-        "mode",
-        "`shortest` or `squash`",
-        |value| match value.as_str()? {
-            "shortest" => Some(false),
-            "squash" => Some(true),
-            _ => None,
-        },
-    )?;
+    let modes = [("shortest", false), ("squash", true)];
+    fields.choose(&mut squashes, "mode", &modes)?;
     fields.finish()?;
     let resize = match (squashes, resized) {
         (true, size) => ResizeMode::Squash { size },
         (false, [height, width]) if height == width => ResizeMode::Shortest { side: height },
         (false, size) => ResizeMode::Cover { size },
     };
-    Ok(BackboneSpec {
-        architecture: module.display().to_string(),
-        network: NetworkConfig::Script(ScriptConfig { dim }),
-        preprocessing: Preprocessing {
-            size,
-            resize,
-            interpolation,
-            crop: CropRounding::HalfToEven,
-            mean,
-            std,
-        },
-        weights: Weights::Script(module),
-        source: None,
-    })
+    let preprocessing = Preprocessing {
+        size,
+        resize,
+        interpolation,
+        crop: CropRounding::HalfToEven,
+        mean,
+        std,
+    };
+    Ok((dim, preprocessing))
 }
 
 #[cfg(test)]
@@ -149,14 +142,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs_err::write(dir.path().join("module.pt"), "").unwrap();
         fs_err::write(dir.path().join("module.toml"), settings).unwrap();
-        let places = Places {
+        let lookup = Lookup {
             base_dir: dir.path(),
             hub: &Hub::new(Settings::default(), Interrupt::default()),
             progress: &Silent,
             allow_code,
             update: false,
         };
-        resolve("module.pt", places)
+        resolve("module.pt", lookup)
     }
 
     #[test]
@@ -176,23 +169,21 @@ mod tests {
 
     #[test]
     fn nothing_is_read_before_code_is_allowed() {
-        let refused = find("not TOML", false);
-        assert!(
-            matches!(refused, Err(Error::Script { fault, .. }) if matches!(*fault, ScriptFault::CodeNotAllowed))
-        );
+        let refused = find("not TOML", false).unwrap_err().to_string();
+        assert!(refused.ends_with("`allow_code` is not set"), "{refused}");
     }
 
     #[test]
     fn a_module_that_is_not_there_is_named_before_code_is_allowed() {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places {
+        let lookup = Lookup {
             base_dir: dir.path(),
             hub: &Hub::new(Settings::default(), Interrupt::default()),
             progress: &Silent,
             allow_code: false,
             update: false,
         };
-        let message = |ckpt| resolve(ckpt, places).unwrap_err().to_string();
+        let message = |ckpt| resolve(ckpt, lookup).unwrap_err().to_string();
         assert!(message("module.pt").ends_with("module.pt: no such file"));
         std::os::unix::fs::symlink("gone", dir.path().join("link.pt")).unwrap();
         assert!(message("link.pt").ends_with("is a link to `gone`, where nothing is"));

@@ -3,12 +3,15 @@
 //! Source: the leaderboard of `BioBench`, generated 2026-03-12, MIT licence; Stevens, "`BioBench`", 2025,
 //! <https://arxiv.org/abs/2511.16315>.
 
-use crate::backbone::error::Error;
-use crate::backbone::resolve::spec::{BackboneSpec, Places};
+use crate::backbone::checkpoint::files::NoWeights;
+use crate::backbone::checkpoint::location::Lookup;
+use crate::backbone::resolve::resolve;
+use crate::error::Error;
+use crate::hub;
 
 /// A checkpoint with a published NeWT score.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Published {
+pub struct LeaderboardRow {
     /// As in `model.org`.
     pub org: &'static str,
     /// As in `model.ckpt`.
@@ -45,16 +48,16 @@ impl Availability {
     }
 }
 
-const TABLE: &str = include_str!("published.csv");
+const TABLE: &str = include_str!("leaderboard.csv");
 
 /// Every checkpoint with a published NeWT score, best first.
-pub fn published() -> impl Iterator<Item = Published> {
+pub fn leaderboard() -> impl Iterator<Item = LeaderboardRow> {
     TABLE.lines().skip(1).filter_map(row)
 }
 
-fn row(line: &'static str) -> Option<Published> {
+fn row(line: &'static str) -> Option<LeaderboardRow> {
     let mut fields = line.split(',');
-    Some(Published {
+    Some(LeaderboardRow {
         org: fields.next()?,
         ckpt: fields.next()?,
         family: fields.next()?,
@@ -64,18 +67,20 @@ fn row(line: &'static str) -> Option<Published> {
     })
 }
 
-impl Published {
-    /// Where the checkpoint is; `places` are to be offline, else it is fetched.
+impl LeaderboardRow {
+    /// Where the checkpoint is; `lookup` is to be offline, else it is fetched.
     ///
     /// # Errors
     /// What is wrong with a checkpoint that is here.
-    pub fn availability(&self, places: Places<'_>) -> Result<Availability, Error> {
+    pub fn availability(&self, lookup: Lookup<'_>) -> Result<Availability, Error> {
         if self.org == "vjepa" {
             return Ok(Availability::TorchScript);
         }
-        match BackboneSpec::resolve(self.org, self.ckpt, places) {
+        match resolve(self.org, self.ckpt, lookup) {
             Ok(_) => Ok(Availability::Here),
-            Err(Error::Hub(_) | Error::NoWeights { .. }) => Ok(Availability::OnHub),
+            Err(error) if hub::kind(&error).is_some() || error.is_a::<NoWeights>().is_some() => {
+                Ok(Availability::OnHub)
+            }
             Err(error) => Err(error),
         }
     }
@@ -87,7 +92,7 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_is_a_checkpoint() {
-        let rows: Vec<_> = published().collect();
+        let rows: Vec<_> = leaderboard().collect();
         assert_eq!(rows.len(), 84);
         assert_eq!(rows.len() + 1, TABLE.lines().count());
         assert!(rows.is_sorted_by(|a, b| a.accuracy >= b.accuracy));

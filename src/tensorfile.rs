@@ -1,5 +1,7 @@
-//! safetensors files on the disk. Their header says how long they are: it is read first, so that nothing that is not
-//! such a file, whatever its size, is taken into memory.
+//! safetensors files. Their header says how long they are: it is read first, so that nothing that is not such a file,
+//! whatever its size, is taken into memory.
+
+mod damage;
 
 use std::io::Read;
 use std::path::Path;
@@ -7,15 +9,68 @@ use std::path::Path;
 use safetensors::tensor::Metadata;
 use safetensors::{SafeTensorError, SafeTensors};
 
-use super::Error;
-use super::damage::{self, LENGTH_BYTES, MAX_HEADER_BYTES, described_bytes, header_bytes};
+pub use self::damage::metadata;
+pub use self::damage::{LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
+use self::damage::{describe, described_bytes};
+use crate::error::{Error, Failure, Fault};
 use crate::files::{self, BrokenLink};
 use crate::interrupt::Interrupt;
+use crate::text::{self, said};
 
-/// Makes sure that the safetensors file at `path` is as long as its header says, without reading more of it.
+/// A file that is no whole safetensors file.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {}", text::path(file), said(what))]
+pub struct NotWhole {
+    /// The file.
+    file: String,
+    /// What is wrong, with found and expected sizes where there are any.
+    what: String,
+}
+
+impl NotWhole {
+    pub fn new(path: &Path, what: String) -> Self {
+        Self {
+            file: path.display().to_string(),
+            what,
+        }
+    }
+}
+
+impl Failure for NotWhole {
+    fn hint(&self) -> Option<String> {
+        Some("copy or download the file again".to_owned())
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Data
+    }
+}
+
+/// The tensors in a file's bytes; `path` is for messages.
 ///
 /// # Errors
-/// [`Error::NotSafetensors`]; [`Error::Io`] where there is no regular file.
+/// Where the header does not describe the bytes, to the last.
+#[cfg(any(feature = "torch", test))]
+pub fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, NotWhole> {
+    SafeTensors::deserialize(bytes).map_err(|error| refused(path, &error, bytes))
+}
+
+/// The number of bytes of the header in a file's bytes, and what the header says; `path` is for messages.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata), NotWhole> {
+    SafeTensors::read_metadata(bytes).map_err(|error| refused(path, &error, bytes))
+}
+
+fn refused(path: &Path, error: &SafeTensorError, bytes: &[u8]) -> NotWhole {
+    NotWhole::new(path, describe(error, bytes, bytes.len() as u64))
+}
+
+/// Makes sure that the file at `path` is as long as its header says, without reading more of it.
+///
+/// # Errors
+/// [`NotWhole`]; errors of reading, also where there is no regular file.
 pub fn check_length(path: &Path) -> Result<(), Error> {
     check_header(path, |_| Ok(()))
 }
@@ -24,8 +79,8 @@ pub fn check_length(path: &Path) -> Result<(), Error> {
 /// without reading more of it.
 ///
 /// # Errors
-/// [`Error::NotSafetensors`]; [`Error::Io`] where there is no regular file; those of `check`.
-pub(super) fn check_header(
+/// [`NotWhole`]; errors of reading, also where there is no regular file; errors of `check`.
+pub fn check_header(
     path: &Path,
     check: impl FnOnce(&Metadata) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -35,8 +90,8 @@ pub(super) fn check_header(
 /// The bytes of a file that is as long as its header says, and of which `check` finds nothing wrong in the header.
 ///
 /// # Errors
-/// As [`check_header`], and [`Error::Io`] where there is no memory for as much; [`Error::Stopped`].
-pub(super) fn read(
+/// As [`check_header`]; a stop; where there is no memory for as much.
+pub fn read(
     path: &Path,
     check: impl FnOnce(&Metadata) -> Result<(), Error>,
     interrupt: &Interrupt,
@@ -83,7 +138,7 @@ fn read_header(
         // The data are still in the file.
         Ok(_) | Err(SafeTensorError::MetadataIncompleteBuffer) => {
             if described_bytes(&head) == Some(n_bytes) {
-                if let Some(metadata) = damage::metadata(&head) {
+                if let Some(metadata) = metadata(&head) {
                     check(&metadata)?;
                 }
                 return Ok(Opened {
@@ -96,36 +151,37 @@ fn read_header(
         }
         Err(error) => error,
     };
-    Err(Error::NotSafetensors {
-        file: path.display().to_string(),
-        what: damage::describe(&error, &head, n_bytes),
-    })
+    Err(NotWhole::new(path, describe(&error, &head, n_bytes)).into())
 }
 
 #[cfg(test)]
-mod tests {
-    use ndarray::array;
+pub mod tests {
+    use safetensors::tensor::{Dtype, TensorView};
 
     use super::*;
-    use crate::artifact::TensorWriter;
 
-    fn whole() -> Vec<u8> {
-        let x = array![[1.5_f32, 2.0], [0.0, 3.0]];
-        TensorWriter::new().array("x", &x).to_bytes().unwrap()
+    /// A file with one tensor.
+    pub fn whole() -> Vec<u8> {
+        let data = [0; 16];
+        let x = TensorView::new(Dtype::F32, vec![2, 2], &data).unwrap();
+        safetensors::serialize([("x", x)], None).unwrap()
+    }
+
+    fn read_whole(path: &Path) -> Result<Vec<u8>, Error> {
+        read(path, |_| Ok(()), &Interrupt::default())
     }
 
     #[test]
     fn file_that_fits_its_header_is_read_whole() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
-        let empty = TensorWriter::new().metadata("a", &1).to_bytes().unwrap();
+        let metadata = Some([("a".to_owned(), "1".to_owned())].into());
+        let none: [(&str, TensorView<'_>); 0] = [];
+        let empty = safetensors::serialize(none, metadata).unwrap();
         for bytes in [whole(), empty] {
             fs_err::write(&path, &bytes).unwrap();
-            check_header(&path, |_| Ok(())).unwrap();
-            assert_eq!(
-                read(&path, |_| Ok(()), &Interrupt::default()).unwrap(),
-                bytes
-            );
+            check_length(&path).unwrap();
+            assert_eq!(read_whole(&path).unwrap(), bytes);
         }
     }
 
@@ -136,9 +192,8 @@ mod tests {
         let whole = whole();
         for n in 0..whole.len() {
             fs_err::write(&path, &whole[..n]).unwrap();
-            let name = path.display().to_string();
-            let expected = crate::artifact::Tensors::parse(&name, &whole[..n]).unwrap_err();
-            let found = check_header(&path, |_| Ok(())).unwrap_err();
+            let expected = parse(&path, &whole[..n]).unwrap_err();
+            let found = check_length(&path).unwrap_err();
             assert_eq!(found.to_string(), expected.to_string(), "{n} bytes");
         }
     }
@@ -155,8 +210,7 @@ mod tests {
             fs_err::write(&path, start).unwrap();
             let file = fs_err::OpenOptions::new().write(true).open(&path).unwrap();
             file.file().set_len(1 << 40).unwrap();
-            let error = read(&path, |_| Ok(()), &Interrupt::default()).unwrap_err();
-            let error = error.to_string();
+            let error = read_whole(&path).unwrap_err().to_string();
             assert!(error.contains(found), "{error}");
         }
     }

@@ -1,60 +1,62 @@
-//! Reads a published file as a [`Layout`] says.
+//! Reads a published file by its [`TensorNames`].
 
-use crate::backbone::checkpoint::layout::{Layout, Others, Part, Place, Rule};
+use std::cell::Cell;
+
+use crate::backbone::checkpoint::tensor_names::{Form, Others, Rule, TensorNames, ZEROS};
 use crate::backbone::checkpoint::weights::{Checkpoint, Init, Source, StoredPositions};
-use crate::backbone::error::Error;
+use crate::error::Error;
 
 /// A published file, by timm's names.
 pub struct Published<'a> {
     checkpoint: Checkpoint<'a>,
-    layout: &'static Layout,
+    names: &'static TensorNames,
     prefix: &'static str,
-    n_filled_in: u64,
+    n_filled_in: Cell<u64>,
 }
 
 impl<'a> Published<'a> {
-    pub fn new(checkpoint: Checkpoint<'a>, layout: &'static Layout) -> Self {
-        let layout = match layout.other {
+    pub fn new(checkpoint: Checkpoint<'a>, names: &'static TensorNames) -> Self {
+        let names = match names.other {
             Some((tensor, other)) if checkpoint.has(tensor) => other,
-            _ => layout,
+            _ => names,
         };
         // What has prefixes begins with the projection of patches.
         let fits = |prefix: &&str| {
             const FIRST: &str = "patch_embed.proj.weight";
-            let mut places = layout.places(FIRST, prefix);
+            let mut places = names.places(FIRST, prefix);
             places.any(|place| place.is_in(&checkpoint))
                 || checkpoint.has(&format!("{prefix}{FIRST}"))
         };
-        let mut prefixes = layout.prefixes.iter().copied();
-        let first = layout.prefixes.first().copied().unwrap_or_default();
+        let mut prefixes = names.prefixes.iter().copied();
+        let first = names.prefixes.first().copied().unwrap_or_default();
         Self {
             prefix: prefixes.find(fits).unwrap_or(first),
             checkpoint,
-            layout,
-            n_filled_in: 0,
+            names,
+            n_filled_in: Cell::new(0),
         }
     }
 
     /// Ends the loading; gives what was done to make the files fit.
     ///
     /// # Errors
-    /// [`Error::SurplusTensors`] if there are tensors of the network that were not asked for.
+    /// If there are tensors of the network that were not asked for.
     pub fn finish(self, is_passed_over: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
         let Self {
             checkpoint,
-            layout,
+            names,
             prefix,
             ..
         } = self;
         checkpoint.finish(|name| match name.strip_prefix(prefix) {
             Some(name) => {
                 is_passed_over(name)
-                    || layout
+                    || names
                         .passed_over
                         .iter()
                         .any(|beginning| name.starts_with(beginning))
             }
-            None => match layout.others {
+            None => match names.others {
                 Others::None => false,
                 Others::Rest => true,
                 Others::Outside(tower) => !name.starts_with(tower),
@@ -64,14 +66,15 @@ impl<'a> Published<'a> {
 }
 
 impl Source for Published<'_> {
-    fn tensor(&mut self, name: &str, shape: &[usize], _init: Init) -> Result<Vec<f32>, Error> {
-        let places: Vec<Found> = self.layout.places(name, self.prefix).collect();
+    fn tensor(&self, name: &str, shape: &[usize], _init: Init) -> Result<Vec<f32>, Error> {
+        let places: Vec<Found> = self.names.places(name, self.prefix).collect();
         let found = places.iter().find(|place| place.is_in(&self.checkpoint));
         // What is nowhere, or not wholly, is reported under the first name.
         match found.or(places.first()) {
             Some(found) => {
-                self.n_filled_in += found.n_filled_in(shape);
-                found.read(&mut self.checkpoint, shape)
+                let n = self.n_filled_in.get() + found.n_filled_in(shape);
+                self.n_filled_in.set(n);
+                found.read(&self.checkpoint, shape)
             }
             None => self
                 .checkpoint
@@ -80,34 +83,33 @@ impl Source for Published<'_> {
     }
 
     fn n_filled_in(&self) -> u64 {
-        self.n_filled_in
+        self.n_filled_in.get()
     }
 
     fn positions(&self, name: &str) -> Option<StoredPositions> {
-        if !self.layout.resizes_positions {
+        if !self.names.resizes_positions {
             return None;
         }
-        let found = self.layout.places(name, self.prefix).next();
+        let found = self.names.places(name, self.prefix).next();
         match found {
-            Some(Found::At(name) | Found::Flat(name)) => self.checkpoint.positions(&name),
+            Some(Found {
+                form: Form::Same | Form::Flat,
+                names,
+            }) => self.checkpoint.positions(names.first()?.as_ref()?),
             Some(_) => None,
             None => self.checkpoint.positions(&format!("{}{name}", self.prefix)),
         }
     }
 }
 
-/// A place with the file's names filled in.
-enum Found {
-    At(String),
-    Flat(String),
-    Transposed(String),
-    Third(String),
-    TwoThirds(String),
-    /// `None` is not in the file, all 0.
-    Parts(Vec<Option<String>>),
+/// Where a file has a tensor.
+struct Found {
+    form: Form,
+    /// The names of its parts, or the one name; `None` is not in the file, all 0.
+    names: Vec<Option<String>>,
 }
 
-impl Layout {
+impl TensorNames {
     /// Where the tensor may be, by the rules for it.
     fn places(&self, name: &str, prefix: &str) -> impl Iterator<Item = Found> {
         self.rules
@@ -118,30 +120,25 @@ impl Layout {
 
 impl Rule {
     fn place(&self, name: &str, prefix: &str) -> Option<Found> {
-        let Self(pattern, place) = self;
-        let (block, tail) = matched(pattern, name)?;
-        let filled = |pattern: &str| {
-            let name = pattern.replace('*', block) + tail;
+        let (block, tail) = matched(self.name, name)?;
+        let filled = |part: &str| {
+            let name = self.stored.replace('*', block).replace('@', part) + tail;
             match name.strip_prefix('/') {
                 Some(name) => name.to_owned(),
                 None => format!("{prefix}{name}"),
             }
         };
-        Some(match place {
-            Place::At(name) => Found::At(filled(name)),
-            Place::Flat(name) => Found::Flat(filled(name)),
-            Place::Transposed(name) => Found::Transposed(filled(name)),
-            Place::Third(name) => Found::Third(filled(name)),
-            Place::TwoThirds(name) => Found::TwoThirds(filled(name)),
-            Place::Parts(parts) => Found::Parts(
-                parts
-                    .iter()
-                    .map(|part| match part {
-                        Part::At(name) => Some(filled(name)),
-                        Part::Zeros => None,
-                    })
-                    .collect(),
-            ),
+        let names = if self.parts.is_empty() {
+            vec![Some(filled(""))]
+        } else {
+            let parts = self.parts.iter();
+            parts
+                .map(|&part| (part != ZEROS).then(|| filled(part)))
+                .collect()
+        };
+        Some(Found {
+            form: self.form,
+            names,
         })
     }
 }
@@ -165,64 +162,58 @@ fn matched<'a>(pattern: &str, name: &'a str) -> Option<(&'a str, &'a str)> {
 impl Found {
     /// Whether the file has it, all parts of it.
     fn is_in(&self, checkpoint: &Checkpoint<'_>) -> bool {
-        match self {
-            Self::At(name)
-            | Self::Flat(name)
-            | Self::Transposed(name)
-            | Self::Third(name)
-            | Self::TwoThirds(name) => checkpoint.has(name),
-            Self::Parts(parts) => parts.iter().flatten().all(|name| checkpoint.has(name)),
-        }
+        let mut names = self.names.iter().flatten();
+        names.all(|name| checkpoint.has(name))
     }
 
     /// How many values of a tensor are not in the file.
     fn n_filled_in(&self, shape: &[usize]) -> u64 {
-        let Self::Parts(parts) = self else { return 0 };
-        let n_missing = parts.iter().filter(|part| part.is_none()).count();
-        (shape.iter().product::<usize>() / parts.len() * n_missing) as u64
+        let n_missing = self.names.iter().filter(|name| name.is_none()).count();
+        (shape.iter().product::<usize>() / self.names.len() * n_missing) as u64
     }
 
     /// The tensor's values, which have `shape` in the network.
-    fn read(&self, checkpoint: &mut Checkpoint<'_>, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        match self {
-            Self::At(name) => checkpoint.read(name, shape),
-            Self::Flat(name) => {
+    fn read(&self, checkpoint: &Checkpoint<'_>, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let read = |shape: &[usize]| self.read_parts(checkpoint, shape);
+        match self.form {
+            Form::Same => read(shape),
+            Form::Flat => {
                 let n_leading = shape.iter().take_while(|&&size| size == 1).count();
-                checkpoint.read(name, &shape[n_leading..])
+                read(&shape[n_leading..])
             }
-            Self::Transposed(name) => {
+            Form::Transposed => {
                 let mut stored = shape.to_vec();
                 stored.reverse();
-                let values = checkpoint.read(name, &stored)?;
+                let values = read(&stored)?;
                 let n_columns = shape.first().copied().unwrap_or(1);
                 let rows = values.chunks_exact(n_columns.max(1));
                 let column = |place: usize| rows.clone().map(move |row| row[place]);
                 Ok((0..n_columns).flat_map(column).collect())
             }
-            Self::Third(name) => {
-                let mut values = checkpoint.read(name, &with_rows(shape, |rows| 3 * rows))?;
+            Form::Third => {
+                let mut values = read(&with_rows(shape, |rows| 3 * rows))?;
                 values.truncate(values.len() / 3);
                 Ok(values)
             }
-            Self::TwoThirds(name) => {
-                let values = checkpoint.read(name, &with_rows(shape, |rows| rows / 2 * 3))?;
+            Form::TwoThirds => {
+                let values = read(&with_rows(shape, |rows| rows / 2 * 3))?;
                 Ok(values[values.len() / 3..].to_vec())
             }
-            Self::Parts(parts) => {
-                let of_part = with_rows(shape, |rows| rows / parts.len());
-                // Grows with what is there: the shape alone may be anything.
-                let mut values = Vec::new();
-                for part in parts {
-                    match part {
-                        Some(name) => values.append(&mut checkpoint.read(name, &of_part)?),
-                        None => {
-                            values.resize(values.len() + of_part.iter().product::<usize>(), 0.0);
-                        }
-                    }
-                }
-                Ok(values)
+            Form::Parts => read(&with_rows(shape, |rows| rows / self.names.len())),
+        }
+    }
+
+    /// The values of all parts, which have `shape` each in the file.
+    fn read_parts(&self, checkpoint: &Checkpoint<'_>, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        // Grows with what is there: the shape alone may be anything.
+        let mut values = Vec::new();
+        for name in &self.names {
+            match name {
+                Some(name) => values.append(&mut checkpoint.read(name, shape)?),
+                None => values.resize(values.len() + shape.iter().product::<usize>(), 0.0),
             }
         }
+        Ok(values)
     }
 }
 

@@ -1,6 +1,6 @@
-//! How published files name the tensors of a network.
+//! What published files call the tensors of a network.
 //!
-//! Networks ask for tensors by timm's names. A [`Layout`] says where such a tensor is in a file: under another
+//! Networks ask for tensors by timm's names. [`TensorNames`] say where such a tensor is in a file: under another
 //! name, in parts, transposed or without its leading axes.
 
 mod open_clip;
@@ -15,7 +15,7 @@ pub use transformers::{
 
 /// The names in one kind of file.
 #[derive(Debug, PartialEq)]
-pub struct Layout {
+pub struct TensorNames {
     /// In what the program tells the library that runs networks.
     pub name: &'static str,
     /// What training puts before every name in a file; each is taken off in turn, as the library does.
@@ -31,15 +31,15 @@ pub struct Layout {
     pub passed_over: &'static [&'static str],
     /// Which names without the prefix belong to another network, such as a text tower.
     pub others: Others,
-    /// A tensor that only files in another layout have, and that layout.
-    pub other: Option<(&'static str, &'static Layout)>,
+    /// A tensor that only files with other names have, and those names.
+    pub other: Option<(&'static str, &'static TensorNames)>,
 }
 
 #[cfg(feature = "torch")]
-impl Layout {
-    /// The layout of that name.
+impl TensorNames {
+    /// The names that go by that name.
     pub fn named(name: &str) -> Option<&'static Self> {
-        const ALL: [&Layout; 8] = [
+        const ALL: [&TensorNames; 8] = [
             &TIMM,
             &OPEN_CLIP,
             &OPEN_CLIP_TIMM,
@@ -49,7 +49,7 @@ impl Layout {
             &TRANSFORMERS_AIMV2,
             &APPLE_AIMV2,
         ];
-        ALL.into_iter().find(|layout| layout.name == name)
+        ALL.into_iter().find(|names| names.name == name)
     }
 }
 
@@ -67,31 +67,70 @@ pub enum Others {
 /// Where a tensor is: timm's name, and the file's. `*` stands for a block's number. Both may end with a dot or an
 /// underscore, and stand for all names that begin so. A file's name that begins with `/` has no prefix.
 #[derive(Debug, PartialEq)]
-pub struct Rule(pub &'static str, pub Place);
-
-/// How the file has a tensor.
-#[derive(Debug, PartialEq)]
-pub enum Place {
-    /// As it is.
-    At(&'static str),
-    /// Without leading axes of length 1.
-    Flat(&'static str),
-    /// With rows and columns swapped.
-    Transposed(&'static str),
-    /// The first third of the rows.
-    Third(&'static str),
-    /// The other two thirds of the rows.
-    TwoThirds(&'static str),
-    /// Along the first axis, in parts of equal length.
-    Parts(&'static [Part]),
+pub struct Rule {
+    /// timm's name.
+    pub name: &'static str,
+    /// The file's.
+    pub stored: &'static str,
+    pub form: Form,
+    /// What stands for `@` in the file's name, in each of the parts; empty where there are none.
+    pub parts: &'static [&'static str],
 }
 
-/// One of several parts.
-#[derive(Debug, PartialEq)]
-pub enum Part {
-    At(&'static str),
-    /// Not in the file, all 0.
-    Zeros,
+/// How the file has a tensor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    /// As it is.
+    Same,
+    /// Without leading axes of length 1.
+    Flat,
+    /// With rows and columns swapped.
+    Transposed,
+    /// The first third of the rows.
+    Third,
+    /// The other two thirds of the rows.
+    TwoThirds,
+    /// Along the first axis, in parts of equal length.
+    Parts,
+}
+
+/// Stands for a part that is not in the file, all 0.
+pub const ZEROS: &str = "";
+
+const fn rule(name: &'static str, stored: &'static str, form: Form) -> Rule {
+    Rule {
+        name,
+        stored,
+        form,
+        parts: &[],
+    }
+}
+
+const fn at(name: &'static str, stored: &'static str) -> Rule {
+    rule(name, stored, Form::Same)
+}
+
+const fn flat(name: &'static str, stored: &'static str) -> Rule {
+    rule(name, stored, Form::Flat)
+}
+
+const fn transposed(name: &'static str, stored: &'static str) -> Rule {
+    rule(name, stored, Form::Transposed)
+}
+
+const fn third(name: &'static str, stored: &'static str) -> Rule {
+    rule(name, stored, Form::Third)
+}
+
+const fn two_thirds(name: &'static str, stored: &'static str) -> Rule {
+    rule(name, stored, Form::TwoThirds)
+}
+
+const fn parts(name: &'static str, stored: &'static str, parts: &'static [&'static str]) -> Rule {
+    Rule {
+        parts,
+        ..rule(name, stored, Form::Parts)
+    }
 }
 
 #[cfg(feature = "torch")]

@@ -1,20 +1,60 @@
-//! libtorch's messages, without the stacks around them.
+//! Errors of libtorch's: its messages, without the stacks around them.
 
+#[cfg(feature = "torch")]
 use tch::TchError;
 
-use crate::backbone::error::Error;
+use crate::error::Message;
+#[cfg(feature = "torch")]
+use crate::error::{Error, Failure, Fault};
+use crate::text::said;
 
-impl Error {
-    /// An error of libtorch's, met while `doing` something.
-    pub fn libtorch(doing: &'static str, error: &TchError) -> Self {
-        Self::Libtorch {
-            doing,
-            message: message(error),
-        }
+/// libtorch, or the library that calls it, failed while `doing` something.
+pub fn failed(doing: &str, message: &str) -> Message {
+    let error = Message::machine(format!("libtorch, {doing}: {}", said(message)));
+    if ran_out_of_memory(message) {
+        error.hint("memory ran out: on a GPU lower `features.batch_size`, on a CPU `--threads`")
+    } else if message.contains("CUDA") {
+        error.hint("`features.device = \"cpu\"` does without the GPU")
+    } else {
+        error
+    }
+}
+
+/// Whether libtorch's message is one of those for want of memory.
+pub fn ran_out_of_memory(message: &str) -> bool {
+    [
+        "out of memory",
+        "can't allocate memory",
+        "not enough memory",
+        "ALLOC_FAILED",
+    ]
+    .iter()
+    .any(|part| message.contains(part))
+}
+
+/// As libtorch says it. What a user sees comes from [`while_doing`].
+#[cfg(feature = "torch")]
+impl Failure for TchError {
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Machine
+    }
+}
+
+/// An error met while `doing` something: one of libtorch's is told as [`failed`] does, others stay as they are.
+#[cfg(feature = "torch")]
+pub fn while_doing(doing: &str, error: Error) -> Error {
+    match error.is_a::<TchError>() {
+        Some(error) => failed(doing, &message(error)).into(),
+        None => error,
     }
 }
 
 /// What libtorch says is wrong, in one line: no C++ stack, no trace of a module's code, no guesses of the file reader's.
+#[cfg(feature = "torch")]
 pub fn message(error: &TchError) -> String {
     let text = match error {
         TchError::Torch(text) => text.clone(),
@@ -51,7 +91,7 @@ pub fn message(error: &TchError) -> String {
     lines.join(" ").trim_end_matches('.').to_owned()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "torch"))]
 mod tests {
     use super::*;
 

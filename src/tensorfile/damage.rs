@@ -9,27 +9,27 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use crate::text::{foreign, thousands};
 
 /// Bytes of the header's length, in front of the header.
-pub(super) const LENGTH_BYTES: usize = 8;
+pub const LENGTH_BYTES: usize = 8;
 
 /// The longest header that the safetensors crate reads.
-pub(super) const MAX_HEADER_BYTES: u64 = 100_000_000;
+pub const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// The length of the header as the file's first bytes tell it, `None` if the file is shorter than that.
-pub(super) fn header_bytes(bytes: &[u8]) -> Option<u64> {
+pub fn header_bytes(bytes: &[u8]) -> Option<u64> {
     bytes
         .first_chunk::<LENGTH_BYTES>()
         .map(|length| u64::from_le_bytes(*length))
 }
 
 /// The length of the whole file, as the header in its first `bytes` tells it; `None` if that is no header.
-pub(super) fn described_bytes(bytes: &[u8]) -> Option<u64> {
+pub fn described_bytes(bytes: &[u8]) -> Option<u64> {
     let n_header = header_bytes(bytes)?;
     let n_data = metadata(bytes)?.data_len() as u64;
     Some(n_data.saturating_add(n_header + LENGTH_BYTES as u64))
 }
 
 /// What the header in a file's first `bytes` says; `None` if that is no header.
-pub(super) fn metadata(bytes: &[u8]) -> Option<Metadata> {
+pub fn metadata(bytes: &[u8]) -> Option<Metadata> {
     serde_json::from_slice(header(bytes)?).ok()
 }
 
@@ -39,7 +39,7 @@ fn header(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// What is wrong with a file of `n_bytes`, whose first `bytes`, the header among them, were refused with this error.
-pub(super) fn describe(error: &SafeTensorError, bytes: &[u8], n_bytes: u64) -> String {
+pub fn describe(error: &SafeTensorError, bytes: &[u8], n_bytes: u64) -> String {
     let Some(n_header) = header_bytes(bytes) else {
         return format!(
             "{n_bytes} bytes, a safetensors file begins with {LENGTH_BYTES} bytes of header length"
@@ -106,9 +106,12 @@ fn misfit(header: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-    use crate::artifact::{TensorWriter, Tensors};
-    use ndarray::array;
+    use crate::error::Failure;
+    use crate::tensorfile::parse;
+    use crate::tensorfile::tests::whole;
 
     fn file(header: &str, n_data: usize) -> Vec<u8> {
         let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
@@ -118,7 +121,7 @@ mod tests {
     }
 
     fn refused(bytes: &[u8], expected: &str) {
-        let error = crate::error::Error::from(Tensors::parse("f", bytes).unwrap_err());
+        let error = parse(Path::new("f"), bytes).unwrap_err();
         let text = error.to_string();
         assert!(
             text.starts_with("f: ") && text.contains(expected),
@@ -129,11 +132,7 @@ mod tests {
 
     #[test]
     fn file_of_another_size_is_told_with_both_sizes() {
-        let good = TensorWriter::new()
-            .array("x", &array![[1.5_f32, 2.0], [0.0, 3.0]])
-            .metadata("about", &"x")
-            .to_bytes()
-            .unwrap();
+        let good = whole();
         let n = good.len();
         let cases = [
             (
