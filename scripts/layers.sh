@@ -1,5 +1,5 @@
 #!/bin/sh
-# Holds the direction of the modules: what computes does not know what calls it.
+# Holds the direction of the modules: what computes does not know what calls it, and no two modules know each other.
 set -eu
 cd "$(dirname "$0")/.."
 status=0
@@ -14,19 +14,66 @@ forbid() {
     fi
 }
 
+# only WHAT NAMES PATH...: what the paths name of this crate is among NAMES.
+only() {
+    what=$1 names=$2
+    shift 2
+    if grep -rnE --include='*.rs' 'crate::' "$@" | grep -vE "/fuzz.rs:|crate::($names)\\b" >&2; then
+        printf 'error: %s\n' "$what" >&2
+        status=1
+    fi
+}
+
+# code FILE: its lines without comments and without the tests at its end.
+code() {
+    awk '
+        /^#\[cfg\(test\)\]$/ { held = $0; next }
+        held != "" { if (/^(pub )?mod [a-z_]+ \{$/) exit; if (/^(pub )?mod [a-z_]+;$/) { held = ""; next } held = "" }
+        !/^[[:space:]]*\/\// { print }
+    ' "$1"
+}
+
+# circles DIR PREFIX: fails where what lies in DIR, by `PREFIX::name`, leads from one name to another and back.
+circles() {
+    dir=$1 prefix=$2
+    names=$(for path in "$dir"/*; do basename "$path" .rs; done | grep -vxE 'lib|main|mod|tests|fuzz|.*\.[a-z]+' | sort -u)
+    for name in $names; do
+        find "$dir/$name.rs" "$dir/$name" -name '*.rs' 2>/dev/null | grep -vE '/(tests?|fuzz|pins)(\.rs|/)' |
+            while read -r file; do code "$file"; done | tr -d ' \n' |
+            grep -oE "$prefix::([a-z_]+|\{[^}]*\})" | grep -oE '[a-z_]+' | sort -u |
+            while read -r other; do
+                case $name in "$other") continue ;; esac
+                printf '%s\n' "$names" | grep -qx "$other" && printf '%s %s\n' "$name" "$other"
+            done || true
+    done >"$edges"
+    if ! tsort <"$edges" >/dev/null 2>"$loops"; then
+        sed -n 's/^tsort: \([a-z_]*\)$/  \1/p' "$loops" | sort -u >&2
+        printf 'error: these modules of %s know each other in a circle\n' "$dir" >&2
+        status=1
+    fi
+}
+edges=$(mktemp)
+loops=$(mktemp)
+trap 'rm -f "$edges" "$loops"' EXIT
+
+only 'error names no other module' none src/error.rs
+only 'text names no other module' none src/text.rs
+only 'files name error and text' 'error|files|text' src/files.rs src/files
+only 'hub names the ground floor' 'context|error|files|hub|interrupt|progress|text' src/hub.rs src/hub
 forbid 'the modules that compute name none of cli, pipeline, stage, cache, artifact' \
     'crate::(cli|pipeline|stage|cache|artifact)\b' \
-    src/newt src/image src/backbone src/probe src/random src/stats src/render \
-    src/files.rs src/text.rs src/interrupt.rs src/progress.rs
+    src/newt src/image src/backbone src/probe src/random src/stats src/render src/hub src/hub.rs \
+    src/files src/files.rs src/text.rs src/interrupt.rs src/progress.rs src/context.rs
 forbid 'imports from this crate stand one module to a line, where the rules above see them' 'use crate::\{' src
 forbid 'cache and artifact name neither stages nor the pipeline' \
     'crate::(cli|pipeline|stage)\b' src/cache src/artifact
 forbid 'stages name neither the pipeline nor the command line' 'crate::(cli|pipeline)\b' src/stage
-forbid 'files and text name no other module' 'crate::' src/files.rs src/files src/text.rs
 forbid 'only cli names clap and indicatif' '\b(clap|indicatif)::' \
     src/artifact src/backbone src/cache src/image src/newt src/pipeline src/probe src/random src/render src/stage src/stats
 forbid 'only backbone names tch' '\btch::' \
     src/artifact src/cache src/cli src/image src/newt src/pipeline src/probe src/random src/render src/stage src/stats
 forbid 'only artifact names polars' '\bpolars::' \
     src/backbone src/cache src/cli src/image src/newt src/pipeline src/probe src/random src/render src/stage src/stats
+circles src crate
+circles src/backbone crate::backbone
 exit $status

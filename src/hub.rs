@@ -20,7 +20,7 @@
 //! | `store.rs` | the cache on disk |
 //! | `verify.rs` | whether it still holds what came |
 //!
-//! [`newt::fetch`](crate::newt::fetch) makes its transfers by `http.rs`, `transfer.rs` and `lock.rs`, too.
+//! `newt::fetch` makes its transfers by `http.rs`, `transfer.rs` and `lock.rs`, too.
 //!
 //! Source: `huggingface_hub` 2.4.
 

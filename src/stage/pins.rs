@@ -135,7 +135,7 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
     probes v5 e046c3764157
       predictions.parquet f2682b168d6e
       probes.parquet 68ea942e6f3c
-      probes.safetensors 0e725426f196
+      probes.safetensors c94201475266
     report v2 f984825b0bce
       report.parquet f52b07712b93
     bootstrap v2 396bdb925a43

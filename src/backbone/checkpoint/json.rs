@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::backbone::checkpoint::AS_PUBLISHED;
 use crate::error::{Error, Message};
-use crate::{files, text};
+use crate::files;
+use crate::text;
 
 /// The largest description of a checkpoint that is read: an index has a line of some 100 bytes for
 /// each tensor, and the largest networks have some 100,000.
