@@ -116,12 +116,12 @@ impl BootstrapStage<'_> {
         predictions.sort_by(|a, b| a.img_id.cmp(&b.img_id));
         #[expect(clippy::cast_possible_truncation, reason = "a score is 0 or 1")]
         let scores: Vec<f32> = predictions.iter().map(|row| row.score as f32).collect();
-        Ok(bootstrap_means(
+        bootstrap_means(
             &scores,
             self.settings.resamples,
             self.settings.seed,
             interrupt,
-        )?)
+        )
     }
 }
 

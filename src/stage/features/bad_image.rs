@@ -39,7 +39,7 @@ impl BadImage {
 
     /// One whose file is no whole image.
     pub fn undecodable(path: &Path, error: &image::Error) -> Self {
-        Self::new(path, error, error.hint().unwrap_or_default())
+        Self::new(path, error, error.hint())
     }
 
     /// The error that names all of `images`, of which there is at least one.
