@@ -80,7 +80,7 @@ impl DataRoot {
     /// As [`require_labels`](Self::require_labels) and [`files::read`].
     pub fn read_labels(&self) -> Result<Vec<u8>, Error> {
         self.require_labels()?;
-        Ok(files::read(&self.labels_path(), MAX_LABELS_BYTES)?)
+        files::read(&self.labels_path(), MAX_LABELS_BYTES).map_err(of_data)
     }
 
     /// Makes sure that the images folder is there; the images in it are not looked at.
@@ -128,13 +128,23 @@ impl DataRoot {
 }
 
 /// Whether `path`, links followed, is a folder; `None` where there is nothing.
-fn is_dir(path: &Path) -> Result<Option<bool>, io::Error> {
+fn is_dir(path: &Path) -> Result<Option<bool>, Error> {
     match fs_err::metadata(path) {
         Ok(metadata) => Ok(Some(metadata.is_dir())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            BrokenLink::check(path).map(|()| None)
+            BrokenLink::check(path).map(|()| None).map_err(of_data)
         }
-        Err(error) => Err(error),
+        Err(error) => Err(of_data(error)),
+    }
+}
+
+/// What the file system says of the data set is the data's fault.
+#[expect(clippy::needless_pass_by_value, reason = "taken as `map_err` gives it")]
+fn of_data(error: io::Error) -> Error {
+    let message = Message::data(error.to_string());
+    match files::hint(&error) {
+        Some(hint) => message.hint(hint).into(),
+        None => message.into(),
     }
 }
 
