@@ -109,8 +109,8 @@ impl fmt::Display for Listing {
     }
 }
 
-/// The known name that `name` may be a slip of, whatever its case and whether it has `-` or `_`: the one fewest edits away
-/// (Damerau, Levenshtein), and that no more than half its length.
+/// The known name that `name` may be a slip of, whatever its case and whether it has `-` or `_`: the one with the smallest
+/// distance by Damerau and Levenshtein, if no more than half of the shorter name's letters differ.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |name: &str| name.to_lowercase().replace('-', "_");
     let wanted = plain(name);
@@ -118,7 +118,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .into_iter()
         .filter(|known| name.len() <= 4 * known.len())
         .map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), known))
-        .filter(|(distance, known)| *distance <= known.len().max(3) / 2)
+        .filter(|(distance, known)| *distance <= name.len().min(known.len()).max(3) / 2)
         .min()
         .map(|(_, known)| known)
 }

@@ -158,7 +158,9 @@ impl Command {
         match self {
             Command::Run(args) => args.left(),
             Command::Features(_) => Left::Stages,
-            Command::Models(models::Command::Fetch(_)) => Left::Downloads,
+            Command::Models(models::Command::Fetch(_)) | Command::Data(data::Command::Fetch(_)) => {
+                Left::Downloads
+            }
             _ => Left::Nothing,
         }
     }

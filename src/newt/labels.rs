@@ -294,7 +294,7 @@ fn missing_column(csv: &Csv, column: &str) -> Problem {
             Listing::quoted(REQUIRED_COLUMNS)
         ),
     };
-    let found = Listing::quoted(names());
+    let found = Listing::first(20, names().map(quoted));
     let text = format!("column `{column}` is missing, found {found}");
     Problem::new(csv.header_line, text, hint)
 }

@@ -103,7 +103,7 @@ pub fn shortage(labels: &Labels, rows: &[usize], n_train: NTrain) -> Option<Stri
             "n_train = {n_train}: {} of {n_tasks} with fewer train rows, or fewer of a class, than that takes: {}; \
              `n_train_used` in the results is what was used",
             count(names.len(), "task", "tasks"),
-            Listing::first(SHOWN_NAMES, names.iter().map(|name| foreign(name)))
+            Listing::first(SHOWN_NAMES, &names)
         )
     })
 }

@@ -65,7 +65,7 @@ fn unknown(org: &str, ckpt: &str) -> Message {
         return Message::request(format!(
             "`model.org` is `vjepa`: `{ckpt}` is published as a pickle, and is no network that is written here"
         ))
-        .hint("trace the network in Python as the README shows, and use `org = \"torchscript\"`");
+        .hint("trace the network in Python as `docs/torchscript.md` shows, and use `org = \"torchscript\"`");
     }
     let names = || ORGS.iter().map(|(name, _)| *name);
     let hint = if org == PRECOMPUTED {
