@@ -18,7 +18,7 @@ forbid() {
 only() {
     what=$1 names=$2
     shift 2
-    if grep -rnE --include='*.rs' 'crate::' "$@" | grep -vE "/fuzz.rs:|crate::($names)\\b" >&2; then
+    if grep -rnoE --include='*.rs' --exclude=fuzz.rs '\bcrate::[a-z_]+' "$@" | grep -vE "crate::($names)\$" >&2; then
         printf 'error: %s\n' "$what" >&2
         status=1
     fi
@@ -63,7 +63,8 @@ only 'hub names the ground floor' 'context|error|files|hub|interrupt|progress|te
 forbid 'the modules that compute name none of cli, pipeline, stage, cache, artifact' \
     'crate::(cli|pipeline|stage|cache|artifact)\b' \
     src/newt src/image src/backbone src/probe src/random src/stats src/render src/hub src/hub.rs \
-    src/files src/files.rs src/text.rs src/interrupt.rs src/progress.rs src/context.rs
+    src/files src/files.rs src/text.rs src/interrupt.rs src/progress.rs src/context.rs src/setting.rs \
+    src/tensorfile src/tensorfile.rs
 forbid 'imports from this crate stand one module to a line, where the rules above see them' 'use crate::\{' src
 forbid 'cache and artifact name neither stages nor the pipeline' \
     'crate::(cli|pipeline|stage)\b' src/cache src/artifact
@@ -74,6 +75,9 @@ forbid 'only backbone names tch' '\btch::' \
     src/artifact src/cache src/cli src/image src/newt src/pipeline src/probe src/random src/render src/stage src/stats
 forbid 'only artifact names polars' '\bpolars::' \
     src/backbone src/cache src/cli src/image src/newt src/pipeline src/probe src/random src/render src/stage src/stats
+forbid 'the rooms of backbone are named by the room, where the next rule sees it' \
+    'crate::backbone::(\{|[A-Z])' src/backbone/resolve src/backbone/orgs src/backbone/spec.rs \
+    src/backbone/families src/backbone/checkpoint src/backbone/run
 circles src crate
 circles src/backbone crate::backbone
 exit $status
