@@ -203,11 +203,12 @@ impl Hub {
 
     fn store(&self, repo: &Repo) -> Result<Store, Error> {
         repo.check()?;
-        let cache_dir = self.cache_dir.as_deref().ok_or_else(|| {
-            Message::request(
+        let cache_dir = self.cache_dir.as_deref().ok_or_else(|| error::Error {
+            kind: Kind::NoCache,
+            message: Message::request(
                 "hub's cache: no folder is known for it, since the user has no home folder",
             )
-            .hint("set `HF_HOME` to the folder that the hub's cache is to be in")
+            .hint("set `HF_HOME` to the folder that the hub's cache is to be in"),
         })?;
         UnknownName::check(cache_dir).map_err(|unknown| {
             Message::request(format!("hub's cache {unknown}")).hint(UnknownName::HINT)

@@ -11,6 +11,8 @@ use crate::files::{self, NotRegular, TooLarge};
 pub enum Kind {
     /// The cache lacks something, and the hub is not to be asked.
     NotHere,
+    /// No folder is known that the cache could be in.
+    NoCache,
     /// A file of the cache has other bytes than the hub gave.
     Altered,
     /// A server sends other bytes than it announced: going on with what came would end the same way.

@@ -68,7 +68,8 @@ fn open_there(path: &Path, is_written: bool) -> io::Result<fs_err::File> {
     fs_err::OpenOptions::from_options(options).open(path)
 }
 
-/// Opens the lock at `path`, also where another user lets us read it alone: who may not write may lock it, too, on most file systems.
+/// Opens the lock at `path`, also where another user lets us read it alone: who may not write may lock it, too, on most
+/// file systems.
 pub fn open_lockable(path: &Path) -> io::Result<fs_err::File> {
     match open_there(path, true) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open_there(path, false),
