@@ -112,7 +112,7 @@ fn check_name(name: &str) -> Result<(), String> {
             ));
         }
     }
-    if name.ends_with(".git") {
+    if name.strip_suffix(".git").is_some() {
         return Err("ends with `.git`, expected the name without it".to_owned());
     }
     if name.len() > MAX_NAME {
