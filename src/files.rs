@@ -130,6 +130,15 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether an error says that nothing is at a path. One that leads through a file counts as absent: whoever makes its
+/// folders reports it.
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
 /// The folder that `path` is in: `.` for a bare name, whose parent is the empty path to the standard library.
 pub fn parent(path: &Path) -> &Path {
     path.parent()

@@ -55,8 +55,7 @@ use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::text::{Listing as Names, foreign};
 use api::{FileInfo, Listing, no_file};
-use download::Download;
-use store::Store;
+use store::{Store, make_parent};
 use verify::Etag;
 
 pub use address::shown_endpoint;
@@ -67,7 +66,7 @@ pub use retry::Pace;
 pub use transfer::{Transfer, Wanted};
 
 pub use error::{Kind, kind};
-pub use repo::Repo;
+pub use repo::{Repo, is_sha256};
 pub use token::Token;
 pub use verify::{Promise, Reading, verify};
 
@@ -130,39 +129,27 @@ impl Hub {
     }
 
     fn with(settings: Settings, interrupt: Interrupt, pace: Pace, proxy: Option<Proxy>) -> Self {
-        let Settings {
-            cache_dir,
-            endpoint,
-            token,
-            offline,
-        } = settings;
         Self {
-            cache_dir,
-            offline,
-            client: Client::new(&endpoint, token, pace, proxy, interrupt),
+            client: Client::new(&settings.endpoint, settings.token, pace, proxy, interrupt),
+            cache_dir: settings.cache_dir,
+            offline: settings.offline,
         }
     }
 
-    /// The snapshot of `repo` that the cache holds, else that of the hub now.
+    /// The snapshot of `repo` that the cache holds, else that of the hub now. It tells `progress` what takes long.
     ///
     /// # Errors
     /// A name that cannot be one; no folder for the cache; what the cache knows of the revision cannot be read;
     /// where the cache holds none, as [`latest`](Self::latest).
-    pub fn snapshot(&self, repo: &Repo, progress: &dyn Progress) -> Result<Snapshot<'_>, Error> {
-        repo.check()?;
+    pub fn snapshot<'a>(
+        &'a self,
+        repo: &Repo,
+        progress: &'a dyn Progress,
+    ) -> Result<Snapshot<'a>, Error> {
         let store = self.store(repo)?;
         let held = store.held(&repo.revision).map_err(Error::from);
-        match held.map_err(error::of_cache)? {
-            Some(commit) => Ok(Snapshot {
-                hub: self,
-                repo: repo.clone(),
-                store,
-                commit,
-                is_latest: false,
-                listing: OnceLock::new(),
-            }),
-            None => self.latest(repo, progress),
-        }
+        let held = held.map_err(error::of_cache)?;
+        self.open(repo, store, held, progress)
     }
 
     /// The snapshot that the revision of `repo` stands for now, as the hub says.
@@ -172,35 +159,57 @@ impl Hub {
     ///
     /// # Errors
     /// A name that cannot be one; no folder for the cache; [`Kind::NotHere`]; whatever the hub says.
-    pub fn latest(&self, repo: &Repo, progress: &dyn Progress) -> Result<Snapshot<'_>, Error> {
-        repo.check()?;
-        let store = self.store(repo)?;
-        if self.offline {
-            return Err(store.lacks(&repo.to_string(), &store.looked_at(&repo.revision)));
-        }
-        let listing = self.client.listing(repo, &repo.revision, progress)?;
+    pub fn latest<'a>(
+        &'a self,
+        repo: &Repo,
+        progress: &'a dyn Progress,
+    ) -> Result<Snapshot<'a>, Error> {
+        self.open(repo, self.store(repo)?, None, progress)
+    }
+
+    /// The snapshot of the commit that is `held`, else the latest.
+    fn open<'a>(
+        &'a self,
+        repo: &Repo,
+        store: Store,
+        held: Option<String>,
+        progress: &'a dyn Progress,
+    ) -> Result<Snapshot<'a>, Error> {
+        let is_latest = held.is_none();
+        let listing = OnceLock::new();
+        let commit = match held {
+            Some(commit) => commit,
+            None if self.offline => {
+                return Err(store.lacks(&repo.to_string(), &store.looked_at(&repo.revision)));
+            }
+            None => {
+                let latest = self.client.listing(repo, &repo.revision, progress)?;
+                listing.get_or_init(|| latest).commit.clone()
+            }
+        };
         Ok(Snapshot {
             hub: self,
+            context: Context {
+                progress,
+                interrupt: &self.client.interrupt,
+            },
             repo: repo.clone(),
             store,
-            commit: listing.commit.clone(),
-            is_latest: true,
-            listing: OnceLock::from(listing),
+            commit,
+            is_latest,
+            listing,
         })
     }
 
-    fn context<'a>(&'a self, progress: &'a dyn Progress) -> Context<'a> {
-        Context {
-            progress,
-            interrupt: &self.client.interrupt,
-        }
-    }
-
     fn store(&self, repo: &Repo) -> Result<Store, Error> {
-        let cache_dir = self
-            .cache_dir
-            .as_deref()
-            .ok_or_else(error::Error::no_cache)?;
+        repo.check()?;
+        let cache_dir = self.cache_dir.as_deref().ok_or_else(|| error::Error {
+            kind: Kind::NoCache,
+            message: Message::request(
+                "hub's cache: no folder is known for it, since the user has no home folder",
+            )
+            .hint("set `HF_HOME` to the folder that the hub's cache is to be in"),
+        })?;
         UnknownName::check(cache_dir).map_err(|unknown| {
             Message::request(format!("hub's cache {unknown}")).hint(UnknownName::HINT)
         })?;
@@ -211,6 +220,7 @@ impl Hub {
 /// The files of one commit of a repository.
 pub struct Snapshot<'a> {
     hub: &'a Hub,
+    context: Context<'a>,
     repo: Repo,
     store: Store,
     commit: String,
@@ -233,7 +243,7 @@ impl Snapshot<'_> {
     ///
     /// # Errors
     /// Those of the hub, where it has to be asked.
-    pub fn has(&self, file: &str, progress: &dyn Progress) -> Result<bool, Error> {
+    pub fn has(&self, file: &str) -> Result<bool, Error> {
         if self.repo.check_file(file).is_err() {
             return Ok(false);
         }
@@ -244,7 +254,7 @@ impl Snapshot<'_> {
         if self.hub.offline || self.store.is_absent(&self.commit, file) {
             return Ok(false);
         }
-        let has = self.listing(progress)?.files.contains(file);
+        let has = self.listing()?.files.contains(file);
         if !has {
             // A cache that cannot be written to makes the next run ask again, no more.
             let _ = self.store.mark_absent(&self.commit, file);
@@ -276,17 +286,17 @@ impl Snapshot<'_> {
     /// A name that cannot be one; no such file; [`Kind::NotHere`] where the cache lacks it, [`Kind::Altered`] for a small
     /// file that is damaged, [`Kind::WrongBytes`] where the wrong bytes came; a stop; errors of the hub and of the file
     /// system. What has arrived by then is not fetched again.
-    pub fn file(&self, file: &str, progress: &dyn Progress) -> Result<PathBuf, Error> {
+    pub fn file(&self, file: &str) -> Result<PathBuf, Error> {
         self.repo.check_file(file)?;
-        self.file_in_cache(file, progress).map_err(error::of_cache)
+        self.file_in_cache(file).map_err(error::of_cache)
     }
 
-    fn file_in_cache(&self, file: &str, progress: &dyn Progress) -> Result<PathBuf, Error> {
+    fn file_in_cache(&self, file: &str) -> Result<PathBuf, Error> {
         // Asked first: a snapshot that the fetch makes is none that was held.
         let is_first = !matches!(self.store.held(&self.repo.revision), Ok(Some(_)));
         let path = self.store.file_path(&self.commit, file);
-        if !path.is_file() || self.is_to_be_mended(&path, progress)? {
-            self.fetch(file, progress)?;
+        if !path.is_file() || self.is_to_be_mended(&path)? {
+            self.fetch(file)?;
         }
         if is_first {
             self.pin()?;
@@ -315,60 +325,50 @@ impl Snapshot<'_> {
     ///
     /// # Errors
     /// [`Kind::Altered`] where it may not be.
-    fn is_to_be_mended(&self, path: &Path, progress: &dyn Progress) -> Result<bool, Error> {
+    fn is_to_be_mended(&self, path: &Path) -> Result<bool, Error> {
         let Some(promise) = Promise::of(path).filter(|it| self.is_latest || it.is_of_git()) else {
             return Ok(false);
         };
-        match promise.verify(self.hub.context(progress)) {
+        match promise.verify(self.context) {
             Ok(()) => Ok(false),
             Err(error) if self.is_latest && kind(&error) == Some(Kind::Altered) => {
-                progress.warn(&format!("{error}; it is downloaded again"));
+                self.context
+                    .progress
+                    .warn(&format!("{error}; it is downloaded again"));
                 Ok(true)
             }
             Err(error) => Err(error),
         }
     }
 
-    fn fetch(&self, file: &str, progress: &dyn Progress) -> Result<(), Error> {
+    fn fetch(&self, file: &str) -> Result<(), Error> {
         let what = format!("{} {}", self.repo, foreign(file));
         if self.hub.offline {
             let path = self.store.file_path(&self.commit, file);
             return Err(self.store.lacks(&what, &path));
         }
-        let listing = self.listing(progress)?;
+        let listing = self.listing()?;
         if !listing.files.contains(file) {
             return Err(no_file(&self.repo, file, Names::quoted(&listing.files)));
         }
         let client = &self.hub.client;
+        let progress = self.context.progress;
         let info = client.file_info(&self.repo, &self.commit, file, progress)?;
-        let _lock = self
-            .store
-            .lock(&info.etag, &what, self.hub.context(progress))?;
+        let lock_path = self.store.lock_path(&info.etag);
+        // A cache without locks is as good.
+        let _ = make_parent(&lock_path);
+        let _lock = lock(&lock_path, &what, self.context)?;
         let content = self.store.content_path(&info.etag);
-        let is_held = self.is_sound(&content, &info, &what, progress)?;
+        let is_held = self.is_sound(&content, &info, &what)?;
         if !is_held {
-            Download {
-                client,
-                repo: &self.repo,
-                commit: &self.commit,
-                file,
-                info: &info,
-                progress,
-            }
-            .run(&content)?;
+            self.download(file, &info, &what, &content)?;
         }
         self.store.place(&self.commit, file, &info.etag, !is_held)?;
         Ok(())
     }
 
     /// Whether content that the cache may have is what the hub says.
-    fn is_sound(
-        &self,
-        content: &Path,
-        info: &FileInfo,
-        what: &str,
-        progress: &dyn Progress,
-    ) -> Result<bool, Error> {
+    fn is_sound(&self, content: &Path, info: &FileInfo, what: &str) -> Result<bool, Error> {
         let has_size = |held: std::fs::Metadata| {
             held.is_file() && info.size.is_none_or(|size| held.len() == size)
         };
@@ -379,17 +379,17 @@ impl Snapshot<'_> {
             return Ok(true);
         };
         let mut held = files::open(content)?;
-        let other = etag.compare(&mut held, what, self.hub.context(progress))?;
+        let other = etag.compare(&mut held, what, self.context)?;
         Ok(other.is_none())
     }
 
     /// The hub's list of this commit's files.
-    fn listing(&self, progress: &dyn Progress) -> Result<&Listing, Error> {
+    fn listing(&self) -> Result<&Listing, Error> {
         if let Some(listing) = self.listing.get() {
             return Ok(listing);
         }
         let client = &self.hub.client;
-        let listing = client.listing(&self.repo, &self.commit, progress)?;
+        let listing = client.listing(&self.repo, &self.commit, self.context.progress)?;
         Ok(self.listing.get_or_init(|| listing))
     }
 }

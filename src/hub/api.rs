@@ -72,8 +72,8 @@ impl Client {
             repo.name,
             utf8_percent_encode(revision, PLAIN)
         );
-        let address = self.address(&path)?;
-        Patience::new(&self.pace, &self.interrupt, progress).run(|| {
+        let address = self.hub_address(&path)?;
+        Patience::new(self, progress).run(|| {
             let mut answer = self.get(&address, 0)?;
             if answer.status() != 200 {
                 return Err(self.refusal(&answer, repo, None).into());
@@ -101,7 +101,7 @@ impl Client {
         progress: &dyn Progress,
     ) -> Result<FileInfo, Error> {
         let address = self.file_address(repo, commit, file)?;
-        Patience::new(&self.pace, &self.interrupt, progress).run(|| {
+        Patience::new(self, progress).run(|| {
             let answer = self.head(&address)?;
             if answer.status() != 200 && !answer.is_redirect() {
                 return Err(self.refusal(&answer, repo, Some(file)).into());
@@ -113,7 +113,18 @@ impl Client {
     /// Where the bytes of a file are.
     pub fn file_address(&self, repo: &Repo, commit: &str, file: &str) -> Result<Uri, Error> {
         let file = utf8_percent_encode(file, PLAIN_PATH);
-        Ok(self.address(&format!("{}/resolve/{commit}/{file}", repo.name))?)
+        self.hub_address(&format!("{}/resolve/{commit}/{file}", repo.name))
+    }
+
+    fn hub_address(&self, path: &str) -> Result<Uri, Error> {
+        self.address(path).map_err(|what| {
+            Message::request(format!(
+                "hub `{}`: {what}, expected one like `https://huggingface.co`",
+                self.shown_endpoint()
+            ))
+            .hint("correct `HF_ENDPOINT`, or unset it for the public hub")
+            .into()
+        })
     }
 
     /// Why the hub, or where it redirected to, does not give what was asked for.

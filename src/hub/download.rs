@@ -9,164 +9,120 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::Snapshot;
 use super::api::FileInfo;
 use super::error::{self, Kind};
-use super::http::{Answer, Client};
+use super::http::Answer;
 use super::own::open_own;
 use super::repo::is_sha256;
 use super::store::{make_parent, remove};
 use super::transfer::{Transfer, Wanted};
 use super::verify::Etag;
-use super::{CHUNK_BYTES, Repo};
 use crate::context::Context;
 use crate::error::Error;
 use crate::files::sync_parent;
-use crate::progress::Progress;
-use crate::text::{foreign, path as shown};
+use crate::text::path as shown;
 
 /// More is not taken of a file whose size nobody announces.
 const MAX_UNANNOUNCED_BYTES: u64 = 1 << 30;
 
-/// One file to be fetched.
-pub struct Download<'a> {
-    pub client: &'a Client,
-    pub repo: &'a Repo,
-    pub commit: &'a str,
-    pub file: &'a str,
-    pub info: &'a FileInfo,
-    pub progress: &'a dyn Progress,
-}
-
-/// How far it has come.
-struct Partial {
-    file: fs_err::File,
-    path: PathBuf,
-    /// How many bytes are in the file, from the beginning on.
-    n_bytes: u64,
-}
-
-impl Download<'_> {
-    /// Fetches the file to `target`.
+impl Snapshot<'_> {
+    /// Fetches a file of the commit to `target`; `what` names it to the user.
     ///
     /// # Errors
     /// A stop, errors of the hub and of the file system; what has arrived stays for the next time.
     /// [`Kind::WrongBytes`]; then it is removed.
-    pub fn run(&self, target: &Path) -> Result<(), Error> {
-        let mut partial = self.open(target)?;
-        let what = format!("downloading {}", self.what());
-        let total = self.info.size.unwrap_or(0);
-        match partial.n_bytes {
-            0 => self.progress.start_bytes(&what, total),
-            done => self.progress.resume_bytes(&what, done, total),
-        }
-        let received = self.receive(&mut partial);
-        self.progress.finish();
-        let result = received.and_then(|()| self.check(&mut partial));
-        match result {
-            Ok(()) => Ok(partial.publish(target)?),
+    pub fn download(
+        &self,
+        file: &str,
+        info: &FileInfo,
+        what: &str,
+        target: &Path,
+    ) -> Result<(), Error> {
+        let mut path = target.as_os_str().to_owned();
+        path.push(".incomplete");
+        let path = PathBuf::from(path);
+        make_parent(&path)?;
+        let mut partial = open_own(&path)?;
+        let n_held = n_trusted(&partial, info)?;
+
+        let client = &self.hub.client;
+        let refusal = |answer: &Answer| client.refusal(answer, &self.repo, Some(file));
+        let wanted = Wanted {
+            address: client.file_address(&self.repo, &self.commit, file)?,
+            what: what.to_owned(),
+            size: info.size,
+            most: u64::MAX,
+            most_unannounced: MAX_UNANNOUNCED_BYTES,
+            refusal: &refusal,
+        };
+        let mut transfer = Transfer::new(client, wanted, &partial, n_held, self.context.progress);
+        transfer.show();
+        let received = transfer.read_to_end();
+        self.context.progress.finish();
+        let n_bytes = transfer.n_bytes();
+
+        match received.and_then(|()| check(&mut partial, n_bytes, info, what, self.context)) {
+            Ok(()) => Ok(publish(&partial, target)?),
             Err(error) => {
-                if error::kind(&error) == Some(Kind::WrongBytes) || partial.n_bytes == 0 {
-                    remove(&partial.path)?;
+                if error::kind(&error) == Some(Kind::WrongBytes) || n_bytes == 0 {
+                    remove(&path)?;
                 }
                 Err(error)
             }
         }
     }
+}
 
-    fn what(&self) -> String {
-        format!("{} {}", self.repo, foreign(self.file))
+/// How many bytes can be trusted of what an earlier try has left.
+fn n_trusted(partial: &fs_err::File, info: &FileInfo) -> io::Result<u64> {
+    let n_held = partial.metadata()?.len();
+    match info.size {
+        Some(size) if n_held > size => partial.set_len(0).map(|()| 0),
+        Some(_) if is_sha256(&info.etag) => Ok(n_held),
+        _ => Ok(0),
     }
+}
 
-    /// What an earlier try has left, if it can be trusted.
-    fn open(&self, target: &Path) -> io::Result<Partial> {
-        let mut path = target.as_os_str().to_owned();
-        path.push(".incomplete");
-        let path = PathBuf::from(path);
-        make_parent(&path)?;
-        let file = open_own(&path)?;
-        let held = file.metadata()?.len();
-        let n_bytes = match self.info.size {
-            Some(size) if is_sha256(&self.info.etag) && held <= size => held,
-            _ => 0,
-        };
-        if self.info.size.is_some_and(|size| held > size) {
-            file.set_len(0)?;
-        }
-        Ok(Partial {
-            file,
-            path,
-            n_bytes,
-        })
-    }
-
-    fn receive(&self, partial: &mut Partial) -> Result<(), Error> {
-        let refusal = |answer: &Answer| (self.client).refusal(answer, self.repo, Some(self.file));
-        let wanted = Wanted {
-            address: self
-                .client
-                .file_address(self.repo, self.commit, self.file)?,
-            what: self.what(),
-            size: self.info.size,
-            most: u64::MAX,
-            most_unannounced: MAX_UNANNOUNCED_BYTES,
-            refusal: &refusal,
-        };
-        let mut transfer = Transfer::new(
-            self.client,
-            wanted,
-            &partial.file,
-            partial.n_bytes,
-            self.progress,
-        )?;
-        let mut buffer = vec![0; CHUNK_BYTES];
-        let result = loop {
-            match transfer.read(&mut buffer) {
-                Ok(0) => break Ok(()),
-                Ok(_) => {}
-                Err(error) => break Err(error),
-            }
-        };
-        partial.n_bytes = transfer.n_bytes();
-        result
-    }
-
-    /// Compares what is on the disk with what the hub announced.
-    fn check(&self, partial: &mut Partial) -> Result<(), Error> {
-        // A longer file may have been there before.
-        partial.file.set_len(partial.n_bytes)?;
-        let Some(etag) = Etag::of(&self.info.etag) else {
-            return Ok(());
-        };
-        let context = Context {
-            progress: self.progress,
-            interrupt: &self.client.interrupt,
-        };
-        let what = self.what();
-        match etag.compare(&mut partial.file, &what, context)? {
-            None => Ok(()),
-            Some(found) => Err(error::Error::other_digest(&what, &found, &self.info.etag).into()),
+/// Compares what is on the disk, `n_bytes`, with what the hub announced.
+fn check(
+    partial: &mut fs_err::File,
+    n_bytes: u64,
+    info: &FileInfo,
+    what: &str,
+    context: Context<'_>,
+) -> Result<(), Error> {
+    // A longer file may have been there before.
+    partial.set_len(n_bytes)?;
+    let Some(etag) = Etag::of(&info.etag) else {
+        return Ok(());
+    };
+    match etag.compare(partial, what, context)? {
+        None => Ok(()),
+        Some(found) => {
+            let (kind, expected) = (etag.kind(), &info.etag);
+            let problem = format!("the bytes received have {kind} {found}, expected {expected}");
+            Err(error::Error::wrong_bytes(what, &problem).into())
         }
     }
 }
 
-impl Partial {
-    /// Gives the file its name, on the disk too.
-    fn publish(self, target: &Path) -> io::Result<()> {
-        self.file.sync_all()?;
-        let ours = self.file.metadata()?;
-        // Without a lock another process may have published it, or removed it and begun anew.
-        let is_ours = fs_err::symlink_metadata(&self.path)
-            .is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
-        if is_ours {
-            fs_err::rename(&self.path, target)?;
-            sync_parent(target)
-        } else if target.is_file() {
-            Ok(())
-        } else {
-            Err(io::Error::other(format!(
-                "{}: removed while it was written",
-                shown(&self.path)
-            )))
-        }
+/// Gives the file its name, on the disk too.
+fn publish(partial: &fs_err::File, target: &Path) -> io::Result<()> {
+    partial.sync_all()?;
+    let (path, ours) = (partial.path(), partial.metadata()?);
+    // Without a lock another process may have published it, or removed it and begun anew.
+    let is_ours = fs_err::symlink_metadata(path)
+        .is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
+    if is_ours {
+        fs_err::rename(path, target)?;
+        sync_parent(target)
+    } else if target.is_file() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!(
+            "{}: removed while it was written",
+            shown(path)
+        )))
     }
 }

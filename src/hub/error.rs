@@ -1,13 +1,10 @@
 //! What goes wrong between the hub and its cache on disk, as far as code tells it apart, and what to do about it.
 
 use std::io;
-use std::path::Path;
 
 use super::own::hint_of_occupied;
-use super::repo::is_commit;
 use crate::error::{self, Failure, Fault, Message};
 use crate::files::{self, NotRegular, TooLarge};
-use crate::text::{path as shown, thousands};
 
 /// Errors of the hub and of its cache that code tells from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +33,8 @@ pub enum Kind {
 pub struct Error {
     /// What kind of error it is.
     pub kind: Kind,
-    message: Message,
+    /// What the user is told.
+    pub message: Message,
 }
 
 impl Failure for Error {
@@ -50,28 +48,6 @@ impl Failure for Error {
 }
 
 impl Error {
-    /// The cache lacks something, as `message` says.
-    pub fn not_here(message: Message) -> Self {
-        Self {
-            kind: Kind::NotHere,
-            message,
-        }
-    }
-
-    /// The file at `path` has the digest `found`, where the hub gave `expected`.
-    pub fn altered(path: &Path, found: &str, expected: &str) -> Self {
-        let kind = kind_of(expected);
-        let path = shown(path);
-        let message = Message::data(format!(
-            "{path}: has {kind} {found}, the hub gave {expected}"
-        ))
-        .hint("`newt-pipe models fetch ORG CKPT` with a network downloads the file again");
-        Self {
-            kind: Kind::Altered,
-            message,
-        }
-    }
-
     /// What came of `what` is not what was announced.
     pub fn wrong_bytes(what: &str, problem: &str) -> Self {
         Self::new(
@@ -79,35 +55,6 @@ impl Error {
             format!("{what}: {problem}"),
             "run again: what was received is removed, and is asked for anew",
         )
-    }
-
-    /// More than `most` bytes came of `what`, whose size nobody announced.
-    pub fn unannounced(what: &str, most: u64) -> Self {
-        let most = thousands(most);
-        Self::new(
-            Kind::WrongBytes,
-            format!("{what}: more than {most} bytes, and no size was announced"),
-            "a proxy or a mirror may have answered: open the address in a browser, and check `HF_ENDPOINT`",
-        )
-    }
-
-    /// The bytes that came of `what` have the digest `found`, where the server gave `expected`.
-    pub fn other_digest(what: &str, found: &str, expected: &str) -> Self {
-        let kind = kind_of(expected);
-        Self::wrong_bytes(
-            what,
-            &format!("the bytes received have {kind} {found}, expected {expected}"),
-        )
-    }
-
-    /// No folder is known that the cache could be in.
-    pub fn no_cache() -> Self {
-        let text = "hub's cache: no folder is known for it, since the user has no home folder";
-        Self {
-            kind: Kind::NoCache,
-            message: Message::request(text)
-                .hint("set `HF_HOME` to the folder that the hub's cache is to be in"),
-        }
     }
 
     /// An error whose fault is the machine's or the network's.
@@ -152,15 +99,6 @@ fn hint_of_io(error: &io::Error) -> Option<&'static str> {
             "move the hub's cache to a folder that you can write to with `HF_HUB_CACHE` or `HF_HOME`",
         ),
         _ => None,
-    }
-}
-
-/// What a digest of the hub's is called in messages.
-fn kind_of(digest: &str) -> &'static str {
-    if is_commit(digest) {
-        "git's SHA-1"
-    } else {
-        "SHA-256"
     }
 }
 

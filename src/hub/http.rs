@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ureq::http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, RANGE, RETRY_AFTER,
 };
-use ureq::http::{Method, Request, Response, StatusCode, Uri};
+use ureq::http::{Method, Request, Response, Uri};
 use ureq::{Agent, Body, Proxy};
 
 use super::CHUNK_BYTES;
@@ -16,7 +16,7 @@ use super::error::{self, Kind};
 use super::retry::{Pace, Setback};
 use super::token::Token;
 use super::watch::Watch;
-use crate::error::{Error, Failure, Fault};
+use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::text::{foreign, thousands};
 
@@ -90,26 +90,25 @@ impl Client {
         format!("{}/{path}", self.endpoint)
     }
 
-    /// The address below the hub's own.
+    /// The server's own address for messages, without what may be a password.
+    pub fn shown_endpoint(&self) -> String {
+        shown_endpoint(&self.endpoint)
+    }
+
+    /// The address below the server's own.
     ///
     /// # Errors
-    /// [`BadEndpoint`].
-    pub fn address(&self, path: &str) -> Result<Uri, BadEndpoint> {
-        let wrong = |what| BadEndpoint {
-            endpoint: shown_endpoint(&self.endpoint),
-            what,
-        };
+    /// What is wrong with the server's own address.
+    pub fn address(&self, path: &str) -> Result<Uri, &'static str> {
         // Also behind a slash: that may be one in a password.
         if self.endpoint.contains('@') {
-            return Err(wrong("a user name stands before the host"));
+            return Err("a user name stands before the host");
         }
         let address: Option<Uri> = self.page(path).parse().ok();
-        address
-            .filter(|address| {
-                matches!(address.scheme_str(), Some("http" | "https"))
-                    && address.authority().is_some()
-            })
-            .ok_or_else(|| wrong("is no web address"))
+        let is_web = |address: &Uri| {
+            matches!(address.scheme_str(), Some("http" | "https")) && address.authority().is_some()
+        };
+        address.filter(is_web).ok_or("is no web address")
     }
 
     /// Asks for the headers of `address`; only redirects within the hub are followed.
@@ -176,26 +175,6 @@ impl Client {
         // Of all these only the address can be wrong: a token has been looked at.
         let request = request.body(());
         request.map_err(|error| wrong_answer(&shown(address), &foreign(&error.to_string())).into())
-    }
-}
-
-/// The address of a server is not a web address, or has a user name before its host.
-#[derive(Debug, thiserror::Error)]
-#[error("hub `{endpoint}`: {what}, expected one like `https://huggingface.co`")]
-pub struct BadEndpoint {
-    /// The address, without what may be a password.
-    pub endpoint: String,
-    /// What is wrong with it.
-    pub what: &'static str,
-}
-
-impl Failure for BadEndpoint {
-    fn hint(&self) -> Option<String> {
-        Some("correct `HF_ENDPOINT`, or unset it for the public hub".to_owned())
-    }
-
-    fn fault(&self) -> Fault {
-        Fault::Request
     }
 }
 
@@ -281,11 +260,7 @@ impl Answer {
             thousands(n_bytes),
             thousands(size)
         );
-        broken(
-            &self.address,
-            &self.interrupt,
-            io::Error::other(what).into(),
-        )
+        Setback::passing(unreachable(&self.address, &what))
     }
 
     /// An answer of another status than it should have.
@@ -305,14 +280,7 @@ impl Answer {
     }
 
     pub fn is_redirect(&self) -> bool {
-        matches!(
-            self.response.status(),
-            StatusCode::MOVED_PERMANENTLY
-                | StatusCode::FOUND
-                | StatusCode::SEE_OTHER
-                | StatusCode::TEMPORARY_REDIRECT
-                | StatusCode::PERMANENT_REDIRECT
-        )
+        matches!(self.status(), 301 | 302 | 303 | 307 | 308)
     }
 
     /// Where the answer redirects to.
@@ -320,10 +288,8 @@ impl Answer {
         if !self.is_redirect() {
             return Ok(None);
         }
-        let target = self
-            .header(LOCATION)
-            .and_then(|location| join(&self.address, location));
-        match target {
+        let location = self.header(LOCATION);
+        match location.and_then(|location| join(&self.address, location)) {
             Some(target) => Ok(Some(target)),
             None => Err(self.wrong(&format!(
                 "answered {} with no address that can be followed",
@@ -334,10 +300,8 @@ impl Answer {
 
     /// The answer, unless the server says that it may answer otherwise later.
     fn settled(self) -> Result<Self, Setback> {
-        let status = self.response.status();
-        let is_busy =
-            [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-        if !is_busy && !status.is_server_error() {
+        let is_busy = matches!(self.status(), 408 | 429 | 500..=599);
+        if !is_busy {
             return Ok(self);
         }
         Err(Setback::Passing {

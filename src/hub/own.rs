@@ -46,7 +46,7 @@ pub fn open_own(path: &Path) -> io::Result<fs_err::File> {
     let is_ours = |metadata: &Metadata| owners.contains(&Some(metadata.uid()));
     let is_fine =
         |metadata: &Metadata| metadata.is_file() && metadata.nlink() == 1 && is_ours(metadata);
-    open_if(path, open_existing, is_fine)
+    open_if(path, |path| open_there(path, true), is_fine)
 }
 
 /// Opens a file that is locked and never written to, by whomever it was made; makes one where none is. No link is
@@ -59,32 +59,27 @@ pub fn open_lock(path: &Path) -> io::Result<fs_err::File> {
 }
 
 /// Opens the regular file at `path` without following a link and without waiting.
-pub fn open_existing(path: &Path) -> io::Result<fs_err::File> {
+fn open_there(path: &Path, is_written: bool) -> io::Result<fs_err::File> {
     let mut options = std::fs::OpenOptions::new();
     options
         .read(true)
-        .write(true)
+        .write(is_written)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     fs_err::OpenOptions::from_options(options).open(path)
 }
 
-/// The same, of a file that another user lets us read alone: who may not write may lock it, too, on most file systems.
+/// Opens the lock at `path`, also where another user lets us read it alone: who may not write may lock it, too, on most
+/// file systems.
 pub fn open_lockable(path: &Path) -> io::Result<fs_err::File> {
-    match open_existing(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let mut options = std::fs::OpenOptions::new();
-            options
-                .read(true)
-                .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-            fs_err::OpenOptions::from_options(options).open(path)
-        }
+    match open_there(path, true) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open_there(path, false),
         opened => opened,
     }
 }
 
 fn open_if(
     path: &Path,
-    open: fn(&Path) -> io::Result<fs_err::File>,
+    open: impl Fn(&Path) -> io::Result<fs_err::File>,
     is_fine: impl Fn(&Metadata) -> bool,
 ) -> io::Result<fs_err::File> {
     for _ in 0..MAX_TRIES {
@@ -95,11 +90,13 @@ fn open_if(
                 remove(path, &metadata)?;
                 continue;
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match create_new(path) {
-                // Ours, whomever the file system says that it belongs to.
-                Ok(file) => return Ok(file),
-                Err(error) => Err(error),
-            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match fs_err::File::create_new(path) {
+                    // Ours, whomever the file system says that it belongs to.
+                    Ok(file) => return Ok(file),
+                    Err(error) => Err(error),
+                }
+            }
             Err(error) => return Err(error),
         };
         match result {
@@ -114,14 +111,6 @@ fn open_if(
         "{}: another process keeps replacing it",
         crate::text::path(path)
     )))
-}
-
-fn create_new(path: &Path) -> io::Result<fs_err::File> {
-    fs_err::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(path)
 }
 
 /// Whether something else is at a path than a moment before.

@@ -26,8 +26,18 @@ impl Repo {
     /// # Errors
     /// Says which part of which name.
     pub fn check(&self) -> Result<(), Error> {
-        self.check_parts()
-            .map_err(|what| bad_name(&self.to_string(), &what))
+        self.check_as(&self.to_string())
+    }
+
+    /// The same; `written` is what the user is shown.
+    fn check_as(&self, written: &str) -> Result<(), Error> {
+        check_name(&self.name)
+            .and_then(|()| check_revision(&self.revision))
+            .map_err(|what| {
+                Message::request(format!("model repository `{}`: {what}", foreign(written)))
+                    .hint("take the name from the model's page, as in `timm/vit_base_patch16_224.dino`")
+                    .into()
+            })
     }
 
     /// Makes sure that a file of the repository stays within its snapshot.
@@ -44,11 +54,6 @@ impl Repo {
                 .into()
         })
     }
-
-    fn check_parts(&self) -> Result<(), String> {
-        check_name(&self.name)?;
-        check_revision(&self.revision)
-    }
 }
 
 impl FromStr for Repo {
@@ -60,10 +65,8 @@ impl FromStr for Repo {
             name: name.to_owned(),
             revision: revision.to_owned(),
         };
-        match repo.check_parts() {
-            Ok(()) => Ok(repo),
-            Err(what) => Err(bad_name(text, &what)),
-        }
+        repo.check_as(text)?;
+        Ok(repo)
     }
 }
 
@@ -75,12 +78,6 @@ impl fmt::Display for Repo {
         }
         Ok(())
     }
-}
-
-fn bad_name(name: &str, what: &str) -> Error {
-    Message::request(format!("model repository `{}`: {what}", foreign(name)))
-        .hint("take the name from the model's page, as in `timm/vit_base_patch16_224.dino`")
-        .into()
 }
 
 /// Source: `huggingface_hub.utils.validate_repo_id`, without its names of one part.

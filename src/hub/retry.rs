@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::error;
+use super::http::Client;
 use crate::error::{Error, Failure};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::progress::Progress;
@@ -87,17 +88,15 @@ pub fn pause(wait: Duration, interrupt: &Interrupt) -> Result<(), Stopped> {
 
 /// Decides after each failure whether there is another try, and waits for it.
 pub struct Patience<'a> {
-    pace: &'a Pace,
-    interrupt: &'a Interrupt,
+    client: &'a Client,
     progress: &'a dyn Progress,
     n_failures: u32,
 }
 
 impl<'a> Patience<'a> {
-    pub fn new(pace: &'a Pace, interrupt: &'a Interrupt, progress: &'a dyn Progress) -> Self {
+    pub fn new(client: &'a Client, progress: &'a dyn Progress) -> Self {
         Self {
-            pace,
-            interrupt,
+            client,
             progress,
             n_failures: 0,
         }
@@ -119,15 +118,16 @@ impl<'a> Patience<'a> {
         };
         let doubled = 2u32.saturating_pow(self.n_failures);
         self.n_failures += 1;
-        if self.n_failures >= self.pace.n_tries {
+        let pace = &self.client.pace;
+        if self.n_failures >= pace.n_tries {
             return Err(error.into());
         }
         let wait = asked
-            .unwrap_or(self.pace.first_wait.saturating_mul(doubled))
-            .min(self.pace.longest_wait);
+            .unwrap_or(pace.first_wait.saturating_mul(doubled))
+            .min(pace.longest_wait);
         self.progress
             .warn(&format!("{error}; next try in {} s", wait.as_secs()));
-        Ok(pause(wait, self.interrupt)?)
+        Ok(pause(wait, &self.client.interrupt)?)
     }
 
     /// Tries until there is a result or no next try.

@@ -17,13 +17,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::Repo;
-use super::error;
-use super::lock::lock;
+use super::error::{self, Kind};
 use super::repo::is_commit;
-use crate::context::Context;
 use crate::error::{Error, Message};
 use crate::files::{self, BrokenLink, TempFile};
-use crate::interrupt::Stopped;
 use crate::text::path as shown;
 
 /// A commit, and room for what may stand around it.
@@ -64,7 +61,7 @@ impl Store {
                 let text = str::from_utf8(&bytes).unwrap_or_default().trim();
                 Ok(is_commit(text).then(|| text.to_owned()))
             }
-            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) if files::is_absent(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -73,7 +70,11 @@ impl Store {
     pub fn lacks(&self, what: &str, path: &Path) -> Error {
         if let Some(link) = BrokenLink::on_the_way(path) {
             let message = Message::machine(format!("{what}: {link}")).hint(link.hint());
-            return error::Error::not_here(message).into();
+            return error::Error {
+                kind: Kind::NotHere,
+                message,
+            }
+            .into();
         }
         let cache_dir = shown(&self.cache_dir);
         let text = format!(
@@ -83,7 +84,7 @@ impl Store {
             "`newt-pipe models fetch ORG CKPT` with a network, and without `--offline` and `HF_HUB_OFFLINE`, \
              brings it into the hub's cache; what another machine has fetched can be copied into `{cache_dir}`"
         );
-        error::Error::not_here(Message::machine(text).hint(hint)).into()
+        error::Error::new(Kind::NotHere, text, hint).into()
     }
 
     /// What has to be there for `revision` to be held: its snapshot, or first of all the file that names it.
@@ -131,20 +132,9 @@ impl Store {
         self.folder.join(".no_exist").join(commit).join(file)
     }
 
-    /// Waits until no other process fetches this content, and keeps others waiting until the file is dropped.
-    ///
-    /// # Errors
-    /// [`Stopped`].
-    pub fn lock(
-        &self,
-        etag: &str,
-        what: &str,
-        context: Context<'_>,
-    ) -> Result<Option<fs_err::File>, Stopped> {
-        let path = self.locks.join(format!("{etag}.lock"));
-        // A cache without locks is as good.
-        let _ = make_parent(&path);
-        lock(&path, what, context)
+    /// What is locked while content is fetched.
+    pub fn lock_path(&self, etag: &str) -> PathBuf {
+        self.locks.join(format!("{etag}.lock"))
     }
 
     /// Makes the content appear as `file` of the snapshot.
@@ -170,10 +160,10 @@ impl Store {
         }
         let content = self.content_path(etag);
         if new {
-            fs_err::rename(content, place)
-        } else {
-            copy(&content, &place)
+            return fs_err::rename(content, place);
         }
+        let mut content = files::open(&content)?;
+        replace(&place, |draft| io::copy(&mut content, draft).map(drop))
     }
 
     /// Remembers which commit `revision` stands for.
@@ -208,13 +198,8 @@ fn link(target: &Path, place: &Path) -> io::Result<()> {
     }
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut from = files::open(from)?;
-    replace(to, |draft| io::copy(&mut from, draft).map(drop))
-}
-
 fn replace(path: &Path, write: impl FnOnce(&mut fs_err::File) -> io::Result<()>) -> io::Result<()> {
-    let mut draft = TempFile::create_in(path.parent().unwrap_or(Path::new(".")))?;
+    let mut draft = TempFile::create_in(files::parent(path))?;
     write(draft.file())?;
     draft.publish(path)
 }
@@ -222,14 +207,6 @@ fn replace(path: &Path, write: impl FnOnce(&mut fs_err::File) -> io::Result<()>)
 /// Makes the folder that `path` is in.
 pub fn make_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs_err::create_dir_all)
-}
-
-/// Whether nothing is at a path.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }
 
 /// Removes a file, if it is there.

@@ -63,7 +63,7 @@ fn repo() -> Repo {
 const WEIGHTS: &str = "model.safetensors";
 
 fn fetch(hub: &Hub, progress: &dyn Progress) -> Result<PathBuf, Error> {
-    hub.snapshot(&repo(), progress)?.file(WEIGHTS, progress)
+    hub.snapshot(&repo(), progress)?.file(WEIGHTS)
 }
 
 /// The file that what arrives is written to.
@@ -157,7 +157,7 @@ fn file_headers_must_be_the_hubs() {
         });
         let hub = hub(&server, dir.path());
         let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
-        let error = snapshot.file("config.json", &Silent).unwrap_err();
+        let error = snapshot.file("config.json").unwrap_err();
         assert!(kind(&error) == Some(Kind::Answer));
         assert!(error.to_string().contains(what), "{error}");
     }

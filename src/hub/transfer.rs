@@ -4,11 +4,11 @@
 //! also where a server cannot continue and begins anew. What came so far is not asked for again by the next
 //! transfer to the same file, be it in this process or a later one.
 
-use std::io::{self, Seek, SeekFrom, Write};
-
+use fs_err::os::unix::fs::FileExt;
 use ureq::http::Uri;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 
+use super::CHUNK_BYTES;
 use super::error::{self, Kind};
 use super::http::{Answer, Client, Speed, unreachable};
 use super::retry::{Patience, Setback};
@@ -44,45 +44,49 @@ pub struct Transfer<'a> {
     slow: (u32, u64),
     /// How many bytes are in the file, all of which the reader has been given.
     n_bytes: u64,
-    answer: Option<Part>,
+    answer: Option<Answer>,
+    /// Where in the whole the next byte of the answer is.
+    position: u64,
     /// Whether the server may be asked for a part.
     has_ranges: bool,
     has_ended: bool,
 }
 
-/// An answer, and where in the whole its next byte is.
-struct Part {
-    answer: Answer,
-    position: u64,
-}
-
 impl<'a> Transfer<'a> {
     /// A transfer into `file`, which holds the first `n_bytes` already; nothing is asked yet.
     ///
-    /// # Errors
-    /// Those of the file system.
+    /// The file's own position is left alone.
     pub fn new(
         client: &'a Client,
         wanted: Wanted<'a>,
         file: &'a fs_err::File,
         n_bytes: u64,
         progress: &'a dyn Progress,
-    ) -> io::Result<Self> {
-        let mut place = file;
-        place.seek(SeekFrom::Start(n_bytes))?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             client,
             wanted,
             file,
             progress,
-            patience: Patience::new(&client.pace, &client.interrupt, progress),
+            patience: Patience::new(client, progress),
             speed: Speed::new(&client.pace),
             slow: (0, n_bytes),
             n_bytes,
             answer: None,
+            position: 0,
             has_ranges: true,
             has_ended: false,
-        })
+        }
+    }
+
+    /// Shows the user how far it has come.
+    pub fn show(&self) {
+        let what = format!("downloading {}", self.wanted.what);
+        let total = self.wanted.size.unwrap_or(0);
+        match self.n_bytes {
+            0 => self.progress.start_bytes(&what, total),
+            done => self.progress.resume_bytes(&what, done, total),
+        }
     }
 
     /// How many bytes are in the file.
@@ -101,17 +105,17 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    /// Asks for the bytes, unless all are there, and returns the size of the whole where it is known then.
+    /// Asks for the bytes, unless all are there; the size of the whole is known then, if the server announces it.
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn begin(&mut self) -> Result<Option<u64>, Error> {
+    pub fn begin(&mut self) -> Result<(), Error> {
         while self.answer.is_none() && !self.is_whole() {
             if let Err(setback) = self.ask() {
                 self.patience.wait(setback)?;
             }
         }
-        Ok(self.wanted.size)
+        Ok(())
     }
 
     /// Reads on, with as many requests as it takes; returns how many bytes there were, 0 at the end.
@@ -135,6 +139,16 @@ impl<'a> Transfer<'a> {
             }
         }
         Ok(0)
+    }
+
+    /// Reads all that is left.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_to_end(&mut self) -> Result<(), Error> {
+        let mut buffer = vec![0; CHUNK_BYTES];
+        while self.read(&mut buffer)? > 0 {}
+        Ok(())
     }
 
     /// The setback; a lasting one where the server is too slow once more than it may be: something new arrives from such
@@ -183,35 +197,34 @@ impl<'a> Transfer<'a> {
             }
             self.check_size(announced.max(self.n_bytes))?;
         }
-        self.answer = Some(Part { answer, position });
+        self.answer = Some(answer);
+        self.position = position;
         Ok(())
     }
 
     /// Some bytes of the answer, those that are new; 0 if there are none among them, or at its end.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, Setback> {
-        let Some(mut part) = self.answer.take() else {
+        let Some(mut answer) = self.answer.take() else {
             self.ask()?;
             return Ok(0);
         };
-        let n_read = part.answer.read(buffer, &mut self.speed)?;
-        part.position += n_read as u64;
-        let position = part.position;
+        let n_read = answer.read(buffer, &mut self.speed)?;
+        self.position += n_read as u64;
         if n_read == 0 {
             let size = self.wanted.size.unwrap_or(self.n_bytes);
-            if position < size {
-                return Err(part.answer.cut_short(position, size));
+            if self.position < size {
+                return Err(answer.cut_short(self.position, size));
             }
             self.has_ended = true;
             return Ok(0);
         }
         // Whoever sends too much need not end.
-        self.check_size(position)?;
-        self.answer = Some(part);
-        let n_fresh = usize::try_from(position.saturating_sub(self.n_bytes))
+        self.check_size(self.position)?;
+        self.answer = Some(answer);
+        let n_fresh = usize::try_from(self.position.saturating_sub(self.n_bytes))
             .map_or(n_read, |n_fresh| n_fresh.min(n_read));
         buffer.copy_within(n_read - n_fresh..n_read, 0);
-        let mut file = self.file;
-        file.write_all(&buffer[..n_fresh])?;
+        self.file.write_all_at(&buffer[..n_fresh], self.n_bytes)?;
         self.n_bytes += n_fresh as u64;
         if n_fresh > 0 {
             self.progress.tick(n_fresh as u64);
@@ -229,10 +242,14 @@ impl<'a> Transfer<'a> {
         }
         match self.wanted.size {
             Some(size) if found > size => Err(self.other_size(found, size)),
-            None if found > self.wanted.most_unannounced => Err(error::Error::unannounced(
-                what,
-                self.wanted.most_unannounced,
-            )),
+            None if found > self.wanted.most_unannounced => {
+                let most = thousands(self.wanted.most_unannounced);
+                Err(error::Error::new(
+                    Kind::WrongBytes,
+                    format!("{what}: more than {most} bytes, and no size was announced"),
+                    "a proxy or a mirror may have answered: open the address in a browser, and check `HF_ENDPOINT`",
+                ))
+            }
             _ => Ok(()),
         }
     }

@@ -17,34 +17,36 @@ use std::path::{Path, PathBuf};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+use super::CHUNK_BYTES;
+use super::error::{self, Kind};
 use super::repo::{is_commit, is_sha256};
-use super::{CHUNK_BYTES, error};
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, Message};
 use crate::files::{MAX_LINKS, follow, open};
-use crate::text::foreign;
+use crate::text::{foreign, path as shown};
 
-/// What an etag tells of the bytes that it names.
+/// An etag that tells the bytes which it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Etag {
-    Sha256(String),
-    Git(String),
-}
+pub struct Etag(String);
 
 impl Etag {
-    /// What `etag` tells; `None` where that is nothing.
+    /// The etag, if it tells anything.
     pub fn of(etag: &str) -> Option<Self> {
-        if is_sha256(etag) {
-            Some(Self::Sha256(etag.to_owned()))
-        } else {
-            // A commit and a file are named alike.
-            is_commit(etag).then(|| Self::Git(etag.to_owned()))
-        }
+        // A commit and a small file are named alike.
+        (is_sha256(etag) || is_commit(etag)).then(|| Self(etag.to_owned()))
     }
 
-    fn digest(&self) -> &str {
-        match self {
-            Self::Sha256(digest) | Self::Git(digest) => digest,
+    /// Whether it names a small file.
+    fn is_of_git(&self) -> bool {
+        is_commit(&self.0)
+    }
+
+    /// What such a digest is called in messages.
+    pub fn kind(&self) -> &'static str {
+        if self.is_of_git() {
+            "git's SHA-1"
+        } else {
+            "SHA-256"
         }
     }
 
@@ -60,97 +62,108 @@ impl Etag {
         context: Context<'_>,
     ) -> Result<Option<String>, Error> {
         // A small file is read in no time.
-        let context = match self {
-            Self::Sha256(_) => context,
-            Self::Git(_) => context.silent(),
+        let context = if self.is_of_git() {
+            context.silent()
+        } else {
+            context
         };
         file.rewind()?;
         let n_bytes = file.metadata()?.len();
         context
             .progress
             .start_bytes(&format!("verifying {what}"), n_bytes);
-        let hashed = read_into(self.hash(n_bytes), file, context);
+        let mut reading = self.clone().reading(n_bytes);
+        let result = reading.read(file, context);
         context.progress.finish();
-        Ok(hashed?.other_than(self))
+        result?;
+        Ok(reading.other_digest())
     }
 
-    fn hash(&self, n_bytes: u64) -> Hash {
-        match self {
-            Self::Sha256(_) => Hash::Sha256(Sha256::new()),
-            Self::Git(_) => Hash::Git {
+    fn reading(self, n_bytes: u64) -> Reading {
+        let hash = if self.is_of_git() {
+            Hash::Git {
                 blob: Sha1::new_with_prefix(format!("blob {n_bytes}\0")),
                 bare: Sha1::new(),
-            },
-        }
+            }
+        } else {
+            Hash::Sha256(Sha256::new())
+        };
+        Reading { etag: self, hash }
     }
 }
 
-/// The digest of bytes that come one after the other, of the kind that an etag has.
+/// Bytes that come one after the other and are compared with an etag; see [`Promise::reading`].
+pub struct Reading {
+    etag: Etag,
+    hash: Hash,
+}
+
+/// The digest so far, of the kind that the etag has.
 enum Hash {
     Sha256(Sha256),
     Git { blob: Sha1, bare: Sha1 },
 }
 
-impl Hash {
-    fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Sha256(hash) => hash.update(bytes),
-            Self::Git { blob, bare } => {
+impl Reading {
+    /// The next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.hash {
+            Hash::Sha256(hash) => hash.update(bytes),
+            Hash::Git { blob, bare } => {
                 blob.update(bytes);
                 bare.update(bytes);
             }
         }
     }
 
-    /// The digest of the bytes, if it is another than the etag's.
-    fn other_than(self, etag: &Etag) -> Option<String> {
-        let (found, other) = match self {
-            Self::Sha256(hash) => (format!("{:x}", hash.finalize()), None),
-            Self::Git { blob, bare } => (
-                format!("{:x}", blob.finalize()),
-                Some(format!("{:x}", bare.finalize())),
-            ),
-        };
-        let is_same = found == etag.digest() || other.as_deref() == Some(etag.digest());
-        (!is_same).then_some(found)
-    }
-}
-
-fn read_into(mut hash: Hash, file: &mut fs_err::File, context: Context<'_>) -> Result<Hash, Error> {
-    let mut buffer = vec![0; CHUNK_BYTES];
-    loop {
-        context.interrupt.check()?;
-        let n_read = file.read(&mut buffer)?;
-        if n_read == 0 {
-            return Ok(hash);
+    fn read(&mut self, file: &mut fs_err::File, context: Context<'_>) -> Result<(), Error> {
+        let mut buffer = vec![0; CHUNK_BYTES];
+        loop {
+            context.interrupt.check()?;
+            let n_read = file.read(&mut buffer)?;
+            if n_read == 0 {
+                return Ok(());
+            }
+            self.update(&buffer[..n_read]);
+            context.progress.tick(n_read as u64);
         }
-        hash.update(&buffer[..n_read]);
-        context.progress.tick(n_read as u64);
+    }
+
+    /// The digest of all of them, if it is another than the etag's.
+    fn other_digest(self) -> Option<String> {
+        let digests = match self.hash {
+            Hash::Sha256(hash) => vec![format!("{:x}", hash.finalize())],
+            Hash::Git { blob, bare } => vec![
+                format!("{:x}", blob.finalize()),
+                format!("{:x}", bare.finalize()),
+            ],
+        };
+        if digests.contains(&self.etag.0) {
+            return None;
+        }
+        digests.into_iter().next()
+    }
+
+    /// Whether what was told is true of all of them.
+    pub fn is_kept(self) -> bool {
+        self.other_digest().is_none()
     }
 }
 
 /// What the name of a file in the cache tells of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promise {
-    path: PathBuf,
+    /// The file.
+    pub path: PathBuf,
     etag: Etag,
 }
 
 /// The digest, after its kind.
 impl fmt::Display for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.etag {
-            Etag::Sha256(_) => "sha256",
-            Etag::Git(_) => "git",
-        };
-        write!(f, "{kind}:{}", self.etag.digest())
+        let kind = if self.is_of_git() { "git" } else { "sha256" };
+        write!(f, "{kind}:{}", self.etag.0)
     }
-}
-
-/// The digest of a file that is being read for another purpose; see [`Promise::reading`].
-pub struct Reading {
-    etag: Etag,
-    hash: Hash,
 }
 
 impl Promise {
@@ -173,22 +186,14 @@ impl Promise {
         None
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Whether it is a small file, which costs next to nothing to read.
     pub fn is_of_git(&self) -> bool {
-        matches!(self.etag, Etag::Git(_))
+        self.etag.is_of_git()
     }
 
     /// Begins to compare bytes that are read anyway, `n_bytes` in all.
     pub fn reading(self, n_bytes: u64) -> Reading {
-        Reading {
-            hash: self.etag.hash(n_bytes),
-            etag: self.etag,
-        }
+        self.etag.reading(n_bytes)
     }
 
     /// Reads the file, and makes sure that it is what it is said to be.
@@ -204,21 +209,17 @@ impl Promise {
         match compared.map_err(error::of_cache)? {
             None => Ok(()),
             Some(found) => {
-                Err(error::Error::altered(&self.path, &found, self.etag.digest()).into())
+                let (path, kind) = (shown(&self.path), self.etag.kind());
+                let text = format!("{path}: has {kind} {found}, the hub gave {}", self.etag.0);
+                Err(error::Error {
+                    kind: Kind::Altered,
+                    message: Message::data(text).hint(
+                        "`newt-pipe models fetch ORG CKPT` with a network downloads the file again",
+                    ),
+                }
+                .into())
             }
         }
-    }
-}
-
-impl Reading {
-    /// The next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.hash.update(bytes);
-    }
-
-    /// Whether what was told is true of all of them.
-    pub fn is_kept(self) -> bool {
-        self.hash.other_than(&self.etag).is_none()
     }
 }
 

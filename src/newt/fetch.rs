@@ -47,7 +47,7 @@ use crate::files::{self, NotWritten, StagedDir};
 use crate::hub::{self, Client, Pace, Transfer, Wanted};
 use crate::text::{self, count, foreign, path as shown, thousands};
 
-pub use self::archive::{Source, is_digest};
+pub use self::archive::Source;
 
 /// The folder of what has arrived, below the data root.
 const STAGING_DIR: &str = ".fetch";
@@ -110,7 +110,7 @@ impl<'a> Fetch<'a> {
 
     fn address(&self, archive: &Archive) -> Result<Uri, Message> {
         let address = self.client.address(archive.name);
-        address.map_err(|bad| bad_mirror(&bad.endpoint, bad.what))
+        address.map_err(|what| bad_mirror(&self.client.shown_endpoint(), what))
     }
 
     /// Makes sure that the labels file is there.
@@ -118,9 +118,7 @@ impl<'a> Fetch<'a> {
     /// # Errors
     /// All but those that blame labels or images which are there; what has arrived by then is not fetched again.
     pub fn labels(&self) -> Result<Outcome, Error> {
-        let path = self.root.labels_path();
-        self.get(&self.labels, &|| is_file(&path))
-            .map_err(explained)
+        self.get(&self.labels).map_err(explained)
     }
 
     /// Makes sure that the images of `labels` are there; `of_labels` is what [`labels`](Self::labels) has returned.
@@ -132,11 +130,10 @@ impl<'a> Fetch<'a> {
     }
 
     fn images_for(&self, labels: &Labels, of_labels: Outcome) -> Result<Outcome, Error> {
-        let dir = self.root.images_dir();
-        if !is_filled(&dir)? {
+        if !self.is_there(&self.images)? {
             self.check_tasks(labels, of_labels)?;
         }
-        let outcome = self.get(&self.images, &|| is_filled(&dir))?;
+        let outcome = self.get(&self.images)?;
         let ids = || labels.rows.iter().map(|row| row.id.as_str());
         let files = self.root.find_images(ids())?;
         let missing: Vec<&str> = ids().filter(|id| !files.path(id).is_file()).collect();
@@ -155,14 +152,15 @@ impl<'a> Fetch<'a> {
                 shown(self.root.labels_path())
             ))
             .hint(self.other_labels()),
-            Outcome::AlreadyThere => Message::data(format!(
-                "{}: {n_missing} of {n_images} images are missing, such as `{first}.jpg`",
-                shown(&dir)
-            ))
-            .hint(format!(
-                "move {} away, and the same command fetches all of them",
-                shown(&dir)
-            )),
+            Outcome::AlreadyThere => {
+                let dir = shown(self.root.images_dir());
+                Message::data(format!(
+                    "{dir}: {n_missing} of {n_images} images are missing, such as `{first}.jpg`"
+                ))
+                .hint(format!(
+                    "move {dir} away, and the same command fetches all of them"
+                ))
+            }
         };
         Err(message.into())
     }
@@ -192,12 +190,24 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    fn get(
-        &self,
-        archive: &Archive,
-        is_there: &dyn Fn() -> io::Result<bool>,
-    ) -> Result<Outcome, Error> {
-        if is_there()? {
+    /// Whether the labels file, or a folder of images that is not empty, is there.
+    fn is_there(&self, archive: &Archive) -> io::Result<bool> {
+        let found = match archive.content {
+            Content::Labels => {
+                fs_err::metadata(self.root.labels_path()).map(|metadata| metadata.is_file())
+            }
+            Content::Images => {
+                fs_err::read_dir(self.root.images_dir()).map(|mut files| files.next().is_some())
+            }
+        };
+        match found {
+            Err(error) if files::is_absent(&error) => Ok(false),
+            found => found,
+        }
+    }
+
+    fn get(&self, archive: &Archive) -> Result<Outcome, Error> {
+        if self.is_there(archive)? {
             Staging::forget_left(self.root.path(), archive);
             return Ok(Outcome::AlreadyThere);
         }
@@ -218,7 +228,7 @@ impl<'a> Fetch<'a> {
         let lock_path = staging.dir.join("lock");
         let lock = hub::lock(&lock_path, archive.name, self.context)?;
         // Another process may have been at it, and have removed the folder when it was done.
-        if is_there()? {
+        if self.is_there(archive)? {
             staging.forget(archive);
             return Ok(Outcome::AlreadyThere);
         }
@@ -235,7 +245,7 @@ impl<'a> Fetch<'a> {
         match result {
             Ok(()) => {}
             // On a file system without locks another process may have been faster.
-            Err(error) if error.is_a::<NotWritten>().is_some() && is_there()? => {
+            Err(error) if error.is_a::<NotWritten>().is_some() && self.is_there(archive)? => {
                 staging.forget(archive);
                 return Ok(Outcome::AlreadyThere);
             }
@@ -281,7 +291,7 @@ impl<'a> Fetch<'a> {
             most_unannounced: archive.bounds.archive_bytes,
             refusal: &|answer| answer.unexpected("200").into(),
         };
-        let transfer = Transfer::new(&self.client, wanted, &file, n_held, self.context.progress)?;
+        let transfer = Transfer::new(&self.client, wanted, &file, n_held, self.context.progress);
         let intake = Intake::new(&file, n_held, Some(transfer), archive, self.context);
         let result = self.unpack(archive, intake);
         if let Err(error) = &result
@@ -377,31 +387,4 @@ impl Drop for Staging {
             let _ = fs_err::remove_dir(&self.dir);
         }
     }
-}
-
-/// Whether a file is at `path`.
-fn is_file(path: &Path) -> io::Result<bool> {
-    match fs_err::metadata(path) {
-        Ok(metadata) => Ok(metadata.is_file()),
-        Err(error) if is_absent(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether a folder that is not empty is at `path`.
-fn is_filled(path: &Path) -> io::Result<bool> {
-    match fs_err::read_dir(path) {
-        Ok(mut entries) => Ok(entries.next().is_some()),
-        Err(error) if is_absent(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether nothing is at a path. `NotADirectory`, where the path leads through a file, counts as absent:
-/// `create_dir_all` reports it later.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }

@@ -175,9 +175,7 @@ impl<'a> CheckpointFiles<'a> {
                     Err(error) => Err(error.into()),
                 }
             }
-            Place::Hub { snapshot, .. } if snapshot.has(name, self.progress)? => {
-                Ok(Some(snapshot.file(name, self.progress)?))
-            }
+            Place::Hub { snapshot, .. } if snapshot.has(name)? => Ok(Some(snapshot.file(name)?)),
             Place::Hub { .. } => Ok(None),
         }
     }
@@ -191,7 +189,7 @@ impl<'a> CheckpointFiles<'a> {
                 // If it is not there, the error of reading it says so.
                 path
             }
-            Place::Hub { snapshot, .. } => snapshot.file(name, self.progress)?,
+            Place::Hub { snapshot, .. } => snapshot.file(name)?,
         };
         Ok((json::read(&path)?, path))
     }
@@ -220,7 +218,7 @@ impl<'a> CheckpointFiles<'a> {
             && !snapshot.is_known_absent(name)
         {
             // They may be there: the hub was not asked, and its error says so.
-            snapshot.file(name, self.progress)?;
+            snapshot.file(name)?;
         }
         if let Some(path) = self.first_pickle(name)? {
             let repo = match &self.place {
@@ -298,7 +296,7 @@ impl<'a> CheckpointFiles<'a> {
                     "pytorch_model.bin".to_owned(),
                 ];
                 for name in names {
-                    if snapshot.has(&name, self.progress)? {
+                    if snapshot.has(&name)? {
                         return Ok(Some(PathBuf::from(format!("{self}/{name}"))));
                     }
                 }

@@ -11,6 +11,7 @@ use super::read_labels;
 use crate::context::Context;
 use crate::error::Error;
 use crate::files::Kept;
+use crate::hub;
 use crate::interrupt::Interrupt;
 use crate::newt::fetch::{self, Fetch, Options, Source};
 use crate::newt::images::DataRoot;
@@ -52,7 +53,7 @@ pub(in crate::cli) struct Args {
 
 fn digest(text: &str) -> Result<String, String> {
     let digest = text.to_ascii_lowercase();
-    if fetch::is_digest(&digest) {
+    if hub::is_sha256(&digest) {
         Ok(digest)
     } else {
         Err("expected 64 hexadecimal digits, as `sha256sum` prints them".to_owned())

@@ -28,10 +28,10 @@ fn second_use_asks_for_nothing() {
         let hub = hub(&server, dir.path());
         let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
         assert_eq!(snapshot.commit(), COMMIT);
-        assert!(!snapshot.has("pytorch_model.bin", &Silent).unwrap());
+        assert!(!snapshot.has("pytorch_model.bin").unwrap());
         for file in files {
-            assert!(snapshot.has(file, &Silent).unwrap());
-            snapshot.file(file, &Silent).unwrap();
+            assert!(snapshot.has(file).unwrap());
+            snapshot.file(file).unwrap();
         }
         n_asked.push(server.seen().len());
     }
@@ -40,8 +40,8 @@ fn second_use_asks_for_nothing() {
     let hub = offline(dir.path());
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
     for file in files {
-        assert!(snapshot.has(file, &Silent).unwrap());
-        snapshot.file(file, &Silent).unwrap();
+        assert!(snapshot.has(file).unwrap());
+        snapshot.file(file).unwrap();
     }
 }
 
@@ -58,7 +58,7 @@ fn files_are_where_the_python_library_looks_for_them() {
         ("model.safetensors", "../../"),
         ("sub dir/notes.txt", "../../../"),
     ] {
-        let path = snapshot.file(file, &Silent).unwrap();
+        let path = snapshot.file(file).unwrap();
         assert_eq!(path, root.join("snapshots").join(COMMIT).join(file));
         let etag = etag(file, &site.files[file]);
         let target = fs_err::read_link(path).unwrap();
@@ -70,7 +70,7 @@ fn files_are_where_the_python_library_looks_for_them() {
         fs_err::read_to_string(root.join("refs/main")).unwrap(),
         COMMIT
     );
-    assert!(!snapshot.has("vocab/merges.txt", &Silent).unwrap());
+    assert!(!snapshot.has("vocab/merges.txt").unwrap());
     let absent = format!(".no_exist/{COMMIT}/vocab/merges.txt");
     assert!(root.join(absent).is_file());
 }
@@ -83,15 +83,15 @@ fn cache_of_the_python_library_is_used_and_added_to() {
     let hub = hub(&server, dir.path());
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
     assert_eq!(snapshot.commit(), COMMIT);
-    assert!(snapshot.has("config.json", &Silent).unwrap());
-    let path = snapshot.file("config.json", &Silent).unwrap();
+    assert!(snapshot.has("config.json").unwrap());
+    let path = snapshot.file("config.json").unwrap();
     assert_eq!(fs_err::read_to_string(path).unwrap(), "{}");
     assert!(server.seen().is_empty());
 
     // The list is that of the commit, not of what `main` is by now.
-    assert!(snapshot.has("model.safetensors", &Silent).unwrap());
-    assert!(!snapshot.has("pytorch_model.bin", &Silent).unwrap());
-    snapshot.file("model.safetensors", &Silent).unwrap();
+    assert!(snapshot.has("model.safetensors").unwrap());
+    assert!(!snapshot.has("pytorch_model.bin").unwrap());
+    snapshot.file("model.safetensors").unwrap();
     let listed: Vec<_> = server
         .lines()
         .into_iter()
@@ -129,7 +129,7 @@ fn latest_moves_on_when_it_is_pinned() {
     let latest = hub.latest(&repo(), &Silent).unwrap();
     assert_eq!(latest.commit(), newer);
     assert_eq!(held(), COMMIT);
-    latest.file("config.json", &Silent).unwrap();
+    latest.file("config.json").unwrap();
     assert_eq!(held(), COMMIT);
     latest.pin().unwrap();
     assert_eq!(held(), newer);
@@ -161,8 +161,8 @@ fn offline_what_the_cache_lacks_is_not_there() {
     }
     cache_of_python(dir.path());
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
-    assert!(snapshot.has("config.json", &Silent).unwrap());
-    assert!(!snapshot.has("model.safetensors", &Silent).unwrap());
+    assert!(snapshot.has("config.json").unwrap());
+    assert!(!snapshot.has("model.safetensors").unwrap());
     assert!(!snapshot.is_known_absent("model.safetensors"));
     let absent = format!("models--org--name/.no_exist/{COMMIT}/model.bin");
     let absent = dir.path().join(absent);
@@ -170,7 +170,7 @@ fn offline_what_the_cache_lacks_is_not_there() {
     fs_err::write(absent, "").unwrap();
     assert!(snapshot.is_known_absent("model.bin"));
     assert!(!snapshot.is_known_absent("../model.bin"));
-    let error = snapshot.file("model.safetensors", &Silent).unwrap_err();
+    let error = snapshot.file("model.safetensors").unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
@@ -184,9 +184,9 @@ fn where_the_hub_cannot_be_asked_one_round_of_tries_is_made() {
     let dir = tempfile::tempdir().unwrap();
     cache_of_python(dir.path());
     let hub = hub_at("http://127.0.0.1:1", dir.path(), None);
-    let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
     let told = Told::default();
-    let error = snapshot.has("model.safetensors", &told).unwrap_err();
+    let snapshot = hub.snapshot(&repo(), &told).unwrap();
+    let error = snapshot.has("model.safetensors").unwrap_err();
     assert!(kind(&error) == Some(Kind::Unreachable));
     assert_eq!(told.lines().len(), 2);
     assert!(!snapshot.is_known_absent("model.safetensors"));
@@ -210,11 +210,11 @@ fn names_that_leave_the_snapshot_are_refused() {
     let hub = hub(&server, dir.path());
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
     for file in ["../x", "/etc/passwd", "a//b", "a\\b", "a\0b", ""] {
-        assert!(!snapshot.has(file, &Silent).unwrap());
-        let error = snapshot.file(file, &Silent).unwrap_err();
+        assert!(!snapshot.has(file).unwrap());
+        let error = snapshot.file(file).unwrap_err();
         assert!(error.to_string().starts_with("org/name: file `"), "{error}");
     }
-    let error = snapshot.file("a/../b", &Silent).unwrap_err();
+    let error = snapshot.file("a/../b").unwrap_err();
     assert_eq!(
         error.to_string(),
         "org/name: file `a/../b`: leads out of its folder, expected a path within it"
@@ -264,16 +264,16 @@ fn links_that_lead_nowhere_and_cut_content_are_replaced() {
     let server = site.clone().start();
     let hub = hub(&server, dir.path());
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
-    let path = snapshot.file("model.safetensors", &Silent).unwrap();
+    let path = snapshot.file("model.safetensors").unwrap();
     let blobs = dir.path().join("models--org--name/blobs");
     let content = blobs.join(sha256(site.weights()));
     fs_err::rename(&content, blobs.join("elsewhere")).unwrap();
-    snapshot.file("model.safetensors", &Silent).unwrap();
+    snapshot.file("model.safetensors").unwrap();
     assert_eq!(fs_err::read(&path).unwrap(), site.weights());
 
     fs_err::remove_file(&path).unwrap();
     fs_err::write(&content, "cut").unwrap();
-    snapshot.file("model.safetensors", &Silent).unwrap();
+    snapshot.file("model.safetensors").unwrap();
     assert_eq!(fs_err::read(&path).unwrap(), site.weights());
 }
 
@@ -285,7 +285,7 @@ fn cache_that_cannot_be_written_to_is_named() {
     let server = Site::new().start();
     let hub = hub(&server, &place.join("hub"));
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
-    let error = snapshot.file("config.json", &Silent).unwrap_err();
+    let error = snapshot.file("config.json").unwrap_err();
     assert_eq!(error.fault(), Fault::Machine);
     assert!(
         error.to_string().contains("/file/hub/models--org--name"),

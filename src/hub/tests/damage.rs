@@ -99,11 +99,11 @@ fn small_file_that_is_damaged_is_not_used_and_latest_replaces_it() {
     let hub = hub(&server, dir.path());
     let path = hub
         .snapshot(&repo(), &Silent)
-        .and_then(|snapshot| snapshot.file("config.json", &Silent))
+        .and_then(|snapshot| snapshot.file("config.json"))
         .unwrap();
     damage(&path);
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
-    let error = snapshot.file("config.json", &Silent).unwrap_err();
+    let error = snapshot.file("config.json").unwrap_err();
     let expected = etag("config.json", &site.files["config.json"]);
     let (message, hint) = (error.to_string(), error.hint().unwrap());
     assert!(
@@ -115,11 +115,11 @@ fn small_file_that_is_damaged_is_not_used_and_latest_replaces_it() {
 
     let told = Told::default();
     let latest = hub.latest(&repo(), &told).unwrap();
-    latest.file("config.json", &told).unwrap();
+    latest.file("config.json").unwrap();
     let warning = format!("warning: {message}; it is downloaded again");
     assert_eq!(told.lines().first(), Some(&warning));
     assert_eq!(fs_err::read(&path).unwrap(), site.files["config.json"]);
-    snapshot.file("config.json", &Silent).unwrap();
+    snapshot.file("config.json").unwrap();
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn large_file_that_is_damaged_is_replaced_by_latest_and_a_sound_one_is_not_fetch
     let path = fetch(&hub, &Silent).unwrap();
     let latest = || {
         let latest = hub.latest(&repo(), &Silent).unwrap();
-        latest.file(WEIGHTS, &Silent).unwrap();
+        latest.file(WEIGHTS).unwrap();
         assert_eq!(fs_err::read(&path).unwrap(), site.weights());
         cdn.seen().len()
     };
@@ -159,7 +159,7 @@ fn small_file_of_wrong_bytes_is_an_error_and_leaves_nothing() {
     });
     let hub = hub(&server, dir.path());
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
-    let error = snapshot.file("config.json", &Silent).unwrap_err();
+    let error = snapshot.file("config.json").unwrap_err();
     assert!(
         error
             .to_string()

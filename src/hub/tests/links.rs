@@ -37,10 +37,10 @@ fn fetches_beside(put: fn(theirs: &Path, place: &Path)) {
     let hub = hub(&server, &cache_dir);
     let snapshot = hub.latest(&repo(), &Silent).unwrap();
     for file in ["config.json", WEIGHTS] {
-        let path = snapshot.file(file, &Silent).unwrap();
+        let path = snapshot.file(file).unwrap();
         assert_eq!(fs_err::read(path).unwrap(), site.files[file]);
     }
-    assert!(!snapshot.has("model.bin", &Silent).unwrap());
+    assert!(!snapshot.has("model.bin").unwrap());
     snapshot.pin().unwrap();
     assert_eq!(
         fs_err::read(root.join("refs/main")).unwrap(),

@@ -65,7 +65,7 @@ fn what_is_not_there_is_told_apart() {
     let server = Site::new().start();
     let hub = hub(&server, dir.path());
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
-    let error = snapshot.file("model.bin", &Silent).unwrap_err();
+    let error = snapshot.file("model.bin").unwrap_err();
     let (message, hint) = said(&error, &server);
     assert_eq!(message, "org/name: no file `model.bin`");
     assert_eq!(
@@ -86,7 +86,7 @@ fn file_that_is_listed_and_not_there_is_no_file() {
         });
         let hub = hub(&server, dir.path());
         let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
-        let error = snapshot.file("config.json", &Silent).unwrap_err();
+        let error = snapshot.file("config.json").unwrap_err();
         assert_eq!(error.to_string(), "org/name: no file `config.json`");
         assert_eq!(error.hint(), None);
         assert_eq!(error.fault().exit_code(), 2);

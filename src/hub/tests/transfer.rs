@@ -47,7 +47,7 @@ fn redirects_within_the_hub_are_followed_with_the_token() {
     let server = site.clone().start();
     let hub = hub_at(&format!("{}/", server.url), dir.path(), Some("hf_x"));
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
-    let path = snapshot.file("sub dir/notes.txt", &Silent).unwrap();
+    let path = snapshot.file("sub dir/notes.txt").unwrap();
     assert_eq!(fs_err::read(path).unwrap(), b"notes");
     let resolve = format!("/org/name/resolve/{COMMIT}/sub%20dir/notes.txt");
     let cached = format!("/api/resolve-cache/models/org/name/{COMMIT}/sub%20dir/notes.txt");
@@ -175,7 +175,7 @@ fn partial_file_that_nothing_vouches_for_is_not_continued() {
     let hub = hub(&server, dir.path());
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
     for file in ["config.json", WEIGHTS] {
-        let path = snapshot.file(file, &Silent).unwrap();
+        let path = snapshot.file(file).unwrap();
         assert_eq!(fs_err::read(path).unwrap(), site.files[file]);
     }
     assert_eq!(ranges(&server), vec![None; 9]);
@@ -253,9 +253,9 @@ fn file_of_unknown_size_is_read_to_its_end() {
         }
     });
     let hub = hub(&server, dir.path());
-    let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
     let told = Told::default();
-    let path = snapshot.file("sub dir/notes.txt", &told).unwrap();
+    let snapshot = hub.snapshot(&repo(), &told).unwrap();
+    let path = snapshot.file("sub dir/notes.txt").unwrap();
     assert_eq!(fs_err::read(path).unwrap(), b"notes");
     assert_eq!(
         told.lines()[0],
@@ -404,15 +404,8 @@ fn body_without_a_size_has_an_end() {
             most_unannounced,
             refusal: &|answer| answer.unexpected("200").into(),
         };
-        let mut transfer = Transfer::new(&client, wanted, &file, 0, &Silent).unwrap();
-        let mut buffer = [0; 4096];
-        let result = loop {
-            match transfer.read(&mut buffer) {
-                Ok(0) => break Ok(()),
-                Ok(_) => {}
-                Err(error) => break Err(error.to_string()),
-            }
-        };
+        let mut transfer = Transfer::new(&client, wanted, &file, 0, &Silent);
+        let result = transfer.read_to_end().map_err(|error| error.to_string());
         let endless = "file: more than 1,000 bytes, and no size was announced";
         assert_eq!(
             result,

@@ -52,12 +52,6 @@ impl Source {
     }
 }
 
-/// Whether `text` is a SHA-256 as archives are compared by: 64 hex digits, lower case.
-pub fn is_digest(text: &str) -> bool {
-    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    text.len() == 64 && text.bytes().all(is_digit)
-}
-
 /// An archive.
 pub struct Archive {
     pub name: &'static str,

@@ -1,7 +1,7 @@
 //! The bytes of an archive, from the first to the last, once: those that an earlier try has left on the disk, then
 //! those that arrive. All that is read is hashed.
 
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
@@ -15,8 +15,6 @@ use crate::text;
 /// Where the next bytes are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Nothing has been read yet.
-    New,
     /// In the file; the number of its bytes that have not been read yet.
     Held(u64),
     /// On their way from the network.
@@ -29,8 +27,7 @@ enum Phase {
 ///
 /// [`Read`] knows one sort of error only; what stopped it is kept for [`cause_of`](Self::cause_of).
 pub struct Intake<'a> {
-    name: &'static str,
-    sha256: &'a str,
+    archive: &'a Archive,
     file: &'a fs_err::File,
     n_held: u64,
     transfer: Option<Transfer<'a>>,
@@ -43,8 +40,8 @@ pub struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    /// The first `n_held` bytes of an archive from the disk, and the others, if there are any, by `transfer`, which
-    /// goes on behind them.
+    /// The first `n_held` bytes of an archive from the disk, which `file` has been opened for, and the others, if there
+    /// are any, by `transfer`, which goes on behind them.
     pub fn new(
         file: &'a fs_err::File,
         n_held: u64,
@@ -52,14 +49,21 @@ impl<'a> Intake<'a> {
         archive: &'a Archive,
         context: Context<'a>,
     ) -> Self {
+        let is_shown = n_held > 0;
+        if is_shown {
+            let what = match transfer {
+                Some(_) => format!("reading what is here of {}", archive.name),
+                None => format!("reading {}", archive.name),
+            };
+            context.progress.start_bytes(&what, n_held);
+        }
         Self {
-            name: archive.name,
-            sha256: &archive.sha256,
+            archive,
             file,
             n_held,
             transfer,
-            phase: Phase::New,
-            is_shown: false,
+            phase: Phase::Held(n_held),
+            is_shown,
             hash: Sha256::new(),
             failure: None,
             context,
@@ -73,19 +77,11 @@ impl<'a> Intake<'a> {
     pub fn check_rest(&mut self) -> Result<(), Error> {
         let mut buffer = vec![0; CHUNK_BYTES];
         while self.take(&mut buffer)? > 0 {}
-        self.check_digest()
-    }
-
-    fn check_digest(&self) -> Result<(), Error> {
-        let found = self.digest();
-        if found == self.sha256 {
+        let (found, expected) = (self.digest(), self.archive.sha256.clone());
+        if found == expected {
             return Ok(());
         }
-        Err(BadArchive::Other {
-            found,
-            expected: self.sha256.to_owned(),
-        }
-        .into())
+        Err(BadArchive::Other { found, expected }.into())
     }
 
     /// Why unpacking ended with `error`: because reading failed, because these are not the archive's bytes, or
@@ -130,10 +126,6 @@ impl<'a> Intake<'a> {
         loop {
             self.context.interrupt.check()?;
             let n_read = match self.phase {
-                Phase::New => {
-                    self.begin()?;
-                    continue;
-                }
                 Phase::Held(0) => {
                     self.hide();
                     self.go_on()?;
@@ -171,36 +163,16 @@ impl<'a> Intake<'a> {
         }
     }
 
-    fn begin(&mut self) -> Result<(), Error> {
-        let mut file = self.file;
-        file.rewind()?;
-        if self.n_held == 0 {
-            return self.go_on();
-        }
-        let what = match self.transfer {
-            Some(_) => format!("reading what is here of {}", self.name),
-            None => format!("reading {}", self.name),
-        };
-        self.context.progress.start_bytes(&what, self.n_held);
-        self.is_shown = true;
-        self.phase = Phase::Held(self.n_held);
-        Ok(())
-    }
-
     /// Turns from what was on the disk to what arrives.
     fn go_on(&mut self) -> Result<(), Error> {
         // Where only the unpacking was cut short, nothing is asked.
-        let is_whole = self.n_held > 0 && self.digest() == self.sha256;
+        let is_whole = self.n_held > 0 && self.digest() == self.archive.sha256;
         let Some(transfer) = self.transfer.as_mut().filter(|_| !is_whole) else {
             self.phase = Phase::Ended;
             return Ok(());
         };
-        let size = transfer.begin()?.unwrap_or(0);
-        let what = format!("downloading {}", self.name);
-        match self.n_held {
-            0 => self.context.progress.start_bytes(&what, size),
-            n_held => self.context.progress.resume_bytes(&what, n_held, size),
-        }
+        transfer.begin()?;
+        transfer.show();
         self.is_shown = true;
         self.phase = Phase::Arriving;
         Ok(())

@@ -20,7 +20,7 @@ use crate::text::{foreign, thousands};
 /// The longest entry that describes the next one.
 const MAX_DESCRIPTION_BYTES: u64 = 1 << 16;
 /// What may follow the end of the archive: tools fill their last record with zeros.
-const MAX_PADDING_BYTES: usize = 1 << 20;
+const MAX_PADDING_BYTES: u64 = 1 << 20;
 /// The longest name of a file that file systems take.
 const MAX_NAME_BYTES: usize = 255;
 
@@ -118,8 +118,7 @@ pub fn unpack(
                 if size != entry.size() {
                     return Err(refuse("has two sizes, expected one".to_owned()).into());
                 }
-                let place = judge(archive.content, &name, kind).map_err(refuse)?;
-                let Place::File(file_name) = place else {
+                let Some(file_name) = judge(archive.content, &name, kind).map_err(refuse)? else {
                     continue;
                 };
                 if size > archive.bounds.file_bytes {
@@ -177,18 +176,12 @@ impl Unpacked {
 }
 
 /// Reads what is behind the last entry: the checksum of the compressed bytes is at their end.
-fn read_padding(mut rest: impl Read) -> io::Result<()> {
-    let mut buffer = vec![0; CHUNK_BYTES];
-    let mut n_left = MAX_PADDING_BYTES;
-    loop {
-        let n_read = rest.read(&mut buffer)?;
-        if n_read == 0 {
-            return Ok(());
-        }
-        n_left = n_left
-            .checked_sub(n_read)
-            .ok_or_else(|| io::Error::other("the archive goes on behind its end"))?;
+fn read_padding(rest: impl Read) -> io::Result<()> {
+    let n_read = io::copy(&mut rest.take(MAX_PADDING_BYTES + 1), &mut io::sink())?;
+    if n_read > MAX_PADDING_BYTES {
+        return Err(io::Error::other("the archive goes on behind its end"));
     }
+    Ok(())
 }
 
 /// What entries say of the next one.
@@ -256,16 +249,8 @@ fn description(entry: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Where an entry goes.
-#[derive(Debug, PartialEq, Eq)]
-enum Place {
-    File(String),
-    /// It is passed over.
-    Nowhere,
-}
-
-/// Where an entry goes, or what is wrong with it.
-fn judge(content: Content, name: &[u8], kind: EntryType) -> Result<Place, String> {
+/// The name of the file that an entry becomes, or what is wrong with it; `None` for one that is passed over.
+fn judge(content: Content, name: &[u8], kind: EntryType) -> Result<Option<String>, String> {
     let expected = match content {
         Content::Labels => format!("`{}`", content.name()),
         Content::Images => format!("`{}/<id>.jpg`", content.name()),
@@ -295,17 +280,14 @@ fn judge(content: Content, name: &[u8], kind: EntryType) -> Result<Place, String
             ));
         }
     };
-    let is_of_macos = |part: &&str| part.starts_with("._") || *part == ".DS_Store";
-    let is_of_pax = |part: &&str| part.starts_with("PaxHeader");
-    if parts
-        .iter()
-        .any(|part| is_of_macos(part) || is_of_pax(part))
-    {
-        return Ok(Place::Nowhere);
+    let is_of_macos = |part: &str| part.starts_with("._") || part == ".DS_Store";
+    let is_of_pax = |part: &str| part.starts_with("PaxHeader");
+    if (parts.iter()).any(|part| is_of_macos(part) || is_of_pax(part)) {
+        return Ok(None);
     }
     match (content, parts.as_slice(), is_folder) {
-        (_, [], true) => Ok(Place::Nowhere),
-        (Content::Images, [folder], true) if *folder == content.name() => Ok(Place::Nowhere),
+        (_, [], true) => Ok(None),
+        (Content::Images, [folder], true) if *folder == content.name() => Ok(None),
         (Content::Images, [folder, file], false) if *folder == content.name() => {
             if file.len() > MAX_NAME_BYTES {
                 return Err(format!(
@@ -315,15 +297,9 @@ fn judge(content: Content, name: &[u8], kind: EntryType) -> Result<Place, String
             }
             // Whatever else lies there is no image that a labels file could name.
             let is_image = file.strip_suffix(".jpg").is_some_and(|id| !id.is_empty());
-            Ok(if is_image {
-                Place::File((*file).to_owned())
-            } else {
-                Place::Nowhere
-            })
+            Ok(is_image.then(|| (*file).to_owned()))
         }
-        (Content::Labels, [file], false) if *file == content.name() => {
-            Ok(Place::File((*file).to_owned()))
-        }
+        (Content::Labels, [file], false) if *file == content.name() => Ok(Some((*file).to_owned())),
         _ => Err(format!("does not belong there, expected {expected}")),
     }
 }

@@ -77,7 +77,7 @@ impl Weights {
         // Whoever asked for the digests has said what is wrong with the memo.
         let mut memo = DigestMemo::load(cache, &Silent);
         for promise in &self.unverified {
-            memo.vouch(promise.path(), &promise.to_string())?;
+            memo.vouch(&promise.path, &promise.to_string())?;
         }
         memo.save_or_warn(cache, context.progress);
         Ok(())
