@@ -11,8 +11,8 @@
 use strum::VariantArray;
 
 use super::probes::{PREDICTIONS, Prediction, Probes};
-use super::{Made, Name, Objects, Stage, ensure, part};
-use crate::artifact::{Table, number, rows};
+use super::{Made, Name, Objects, Stage, table};
+use crate::artifact::{number, rows};
 use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
@@ -173,28 +173,19 @@ impl Stage for ReportStage<'_> {
     }
 
     fn encode(report: &Report) -> Result<Objects, Error> {
-        let parquet = Table::of(&report.groups).to_parquet()?;
-        Ok(Objects::from([(REPORT.to_owned(), parquet)]))
+        Ok(Objects::from([table(REPORT, &report.groups)?]))
     }
 
     fn decode(&self, objects: &Objects) -> Result<Report, Error> {
-        let parquet = part(objects, Self::NAME, REPORT)?;
-        let groups: Vec<Accuracy> = Table::from_parquet(parquet)?.rows()?;
-        let found = groups
-            .iter()
-            .map(|group| (group.level.as_str(), group.name.as_str(), group.n));
-        let expected = self::groups(&self.probes.output.predictions)
-            .into_iter()
-            .map(|group| {
-                (
-                    group.level.as_str(),
-                    group.name,
-                    number(group.predictions.len()),
-                )
-            });
-        ensure(
-            found.eq(expected),
-            Self::NAME,
+        let groups: Vec<Accuracy> = Self::NAME.rows(objects, REPORT)?;
+        let expected = self::groups(&self.probes.output.predictions);
+        let is = |(found, expected): (&Accuracy, &Group<'_>)| {
+            found.level == expected.level.as_str()
+                && found.name == expected.name
+                && found.n == number(expected.predictions.len())
+        };
+        Self::NAME.ensure(
+            groups.len() == expected.len() && groups.iter().zip(&expected).all(is),
             "its groups are not those of the predictions",
         )?;
         Ok(Report { groups })
