@@ -52,8 +52,8 @@ pub enum Error {
 
 impl Error {
     /// One action that helps.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
+    pub fn hint(&self) -> &'static str {
+        match self {
             Self::Empty | Self::Truncated(_) | Self::Corrupt { .. } => {
                 "get the file again, the copy is damaged"
             }
@@ -61,8 +61,7 @@ impl Error {
                 "convert the file to a baseline JPEG"
             }
             Self::TooLarge { .. } => "scale the image down",
-        };
-        Some(hint.to_owned())
+        }
     }
 
     /// A JPEG that breaks the format.

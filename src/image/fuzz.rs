@@ -52,7 +52,7 @@ fn read(bytes: &[u8]) -> Result<(), String> {
             return Ok(());
         }
     }
-    let image = decode(bytes).map_err(|error| said(&error, error.hint()))?;
+    let image = decode(bytes).map_err(|error| said(&error, Some(error.hint())))?;
     let header = checked.expect("what can be decoded is not refused by its header");
     assert_eq!((image.width, image.height), (header.width, header.height));
     assert_eq!(image.pixels.len(), image.width * image.height * 3);

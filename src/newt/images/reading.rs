@@ -70,8 +70,8 @@ impl Unread {
     }
 
     /// One action that helps.
-    pub fn hint(&self) -> String {
-        let hint = match self {
+    pub fn hint(&self) -> &'static str {
+        match self {
             Self::Missing => {
                 "unpack the images again; `newt-pipe data check DIR` lists what is missing"
             }
@@ -80,9 +80,8 @@ impl Unread {
             Self::TooLarge { .. } => "get the file again, this is no image",
             Self::Unreadable(ErrorKind::PermissionDenied) => "let your user read the file",
             Self::Unreadable(_) => "get the file again, the file system does not give this copy",
-            Self::NoImage(error) => return error.hint().unwrap_or_default(),
-        };
-        hint.to_owned()
+            Self::NoImage(error) => error.hint(),
+        }
     }
 }
 

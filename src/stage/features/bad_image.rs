@@ -19,16 +19,16 @@ const MAX_SHOWN: usize = 20;
 pub struct BadImage {
     path: PathBuf,
     problem: String,
-    hint: String,
+    hint: &'static str,
 }
 
 impl BadImage {
     /// The image at `path`, what is wrong with its file, and what helps.
-    pub fn new(path: &Path, problem: impl Display, hint: impl Into<String>) -> Self {
+    pub fn new(path: &Path, problem: impl Display, hint: &'static str) -> Self {
         Self {
             path: path.to_owned(),
             problem: problem.to_string(),
-            hint: hint.into(),
+            hint,
         }
     }
 
@@ -39,7 +39,7 @@ impl BadImage {
 
     /// One whose file is no whole image.
     pub fn undecodable(path: &Path, error: &image::Error) -> Self {
-        Self::new(path, error, error.hint().unwrap_or_default())
+        Self::new(path, error, error.hint())
     }
 
     /// The error that names all of `images`, of which there is at least one.
@@ -105,7 +105,7 @@ fn hints(images: &[BadImage]) -> String {
         }
     }
     if let [image] = first_of_each.as_slice() {
-        return image.hint.clone();
+        return image.hint.to_owned();
     }
     let named = first_of_each.iter().map(|image| {
         let name = image.path.file_name().unwrap_or_default();
