@@ -68,15 +68,12 @@ impl FeatureStore {
 
     /// Where the images without features stand in `images`: the first of each, in order.
     pub fn missing(&self, images: &[Digest]) -> Vec<usize> {
-        let mut firsts = BTreeMap::new();
-        for (position, image) in images.iter().enumerate() {
-            if !self.places.contains_key(image) {
-                firsts.entry(image).or_insert(position);
-            }
-        }
-        let mut positions: Vec<usize> = firsts.into_values().collect();
-        positions.sort_unstable();
-        positions
+        let mut seen = BTreeSet::new();
+        let is_missing = |image: &Digest| !self.places.contains_key(image) && seen.insert(*image);
+        let missing = images.iter().map(is_missing).enumerate();
+        missing
+            .filter_map(|(position, is_missing)| is_missing.then_some(position))
+            .collect()
     }
 
     /// Adds the features of these images, `[images.len(), dim]` f32, as one shard.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
 use rayon::prelude::*;
 
 use super::images::{self, DataRoot, IMAGES_DIR, ImageFiles, LABELS_FILE, SHOWN_NAMES, Unread};
@@ -175,25 +176,19 @@ fn look_at_image(path: &Path, depth: Depth, interrupt: &Interrupt) -> Image {
 
 fn count(labels: &Labels, image_bytes: u64) -> Counts {
     let tasks = labels.tasks();
-    let mut clusters: Vec<Cluster> = Vec::new();
+    let mut clusters: IndexMap<&str, Cluster> = IndexMap::new();
     for task in &tasks {
-        let position = clusters
-            .iter()
-            .position(|cluster| cluster.name == task.cluster);
-        let position = position.unwrap_or_else(|| {
-            clusters.push(Cluster {
-                name: task.cluster.clone(),
-                n_tasks: 0,
-                n_train_rows: 0,
-                n_test_rows: 0,
-            });
-            clusters.len() - 1
+        let cluster = clusters.entry(&task.cluster).or_insert_with(|| Cluster {
+            name: task.cluster.clone(),
+            n_tasks: 0,
+            n_train_rows: 0,
+            n_test_rows: 0,
         });
-        let cluster = &mut clusters[position];
         cluster.n_tasks += 1;
         cluster.n_train_rows += task.train_rows.len();
         cluster.n_test_rows += task.test_rows.len();
     }
+    let clusters: Vec<Cluster> = clusters.into_values().collect();
     Counts {
         n_rows: labels.rows.len(),
         n_train_rows: clusters.iter().map(|cluster| cluster.n_train_rows).sum(),

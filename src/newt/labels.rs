@@ -14,8 +14,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::text::{Listing, count, foreign, nearest};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+
+use crate::text::{Listing, count, foreign, nearest};
 
 mod csv;
 #[cfg(test)]
@@ -140,47 +142,37 @@ impl Labels {
     /// The reference's order is undefined (polars' `unique`); ours is the file's, so that a seed
     /// means the same sample everywhere.
     pub fn tasks(&self) -> Vec<Task> {
-        let mut tasks: Vec<Task> = Vec::new();
-        let mut positions = BTreeMap::new();
+        let mut tasks: IndexMap<&str, Task> = IndexMap::new();
         for (index, row) in self.rows.iter().enumerate() {
-            let position = *positions.entry(row.task.as_str()).or_insert_with(|| {
-                tasks.push(Task {
-                    name: row.task.clone(),
-                    cluster: row.cluster.clone(),
-                    subcluster: row.subcluster.clone(),
-                    train_rows: Vec::new(),
-                    test_rows: Vec::new(),
-                });
-                tasks.len() - 1
+            let task = tasks.entry(&row.task).or_insert_with(|| Task {
+                name: row.task.clone(),
+                cluster: row.cluster.clone(),
+                subcluster: row.subcluster.clone(),
+                train_rows: Vec::new(),
+                test_rows: Vec::new(),
             });
             match row.split {
-                Split::Train => tasks[position].train_rows.push(index),
-                Split::Test => tasks[position].test_rows.push(index),
+                Split::Train => task.train_rows.push(index),
+                Split::Test => task.test_rows.push(index),
             }
         }
-        tasks
+        tasks.into_values().collect()
     }
 }
 
 /// What there is to say of rows whose `split` is neither `train` nor `test`, value by value as they first appear.
 fn problem_of_splits(cells: &Cells, lines: &[usize]) -> Option<Problem> {
-    // Each value with its first line and the number of its rows.
-    let mut values: Vec<(&str, usize, usize)> = Vec::new();
-    let mut places = BTreeMap::new();
+    // Each value's first line and the number of its rows.
+    let mut values: IndexMap<&str, (usize, usize)> = IndexMap::new();
     for (row, &line) in lines.iter().enumerate() {
         let value = cell(cells.split, row);
-        if value.parse::<Split>().is_ok() {
-            continue;
+        if value.parse::<Split>().is_err() {
+            values.entry(value).or_insert((line, 0)).1 += 1;
         }
-        let place = *places.entry(value).or_insert_with(|| {
-            values.push((value, line, 0));
-            values.len() - 1
-        });
-        values[place].2 += 1;
     }
     let values: Listing = values
         .into_iter()
-        .map(|(value, line, n_rows)| {
+        .map(|(value, (line, n_rows))| {
             let from = if n_rows == 1 { "line" } else { "from line" };
             let rows = count(n_rows, "row", "rows");
             format!("{} in {rows} ({from} {line})", quoted(value))

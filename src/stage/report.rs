@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `report.parquet` | [`Accuracy`]s, the coarsest level first, groups by first appearance |
 
+use indexmap::IndexMap;
 use strum::VariantArray;
 
 use super::probes::{PREDICTIONS, Prediction, Probes};
@@ -76,27 +77,23 @@ pub struct Group<'a> {
 
 /// The groups of every level, the coarsest level first, groups by first appearance.
 pub fn groups(predictions: &[Prediction]) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut all = Vec::new();
     for &level in Level::VARIANTS {
-        let first = groups.len();
-        let mut places = std::collections::BTreeMap::new();
+        let mut groups: IndexMap<&str, Group<'_>> = IndexMap::new();
         for prediction in predictions {
             let (task, cluster) = (&prediction.task, &prediction.cluster);
-            let Some(name) = level.group(task, cluster, prediction.subcluster.as_deref()) else {
-                continue;
-            };
-            let place = *places.entry(name).or_insert_with(|| {
-                groups.push(Group {
+            if let Some(name) = level.group(task, cluster, prediction.subcluster.as_deref()) {
+                let group = groups.entry(name).or_insert_with(|| Group {
                     level,
                     name,
                     predictions: Vec::new(),
                 });
-                groups.len() - 1 - first
-            });
-            groups[first + place].predictions.push(prediction);
+                group.predictions.push(prediction);
+            }
         }
+        all.extend(groups.into_values());
     }
-    groups
+    all
 }
 
 rows! {

@@ -8,7 +8,7 @@
 //!
 //! Sums run in the order of the slice, in f64.
 
-use std::collections::BTreeMap;
+use indexmap::IndexMap;
 
 /// Returns the mean of all scores, whatever their task; `None` without any.
 pub fn micro(scores: &[f64]) -> Option<f64> {
@@ -17,23 +17,16 @@ pub fn micro(scores: &[f64]) -> Option<f64> {
 
 /// Returns the mean of the tasks' accuracies, from (task, score) pairs; `None` without any.
 pub fn mean_over_tasks(scores: &[(&str, f64)]) -> Option<f64> {
-    let accuracies: Vec<f64> = by_task(scores)
-        .iter()
-        .filter_map(|(_, scores)| micro(scores))
-        .collect();
+    let tasks = by_task(scores).into_values();
+    let accuracies: Vec<f64> = tasks.filter_map(|scores| micro(&scores)).collect();
     micro(&accuracies)
 }
 
 /// The scores of each task, the tasks in order of first appearance.
-fn by_task<'a>(scores: &[(&'a str, f64)]) -> Vec<(&'a str, Vec<f64>)> {
-    let mut places = BTreeMap::new();
-    let mut tasks: Vec<(&str, Vec<f64>)> = Vec::new();
+fn by_task<'a>(scores: &[(&'a str, f64)]) -> IndexMap<&'a str, Vec<f64>> {
+    let mut tasks: IndexMap<_, Vec<f64>> = IndexMap::new();
     for (task, score) in scores {
-        let place = *places.entry(task).or_insert_with(|| {
-            tasks.push((task, Vec::new()));
-            tasks.len() - 1
-        });
-        tasks[place].1.push(*score);
+        tasks.entry(*task).or_default().push(*score);
     }
     tasks
 }
@@ -55,8 +48,8 @@ mod tests {
     fn tasks_come_in_order_of_first_appearance() {
         let tasks = by_task(&SCORES);
         let expected = [("z", vec![1.0, 1.0, 0.0, 1.0]), ("a", vec![0.0, 1.0])];
-        assert_eq!(tasks, expected);
-        let accuracies = tasks.iter().map(|(_, scores)| micro(scores));
+        assert!(tasks.clone().into_iter().eq(expected));
+        let accuracies = tasks.values().map(|scores| micro(scores));
         assert!(accuracies.eq([Some(0.75), Some(0.5)]));
     }
 
