@@ -67,14 +67,6 @@ fn refused(path: &Path, error: &SafeTensorError, bytes: &[u8]) -> NotWhole {
     NotWhole::new(path, describe(error, bytes, bytes.len() as u64))
 }
 
-/// Makes sure that the file at `path` is as long as its header says, without reading more of it.
-///
-/// # Errors
-/// [`NotWhole`]; errors of reading, also where there is no regular file.
-pub fn check_length(path: &Path) -> Result<(), Error> {
-    check_header(path, |_| Ok(()))
-}
-
 /// Makes sure that the file at `path` is as long as its header says, and that `check` finds nothing wrong in the header,
 /// without reading more of it.
 ///
@@ -96,11 +88,7 @@ pub fn read(
     check: impl FnOnce(&Metadata) -> Result<(), Error>,
     interrupt: &Interrupt,
 ) -> Result<Vec<u8>, Error> {
-    let Opened {
-        file,
-        head,
-        n_bytes,
-    } = read_header(path, check)?;
+    let (file, head, n_bytes) = read_header(path, check)?;
     // A sparse file of any size may fit its header.
     let mut bytes = files::buffer(path, n_bytes)?;
     let n_rest = n_bytes.saturating_sub(head.len() as u64);
@@ -112,18 +100,11 @@ pub fn read(
     Ok(bytes)
 }
 
-/// A file of which no more has been read than its header.
-struct Opened {
-    file: fs_err::File,
-    /// The header, and its length before it.
-    head: Vec<u8>,
-    n_bytes: u64,
-}
-
+/// The file, of which no more has been read than its header; that, with its length before it; the file's own length.
 fn read_header(
     path: &Path,
     check: impl FnOnce(&Metadata) -> Result<(), Error>,
-) -> Result<Opened, Error> {
+) -> Result<(fs_err::File, Vec<u8>, u64), Error> {
     BrokenLink::check(path)?;
     let mut file = files::open(path)?;
     let n_bytes = file.metadata()?.len();
@@ -141,11 +122,7 @@ fn read_header(
                 if let Some(metadata) = metadata(&head) {
                     check(&metadata)?;
                 }
-                return Ok(Opened {
-                    file,
-                    head,
-                    n_bytes,
-                });
+                return Ok((file, head, n_bytes));
             }
             SafeTensorError::MetadataIncompleteBuffer
         }
@@ -180,7 +157,7 @@ pub mod tests {
         let empty = safetensors::serialize(none, metadata).unwrap();
         for bytes in [whole(), empty] {
             fs_err::write(&path, &bytes).unwrap();
-            check_length(&path).unwrap();
+            check_header(&path, |_| Ok(())).unwrap();
             assert_eq!(read_whole(&path).unwrap(), bytes);
         }
     }
@@ -193,7 +170,7 @@ pub mod tests {
         for n in 0..whole.len() {
             fs_err::write(&path, &whole[..n]).unwrap();
             let expected = parse(&path, &whole[..n]).unwrap_err();
-            let found = check_length(&path).unwrap_err();
+            let found = check_header(&path, |_| Ok(())).unwrap_err();
             assert_eq!(found.to_string(), expected.to_string(), "{n} bytes");
         }
     }

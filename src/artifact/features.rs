@@ -68,15 +68,12 @@ impl FeatureStore {
 
     /// Where the images without features stand in `images`: the first of each, in order.
     pub fn missing(&self, images: &[Digest]) -> Vec<usize> {
-        let mut firsts = BTreeMap::new();
-        for (position, image) in images.iter().enumerate() {
-            if !self.places.contains_key(image) {
-                firsts.entry(image).or_insert(position);
-            }
-        }
-        let mut positions: Vec<usize> = firsts.into_values().collect();
-        positions.sort_unstable();
-        positions
+        let mut seen = BTreeSet::new();
+        let is_missing = |image: &Digest| !self.places.contains_key(image) && seen.insert(*image);
+        let missing = images.iter().map(is_missing).enumerate();
+        missing
+            .filter_map(|(position, is_missing)| is_missing.then_some(position))
+            .collect()
     }
 
     /// Adds the features of these images, `[images.len(), dim]` f32, as one shard.
@@ -123,7 +120,7 @@ impl FeatureStore {
             let has_gone =
                 |image: &Digest| self.forgotten.contains(image) && self.places.contains_key(image);
             // One that another process has removed, or that is no shard, holds nothing to replace.
-            let Ok(Some(Head { images, n_bytes })) = self.head(&shard) else {
+            let Ok(Some(Head { images, .. })) = self.head(&shard) else {
                 continue;
             };
             if !images.iter().any(has_gone) {
@@ -133,7 +130,7 @@ impl FeatureStore {
                 .filter(|row| !has_gone(&images[*row]))
                 .collect();
             // What is damaged is found out when it is read.
-            let Ok(loaded) = self.load(&shard, n_bytes) else {
+            let Ok(loaded) = self.load(&shard) else {
                 continue;
             };
             let images: Vec<Digest> = kept.iter().map(|row| images[*row]).collect();
@@ -192,15 +189,10 @@ impl FeatureStore {
         let mut damaged = Vec::new();
         for (shard, places) in by_shard {
             // The header that the index was made of was not checked: the whole shard decides.
-            let loaded = match self.head(shard) {
-                Ok(Some(head)) => self.load(shard, head.n_bytes),
-                Ok(None) => Err(shard::wrong_seal(&self.name(shard)).into()),
-                Err(error) => Err(error.into()),
-            };
             let Shard {
                 images: found,
                 features,
-            } = match loaded {
+            } = match self.load(shard) {
                 Ok(loaded) => loaded,
                 Err(error) if is_damage(&error) => {
                     damaged.push((*shard, error.to_string()));
@@ -222,10 +214,13 @@ impl FeatureStore {
         Ok((rows, damaged))
     }
 
-    /// A shard of `n_bytes` bytes, checked.
-    fn load(&self, shard: &Digest, n_bytes: u64) -> Result<Shard, Error> {
-        let bytes = self.shards.read(shard, n_bytes)?;
-        Ok(Shard::parse(self.kind, &self.name(shard), &bytes)?)
+    /// A shard, checked.
+    fn load(&self, shard: &Digest) -> Result<Shard, Error> {
+        let Some(head) = self.head(shard)? else {
+            return Err(shard::wrong_seal(&self.name(shard)).into());
+        };
+        let bytes = self.shards.read(shard, head.n_bytes)?;
+        Shard::parse(self.kind, &self.name(shard), &bytes)
     }
 
     /// Reads the headers of all shards anew.

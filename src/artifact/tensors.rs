@@ -3,14 +3,13 @@
 //! Metadata keys stand in their order, and their values are canonical JSON. They are written here: the safetensors
 //! crate has them in the order of a hash map, which differs from run to run as soon as there are two keys.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use half::{bf16, f16};
 use ndarray::{Array, ArrayBase, Data, Dimension, IxDyn};
-use safetensors::tensor::{Metadata, TensorInfo};
-use safetensors::{Dtype, View};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -60,33 +59,9 @@ elements! {
 #[derive(Debug, Default)]
 #[must_use]
 pub struct TensorWriter {
-    tensors: BTreeMap<String, Tensor>,
+    /// Each tensor's type, shape and bytes.
+    tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>,
     metadata: BTreeMap<&'static str, String>,
-}
-
-#[derive(Debug)]
-struct Tensor {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl View for &Tensor {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
 }
 
 impl TensorWriter {
@@ -105,23 +80,14 @@ impl TensorWriter {
         S: Data<Elem = T>,
         D: Dimension,
     {
+        // A plain loop over a slice is a copy; over an array of any layout it is not.
+        let array = array.as_standard_layout();
         let mut bytes = vec![0; array.len() * size_of::<T>()];
         let places = bytes.chunks_exact_mut(size_of::<T>());
-        if let Some(values) = array.as_slice() {
-            // A plain loop over a slice is a copy; over an array of any layout it is not.
-            places
-                .zip(values)
-                .for_each(|(place, value)| value.write_to(place));
-        } else {
-            places
-                .zip(array)
-                .for_each(|(place, value)| value.write_to(place));
+        for (place, value) in places.zip(array.as_slice().unwrap_or_default()) {
+            value.write_to(place);
         }
-        let tensor = Tensor {
-            dtype: T::DTYPE,
-            shape: array.shape().to_vec(),
-            bytes,
-        };
+        let tensor = (T::DTYPE, array.shape().to_vec(), bytes);
         let previous = self.tensors.insert(name.to_owned(), tensor);
         assert!(previous.is_none(), "tensor `{name}` is given twice");
         self
@@ -149,7 +115,13 @@ impl TensorWriter {
     /// Bad data where names and metadata do not fit a header of 100 MB.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Message> {
         let refused = |what: String| wrong("tensors to be written", &said(&what));
-        let file = safetensors::serialize(&self.tensors, None)
+        let tensors = self.tensors.iter().map(|(name, (dtype, shape, bytes))| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes);
+            view.map(|view| (name, view))
+        });
+        let file = tensors
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|views| safetensors::serialize(views, None))
             .map_err(|error| refused(error.to_string()))?;
         if self.metadata.is_empty() {
             return Ok(file);

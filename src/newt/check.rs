@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
 use rayon::prelude::*;
 
 use super::images::{self, DataRoot, IMAGES_DIR, ImageFiles, LABELS_FILE, SHOWN_NAMES, Unread};
@@ -38,14 +39,14 @@ pub fn check(
         notes: Vec::new(),
     };
     let parse = |other_splits| Labels::from_csv(csv, LABELS_FILE, other_splits);
-    let (parsed, refused) = match parse(OtherSplits::Refuse) {
+    let mut parsed = parse(OtherSplits::Refuse);
+    if let Err(error) = &parsed
+        && error.kind == labels::Kind::Splits
+    {
         // There is a setting for them, so there is more to look at.
-        Err(error) if error.kind == labels::Kind::Splits => (parse(OtherSplits::Test), Some(error)),
-        parsed => (parsed, None),
-    };
-    report
-        .problems
-        .extend(refused.iter().flat_map(labels_problems));
+        report.problems.extend(labels_problems(error));
+        parsed = parse(OtherSplits::Test);
+    }
     let labels = match parsed {
         Ok(labels) => labels,
         Err(error) => {
@@ -56,24 +57,20 @@ pub fn check(
     let ids = labels.rows.iter().map(|row| row.id.as_str());
     // A folder that cannot be listed is no news: its images are reported.
     let files = root.find_images(ids).ok();
-    let path = |id: &str| {
-        files
-            .as_ref()
-            .map_or_else(|| root.image_path(id), |files| files.path(id))
+    let path = |id: &str| match &files {
+        Some(files) => files.path(id),
+        None => root.image_path(id),
     };
     let images = look_at_images(&labels.rows, path, depth, context)?;
     let counts = count(&labels, images.iter().map(|image| image.n_bytes).sum());
     let newt = Identity::of(&labels);
-    report.notes.extend(notes_of_identity(&newt, &counts));
-    report
-        .notes
-        .extend(note_of_sizes(csv, &labels.rows, &images));
-    report
-        .notes
-        .extend(files.iter().filter_map(ImageFiles::note));
-    report
-        .notes
-        .extend(files.iter().filter_map(note_of_strangers));
+    report.notes = notes_of_identity(&newt, &counts);
+    let of_images = note_of_sizes(csv, &labels.rows, &images);
+    let of_files = files
+        .iter()
+        .flat_map(|it| [it.note(), note_of_strangers(it)]);
+    let notes = [of_images].into_iter().chain(of_files).flatten();
+    report.notes.extend(notes);
     report.counts = Some(counts);
     report.newt = Some(newt);
     let problems = images
@@ -102,7 +99,6 @@ fn labels_problems(error: &labels::Error) -> impl Iterator<Item = Problem> {
 }
 
 /// What was seen of an image.
-#[derive(Default)]
 struct Image {
     n_bytes: u64,
     /// Width and height in pixels.
@@ -137,13 +133,18 @@ fn look_at_images(
 }
 
 fn look_at_image(path: &Path, depth: Depth, interrupt: &Interrupt) -> Image {
-    let problem = |kind, message| {
+    let bad = |n_bytes, kind, message| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        Some(Problem {
-            kind,
-            place: format!("{IMAGES_DIR}/{name}"),
-            message,
-        })
+        let place = format!("{IMAGES_DIR}/{name}");
+        Image {
+            n_bytes,
+            size: None,
+            problem: Some(Problem {
+                kind,
+                place,
+                message,
+            }),
+        }
     };
     let bytes = match images::read(path, interrupt) {
         Ok(bytes) => bytes,
@@ -155,10 +156,7 @@ fn look_at_image(path: &Path, depth: Depth, interrupt: &Interrupt) -> Image {
                     Kind::Unreadable
                 }
             };
-            return Image {
-                problem: problem(kind, unread.to_string()),
-                ..Image::default()
-            };
+            return bad(0, kind, unread.to_string());
         }
     };
     let size = match depth {
@@ -172,35 +170,25 @@ fn look_at_image(path: &Path, depth: Depth, interrupt: &Interrupt) -> Image {
             size: Some(size),
             problem: None,
         },
-        Err(error) => Image {
-            n_bytes,
-            size: None,
-            problem: problem(Kind::Damaged, error.to_string()),
-        },
+        Err(error) => bad(n_bytes, Kind::Damaged, error.to_string()),
     }
 }
 
 fn count(labels: &Labels, image_bytes: u64) -> Counts {
     let tasks = labels.tasks();
-    let mut clusters: Vec<Cluster> = Vec::new();
+    let mut clusters: IndexMap<&str, Cluster> = IndexMap::new();
     for task in &tasks {
-        let position = clusters
-            .iter()
-            .position(|cluster| cluster.name == task.cluster);
-        let position = position.unwrap_or_else(|| {
-            clusters.push(Cluster {
-                name: task.cluster.clone(),
-                n_tasks: 0,
-                n_train_rows: 0,
-                n_test_rows: 0,
-            });
-            clusters.len() - 1
+        let cluster = clusters.entry(&task.cluster).or_insert_with(|| Cluster {
+            name: task.cluster.clone(),
+            n_tasks: 0,
+            n_train_rows: 0,
+            n_test_rows: 0,
         });
-        let cluster = &mut clusters[position];
         cluster.n_tasks += 1;
         cluster.n_train_rows += task.train_rows.len();
         cluster.n_test_rows += task.test_rows.len();
     }
+    let clusters: Vec<Cluster> = clusters.into_values().collect();
     Counts {
         n_rows: labels.rows.len(),
         n_train_rows: clusters.iter().map(|cluster| cluster.n_train_rows).sum(),

@@ -14,14 +14,17 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::text::{Listing, count, foreign, nearest};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+
+use crate::text::{Listing, count, foreign, nearest};
 
 mod csv;
 #[cfg(test)]
 mod fuzz;
 mod problem;
-
+#[cfg(test)]
+mod tests;
 pub use csv::Csv;
 pub use problem::{Error, Kind, Problem};
 
@@ -139,47 +142,37 @@ impl Labels {
     /// The reference's order is undefined (polars' `unique`); ours is the file's, so that a seed
     /// means the same sample everywhere.
     pub fn tasks(&self) -> Vec<Task> {
-        let mut tasks: Vec<Task> = Vec::new();
-        let mut positions = BTreeMap::new();
+        let mut tasks: IndexMap<&str, Task> = IndexMap::new();
         for (index, row) in self.rows.iter().enumerate() {
-            let position = *positions.entry(row.task.as_str()).or_insert_with(|| {
-                tasks.push(Task {
-                    name: row.task.clone(),
-                    cluster: row.cluster.clone(),
-                    subcluster: row.subcluster.clone(),
-                    train_rows: Vec::new(),
-                    test_rows: Vec::new(),
-                });
-                tasks.len() - 1
+            let task = tasks.entry(&row.task).or_insert_with(|| Task {
+                name: row.task.clone(),
+                cluster: row.cluster.clone(),
+                subcluster: row.subcluster.clone(),
+                train_rows: Vec::new(),
+                test_rows: Vec::new(),
             });
             match row.split {
-                Split::Train => tasks[position].train_rows.push(index),
-                Split::Test => tasks[position].test_rows.push(index),
+                Split::Train => task.train_rows.push(index),
+                Split::Test => task.test_rows.push(index),
             }
         }
-        tasks
+        tasks.into_values().collect()
     }
 }
 
 /// What there is to say of rows whose `split` is neither `train` nor `test`, value by value as they first appear.
 fn problem_of_splits(cells: &Cells, lines: &[usize]) -> Option<Problem> {
-    // Each value with its first line and the number of its rows.
-    let mut values: Vec<(&str, usize, usize)> = Vec::new();
-    let mut places = BTreeMap::new();
+    // Each value's first line and the number of its rows.
+    let mut values: IndexMap<&str, (usize, usize)> = IndexMap::new();
     for (row, &line) in lines.iter().enumerate() {
         let value = cell(cells.split, row);
-        if value.parse::<Split>().is_ok() {
-            continue;
+        if value.parse::<Split>().is_err() {
+            values.entry(value).or_insert((line, 0)).1 += 1;
         }
-        let place = *places.entry(value).or_insert_with(|| {
-            values.push((value, line, 0));
-            values.len() - 1
-        });
-        values[place].2 += 1;
     }
     let values: Listing = values
         .into_iter()
-        .map(|(value, line, n_rows)| {
+        .map(|(value, (line, n_rows))| {
             let from = if n_rows == 1 { "line" } else { "from line" };
             let rows = count(n_rows, "row", "rows");
             format!("{} in {rows} ({from} {line})", quoted(value))
@@ -423,137 +416,5 @@ fn flaw_of_file_name(id: &str) -> Option<&'static str> {
         Some("is over 251 bytes long")
     } else {
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::error::Failure;
-
-    /// The first rows that NeWT's own documentation shows, and enough of others to be sound.
-    pub(super) const NEWT: &str = "\
-id,task_cluster,task_subcluster,task,label,text_label,split,height,width
-d80eb625,appearance,age,ml_age_coopers_hawk,0,not_adult,train,425,640
-6c3eddb5,appearance,age,ml_age_coopers_hawk,1,adult,train,430,640
-9a12feb3,context,nan,ml_bio_raptor_utility_pole,0,neg,train,640,540
-2cb20e06,context,NaN,ml_bio_raptor_utility_pole,1,pos,train,426,640
-b1,context,,ml_bio_raptor_utility_pole,1,pos,test,426,640
-b2,appearance,age,ml_age_coopers_hawk,1,adult,val,426,640
-";
-
-    /// What a labels file of that text holds; every row that does not train tests.
-    pub(super) fn read(csv: &str) -> Result<Labels, Error> {
-        let csv = Csv::parse("labels.csv", csv.as_bytes())?;
-        Labels::from_csv(&csv, "labels.csv", OtherSplits::Test)
-    }
-
-    #[test]
-    fn rows_are_kept_in_file_order_with_columns_in_any_order() {
-        let labels = read(NEWT).unwrap();
-        let ids: Vec<&str> = labels.rows.iter().map(|row| row.id.as_str()).collect();
-        assert_eq!(
-            ids,
-            ["d80eb625", "6c3eddb5", "9a12feb3", "2cb20e06", "b1", "b2"]
-        );
-        assert_eq!(
-            labels.rows[1],
-            LabelRow {
-                id: "6c3eddb5".to_owned(),
-                task: "ml_age_coopers_hawk".to_owned(),
-                cluster: "appearance".to_owned(),
-                subcluster: Some("age".to_owned()),
-                label: 1,
-                split: Split::Train,
-            }
-        );
-    }
-
-    #[test]
-    fn subclusters_that_are_empty_or_nan_or_absent_are_none() {
-        let labels = read(NEWT).unwrap();
-        assert!(labels.rows[2..5].iter().all(|row| row.subcluster.is_none()));
-        let absent = read(&NEWT.replace("task_subcluster", "comment")).unwrap();
-        assert!(absent.rows.iter().all(|row| row.subcluster.is_none()));
-    }
-
-    #[test]
-    fn whatever_is_not_train_tests_where_that_is_asked_for() {
-        let read = |other_splits| {
-            let csv =
-                NEWT.to_owned() + "b3,appearance,age,ml_age_coopers_hawk,0,adult,val,426,640\n";
-            let csv = csv.replace(
-                "b1,context",
-                "b0,context,,ml_bio_raptor_utility_pole,0,neg,Train,1,1\nb1,context",
-            );
-            let csv = Csv::parse("labels.csv", csv.as_bytes())?;
-            Labels::from_csv(&csv, "labels.csv", other_splits)
-        };
-        let labels = read(OtherSplits::Test).unwrap();
-        let splits: Vec<Split> = labels.rows.iter().map(|row| row.split).collect();
-        assert_eq!(splits[3], Split::Train);
-        assert_eq!(splits[4..], [Split::Test; 4]);
-
-        let error = read(OtherSplits::default()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "labels.csv: `split` is `Train` in 1 row (line 6), `val` in 2 rows (from line 8), expected `train` or `test`"
-        );
-        assert_eq!(
-            error.hint().unwrap(),
-            "correct these rows; or set `data.other_splits` to `test`, which tests on every row that does not train"
-        );
-    }
-
-    #[test]
-    fn tasks_come_in_order_of_first_appearance_with_their_rows() {
-        let tasks = read(NEWT).unwrap().tasks();
-        let hawk = Task {
-            name: "ml_age_coopers_hawk".to_owned(),
-            cluster: "appearance".to_owned(),
-            subcluster: Some("age".to_owned()),
-            train_rows: vec![0, 1],
-            test_rows: vec![5],
-        };
-        let pole = Task {
-            name: "ml_bio_raptor_utility_pole".to_owned(),
-            cluster: "context".to_owned(),
-            subcluster: None,
-            train_rows: vec![2, 3],
-            test_rows: vec![4],
-        };
-        assert_eq!(tasks, [hawk, pole]);
-    }
-
-    #[test]
-    fn lines_are_those_of_the_file() {
-        let csv = NEWT.replace("pole,1,pos,test", "pole,7,pos,test");
-        let csv = csv
-            .replace(",adult,", ",\"not\nyet\nadult\",")
-            .replace("9a12", "\n\n9a12");
-        let error = read(&csv).unwrap_err().to_string();
-        assert!(
-            error.starts_with("labels.csv:10: label of image `b1`"),
-            "{error}"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn no_cells_make_it_panic(
-            rows in proptest::collection::vec(
-                proptest::collection::vec("(|a|b|0|1|train|test| |/|é)", 7),
-                0..7,
-            )
-        ) {
-            let mut csv = "id,task,task_cluster,label,split,task_subcluster,x\n".to_owned();
-            csv.extend(rows.iter().map(|cells| cells.join(",") + "\n"));
-            if let Err(error) = read(&csv) {
-                prop_assert!(!error.to_string().is_empty());
-                prop_assert!(error.hint().is_some());
-            }
-        }
     }
 }

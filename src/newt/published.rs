@@ -77,18 +77,14 @@ impl Identity {
             .into_iter()
             .map(|task| (task.name.clone(), task))
             .collect();
-        let names: BTreeSet<&str> = tasks().map(|task| task.name).collect();
-        let n_tasks = names
-            .iter()
-            .filter(|name| found.contains_key(**name))
-            .count();
+        let n_tasks = tasks().filter(|task| found.contains_key(task.name)).count();
         let n_other_tasks = found.len() - n_tasks;
         let n_test_rows = found.values().map(|task| task.test_rows.len()).sum();
         let regrouped: Vec<Regrouped> = tasks()
             .filter_map(|expected| regrouped(found.get(expected.name)?, expected))
             .collect();
         Self {
-            is_newt: n_tasks == names.len()
+            is_newt: n_tasks == tasks().count()
                 && n_other_tasks == 0
                 && n_test_rows == N_TEST_ROWS
                 && regrouped.is_empty(),

@@ -8,10 +8,10 @@ use super::{Evaluation, Runner};
 use crate::artifact::{FeatureFile, ProbeFile};
 use crate::error::Error;
 use crate::newt::sampling::NTrain;
+use crate::stage::Name;
 use crate::stage::features::FeaturesStage;
 use crate::stage::probes::FITTED;
 use crate::stage::sample::SampleStage;
-use crate::stage::{self, Name};
 
 impl Runner<'_> {
     /// The features of every image of the data set, extracted where needed; `file` serves in messages.
@@ -56,7 +56,7 @@ impl Runner<'_> {
         let interrupt = self.executor.context.interrupt;
         let fitted_on = source.fitted_on(&model.org, &model.ckpt, interrupt)?;
         let bytes = evaluation.probes.fitted.as_ref();
-        let bytes = bytes.ok_or_else(|| stage::no_part(Name::Probes, FITTED))?;
+        let bytes = bytes.ok_or_else(|| Name::Probes.lacks(FITTED))?;
         ProbeFile::with_fitted_on(bytes, &fitted_on)
     }
 

@@ -21,8 +21,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::probes::{PREDICTIONS, Probes};
 use super::report::{Group, groups};
-use super::{Made, Name, Objects, Stage, ensure, part};
-use crate::artifact::{Table, rows};
+use super::{Made, Name, Objects, Stage, table};
+use crate::artifact::rows;
 use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
@@ -176,31 +176,25 @@ impl Stage for BootstrapStage<'_> {
     }
 
     fn encode(bootstrap: &Bootstrap) -> Result<Objects, Error> {
-        let resamples = Table::of(&bootstrap.resamples).to_parquet()?;
-        let intervals = Table::of(&bootstrap.intervals).to_parquet()?;
         Ok(Objects::from([
-            (BOOTSTRAP.to_owned(), resamples),
-            (INTERVALS.to_owned(), intervals),
+            table(BOOTSTRAP, &bootstrap.resamples)?,
+            table(INTERVALS, &bootstrap.intervals)?,
         ]))
     }
 
     fn decode(&self, objects: &Objects) -> Result<Bootstrap, Error> {
-        let table = |name| Table::from_parquet(part(objects, Self::NAME, name)?);
-        let resamples: Vec<Resample> = table(BOOTSTRAP)?.rows()?;
+        let resamples: Vec<Resample> = Self::NAME.rows(objects, BOOTSTRAP)?;
         let are_all = resamples.len() == self.settings.resamples;
-        ensure(are_all, Self::NAME, "it has more or fewer resamples")?;
-        let intervals: Vec<GroupInterval> = table(INTERVALS)?.rows()?;
+        Self::NAME.ensure(are_all, "it has more or fewer resamples")?;
+        let intervals: Vec<GroupInterval> = Self::NAME.rows(objects, INTERVALS)?;
         let found = intervals
             .iter()
             .map(|interval| (interval.level.as_str(), interval.name.as_str()));
         let expected = groups(&self.probes.output.predictions)
             .into_iter()
             .map(|group| (group.level.as_str(), group.name));
-        ensure(
-            found.eq(expected),
-            Self::NAME,
-            "its groups are not those of the predictions",
-        )?;
+        let are_same = found.eq(expected);
+        Self::NAME.ensure(are_same, "its groups are not those of the predictions")?;
         Ok(Bootstrap {
             resamples,
             intervals,

@@ -27,11 +27,11 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ArrayView1};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use self::extractor::Extractor;
 use self::precomputed::Precomputed;
-use super::{Name, Objects, Stage, ensure, no_part, part};
+use super::{Name, Objects, Stage};
 use crate::artifact::{FittedOn, hash_rows};
 use crate::backbone::{self, Device, Precision};
 use crate::cache::{Digest, KeyBuilder, Request};
@@ -46,21 +46,14 @@ use crate::text::{self, Listing, count};
 pub const FEATURES: &str = "features.json";
 
 /// How many images go through the network at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum BatchSize {
     /// What suits the device.
     Auto,
     /// This many.
+    #[serde(untagged)]
     Images(usize),
-}
-
-impl Serialize for BatchSize {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Auto => "auto".serialize(serializer),
-            Self::Images(images) => images.serialize(serializer),
-        }
-    }
 }
 
 impl<'de> Deserialize<'de> for BatchSize {
@@ -230,7 +223,7 @@ impl Features {
     /// That they are not there where they stayed in the store, see [`FeaturesStage::read_rows`].
     pub fn rows(&self) -> Result<&Array2<f32>, Message> {
         let rows = self.rows.get();
-        rows.ok_or_else(|| no_part(Name::Features, "rows"))
+        rows.ok_or_else(|| Name::Features.lacks("rows"))
     }
 
     /// The rows, to keep.
@@ -239,7 +232,7 @@ impl Features {
     /// As of [`Features::rows`].
     pub fn into_rows(self) -> Result<Array2<f32>, Message> {
         let rows = self.rows.into_inner();
-        rows.ok_or_else(|| no_part(Name::Features, "rows"))
+        rows.ok_or_else(|| Name::Features.lacks("rows"))
     }
 }
 
@@ -380,21 +373,13 @@ impl Stage for FeaturesStage<'_> {
     }
 
     fn decode(&self, objects: &Objects) -> Result<Features, Error> {
-        let json = part(objects, Self::NAME, FEATURES)?;
+        let json = Self::NAME.part(objects, FEATURES)?;
         let table: FeatureTable = serde_json::from_slice(json)?;
         let is_of_sample = table.n == self.images.ids.len();
-        ensure(
-            is_of_sample,
-            Self::NAME,
-            "it has more or fewer rows than the sample",
-        )?;
+        Self::NAME.ensure(is_of_sample, "it has more or fewer rows than the sample")?;
         if let FeatureSource::Backbone(extractor) = &*self.source {
-            let is_of_model = table.dim == extractor.dim();
-            ensure(
-                is_of_model,
-                Self::NAME,
-                "its rows are longer or shorter than the backbone's",
-            )?;
+            let what = "its rows are longer or shorter than the backbone's";
+            Self::NAME.ensure(table.dim == extractor.dim(), what)?;
         }
         Ok(Features {
             table,

@@ -8,8 +8,8 @@
 //! | --- | --- |
 //! | `labels.parquet` | [`Row`]s, in the order of the file |
 
-use super::{Name, Objects, Stage, ensure, part};
-use crate::artifact::{Table, rows};
+use super::{Name, Objects, Stage, table};
+use crate::artifact::rows;
 use crate::cache::{Digest, KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
@@ -86,18 +86,14 @@ impl Stage for LabelsStage {
             is_train: row.split == Split::Train,
         };
         let rows: Vec<Row> = labels.rows.iter().map(row).collect();
-        let parquet = Table::of(&rows).to_parquet()?;
-        Ok(Objects::from([(LABELS.to_owned(), parquet)]))
+        Ok(Objects::from([table(LABELS, &rows)?]))
     }
 
     fn decode(&self, objects: &Objects) -> Result<Labels, Error> {
-        let rows: Vec<Row> = Table::from_parquet(part(objects, Self::NAME, LABELS)?)?.rows()?;
-        ensure(!rows.is_empty(), Self::NAME, "it has no rows")?;
-        ensure(
-            rows.iter().all(|row| matches!(row.label, 0 | 1)),
-            Self::NAME,
-            "a label is neither 0 nor 1",
-        )?;
+        let rows: Vec<Row> = Self::NAME.rows(objects, LABELS)?;
+        Self::NAME.ensure(!rows.is_empty(), "it has no rows")?;
+        let are_binary = rows.iter().all(|row| matches!(row.label, 0 | 1));
+        Self::NAME.ensure(are_binary, "a label is neither 0 nor 1")?;
         let row = |row: Row| LabelRow {
             id: row.img_id,
             task: row.task,

@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 
 use self::features::Counts;
 pub use self::tasks::{TaskArgument, TaskFilter};
+use crate::artifact::{Row, Table};
 use crate::cache::{Digest, Request};
 use crate::context::Context;
 use crate::error::{Error, Message};
@@ -162,27 +163,41 @@ impl<T> Made<T> {
     }
 }
 
-/// Makes sure of something that every output of a stage's inputs has.
-fn ensure(holds: bool, stage: Name, what: &str) -> Result<(), Error> {
-    if holds {
-        return Ok(());
+/// The part `name` of an output, a table of these rows.
+fn table<R: Row>(name: &str, rows: &[R]) -> Result<(String, Vec<u8>), Error> {
+    Ok((name.to_owned(), Table::of(rows).to_parquet()?))
+}
+
+/// What a stage finds in its stored output, or lacks there.
+impl Name {
+    /// The rows of the table `part` of the stored output.
+    fn rows<R: Row>(self, objects: &Objects, part: &str) -> Result<Vec<R>, Error> {
+        Table::from_parquet(self.part(objects, part)?)?.rows()
     }
-    let why = format!("belongs to other inputs: {what}");
-    Err(unusable(stage, &why).into())
-}
 
-/// The part `name` of a stage's stored output.
-fn part<'a>(objects: &'a Objects, stage: Name, name: &str) -> Result<&'a [u8], Error> {
-    let part = objects.get(name).map(Vec::as_slice);
-    part.ok_or_else(|| no_part(stage, name).into())
-}
+    /// The bytes of the part `part` of the stored output.
+    fn part<'a>(self, objects: &'a Objects, part: &str) -> Result<&'a [u8], Error> {
+        let bytes = objects.get(part).map(Vec::as_slice);
+        bytes.ok_or_else(|| self.lacks(part).into())
+    }
 
-/// That a stored output lacks the part `name`.
-pub fn no_part(stage: Name, name: &str) -> Message {
-    unusable(stage, &format!("has no part `{name}`"))
-}
+    /// That the stored output has no part `part`.
+    pub fn lacks(self, part: &str) -> Message {
+        self.unusable(&format!("has no part `{part}`"))
+    }
 
-fn unusable(stage: Name, why: &str) -> Message {
-    Message::machine(format!("stage `{stage}`: the stored output {why}"))
-        .hint(format!("`--force {stage}` makes it again"))
+    /// Makes sure of something that every output of the stage's inputs has.
+    fn ensure(self, holds: bool, what: &str) -> Result<(), Error> {
+        if holds {
+            return Ok(());
+        }
+        Err(self
+            .unusable(&format!("belongs to other inputs: {what}"))
+            .into())
+    }
+
+    fn unusable(self, why: &str) -> Message {
+        Message::machine(format!("stage `{self}`: the stored output {why}"))
+            .hint(format!("`--force {self}` makes it again"))
+    }
 }

@@ -29,8 +29,8 @@ use self::tasks::{TaskRows, Tasks};
 use super::features::{FEATURES, Features};
 use super::labels::LABELS;
 use super::sample::{SAMPLE, Sample};
-use super::{Made, Name, Objects, Stage, ensure, part};
-use crate::artifact::{ProbeFile, Table, number};
+use super::{Made, Name, Objects, Stage, table};
+use crate::artifact::{ProbeFile, number};
 use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
@@ -81,21 +81,17 @@ impl ProbesStage<'_> {
                 .iter()
                 .zip(test_rows)
                 .all(|(prediction, place)| prediction.is_of(tasks.row(*place)));
-        ensure(
-            are_of_sample,
-            Self::NAME,
-            "its predictions are not those of the sample's test rows",
-        )?;
+        let what = "its predictions are not those of the sample's test rows";
+        Self::NAME.ensure(are_of_sample, what)?;
         let is_of_task = |(fitted, task): (&FittedTask, &TaskRows)| {
             fitted.task == task.name
                 && fitted.n_train_rows == number(task.train.len())
                 && fitted.n_test_rows == number(task.test.len())
         };
-        ensure(
-            fitted.len() == tasks.each.len() && fitted.iter().zip(&tasks.each).all(is_of_task),
-            Self::NAME,
-            "its probes are not those of the sample's tasks",
-        )
+        let are_of_tasks =
+            fitted.len() == tasks.each.len() && fitted.iter().zip(&tasks.each).all(is_of_task);
+        let what = "its probes are not those of the sample's tasks";
+        Self::NAME.ensure(are_of_tasks, what)
     }
 }
 
@@ -131,12 +127,11 @@ impl Stage for ProbesStage<'_> {
         let fits = fits.into_iter().collect::<Result<Vec<TaskFit>, Error>>()?;
 
         let names = tasks.each.iter().map(|task| task.name.as_str());
+        let fitted = ProbeFile::to_bytes(names.zip(fits.iter().map(|fit| &fit.fitted)))?;
         let mut probes = Probes {
             predictions: Vec::new(),
             tasks: Vec::with_capacity(fits.len()),
-            fitted: Some(ProbeFile::to_bytes(
-                names.zip(fits.iter().map(|fit| &fit.fitted)),
-            )?),
+            fitted: Some(fitted),
             warnings: Vec::new(),
         };
         for (rows, fit) in tasks.each.iter().zip(fits) {
@@ -161,11 +156,8 @@ impl Stage for ProbesStage<'_> {
 
     fn encode(probes: &Probes) -> Result<Objects, Error> {
         let mut objects = Objects::from([
-            (
-                PREDICTIONS.to_owned(),
-                Table::of(&probes.predictions).to_parquet()?,
-            ),
-            (PROBES.to_owned(), Table::of(&probes.tasks).to_parquet()?),
+            table(PREDICTIONS, &probes.predictions)?,
+            table(PROBES, &probes.tasks)?,
             (FITTED.to_owned(), probes.fitted.clone().unwrap_or_default()),
         ]);
         if !probes.warnings.is_empty() {
@@ -176,9 +168,8 @@ impl Stage for ProbesStage<'_> {
     }
 
     fn decode(&self, objects: &Objects) -> Result<Probes, Error> {
-        let table = |name| Table::from_parquet(part(objects, Self::NAME, name)?);
-        let predictions: Vec<Prediction> = table(PREDICTIONS)?.rows()?;
-        let tasks: Vec<FittedTask> = table(PROBES)?.rows()?;
+        let predictions: Vec<Prediction> = Self::NAME.rows(objects, PREDICTIONS)?;
+        let tasks: Vec<FittedTask> = Self::NAME.rows(objects, PROBES)?;
         self.check(&predictions, &tasks)?;
         let warnings = objects
             .get(WARNINGS)

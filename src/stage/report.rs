@@ -8,11 +8,12 @@
 //! | --- | --- |
 //! | `report.parquet` | [`Accuracy`]s, the coarsest level first, groups by first appearance |
 
+use indexmap::IndexMap;
 use strum::VariantArray;
 
 use super::probes::{PREDICTIONS, Prediction, Probes};
-use super::{Made, Name, Objects, Stage, ensure, part};
-use crate::artifact::{Table, number, rows};
+use super::{Made, Name, Objects, Stage, table};
+use crate::artifact::{number, rows};
 use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
@@ -76,27 +77,23 @@ pub struct Group<'a> {
 
 /// The groups of every level, the coarsest level first, groups by first appearance.
 pub fn groups(predictions: &[Prediction]) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut all = Vec::new();
     for &level in Level::VARIANTS {
-        let first = groups.len();
-        let mut places = std::collections::BTreeMap::new();
+        let mut groups: IndexMap<&str, Group<'_>> = IndexMap::new();
         for prediction in predictions {
             let (task, cluster) = (&prediction.task, &prediction.cluster);
-            let Some(name) = level.group(task, cluster, prediction.subcluster.as_deref()) else {
-                continue;
-            };
-            let place = *places.entry(name).or_insert_with(|| {
-                groups.push(Group {
+            if let Some(name) = level.group(task, cluster, prediction.subcluster.as_deref()) {
+                let group = groups.entry(name).or_insert_with(|| Group {
                     level,
                     name,
                     predictions: Vec::new(),
                 });
-                groups.len() - 1 - first
-            });
-            groups[first + place].predictions.push(prediction);
+                group.predictions.push(prediction);
+            }
         }
+        all.extend(groups.into_values());
     }
-    groups
+    all
 }
 
 rows! {
@@ -173,28 +170,19 @@ impl Stage for ReportStage<'_> {
     }
 
     fn encode(report: &Report) -> Result<Objects, Error> {
-        let parquet = Table::of(&report.groups).to_parquet()?;
-        Ok(Objects::from([(REPORT.to_owned(), parquet)]))
+        Ok(Objects::from([table(REPORT, &report.groups)?]))
     }
 
     fn decode(&self, objects: &Objects) -> Result<Report, Error> {
-        let parquet = part(objects, Self::NAME, REPORT)?;
-        let groups: Vec<Accuracy> = Table::from_parquet(parquet)?.rows()?;
-        let found = groups
-            .iter()
-            .map(|group| (group.level.as_str(), group.name.as_str(), group.n));
-        let expected = self::groups(&self.probes.output.predictions)
-            .into_iter()
-            .map(|group| {
-                (
-                    group.level.as_str(),
-                    group.name,
-                    number(group.predictions.len()),
-                )
-            });
-        ensure(
-            found.eq(expected),
-            Self::NAME,
+        let groups: Vec<Accuracy> = Self::NAME.rows(objects, REPORT)?;
+        let expected = self::groups(&self.probes.output.predictions);
+        let is = |(found, expected): (&Accuracy, &Group<'_>)| {
+            found.level == expected.level.as_str()
+                && found.name == expected.name
+                && found.n == number(expected.predictions.len())
+        };
+        Self::NAME.ensure(
+            groups.len() == expected.len() && groups.iter().zip(&expected).all(is),
             "its groups are not those of the predictions",
         )?;
         Ok(Report { groups })

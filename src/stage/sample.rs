@@ -11,8 +11,8 @@
 use serde_json::json;
 
 use super::labels::LABELS;
-use super::{Made, Name, Objects, Stage, TaskFilter, ensure, part};
-use crate::artifact::{Table, number, rows};
+use super::{Made, Name, Objects, Stage, TaskFilter, table};
+use crate::artifact::{number, rows};
 use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
@@ -83,12 +83,11 @@ impl Stage for SampleStage<'_> {
     fn encode(sample: &Sample) -> Result<Objects, Error> {
         let rows = sample.rows.iter().map(|row| Row { row: number(*row) });
         let rows: Vec<Row> = rows.collect();
-        let parquet = Table::of(&rows).to_parquet()?;
-        Ok(Objects::from([(SAMPLE.to_owned(), parquet)]))
+        Ok(Objects::from([table(SAMPLE, &rows)?]))
     }
 
     fn decode(&self, objects: &Objects) -> Result<Sample, Error> {
-        let stored: Vec<Row> = Table::from_parquet(part(objects, Self::NAME, SAMPLE)?)?.rows()?;
+        let stored: Vec<Row> = Self::NAME.rows(objects, SAMPLE)?;
         let labels = &self.labels.output.rows;
         let indices = stored.iter().map(|stored| usize::try_from(stored.row));
         let rows: Vec<usize> = indices
@@ -96,11 +95,11 @@ impl Stage for SampleStage<'_> {
             .filter(|row| *row < labels.len())
             .collect();
         let are_of_labels = rows.len() == stored.len();
-        ensure(are_of_labels, Self::NAME, "it has a row beyond the labels")?;
+        Self::NAME.ensure(are_of_labels, "it has a row beyond the labels")?;
         let mut is_drawn = vec![false; labels.len()];
         for row in &rows {
             let is_second = std::mem::replace(&mut is_drawn[*row], true);
-            ensure(!is_second, Self::NAME, "it has a row twice")?;
+            Self::NAME.ensure(!is_second, "it has a row twice")?;
         }
         let fits = |(row, is_drawn): (&LabelRow, bool)| {
             let takes_part = self.tasks.is_none_or(|filter| filter.matches(&row.task));
@@ -111,11 +110,8 @@ impl Stage for SampleStage<'_> {
                 !is_drawn
             }
         };
-        ensure(
-            labels.iter().zip(is_drawn).all(fits),
-            Self::NAME,
-            "its rows are those of other tasks",
-        )?;
+        let fit = labels.iter().zip(is_drawn).all(fits);
+        Self::NAME.ensure(fit, "its rows are those of other tasks")?;
         Ok(Sample { rows })
     }
 }

@@ -8,58 +8,27 @@
 //!
 //! Sums run in the order of the slice, in f64.
 
-use std::collections::BTreeMap;
-
-/// The mean of the values that share a key.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GroupMean<K> {
-    /// What the values share: the name of a task, a cluster or a subcluster.
-    pub key: K,
-    /// How many values there are, at least one.
-    pub n: usize,
-    /// Their sum, in order, divided by `n`.
-    pub mean: f64,
-}
+use indexmap::IndexMap;
 
 /// Returns the mean of all scores, whatever their task; `None` without any.
 pub fn micro(scores: &[f64]) -> Option<f64> {
-    mean(scores.iter().copied())
+    (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
 }
 
 /// Returns the mean of the tasks' accuracies, from (task, score) pairs; `None` without any.
-pub fn mean_over_tasks<K: Ord + Clone>(scores: &[(K, f64)]) -> Option<f64> {
-    mean(group_means(scores).iter().map(|task| task.mean))
+pub fn mean_over_tasks(scores: &[(&str, f64)]) -> Option<f64> {
+    let tasks = by_task(scores).into_values();
+    let accuracies: Vec<f64> = tasks.filter_map(|scores| micro(&scores)).collect();
+    micro(&accuracies)
 }
 
-/// Returns the mean of each group of (key, value) pairs, in order of the keys' first appearance.
-///
-/// With (task, score) pairs these are the tasks' accuracies; with (cluster, accuracy of a task)
-/// pairs the clusters'.
-pub fn group_means<K: Ord + Clone>(values: &[(K, f64)]) -> Vec<GroupMean<K>> {
-    let mut places = BTreeMap::new();
-    let mut groups: Vec<(&K, Vec<f64>)> = Vec::new();
-    for (key, value) in values {
-        let place = *places.entry(key).or_insert_with(|| {
-            groups.push((key, Vec::new()));
-            groups.len() - 1
-        });
-        groups[place].1.push(*value);
+/// The scores of each task, the tasks in order of first appearance.
+fn by_task<'a>(scores: &[(&'a str, f64)]) -> IndexMap<&'a str, Vec<f64>> {
+    let mut tasks: IndexMap<_, Vec<f64>> = IndexMap::new();
+    for (task, score) in scores {
+        tasks.entry(*task).or_default().push(*score);
     }
-    groups
-        .into_iter()
-        .filter_map(|(key, values)| {
-            Some(GroupMean {
-                key: key.clone(),
-                n: values.len(),
-                mean: micro(&values)?,
-            })
-        })
-        .collect()
-}
-
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
-    let n = values.len();
-    (n > 0).then(|| values.sum::<f64>() / n as f64)
+    tasks
 }
 
 #[cfg(test)]
@@ -76,21 +45,12 @@ mod tests {
     ];
 
     #[test]
-    fn groups_come_in_order_of_first_appearance() {
-        let groups = group_means(&SCORES);
-        let expected = [
-            GroupMean {
-                key: "z",
-                n: 4,
-                mean: 0.75,
-            },
-            GroupMean {
-                key: "a",
-                n: 2,
-                mean: 0.5,
-            },
-        ];
-        assert_eq!(groups, expected);
+    fn tasks_come_in_order_of_first_appearance() {
+        let tasks = by_task(&SCORES);
+        let expected = [("z", vec![1.0, 1.0, 0.0, 1.0]), ("a", vec![0.0, 1.0])];
+        assert!(tasks.clone().into_iter().eq(expected));
+        let accuracies = tasks.values().map(|scores| micro(scores));
+        assert!(accuracies.eq([Some(0.75), Some(0.5)]));
     }
 
     #[test]
@@ -102,8 +62,8 @@ mod tests {
     #[test]
     fn nothing_has_no_mean() {
         assert_eq!(micro(&[]), None);
-        assert_eq!(mean_over_tasks::<&str>(&[]), None);
-        assert!(group_means::<&str>(&[]).is_empty());
+        assert_eq!(mean_over_tasks(&[]), None);
+        assert!(by_task(&[]).is_empty());
     }
 
     #[test]

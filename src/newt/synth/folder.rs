@@ -45,40 +45,31 @@ fn holds(dir: &Path, recipe: &Recipe) -> Result<bool, Error> {
         return Ok(false);
     }
     let path = dir.join(RECIPE_FILE);
+    let refused = |path: &Path, what: &str, hint: &str| {
+        Message::request(format!("{}: {what}", text::path(path))).hint(hint)
+    };
     let text = match files::read(&path, MAX_RECIPE_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = format!(
-                "{}: holds files but no `{RECIPE_FILE}`, expected an empty or new folder",
-                text::path(dir)
-            );
-            return Err(Message::request(text).hint("choose another folder").into());
+            let what =
+                format!("holds files but no `{RECIPE_FILE}`, expected an empty or new folder");
+            return Err(refused(dir, &what, "choose another folder").into());
         }
         Err(error) => return Err(error.into()),
     };
     let found: Recipe = serde_json::from_slice(&text).map_err(|error| {
-        let text = format!(
-            "{}: {error}, expected the recipe of a synthetic data set",
-            text::path(&path)
-        );
-        Message::request(text).hint("choose another folder")
+        let what = format!("{error}, expected the recipe of a synthetic data set");
+        refused(&path, &what, "choose another folder")
     })?;
     if let Some((key, found, expected)) = difference(&found, recipe) {
-        let text = format!(
-            "{}: `{key}` is {found}, expected {expected}",
-            text::path(&path)
-        );
-        return Err(Message::request(text)
-            .hint("choose another folder, or remove this one to have it drawn anew")
-            .into());
+        let what = format!("`{key}` is {found}, expected {expected}");
+        let hint = "choose another folder, or remove this one to have it drawn anew";
+        return Err(refused(&path, &what, hint).into());
     }
     let incomplete = |found: &str, expected: &str| {
-        let text = format!(
-            "{}: {found}, expected {expected} as its `{RECIPE_FILE}` says",
-            text::path(dir)
-        );
+        let what = format!("{found}, expected {expected} as its `{RECIPE_FILE}` says");
         let hint = format!("remove {} to have it drawn anew", dir.display());
-        Err(Message::request(text).hint(hint).into())
+        Err(refused(dir, &what, &hint).into())
     };
     if !dir.join(LABELS_FILE).is_file() {
         return incomplete(&format!("no `{LABELS_FILE}`"), "one");

@@ -24,7 +24,7 @@ use std::path::Path;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use self::picture::Subject;
-use self::tasks::TASKS;
+use self::tasks::{TASKS, Task};
 use crate::context::Context;
 use crate::error::{Error, Message};
 use crate::setting;
@@ -70,14 +70,14 @@ impl Default for Options {
 fn images_per_task<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     setting::checked(deserializer, "a multiple of 4 from 8 to 10000", |value| {
         let n_images = usize::try_from(value.as_integer()?).ok()?;
-        is_fair(n_images).then_some(n_images)
+        (n_images == fair(n_images)).then_some(n_images)
     })
 }
 
-/// Whether as many images fall into two classes in two splits.
-fn is_fair(images_per_task: usize) -> bool {
-    let is_in_range = (MIN_IMAGES_PER_TASK..=MAX_IMAGES_PER_TASK).contains(&images_per_task);
-    is_in_range && images_per_task.is_multiple_of(4)
+/// As many images as asked for, or the next number that can be drawn and falls alike into two classes in two splits.
+fn fair(images_per_task: usize) -> usize {
+    let possible = images_per_task.clamp(MIN_IMAGES_PER_TASK, MAX_IMAGES_PER_TASK);
+    possible.next_multiple_of(4)
 }
 
 /// What [`ensure`] did.
@@ -120,28 +120,25 @@ struct Recipe {
 impl Recipe {
     fn new(options: &Options) -> Result<Self, Error> {
         let known = task_names();
+        let names = known.join(", ");
         let is_known = |name: &&String| known.contains(&name.as_str());
         if let Some(name) = options.tasks.iter().find(|name| !is_known(name)) {
-            let error = Message::request(format!(
-                "data synth: no task `{}`, expected one of {}",
-                foreign(name),
-                known.join(", ")
-            ));
+            let shown = foreign(name);
+            let text = format!("data synth: no task `{shown}`, expected one of {names}");
+            let error = Message::request(text);
             return Err(match did_you_mean(name, known) {
                 Some(hint) => error.hint(hint).into(),
                 None => error.into(),
             });
         }
         if options.tasks.is_empty() {
-            let known = known.join(", ");
-            let text = format!("data synth: 0 tasks, expected at least 1 of {known}");
+            let text = format!("data synth: 0 tasks, expected at least 1 of {names}");
             return Err(Message::request(text)
                 .hint("leave the tasks out to draw all of them")
                 .into());
         }
         let images_per_task = options.images_per_task;
-        let possible = images_per_task.clamp(MIN_IMAGES_PER_TASK, MAX_IMAGES_PER_TASK);
-        let possible = possible.next_multiple_of(4);
+        let possible = fair(images_per_task);
         if images_per_task != possible {
             let text = format!(
                 "data synth: {images_per_task} images per task, expected a multiple of 4 from \
@@ -170,10 +167,8 @@ impl Recipe {
     /// Every picture of the set, in the order of the labels file: by task, then by id.
     fn subjects(&self) -> Vec<Subject> {
         let mut subjects = Vec::with_capacity(self.n_images);
-        for task in TASKS
-            .iter()
-            .filter(|task| self.tasks.iter().any(|name| name == task.name))
-        {
+        let is_chosen = |task: &&Task| self.tasks.iter().any(|name| name == task.name);
+        for task in TASKS.iter().filter(is_chosen) {
             let one = |index| Subject::new(self.seed, task, index);
             let mut of_task: Vec<Subject> = (0..self.images_per_task).map(one).collect();
             of_task.sort_by(|a, b| a.id.cmp(&b.id));

@@ -15,69 +15,31 @@ pub struct Task {
     subject: fn(&mut Canvas, &mut Dice, bool),
 }
 
-/// All tasks, in the order of the labels file.
-pub static TASKS: [Task; 12] = [
-    Task {
-        name: "synth_flower_blue_vs_red",
-        groups: ["appearance", "attribute"],
-        subject: flower_colour,
-    },
-    Task {
-        name: "synth_disc_vs_starfish",
-        groups: ["appearance", "species"],
-        subject: star_shape,
-    },
-    Task {
-        name: "synth_beetle_spots_vs_stripes",
-        groups: ["appearance", "species"],
-        subject: beetle_pattern,
-    },
-    Task {
-        name: "synth_leaf_healthy_vs_blighted",
-        groups: ["appearance", "health"],
-        subject: leaf_health,
-    },
-    Task {
-        name: "synth_reeds_upright_vs_lying",
-        groups: ["behavior", ""],
-        subject: reed_direction,
-    },
-    Task {
-        name: "synth_fish_swims_left_vs_right",
-        groups: ["behavior", ""],
-        subject: fish_direction,
-    },
-    Task {
-        name: "synth_day_vs_dusk",
-        groups: ["context", ""],
-        subject: time_of_day,
-    },
-    Task {
-        name: "synth_horizon_high_vs_low",
-        groups: ["context", ""],
-        subject: horizon,
-    },
-    Task {
-        name: "synth_berries_two_vs_six",
-        groups: ["counting", ""],
-        subject: |canvas, dice, is_one| berries(canvas, dice, if is_one { 6 } else { 2 }),
-    },
-    Task {
-        name: "synth_berries_four_vs_five",
-        groups: ["counting", ""],
-        subject: |canvas, dice, is_one| berries(canvas, dice, if is_one { 5 } else { 4 }),
-    },
-    Task {
-        name: "synth_flower_far_vs_near",
-        groups: ["gestalt", ""],
-        subject: flower_distance,
-    },
-    Task {
-        name: "synth_butterfly_uneven_vs_even",
-        groups: ["gestalt", ""],
-        subject: butterfly_symmetry,
-    },
-];
+macro_rules! tasks {
+    ($($name:literal: $cluster:literal, $subcluster:literal, $subject:ident;)+) => {
+        /// All tasks, in the order of the labels file.
+        pub static TASKS: &[Task] = &[$(Task {
+            name: $name,
+            groups: [$cluster, $subcluster],
+            subject: $subject,
+        }),+];
+    };
+}
+
+tasks! {
+    "synth_flower_blue_vs_red": "appearance", "attribute", flower_colour;
+    "synth_disc_vs_starfish": "appearance", "species", star_shape;
+    "synth_beetle_spots_vs_stripes": "appearance", "species", beetle_pattern;
+    "synth_leaf_healthy_vs_blighted": "appearance", "health", leaf_health;
+    "synth_reeds_upright_vs_lying": "behavior", "", reed_direction;
+    "synth_fish_swims_left_vs_right": "behavior", "", fish_direction;
+    "synth_day_vs_dusk": "context", "", time_of_day;
+    "synth_horizon_high_vs_low": "context", "", horizon;
+    "synth_berries_two_vs_six": "counting", "", two_or_six;
+    "synth_berries_four_vs_five": "counting", "", four_or_five;
+    "synth_flower_far_vs_near": "gestalt", "", flower_distance;
+    "synth_butterfly_uneven_vs_even": "gestalt", "", butterfly_symmetry;
+}
 
 impl Task {
     /// What class 0 and class 1 are called.
@@ -180,12 +142,8 @@ fn flower_colour(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
 
 fn flower_distance(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
     let petal = colour(dice, [0.75, 1.1]);
-    flower(
-        canvas,
-        dice,
-        petal,
-        if is_one { [0.6, 1.0] } else { [0.2, 0.5] },
-    );
+    let sizes = if is_one { [0.6, 1.0] } else { [0.2, 0.5] };
+    flower(canvas, dice, petal, sizes);
 }
 
 /// A disc, or five arms.
@@ -246,6 +204,14 @@ fn fish_direction(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
         let colour = if is_eye { shade(skin, 0.1) } else { skin };
         (is_tail || is_in_oval(p, [0.1, 0.0], [0.75, 0.36])).then_some(colour)
     });
+}
+
+fn two_or_six(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
+    berries(canvas, dice, if is_one { 6 } else { 2 });
+}
+
+fn four_or_five(canvas: &mut Canvas, dice: &mut Dice, is_one: bool) {
+    berries(canvas, dice, if is_one { 5 } else { 4 });
 }
 
 /// Three berries in much light or in little.

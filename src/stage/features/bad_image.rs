@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
 use rayon::prelude::*;
 
 use crate::context::Context;
@@ -19,16 +20,16 @@ const MAX_SHOWN: usize = 20;
 pub struct BadImage {
     path: PathBuf,
     problem: String,
-    hint: String,
+    hint: &'static str,
 }
 
 impl BadImage {
     /// The image at `path`, what is wrong with its file, and what helps.
-    pub fn new(path: &Path, problem: impl Display, hint: impl Into<String>) -> Self {
+    pub fn new(path: &Path, problem: impl Display, hint: &'static str) -> Self {
         Self {
             path: path.to_owned(),
             problem: problem.to_string(),
-            hint: hint.into(),
+            hint,
         }
     }
 
@@ -98,18 +99,16 @@ impl Display for BadImage {
 
 /// What helps them, each action once; where they need several, with one image that it helps.
 fn hints(images: &[BadImage]) -> String {
-    let mut first_of_each: Vec<&BadImage> = Vec::new();
+    let mut first_of_each: IndexMap<&str, &BadImage> = IndexMap::new();
     for image in images {
-        if first_of_each.iter().all(|other| other.hint != image.hint) {
-            first_of_each.push(image);
-        }
+        first_of_each.entry(image.hint).or_insert(image);
     }
-    if let [image] = first_of_each.as_slice() {
-        return image.hint.clone();
+    if first_of_each.len() == 1 {
+        return images[0].hint.to_owned();
     }
-    let named = first_of_each.iter().map(|image| {
+    let named = first_of_each.iter().map(|(hint, image)| {
         let name = image.path.file_name().unwrap_or_default();
-        format!("for `{}`: {}", foreign(&name.to_string_lossy()), image.hint)
+        format!("for `{}`: {hint}", foreign(&name.to_string_lossy()))
     });
     named.collect::<Vec<_>>().join("; ")
 }

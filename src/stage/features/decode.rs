@@ -86,8 +86,7 @@ impl Decoder<'_> {
 
     /// `pixels`: memory of an earlier batch, which is no shorter, or an empty vector.
     fn batch(self, files: &[ImageFile], mut pixels: Vec<f32>) -> Batch<'_> {
-        let [height, width] = self.preprocessing.size;
-        let n_pixels = 3 * height * width;
+        let n_pixels = self.preprocessing.n_values();
         if pixels.is_empty() {
             pixels = vec![0.0; files.len() * n_pixels];
         }
