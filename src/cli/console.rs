@@ -11,7 +11,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::{settings, streams};
+use crate::context::Context;
 use crate::error::Error;
+use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::text::{bytes, escaped_json, foreign, harmless, path, printable, thousands};
 
@@ -29,6 +31,8 @@ pub enum Verbosity {
 
 /// The terminal, or the pipes in its place.
 pub struct Console {
+    /// Whether the user, or a scheduler, has asked the program to stop.
+    pub interrupt: Interrupt,
     verbosity: Verbosity,
     has_terminal: bool,
     has_colour: bool,
@@ -68,10 +72,19 @@ impl Console {
     pub fn new(verbosity: Verbosity) -> Self {
         let has_terminal = io::stderr().is_terminal();
         Self {
+            interrupt: Interrupt::default(),
             verbosity,
             has_terminal,
             has_colour: has_terminal && !settings::wants_plain_text(),
             operation: Mutex::new(None),
+        }
+    }
+
+    /// What long work gets: its progress is shown here.
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            progress: self,
+            interrupt: &self.interrupt,
         }
     }
 
@@ -105,13 +118,6 @@ impl Console {
             .map_err(|error| streams::not_written(&error))
     }
 
-    /// Says something that is no result, unless the user wants quiet.
-    pub fn note(&self, text: &str) {
-        if self.verbosity == Verbosity::Normal {
-            self.say(text);
-        }
-    }
-
     /// Prints an error and its hint.
     pub fn error(&self, error: &Error) {
         self.say_under("error:", "31", &error.to_string());
@@ -128,10 +134,6 @@ impl Console {
         } else {
             self.write_line(&format!("{label} {text}"));
         }
-    }
-
-    fn say(&self, text: &str) {
-        self.write_line(&harmless(text));
     }
 
     /// Writes a line to standard error, above the bar where there is one. Nobody is left to be told
@@ -243,7 +245,9 @@ impl Progress for Console {
     }
 
     fn note(&self, message: &str) {
-        Self::note(self, message);
+        if self.verbosity == Verbosity::Normal {
+            self.write_line(&harmless(message));
+        }
     }
 
     fn warn(&self, message: &str) {
