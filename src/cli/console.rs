@@ -20,20 +20,11 @@ use crate::text::{bytes, escaped_json, foreign, harmless, path, printable, thous
 /// In a pipe, a line of progress comes this often, and none for what is shorter.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// How much is said on standard error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verbosity {
-    /// Errors and warnings.
-    Quiet,
-    /// Progress and notes, too.
-    Normal,
-}
-
 /// The terminal, or the pipes in its place.
 pub struct Console {
     /// Whether the user, or a scheduler, has asked the program to stop.
     pub interrupt: Interrupt,
-    verbosity: Verbosity,
+    is_quiet: bool,
     has_terminal: bool,
     has_colour: bool,
     operation: Mutex<Option<Operation>>,
@@ -69,11 +60,12 @@ struct Operation {
 }
 
 impl Console {
-    pub fn new(verbosity: Verbosity) -> Self {
+    /// A quiet one says errors and warnings only, and no progress and no notes.
+    pub fn new(is_quiet: bool) -> Self {
         let has_terminal = io::stderr().is_terminal();
         Self {
             interrupt: Interrupt::default(),
-            verbosity,
+            is_quiet,
             has_terminal,
             has_colour: has_terminal && !settings::wants_plain_text(),
             operation: Mutex::new(None),
@@ -176,7 +168,7 @@ impl Console {
     }
 
     fn bar(&self, what: &str, unit: Unit, total: u64) -> Option<ProgressBar> {
-        if self.verbosity == Verbosity::Quiet || !self.has_terminal {
+        if self.is_quiet || !self.has_terminal {
             return None;
         }
         let template = match unit {
@@ -245,7 +237,7 @@ impl Progress for Console {
     }
 
     fn note(&self, message: &str) {
-        if self.verbosity == Verbosity::Normal {
+        if !self.is_quiet {
             self.write_line(&harmless(message));
         }
     }

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::console::{Console, Verbosity};
+use self::console::Console;
 use crate::error::{Error, exit};
 use crate::interrupt::Left;
 use crate::pipeline::config::template;
@@ -82,11 +82,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(answer) => return say_answer(&harmless(answer)),
     };
-    let console = Console::new(if cli.quiet {
-        Verbosity::Quiet
-    } else {
-        Verbosity::Normal
-    });
+    let console = Console::new(cli.quiet);
     settings::search_libtorch();
     let outcome = signals::catch(&console.interrupt).and_then(|()| cli.command.exec(&console));
     end(&console, outcome)
@@ -94,7 +90,7 @@ pub fn main() -> ExitCode {
 
 /// The parser's answer in place of arguments: help or the version, which is a result, or what is wrong with them.
 fn say_answer(answer: &clap::Error) -> ExitCode {
-    let console = Console::new(Verbosity::Normal);
+    let console = Console::new(false);
     if answer.use_stderr() {
         // Nobody is left to be told if that fails.
         let _ = answer.print();

@@ -136,16 +136,10 @@ fn list_published(args: &LsArgs, console: &Console) -> Result<Outcome, Error> {
         let rows: Vec<Value> = rows
             .iter()
             .map(|(row, status, problem)| {
-                json!({
-                    "org": row.org,
-                    "ckpt": row.ckpt,
-                    "family": row.family,
-                    "resolution": row.resolution,
-                    "parameters": row.n_parameters,
-                    "published_accuracy": row.accuracy,
-                    "status": status,
-                    "problem": problem,
-                })
+                let mut row = json!(row);
+                row["status"] = json!(status);
+                row["problem"] = json!(problem);
+                row
             })
             .collect();
         console.json(&json!({ "models": rows }))?;
