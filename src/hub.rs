@@ -50,7 +50,7 @@ use ureq::Proxy;
 
 use crate::context::Context;
 use crate::error::{Error, Message};
-use crate::files::{self, UnknownName};
+use crate::files;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::text::{Listing as Names, foreign};
@@ -201,8 +201,8 @@ impl Hub {
             .cache_dir
             .as_deref()
             .ok_or_else(error::Error::no_cache)?;
-        UnknownName::check(cache_dir).map_err(|unknown| {
-            Message::request(format!("hub's cache {unknown}")).hint(UnknownName::HINT)
+        files::check_names(cache_dir).map_err(|unknown| {
+            Message::request(format!("hub's cache {unknown}")).hint(unknown.hint())
         })?;
         Ok(Store::new(cache_dir, repo))
     }

@@ -18,7 +18,7 @@ use crate::backbone;
 use crate::cache::{Access, Cache};
 use crate::context::Context;
 use crate::error::{Error, Message};
-use crate::files::{self, STICKY, UnknownName};
+use crate::files::{self, STICKY};
 use crate::hub::{self, Token};
 use crate::interrupt::Interrupt;
 use crate::pipeline::config::{Pipeline, PipelineFile};
@@ -114,7 +114,7 @@ impl CacheArgs {
             None => default_cache_dir()?,
         };
         // Nobody means a new folder named `~` or `$SCRATCH`.
-        UnknownName::check(&dir).map_err(|dir| no_cache_dir(format!("cache folder {dir}")))?;
+        files::check_names(&dir).map_err(|dir| no_cache_dir(format!("cache folder {dir}")))?;
         Ok(dir)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::own::hint_of_occupied;
 use super::repo::is_commit;
 use crate::error::{self, Failure, Fault, Message};
-use crate::files::{self, NotRegular, TooLarge};
+use crate::files::{self, Unfit};
 use crate::text::{path as shown, thousands};
 
 /// Errors of the hub and of its cache that code tells from others.
@@ -137,8 +137,7 @@ pub fn of_cache(error: error::Error) -> error::Error {
 }
 
 fn hint_of_io(error: &io::Error) -> Option<&'static str> {
-    let inner = error.get_ref();
-    if inner.is_some_and(|inner| inner.is::<NotRegular>() || inner.is::<TooLarge>()) {
+    if let Some(Unfit::NotRegular { .. } | Unfit::TooLarge { .. }) = Unfit::of(error) {
         return Some("`newt-pipe models fetch ORG CKPT` with a network brings the file again");
     }
     if let Some(hint) = hint_of_occupied(error).or_else(|| files::hint(error)) {
