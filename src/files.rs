@@ -50,7 +50,7 @@ pub use self::place::{
 pub use self::reading::{
     buffer, check_bytes, check_regular, check_size, kind, open, read, read_text, read_text_stream,
 };
-pub use self::staged::StagedDir;
+pub use self::staged::{StagedDir, sync_tree};
 pub use self::stream::is_stream;
 pub use self::users::{STICKY, foreign_owner, home_of, user, user_name};
 use crate::error::{Error, Message};
@@ -115,7 +115,11 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     sync_folder(parent(path))
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Flushes a folder, so that the names in it outlive a power cut.
+///
+/// # Errors
+/// The file system's.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     match fs_err::File::open(folder)?.sync_all() {
         // Some file systems have nothing to flush for a folder, and say so.
         Err(error)

@@ -144,17 +144,17 @@ impl Console {
         }
     }
 
-    fn begin(&self, what: &str, unit: Unit, total: u64) {
+    fn begin(&self, what: &str, unit: Unit, done: u64, total: u64) {
         let now = Instant::now();
         let what = foreign(what);
         let operation = Operation {
             unit,
             total,
-            done: 0,
-            done_before: 0,
+            done,
+            done_before: done,
             started: now,
             line_at: now,
-            bar: self.bar(&what, unit, total),
+            bar: self.bar(&what, unit, done, total),
             what,
         };
         *self.operation() = Some(operation);
@@ -167,7 +167,7 @@ impl Console {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bar(&self, what: &str, unit: Unit, total: u64) -> Option<ProgressBar> {
+    fn bar(&self, what: &str, unit: Unit, done: u64, total: u64) -> Option<ProgressBar> {
         if self.is_quiet || !self.has_terminal {
             return None;
         }
@@ -179,7 +179,9 @@ impl Console {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(total)
             .with_style(style)
-            .with_message(what.to_owned());
+            .with_message(what.to_owned())
+            .with_position(done);
+        bar.reset_eta();
         // indicatif panics where it cannot start its thread; without it the bar moves when something is done.
         if std::thread::Builder::new().spawn(|| ()).is_ok() {
             bar.enable_steady_tick(Duration::from_millis(200));
@@ -190,24 +192,15 @@ impl Console {
 
 impl Progress for Console {
     fn start(&self, what: &str, total: u64) {
-        self.begin(what, Unit::One, total);
+        self.begin(what, Unit::One, 0, total);
     }
 
     fn start_bytes(&self, what: &str, total: u64) {
-        self.begin(what, Unit::Byte, total);
+        self.begin(what, Unit::Byte, 0, total);
     }
 
     fn resume_bytes(&self, what: &str, done: u64, total: u64) {
-        self.begin(what, Unit::Byte, total);
-        let mut guard = self.operation();
-        if let Some(operation) = guard.as_mut() {
-            operation.done_before = done;
-            operation.done = done;
-            if let Some(bar) = &operation.bar {
-                bar.set_position(done);
-                bar.reset_eta();
-            }
-        }
+        self.begin(what, Unit::Byte, done, total);
     }
 
     fn tick(&self, n: u64) {
