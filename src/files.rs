@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
 use self::error::no_name;
-pub use self::error::{NotWritten, not_a_folder, unwritable};
+pub use self::error::{NotWritten, Unfit, hint, not_a_folder, unwritable};
 pub use self::former::{Left, first_foreign};
 pub use self::leftovers::strays;
 #[cfg(test)]
@@ -44,13 +44,13 @@ pub use self::maker::maker;
 pub use self::maker::{is_orphan, unused_name};
 pub use self::overlap::{Kept, real_from_root};
 pub use self::place::{
-    BrokenLink, MAX_LINKS, Names, UnknownName, expand_by, expanded, follow, found, hint, located,
+    MAX_LINKS, Names, broken_link, check_links, check_names, expand_by, expanded, follow, found,
+    located,
 };
 pub use self::reading::{
-    NotRegular, TooLarge, buffer, check_bytes, check_regular, check_size, kind, open, read,
-    read_text, read_text_stream,
+    buffer, check_bytes, check_regular, check_size, kind, open, read, read_text, read_text_stream,
 };
-pub use self::staged::StagedDir;
+pub use self::staged::{StagedDir, sync_tree};
 pub use self::stream::is_stream;
 pub use self::users::{STICKY, foreign_owner, home_of, user, user_name};
 use crate::error::{Error, Message};
@@ -115,7 +115,11 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     sync_folder(parent(path))
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Flushes a folder, so that the names in it outlive a power cut.
+///
+/// # Errors
+/// The file system's.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     match fs_err::File::open(folder)?.sync_all() {
         // Some file systems have nothing to flush for a folder, and say so.
         Err(error)
@@ -218,7 +222,7 @@ struct Place {
 impl Place {
     fn of(path: &Path) -> Result<Self, Error> {
         let unwritable = |source| unwritable(path, parent(path), source);
-        let real = overlap::real(path).map_err(|source| match BrokenLink::on_the_way(path) {
+        let real = overlap::real(path).map_err(|source| match broken_link(path) {
             Some(link) => error::unwritable(path, path, link.into()),
             None => unwritable(source),
         })?;

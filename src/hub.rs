@@ -50,7 +50,7 @@ use ureq::Proxy;
 
 use crate::context::Context;
 use crate::error::{Error, Message};
-use crate::files::{self, UnknownName};
+use crate::files;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::text::{Listing as Names, foreign};
@@ -210,8 +210,8 @@ impl Hub {
             )
             .hint("set `HF_HOME` to the folder that the hub's cache is to be in"),
         })?;
-        UnknownName::check(cache_dir).map_err(|unknown| {
-            Message::request(format!("hub's cache {unknown}")).hint(UnknownName::HINT)
+        files::check_names(cache_dir).map_err(|unknown| {
+            Message::request(format!("hub's cache {unknown}")).hint(unknown.hint())
         })?;
         Ok(Store::new(cache_dir, repo))
     }

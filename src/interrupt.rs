@@ -66,10 +66,8 @@ pub enum Left {
 fn name(signal: usize) -> &'static str {
     match i32::try_from(signal) {
         Ok(libc::SIGINT) => "Ctrl-C",
-        Ok(libc::SIGTERM) => "SIGTERM",
-        Ok(libc::SIGHUP) => "SIGHUP",
-        Ok(libc::SIGUSR1) => "SIGUSR1",
-        _ => "a signal",
+        Ok(signal) => signal_hook::low_level::signal_name(signal).unwrap_or("a signal"),
+        Err(_) => "a signal",
     }
 }
 

@@ -13,7 +13,7 @@ pub use self::damage::metadata;
 pub use self::damage::{LENGTH_BYTES, MAX_HEADER_BYTES, header_bytes};
 use self::damage::{describe, described_bytes};
 use crate::error::{Error, Failure, Fault};
-use crate::files::{self, BrokenLink};
+use crate::files;
 use crate::interrupt::Interrupt;
 use crate::text::{self, said};
 
@@ -105,7 +105,7 @@ fn read_header(
     path: &Path,
     check: impl FnOnce(&Metadata) -> Result<(), Error>,
 ) -> Result<(fs_err::File, Vec<u8>, u64), Error> {
-    BrokenLink::check(path)?;
+    files::check_links(path)?;
     let mut file = files::open(path)?;
     let n_bytes = file.metadata()?.len();
     let mut head = Vec::new();

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::error::{reading, writing};
 use super::{Access, Cache};
 use crate::error::Error;
-use crate::files::{self, BrokenLink, NotRegular, TooLarge};
+use crate::files::{self, Unfit};
 
 /// The folder that takes what is in the way.
 const FOLDER: &str = "damaged";
@@ -111,17 +111,14 @@ pub fn is_in_the_way(folder: &Path) -> bool {
 /// What is in the place of the file at `path`, or of a folder on the way to it, if `error`, of reading it, is due to that,
 /// so that another file could be there. A machine that is out of memory or of open files says nothing of the file.
 pub fn of(path: &Path, error: &io::Error) -> Option<String> {
-    if let Some(link) = BrokenLink::on_the_way(path) {
+    if let Some(link) = files::broken_link(path) {
         return Some(link.to_string());
     }
     if let Some(folder) = path.ancestors().skip(1).find(|path| is_in_the_way(path)) {
         return Some(no_folder(folder));
     }
-    let is_other_thing = error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<NotRegular>() || inner.is::<TooLarge>());
     let kinds = [io::ErrorKind::NotADirectory, io::ErrorKind::IsADirectory];
-    (is_other_thing || kinds.contains(&error.kind())).then(|| error.to_string())
+    (Unfit::of(error).is_some() || kinds.contains(&error.kind())).then(|| error.to_string())
 }
 
 /// That something else is in the place of a folder.
@@ -137,8 +134,7 @@ pub fn read(path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
     match files::read(path, max_bytes) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error)
-            if error.kind() == io::ErrorKind::NotFound
-                && BrokenLink::on_the_way(path).is_none() =>
+            if error.kind() == io::ErrorKind::NotFound && files::broken_link(path).is_none() =>
         {
             Ok(None)
         }

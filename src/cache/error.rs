@@ -107,9 +107,7 @@ pub fn reading(path: &Path, source: &io::Error) -> Error {
 /// What failed while `path` in the cache at `root` was being written.
 pub fn writing(root: &Path, path: &Path, source: &io::Error) -> Message {
     match source.kind() {
-        kind @ (io::ErrorKind::StorageFull
-        | io::ErrorKind::QuotaExceeded
-        | io::ErrorKind::FileTooLarge) => {
+        kind if is_full(kind) => {
             Message::machine(format!("{}: not written, {kind}", text::path(path))).hint(
                 "free space there or move the cache with `--cache-dir`; what was finished is kept",
             )
@@ -121,12 +119,17 @@ pub fn writing(root: &Path, path: &Path, source: &io::Error) -> Message {
 
 /// What failed while the tree of the cache at `root` was being made.
 pub fn unwritable(root: &Path, source: &io::Error) -> Message {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            writing(root, root, source)
-        }
-        _ => closed(root, source),
+    if is_full(source.kind()) {
+        writing(root, root, source)
+    } else {
+        closed(root, source)
     }
+}
+
+/// Whether an error says that there is no room for a file.
+fn is_full(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(kind, StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// That nothing can be written to the cache at `root`, and why.

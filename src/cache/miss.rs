@@ -26,45 +26,10 @@ pub enum MissReason {
     Never,
     /// The caller wants it made again, whatever the cache holds.
     Forced,
-    /// The nearest recorded action differs in these parameters and inputs.
-    Changed(Vec<Difference>),
-    /// The nearest recorded action was made by another version of the stage.
-    VersionChanged {
-        /// The version that made it.
-        old: u32,
-        /// The version that is asked for.
-        new: u32,
-    },
+    /// The nearest recorded action differs in these parameters and inputs, or in the version of the stage.
+    Changed(Listing),
     /// The action is recorded, but the record or an output is damaged or lost, as the text says.
     Unusable(String),
-}
-
-/// A parameter or an input that differs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// Its name; parts of a nested parameter are joined by dots.
-    pub name: String,
-    /// What was recorded, as JSON or as the first digits of a digest; `None` where it was absent.
-    pub old: Option<String>,
-    /// What is asked for, in the same form.
-    pub new: Option<String>,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let show = |value: &Option<String>| match value {
-            None => "absent".to_owned(),
-            Some(text) if text.chars().count() <= MAX_VALUE_CHARS => foreign(text),
-            Some(text) => foreign(&text.chars().take(MAX_VALUE_CHARS).collect::<String>()) + "…",
-        };
-        write!(
-            f,
-            "`{}`: {} → {}",
-            foreign(&self.name),
-            show(&self.old),
-            show(&self.new)
-        )
-    }
 }
 
 impl fmt::Display for MissReason {
@@ -72,12 +37,8 @@ impl fmt::Display for MissReason {
         match self {
             Self::Never => f.write_str("never made before"),
             Self::Forced => f.write_str("forced"),
-            Self::VersionChanged { old, new } => write!(f, "version of the stage: {old} → {new}"),
+            Self::Changed(differences) => differences.fmt(f),
             Self::Unusable(why) => f.write_str(&said(why)),
-            Self::Changed(changes) => {
-                let changes = changes.iter().map(Difference::to_string);
-                Listing::first(MAX_SHOWN, changes).fmt(f)
-            }
         }
     }
 }
@@ -93,7 +54,7 @@ impl Cache {
         if let Ok(Record::Unusable(why) | Record::Lost(why)) = self.record(request) {
             return MissReason::Unusable(why);
         }
-        let nearness = |(changes, action): &(Vec<Difference>, Action)| {
+        let nearness = |(changes, action): &(Vec<String>, Action)| {
             let is_other_version = action.version != request.version;
             let n_differences = changes.len() + usize::from(is_other_version);
             (n_differences, is_other_version, action.key)
@@ -106,11 +67,12 @@ impl Cache {
             .min_by_key(nearness);
         match nearest {
             None => MissReason::Never,
-            Some((_, action)) if action.version != request.version => MissReason::VersionChanged {
-                old: action.version,
-                new: request.version,
-            },
-            Some((differences, _)) => MissReason::Changed(differences),
+            Some((_, action)) if action.version != request.version => {
+                let (old, new) = (action.version, request.version);
+                let change = format!("version of the stage: {old} → {new}");
+                MissReason::Changed([change].into_iter().collect())
+            }
+            Some((differences, _)) => MissReason::Changed(Listing::first(MAX_SHOWN, differences)),
         }
     }
 
@@ -129,8 +91,9 @@ impl Cache {
     }
 }
 
-/// What differs between a recorded action and a request: parameters, then inputs, each by name.
-fn differences(action: &Action, request: &Request) -> Vec<Difference> {
+/// What differs between a recorded action and a request: parameters, then inputs, each by name. Values are shown as JSON,
+/// digests by their first digits.
+fn differences(action: &Action, request: &Request) -> Vec<String> {
     // The recorded parameters went through text. The request's go the same way, so that a float which
     // text does not bring back to the last bit is not taken for another one.
     let reread = |value: &Value| serde_json::from_str(&value.to_string()).unwrap_or(Value::Null);
@@ -150,16 +113,18 @@ fn differences(action: &Action, request: &Request) -> Vec<Difference> {
     all
 }
 
-fn differing(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<Difference> {
+fn differing(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
+    let show = |value: Option<&String>| match value {
+        None => "absent".to_owned(),
+        Some(text) if text.chars().count() <= MAX_VALUE_CHARS => foreign(text),
+        Some(text) => foreign(&text.chars().take(MAX_VALUE_CHARS).collect::<String>()) + "…",
+    };
     let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
     names
         .into_iter()
-        .filter(|&name| old.get(name) != new.get(name))
-        .map(|name| Difference {
-            name: name.clone(),
-            old: old.get(name).cloned(),
-            new: new.get(name).cloned(),
-        })
+        .map(|name| (name, old.get(name), new.get(name)))
+        .filter(|(_, old, new)| old != new)
+        .map(|(name, old, new)| format!("`{}`: {} → {}", foreign(name), show(old), show(new)))
         .collect()
 }
 

@@ -73,7 +73,7 @@ pub use shards::ShardStore;
 
 use self::error::unwritable;
 use crate::error::Error;
-use crate::files::{self, BrokenLink};
+use crate::files;
 use crate::progress::{Progress, Silent};
 use crate::text::{self, Listing};
 
@@ -123,7 +123,7 @@ impl Cache {
     ) -> Result<Self, Error> {
         let root = dir.as_ref().to_path_buf();
         fs_err::create_dir_all(&root).map_err(|source| {
-            let link = BrokenLink::on_the_way(&root);
+            let link = files::broken_link(&root);
             unwritable(&root, &link.map_or(source, io::Error::from))
         })?;
         let found = layout::look(&root)?;

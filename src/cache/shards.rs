@@ -6,7 +6,7 @@
 //! an index that cannot be out of date, and two processes that add shards at once never write the same file,
 //! unless it is the same bytes.
 
-use std::io::{self, Read};
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
 use super::error::{reading, writing};
@@ -41,18 +41,18 @@ impl ShardStore {
     /// # Errors
     /// [`Unavailable`], where something else is in the place of the folder and where that is closed.
     pub fn list(&self) -> Result<Vec<Digest>, Error> {
-        match fs_err::symlink_metadata(&self.dir) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(reading(&self.dir, &error));
-            }
-            Err(_) => return Ok(Vec::new()),
-            Ok(_) => {}
-        }
         if damage::is_in_the_way(&self.dir) {
             return Err(Unavailable::Unreadable(damage::no_folder(&self.dir)).into());
         }
         let mut digests = Vec::new();
-        let entries = fs_err::read_dir(&self.dir).map_err(|error| reading(&self.dir, &error))?;
+        let entries = match fs_err::read_dir(&self.dir) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Ok(digests);
+            }
+            entries => entries.map_err(|error| reading(&self.dir, &error))?,
+        };
         for entry in entries {
             let name = entry?.file_name();
             let digest = name
@@ -108,7 +108,7 @@ impl ShardStore {
             Ok((file, bytes))
         });
         opened.map_err(|error| {
-            if error.kind() == io::ErrorKind::NotFound && !damage::is_taken(&path) {
+            if error.kind() == ErrorKind::NotFound && !damage::is_taken(&path) {
                 object::missing(&path, digest)
             } else {
                 reading(&path, &error)

@@ -6,7 +6,6 @@ use super::Outcome;
 use super::console::Console;
 use super::settings::{self, CacheArgs};
 use crate::error::Error;
-use crate::interrupt::Interrupt;
 use crate::pipeline::config::{Pipeline, PipelineFile};
 
 /// Subcommands of `newt-pipe cache`.
@@ -27,12 +26,12 @@ pub struct PathArgs {
     cache: CacheArgs,
 }
 
-pub fn exec(command: &Command, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+pub fn exec(command: &Command, console: &Console) -> Result<Outcome, Error> {
     let Command::Path(args) = command;
     let pipeline = args
         .file
         .as_deref()
-        .map(|file| Pipeline::load(PipelineFile::At(file), &[], interrupt))
+        .map(|file| Pipeline::load(PipelineFile::At(file), &[], &console.interrupt))
         .transpose()?;
     let of_pipeline = pipeline.and_then(|pipeline| pipeline.cache_dir);
     let dir = args.cache.dir(of_pipeline.as_deref())?;

@@ -11,25 +11,20 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::{settings, streams};
+use crate::context::Context;
 use crate::error::Error;
+use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::text::{bytes, escaped_json, foreign, harmless, path, printable, thousands};
 
 /// In a pipe, a line of progress comes this often, and none for what is shorter.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// How much is said on standard error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verbosity {
-    /// Errors and warnings.
-    Quiet,
-    /// Progress and notes, too.
-    Normal,
-}
-
 /// The terminal, or the pipes in its place.
 pub struct Console {
-    verbosity: Verbosity,
+    /// Whether the user, or a scheduler, has asked the program to stop.
+    pub interrupt: Interrupt,
+    is_quiet: bool,
     has_terminal: bool,
     has_colour: bool,
     operation: Mutex<Option<Operation>>,
@@ -65,13 +60,23 @@ struct Operation {
 }
 
 impl Console {
-    pub fn new(verbosity: Verbosity) -> Self {
+    /// A quiet one says errors and warnings only, and no progress and no notes.
+    pub fn new(is_quiet: bool) -> Self {
         let has_terminal = io::stderr().is_terminal();
         Self {
-            verbosity,
+            interrupt: Interrupt::default(),
+            is_quiet,
             has_terminal,
             has_colour: has_terminal && !settings::wants_plain_text(),
             operation: Mutex::new(None),
+        }
+    }
+
+    /// What long work gets: its progress is shown here.
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            progress: self,
+            interrupt: &self.interrupt,
         }
     }
 
@@ -105,13 +110,6 @@ impl Console {
             .map_err(|error| streams::not_written(&error))
     }
 
-    /// Says something that is no result, unless the user wants quiet.
-    pub fn note(&self, text: &str) {
-        if self.verbosity == Verbosity::Normal {
-            self.say(text);
-        }
-    }
-
     /// Prints an error and its hint.
     pub fn error(&self, error: &Error) {
         self.say_under("error:", "31", &error.to_string());
@@ -130,10 +128,6 @@ impl Console {
         }
     }
 
-    fn say(&self, text: &str) {
-        self.write_line(&harmless(text));
-    }
-
     /// Writes a line to standard error, above the bar where there is one. Nobody is left to be told
     /// if that fails.
     fn write_line(&self, line: &str) {
@@ -150,17 +144,17 @@ impl Console {
         }
     }
 
-    fn begin(&self, what: &str, unit: Unit, total: u64) {
+    fn begin(&self, what: &str, unit: Unit, done: u64, total: u64) {
         let now = Instant::now();
         let what = foreign(what);
         let operation = Operation {
             unit,
             total,
-            done: 0,
-            done_before: 0,
+            done,
+            done_before: done,
             started: now,
             line_at: now,
-            bar: self.bar(&what, unit, total),
+            bar: self.bar(&what, unit, done, total),
             what,
         };
         *self.operation() = Some(operation);
@@ -173,8 +167,8 @@ impl Console {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bar(&self, what: &str, unit: Unit, total: u64) -> Option<ProgressBar> {
-        if self.verbosity == Verbosity::Quiet || !self.has_terminal {
+    fn bar(&self, what: &str, unit: Unit, done: u64, total: u64) -> Option<ProgressBar> {
+        if self.is_quiet || !self.has_terminal {
             return None;
         }
         let template = match unit {
@@ -185,7 +179,9 @@ impl Console {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(total)
             .with_style(style)
-            .with_message(what.to_owned());
+            .with_message(what.to_owned())
+            .with_position(done);
+        bar.reset_eta();
         // indicatif panics where it cannot start its thread; without it the bar moves when something is done.
         if std::thread::Builder::new().spawn(|| ()).is_ok() {
             bar.enable_steady_tick(Duration::from_millis(200));
@@ -196,24 +192,15 @@ impl Console {
 
 impl Progress for Console {
     fn start(&self, what: &str, total: u64) {
-        self.begin(what, Unit::One, total);
+        self.begin(what, Unit::One, 0, total);
     }
 
     fn start_bytes(&self, what: &str, total: u64) {
-        self.begin(what, Unit::Byte, total);
+        self.begin(what, Unit::Byte, 0, total);
     }
 
     fn resume_bytes(&self, what: &str, done: u64, total: u64) {
-        self.begin(what, Unit::Byte, total);
-        let mut guard = self.operation();
-        if let Some(operation) = guard.as_mut() {
-            operation.done_before = done;
-            operation.done = done;
-            if let Some(bar) = &operation.bar {
-                bar.set_position(done);
-                bar.reset_eta();
-            }
-        }
+        self.begin(what, Unit::Byte, done, total);
     }
 
     fn tick(&self, n: u64) {
@@ -243,7 +230,9 @@ impl Progress for Console {
     }
 
     fn note(&self, message: &str) {
-        Self::note(self, message);
+        if !self.is_quiet {
+            self.write_line(&harmless(message));
+        }
     }
 
     fn warn(&self, message: &str) {

@@ -10,10 +10,8 @@ use serde_json::json;
 use super::Outcome;
 use super::console::Console;
 use super::settings;
-use crate::context::Context;
 use crate::error::Error;
 use crate::files::Kept;
-use crate::interrupt::Interrupt;
 use crate::newt::check::{self, Depth, Report};
 use crate::newt::images::DataRoot;
 use crate::newt::labels::Csv;
@@ -54,13 +52,13 @@ pub struct SynthArgs {
     #[arg(value_name = "DIR", value_parser = settings::place())]
     dir: PathBuf,
 
-    /// Another seed draws other pictures [default: 17].
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    /// Another seed draws other pictures.
+    #[arg(long, value_name = "N", default_value_t = synth::Options::default().seed)]
+    seed: u64,
 
-    /// A multiple of 4, at least 8; half of them train [default: 60].
-    #[arg(long, value_name = "N")]
-    images_per_task: Option<usize>,
+    /// A multiple of 4, at least 8; half of them train.
+    #[arg(long, value_name = "N", default_value_t = synth::Options::default().images_per_task)]
+    images_per_task: usize,
 
     /// A task to draw, by its name; may be repeated [default: all].
     #[arg(long = "task", value_name = "NAME")]
@@ -71,19 +69,15 @@ pub struct SynthArgs {
     json: bool,
 }
 
-pub fn exec(command: Command, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
-    let context = Context {
-        progress: console,
-        interrupt,
-    };
+pub fn exec(command: Command, console: &Console) -> Result<Outcome, Error> {
     match command {
-        Command::Fetch(args) => fetch::exec(args, console, interrupt),
-        Command::Check(args) => check(&args, console, context),
-        Command::Synth(args) => synth(args, console, context),
+        Command::Fetch(args) => fetch::exec(args, console),
+        Command::Check(args) => check(&args, console),
+        Command::Synth(args) => synth(args, console),
     }
 }
 
-fn check(args: &CheckArgs, console: &Console, context: Context<'_>) -> Result<Outcome, Error> {
+fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
     let root = DataRoot::new(&args.dir);
     root.require_labels()?;
     root.require_images()?;
@@ -93,7 +87,7 @@ fn check(args: &CheckArgs, console: &Console, context: Context<'_>) -> Result<Ou
     } else {
         Depth::Full
     };
-    let report = check::check(&root, &labels, depth, context)?;
+    let report = check::check(&root, &labels, depth, console.context())?;
     if args.json {
         console.json(&json!(report))?;
     } else {
@@ -150,19 +144,18 @@ fn show(report: &Report) -> String {
     lines.join("\n") + "\n"
 }
 
-fn synth(args: SynthArgs, console: &Console, context: Context<'_>) -> Result<Outcome, Error> {
-    let default = synth::Options::default();
+fn synth(args: SynthArgs, console: &Console) -> Result<Outcome, Error> {
     let options = synth::Options {
-        seed: args.seed.unwrap_or(default.seed),
-        images_per_task: args.images_per_task.unwrap_or(default.images_per_task),
+        seed: args.seed,
+        images_per_task: args.images_per_task,
         tasks: if args.tasks.is_empty() {
-            default.tasks
+            synth::Options::default().tasks
         } else {
             args.tasks
         },
     };
     Kept::check_folder(&args.dir, &settings::caches(&args.dir))?;
-    let outcome = synth::ensure(&args.dir, &options, context)?;
+    let outcome = synth::ensure(&args.dir, &options, console.context())?;
     let n_tasks = options.tasks.iter().collect::<BTreeSet<_>>().len();
     let n_images = options.images_per_task * n_tasks;
     let was_there = outcome == synth::Outcome::AlreadyThere;

@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 
+use super::Outcome;
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
-use super::{Outcome, session};
 use crate::cache::Access;
-use crate::context::Context;
 use crate::error::{Error, Message};
 use crate::files::{self, Kept};
-use crate::interrupt::Interrupt;
 use crate::pipeline::Options;
+use crate::progress::Progress;
 use crate::text::{count, path};
 
 /// Subcommands of `newt-pipe features`.
@@ -41,9 +40,9 @@ pub struct ExportArgs {
     output: PathBuf,
 }
 
-pub fn exec(command: Command, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+pub fn exec(command: Command, console: &Console) -> Result<Outcome, Error> {
     let Command::Export(args) = command;
-    let pipeline = args.pipeline.load(interrupt)?;
+    let pipeline = args.pipeline.load(&console.interrupt)?;
     let [model] = pipeline.models.as_slice() else {
         let n = pipeline.models.len();
         let error = Message::request(format!("the pipeline names {n} models, expected one"));
@@ -53,12 +52,10 @@ pub fn exec(command: Command, console: &Console, interrupt: &Interrupt) -> Resul
     };
     Kept::check_file(&args.output, &args.pipeline.kept(&pipeline, &args.output)?)?;
     files::check_replaceable(&args.output)?;
-    let context = Context {
-        progress: console,
-        interrupt,
-    };
-    let options = Options::default();
-    let mut runner = session::runner(&args.pipeline, &pipeline, Access::Make, context, options)?;
+    let (context, options) = (console.context(), Options::default());
+    let mut runner = args
+        .pipeline
+        .runner(&pipeline, Access::Make, context, options)?;
     let file = runner.features(model, &args.output.display().to_string())?;
     files::replace_file(&args.output, &file.to_bytes()?)?;
     let rows = file.features();

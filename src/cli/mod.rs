@@ -2,7 +2,6 @@
 
 mod cache;
 mod completions;
-mod config;
 mod console;
 mod data;
 mod features;
@@ -10,7 +9,6 @@ mod models;
 mod plan;
 mod predict;
 mod run;
-mod session;
 mod settings;
 mod signals;
 mod streams;
@@ -20,9 +18,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::console::{Console, Verbosity};
+use self::console::Console;
 use crate::error::{Error, exit};
-use crate::interrupt::{Interrupt, Left};
+use crate::interrupt::Left;
+use crate::pipeline::config::template;
 use crate::text::foreign;
 
 /// Evaluates vision models on NeWT: frozen features, one SVM per task, everything cached.
@@ -83,19 +82,15 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(answer) => return say_answer(&harmless(answer)),
     };
-    let console = Console::new(if cli.quiet {
-        Verbosity::Quiet
-    } else {
-        Verbosity::Normal
-    });
+    let console = Console::new(cli.quiet);
     settings::search_libtorch();
-    let outcome = signals::catch().and_then(|interrupt| cli.command.exec(&console, &interrupt));
+    let outcome = signals::catch(&console.interrupt).and_then(|()| cli.command.exec(&console));
     end(&console, outcome)
 }
 
 /// The parser's answer in place of arguments: help or the version, which is a result, or what is wrong with them.
 fn say_answer(answer: &clap::Error) -> ExitCode {
-    let console = Console::new(Verbosity::Normal);
+    let console = Console::new(false);
     if answer.use_stderr() {
         // Nobody is left to be told if that fails.
         let _ = answer.print();
@@ -165,7 +160,7 @@ impl Command {
         }
     }
 
-    fn exec(self, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+    fn exec(self, console: &Console) -> Result<Outcome, Error> {
         if self.prints() {
             streams::require_output()?;
         }
@@ -176,14 +171,14 @@ impl Command {
         threads::start(n_threads, console)?;
         let left = self.left();
         let done = match self {
-            Command::Run(args) => run::exec(args, console, interrupt),
-            Command::Plan(args) => plan::exec(&args, console, interrupt),
-            Command::Predict(args) => predict::exec(&args, console, interrupt),
-            Command::Data(command) => data::exec(command, console, interrupt),
-            Command::Models(command) => models::exec(&command, console, interrupt),
-            Command::Features(command) => features::exec(command, console, interrupt),
-            Command::Cache(command) => cache::exec(&command, console, interrupt),
-            Command::Config => config::exec(console),
+            Command::Run(args) => run::exec(args, console),
+            Command::Plan(args) => plan::exec(args, console),
+            Command::Predict(args) => predict::exec(&args, console),
+            Command::Data(command) => data::exec(command, console),
+            Command::Models(command) => models::exec(&command, console),
+            Command::Features(command) => features::exec(command, console),
+            Command::Cache(command) => cache::exec(&command, console),
+            Command::Config => console.result(&template()).map(|()| Outcome::Done),
             Command::Completions(args) => completions::exec(&args, console),
         };
         done.map_err(|error| left.of(error))

@@ -9,10 +9,8 @@ use super::Outcome;
 use super::console::Console;
 use super::settings::HubArgs;
 use crate::backbone::{self, BackboneSpec, Device, Lookup, Precision, leaderboard};
-use crate::context::Context;
 use crate::error::{Error, Message};
 use crate::hub::{self, Hub};
-use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Silent};
 use crate::text::{count, foreign, path, thousands};
 
@@ -95,19 +93,12 @@ pub struct CheckArgs {
     hub: HubArgs,
 }
 
-pub fn exec(command: &Command, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+pub fn exec(command: &Command, console: &Console) -> Result<Outcome, Error> {
     match command {
         Command::Ls(args) if args.architectures => list_architectures(args.json, console),
-        Command::Ls(args) => list_published(args, console, interrupt),
-        Command::Fetch(args) => fetch(args, console, interrupt),
-        Command::Check(args) => check(args, console, interrupt),
-    }
-}
-
-impl ModelArgs {
-    /// The checkpoint that is found by `lookup`.
-    fn resolve(&self, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
-        backbone::resolve(&self.org, &self.ckpt, lookup)
+        Command::Ls(args) => list_published(args, console),
+        Command::Fetch(args) => fetch(args, console),
+        Command::Check(args) => check(args, console),
     }
 }
 
@@ -132,12 +123,8 @@ fn list_architectures(as_json: bool, console: &Console) -> Result<Outcome, Error
     Ok(Outcome::Done)
 }
 
-fn list_published(
-    args: &LsArgs,
-    console: &Console,
-    interrupt: &Interrupt,
-) -> Result<Outcome, Error> {
-    let hub = Hub::new(args.hub.offline_settings(), interrupt.clone());
+fn list_published(args: &LsArgs, console: &Console) -> Result<Outcome, Error> {
+    let hub = Hub::new(args.hub.offline_settings(), console.interrupt.clone());
     let lookup = lookup(&hub, &Silent);
     let rows: Vec<_> = leaderboard()
         .map(|row| match row.availability(lookup) {
@@ -149,16 +136,10 @@ fn list_published(
         let rows: Vec<Value> = rows
             .iter()
             .map(|(row, status, problem)| {
-                json!({
-                    "org": row.org,
-                    "ckpt": row.ckpt,
-                    "family": row.family,
-                    "resolution": row.resolution,
-                    "parameters": row.n_parameters,
-                    "published_accuracy": row.accuracy,
-                    "status": status,
-                    "problem": problem,
-                })
+                let mut row = json!(row);
+                row["status"] = json!(status);
+                row["problem"] = json!(problem);
+                row
             })
             .collect();
         console.json(&json!({ "models": rows }))?;
@@ -188,14 +169,15 @@ fn list_published(
     Ok(Outcome::Done)
 }
 
-fn fetch(args: &FetchArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
-    let hub = Hub::new(args.hub.settings(), interrupt.clone());
-    let spec = args.model.resolve(Lookup {
+fn fetch(args: &FetchArgs, console: &Console) -> Result<Outcome, Error> {
+    let hub = Hub::new(args.hub.settings(), console.interrupt.clone());
+    let lookup = Lookup {
         // Fetching runs nothing.
         allow_code: true,
         update: true,
         ..lookup(&hub, console)
-    })?;
+    };
+    let spec = backbone::resolve(&args.model.org, &args.model.ckpt, lookup)?;
     if args.json {
         let mut document =
             json!({ "org": args.model.org, "ckpt": args.model.ckpt, "files": paths(&spec) });
@@ -236,26 +218,21 @@ fn put_source(document: &mut Value, spec: &BackboneSpec) {
 /// Images that a check sends through the network.
 const N_IMAGES: usize = 2;
 
-fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
-    let hub = Hub::new(args.hub.settings(), interrupt.clone());
-    let spec = args.model.resolve(Lookup {
+fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
+    let hub = Hub::new(args.hub.settings(), console.interrupt.clone());
+    let lookup = Lookup {
         allow_code: args.allow_code,
         ..lookup(&hub, console)
-    })?;
+    };
+    let spec = backbone::resolve(&args.model.org, &args.model.ckpt, lookup)?;
     let device = args.device.resolve()?;
     let precision = args.precision.resolve(device);
     let mut is_verified = !spec.weights_paths().is_empty();
     for path in spec.weights_paths() {
-        is_verified &= hub::verify(
-            path,
-            Context {
-                progress: console,
-                interrupt,
-            },
-        )?;
+        is_verified &= hub::verify(path, console.context())?;
     }
     let started = Instant::now();
-    let loaded = spec.load(device, precision, interrupt)?;
+    let loaded = spec.load(device, precision, &console.interrupt)?;
     let load_seconds = started.elapsed().as_secs_f64();
     for note in loaded.notes() {
         console.warn(note);
@@ -265,7 +242,7 @@ fn check(args: &CheckArgs, console: &Console, interrupt: &Interrupt) -> Result<O
     let started = Instant::now();
     let rows = loaded.extract(&waves(n_values), N_IMAGES)?;
     let forward_seconds = started.elapsed().as_secs_f64();
-    interrupt.check()?;
+    console.interrupt.check()?;
     let (first, second) = rows.split_at(loaded.dim());
     let problem = if rows.iter().any(|value| !value.is_finite()) {
         Some("its features are not finite")

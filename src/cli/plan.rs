@@ -2,17 +2,14 @@
 
 use serde_json::json;
 
+use super::Outcome;
 use super::console::Console;
 use super::settings::PipelineArgs;
-use super::{Outcome, session};
 use crate::cache::Access;
-use crate::context::Context;
 use crate::error::Error;
-use crate::interrupt::Interrupt;
 use crate::pipeline::config::Pipeline;
 use crate::pipeline::plan::State;
-use crate::pipeline::{Options, Runner, results, summary};
-use crate::progress::{Progress, Silent};
+use crate::pipeline::{Options, results, summary};
 use crate::render::terminal;
 use crate::stage::TaskArgument;
 
@@ -56,32 +53,19 @@ impl Format {
             (false, false) => Self::Text,
         }
     }
-
-    /// Where progress and warnings go: nowhere, where nothing is to be printed.
-    pub fn progress(self, console: &Console) -> &dyn Progress {
-        match self {
-            Self::ExitCode => &Silent,
-            Self::Text | Self::Json => console,
-        }
-    }
 }
 
-pub fn exec(args: &Args, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
-    let pipeline = args.pipeline.load(interrupt)?;
+pub fn exec(args: Args, console: &Console) -> Result<Outcome, Error> {
+    let pipeline = args.pipeline.load(&console.interrupt)?;
     if args.full {
         return spell_out(&pipeline, console);
     }
     let format = Format::new(args.json, args.check);
-    let context = Context {
-        progress: format.progress(console),
-        interrupt,
-    };
     let options = Options {
-        tasks: args.tasks.clone(),
+        tasks: args.tasks,
         ..Options::default()
     };
-    let mut runner = session::runner(&args.pipeline, &pipeline, Access::Look, context, options)?;
-    show(&mut runner, &pipeline, format, console)
+    show(&args.pipeline, &pipeline, options, format, console)
 }
 
 fn spell_out(pipeline: &Pipeline, console: &Console) -> Result<Outcome, Error> {
@@ -105,11 +89,17 @@ fn spell_out(pipeline: &Pipeline, console: &Console) -> Result<Outcome, Error> {
 /// Plans every experiment and shows the plans; the exit code needs those up to the first that would run.
 /// `run --dry-run` and `run --check` come here, too.
 pub fn show(
-    runner: &mut Runner<'_>,
+    args: &PipelineArgs,
     pipeline: &Pipeline,
+    options: Options,
     format: Format,
     console: &Console,
 ) -> Result<Outcome, Error> {
+    let context = match format {
+        Format::ExitCode => console.context().silent(),
+        Format::Text | Format::Json => console.context(),
+    };
+    let mut runner = args.runner(pipeline, Access::Look, context, options)?;
     let mut documents = Vec::new();
     for experiment in pipeline.experiments() {
         let plans = runner.plan(&experiment)?;

@@ -20,7 +20,7 @@ use crate::text::{self, count, escaped};
 
 /// Arguments of `newt-pipe predict`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub struct Args {
     /// Fitted probes, as `run --save-probes` writes them.
     #[arg(long, value_name = "FILE", value_parser = settings::place())]
     probe: PathBuf,
@@ -41,7 +41,7 @@ pub(super) struct Args {
 
     /// Write a parquet file (`img_id`, `task`, `y_pred`, `decision`) in place of a table.
     #[arg(long, short, value_name = "PATH", value_parser = settings::place())]
-    pub(super) output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
 
     /// Print one JSON document in place of the table.
     #[arg(long, conflicts_with = "output")]
@@ -51,11 +51,8 @@ pub(super) struct Args {
 /// A task, and what its probe decides on each row.
 type Decided = (String, Vec<f64>);
 
-pub(super) fn exec(
-    args: &Args,
-    console: &Console,
-    interrupt: &Interrupt,
-) -> Result<Outcome, Error> {
+pub fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
+    let interrupt = &console.interrupt;
     if let Some(path) = &args.output {
         let mut kept = settings::caches(path);
         kept.push(Kept::open("the file of the probes", &args.probe));

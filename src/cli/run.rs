@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 
 use super::console::Console;
 use super::settings::{self, PipelineArgs};
-use super::{Outcome, plan, session};
+use super::{Outcome, plan};
 use crate::cache::Access;
-use crate::context::Context;
 use crate::error::Error;
 use crate::files::Kept;
-use crate::interrupt::{Interrupt, Left};
+use crate::interrupt::Left;
 use crate::pipeline::results::{self, Results};
 use crate::pipeline::summary;
 use crate::pipeline::{Evaluation, Options};
@@ -83,40 +82,28 @@ impl Args {
     }
 }
 
-pub fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
-    let pipeline = args.pipeline.load(interrupt)?;
+pub fn exec(args: Args, console: &Console) -> Result<Outcome, Error> {
+    let pipeline = args.pipeline.load(&console.interrupt)?;
     let out = args
         .out
         .unwrap_or_else(|| Path::new("results").join(&pipeline.name));
-    let is_plan = args.dry_run || args.check;
-    let results = if is_plan {
-        None
-    } else {
-        Kept::check_folder(&out, &args.pipeline.kept(&pipeline, &out)?)?;
-        Some(Results::prepare(&out)?)
-    };
-    let (access, progress): (_, &dyn Progress) = if is_plan {
-        let format = plan::Format::new(args.json, args.check);
-        (Access::Look, format.progress(console))
-    } else {
-        (Access::Make, console)
-    };
-    let context = Context {
-        progress,
-        interrupt,
-    };
     let options = Options {
         force: args.force.into_iter().collect(),
         tasks: args.tasks,
         with_fitted: args.save_probes,
         ..Options::default()
     };
-    let mut runner = session::runner(&args.pipeline, &pipeline, access, context, options)?;
-    let Some(mut results) = results else {
+    if args.dry_run || args.check {
         let format = plan::Format::new(args.json, args.check);
-        return plan::show(&mut runner, &pipeline, format, console);
-    };
+        return plan::show(&args.pipeline, &pipeline, options, format, console);
+    }
 
+    Kept::check_folder(&out, &args.pipeline.kept(&pipeline, &out)?)?;
+    let mut results = Results::prepare(&out)?;
+    let context = console.context();
+    let mut runner = args
+        .pipeline
+        .runner(&pipeline, Access::Make, context, options)?;
     runner.find_models()?;
     let mut shown = Shown::default();
     let experiments = pipeline.experiments();

@@ -16,12 +16,13 @@ use self::environment::{is_set, user_cache_dir};
 pub use self::kept::caches;
 use crate::backbone;
 use crate::cache::{Access, Cache};
+use crate::context::Context;
 use crate::error::{Error, Message};
-use crate::files::{self, STICKY, UnknownName};
+use crate::files::{self, STICKY};
 use crate::hub::{self, Token};
 use crate::interrupt::Interrupt;
 use crate::pipeline::config::{Pipeline, PipelineFile};
-use crate::progress::Progress;
+use crate::pipeline::{Options, Runner};
 use crate::text;
 
 /// The version as `--version` shows it.
@@ -73,24 +74,27 @@ impl PipelineArgs {
         Pipeline::load(file, &self.overrides, interrupt)
     }
 
-    /// How the hub is reached; a plan does not ask it.
-    pub fn hub(&self, is_plan: bool) -> hub::Settings {
-        if is_plan {
-            self.hub.offline_settings()
-        } else {
-            self.hub.settings()
-        }
-    }
-
-    /// Opens the cache that flag, environment, pipeline and default agree on.
-    pub fn open_cache(
+    /// Prepares to evaluate `pipeline`, or to plan that, with the cache that flag, environment, pipeline and default agree
+    /// on; provenance and hub are filled into `options`.
+    pub fn runner<'a>(
         &self,
-        pipeline: &Pipeline,
+        pipeline: &'a Pipeline,
         access: Access,
-        progress: &dyn Progress,
-    ) -> Result<Cache, Error> {
+        context: Context<'a>,
+        options: Options,
+    ) -> Result<Runner<'a>, Error> {
         let dir = self.cache.dir(pipeline.cache_dir.as_deref())?;
-        Cache::open_telling(dir, access, progress)
+        let cache = Cache::open_telling(dir, access, context.progress)?;
+        let options = Options {
+            provenance: provenance(pipeline),
+            // A plan does not ask the hub.
+            hub: match access {
+                Access::Look => self.hub.offline_settings(),
+                Access::Make => self.hub.settings(),
+            },
+            ..options
+        };
+        Runner::new(pipeline, &cache, context, options)
     }
 }
 
@@ -110,7 +114,7 @@ impl CacheArgs {
             None => default_cache_dir()?,
         };
         // Nobody means a new folder named `~` or `$SCRATCH`.
-        UnknownName::check(&dir).map_err(|dir| no_cache_dir(format!("cache folder {dir}")))?;
+        files::check_names(&dir).map_err(|dir| no_cache_dir(format!("cache folder {dir}")))?;
         Ok(dir)
     }
 }
@@ -206,7 +210,7 @@ fn no_cache_dir(what: impl Into<String>) -> Message {
     clippy::disallowed_methods,
     reason = "the time is provenance and never enters a result"
 )]
-pub fn provenance(pipeline: &Pipeline) -> BTreeMap<String, String> {
+fn provenance(pipeline: &Pipeline) -> BTreeMap<String, String> {
     let mut provenance = BTreeMap::new();
     let mut add = |name: &str, value: &str| {
         if !value.is_empty() {

@@ -9,8 +9,7 @@ use crate::error::Error;
 use crate::interrupt::{Interrupt, Wish};
 
 /// Signals set a flag that long loops look at; a second wish ([`Interrupt::hear`]) ends the program at once.
-pub fn catch() -> Result<Interrupt, Error> {
-    let interrupt = Interrupt::default();
+pub fn catch(interrupt: &Interrupt) -> Result<(), Error> {
     let started = Instant::now();
     for signal in [SIGINT, SIGTERM, SIGUSR1, SIGHUP] {
         // `nohup` has SIGHUP ignored, so that the program outlives its terminal, and a shell without job control has SIGINT
@@ -35,7 +34,7 @@ pub fn catch() -> Result<Interrupt, Error> {
     // A file that outgrows `ulimit -f` is then an error of the write, which is reported, and not
     // the end of the process.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
-    Ok(interrupt)
+    Ok(())
 }
 
 /// Whether whoever started the program has it ignore `signal`.

@@ -1,11 +1,98 @@
-//! Why something cannot be written, and what to do about it.
+//! Why something cannot be read or written, and what to do about it.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{overlap, place};
+use super::overlap;
 use crate::error::{Error, Failure, Fault, Message};
+
+/// What messages call a pipe, with a name in the file system or without one.
+pub const PIPE: &str = "a named pipe";
+
+/// A path, or something in the place of a file, that cannot be read as it is; an [`io::Error`] holds it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Something that is no regular file, where one is to be read.
+    #[error("{}: is {found}, expected a regular file", path.display())]
+    NotRegular {
+        /// The path.
+        path: PathBuf,
+        /// What is there, with its article.
+        found: &'static str,
+    },
+    /// A file that is larger than anything of its kind.
+    #[error("{}: {bytes} bytes, expected {max_bytes} at most", path.display())]
+    TooLarge {
+        /// The path.
+        path: PathBuf,
+        /// Its size, as far as it is known: one more than `max_bytes` for a file that grew while it was read.
+        bytes: u64,
+        /// The largest size that is read.
+        max_bytes: u64,
+    },
+    /// A link that leads to nothing: where nothing is, or in a circle.
+    #[error(
+        "`{}` is a link to `{}`, {}",
+        link.display(),
+        target.display(),
+        if *is_circle { "which leads in a circle" } else { "where nothing is" }
+    )]
+    BrokenLink {
+        /// The link.
+        link: PathBuf,
+        /// Where it says that it leads.
+        target: PathBuf,
+        /// Whether it leads back to itself, or to a link that does.
+        is_circle: bool,
+    },
+    /// A path, as it was written, in which `~user` or `$NAME` stands for nothing.
+    #[error("`{}`: a user or a variable in it is not known", .0.display())]
+    UnknownName(PathBuf),
+}
+
+impl Unfit {
+    /// What an error of reading holds.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NotRegular { found: PIPE, .. } => {
+                "write what comes through the pipe into a file first, and give the path of that"
+            }
+            Self::NotRegular { .. } => "put a regular file there, or give the path of one",
+            Self::TooLarge { .. } => "look whether it is the file that was meant",
+            Self::BrokenLink {
+                is_circle: true, ..
+            } => "remove the link, or let it lead to what it should stand for",
+            Self::BrokenLink { .. } => {
+                "copy what the links stand for with them, as `cp -rL` and `rsync -L` do"
+            }
+            Self::UnknownName(_) => {
+                "set the variable, or write the path without it; a name that begins with `~` is written `./~…`"
+            }
+        }
+    }
+}
+
+impl From<Unfit> for io::Error {
+    fn from(unfit: Unfit) -> Self {
+        let kind = match unfit {
+            Unfit::NotRegular { .. } | Unfit::UnknownName(_) => io::ErrorKind::InvalidInput,
+            Unfit::TooLarge { .. } => io::ErrorKind::InvalidData,
+            Unfit::BrokenLink { .. } => io::ErrorKind::NotFound,
+        };
+        Self::new(kind, unfit)
+    }
+}
+
+/// What to do about an error that is about the path as it was written, or about what is there; `None` for others.
+pub fn hint(error: &io::Error) -> Option<&'static str> {
+    Unfit::of(error).map(Unfit::hint)
+}
 
 /// Writing failed; what was there before is still there.
 #[derive(Debug, thiserror::Error)]
@@ -59,9 +146,8 @@ pub fn unwritable(path: &Path, folder: &Path, source: io::Error) -> Error {
     if is_full(source.kind()) {
         return NotWritten::new(path, source).into();
     }
-    let hint = place::hint(&source).unwrap_or("choose a folder that you can write to");
     Message::request(format!("{}: not writable: {source}", folder.display()))
-        .hint(hint)
+        .hint(hint(&source).unwrap_or("choose a folder that you can write to"))
         .into()
 }
 
@@ -119,7 +205,7 @@ fn mount_of(path: &Path) -> PathBuf {
 /// What the file system says; whoever makes it sees to it that it names the file.
 impl Failure for io::Error {
     fn hint(&self) -> Option<String> {
-        match place::hint(self) {
+        match hint(self) {
             Some(hint) => Some(hint.to_owned()),
             None if self.kind() == io::ErrorKind::NotFound => Some(CHECK_PATH.to_owned()),
             None => None,
@@ -127,7 +213,7 @@ impl Failure for io::Error {
     }
 
     fn fault(&self) -> Fault {
-        if place::hint(self).is_some() || self.kind() == io::ErrorKind::NotFound {
+        if hint(self).is_some() || self.kind() == io::ErrorKind::NotFound {
             Fault::Request
         } else {
             Fault::Machine

@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::{NotRegular, TooLarge};
+use super::error::Unfit;
 
 /// How many links a path may go through, as in the kernel.
 pub const MAX_LINKS: usize = 40;
@@ -57,11 +57,11 @@ pub fn located(base_dir: &Path, written: impl AsRef<Path>) -> PathBuf {
 /// Where a path of a file in `base_dir` leads.
 ///
 /// # Errors
-/// [`UnknownName`], as an error of kind `InvalidInput`.
+/// [`Unfit::UnknownName`], as an error of kind `InvalidInput`.
 pub fn found(base_dir: &Path, written: impl AsRef<Path>) -> io::Result<PathBuf> {
     let path = located(base_dir, &written);
     if path == written.as_ref() {
-        UnknownName::check(&path)?;
+        check_names(&path)?;
     }
     Ok(path)
 }
@@ -77,52 +77,16 @@ fn is_expanded(path: &Path) -> bool {
     !bytes.starts_with(b"~") && !bytes.windows(2).any(is_name)
 }
 
-/// A path in which `~user` or `$NAME` stands for nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}`: a user or a variable in it is not known", path.display())]
-pub struct UnknownName {
-    /// As it was written.
-    pub path: PathBuf,
-}
-
-impl UnknownName {
-    /// What to do about it.
-    pub const HINT: &str = "set the variable, or write the path without it; a name that begins with `~` is written `./~…`";
-
-    /// Makes sure that nothing in an expanded path was left as it was written, unless what is named so is there.
-    ///
-    /// # Errors
-    /// The path, if it was.
-    pub fn check(path: &Path) -> Result<(), Self> {
-        let is_meant =
-            |part: &Path| is_there(part) && path.strip_prefix(part).is_ok_and(is_expanded);
-        if is_expanded(path) || path.ancestors().any(is_meant) {
-            Ok(())
-        } else {
-            Err(Self {
-                path: path.to_owned(),
-            })
-        }
-    }
-}
-
-impl From<UnknownName> for io::Error {
-    fn from(unknown: UnknownName) -> Self {
-        Self::new(io::ErrorKind::InvalidInput, unknown)
-    }
-}
-
-/// What to do about an error that is about the path as it was written, or about what is there; `None` for others.
-pub fn hint(error: &io::Error) -> Option<&'static str> {
-    let inner = error.get_ref()?;
-    if let Some(link) = inner.downcast_ref::<BrokenLink>() {
-        Some(link.hint())
-    } else if inner.is::<UnknownName>() {
-        Some(UnknownName::HINT)
-    } else if let Some(error) = inner.downcast_ref::<NotRegular>() {
-        Some(error.hint())
+/// Makes sure that nothing in an expanded path was left as it was written, unless what is named so is there.
+///
+/// # Errors
+/// [`Unfit::UnknownName`].
+pub fn check_names(path: &Path) -> Result<(), Unfit> {
+    let is_meant = |part: &Path| is_there(part) && path.strip_prefix(part).is_ok_and(is_expanded);
+    if is_expanded(path) || path.ancestors().any(is_meant) {
+        Ok(())
     } else {
-        inner.is::<TooLarge>().then_some(TooLarge::HINT)
+        Err(Unfit::UnknownName(path.to_owned()))
     }
 }
 
@@ -169,73 +133,38 @@ pub fn follow(link: &Path) -> Option<PathBuf> {
     Some(fs_err::canonicalize(dir).ok()?.join(target.file_name()?))
 }
 
-/// A link that leads to nothing: where nothing is, or in a circle.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{}` is a link to `{}`, {}",
-    link.display(),
-    target.display(),
-    if *is_circle { "which leads in a circle" } else { "where nothing is" }
-)]
-pub struct BrokenLink {
-    /// The link.
-    pub link: PathBuf,
-    /// Where it says that it leads.
-    pub target: PathBuf,
-    /// Whether it leads back to itself, or to a link that does.
-    pub is_circle: bool,
+/// Makes sure that no broken link is on the way to `path`.
+///
+/// # Errors
+/// [`Unfit::BrokenLink`], as an error of kind `NotFound`.
+pub fn check_links(path: &Path) -> io::Result<()> {
+    broken_link(path).map_or(Ok(()), |link| Err(link.into()))
 }
 
-impl BrokenLink {
-    /// What to do about it.
-    pub fn hint(&self) -> &'static str {
-        if self.is_circle {
-            "remove the link, or let it lead to what it should stand for"
-        } else {
-            "copy what the links stand for with them, as `cp -rL` and `rsync -L` do"
-        }
+/// The link because of which `path` leads nowhere; `None` where something is, and where there is no link. Of a
+/// chain it is the last one, and of a circle the one by which `path` gets into it.
+pub fn broken_link(path: &Path) -> Option<Unfit> {
+    let is_circle_at = |error: &io::Error| error.raw_os_error() == Some(libc::ELOOP);
+    // Not by `fs_err`, whose errors do not tell the system's number.
+    let why = |path: &Path| std::fs::metadata(path).err();
+    let (first, error) = path
+        .ancestors()
+        .filter(|part| part.is_symlink())
+        .filter_map(|part| Some((part, why(part)?)))
+        .filter(|(_, error)| error.kind() == io::ErrorKind::NotFound || is_circle_at(error))
+        .last()?;
+    let is_circle = is_circle_at(&error);
+    let mut link = first.to_owned();
+    while !is_circle && let Some(next) = follow(&link).filter(|next| next.is_symlink()) {
+        link = next;
     }
-
-    /// Makes sure that no broken link is on the way to `path`.
-    ///
-    /// # Errors
-    /// The link, as an error of kind `NotFound`.
-    pub fn check(path: &Path) -> io::Result<()> {
-        Self::on_the_way(path).map_or(Ok(()), |link| Err(link.into()))
-    }
-
-    /// The link because of which `path` leads nowhere; `None` where something is, and where there is no link. Of a
-    /// chain it is the last one, and of a circle the one by which `path` gets into it.
-    pub fn on_the_way(path: &Path) -> Option<Self> {
-        let is_circle_at = |error: &io::Error| error.raw_os_error() == Some(libc::ELOOP);
-        // Not by `fs_err`, whose errors do not tell the system's number.
-        let why = |path: &Path| std::fs::metadata(path).err();
-        let (first, error) = path
-            .ancestors()
-            .filter(|part| part.is_symlink())
-            .filter_map(|part| Some((part, why(part)?)))
-            .filter(|(_, error)| error.kind() == io::ErrorKind::NotFound || is_circle_at(error))
-            .last()?;
-        let is_circle = is_circle_at(&error);
-        let mut link = first.to_owned();
-        while !is_circle && let Some(next) = follow(&link).filter(|next| next.is_symlink()) {
-            link = next;
-        }
-        let target = fs_err::read_link(&link).ok()?;
-        Some(Self {
-            link,
-            target,
-            is_circle,
-        })
-    }
+    let target = fs_err::read_link(&link).ok()?;
+    Some(Unfit::BrokenLink {
+        link,
+        target,
+        is_circle,
+    })
 }
-
-impl From<BrokenLink> for io::Error {
-    fn from(link: BrokenLink) -> Self {
-        Self::new(io::ErrorKind::NotFound, link)
-    }
-}
-
 #[cfg(test)]
 mod fuzz;
 
@@ -317,9 +246,9 @@ mod tests {
                 error.to_string(),
                 format!("`{written}`: a user or a variable in it is not known")
             );
-            assert_eq!(hint(&error), Some(UnknownName::HINT));
+            assert!(matches!(Unfit::of(&error), Some(Unfit::UnknownName(_))));
         }
-        assert_eq!(UnknownName::check(&dir.path().join("$NEVER/x")), Ok(()));
+        assert_eq!(check_names(&dir.path().join("$NEVER/x")), Ok(()));
     }
 
     #[test]
@@ -327,9 +256,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let found = |name: &str| {
-            let broken = BrokenLink::on_the_way(&path(name))?;
-            let link = broken.link.strip_prefix(dir.path()).unwrap().to_owned();
-            Some((link, broken.target, broken.is_circle))
+            let broken = broken_link(&path(name))?;
+            let Unfit::BrokenLink {
+                link,
+                target,
+                is_circle,
+            } = broken
+            else {
+                panic!("{broken}")
+            };
+            let link = link.strip_prefix(dir.path()).unwrap().to_owned();
+            Some((link, target, is_circle))
         };
         let nowhere = |link: &str, target: &str| Some((link.into(), target.into(), false));
         let circle = |link: &str, target: &str| Some((link.into(), target.into(), true));

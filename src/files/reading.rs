@@ -6,56 +6,15 @@
 use std::fs::{FileType, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::error::{PIPE, Unfit};
 use super::stream::{self, is_stream};
-
-/// A pipe, with a name in the file system or without one.
-const PIPE: &str = "a named pipe";
-
-/// Something that is no regular file, where one is to be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: is {found}, expected a regular file", path.display())]
-pub struct NotRegular {
-    /// The path.
-    pub path: PathBuf,
-    /// What is there, with its article.
-    pub found: &'static str,
-}
-
-impl NotRegular {
-    /// What to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self.found {
-            PIPE => {
-                "write what comes through the pipe into a file first, and give the path of that"
-            }
-            _ => "put a regular file there, or give the path of one",
-        }
-    }
-}
-
-/// A file that is larger than anything of its kind.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {bytes} bytes, expected {max_bytes} at most", path.display())]
-pub struct TooLarge {
-    /// The path.
-    pub path: PathBuf,
-    /// Its size, as far as it is known: one more than `max_bytes` for a file that grew while it was read.
-    pub bytes: u64,
-    /// The largest size that is read.
-    pub max_bytes: u64,
-}
-
-impl TooLarge {
-    /// What to do about it.
-    pub const HINT: &str = "look whether it is the file that was meant";
-}
 
 /// Opens a regular file for reading; links are followed.
 ///
 /// # Errors
-/// [`NotRegular`], as an error of kind `InvalidInput`, without waiting for whatever is there; the file system's.
+/// [`Unfit::NotRegular`], as an error of kind `InvalidInput`, without waiting for whatever is there; the file system's.
 pub fn open(path: &Path) -> io::Result<fs_err::File> {
     // Opening may itself do something, as it does with a tape drive. Where nothing can be seen, it says why.
     if let Ok(metadata) = fs_err::metadata(path) {
@@ -72,7 +31,7 @@ pub fn open(path: &Path) -> io::Result<fs_err::File> {
 /// All bytes of a regular file that holds no more than `max_bytes`; links are followed.
 ///
 /// # Errors
-/// [`NotRegular`], as an error of kind `InvalidInput`; [`TooLarge`], as one of kind `InvalidData`; the file system's.
+/// [`Unfit::NotRegular`], as an error of kind `InvalidInput`; [`Unfit::TooLarge`], as one of kind `InvalidData`; the file system's.
 pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let bytes = file.metadata()?.len();
@@ -103,17 +62,18 @@ pub fn buffer(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
 /// Makes sure that the `bytes` bytes of the file at `path` are no more than the `max_bytes` that are read.
 ///
 /// # Errors
-/// [`TooLarge`], as an error of kind `InvalidData`.
+/// [`Unfit::TooLarge`], as an error of kind `InvalidData`.
 pub fn check_bytes(path: &Path, bytes: u64, max_bytes: u64) -> io::Result<()> {
     if bytes <= max_bytes {
         return Ok(());
     }
-    let error = TooLarge {
-        path: path.to_owned(),
+    let path = path.to_owned();
+    Err(Unfit::TooLarge {
+        path,
         bytes,
         max_bytes,
-    };
-    Err(io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+    .into())
 }
 
 /// All of a regular file of UTF-8 text that holds no more than `max_bytes`; links are followed.
@@ -162,16 +122,13 @@ pub fn check_size(path: &Path, max_bytes: u64) -> io::Result<()> {
 /// Makes sure that what was found at `path` is a regular file.
 ///
 /// # Errors
-/// [`NotRegular`], as an error of kind `InvalidInput`.
+/// [`Unfit::NotRegular`], as an error of kind `InvalidInput`.
 pub fn check_regular(path: &Path, file_type: FileType) -> io::Result<()> {
     if file_type.is_file() {
         return Ok(());
     }
-    let error = NotRegular {
-        path: path.to_owned(),
-        found: kind(file_type),
-    };
-    Err(io::Error::new(io::ErrorKind::InvalidInput, error))
+    let (path, found) = (path.to_owned(), kind(file_type));
+    Err(Unfit::NotRegular { path, found }.into())
 }
 
 /// What messages call something that lies in a place, with its article.
@@ -228,7 +185,10 @@ mod tests {
         assert_eq!(read_text(&path, u64::MAX).unwrap(), "abcd");
         let error = read(&path, 3).unwrap_err();
         assert!(error.to_string().ends_with(": 4 bytes, expected 3 at most"));
-        assert_eq!(super::super::hint(&error), Some(TooLarge::HINT));
+        assert_eq!(
+            super::super::hint(&error),
+            Some("look whether it is the file that was meant")
+        );
         // Sparse: it takes no room on the disk, and would fill the memory.
         let file = fs_err::File::create(&path).unwrap();
         file.set_len(1 << 40).unwrap();

@@ -125,24 +125,13 @@ impl StagedDir {
         &self.destination
     }
 
-    /// Puts the folder in its place, on the disk too, where there is none or an empty one.
+    /// Puts the folder in its place, on the disk too, where there is none or an empty one. `sync` flushes it: with
+    /// [`sync_tree`], or with [`sync_folder`] where the files in it have been flushed one by one, since flushing tens of
+    /// thousands again takes minutes.
     ///
     /// # Errors
     /// [`NotWritten`], also where a folder that is not empty is there; that it is written and not flushed.
-    pub fn publish_new(self) -> Result<(), Error> {
-        self.publish_where_none_is(sync_tree)
-    }
-
-    /// As [`publish_new`](Self::publish_new), for a folder of files that its maker has flushed one by one: flushing
-    /// tens of thousands again takes minutes.
-    ///
-    /// # Errors
-    /// As [`publish_new`](Self::publish_new).
-    pub fn publish_new_flushed(self) -> Result<(), Error> {
-        self.publish_where_none_is(sync_folder)
-    }
-
-    fn publish_where_none_is(mut self, sync: fn(&Path) -> io::Result<()>) -> Result<(), Error> {
+    pub fn publish_new(mut self, sync: fn(&Path) -> io::Result<()>) -> Result<(), Error> {
         sync(&self.path)
             .and_then(|()| self.rename())
             .map_err(|source| self.not_written(source))?;
@@ -265,7 +254,10 @@ fn is_contended(error: &io::Error) -> bool {
 }
 
 /// Flushes a folder and everything in it.
-fn sync_tree(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// The file system's.
+pub fn sync_tree(folder: &Path) -> io::Result<()> {
     for entry in fs_err::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
@@ -412,8 +404,8 @@ mod tests {
         );
         fill(first.path(), "first");
         fill(second.path(), "second");
-        first.publish_new().unwrap();
-        let error = second.publish_new().unwrap_err();
+        first.publish_new(sync_tree).unwrap();
+        let error = second.publish_new(sync_tree).unwrap_err();
         assert!(
             said(&error, dir.path())
                 .0

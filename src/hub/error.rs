@@ -4,7 +4,7 @@ use std::io;
 
 use super::own::hint_of_occupied;
 use crate::error::{self, Failure, Fault, Message};
-use crate::files::{self, NotRegular, TooLarge};
+use crate::files::{self, Unfit};
 
 /// Errors of the hub and of its cache that code tells from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +84,7 @@ pub fn of_cache(error: error::Error) -> error::Error {
 }
 
 fn hint_of_io(error: &io::Error) -> Option<&'static str> {
-    let inner = error.get_ref();
-    if inner.is_some_and(|inner| inner.is::<NotRegular>() || inner.is::<TooLarge>()) {
+    if let Some(Unfit::NotRegular { .. } | Unfit::TooLarge { .. }) = Unfit::of(error) {
         return Some("`newt-pipe models fetch ORG CKPT` with a network brings the file again");
     }
     if let Some(hint) = hint_of_occupied(error).or_else(|| files::hint(error)) {

@@ -20,7 +20,7 @@ use super::Repo;
 use super::error::{self, Kind};
 use super::repo::is_commit;
 use crate::error::{Error, Message};
-use crate::files::{self, BrokenLink, TempFile};
+use crate::files::{self, TempFile};
 use crate::text::path as shown;
 
 /// A commit, and room for what may stand around it.
@@ -68,7 +68,7 @@ impl Store {
 
     /// Why `what`, whose place is `path`, is not to be had from the cache alone.
     pub fn lacks(&self, what: &str, path: &Path) -> Error {
-        if let Some(link) = BrokenLink::on_the_way(path) {
+        if let Some(link) = files::broken_link(path) {
             let message = Message::machine(format!("{what}: {link}")).hint(link.hint());
             return error::Error {
                 kind: Kind::NotHere,

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::error::{Error, Message};
-use crate::files::{self, NotRegular, TooLarge};
+use crate::files::{self, Unfit};
 use crate::text;
 
 /// Far more than any token has.
@@ -78,13 +78,10 @@ impl Token {
 
 /// What is wrong with a file of a token, without its path.
 fn what_is_wrong(error: &io::Error) -> String {
-    let inner = error.get_ref();
-    if let Some(other) = inner.and_then(|inner| inner.downcast_ref::<NotRegular>()) {
-        format!("is {}", other.found)
-    } else if let Some(large) = inner.and_then(|inner| inner.downcast_ref::<TooLarge>()) {
-        format!("has {} bytes", text::thousands(large.bytes))
-    } else {
-        error.to_string()
+    match Unfit::of(error) {
+        Some(Unfit::NotRegular { found, .. }) => format!("is {found}"),
+        Some(Unfit::TooLarge { bytes, .. }) => format!("has {} bytes", text::thousands(*bytes)),
+        _ => error.to_string(),
     }
 }
 

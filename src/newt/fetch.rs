@@ -314,7 +314,9 @@ impl<'a> Fetch<'a> {
             Ok(unpacked) => {
                 intake.check_rest()?;
                 match unpacked {
-                    Unpacked::Folder(folder) => folder.flushed()?.publish_new_flushed()?,
+                    Unpacked::Folder(folder) => {
+                        folder.flushed()?.publish_new(files::sync_folder)?
+                    }
                     Unpacked::File(bytes) => {
                         files::new_file(&self.root.labels_path(), &bytes)?;
                     }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Message};
-use crate::files::{self, BrokenLink};
+use crate::files;
 use crate::text::{self, shell_word};
 pub use found::{ImageFiles, SHOWN_NAMES};
 pub use reading::{Unread, check_size, read};
@@ -132,7 +132,7 @@ fn is_dir(path: &Path) -> Result<Option<bool>, Error> {
     match fs_err::metadata(path) {
         Ok(metadata) => Ok(Some(metadata.is_dir())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            BrokenLink::check(path).map(|()| None).map_err(of_data)
+            files::check_links(path).map(|()| None).map_err(of_data)
         }
         Err(error) => Err(of_data(error)),
     }

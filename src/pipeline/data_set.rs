@@ -9,7 +9,7 @@ use super::config::{Data, Pipeline};
 use crate::cache::{Cache, Digest, DigestMemo};
 use crate::context::Context;
 use crate::error::{Error, Message};
-use crate::files::UnknownName;
+use crate::files;
 use crate::newt::images::{self, DataRoot, ImageFiles, Unread};
 use crate::newt::labels::Labels;
 use crate::newt::synth;
@@ -35,8 +35,8 @@ impl<'a> DataSet<'a> {
     pub fn open(pipeline: &Pipeline, cache: &Cache, context: Context<'a>) -> Result<Self, Error> {
         let root = match &pipeline.data {
             Data::Root(root) => {
-                UnknownName::check(root).map_err(|name| {
-                    Message::request(format!("`data.root` is {name}")).hint(UnknownName::HINT)
+                files::check_names(root).map_err(|name| {
+                    Message::request(format!("`data.root` is {name}")).hint(name.hint())
                 })?;
                 DataRoot::new(root)
             }

@@ -10,7 +10,7 @@ use crate::backbone::{self, BackboneSpec, Lookup};
 use crate::cache::{Cache, DigestMemo};
 use crate::context::Context;
 use crate::error::Error;
-use crate::files::{BrokenLink, UnknownName};
+use crate::files::{check_links, check_names};
 use crate::hub::Hub;
 use crate::stage::features::extractor::Extractor;
 use crate::stage::features::precomputed::Precomputed;
@@ -102,8 +102,8 @@ impl<'a> Models<'a> {
 
 /// Makes sure that there is a file of features, which need not be hashed to find out that it is something else.
 fn check_header(path: &Path) -> Result<(), Error> {
-    UnknownName::check(path).map_err(io::Error::from)?;
-    BrokenLink::check(path)?;
+    check_names(path).map_err(io::Error::from)?;
+    check_links(path)?;
     match FeatureFile::check_header(path) {
         Err(error) if is_absent(&error) => Err(no_file(path).into()),
         checked => checked,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::backbone::checkpoint::location::{Location, Lookup, named};
 use crate::backbone::checkpoint::{json, pickle};
 use crate::error::{Error, Failure, Fault, Message};
-use crate::files::{self, BrokenLink, found};
+use crate::files::{self, check_links, found};
 use crate::hub::{Repo, Snapshot};
 use crate::progress::Progress;
 use crate::text::{self, foreign};
@@ -161,7 +161,7 @@ impl<'a> CheckpointFiles<'a> {
         match &self.place {
             Place::Local(dir) => {
                 let path = dir.join(name);
-                BrokenLink::check(&path)?;
+                check_links(&path)?;
                 match files::check_size(&path, u64::MAX) {
                     Ok(()) => Ok(Some(path)),
                     Err(error)
@@ -185,7 +185,7 @@ impl<'a> CheckpointFiles<'a> {
         let path = match &self.place {
             Place::Local(dir) => {
                 let path = dir.join(name);
-                BrokenLink::check(&path)?;
+                check_links(&path)?;
                 // If it is not there, the error of reading it says so.
                 path
             }
@@ -261,7 +261,7 @@ impl<'a> CheckpointFiles<'a> {
         let Some(first) = files.first() else {
             return self.weights(expected);
         };
-        BrokenLink::check(first)?;
+        check_links(first)?;
         if files.len() > 1 {
             self.warn(&format!(
                 "`{}` is taken, the first of {} safetensors files here",
@@ -286,7 +286,7 @@ impl<'a> CheckpointFiles<'a> {
         match &self.place {
             Place::Local(dir) => {
                 let first = pickle::likeliest(files_of(dir)?);
-                first.iter().try_for_each(|path| BrokenLink::check(path))?;
+                first.iter().try_for_each(|path| check_links(path))?;
                 Ok(first)
             }
             Place::Hub { snapshot, .. } => {

@@ -21,7 +21,7 @@ use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::script::ScriptConfig;
 use crate::backbone::spec::{BackboneSpec, Weights};
 use crate::error::{Error, Message};
-use crate::files::{self, BrokenLink, found};
+use crate::files::{self, check_links, found};
 use crate::image::{CropRounding, Interpolation, Preprocessing, ResizeMode};
 use crate::text;
 
@@ -38,8 +38,8 @@ const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
 pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
     let module = found(lookup.base_dir, ckpt)?;
     let path = module.with_extension("toml");
-    BrokenLink::check(&module)?;
-    BrokenLink::check(&path)?;
+    check_links(&module)?;
+    check_links(&path)?;
     let refused = |problem: &str, hint: &str| {
         let text = format!("{}: {problem}", text::path(&module));
         Err(Message::request(text).hint(hint).into())

@@ -3,6 +3,8 @@
 //! Source: the leaderboard of `BioBench`, generated 2026-03-12, MIT licence; Stevens, "`BioBench`", 2025,
 //! <https://arxiv.org/abs/2511.16315>.
 
+use serde::Serialize;
+
 use crate::backbone::checkpoint::files::NoWeights;
 use crate::backbone::checkpoint::location::Lookup;
 use crate::backbone::resolve::resolve;
@@ -10,7 +12,7 @@ use crate::error::Error;
 use crate::hub;
 
 /// A checkpoint with a published NeWT score.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct LeaderboardRow {
     /// As in `model.org`.
     pub org: &'static str,
@@ -21,8 +23,10 @@ pub struct LeaderboardRow {
     /// Side of an image in pixels.
     pub resolution: u32,
     /// Number of parameters.
+    #[serde(rename = "parameters")]
     pub n_parameters: u64,
     /// Share of NeWT's 18,024 test images that a linear SVM gets right on its features.
+    #[serde(rename = "published_accuracy")]
     pub accuracy: f64,
 }
 

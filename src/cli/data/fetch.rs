@@ -4,15 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::super::Outcome;
-use super::super::console::Console;
-use super::super::settings;
-use super::read_labels;
-use crate::context::Context;
+use super::{Console, Outcome, read_labels, settings};
 use crate::error::Error;
 use crate::files::Kept;
 use crate::hub;
-use crate::interrupt::Interrupt;
 use crate::newt::fetch::{self, Fetch, Options, Source};
 use crate::newt::images::DataRoot;
 use crate::newt::labels::{Labels, OtherSplits};
@@ -21,7 +16,7 @@ use crate::text::{count, path};
 
 /// Arguments of `newt-pipe data fetch`.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Args {
+pub struct Args {
     /// The folder that gets `newt2021_labels.csv` and `newt2021_images`; an archive that lies in it is used.
     #[arg(value_name = "DIR", default_value = "data/newt", value_parser = settings::place())]
     dir: PathBuf,
@@ -60,7 +55,7 @@ fn digest(text: &str) -> Result<String, String> {
     }
 }
 
-pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Result<Outcome, Error> {
+pub fn exec(args: Args, console: &Console) -> Result<Outcome, Error> {
     let public = Source::default();
     let options = Options {
         source: Source {
@@ -73,11 +68,7 @@ pub(super) fn exec(args: Args, console: &Console, interrupt: &Interrupt) -> Resu
     };
     Kept::check_folder(&args.dir, &settings::caches(&args.dir))?;
     let root = DataRoot::new(&args.dir);
-    let context = Context {
-        progress: console,
-        interrupt,
-    };
-    let fetch = Fetch::new(root.clone(), &options, context)?;
+    let fetch = Fetch::new(root.clone(), &options, console.context())?;
     let of_labels = fetch.labels()?;
     // Before hours are spent on images that nothing could be done with.
     let file = root.labels_path().display().to_string();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
 use crate::backbone::{self, SearchPaths};
-use crate::files::{self, Names, UnknownName};
+use crate::files::{self, Names};
 
 /// The value of a variable; none where it is empty.
 pub fn environment(name: &str) -> Option<PathBuf> {
@@ -58,12 +58,11 @@ pub fn expand_paths() {
 pub fn place() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|written| {
         let path = files::expanded(&written);
-        UnknownName::check(&path).map(|()| path).map_err(|_| {
-            format!(
-                "a user or a variable in it is not known; {}",
-                UnknownName::HINT
-            )
-        })
+        files::check_names(&path).map_err(|unknown| {
+            let hint = unknown.hint();
+            format!("a user or a variable in it is not known; {hint}")
+        })?;
+        Ok::<_, String>(path)
     })
 }
 

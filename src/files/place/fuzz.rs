@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::{Names, UnknownName, expanded_by};
+use super::{Names, check_names, expanded_by};
 
 const NAMES: Names = Names {
     variable: |name| match name.as_bytes() {
@@ -35,7 +35,7 @@ proptest! {
             prop_assert!(expanded.as_os_str().len() <= most, "{expanded:?}");
             if !written.as_os_str().as_bytes().iter().any(|byte| b"~$".contains(byte)) {
                 prop_assert_eq!(&expanded, written);
-                prop_assert!(UnknownName::check(&expanded).is_ok());
+                prop_assert!(check_names(&expanded).is_ok());
             }
         }
     }

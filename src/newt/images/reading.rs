@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use crate::files::{self, BrokenLink, NotRegular, TooLarge};
+use crate::files::{self, Unfit};
 use crate::image::{self, MAX_PIXELS};
 use crate::interrupt::Interrupt;
 use crate::text;
@@ -28,7 +28,7 @@ pub enum Unread {
     Missing,
     /// There is a link to where nothing is.
     #[error("{0}")]
-    BrokenLink(BrokenLink),
+    BrokenLink(Unfit),
     /// There is a folder, a pipe or a device.
     #[error("is {0}, expected a regular file")]
     NotRegular(&'static str),
@@ -51,22 +51,20 @@ pub enum Unread {
 impl Unread {
     /// What an error of the file at `path` means.
     pub fn of(path: &Path, error: &io::Error) -> Self {
-        if let Some(link) = BrokenLink::on_the_way(path) {
+        if let Some(link) = files::broken_link(path) {
             return Self::BrokenLink(link);
         }
-        let inner = error.get_ref();
-        let not_regular = |error: &NotRegular| Self::NotRegular(error.found);
-        let too_large = |error: &TooLarge| Self::TooLarge {
-            bytes: error.bytes,
-            most: error.max_bytes,
-        };
-        inner
-            .and_then(|inner| inner.downcast_ref().map(not_regular))
-            .or_else(|| inner.and_then(|inner| inner.downcast_ref().map(too_large)))
-            .unwrap_or(match error.kind() {
-                ErrorKind::NotFound => Self::Missing,
-                kind => Self::Unreadable(kind),
-            })
+        match Unfit::of(error) {
+            Some(Unfit::NotRegular { found, .. }) => Self::NotRegular(found),
+            Some(&Unfit::TooLarge {
+                bytes, max_bytes, ..
+            }) => Self::TooLarge {
+                bytes,
+                most: max_bytes,
+            },
+            _ if error.kind() == ErrorKind::NotFound => Self::Missing,
+            _ => Self::Unreadable(error.kind()),
+        }
     }
 
     /// One action that helps.

@@ -29,7 +29,7 @@ pub fn ensure(dir: &Path, recipe: &Recipe, context: Context<'_>) -> Result<Outco
     // The system's error names a file of a folder that will be gone.
     write(staged.path(), recipe, &subjects, &pictures)
         .map_err(|source| staged.not_written(source))?;
-    match staged.publish_new() {
+    match staged.publish_new(files::sync_tree) {
         Ok(()) => Ok(Outcome::Made),
         // Another process may have put its own in place meanwhile; if it is the same, all is well.
         Err(error) => match holds(dir, recipe) {
