@@ -105,7 +105,10 @@ pub fn show(
         let plans = runner.plan(&experiment)?;
         match format {
             Format::Text => {
-                let lines: Vec<_> = plans.iter().map(summary::planned).collect();
+                let lines: Vec<_> = plans
+                    .iter()
+                    .map(|plan| summary::stage_line(plan, true))
+                    .collect();
                 console.result(&terminal::plan(&summary::title(&experiment), &lines))?;
             }
             Format::Json => documents.push(results::plan_json(&experiment, &plans)),

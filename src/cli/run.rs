@@ -118,7 +118,7 @@ pub fn exec(args: Args, console: &Console) -> Result<Outcome, Error> {
         }
         let evaluation = runner.evaluate(experiment)?;
         for stage in &evaluation.stages {
-            console.note(&terminal::stage_line(&summary::ran(stage)));
+            console.note(&terminal::stage_line(&summary::stage_line(stage, false)));
         }
         let fitted = args
             .save_probes

@@ -50,7 +50,7 @@ impl Walk {
     ) {
         let record = StageRecord {
             stage: S::NAME,
-            request,
+            request: Some(request),
             state,
             seconds,
             outputs,

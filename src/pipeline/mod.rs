@@ -22,7 +22,7 @@ use self::config::Pipeline;
 use self::data_set::DataSet;
 use self::executor::{Executor, HasToRun, Mode, Shared, Walk};
 use self::models::Models;
-use self::plan::{StagePlan, State};
+use self::plan::State;
 use crate::backbone;
 use crate::cache::{Cache, Digest, DigestMemo, Request};
 use crate::context::Context;
@@ -68,20 +68,20 @@ pub struct Runner<'a> {
     short: BTreeSet<NTrain>,
 }
 
-/// One stage of one evaluation, as it went.
+/// One stage of one evaluation as it went, or of one plan as it would go.
 #[derive(Debug, Clone)]
 pub struct StageRecord {
     /// The stage.
     pub stage: Name,
-    /// What was asked for.
-    pub request: Request,
+    /// What was asked for; unknown while a plan waits for another stage's output.
+    pub request: Option<Request>,
     /// Whether the cache had it, and why not.
     pub state: State,
     /// Seconds spent on it now.
     pub seconds: f64,
     /// Its outputs by digest.
     pub outputs: BTreeMap<String, Digest>,
-    /// Images that went through the network, of stage `features`.
+    /// Images to extract and to reuse, of stage `features`.
     pub counts: Option<Counts>,
 }
 
@@ -170,7 +170,7 @@ impl<'a> Runner<'a> {
     ///
     /// # Errors
     /// Errors of reading the labels, the images and the cache.
-    pub fn plan(&mut self, experiment: &Experiment) -> Result<Vec<StagePlan>, Error> {
+    pub fn plan(&mut self, experiment: &Experiment) -> Result<Vec<StageRecord>, Error> {
         let mut walk = Walk::new(Mode::Plan);
         let is_to_fetch = match self.flow(experiment, &mut walk) {
             Ok(_) => false,

@@ -1,9 +1,10 @@
 //! What would run, and why: the same value is printed by `plan`, told by `run` and put into JSON.
 
+use std::collections::BTreeMap;
+
 use super::StageRecord;
-use crate::cache::{Key, MissReason};
+use crate::cache::MissReason;
 use crate::stage::Name;
-use crate::stage::features::Counts;
 
 /// Whether a stage's output is there.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,39 +42,28 @@ impl State {
     }
 }
 
-/// One stage of a plan.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StagePlan {
-    /// The stage.
-    pub stage: Name,
-    /// Its key; unknown while it waits for another stage's output.
-    pub key: Option<Key>,
-    /// Whether it would run.
-    pub state: State,
-    /// Images to extract and to reuse, of stage `features`.
-    pub counts: Option<Counts>,
-}
-
 /// The plan of a walk: stages that it did not reach wait for the last it did; or, where it ended at a checkpoint that
 /// `is_to_fetch`, for the features of that.
-pub fn complete(reached: Vec<StageRecord>, is_to_fetch: bool) -> Vec<StagePlan> {
-    let reached = reached.into_iter().map(|record| StagePlan {
-        stage: record.stage,
-        key: Some(record.request.key),
-        state: record.state,
-        counts: record.counts,
-    });
-    let unreached = |stage, state| StagePlan {
-        stage,
-        key: None,
-        state,
-        counts: None,
-    };
-    let fetches = is_to_fetch.then(|| unreached(Name::Features, State::Fetches));
-    let mut plans: Vec<StagePlan> = reached.chain(fetches).collect();
-    if let Some(last) = plans.last().map(|plan| plan.stage) {
-        let rest = Name::ALL.iter().filter(|stage| **stage > last);
-        plans.extend(rest.map(|stage| unreached(*stage, State::Waits(last))));
+pub fn complete(mut reached: Vec<StageRecord>, is_to_fetch: bool) -> Vec<StageRecord> {
+    if is_to_fetch {
+        reached.push(StageRecord::unreached(Name::Features, State::Fetches));
     }
-    plans
+    if let Some(last) = reached.last().map(|record| record.stage) {
+        let rest = Name::ALL.iter().filter(|stage| **stage > last);
+        reached.extend(rest.map(|stage| StageRecord::unreached(*stage, State::Waits(last))));
+    }
+    reached
+}
+
+impl StageRecord {
+    fn unreached(stage: Name, state: State) -> Self {
+        Self {
+            stage,
+            request: None,
+            state,
+            seconds: 0.0,
+            outputs: BTreeMap::new(),
+            counts: None,
+        }
+    }
 }

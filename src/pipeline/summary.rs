@@ -1,6 +1,6 @@
 //! Evaluations and plans as the plain values that `render` shows.
 
-use super::plan::{StagePlan, State};
+use super::plan::State;
 use super::{Evaluation, Experiment, StageRecord};
 use crate::newt::sampling::NTrain;
 use crate::render::{Card, Line, StageLine, SweepRow};
@@ -87,17 +87,23 @@ fn line(evaluation: &Evaluation, group: &Accuracy) -> Line {
     }
 }
 
-/// How a stage went.
-pub fn ran(record: &StageRecord) -> StageLine {
+/// How a stage went or, if the record `is_plan`, would go.
+pub fn stage_line(record: &StageRecord, is_plan: bool) -> StageLine {
+    let (extracted, reused) = match is_plan {
+        true => ("to extract", "to reuse"),
+        false => ("extracted", "reused"),
+    };
     let counts = record.counts.map(|counts| {
-        let extracted = count(counts.extracted, "image", "images");
-        let reused = thousands(counts.reused as u64);
-        format!("{extracted} extracted, {reused} reused{}", lost(counts))
+        let n_extracted = count(counts.extracted, "image", "images");
+        let n_reused = thousands(counts.reused as u64);
+        let lost = lost(counts);
+        format!("{n_extracted} {extracted}, {n_reused} {reused}{lost}")
     });
+    let has_run = !is_plan && record.state != State::Cached;
     StageLine {
         stage: record.stage.as_str(),
-        status: record.state.status(false),
-        seconds: (record.state != State::Cached).then_some(record.seconds),
+        status: record.state.status(is_plan),
+        seconds: has_run.then_some(record.seconds),
         notes: record.state.reason().into_iter().chain(counts).collect(),
     }
 }
@@ -107,21 +113,6 @@ fn lost(counts: Counts) -> String {
     match counts.lost {
         0 => String::new(),
         n => format!(", {} missing and not needed", thousands(n as u64)),
-    }
-}
-
-/// How a stage would go.
-pub fn planned(plan: &StagePlan) -> StageLine {
-    let counts = plan.counts.map(|counts| {
-        let extracted = count(counts.extracted, "image", "images");
-        let reused = thousands(counts.reused as u64);
-        format!("{extracted} to extract, {reused} to reuse{}", lost(counts))
-    });
-    StageLine {
-        stage: plan.stage.as_str(),
-        status: plan.state.status(true),
-        seconds: None,
-        notes: plan.state.reason().into_iter().chain(counts).collect(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::{Array1, ArrayView2, Axis};
 
 use super::classifier::FittedClassifier;
-use super::error;
+use super::error::Overflow;
 use super::normalize::{OddRows, normalize};
 use super::scaler::{Scaler, scaled};
 use crate::error::{Error, Message};
@@ -46,7 +46,7 @@ impl FittedProbe {
     /// on the other rows. Between some rows a stop is heard.
     ///
     /// # Errors
-    /// `x` has another number of columns, or [`Error::Overflow`](error::Error::Overflow): a row of it overflows once
+    /// `x` has another number of columns, or a row of it overflows once
     /// the mean is subtracted.
     ///
     /// Source: `decision_function` of scikit-learn's pipeline.
@@ -69,7 +69,7 @@ impl FittedProbe {
             let first = decision.len();
             let mean = self.mean.as_ref().map(Array1::view);
             let (rows, odd) = normalize(chunk, mean, self.l2).map_err(|(row, norm)| {
-                error::Error::overflow("test", mean.is_some(), (first + row, norm))
+                Overflow::new("test", mean.is_some(), (first + row, norm))
             })?;
             odd_rows.extend(odd.into_iter().map(|(row, oddity)| (first + row, oddity)));
             let rows = scaled(self.scaler.as_ref(), rows);

@@ -52,12 +52,13 @@ mod tests;
 use ndarray::{Array1, ArrayView2};
 
 use self::classifier::{Classifier, Kind, Outcome, Run};
+use self::error::Overflow;
 use self::search::Chosen;
 use crate::context::Context;
-use crate::error::{Error as AnyError, Message};
+use crate::error::{Error, Message};
 use crate::text::foreign;
 
-pub use error::{Error, naming_row};
+pub use error::naming_row;
 pub use fitted::{FittedProbe, label_of};
 pub use normalize::{OddRows, Oddity};
 pub use scaler::Scaler;
@@ -86,20 +87,12 @@ pub struct TaskFit {
     pub y_pred: Vec<u8>,
     /// Decision value of each test row; positive means label 1 (scikit-learn's sign).
     pub decision: Vec<f64>,
-    /// The kernel, chosen or given; `None` for classifiers without.
-    pub kernel: Option<Kernel>,
-    /// The penalty C, chosen or given; `None` for classifiers without.
-    pub c: Option<f64>,
-    /// The kernel's gamma, chosen, given or resolved; `None` for the linear kernel and for classifiers without.
-    pub gamma: Option<f64>,
+    /// The classifier's parameters, and numbers of its fit.
+    pub outcome: Outcome,
     /// Mean accuracy of the chosen candidate over the folds; `None` without a search, or if a fold could not be fitted.
     pub cv_accuracy: Option<f64>,
     /// Those of all candidates, in the order in which scikit-learn tries them; empty without a search.
     pub cv_accuracies: Vec<Option<f64>>,
-    /// Number of support vectors; `None` for classifiers without.
-    pub n_support: Option<usize>,
-    /// Bias with scikit-learn's sign (`intercept_`); `None` for classifiers without.
-    pub bias: Option<f64>,
     /// Train rows that float32 cannot divide by their norm. Worth a warning that names the images.
     pub odd_train_rows: OddRows,
     /// Test rows that float32 cannot divide by their norm.
@@ -117,14 +110,14 @@ pub struct TaskFit {
 ///
 /// # Errors
 /// Settings out of range, data that do not fit each other or are not finite, train rows without both classes,
-/// [`Error::Overflow`], the errors of search and classifier, and a stop that was asked for.
+/// a row that overflows, the errors of search and classifier, and a stop that was asked for.
 ///
 /// Source: `biobench.newt.benchmark`.
 pub fn fit_task(
     probe: &Probe,
     data: &TaskData<'_>,
     context: Context<'_>,
-) -> Result<TaskFit, AnyError> {
+) -> Result<TaskFit, Error> {
     probe.validate()?;
     check(data)?;
     context.interrupt.check()?;
@@ -138,12 +131,12 @@ pub fn fit_task(
 }
 
 /// [`fit_task`] with one kind of classifier, on data that were checked.
-fn fit_kind<C: Classifier>(run: Run<'_>, data: &TaskData<'_>) -> Result<TaskFit, AnyError> {
+fn fit_kind<C: Classifier>(run: Run<'_>, data: &TaskData<'_>) -> Result<TaskFit, Error> {
     let (classifier, probe) = (C::default(), run.probe);
     let mean = probe.center.then(|| normalize::mean_row(data.x_train));
     let (x, odd_train_rows) =
         normalize::normalize(data.x_train, mean.as_ref().map(Array1::view), probe.l2)
-            .map_err(|bad| Error::overflow("train", probe.center, bad))?;
+            .map_err(|bad| Overflow::new("train", probe.center, bad))?;
     let chosen = match &probe.search {
         Some(settings) => search::search(&classifier, run, settings, x.view(), data.y_train)?,
         None => Chosen::given(C::given(probe)),
@@ -167,23 +160,12 @@ fn fit_kind<C: Classifier>(run: Run<'_>, data: &TaskData<'_>) -> Result<TaskFit,
     };
     let (decision, odd_test_rows) = fitted.decision(data.x_test, run.context.interrupt)?;
     warnings.extend(classifier.warnings(run));
-    let Outcome {
-        kernel,
-        c,
-        gamma,
-        n_support,
-        bias,
-    } = outcome;
     Ok(TaskFit {
         y_pred: decision.iter().copied().map(label_of).collect(),
         decision,
-        kernel,
-        c,
-        gamma,
+        outcome,
         cv_accuracy,
         cv_accuracies,
-        n_support,
-        bias,
         odd_train_rows,
         odd_test_rows,
         warnings,

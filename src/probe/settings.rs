@@ -8,7 +8,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use toml::{Table, Value};
 
-use super::Error;
+use crate::error::Message;
 use crate::setting::{self, as_number, as_positive};
 
 /// A probe, spelled out: centre, scale to unit length, standardise, then a C-SVC.
@@ -340,24 +340,18 @@ impl Probe {
     /// Checks the combinations of settings that exclude each other.
     ///
     /// # Errors
-    /// [`Error::Setting`] with the first key that does not hold.
-    pub fn validate(&self) -> Result<(), Error> {
+    /// The first key that does not hold.
+    pub fn validate(&self) -> Result<(), Message> {
         if self.solver == Solver::Linfa && self.max_iter != -1 {
-            return Err(Error::Setting {
-                key: "max_iter",
-                found: format!(
-                    "`{}` with the solver `linfa`, which has a limit of its own",
-                    self.max_iter
-                ),
-                expected: "-1, or the solver `smo`",
-            });
+            return Err(Message::request(format!(
+                "probe.max_iter: `{}` with the solver `linfa`, which has a limit of its own, expected -1, or the solver `smo`",
+                self.max_iter
+            )));
         }
         if self.solver == Solver::Linfa && self.kernels().contains(&Kernel::Sigmoid) {
-            return Err(Error::Setting {
-                key: "solver",
-                found: "`linfa` has no sigmoid kernel".to_owned(),
-                expected: "`smo`, or kernels among `linear`, `rbf` and `poly`",
-            });
+            return Err(Message::request(
+                "probe.solver: `linfa` has no sigmoid kernel, expected `smo`, or kernels among `linear`, `rbf` and `poly`",
+            ));
         }
         Ok(())
     }

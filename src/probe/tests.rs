@@ -24,11 +24,7 @@ fn clouds(n: usize, d: usize, distance: f32, seed: u32) -> (Array2<f32>, Vec<u8>
     (x, labels)
 }
 
-fn fit_until(
-    probe: &Probe,
-    data: &TaskData<'_>,
-    interrupt: &Interrupt,
-) -> Result<TaskFit, AnyError> {
+fn fit_until(probe: &Probe, data: &TaskData<'_>, interrupt: &Interrupt) -> Result<TaskFit, Error> {
     let progress = &Silent;
     fit_task(
         probe,
@@ -40,7 +36,7 @@ fn fit_until(
     )
 }
 
-fn fit(probe: &Probe, x: &Array2<f32>, labels: &[u8]) -> Result<TaskFit, AnyError> {
+fn fit(probe: &Probe, x: &Array2<f32>, labels: &[u8]) -> Result<TaskFit, Error> {
     let data = TaskData {
         name: "owl",
         x_train: x.view(),
@@ -50,7 +46,7 @@ fn fit(probe: &Probe, x: &Array2<f32>, labels: &[u8]) -> Result<TaskFit, AnyErro
     fit_until(probe, &data, &Interrupt::default())
 }
 
-fn message(result: Result<TaskFit, AnyError>) -> String {
+fn message(result: Result<TaskFit, Error>) -> String {
     let error = result.unwrap_err();
     match error.hint() {
         Some(hint) => format!("{error}; {hint}"),
@@ -139,7 +135,7 @@ fn small_classes_and_folds_of_one_label_are_warned_of() {
     );
     assert_eq!(fit.cv_accuracy, None);
     let first = Probe::biobench(10).search.unwrap().candidates()[0];
-    assert_eq!(fit.c, Some(first.c));
+    assert_eq!(fit.outcome.c, Some(first.c));
 }
 
 #[test]
@@ -210,7 +206,10 @@ fn overflowing_kernels_end_in_an_error() {
         ..probe
     };
     let fit = fit(&searched, &x, &labels).unwrap();
-    assert_eq!((fit.kernel, fit.gamma), (Some(Kernel::Linear), None));
+    assert_eq!(
+        (fit.outcome.kernel, fit.outcome.gamma),
+        (Some(Kernel::Linear), None)
+    );
 }
 
 #[test]

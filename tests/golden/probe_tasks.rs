@@ -97,12 +97,12 @@ impl Outcome {
         let svc = svc(fit);
         let kernel = svc.function.kernel;
         assert_eq!(kernel.name(), self.kernel, "kernel of {name}");
-        assert_eq!(fit.kernel, Some(kernel), "kernel of {name}");
-        assert_eq!(fit.c.as_slice(), self.c.0, "C of {name}");
+        assert_eq!(fit.outcome.kernel, Some(kernel), "kernel of {name}");
+        assert_eq!(fit.outcome.c.as_slice(), self.c.0, "C of {name}");
         assert_eq!([svc.function.gamma], *self.gamma.0, "gamma of {name}");
         let has_gamma = kernel != Kernel::Linear;
         let gamma = has_gamma.then_some(svc.function.gamma);
-        assert_eq!(fit.gamma, gamma, "gamma of {name}");
+        assert_eq!(fit.outcome.gamma, gamma, "gamma of {name}");
         let expected: Vec<f64> = not_nan(&self.cv_means.0);
         let cv_means: Vec<f64> = fit.cv_accuracies.iter().copied().flatten().collect();
         assert_eq!(cv_means, expected, "CV means of {name}");
@@ -117,7 +117,7 @@ impl Outcome {
             "CV accuracy of {name}"
         );
         assert_eq!(svc.support_rows, self.support, "support vectors of {name}");
-        assert_eq!(fit.n_support, Some(self.support.len()));
+        assert_eq!(fit.outcome.n_support, Some(self.support.len()));
         let y_pred: String = fit.y_pred.iter().map(ToString::to_string).collect();
         assert_eq!(y_pred, self.y_pred, "predictions of {name}");
         let largest = self
@@ -128,7 +128,7 @@ impl Outcome {
         let pairs = fit
             .decision
             .iter()
-            .chain(&fit.bias)
+            .chain(&fit.outcome.bias)
             .zip(self.decision.0.iter().chain(&self.bias.0));
         for (value, expected) in pairs {
             assert!(

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::pipeline::config::Pipeline;
-use crate::pipeline::plan::StagePlan;
 use crate::pipeline::{Evaluation, Experiment, StageRecord};
 use crate::stage::Name;
 use crate::stage::features::Counts;
@@ -12,18 +11,14 @@ use crate::stage::report::{Accuracy, Level};
 /// What `run --json` prints of one experiment.
 pub fn evaluation_json(evaluation: &Evaluation) -> Value {
     let mut json = headline(evaluation);
-    json["stages"] = evaluation.stages.iter().map(stage).collect();
+    json["stages"] = evaluation.stages.iter().map(ran).collect();
     json
 }
 
 /// What `plan --json` prints of one experiment.
-pub fn plan_json(experiment: &Experiment, plans: &[StagePlan]) -> Value {
-    let stage = |plan: &StagePlan| {
-        let mut json = json!({
-            "stage": plan.stage.as_str(),
-            "key": plan.key,
-            "status": plan.state.status(true),
-        });
+pub fn plan_json(experiment: &Experiment, plans: &[StageRecord]) -> Value {
+    let stage = |plan: &StageRecord| {
+        let mut json = stage(plan, true);
         if let Some(reason) = plan.state.reason() {
             json["reason"] = json!(reason);
         }
@@ -61,12 +56,14 @@ pub fn record(evaluation: &Evaluation, pipeline: &Pipeline) -> Value {
     let (mut json, stages) = (describe_with_source(evaluation), &evaluation.stages);
     let sample = stages.iter().find(|stage| stage.stage == Name::Sample);
     // The patterns that chose the tasks, with commas between them; null without any.
-    json["tasks"] = json!(sample.and_then(|stage| stage.request.params.get("tasks")));
+    json["tasks"] = json!(sample.and_then(|stage| stage.request.as_ref()?.params.get("tasks")));
     json["pipeline"] = json!(pipeline.spell_out(&evaluation.experiment));
     let with_digests = |record: &StageRecord| {
-        let mut json = stage(record);
-        json["inputs"] = json!(record.request.inputs);
-        json["params"] = json!(record.request.params);
+        let mut json = ran(record);
+        if let Some(request) = &record.request {
+            json["inputs"] = json!(request.inputs);
+            json["params"] = json!(request.params);
+        }
         json["outputs"] = json!(record.outputs);
         json
     };
@@ -101,13 +98,17 @@ fn put_score(json: &mut Value, evaluation: &Evaluation, group: &Accuracy) {
     json["ci_high"] = json!(interval.high);
 }
 
-fn stage(record: &StageRecord) -> Value {
-    let mut json = json!({
+fn stage(record: &StageRecord, is_plan: bool) -> Value {
+    json!({
         "stage": record.stage.as_str(),
-        "key": record.request.key,
-        "status": record.state.status(false),
-        "seconds": record.seconds,
-    });
+        "key": record.request.as_ref().map(|request| request.key),
+        "status": record.state.status(is_plan),
+    })
+}
+
+fn ran(record: &StageRecord) -> Value {
+    let mut json = stage(record, false);
+    json["seconds"] = json!(record.seconds);
     put_counts(&mut json, record.counts);
     json
 }

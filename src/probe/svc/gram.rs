@@ -87,7 +87,15 @@ impl Gram {
         };
         for block in blocks(rows.n) {
             interrupt.check()?;
-            products(level, rows, block, rows, true, &mut gram.dots, stride);
+            sums(
+                level,
+                Term::ProductOfHalf,
+                rows,
+                block,
+                rows,
+                &mut gram.dots,
+                stride,
+            );
         }
         for i in 0..rows.n {
             gram.squares[i] = gram.dots[i * stride + i];
@@ -143,10 +151,18 @@ impl Pairs {
         for block in blocks(rows.n) {
             interrupt.check()?;
             if !dots.is_empty() {
-                products(level, rows, block.clone(), columns, false, dots, stride);
+                sums(
+                    level,
+                    Term::Product,
+                    rows,
+                    block.clone(),
+                    columns,
+                    dots,
+                    stride,
+                );
             }
             if !distances.is_empty() {
-                differences(level, rows, block, columns, distances, stride);
+                sums(level, Term::Square, rows, block, columns, distances, stride);
             }
         }
         Ok(pairs)
@@ -172,60 +188,36 @@ pub fn blocks(n: usize) -> impl Iterator<Item = Range<usize>> {
     firsts.map(move |first| first..(first + ROWS_AT_A_TIME).min(n))
 }
 
-multiversion! {
-    /// Dot products of the rows of `block` with the columns: row i in `out[i * stride..]`. If `is_symmetric`, the columns
-    /// are the rows, only one half is multiplied, and the rows before the block must be there.
-    fn products(
-        rows: &Rows,
-        block: Range<usize>,
-        columns: &Rows,
-        is_symmetric: bool,
-        out: &mut [f64],
-        stride: usize,
-    ) = products_body;
-}
-
-#[inline(always)]
-fn products_body<S: Simd>(
-    s: S,
-    rows: &Rows,
-    block: Range<usize>,
-    columns: &Rows,
-    is_symmetric: bool,
-    out: &mut [f64],
-    stride: usize,
-) {
-    if S::HAS_MANY_REGISTERS {
-        in_tiles::<S, 2, false>(s, rows, block, columns, is_symmetric, out, stride);
-    } else {
-        in_tiles::<S, 1, false>(s, rows, block, columns, is_symmetric, out, stride);
-    }
+/// What is summed over the features of two rows.
+#[derive(Clone, Copy)]
+enum Term {
+    /// Their products.
+    Product,
+    /// Their products, where the columns are the rows: one half is multiplied, and the rows before the block must be
+    /// there.
+    ProductOfHalf,
+    /// The squares of their differences.
+    Square,
 }
 
 multiversion! {
-    /// Squared distances of the rows of `block` from the columns: row i in `out[i * stride..]`.
-    fn differences(
+    /// Sums of `term` for the rows of `block` with the columns: row i in `out[i * stride..]`.
+    fn sums<S>(
+        s: S,
+        term: Term,
         rows: &Rows,
         block: Range<usize>,
         columns: &Rows,
         out: &mut [f64],
         stride: usize,
-    ) = differences_body;
-}
-
-#[inline(always)]
-fn differences_body<S: Simd>(
-    s: S,
-    rows: &Rows,
-    block: Range<usize>,
-    columns: &Rows,
-    out: &mut [f64],
-    stride: usize,
-) {
-    if S::HAS_MANY_REGISTERS {
-        in_tiles::<S, 2, true>(s, rows, block, columns, false, out, stride);
-    } else {
-        in_tiles::<S, 1, true>(s, rows, block, columns, false, out, stride);
+    ) {
+        let is_symmetric = matches!(term, Term::ProductOfHalf);
+        match (term, S::HAS_MANY_REGISTERS) {
+            (Term::Square, true) => in_tiles::<S, 2, true>(s, rows, block, columns, false, out, stride),
+            (Term::Square, false) => in_tiles::<S, 1, true>(s, rows, block, columns, false, out, stride),
+            (_, true) => in_tiles::<S, 2, false>(s, rows, block, columns, is_symmetric, out, stride),
+            (_, false) => in_tiles::<S, 1, false>(s, rows, block, columns, is_symmetric, out, stride),
+        }
     }
 }
 

@@ -83,58 +83,38 @@ impl KernelFunction {
 multiversion! {
     /// Kernel values of a Gram matrix, `[n, stride]` rounded to f32: the rows of `block`, those before which must be
     /// there. What lies beyond the last column means nothing.
-    pub fn kernel_rows(
+    pub fn kernel_rows<S>(
+        s: S,
         function: KernelFunction,
         gram: &Gram,
         block: Range<usize>,
         matrix: &mut [f32],
-    ) = kernel_rows_body;
-}
-
-#[inline(always)]
-fn kernel_rows_body<S: Simd>(
-    s: S,
-    function: KernelFunction,
-    gram: &Gram,
-    block: Range<usize>,
-    matrix: &mut [f32],
-) {
-    let stride = gram.stride;
-    let is_dear = matches!(function.kernel, Kernel::Rbf | Kernel::Sigmoid);
-    for i in block {
-        // Where a value costs more than a copy, what lies before the diagonal's block of columns mirrors rows above.
-        let first = if is_dear { i / LANES * LANES } else { 0 };
-        let (above, row) = matrix.split_at_mut(i * stride);
-        let (mirrored, computed) = row[..stride].split_at_mut(first);
-        for (j, value) in mirrored.iter_mut().enumerate() {
-            *value = above[j * stride + i];
+    ) {
+        let stride = gram.stride;
+        let is_dear = matches!(function.kernel, Kernel::Rbf | Kernel::Sigmoid);
+        for i in block {
+            // Where a value costs more than a copy, what lies before the diagonal's block of columns mirrors rows above.
+            let first = if is_dear { i / LANES * LANES } else { 0 };
+            let (above, row) = matrix.split_at_mut(i * stride);
+            let (mirrored, computed) = row[..stride].split_at_mut(first);
+            for (j, value) in mirrored.iter_mut().enumerate() {
+                *value = above[j * stride + i];
+            }
+            function.of_row(s, gram, i, first, computed);
         }
-        function.of_row(s, gram, i, first, computed);
     }
 }
 
 multiversion! {
     /// The diagonal of the same matrix in f64, `[stride]`.
-    pub fn kernel_diagonal(
-        function: KernelFunction,
-        gram: &Gram,
-        diagonal: &mut [f64],
-    ) = kernel_diagonal_body;
-}
-
-#[inline(always)]
-fn kernel_diagonal_body<S: Simd>(
-    s: S,
-    function: KernelFunction,
-    gram: &Gram,
-    diagonal: &mut [f64],
-) {
-    if function.kernel == Kernel::Rbf {
-        // exp(0): a row is at no distance from itself.
-        diagonal.fill(1.0);
-    } else {
-        for (squares, out) in lanes(&gram.squares).zip(diagonal.as_chunks_mut::<LANES>().0) {
-            s.store(function.of_lanes(s, s.load(squares)), out);
+    pub fn kernel_diagonal<S>(s: S, function: KernelFunction, gram: &Gram, diagonal: &mut [f64]) {
+        if function.kernel == Kernel::Rbf {
+            // exp(0): a row is at no distance from itself.
+            diagonal.fill(1.0);
+        } else {
+            for (squares, out) in lanes(&gram.squares).zip(diagonal.as_chunks_mut::<LANES>().0) {
+                s.store(function.of_lanes(s, s.load(squares)), out);
+            }
         }
     }
 }
@@ -144,34 +124,26 @@ multiversion! {
     ///
     /// `coefficients`: one per row, zero where a row is no support vector. `sums`: `[stride]`, overwritten. Rows are
     /// added in order, each product and each sum rounded, as libsvm predicts.
-    pub fn weighted_sums(
+    pub fn weighted_sums<S>(
+        s: S,
         function: KernelFunction,
         pairs: &Pairs,
         coefficients: &[f64],
         sums: &mut [f64],
-    ) = weighted_sums_body;
-}
-
-#[inline(always)]
-fn weighted_sums_body<S: Simd>(
-    s: S,
-    function: KernelFunction,
-    pairs: &Pairs,
-    coefficients: &[f64],
-    sums: &mut [f64],
-) {
-    sums.fill(0.0);
-    let rows = pairs
-        .arguments(function.kernel)
-        .chunks_exact(pairs.stride.max(1));
-    for (arguments, &coefficient) in rows.zip(coefficients) {
-        if coefficient == 0.0 {
-            continue;
-        }
-        let coefficient = s.splat(coefficient);
-        for (arguments, sums) in lanes(arguments).zip(sums.as_chunks_mut::<LANES>().0) {
-            let values = function.of_lanes(s, s.load(arguments));
-            s.store(s.add(s.load(sums), s.mul(coefficient, values)), sums);
+    ) {
+        sums.fill(0.0);
+        let rows = pairs
+            .arguments(function.kernel)
+            .chunks_exact(pairs.stride.max(1));
+        for (arguments, &coefficient) in rows.zip(coefficients) {
+            if coefficient == 0.0 {
+                continue;
+            }
+            let coefficient = s.splat(coefficient);
+            for (arguments, sums) in lanes(arguments).zip(sums.as_chunks_mut::<LANES>().0) {
+                let values = function.of_lanes(s, s.load(arguments));
+                s.store(s.add(s.load(sums), s.mul(coefficient, values)), sums);
+            }
         }
     }
 }

@@ -256,13 +256,13 @@ simd!(#[expect(unsafe_code, reason = "vector instructions")] Avx2, Pair, false, 
 
 /// The instruction set that loops run on.
 #[derive(Clone, Copy)]
-pub struct Level(Isa);
-
-#[derive(Clone, Copy)]
-pub enum Isa {
+pub enum Level {
+    /// What every CPU has.
     Base(Base),
+    /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    /// AVX-512 F, BW, DQ and VL.
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
 }
@@ -271,64 +271,62 @@ impl Level {
     /// All that this CPU has, the widest last.
     pub fn available() -> Vec<Self> {
         [
-            Some(Isa::Base(Base)),
+            Some(Self::Base(Base)),
             #[cfg(target_arch = "x86_64")]
             (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"))
-                .then_some(Isa::Avx2(Avx2(()))),
+                .then_some(Self::Avx2(Avx2(()))),
             #[cfg(target_arch = "x86_64")]
             (is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl"))
-            .then_some(Isa::Avx512(Avx512(()))),
+            .then_some(Self::Avx512(Avx512(()))),
         ]
         .into_iter()
         .flatten()
-        .map(Self)
         .collect()
     }
 
     /// The widest that this CPU has.
     pub fn widest() -> Self {
-        Self::available().pop().unwrap_or(Self(Isa::Base(Base)))
-    }
-
-    pub fn isa(self) -> Isa {
-        self.0
+        Self::available().pop().unwrap_or(Self::Base(Base))
     }
 }
 
-/// Defines a function that takes a [`Level`] first and runs `$body`, an `#[inline(always)]` function of a [`Simd`] and
-/// the remaining arguments, compiled for that level.
+/// Defines a function that takes a [`Level`] where its first argument, of the type `$S`, is a [`Simd`], and compiles its body
+/// for each level.
 macro_rules! multiversion {
     (
         $(#[$meta:meta])*
-        $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:path;
+        $vis:vis fn $name:ident<$S:ident>($s:ident: $_:ident, $($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
     ) => {
         $(#[$meta])*
         $vis fn $name(level: $crate::probe::svc::simd::Level, $($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn body<$S: $crate::probe::svc::simd::Simd>($s: $S, $($arg: $ty),*) $(-> $ret)? $body
+
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             fn avx2(simd: $crate::probe::svc::simd::Avx2, $($arg: $ty),*) $(-> $ret)? {
-                $body(simd, $($arg),*)
+                body(simd, $($arg),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
             fn avx512(simd: $crate::probe::svc::simd::Avx512, $($arg: $ty),*) $(-> $ret)? {
-                $body(simd, $($arg),*)
+                body(simd, $($arg),*)
             }
 
-            match level.isa() {
-                $crate::probe::svc::simd::Isa::Base(simd) => $body(simd, $($arg),*),
+            match level {
+                $crate::probe::svc::simd::Level::Base(simd) => body(simd, $($arg),*),
                 #[cfg(target_arch = "x86_64")]
                 #[expect(unsafe_code, reason = "a copy compiled for a wider instruction set")]
                 // SAFETY: the token is proof that the CPU has the instruction set.
-                $crate::probe::svc::simd::Isa::Avx2(simd) => unsafe { avx2(simd, $($arg),*) },
+                $crate::probe::svc::simd::Level::Avx2(simd) => unsafe { avx2(simd, $($arg),*) },
                 #[cfg(target_arch = "x86_64")]
                 #[expect(unsafe_code, reason = "a copy compiled for a wider instruction set")]
                 // SAFETY: the token is proof that the CPU has the instruction set.
-                $crate::probe::svc::simd::Isa::Avx512(simd) => unsafe { avx512(simd, $($arg),*) },
+                $crate::probe::svc::simd::Level::Avx512(simd) => unsafe { avx512(simd, $($arg),*) },
             }
         }
     };

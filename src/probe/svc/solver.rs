@@ -51,13 +51,10 @@ multiversion! {
     /// the replacement of non-positive curvature), shrinking with one early reconstruction of the gradient (Chang and
     /// Lin, 2011, section 5.1), rho from the free support vectors. Among equals libsvm takes the last in its present
     /// order, which shrinking changes; so it is kept here, too.
-    pub fn solve(dual: &Dual<'_>, workspace: &mut Workspace) -> Solution = solve_body;
-}
-
-#[inline(always)]
-fn solve_body<S: Simd>(s: S, dual: &Dual<'_>, workspace: &mut Workspace) -> Solution {
-    workspace.reset(dual);
-    Smo::new(s, dual, workspace).run()
+    pub fn solve<S>(s: S, dual: &Dual<'_>, workspace: &mut Workspace) -> Solution {
+        workspace.reset(dual);
+        Smo::new(s, dual, workspace).run()
+    }
 }
 
 /// A gain of at least this share of the largest, by estimate, may be the largest.

@@ -102,12 +102,12 @@ impl FittedTask {
             subcluster: any.subcluster.clone(),
             n_train_rows,
             n_test_rows: number(predictions.len()),
-            kernel: fit.kernel.map(|kernel| kernel.to_string()),
-            c: fit.c,
-            gamma: fit.gamma,
+            kernel: fit.outcome.kernel.map(|kernel| kernel.to_string()),
+            c: fit.outcome.c,
+            gamma: fit.outcome.gamma,
             cv_accuracy: fit.cv_accuracy,
-            n_support: fit.n_support.map(number),
-            bias: fit.bias,
+            n_support: fit.outcome.n_support.map(number),
+            bias: fit.outcome.bias,
             accuracy: accuracy::micro(&scores).unwrap_or(0.0),
         }
     }
