@@ -119,8 +119,7 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
                     .iter()
                     .any(|name| name == "CLIPVisionModelWithProjection")
             });
-        let mut dim = 512;
-        fields.set(&mut dim, "projection_dim", SIZE)?;
+        let mut dim = fields.or(512, "projection_dim", SIZE)?;
         if let Some(value) = &projection_dim {
             dim = as_size(value)
                 .ok_or_else(|| fields.wrong("projection_dim", value.clone(), SIZE.0))?;
@@ -261,9 +260,8 @@ fn dinov2(fields: &mut Fields<'_>, has_registers: bool) -> Result<VitConfig, Mes
         ..VIT_BASE
     };
     let mut network = read(fields, dinov2)?;
-    let (mut mlp_ratio, mut is_gated) = (4.0, false);
-    fields.set(&mut mlp_ratio, "mlp_ratio", RATIO)?;
-    fields.set(&mut is_gated, "use_swiglu_ffn", FLAG)?;
+    let mlp_ratio = fields.or(4.0, "mlp_ratio", RATIO)?;
+    let is_gated = fields.or(false, "use_swiglu_ffn", FLAG)?;
     if has_registers {
         fields.set(&mut network.reg_tokens, "num_register_tokens", COUNT)?;
     }
@@ -276,8 +274,7 @@ fn dinov2(fields: &mut Fields<'_>, has_registers: bool) -> Result<VitConfig, Mes
 }
 
 fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
-    let mut is_gated = false;
-    fields.set(&mut is_gated, "use_gated_mlp", FLAG)?;
+    let is_gated = fields.or(false, "use_gated_mlp", FLAG)?;
     let gate = "silu";
     if is_gated && fields.peek("hidden_act") != Some(&gate.into()) {
         let expected = format!("`{gate}` as `hidden_act`, or `false`");
@@ -297,10 +294,9 @@ fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
     };
     dinov3.mlp.hidden = 1536;
     let mut network = read(fields, dinov3)?;
-    let (mut query_bias, mut key_bias, mut value_bias) = (true, false, true);
-    fields.set(&mut query_bias, "query_bias", FLAG)?;
-    fields.set(&mut key_bias, "key_bias", FLAG)?;
-    fields.set(&mut value_bias, "value_bias", FLAG)?;
+    let query_bias = fields.or(true, "query_bias", FLAG)?;
+    let key_bias = fields.or(false, "key_bias", FLAG)?;
+    let value_bias = fields.or(true, "value_bias", FLAG)?;
     fields.set(&mut network.proj_bias, "proj_bias", FLAG)?;
     fields.set(&mut network.mlp.bias, "mlp_bias", FLAG)?;
     if key_bias {
@@ -311,8 +307,7 @@ fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
         return Err(fields.wrong("value_bias", value_bias, expected));
     }
     network.qkv_bias = query_bias;
-    let mut base = 100.0;
-    fields.set(&mut base, "rope_theta", NUMBER)?;
+    let mut base = fields.or(100.0, "rope_theta", NUMBER)?;
     if let Some(mut rope) = fields.nested("rope_parameters", "rope_parameters.")? {
         rope.set(&mut base, "rope_theta", NUMBER)?;
     }
@@ -349,17 +344,13 @@ fn aimv2_base(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
 
 fn aimv2(fields: &mut Fields<'_>, projection: Option<Projection>) -> Result<VitConfig, Message> {
     let mut network = aimv2_base(fields)?;
-    network.mlp.bias = false;
+    network.mlp.bias = fields.or(false, "mlp_bias", FLAG)?;
     network.proj_bias = network.qkv_bias;
     network.projection = projection;
-    let (mut has_head, mut is_native) = (true, false);
-    fields.set(&mut network.mlp.bias, "mlp_bias", FLAG)?;
-    fields.set(&mut has_head, "use_head", FLAG)?;
-    fields.set(&mut is_native, "is_native", FLAG)?;
-    if is_native {
+    if fields.or(false, "is_native", FLAG)? {
         network.positions = Some(Positions::SinCos);
     }
-    if has_head {
+    if fields.or(true, "use_head", FLAG)? {
         network.pool = Pool::Aim {
             num_heads: network.num_heads,
         };
@@ -369,10 +360,8 @@ fn aimv2(fields: &mut Fields<'_>, projection: Option<Projection>) -> Result<VitC
 
 fn apple_aimv2(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
     let mut network = aimv2_base(fields)?;
-    let mut bias = false;
-    fields.set(&mut bias, "use_bias", FLAG)?;
-    network.mlp.bias = bias;
-    network.proj_bias = bias;
+    network.mlp.bias = fields.or(false, "use_bias", FLAG)?;
+    network.proj_bias = network.mlp.bias;
     Ok(network)
 }
 
