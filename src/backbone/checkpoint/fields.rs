@@ -57,6 +57,11 @@ impl<'a> Fields<'a> {
         self.map.shift_remove(key)
     }
 
+    /// Adds a field that the file has elsewhere, or overwrites it.
+    pub fn put(&mut self, key: &str, value: Value) {
+        self.map.insert(key.to_owned(), value);
+    }
+
     /// The field's value, if it is there.
     pub fn optional<T>(
         &mut self,

@@ -126,18 +126,6 @@ const fn flat(name: &'static str, stored: &'static str) -> Rule {
     rule(name, stored, Form::Flat)
 }
 
-const fn transposed(name: &'static str, stored: &'static str) -> Rule {
-    rule(name, stored, Form::Transposed)
-}
-
-const fn third(name: &'static str, stored: &'static str) -> Rule {
-    rule(name, stored, Form::Third)
-}
-
-const fn two_thirds(name: &'static str, stored: &'static str) -> Rule {
-    rule(name, stored, Form::TwoThirds)
-}
-
 const fn parts(name: &'static str, stored: &'static str, parts: &'static [&'static str]) -> Rule {
     Rule {
         parts,

@@ -309,18 +309,13 @@ fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
 }
 
 /// The index of the value at `place` in a row-major tensor.
-fn unravel(mut place: usize, shape: &[usize]) -> Box<[usize]> {
-    let mut index: Vec<usize> = shape
-        .iter()
-        .rev()
-        .map(|&size| {
-            let along = place % size;
-            place /= size;
-            along
-        })
-        .collect();
-    index.reverse();
-    index.into()
+fn unravel(mut place: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (along, size) in index.iter_mut().zip(shape).rev() {
+        *along = place % size;
+        place /= size;
+    }
+    index
 }
 
 /// What helps where weights and network are not those of each other.

@@ -1,7 +1,7 @@
 //! Names in the files of `open_clip`: a whole CLIP, of which the visual tower is taken.
 
 use crate::backbone::checkpoint::tensor_names::{
-    ALONE, Others, TIMM, TensorNames, at, flat, transposed,
+    ALONE, Form, Others, TIMM, TensorNames, at, flat, rule,
 };
 
 /// Source: `open_clip.factory.load_state_dict`.
@@ -40,7 +40,7 @@ pub const OPEN_CLIP: TensorNames = TensorNames {
         at("blocks.*.ls", "transformer.resblocks.*.ls_"),
         at("norm.", "ln_post."),
         at("fc_norm.", "ln_post."),
-        transposed("head.weight", "proj"),
+        rule("head.weight", "proj", Form::Transposed),
     ],
     others: Others::Outside("visual."),
     ..ALONE

@@ -1,7 +1,7 @@
 //! Names in the files of transformers, and in those that Apple made for it.
 
 use crate::backbone::checkpoint::tensor_names::{
-    ALONE, Others, TensorNames, ZEROS, at, flat, parts, third, two_thirds,
+    ALONE, Form, Others, TensorNames, ZEROS, at, flat, parts, rule,
 };
 
 /// `CLIPModel`, `CLIPVisionModel`, `SiglipModel` and `SiglipVisionModel` of transformers.
@@ -22,8 +22,8 @@ pub const TRANSFORMERS_CLIP: TensorNames = TensorNames {
         at("fc_norm.", "post_layernorm."),
         at("head.", "/visual_projection."),
         at("attn_pool.latent", "head.probe"),
-        third("attn_pool.q.", "head.attention.in_proj_"),
-        two_thirds("attn_pool.kv.", "head.attention.in_proj_"),
+        rule("attn_pool.q.", "head.attention.in_proj_", Form::Third),
+        rule("attn_pool.kv.", "head.attention.in_proj_", Form::TwoThirds),
         at("attn_pool.proj.", "head.attention.out_proj."),
         at("attn_pool.norm.", "head.layernorm."),
         at("attn_pool.mlp.", "head.mlp."),
