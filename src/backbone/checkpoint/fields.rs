@@ -57,30 +57,42 @@ impl<'a> Fields<'a> {
         self.map.shift_remove(key)
     }
 
+    /// Adds a field that the file has elsewhere, or overwrites it.
+    pub fn put(&mut self, key: &str, value: Value) {
+        self.map.insert(key.to_owned(), value);
+    }
+
+    /// The field's value, if it is there.
+    pub fn optional<T>(
+        &mut self,
+        key: &str,
+        Kind(expected, read): Kind<'_, T>,
+    ) -> Result<Option<T>, Message> {
+        self.take(key)
+            .map(|value| read(&value).ok_or_else(|| self.wrong(key, value, expected)))
+            .transpose()
+    }
+
+    /// The field's value, or `default`.
+    pub fn or<T>(&mut self, default: T, key: &str, kind: Kind<'_, T>) -> Result<T, Message> {
+        Ok(self.optional(key, kind)?.unwrap_or(default))
+    }
+
     /// Overwrites `target` if the field is there.
     pub fn set<T>(&mut self, target: &mut T, key: &str, kind: Kind<'_, T>) -> Result<(), Message> {
-        if let Some(value) = self.take(key) {
-            *target = self.read(key, &value, kind)?;
+        if let Some(value) = self.optional(key, kind)? {
+            *target = value;
         }
         Ok(())
     }
 
     pub fn required<T>(&mut self, key: &str, kind: Kind<'_, T>) -> Result<T, Message> {
-        let value = self.take(key).ok_or_else(|| {
+        let expected = kind.0;
+        self.optional(key, kind)?.ok_or_else(|| {
             let (place, key) = (text::path(self.path), self.full(key));
-            let text = format!("{place}: `{key}` is missing, expected {}", kind.0);
+            let text = format!("{place}: `{key}` is missing, expected {expected}");
             Message::data(text).hint(AS_PUBLISHED)
-        })?;
-        self.read(key, &value, kind)
-    }
-
-    fn read<T>(
-        &self,
-        key: &str,
-        value: &Value,
-        Kind(expected, read): Kind<'_, T>,
-    ) -> Result<T, Message> {
-        read(value).ok_or_else(|| self.wrong(key, value.clone(), expected))
+        })
     }
 
     /// Overwrites `target` if the field is there, and refuses values that would need another network.
@@ -202,9 +214,14 @@ pub struct Kind<'a, T>(pub &'a str, pub fn(&Value) -> Option<T>);
 pub const FLAG: Kind<'_, bool> = Kind("`true` or `false`", Value::as_bool);
 pub const NAME: Kind<'_, String> = Kind("a name", as_string);
 pub const NUMBER: Kind<'_, f64> = Kind("a number", Value::as_f64);
-pub const RATIO: Kind<'_, f64> = Kind("a positive number", as_ratio);
+pub const RATIO: Kind<'_, f64> = Kind("a positive number", |value| {
+    let ratio = value.as_f64()?;
+    (ratio > 0.0 && ratio <= 1024.0).then_some(ratio)
+});
 /// What norms add to a variance.
-pub const EPS: Kind<'_, f64> = Kind("a number between 0 and 1", as_eps);
+pub const EPS: Kind<'_, f64> = Kind("a number between 0 and 1", |value| {
+    value.as_f64().filter(|eps| *eps > 0.0 && *eps < 1.0)
+});
 pub const SIZE: Kind<'_, usize> = Kind("a number from 1 to 65,536", as_size);
 pub const COUNT: Kind<'_, usize> = Kind("a number", as_count);
 /// A size for each of four stages.
@@ -216,11 +233,15 @@ pub const IS_GIVEN: Kind<'_, bool> = Kind("a number or `null`", |value| {
 /// `[height, width]` in pixels, or one number for both.
 pub const SIDES: Kind<'_, [usize; 2]> = Kind("a size in pixels", as_sides);
 /// The side of a square in pixels, given as a number or as two equal ones.
-pub const SQUARE: Kind<'_, usize> = Kind("a size in pixels", as_square);
+pub const SQUARE: Kind<'_, usize> = Kind("a size in pixels", |value| {
+    as_sides(value).and_then(|[height, width]| (height == width).then_some(height))
+});
 /// A value of each channel.
 pub const CHANNELS: Kind<'_, [f32; 3]> = Kind("three numbers", as_channels);
 /// What channels are divided by.
-pub const STD: Kind<'_, [f32; 3]> = Kind("three numbers other than 0", as_std);
+pub const STD: Kind<'_, [f32; 3]> = Kind("three numbers other than 0", |value| {
+    as_channels(value).filter(|std| !std.contains(&0.0))
+});
 /// One of Pillow's filters, as timm and `open_clip` write them.
 pub const INTERPOLATION: Kind<'_, Interpolation> = Kind(
     "`bicubic`, `bilinear`, `nearest`, `lanczos`, `hamming` or `box`",
@@ -240,7 +261,7 @@ pub fn as_string(value: &Value) -> Option<String> {
 
 /// A variant of a unit-only enum, by its serde name.
 pub fn as_variant<T: DeserializeOwned>(value: &Value) -> Option<T> {
-    serde_json::from_value(value.clone()).ok()
+    serde_json::from_value(value.as_str()?.into()).ok()
 }
 
 /// Sizes beyond this are mistakes, and products of a few sizes below it do not overflow.
@@ -254,10 +275,9 @@ pub fn as_size(value: &Value) -> Option<usize> {
 }
 
 pub fn as_count(value: &Value) -> Option<usize> {
-    if value.as_u64() == Some(0) {
-        Some(0)
-    } else {
-        as_size(value)
+    match value.as_u64() {
+        Some(0) => Some(0),
+        _ => as_size(value),
     }
 }
 
@@ -295,12 +315,6 @@ pub fn patches_of([height, width]: [usize; 2], patch_size: usize) -> Option<Stri
     }
 }
 
-fn as_square(value: &Value) -> Option<usize> {
-    as_sides(value)
-        .filter(|[height, width]| height == width)
-        .map(|[height, _]| height)
-}
-
 /// `[height, width]`, or one number for both.
 pub fn as_sides(value: &Value) -> Option<[usize; 2]> {
     match value.as_array().map(Vec::as_slice) {
@@ -308,20 +322,6 @@ pub fn as_sides(value: &Value) -> Option<[usize; 2]> {
         Some(_) => None,
         None => as_side(value).map(|side| [side; 2]),
     }
-}
-
-pub fn as_ratio(value: &Value) -> Option<f64> {
-    value
-        .as_f64()
-        .filter(|ratio| *ratio > 0.0 && *ratio <= 1024.0)
-}
-
-fn as_eps(value: &Value) -> Option<f64> {
-    value.as_f64().filter(|eps| *eps > 0.0 && *eps < 1.0)
-}
-
-fn as_std(value: &Value) -> Option<[f32; 3]> {
-    as_channels(value).filter(|std| !std.contains(&0.0))
 }
 
 fn as_channels(value: &Value) -> Option<[f32; 3]> {

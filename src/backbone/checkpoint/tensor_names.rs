@@ -35,6 +35,18 @@ pub struct TensorNames {
     pub other: Option<(&'static str, &'static TensorNames)>,
 }
 
+/// Names of a file that holds one network and nothing else, as timm has them.
+const ALONE: TensorNames = TensorNames {
+    name: "",
+    wrappers: &[],
+    resizes_positions: false,
+    prefixes: &[""],
+    rules: &[],
+    passed_over: &[],
+    others: Others::None,
+    other: None,
+};
+
 #[cfg(feature = "torch")]
 impl TensorNames {
     /// The names that go by that name.
@@ -64,8 +76,8 @@ pub enum Others {
     Outside(&'static str),
 }
 
-/// Where a tensor is: timm's name, and the file's. `*` stands for a block's number. Both may end with a dot or an
-/// underscore, and stand for all names that begin so. A file's name that begins with `/` has no prefix.
+/// Where tensors are: the beginning of timm's names, and that of the file's; what follows is the same in both. `*` stands
+/// for a block's number. A file's name that begins with `/` has no prefix.
 #[derive(Debug, PartialEq)]
 pub struct Rule {
     /// timm's name.
@@ -112,18 +124,6 @@ const fn at(name: &'static str, stored: &'static str) -> Rule {
 
 const fn flat(name: &'static str, stored: &'static str) -> Rule {
     rule(name, stored, Form::Flat)
-}
-
-const fn transposed(name: &'static str, stored: &'static str) -> Rule {
-    rule(name, stored, Form::Transposed)
-}
-
-const fn third(name: &'static str, stored: &'static str) -> Rule {
-    rule(name, stored, Form::Third)
-}
-
-const fn two_thirds(name: &'static str, stored: &'static str) -> Rule {
-    rule(name, stored, Form::TwoThirds)
 }
 
 const fn parts(name: &'static str, stored: &'static str, parts: &'static [&'static str]) -> Rule {

@@ -296,45 +296,26 @@ impl<'a> Checkpoint<'a> {
 
 /// A tensor's values in f32, without rounding; `None` for a dtype that f32 does not cover.
 fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
-    let (halves, _) = view.data().as_chunks::<2>();
-    match view.dtype() {
-        Dtype::F32 => Some(
-            view.data()
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|bytes| f32::from_le_bytes(*bytes))
-                .collect(),
-        ),
-        Dtype::F16 => Some(
-            halves
-                .iter()
-                .map(|bytes| f16::from_le_bytes(*bytes).to_f32())
-                .collect(),
-        ),
-        Dtype::BF16 => Some(
-            halves
-                .iter()
-                .map(|bytes| bf16::from_le_bytes(*bytes).to_f32())
-                .collect(),
-        ),
-        _ => None,
-    }
+    let (words, _) = view.data().as_chunks();
+    let (halves, _) = view.data().as_chunks();
+    let from_f16 = |bytes: &[u8; 2]| f16::from_le_bytes(*bytes).to_f32();
+    let from_bf16 = |bytes: &[u8; 2]| bf16::from_le_bytes(*bytes).to_f32();
+    Some(match view.dtype() {
+        Dtype::F32 => words.iter().copied().map(f32::from_le_bytes).collect(),
+        Dtype::F16 => halves.iter().map(from_f16).collect(),
+        Dtype::BF16 => halves.iter().map(from_bf16).collect(),
+        _ => return None,
+    })
 }
 
 /// The index of the value at `place` in a row-major tensor.
-fn unravel(mut place: usize, shape: &[usize]) -> Box<[usize]> {
-    let mut index: Vec<usize> = shape
-        .iter()
-        .rev()
-        .map(|&size| {
-            let along = place % size;
-            place /= size;
-            along
-        })
-        .collect();
-    index.reverse();
-    index.into()
+fn unravel(mut place: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (along, size) in index.iter_mut().zip(shape).rev() {
+        *along = place % size;
+        place /= size;
+    }
+    index
 }
 
 /// What helps where weights and network are not those of each other.

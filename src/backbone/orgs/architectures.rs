@@ -9,7 +9,6 @@ use crate::backbone::checkpoint::location::did_you_mean;
 use crate::backbone::checkpoint::weights::Shapes;
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::{self, Contradiction, NetworkConfig};
-use crate::backbone::orgs::timm::eva::EvaArgs;
 use crate::backbone::orgs::timm::vit::VitArgs;
 use crate::backbone::orgs::timm::{self, GlobalPool, Output};
 use crate::error::Message;
@@ -27,7 +26,6 @@ pub struct Architecture {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Model {
     Vit(VitArgs),
-    Eva(EvaArgs),
     /// One whose arguments are the network's.
     Plain(NetworkConfig),
 }
@@ -37,7 +35,6 @@ impl Model {
     pub fn img_size(&self) -> Option<[usize; 2]> {
         match self {
             Self::Vit(args) => (!args.dynamic_img_size).then_some(args.img_size),
-            Self::Eva(args) => (!args.dynamic_img_size).then_some(args.img_size),
             Self::Plain(network) => network.family().img_size(),
         }
     }
@@ -46,7 +43,6 @@ impl Model {
     pub fn set_img_size(&mut self, size: [usize; 2]) {
         match self {
             Self::Vit(args) => args.img_size = size,
-            Self::Eva(args) => args.img_size = size,
             Self::Plain(network) => network.family_mut().set_img_size(size),
         }
     }
@@ -55,7 +51,6 @@ impl Model {
     pub fn global_pool(&mut self) -> Option<&mut GlobalPool> {
         match self {
             Self::Vit(args) => Some(&mut args.global_pool),
-            Self::Eva(args) => Some(&mut args.global_pool),
             Self::Plain(_) => None,
         }
     }
@@ -64,7 +59,6 @@ impl Model {
     pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         match self {
             Self::Vit(vit) => vit.override_args(args),
-            Self::Eva(eva) => eva.override_args(args),
             Self::Plain(network) => network.family_mut().override_args(args),
         }
     }
@@ -73,7 +67,6 @@ impl Model {
     pub fn contradiction(&self, input: [usize; 2]) -> Option<Contradiction> {
         match self {
             Self::Vit(args) => args.contradiction(),
-            Self::Eva(args) => args.contradiction(),
             Self::Plain(network) => for_images_of(*network, input).family().contradiction(),
         }
     }
@@ -82,7 +75,6 @@ impl Model {
     pub fn network(&self, input: [usize; 2], output: Output) -> NetworkConfig {
         match self {
             Self::Vit(args) => args.network(input, output).into(),
-            Self::Eva(args) => args.network(input, output).into(),
             Self::Plain(network) => for_images_of(*network, input),
         }
     }
@@ -97,14 +89,11 @@ fn for_images_of(mut network: NetworkConfig, size: [usize; 2]) -> NetworkConfig 
 pub fn all() -> impl Iterator<Item = Architecture> {
     let vits = timm::vit_rows::ARCHITECTURES
         .iter()
+        .chain(timm::eva_rows::ARCHITECTURES)
         .map(|row| (row.name, Model::Vit(row.args), row.data));
-    let evas = timm::eva_rows::ARCHITECTURES
-        .iter()
-        .map(|row| (row.name, Model::Eva(row.args), row.data));
     let plain =
         families::architectures().map(|(name, network, data)| (name, Model::Plain(network), data));
-    vits.chain(evas)
-        .chain(plain)
+    vits.chain(plain)
         .map(|(name, model, data)| Architecture { name, model, data })
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::backbone::checkpoint::fields::{
     self, CHANNELS, FLAG, Fields, INTERPOLATION, Kind, NAME, RATIO, SIDES, SIZE, SQUARE, STD,
-    as_size, as_variant, patches_of,
+    as_size, as_string, as_variant, patches_of,
 };
 use crate::backbone::checkpoint::files::CheckpointFiles;
 use crate::backbone::checkpoint::location::{self, Location, Lookup};
@@ -50,18 +50,18 @@ const WEIGHTS: &[&str] = &[
 /// What is wrong with the name or with the checkpoint's files; errors of the hub.
 pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
     let (architecture, files, tower, paths) = if let Location::Name(name) = Location::of(ckpt) {
-        let (named, revision) = location::named(name, lookup, find)?;
-        if named.is_other_activation {
+        let ((row, tower, is_other_activation), revision) = location::named(name, lookup, find)?;
+        if is_other_activation {
             lookup.progress.warn(&format!(
                 "`{}` was trained with QuickGELU and runs with GELU, as in open_clip; its `-quickgelu` architecture has \
                  the other",
                 foreign(ckpt)
             ));
         }
-        let files = CheckpointFiles::hub(&named.repo, revision, lookup)?;
+        let files = CheckpointFiles::hub(&row.repo, revision, lookup)?;
         let architecture = ckpt.split('/').next().unwrap_or_default();
-        let paths = files.weights(&named.file)?;
-        (architecture, files, named.tower, paths)
+        let paths = files.weights(row.file.as_deref().unwrap_or(WEIGHTS[0]))?;
+        (architecture, files, tower, paths)
     } else {
         let files = CheckpointFiles::of(ckpt, lookup, WEIGHTS[0], |name| Ok(name.to_owned()))?;
         let (value, path) = files.json(CONFIG)?;
@@ -119,20 +119,9 @@ struct Row {
 /// Made by `tests/golden/make/open_clip_names.py`.
 const NAMES: &str = include_str!("open_clip/names.json");
 
-/// One of the checkpoints that `open_clip` knows by name.
-#[derive(Debug)]
-struct Named {
-    /// Its repository on the hub.
-    repo: String,
-    /// The file with its weights.
-    file: String,
-    tower: Tower,
-    /// Whether the weights were trained with OpenAI's activation, and the architecture has another.
-    is_other_activation: bool,
-}
-
-/// Finds the checkpoint that `open_clip` calls `architecture/tag`.
-fn find(ckpt: &str) -> Result<Named, Error> {
+/// Finds the checkpoint that `open_clip` calls `architecture/tag`, and whether it was trained with OpenAI's activation
+/// and its architecture has another.
+fn find(ckpt: &str) -> Result<(Row, Tower, bool), Error> {
     let mut names: Names = serde_json::from_str(NAMES)?;
     let name_of = |row: &Row| format!("{}/{}", row.model, row.tag);
     // `open_clip` takes tags in any case and with dashes.
@@ -141,7 +130,11 @@ fn find(ckpt: &str) -> Result<Named, Error> {
         .map_or(ckpt.to_owned(), |(model, tag)| {
             format!("{model}/{}", tag.to_lowercase().replace('-', "_"))
         });
-    let Some(row) = names.checkpoints.iter().find(|row| name_of(row) == wanted) else {
+    let place = names
+        .checkpoints
+        .iter()
+        .position(|row| name_of(row) == wanted);
+    let Some(row) = place.map(|place| names.checkpoints.swap_remove(place)) else {
         let known: Vec<_> = names.checkpoints.iter().map(name_of).collect();
         let nearest = architectures::nearest(ckpt, known.iter().map(String::as_str));
         return Err(location::unknown(ckpt, "open_clip", &nearest).into());
@@ -151,12 +144,8 @@ fn find(ckpt: &str) -> Result<Named, Error> {
     let is_other_activation = row.quick_gelu && model["quick_gelu"] != true;
     let place = Path::new("open_clip");
     let preprocess = Fields::new(place, "", preprocess.unwrap_or_default())?;
-    Ok(Named {
-        repo: row.repo.clone(),
-        file: row.file.as_deref().unwrap_or(WEIGHTS[0]).to_owned(),
-        tower: read(Fields::new(place, "", model)?, Some(preprocess), place)?,
-        is_other_activation,
-    })
+    let tower = read(Fields::new(place, "", model)?, Some(preprocess), place)?;
+    Ok((row, tower, is_other_activation))
 }
 
 /// Settings of `vision_cfg` for training, or for what is not taken of the tower.
@@ -195,15 +184,11 @@ fn read(
     path: &Path,
 ) -> Result<Tower, Error> {
     let output_dim = model.required("embed_dim", SIZE)?;
-    let mut quick_gelu = false;
-    model.set(&mut quick_gelu, "quick_gelu", FLAG)?;
+    let quick_gelu = model.or(false, "quick_gelu", FLAG)?;
     let mut vision = model.required_object("vision_cfg", "vision_cfg.")?;
-    let mut size = [224; 2];
-    vision.set(&mut size, "image_size", SIDES)?;
-    let mut timm_name = None;
-    let names = Kind(NAME.0, |value| Some(value.as_str().map(str::to_owned)));
-    vision.set(&mut timm_name, "timm_model_name", names)?;
-    let (network, names) = if let Some(name) = timm_name {
+    let size = vision.or([224; 2], "image_size", SIDES)?;
+    let names = Kind(NAME.0, |value| Some(as_string(value)));
+    let (network, names) = if let Some(name) = vision.or(None, "timm_model_name", names)? {
         let tower = timm_tower(&mut vision, &name, output_dim, path)?;
         (tower, &tensor_names::OPEN_CLIP_TIMM)
     } else {
@@ -283,18 +268,18 @@ fn own_tower(
     if quick_gelu {
         tower.mlp.activation = Activation::QuickGelu;
     }
-    let (mut head_width, mut mlp_ratio) = (64, 4.0);
-    let (mut no_pre_norm, mut norm_after_pool) = (false, false);
     let blocks = Kind("a number of blocks", as_size);
     vision.set_supported(&mut tower.depth, "layers", blocks)?;
     vision.set(&mut tower.embed_dim, "width", SIZE)?;
-    vision.set(&mut head_width, "head_width", SIZE)?;
+    let head_width = vision.or(64, "head_width", SIZE)?;
     vision.set(&mut tower.patch_size, "patch_size", SQUARE)?;
-    vision.set(&mut mlp_ratio, "mlp_ratio", RATIO)?;
+    let mlp_ratio = vision.or(4.0, "mlp_ratio", RATIO)?;
     let scales = Kind("a number", |value| value.as_f64().map(|_| true));
     vision.set(&mut tower.layer_scale, "ls_init_value", scales)?;
-    vision.set(&mut no_pre_norm, "no_ln_pre", FLAG)?;
-    vision.set(&mut norm_after_pool, "final_ln_after_pool", FLAG)?;
+    tower.pre_norm = !vision.or(false, "no_ln_pre", FLAG)?;
+    if vision.or(false, "final_ln_after_pool", FLAG)? {
+        tower.final_norm = FinalNorm::Pooled;
+    }
     let pools = [("tok", Pool::First), ("avg", Pool::Mean)];
     vision.choose(&mut tower.pool, "pool_type", &pools)?;
     if let Some(mut norm) = vision.nested("norm_kwargs", "vision_cfg.norm_kwargs.")? {
@@ -317,10 +302,6 @@ fn own_tower(
     }
     if let Some(expected) = patches_of(img_size, tower.patch_size) {
         return Err(vision.wrong("patch_size", tower.patch_size, expected));
-    }
-    tower.pre_norm = !no_pre_norm;
-    if norm_after_pool {
-        tower.final_norm = FinalNorm::Pooled;
     }
     Ok(with_own_grid(tower))
 }
@@ -450,6 +431,6 @@ mod tests {
             find("ViT-B-16/openai").unwrap(),
             find("ViT-B-16/OpenAI").unwrap(),
         );
-        assert_eq!((a.repo, a.tower), (b.repo, b.tower));
+        assert_eq!((a.0.repo, a.1), (b.0.repo, b.1));
     }
 }

@@ -7,7 +7,6 @@
 //! `VisionTransformer`, timm 1.0. A setting of the network or of its images that is not known is refused, as it may
 //! change features; what else stands at top level means nothing to timm and is passed over.
 
-pub mod eva;
 pub mod eva_rows;
 pub mod names;
 mod pretrained_cfg;
@@ -18,9 +17,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use self::pretrained_cfg::{PretrainedCfg, as_pool};
+use self::pretrained_cfg::PretrainedCfg;
 pub use self::vit::GlobalPool;
-use crate::backbone::checkpoint::fields::{Fields, NAME, quoted, wrong_value};
+use crate::backbone::checkpoint::fields::{Fields, NAME, as_variant, quoted, wrong_value};
 use crate::backbone::checkpoint::files::CheckpointFiles;
 use crate::backbone::checkpoint::location::{Lookup, no_prefix};
 use crate::backbone::checkpoint::tensor_names;
@@ -229,7 +228,7 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
     }
     check(&model, &data, path)?;
     if let (Some(value), Some(pool)) = (repeated_pool, model.global_pool())
-        && as_pool(&value) != Some(*pool)
+        && as_variant(&value) != Some(*pool)
     {
         notes.push(format!(
             "`global_pool` at top level of `config.json` is `{}`, but timm goes by `model_args` and the architecture",

@@ -103,10 +103,8 @@ fn parse(description: &str, path: &Path) -> Result<(usize, Preprocessing), Messa
     let size = fields.required("size", sides)?;
     let mean = fields.required("mean", CHANNELS)?;
     let std = fields.required("std", STD)?;
-    let mut resized = size;
-    fields.set(&mut resized, "resize", sides)?;
-    let mut interpolation = Interpolation::Bicubic;
-    fields.set(&mut interpolation, "interpolation", INTERPOLATION)?;
+    let resized = fields.or(size, "resize", sides)?;
+    let interpolation = fields.or(Interpolation::Bicubic, "interpolation", INTERPOLATION)?;
     let mut squashes = false;
     let modes = [("shortest", false), ("squash", true)];
     fields.choose(&mut squashes, "mode", &modes)?;

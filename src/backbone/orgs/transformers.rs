@@ -14,13 +14,15 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::backbone::checkpoint::fields::{
-    self, COUNT, FLAG, Fields, Kind, NUMBER, RATIO, SIDES, SIZE, SQUARE, as_size, as_string,
-    patches_of,
+    self, COUNT, FLAG, Fields, Kind, NUMBER, RATIO, SIDES, SIZE, SQUARE, as_string, patches_of,
 };
 use crate::backbone::checkpoint::files::CheckpointFiles;
 use crate::backbone::checkpoint::json;
 use crate::backbone::checkpoint::location::Lookup;
-use crate::backbone::checkpoint::tensor_names::{self, TensorNames};
+use crate::backbone::checkpoint::tensor_names::{
+    APPLE_AIMV2, TRANSFORMERS_AIMV2, TRANSFORMERS_CLIP, TRANSFORMERS_DINOV3, TRANSFORMERS_VIT,
+    TensorNames,
+};
 use crate::backbone::families::NetworkConfig;
 use crate::backbone::families::vit::{
     Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
@@ -103,53 +105,40 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
     let models = Kind("a model of transformers", as_string);
     let model_type = top.required("model_type", models)?;
     let architectures = top.take("architectures").unwrap_or_default();
-    // A model of two towers nests the one that is taken here.
-    let projection_dim = top.take("projection_dim");
+    // A model of two towers nests the one that is taken here, but for the width of its last layer.
     let nested = top.nested("vision_config", "vision_config.")?;
     // Files of old hold this besides, and transformers goes by it.
     let nested_of_old = top.nested("vision_config_dict", "vision_config_dict.")?;
+    let projection_dim = top.take("projection_dim");
     let mut nested = nested_of_old.or(nested);
     let is_nested = nested.is_some();
     let fields = nested.as_mut().unwrap_or(&mut top);
     fields.drop_nulls();
-    let projection = |fields: &mut Fields<'_>| {
-        let has_one = is_nested
-            || architectures.as_array().is_some_and(|names| {
-                names
-                    .iter()
-                    .any(|name| name == "CLIPVisionModelWithProjection")
-            });
-        let mut dim = 512;
-        fields.set(&mut dim, "projection_dim", SIZE)?;
-        if let Some(value) = &projection_dim {
-            dim = as_size(value)
-                .ok_or_else(|| fields.wrong("projection_dim", value.clone(), SIZE.0))?;
-        }
-        Ok::<_, Error>(has_one.then_some(Projection { dim, bias: false }))
-    };
+    if let Some(dim) = projection_dim {
+        fields.put("projection_dim", dim);
+    }
+    let is_projected = is_nested
+        || architectures.as_array().is_some_and(|names| {
+            names
+                .iter()
+                .any(|name| name == "CLIPVisionModelWithProjection")
+        });
     let (network, names) = match (model_type.as_str(), is_nested) {
         ("clip", true) | ("clip_vision_model", false) => {
-            let projection = projection(fields)?;
-            (clip(fields, projection)?, &tensor_names::TRANSFORMERS_CLIP)
+            (clip(fields, is_projected)?, &TRANSFORMERS_CLIP)
         }
-        ("siglip", true) | ("siglip_vision_model", false) => {
-            (siglip(fields)?, &tensor_names::TRANSFORMERS_CLIP)
-        }
-        ("vit", false) => (vit(fields)?, &tensor_names::TRANSFORMERS_VIT),
-        ("dinov2", false) => (dinov2(fields, false)?, &tensor_names::TRANSFORMERS_VIT),
-        ("dinov2_with_registers", false) => {
-            (dinov2(fields, true)?, &tensor_names::TRANSFORMERS_VIT)
-        }
-        ("dinov3_vit", false) => (dinov3(fields)?, &tensor_names::TRANSFORMERS_DINOV3),
-        ("aimv2_vision_model", false) => (aimv2(fields, None)?, &tensor_names::TRANSFORMERS_AIMV2),
+        ("siglip", true) | ("siglip_vision_model", false) => (siglip(fields)?, &TRANSFORMERS_CLIP),
+        ("vit", false) => (vit(fields)?, &TRANSFORMERS_VIT),
+        ("dinov2", false) => (dinov2(fields, false)?, &TRANSFORMERS_VIT),
+        ("dinov2_with_registers", false) => (dinov2(fields, true)?, &TRANSFORMERS_VIT),
+        ("dinov3_vit", false) => (dinov3(fields)?, &TRANSFORMERS_DINOV3),
+        ("aimv2_vision_model", false) => (aimv2(fields)?, &TRANSFORMERS_AIMV2),
         ("aimv2", true) => {
-            let projection = projection(fields)?;
-            (
-                aimv2(fields, projection)?,
-                &tensor_names::TRANSFORMERS_AIMV2,
-            )
+            let mut network = aimv2(fields)?;
+            network.projection = Some(projection(fields)?);
+            (network, &TRANSFORMERS_AIMV2)
         }
-        ("aimv2", false) => (apple_aimv2(fields)?, &tensor_names::APPLE_AIMV2),
+        ("aimv2", false) => (apple_aimv2(fields)?, &APPLE_AIMV2),
         _ => {
             let expected = "`clip` and `siglip` with a `vision_config`, `clip_vision_model`, `siglip_vision_model`, \
                             `vit`, `dinov2`, `dinov2_with_registers`, `dinov3_vit`, `aimv2` or `aimv2_vision_model`";
@@ -162,6 +151,12 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
         network,
         names,
     })
+}
+
+/// The last layer of a tower that is compared with another.
+fn projection(fields: &mut Fields<'_>) -> Result<Projection, Message> {
+    let dim = fields.or(512, "projection_dim", SIZE)?;
+    Ok(Projection { dim, bias: false })
 }
 
 /// Refuses sizes that do not go together.
@@ -217,13 +212,14 @@ const fn base(activation: Activation, eps: f64) -> VitConfig {
 /// Learned positions of patches only.
 const OF_PATCHES: Option<Positions> = Some(learned(PrefixPositions::None, Resample::Exact));
 
-fn clip(fields: &mut Fields<'_>, projection: Option<Projection>) -> Result<VitConfig, Message> {
+fn clip(fields: &mut Fields<'_>, is_projected: bool) -> Result<VitConfig, Message> {
+    let projection = projection(fields)?;
     let clip = VitConfig {
         patch_size: 32,
         patch_bias: false,
         pre_norm: true,
         final_norm: FinalNorm::Pooled,
-        projection,
+        projection: is_projected.then_some(projection),
         ..base(Activation::QuickGelu, 1e-5)
     };
     read(fields, clip)
@@ -261,9 +257,8 @@ fn dinov2(fields: &mut Fields<'_>, has_registers: bool) -> Result<VitConfig, Mes
         ..VIT_BASE
     };
     let mut network = read(fields, dinov2)?;
-    let (mut mlp_ratio, mut is_gated) = (4.0, false);
-    fields.set(&mut mlp_ratio, "mlp_ratio", RATIO)?;
-    fields.set(&mut is_gated, "use_swiglu_ffn", FLAG)?;
+    let mlp_ratio = fields.or(4.0, "mlp_ratio", RATIO)?;
+    let is_gated = fields.or(false, "use_swiglu_ffn", FLAG)?;
     if has_registers {
         fields.set(&mut network.reg_tokens, "num_register_tokens", COUNT)?;
     }
@@ -276,8 +271,7 @@ fn dinov2(fields: &mut Fields<'_>, has_registers: bool) -> Result<VitConfig, Mes
 }
 
 fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
-    let mut is_gated = false;
-    fields.set(&mut is_gated, "use_gated_mlp", FLAG)?;
+    let is_gated = fields.or(false, "use_gated_mlp", FLAG)?;
     let gate = "silu";
     if is_gated && fields.peek("hidden_act") != Some(&gate.into()) {
         let expected = format!("`{gate}` as `hidden_act`, or `false`");
@@ -297,10 +291,9 @@ fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
     };
     dinov3.mlp.hidden = 1536;
     let mut network = read(fields, dinov3)?;
-    let (mut query_bias, mut key_bias, mut value_bias) = (true, false, true);
-    fields.set(&mut query_bias, "query_bias", FLAG)?;
-    fields.set(&mut key_bias, "key_bias", FLAG)?;
-    fields.set(&mut value_bias, "value_bias", FLAG)?;
+    let query_bias = fields.or(true, "query_bias", FLAG)?;
+    let key_bias = fields.or(false, "key_bias", FLAG)?;
+    let value_bias = fields.or(true, "value_bias", FLAG)?;
     fields.set(&mut network.proj_bias, "proj_bias", FLAG)?;
     fields.set(&mut network.mlp.bias, "mlp_bias", FLAG)?;
     if key_bias {
@@ -311,8 +304,7 @@ fn dinov3(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
         return Err(fields.wrong("value_bias", value_bias, expected));
     }
     network.qkv_bias = query_bias;
-    let mut base = 100.0;
-    fields.set(&mut base, "rope_theta", NUMBER)?;
+    let mut base = fields.or(100.0, "rope_theta", NUMBER)?;
     if let Some(mut rope) = fields.nested("rope_parameters", "rope_parameters.")? {
         rope.set(&mut base, "rope_theta", NUMBER)?;
     }
@@ -347,19 +339,14 @@ fn aimv2_base(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
     read(fields, aimv2)
 }
 
-fn aimv2(fields: &mut Fields<'_>, projection: Option<Projection>) -> Result<VitConfig, Message> {
+fn aimv2(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
     let mut network = aimv2_base(fields)?;
-    network.mlp.bias = false;
+    network.mlp.bias = fields.or(false, "mlp_bias", FLAG)?;
     network.proj_bias = network.qkv_bias;
-    network.projection = projection;
-    let (mut has_head, mut is_native) = (true, false);
-    fields.set(&mut network.mlp.bias, "mlp_bias", FLAG)?;
-    fields.set(&mut has_head, "use_head", FLAG)?;
-    fields.set(&mut is_native, "is_native", FLAG)?;
-    if is_native {
+    if fields.or(false, "is_native", FLAG)? {
         network.positions = Some(Positions::SinCos);
     }
-    if has_head {
+    if fields.or(true, "use_head", FLAG)? {
         network.pool = Pool::Aim {
             num_heads: network.num_heads,
         };
@@ -369,10 +356,8 @@ fn aimv2(fields: &mut Fields<'_>, projection: Option<Projection>) -> Result<VitC
 
 fn apple_aimv2(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
     let mut network = aimv2_base(fields)?;
-    let mut bias = false;
-    fields.set(&mut bias, "use_bias", FLAG)?;
-    network.mlp.bias = bias;
-    network.proj_bias = bias;
+    network.mlp.bias = fields.or(false, "use_bias", FLAG)?;
+    network.proj_bias = network.mlp.bias;
     Ok(network)
 }
 

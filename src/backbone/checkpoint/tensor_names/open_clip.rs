@@ -1,6 +1,8 @@
 //! Names in the files of `open_clip`: a whole CLIP, of which the visual tower is taken.
 
-use crate::backbone::checkpoint::tensor_names::{Others, TIMM, TensorNames, at, flat, transposed};
+use crate::backbone::checkpoint::tensor_names::{
+    ALONE, Form, Others, TIMM, TensorNames, at, flat, rule,
+};
 
 /// Source: `open_clip.factory.load_state_dict`.
 const WRAPPERS: &[&str] = &["module."];
@@ -10,12 +12,10 @@ const WRAPPERS: &[&str] = &["module."];
 pub const OPEN_CLIP_TIMM: TensorNames = TensorNames {
     name: "open_clip_timm",
     wrappers: WRAPPERS,
-    resizes_positions: false,
     prefixes: &["visual.trunk."],
     rules: TIMM.rules,
-    passed_over: &[],
     others: Others::Outside("visual."),
-    other: None,
+    ..ALONE
 };
 
 /// The `VisionTransformer` of `open_clip`.
@@ -32,20 +32,16 @@ pub const OPEN_CLIP: TensorNames = TensorNames {
         flat("cls_token", "class_embedding"),
         flat("pos_embed", "positional_embedding"),
         at("norm_pre.", "ln_pre."),
-        at("blocks.*.norm1.", "transformer.resblocks.*.ln_1."),
-        at("blocks.*.norm2.", "transformer.resblocks.*.ln_2."),
-        at("blocks.*.attn.qkv.weight", "transformer.resblocks.*.attn.in_proj_weight"),
-        at("blocks.*.attn.qkv.bias", "transformer.resblocks.*.attn.in_proj_bias"),
+        at("blocks.*.norm", "transformer.resblocks.*.ln_"),
+        at("blocks.*.attn.qkv.", "transformer.resblocks.*.attn.in_proj_"),
         at("blocks.*.attn.proj.", "transformer.resblocks.*.attn.out_proj."),
         at("blocks.*.mlp.fc1.", "transformer.resblocks.*.mlp.c_fc."),
         at("blocks.*.mlp.fc2.", "transformer.resblocks.*.mlp.c_proj."),
-        at("blocks.*.ls1.", "transformer.resblocks.*.ls_1."),
-        at("blocks.*.ls2.", "transformer.resblocks.*.ls_2."),
+        at("blocks.*.ls", "transformer.resblocks.*.ls_"),
         at("norm.", "ln_post."),
         at("fc_norm.", "ln_post."),
-        transposed("head.weight", "proj"),
+        rule("head.weight", "proj", Form::Transposed),
     ],
-    passed_over: &[],
     others: Others::Outside("visual."),
-    other: None,
+    ..ALONE
 };

@@ -143,7 +143,7 @@ impl Rule {
     }
 }
 
-/// What stands for `*`, and what follows a pattern that ends with a dot; `None` if `name` is another.
+/// What stands for `*`, and what follows the pattern; `None` if `name` does not begin with it.
 fn matched<'a>(pattern: &str, name: &'a str) -> Option<(&'a str, &'a str)> {
     let (block, rest, pattern) = match pattern.split_once('*') {
         None => ("", name, pattern),
@@ -155,8 +155,7 @@ fn matched<'a>(pattern: &str, name: &'a str) -> Option<(&'a str, &'a str)> {
             (&rest[..end], &rest[end..], after)
         }
     };
-    let tail = rest.strip_prefix(pattern)?;
-    (tail.is_empty() || pattern.ends_with('.')).then_some((block, tail))
+    Some((block, rest.strip_prefix(pattern)?))
 }
 
 impl Found {

@@ -1,6 +1,6 @@
 //! Names in timm's files.
 
-use crate::backbone::checkpoint::tensor_names::{Others, TensorNames, ZEROS, at, parts};
+use crate::backbone::checkpoint::tensor_names::{ALONE, Others, TensorNames, ZEROS, at, parts};
 
 /// Of `torch.compile` and of `DistributedDataParallel`, in either order.
 ///
@@ -42,14 +42,11 @@ pub const TIMM: TensorNames = TensorNames {
 const SWIN_BEFORE_TIMM_0_9: TensorNames = TensorNames {
     name: "swin_before_timm_0_9",
     wrappers: WRAPPERS,
-    resizes_positions: false,
-    prefixes: &[""],
     rules: &[
         at("layers.1.downsample.", "layers.0.downsample."),
         at("layers.2.downsample.", "layers.1.downsample."),
         at("layers.3.downsample.", "layers.2.downsample."),
     ],
     passed_over: &["head."],
-    others: Others::None,
-    other: None,
+    ..ALONE
 };

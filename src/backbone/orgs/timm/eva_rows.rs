@@ -3,15 +3,9 @@
 //! Source: the functions and `default_cfgs` of `timm.models.eva`, timm 1.0.
 
 use crate::backbone::families::preset::{Data, IMAGENET, INCEPTION, OPENAI_CLIP};
-use crate::backbone::orgs::timm::eva::{COUNTED, EvaArgs, RopeArgs, RopeKind};
-use crate::backbone::orgs::timm::vit::GlobalPool;
-
-/// An architecture.
-pub struct Row {
-    pub name: &'static str,
-    pub args: EvaArgs,
-    pub data: Data,
-}
+use crate::backbone::families::vit::Activation;
+use crate::backbone::orgs::timm::vit::{Class, GlobalPool, RopeArgs};
+use crate::backbone::orgs::timm::vit_rows::{Row, vit};
 
 /// Every architecture.
 #[rustfmt::skip] // one row per architecture
@@ -50,6 +44,7 @@ pub const ARCHITECTURES: &[Row] = &[
     rope_vit("vit_large_patch16_rope_ape_224", 1024, 24, 16).with_positions(),
 ];
 
+/// An `Eva` whose queries and keys are turned, preprocessed as OpenAI's CLIP.
 const fn eva(
     name: &'static str,
     img_size: usize,
@@ -58,53 +53,28 @@ const fn eva(
     depth: usize,
     num_heads: usize,
 ) -> Row {
-    let args = EvaArgs {
-        img_size: [img_size; 2],
-        patch_size,
-        embed_dim,
-        depth,
-        num_heads,
-        qkv_bias: true,
-        qk_norm: false,
-        mlp_ratio: 4.0,
-        swiglu_mlp: false,
-        swiglu_align_to: 0,
-        init_values: false,
-        class_token: true,
-        num_reg_tokens: 0,
-        no_embed_class: false,
-        use_abs_pos_emb: true,
-        rope: Some(COUNTED),
-        use_pre_transformer_norm: false,
-        use_post_transformer_norm: None,
-        use_fc_norm: None,
-        global_pool: GlobalPool::Avg,
-        attn_pool_num_heads: None,
-        attn_pool_mlp_ratio: None,
-        dynamic_img_size: false,
-        norm_eps: 1e-6,
-    };
-    Row {
-        name,
-        args,
-        data: Data::new(img_size, 0.9, OPENAI_CLIP),
-    }
+    let mut row = vit(name, img_size, patch_size, embed_dim, depth, num_heads);
+    row.args.class = Class::Eva;
+    row.args.rope = Some(RopeArgs::COUNTED);
+    row.args.global_pool = GlobalPool::Avg;
+    row.data = Data::new(img_size, 0.9, OPENAI_CLIP);
+    row
 }
 
 /// A DINOv3.
 const fn dinov3(name: &'static str, embed_dim: usize, depth: usize, num_heads: usize) -> Row {
     let mut row = eva(name, 224, 16, embed_dim, depth, num_heads).layer_scale();
     row.args.qkv_bias = false;
-    row.args.num_reg_tokens = 4;
+    row.args.reg_tokens = 4;
     row.args.use_abs_pos_emb = false;
     row.args.rope = Some(RopeArgs {
-        kind: RopeKind::DinoV3,
+        is_dinov3: true,
         temperature: 100.0,
-        ..COUNTED
+        ..RopeArgs::COUNTED
     });
-    row.args.use_fc_norm = Some(false);
+    row.args.fc_norm = Some(false);
     row.args.dynamic_img_size = true;
-    row.args.norm_eps = 1e-5;
+    row.args.norm.eps = 1e-5;
     row.data = Data::new(256, 1.0, IMAGENET);
     row
 }
@@ -117,7 +87,7 @@ const fn rope_vit(name: &'static str, embed_dim: usize, depth: usize, num_heads:
     row.args.rope = Some(RopeArgs {
         temperature: 100.0,
         columns_first: true,
-        ..COUNTED
+        ..RopeArgs::COUNTED
     });
     row.data = Data::new(224, 0.9, IMAGENET);
     row
@@ -128,16 +98,16 @@ impl Row {
     const fn pe_core(mut self) -> Self {
         let [img_size, _] = self.args.img_size;
         self.args.global_pool = GlobalPool::Map;
-        self.args.use_pre_transformer_norm = true;
+        self.args.pre_norm = true;
         self.args.rope = Some(RopeArgs {
             grid_offset: 1.0,
             columns_first: true,
             ref_feat_shape: Some([img_size / self.args.patch_size; 2]),
-            ..COUNTED
+            ..RopeArgs::COUNTED
         });
         self.args.attn_pool_num_heads = Some(8);
         self.args.attn_pool_mlp_ratio = Some(4.0);
-        self.args.norm_eps = 1e-5;
+        self.args.norm.eps = 1e-5;
         self.data = Data::new(img_size, 1.0, INCEPTION);
         self
     }
@@ -145,8 +115,8 @@ impl Row {
     /// A Perception Encoder that was aligned to something; its tokens are not normalised.
     const fn pe(self) -> Self {
         let mut pe = self.pe_core();
-        pe.args.use_post_transformer_norm = Some(false);
-        pe.args.use_fc_norm = Some(false);
+        pe.args.post_norm = Some(false);
+        pe.args.fc_norm = Some(false);
         pe.args.global_pool = GlobalPool::Avg;
         pe.args.attn_pool_num_heads = None;
         pe.args.attn_pool_mlp_ratio = None;
@@ -158,18 +128,8 @@ impl Row {
         self
     }
 
-    const fn layer_scale(mut self) -> Self {
-        self.args.init_values = true;
-        self
-    }
-
-    const fn mlp_ratio(mut self, mlp_ratio: f64) -> Self {
-        self.args.mlp_ratio = mlp_ratio;
-        self
-    }
-
     const fn swiglu(mut self, align_to: usize) -> Self {
-        self.args.swiglu_mlp = true;
+        self.args.activation = Activation::SwiGlu;
         self.args.swiglu_align_to = align_to;
         self
     }

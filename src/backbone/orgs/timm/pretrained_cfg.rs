@@ -2,8 +2,6 @@
 //!
 //! Source: `timm.models._pretrained.PretrainedCfg` and `timm.data.resolve_data_config`, timm 1.0.
 
-use serde_json::Value;
-
 use crate::backbone::checkpoint::fields::{
     CHANNELS, FLAG, Fields, INTERPOLATION, Kind, STD, as_side, as_variant,
 };
@@ -56,12 +54,9 @@ impl PretrainedCfg {
     pub fn read(mut cfg: Fields<'_>) -> Result<Self, Message> {
         cfg.drop_nulls();
         let mut data = Data::imagenet(DEFAULT_SIZE, DEFAULT_CROP_PCT, Interpolation::Bicubic);
-        let mut fixed_input_size = false;
-        let mut global_pool = None;
         cfg.set(&mut data.size, "input_size", INPUT_SIZE)?;
-        cfg.set(&mut fixed_input_size, "fixed_input_size", FLAG)?;
-        let pool = Kind(POOL.0, |value| as_pool(value).map(Some));
-        cfg.set(&mut global_pool, "global_pool", pool)?;
+        let fixed_input_size = cfg.or(false, "fixed_input_size", FLAG)?;
+        let global_pool = cfg.optional("global_pool", POOL)?;
         cfg.set(&mut data.interpolation, "interpolation", INTERPOLATION)?;
         cfg.set(&mut data.crop_pct, "crop_pct", CROP_PCT)?;
         let modes = Kind("`center`, `squash` or `border`", as_variant);
@@ -93,15 +88,4 @@ const CROP_PCT: Kind<'_, f64> = Kind("a number from 0.05 to 4", |value| {
 
 /// How a model pools.
 pub const POOL: Kind<'_, GlobalPool> =
-    Kind("`token`, `avg`, `avgmax`, `max`, `map` or ``", as_pool);
-
-pub fn as_pool(value: &Value) -> Option<GlobalPool> {
-    match value.as_str()? {
-        "" => Some(GlobalPool::None),
-        "token" => Some(GlobalPool::Token),
-        "avg" => Some(GlobalPool::Avg),
-        "max" | "avgmax" => Some(GlobalPool::Other),
-        "map" => Some(GlobalPool::Map),
-        _ => None,
-    }
-}
+    Kind("`token`, `avg`, `avgmax`, `max`, `map` or ``", as_variant);

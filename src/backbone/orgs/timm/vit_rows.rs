@@ -3,12 +3,12 @@
 //! Source: the `vit_*`, `aimv2_*` and `deit*` functions and `default_cfgs` of `timm.models.vision_transformer` and
 //! `timm.models.deit`, timm 1.0.
 
-use crate::backbone::families::preset::{Data, IMAGENET, INCEPTION, OPENAI_CLIP};
+use crate::backbone::families::preset::{Data, IMAGENET, INCEPTION, Moments, OPENAI_CLIP};
 use crate::backbone::families::vit::{Activation, Norm, NormKind};
-use crate::backbone::orgs::timm::vit::{GlobalPool, VitArgs};
+use crate::backbone::orgs::timm::vit::{Class, GlobalPool, VitArgs};
 use crate::image::TimmCrop;
 
-/// An architecture.
+/// An architecture of either class.
 pub struct Row {
     pub name: &'static str,
     pub args: VitArgs,
@@ -156,7 +156,7 @@ pub const ARCHITECTURES: &[Row] = &[
 ];
 
 /// A plain Vision Transformer, preprocessed as most of timm's.
-const fn vit(
+pub const fn vit(
     name: &'static str,
     img_size: usize,
     patch_size: usize,
@@ -165,6 +165,7 @@ const fn vit(
     num_heads: usize,
 ) -> Row {
     let args = VitArgs {
+        class: Class::VisionTransformer,
         img_size: [img_size; 2],
         patch_size,
         embed_dim,
@@ -177,14 +178,19 @@ const fn vit(
         init_values: false,
         class_token: true,
         reg_tokens: 0,
+        use_abs_pos_emb: true,
         no_embed_class: false,
+        rope: None,
         pre_norm: false,
-        final_norm: true,
+        post_norm: None,
         fc_norm: None,
         global_pool: GlobalPool::Token,
+        attn_pool_num_heads: None,
+        attn_pool_mlp_ratio: None,
         dynamic_img_size: false,
         activation: Activation::Gelu,
         packed: false,
+        swiglu_align_to: 0,
         norm: Norm {
             kind: NormKind::Layer,
             eps: 1e-6,
@@ -278,7 +284,7 @@ impl Row {
         self.deit().layer_scale()
     }
 
-    const fn mlp_ratio(mut self, mlp_ratio: f64) -> Self {
+    pub const fn mlp_ratio(mut self, mlp_ratio: f64) -> Self {
         self.args.mlp_ratio = mlp_ratio;
         self
     }
@@ -288,7 +294,7 @@ impl Row {
         self
     }
 
-    const fn layer_scale(mut self) -> Self {
+    pub const fn layer_scale(mut self) -> Self {
         self.args.init_values = true;
         self
     }
@@ -324,7 +330,7 @@ impl Row {
         self.mlp_ratio(mlp_ratio)
     }
 
-    const fn normalized_as(mut self, (mean, std): ([f32; 3], [f32; 3])) -> Self {
+    const fn normalized_as(mut self, (mean, std): Moments) -> Self {
         self.data.mean = mean;
         self.data.std = std;
         self

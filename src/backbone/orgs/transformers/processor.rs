@@ -54,15 +54,16 @@ pub fn preprocessing(
             .as_f64()
             .is_some_and(|factor| (factor * 255.0 - 1.0).abs() < 1e-6)
     })?;
-    let filters = Kind("a filter of Pillow, 0 to 5", as_filter);
+    let filters = Kind("a filter of Pillow, 0 to 5", |value| {
+        FILTERS.get(usize::try_from(value.as_u64()?).ok()?).copied()
+    });
     let interpolation = cfg.required("resample", filters)?;
     let mean = cfg.required("image_mean", CHANNELS)?;
     let std = cfg.required("image_std", STD)?;
     let sizes = Kind("`shortest_edge`, or `height` and `width`", as_size);
     let size = cfg.required("size", sizes)?;
     let crop_size = cfg.take("crop_size");
-    let mut crops = crop_size.is_some();
-    cfg.set(&mut crops, "do_center_crop", FLAG)?;
+    let crops = cfg.or(crop_size.is_some(), "do_center_crop", FLAG)?;
     let resize = match size {
         Size::Shortest(side) => ResizeMode::Shortest { side },
         Size::Number(side) if crops => ResizeMode::Shortest { side },
@@ -93,17 +94,15 @@ pub fn preprocessing(
     })
 }
 
-fn as_filter(value: &Value) -> Option<Interpolation> {
-    Some(match value.as_u64()? {
-        0 => Interpolation::Nearest,
-        1 => Interpolation::Lanczos,
-        2 => Interpolation::Bilinear,
-        3 => Interpolation::Bicubic,
-        4 => Interpolation::Box,
-        5 => Interpolation::Hamming,
-        _ => return None,
-    })
-}
+/// Pillow's filters, by their numbers there.
+const FILTERS: [Interpolation; 6] = [
+    Interpolation::Nearest,
+    Interpolation::Lanczos,
+    Interpolation::Bilinear,
+    Interpolation::Bicubic,
+    Interpolation::Box,
+    Interpolation::Hamming,
+];
 
 fn as_height_and_width(value: &Value) -> Option<[usize; 2]> {
     Some([as_side(&value["height"])?, as_side(&value["width"])?])
