@@ -10,7 +10,7 @@ use tch::{TchError, Tensor};
 use crate::backbone::checkpoint::weights::Init;
 use crate::backbone::families::layers::keeping_scale;
 use crate::backbone::families::loader::{Loader, as_i64};
-use crate::backbone::run::Parameter;
+use crate::backbone::families::parameter::Parameter;
 use crate::error::Error;
 
 /// A convolution by square kernels, before its weights are loaded.

@@ -11,10 +11,13 @@ pub mod hiera;
 pub mod layers;
 #[cfg(feature = "torch")]
 pub mod loader;
+#[cfg(feature = "torch")]
+pub mod parameter;
 pub mod preset;
 pub mod resnet;
 pub mod script;
 pub mod swin;
+pub mod torch_error;
 pub mod vit;
 #[cfg(feature = "torch")]
 pub mod windows;
@@ -85,6 +88,15 @@ pub type Built = Result<Box<dyn Network>, Error>;
 pub trait Network: Send + Sync {
     /// `images`: `[b, 3, h, w]` f32. Gives `[b, d]`.
     fn forward(&self, images: &tch::Tensor) -> Result<tch::Tensor, Error>;
+}
+
+/// What is told of a network that has been loaded.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Number of values in the network's tensors; `None` where it is not known.
+    pub n_parameters: Option<u64>,
+    /// What was done to make the checkpoint fit.
+    pub notes: Vec<String>,
 }
 
 /// Makes the list of families.

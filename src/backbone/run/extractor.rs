@@ -23,32 +23,38 @@ struct Extractor {
     interrupt: Interrupt,
 }
 
-/// Reads or draws a backbone's weights.
-pub fn load(
-    spec: &BackboneSpec,
-    device: Device,
-    precision: Precision,
-    interrupt: &Interrupt,
-) -> Result<Box<dyn Backbone>, Error> {
-    let device = device.resolve()?;
-    let runtime = Runtime::get(device)?;
-    if let Device::Cuda(index) = device {
-        // The driver has shown it; libtorch has the last word.
-        let n = runtime.n_cuda_devices();
-        if index >= n {
-            let text = format!(
-                "device `cuda:{index}`: the driver shows it, libtorch can use {n} CUDA device(s)"
-            );
-            let hint = "`nvidia-smi` says whether GPU and driver work; `features.device = \"cpu\"` does without";
-            return Err(Message::machine(text).hint(hint).into());
+impl BackboneSpec {
+    /// Reads or draws the weights and puts them where the network is to run.
+    ///
+    /// # Errors
+    /// Of a device or a libtorch that is not to be had; what is wrong with the weights' files, by tensor; a stop, once
+    /// `interrupt` asks for it, which what is loaded goes on to look at.
+    pub fn load(
+        &self,
+        device: Device,
+        precision: Precision,
+        interrupt: &Interrupt,
+    ) -> Result<Box<dyn Backbone>, Error> {
+        let device = device.resolve()?;
+        let runtime = Runtime::get(device)?;
+        if let Device::Cuda(index) = device {
+            // The driver has shown it; libtorch has the last word.
+            let n = runtime.n_cuda_devices();
+            if index >= n {
+                let text = format!(
+                    "device `cuda:{index}`: the driver shows it, libtorch can use {n} CUDA device(s)"
+                );
+                let hint = "`nvidia-smi` says whether GPU and driver work; `features.device = \"cpu\"` does without";
+                return Err(Message::machine(text).hint(hint).into());
+            }
         }
+        let request = Request::new(self, device, precision.resolve(device));
+        Ok(Box::new(Extractor {
+            network: runtime.load(&request, interrupt)?,
+            device,
+            interrupt: interrupt.clone(),
+        }))
     }
-    let request = Request::new(spec, device, precision.resolve(device));
-    Ok(Box::new(Extractor {
-        network: runtime.load(&request, interrupt)?,
-        device,
-        interrupt: interrupt.clone(),
-    }))
 }
 
 impl Backbone for Extractor {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use crate::backbone::families::Loaded;
+use crate::backbone::families::torch_error::failed;
 use crate::backbone::run::Device;
-use crate::backbone::run::torch_error::failed;
-use crate::backbone::run::wire::{Functions, Handle, Loaded, Request, Text};
+use crate::backbone::run::wire::{Functions, Handle, Request, Text};
 use crate::error::{Error, Message};
 use crate::interrupt::Interrupt;
 
@@ -175,7 +176,12 @@ fn read<T: DeserializeOwned>(reply: &[u8]) -> Result<T, Message> {
     reason = "without `torch` it may not be there"
 )]
 fn opened(_device: Device) -> Result<&'static Functions, Message> {
-    Ok(&crate::backbone::run::library::FUNCTIONS)
+    unsafe extern "C" {
+        /// See [`crate::backbone::run::wire::SYMBOL`].
+        fn newt_pipe_functions() -> *const Functions;
+    }
+    // SAFETY: the function is this crate's, and gives a pointer to a constant.
+    Ok(unsafe { &*newt_pipe_functions() })
 }
 
 #[cfg(not(feature = "torch"))]

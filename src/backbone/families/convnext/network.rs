@@ -13,8 +13,8 @@ use crate::backbone::families::convnext::{ConvNextConfig, StemType};
 use crate::backbone::families::efficientnet::make_divisible;
 use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear};
 use crate::backbone::families::loader::Loader;
+use crate::backbone::families::parameter::Parameter;
 use crate::backbone::families::{Family, Network};
-use crate::backbone::run::Parameter;
 use crate::error::Error;
 
 /// A ConvNeXt, from pixels to the maximum over positions.

@@ -9,7 +9,7 @@ use crate::backbone::checkpoint::weights::ModuleFile;
 use crate::backbone::families::Network;
 use crate::backbone::families::loader::{Loader, as_i64};
 use crate::backbone::families::script::{ScriptConfig, hint};
-use crate::backbone::run::torch_error::{message, ran_out_of_memory};
+use crate::backbone::families::torch_error::{message, ran_out_of_memory};
 use crate::error::{Error, Message};
 use crate::files;
 use crate::text::{self, said};

@@ -4,9 +4,9 @@ use tch::{TchError, Tensor};
 
 use crate::backbone::families::layers::{Linear, attend, keeping_scale};
 use crate::backbone::families::loader::{Loader, as_i64};
+use crate::backbone::families::parameter::Parameter;
 use crate::backbone::families::vit::attention::{Mlp, Norm, beside};
 use crate::backbone::families::vit::{Pool as PoolConfig, VitConfig};
-use crate::backbone::run::Parameter;
 use crate::error::Error;
 
 /// What becomes of the tokens.
