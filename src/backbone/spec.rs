@@ -112,7 +112,7 @@ impl BackboneSpec {
     /// All that decides a feature besides the bytes of the weights' files, the precision and the image.
     pub fn canonical(&self) -> Value {
         let mut value = json!({
-            "network": self.network.family().canonical(),
+            "network": self.network.canonical(),
             "preprocessing": self.preprocessing,
         });
         if let Weights::Random { seed } = self.weights {

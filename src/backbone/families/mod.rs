@@ -23,7 +23,7 @@ pub mod vit;
 pub mod windows;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[cfg(feature = "torch")]
 use self::loader::Loader;
@@ -59,29 +59,15 @@ pub trait Family {
         None
     }
 
-    /// All that decides a feature besides the weights.
-    fn canonical(&self) -> Value;
-
     /// Whether no feature passes through a tensor of a published file.
     #[cfg(feature = "torch")]
     fn is_passed_over(&self, _tensor: &str) -> bool {
         false
     }
-
-    /// Asks for the network's tensors.
-    ///
-    /// # Errors
-    /// What is wrong with the first of them.
-    #[cfg(feature = "torch")]
-    fn load(&self, loader: &Loader<'_>) -> Built;
 }
 
 /// A key, its value, and what would do instead of that.
 pub type Contradiction = (&'static str, String, String);
-
-/// A network whose tensors are loaded.
-#[cfg(feature = "torch")]
-pub type Built = Result<Box<dyn Network>, Error>;
 
 /// A network on libtorch.
 #[cfg(feature = "torch")]
@@ -101,7 +87,7 @@ pub struct Loaded {
 
 /// Makes the list of families.
 macro_rules! families {
-    ($($variant:ident($config:ty, $architectures:expr),)+) => {
+    ($($variant:ident($config:ty, $name:literal: $key:literal, $network:ty, $architectures:expr),)+) => {
         /// What decides a network's tensors and results.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
         pub enum NetworkConfig {
@@ -122,6 +108,24 @@ macro_rules! families {
                     $(Self::$variant(config) => config,)+
                 }
             }
+
+            /// All that decides a feature besides the weights.
+            pub fn canonical(&self) -> Value {
+                match self {
+                    $(Self::$variant(config) => json!({ "family": $name, $key: config }),)+
+                }
+            }
+
+            /// Asks for the network's tensors.
+            ///
+            /// # Errors
+            /// What is wrong with the first of them.
+            #[cfg(feature = "torch")]
+            pub fn load(&self, loader: &Loader<'_>) -> Result<Box<dyn Network>, Error> {
+                Ok(match self {
+                    $(Self::$variant(config) => Box::new(<$network>::load(loader, config)?),)+
+                })
+            }
         }
 
         /// The families' architectures, by timm's names.
@@ -137,15 +141,20 @@ macro_rules! families {
     };
 }
 
-// Each with its architectures; a Vision Transformer's are rows of the libraries' own arguments.
+// Each with its name in the canonical form and the key of its settings there, its network, and its architectures; a
+// Vision Transformer's are rows of the libraries' own arguments.
+#[rustfmt::skip]
 families! {
-    Vit(vit::VitConfig, &[]),
-    ResNet(resnet::ResNetConfig, resnet::ARCHITECTURES),
-    ConvNext(convnext::ConvNextConfig, convnext::ARCHITECTURES),
-    EfficientNet(efficientnet::EfficientNetConfig, efficientnet::ARCHITECTURES),
-    Swin(swin::SwinConfig, swin::ARCHITECTURES),
-    Hiera(hiera::HieraConfig, hiera::ARCHITECTURES),
-    Script(script::ScriptConfig, &[]),
+    Vit(vit::VitConfig, "vit": "vit", vit::network::VisionTransformer, &[]),
+    ResNet(resnet::ResNetConfig, "resnet": "resnet", resnet::network::ResNet, resnet::ARCHITECTURES),
+    ConvNext(convnext::ConvNextConfig, "convnext": "convnext", convnext::network::ConvNext, convnext::ARCHITECTURES),
+    EfficientNet(
+        efficientnet::EfficientNetConfig, "efficientnet": "efficientnet", efficientnet::network::EfficientNet,
+        efficientnet::ARCHITECTURES
+    ),
+    Swin(swin::SwinConfig, "swin": "swin", swin::network::SwinTransformer, swin::ARCHITECTURES),
+    Hiera(hiera::HieraConfig, "hiera": "hiera", hiera::network::Hiera, hiera::ARCHITECTURES),
+    Script(script::ScriptConfig, "torchscript": "dim", script::module::Script, &[]),
 }
 
 /// An architecture's name, its arguments, and the preprocessing of timm's first checkpoint for it.

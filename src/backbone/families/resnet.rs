@@ -7,16 +7,13 @@
 //! Source: `timm.models.resnet`, timm 1.0.
 
 #[cfg(feature = "torch")]
-mod network;
+pub mod network;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::backbone::checkpoint::fields::{FLAG, Fields, Kind, SIZE, STAGES, as_variant};
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::{Architecture, Family};
-#[cfg(feature = "torch")]
-use crate::backbone::families::{Built, loader::Loader};
 use crate::error::Message;
 use crate::image::Interpolation::{Bicubic, Bilinear};
 
@@ -72,10 +69,6 @@ impl Family for ResNetConfig {
         self.channels[3] * self.block.expansion()
     }
 
-    fn canonical(&self) -> Value {
-        json!({ "family": "resnet", "resnet": self })
-    }
-
     fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         args.set(&mut self.layers, "layers", STAGES)?;
         args.set(&mut self.channels, "channels", STAGES)?;
@@ -107,11 +100,6 @@ impl Family for ResNetConfig {
     #[cfg(feature = "torch")]
     fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("fc.") || tensor.ends_with(".num_batches_tracked")
-    }
-
-    #[cfg(feature = "torch")]
-    fn load(&self, loader: &Loader<'_>) -> Built {
-        Ok(Box::new(network::ResNet::load(loader, self)?))
     }
 }
 
@@ -194,8 +182,11 @@ pub const ARCHITECTURES: &[Architecture<ResNetConfig>] = &[
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::backbone::checkpoint::fields::overridden_by;
+    use crate::backbone::families::NetworkConfig;
 
     fn overridden(mut config: ResNetConfig, args: Value) -> Result<ResNetConfig, String> {
         overridden_by(args, |fields| config.override_args(fields)).map(|()| config)
@@ -222,7 +213,10 @@ mod tests {
                 "base_width": 64,
             },
         });
-        assert_eq!(bottleneck([3, 4, 6, 3]).d().canonical(), expected);
+        assert_eq!(
+            NetworkConfig::from(bottleneck([3, 4, 6, 3]).d()).canonical(),
+            expected
+        );
     }
 
     #[test]

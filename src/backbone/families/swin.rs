@@ -9,7 +9,7 @@
 #[cfg(feature = "torch")]
 mod attention;
 #[cfg(feature = "torch")]
-mod network;
+pub mod network;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,8 +19,6 @@ use crate::backbone::checkpoint::fields::{
 };
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::{Architecture, Contradiction, Family};
-#[cfg(feature = "torch")]
-use crate::backbone::families::{Built, loader::Loader};
 use crate::error::Message;
 use crate::image::Interpolation::Bicubic;
 
@@ -69,10 +67,6 @@ impl Family for SwinConfig {
         Some(self.img_size)
     }
 
-    fn canonical(&self) -> Value {
-        json!({ "family": "swin", "swin": self })
-    }
-
     fn set_img_size(&mut self, img_size: [usize; 2]) {
         self.img_size = img_size;
     }
@@ -104,11 +98,6 @@ impl Family for SwinConfig {
         tensor.starts_with("head.")
             || tensor.ends_with(".relative_position_index")
             || tensor.ends_with(".attn_mask")
-    }
-
-    #[cfg(feature = "torch")]
-    fn load(&self, loader: &Loader<'_>) -> Built {
-        Ok(Box::new(network::SwinTransformer::load(loader, self)?))
     }
 }
 
@@ -289,6 +278,7 @@ pub const ARCHITECTURES: &[Architecture<SwinConfig>] = &[
 mod tests {
     use super::*;
     use crate::backbone::checkpoint::fields::overridden_by;
+    use crate::backbone::families::NetworkConfig;
 
     const TINY: SwinConfig = swin(224, [7; 4], 96, [2, 2, 6, 2], 3);
 
@@ -312,7 +302,7 @@ mod tests {
                 "qkv_bias": true,
             },
         });
-        assert_eq!(TINY.canonical(), expected);
+        assert_eq!(NetworkConfig::from(TINY).canonical(), expected);
         assert_eq!(TINY.dim(), 768);
     }
 

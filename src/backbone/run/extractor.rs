@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::backbone::Backbone;
-use crate::backbone::run::runtime::{RemoteNetwork, Runtime};
+use crate::backbone::run::runtime::{RemoteNetwork, opened};
 use crate::backbone::run::wire::Request;
 use crate::backbone::run::{Device, Precision};
 use crate::backbone::spec::BackboneSpec;
@@ -36,10 +36,10 @@ impl BackboneSpec {
         interrupt: &Interrupt,
     ) -> Result<Box<dyn Backbone>, Error> {
         let device = device.resolve()?;
-        let runtime = Runtime::get(device)?;
+        let functions = opened(device)?;
         if let Device::Cuda(index) = device {
             // The driver has shown it; libtorch has the last word.
-            let n = runtime.n_cuda_devices();
+            let n = (functions.n_cuda_devices)();
             if index >= n {
                 let text = format!(
                     "device `cuda:{index}`: the driver shows it, libtorch can use {n} CUDA device(s)"
@@ -50,7 +50,7 @@ impl BackboneSpec {
         }
         let request = Request::new(self, device, precision.resolve(device));
         Ok(Box::new(Extractor {
-            network: runtime.load(&request, interrupt)?,
+            network: functions.load_network(&request, interrupt)?,
             device,
             interrupt: interrupt.clone(),
         }))
@@ -59,19 +59,19 @@ impl BackboneSpec {
 
 impl Backbone for Extractor {
     fn dim(&self) -> usize {
-        self.network.dim()
+        self.network.dim
     }
 
     fn n_parameters(&self) -> Option<u64> {
-        self.network.loaded().n_parameters
+        self.network.loaded.n_parameters
     }
 
     fn notes(&self) -> &[String] {
-        &self.network.loaded().notes
+        &self.network.loaded.notes
     }
 
     fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, Error> {
-        let per_image = self.network.n_values();
+        let per_image = self.network.n_values;
         if n.checked_mul(per_image) != Some(pixels.len()) {
             let found = pixels.len();
             let text =
@@ -92,7 +92,7 @@ impl Backbone for Extractor {
                 let mut padded = images.to_vec();
                 padded.resize(CPU_BATCH * per_image, 0.0);
                 let mut rows = self.network.forward(&padded, CPU_BATCH)?;
-                rows.truncate(images.len() / per_image * self.network.dim());
+                rows.truncate(images.len() / per_image * self.network.dim);
                 Ok(rows)
             })
             .collect::<Result<Vec<_>, Error>>()?;

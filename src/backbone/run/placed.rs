@@ -52,7 +52,7 @@ impl PlacedNetwork {
         let family = request.network.family();
         let build = |source: &dyn Source| {
             let loading = Loading::new(source, device, precision, stop);
-            let network = family.load(&loading.loader());
+            let network = request.network.load(&loading.loader());
             let network = network.map_err(|error| while_doing("loading weights", error))?;
             Ok::<_, Error>((network, loading.finish()))
         };

@@ -6,7 +6,6 @@ use crate::backbone::families::efficientnet::{
 };
 use crate::backbone::families::preset::{Data, INCEPTION};
 use crate::image::Interpolation::{Bicubic, Bilinear};
-use crate::image::TimmCrop;
 
 impl Blocks {
     const fn se(mut self) -> Self {
@@ -165,12 +164,6 @@ pub const fn mobilenet_v3(
     }
 }
 
-const fn squashed(size: usize) -> Data {
-    let mut data = Data::imagenet(size, 1.0, Bicubic);
-    data.crop = TimmCrop::Squash;
-    data
-}
-
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
 pub const ARCHITECTURES: &[Architecture<EfficientNetConfig>] = &[
@@ -179,7 +172,7 @@ pub const ARCHITECTURES: &[Architecture<EfficientNetConfig>] = &[
     ("efficientnet_b2", efficientnet(1.1, 1.2), Data::imagenet(256, 0.875, Bicubic)),
     ("efficientnet_b3", efficientnet(1.2, 1.4), Data::imagenet(288, 0.875, Bicubic)),
     ("efficientnet_b4", efficientnet(1.4, 1.8), Data::imagenet(320, 0.875, Bicubic)),
-    ("efficientnet_b5", efficientnet(1.6, 2.2), squashed(448)),
+    ("efficientnet_b5", efficientnet(1.6, 2.2), Data::squashed(448)),
     ("efficientnet_b6", efficientnet(1.8, 2.6), Data::imagenet(528, 0.942, Bicubic)),
     ("efficientnet_b7", efficientnet(2.0, 3.1), Data::imagenet(600, 0.949, Bicubic)),
 

@@ -25,7 +25,7 @@ pub struct Script {
 
 impl Script {
     /// Loads a module, which runs no code yet.
-    pub fn load(loader: &Loader<'_>, config: ScriptConfig) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, config: &ScriptConfig) -> Result<Self, Error> {
         let ModuleFile { path, size } = loader.module()?;
         // tch knows autocast to f16 on CUDA only.
         let in_half = match (loader.precision(), loader.device()) {
