@@ -87,7 +87,7 @@ pub struct Loaded {
 
 /// Makes the list of families.
 macro_rules! families {
-    ($($variant:ident($config:ty, $name:literal: $key:literal, $network:ty, $architectures:expr),)+) => {
+    ($($variant:ident($config:ty, $name:literal: $key:literal, $network:ty $(, $architectures:expr)?),)+) => {
         /// What decides a network's tensors and results.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
         pub enum NetworkConfig {
@@ -130,7 +130,9 @@ macro_rules! families {
 
         /// The families' architectures, by timm's names.
         pub fn architectures() -> impl Iterator<Item = Architecture<NetworkConfig>> {
-            std::iter::empty()$(.chain(networks::<$config>($architectures)))+
+            std::iter::empty()$($(.chain(
+                $architectures.iter().map(|&(name, config, data)| (name, NetworkConfig::$variant(config), data))
+            ))?)+
         }
 
         $(impl From<$config> for NetworkConfig {
@@ -141,11 +143,11 @@ macro_rules! families {
     };
 }
 
-// Each with its name in the canonical form and the key of its settings there, its network, and its architectures; a
-// Vision Transformer's are rows of the libraries' own arguments.
+// Each with its name in the canonical form and the key of its settings there, its network, and its architectures, if
+// its arguments are theirs: a Vision Transformer's are rows of the libraries' own.
 #[rustfmt::skip]
 families! {
-    Vit(vit::VitConfig, "vit": "vit", vit::network::VisionTransformer, &[]),
+    Vit(vit::VitConfig, "vit": "vit", vit::network::VisionTransformer),
     ResNet(resnet::ResNetConfig, "resnet": "resnet", resnet::network::ResNet, resnet::ARCHITECTURES),
     ConvNext(convnext::ConvNextConfig, "convnext": "convnext", convnext::network::ConvNext, convnext::ARCHITECTURES),
     EfficientNet(
@@ -154,17 +156,8 @@ families! {
     ),
     Swin(swin::SwinConfig, "swin": "swin", swin::network::SwinTransformer, swin::ARCHITECTURES),
     Hiera(hiera::HieraConfig, "hiera": "hiera", hiera::network::Hiera, hiera::ARCHITECTURES),
-    Script(script::ScriptConfig, "torchscript": "dim", script::module::Script, &[]),
+    Script(script::ScriptConfig, "torchscript": "dim", script::module::Script),
 }
 
 /// An architecture's name, its arguments, and the preprocessing of timm's first checkpoint for it.
 pub type Architecture<C> = (&'static str, C, Data);
-
-/// A family's architectures, as networks.
-fn networks<C: Copy + Into<NetworkConfig>>(
-    architectures: &'static [Architecture<C>],
-) -> impl Iterator<Item = Architecture<NetworkConfig>> {
-    architectures
-        .iter()
-        .map(|&(name, config, data)| (name, config.into(), data))
-}

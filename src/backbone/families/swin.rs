@@ -108,21 +108,29 @@ impl SwinConfig {
         let stages = || self.stages();
         let mut depths: Vec<_> = stages().map(|stage| stage.depth).collect();
         let mut num_heads: Vec<_> = stages().map(|stage| stage.num_heads).collect();
-        let mut window_size = WindowSize::of(stages().map(|s| s.window_size).collect());
+        let mut windows: Vec<_> = stages().map(|stage| stage.window_size).collect();
         let sizes = || Kind(&numbers, |value| as_list(value, as_size));
         args.set(&mut depths, "depths", sizes())?;
         args.set(&mut num_heads, "num_heads", sizes())?;
-        let windows = format!("a window of at most {MAX_WINDOW} tokens a side, or one per stage");
-        let windows = Kind(&windows, WindowSize::from_value);
-        args.set(&mut window_size, "window_size", windows)?;
         let n_stages = depths.len();
-        let window_size = match window_size {
-            WindowSize::PerStage(sizes) => sizes,
-            WindowSize::One(size) => vec![size; n_stages],
-        };
+        match args.take("window_size") {
+            // A number or a pair is one window for all stages.
+            Some(value) => {
+                let per_stage = || as_list(&value, as_window);
+                let expected =
+                    format!("a window of at most {MAX_WINDOW} tokens a side, or one per stage");
+                windows = (as_window(&value).map(|window| vec![window; n_stages]))
+                    .or_else(per_stage)
+                    .ok_or_else(|| args.wrong("window_size", value.clone(), expected))?;
+            }
+            None if windows.iter().all(|window| *window == windows[0]) => {
+                windows = vec![windows[0]; n_stages];
+            }
+            None => {}
+        }
         for (key, n, list) in [
             ("num_heads", num_heads.len(), json!(num_heads)),
-            ("window_size", window_size.len(), json!(window_size)),
+            ("window_size", windows.len(), json!(windows)),
         ] {
             if n != n_stages {
                 let expected = format!("one value for each of {n_stages} stages");
@@ -134,7 +142,7 @@ impl SwinConfig {
             *stage = Some(Stage {
                 depth: depths[i],
                 num_heads: num_heads[i],
-                window_size: window_size[i],
+                window_size: windows[i],
             });
         }
         for (i, stage) in self.stages().enumerate() {
@@ -193,30 +201,6 @@ impl SwinConfig {
     )]
     fn mlp_dim(&self, width: usize) -> usize {
         (width as f64 * self.mlp_ratio) as usize
-    }
-}
-
-/// The argument `window_size`.
-#[derive(Debug, PartialEq)]
-enum WindowSize {
-    One([usize; 2]),
-    PerStage(Vec<[usize; 2]>),
-}
-
-impl WindowSize {
-    fn of(sizes: Vec<[usize; 2]>) -> Self {
-        match sizes.as_slice() {
-            [first, others @ ..] if others.iter().all(|size| size == first) => Self::One(*first),
-            _ => Self::PerStage(sizes),
-        }
-    }
-
-    /// A number or a pair is one window for all stages.
-    fn from_value(value: &Value) -> Option<Self> {
-        match as_window(value) {
-            Some(size) => Some(Self::One(size)),
-            None => as_list(value, as_window).map(Self::PerStage),
-        }
     }
 }
 
