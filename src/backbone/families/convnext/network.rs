@@ -21,7 +21,7 @@ use crate::error::Error;
 pub struct ConvNext {
     stem: Vec<Conv2d>,
     stem_norm: LayerNorm,
-    /// Those of all stages.
+    /// The blocks of all stages.
     blocks: Vec<Block>,
     norm_pre: Option<LayerNorm>,
 }

@@ -19,27 +19,17 @@ impl Blocks {
     }
 }
 
-const fn blocks(
-    block: Block,
-    repeats: usize,
-    kernel_size: usize,
-    stride: usize,
-    channels: usize,
-) -> Blocks {
+/// One depthwise separable convolution of 3×3 pixels.
+const fn ds(stride: usize, channels: usize) -> Blocks {
     Blocks {
-        block,
-        repeats,
-        kernel_size,
+        block: Block::DepthwiseSeparable,
+        repeats: 1,
+        kernel_size: 3,
         stride,
         channels,
         squeeze_excite: false,
         act_layer: None,
     }
-}
-
-/// One depthwise separable convolution of 3×3 pixels.
-const fn ds(stride: usize, channels: usize) -> Blocks {
-    blocks(Block::DepthwiseSeparable, 1, 3, stride, channels)
 }
 
 /// Inverted residuals.
@@ -50,13 +40,21 @@ const fn ir(
     expansion: f64,
     channels: usize,
 ) -> Blocks {
-    let block = Block::InvertedResidual { expansion };
-    blocks(block, repeats, kernel_size, stride, channels)
+    Blocks {
+        block: Block::InvertedResidual { expansion },
+        repeats,
+        kernel_size,
+        ..ds(stride, channels)
+    }
 }
 
 /// One convolution of 1×1 pixels.
 const fn cn(channels: usize) -> Blocks {
-    blocks(Block::Conv, 1, 1, 1, channels)
+    Blocks {
+        block: Block::Conv,
+        kernel_size: 1,
+        ..ds(1, channels)
+    }
 }
 
 const EFFICIENTNET: &[&[Blocks]] = &[

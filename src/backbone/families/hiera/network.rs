@@ -24,7 +24,7 @@ pub struct Hiera {
     patch_embed: Conv2d,
     /// `[1, h, w, c]`
     positions: Parameter,
-    /// Those of all stages.
+    /// The blocks of all stages.
     blocks: Vec<Block>,
 }
 

@@ -20,7 +20,7 @@ const NORM_EPS: f64 = 1e-5;
 pub struct SwinTransformer {
     patch_embed: Conv2d,
     patch_norm: LayerNorm,
-    /// Those of all stages.
+    /// The blocks of all stages.
     blocks: Vec<Block>,
     norm: LayerNorm,
 }
