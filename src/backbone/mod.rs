@@ -7,6 +7,7 @@
 //! | `families/` | a family each: its configuration, and in the folder of the same name its network on libtorch |
 //! | `checkpoint/` | a checkpoint's files: configuration, tensors, their published names; weights drawn from a seed |
 //! | `run/` | devices, and what runs a network: libtorch, opened when the first one is loaded |
+//! | `library.rs` | with the feature `torch`: the library that `run` opens |
 //!
 //! Each room knows those below it only; `run/` is on the side.
 //!
@@ -26,6 +27,8 @@ pub mod checkpoint;
 pub mod families;
 #[cfg(test)]
 mod fuzz;
+#[cfg(feature = "torch")]
+mod library;
 pub mod orgs;
 pub mod resolve;
 pub mod run;

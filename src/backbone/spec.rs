@@ -7,10 +7,8 @@ use serde_json::{Value, json};
 use crate::backbone::checkpoint::files::{CheckpointFiles, Origin};
 use crate::backbone::checkpoint::tensor_names::TensorNames;
 use crate::backbone::families::NetworkConfig;
-use crate::backbone::{Backbone, Device, Precision, run};
 use crate::error::{Error, Message};
 use crate::image::Preprocessing;
-use crate::interrupt::Interrupt;
 use crate::text::foreign;
 
 /// A backbone that is known but not loaded.
@@ -114,27 +112,13 @@ impl BackboneSpec {
     /// All that decides a feature besides the bytes of the weights' files, the precision and the image.
     pub fn canonical(&self) -> Value {
         let mut value = json!({
-            "network": self.network.family().canonical(),
+            "network": self.network.canonical(),
             "preprocessing": self.preprocessing,
         });
         if let Weights::Random { seed } = self.weights {
             value["random"] = json!({ "draws": RANDOM_VERSION, "seed": seed });
         }
         value
-    }
-
-    /// Reads or draws the weights and puts them where the network is to run.
-    ///
-    /// # Errors
-    /// Of a device or a libtorch that is not to be had; what is wrong with the weights' files, by tensor; a stop, once
-    /// `interrupt` asks for it, which what is loaded goes on to look at.
-    pub fn load(
-        &self,
-        device: Device,
-        precision: Precision,
-        interrupt: &Interrupt,
-    ) -> Result<Box<dyn Backbone>, Error> {
-        run::load(self, device, precision, interrupt)
     }
 }
 

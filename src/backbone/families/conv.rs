@@ -10,7 +10,7 @@ use tch::{TchError, Tensor};
 use crate::backbone::checkpoint::weights::Init;
 use crate::backbone::families::layers::keeping_scale;
 use crate::backbone::families::loader::{Loader, as_i64};
-use crate::backbone::run::Parameter;
+use crate::backbone::families::parameter::Parameter;
 use crate::error::Error;
 
 /// A convolution by square kernels, before its weights are loaded.
@@ -73,9 +73,7 @@ impl Convolution {
         Ok(Conv2d {
             weight,
             bias: bias.transpose()?,
-            stride: as_i64(self.stride),
-            padding: as_i64(self.padding),
-            groups: as_i64(self.groups),
+            convolution: self,
         })
     }
 }
@@ -84,9 +82,7 @@ impl Convolution {
 pub struct Conv2d {
     weight: Parameter,
     bias: Option<Parameter>,
-    stride: i64,
-    padding: i64,
-    groups: i64,
+    convolution: Convolution,
 }
 
 impl Conv2d {
@@ -95,10 +91,10 @@ impl Conv2d {
         x.f_to_kind(self.weight.f_kind()?)?.f_conv2d(
             &self.weight,
             self.bias.as_deref(),
-            [self.stride; 2],
-            [self.padding; 2],
+            [as_i64(self.convolution.stride); 2],
+            [as_i64(self.convolution.padding); 2],
             [1, 1],
-            self.groups,
+            as_i64(self.convolution.groups),
         )
     }
 }

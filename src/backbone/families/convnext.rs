@@ -6,19 +6,15 @@
 //! Source: `timm.models.convnext`, timm 1.0.
 
 #[cfg(feature = "torch")]
-mod network;
+pub mod network;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::backbone::checkpoint::fields::{EPS, FLAG, Fields, IS_GIVEN, Kind, STAGES, as_variant};
 use crate::backbone::families::preset::{Data, OPENAI_CLIP};
 use crate::backbone::families::{Architecture, Family};
-#[cfg(feature = "torch")]
-use crate::backbone::families::{Built, loader::Loader};
 use crate::error::Message;
 use crate::image::Interpolation::Bicubic;
-use crate::image::TimmCrop;
 
 /// What decides a ConvNeXt's tensors and results. Arguments are named as timm's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,10 +57,6 @@ impl Family for ConvNextConfig {
         self.dims[3]
     }
 
-    fn canonical(&self) -> Value {
-        json!({ "family": "convnext", "convnext": self })
-    }
-
     fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         args.set(&mut self.depths, "depths", STAGES)?;
         args.set(&mut self.dims, "dims", STAGES)?;
@@ -94,11 +86,6 @@ impl Family for ConvNextConfig {
     fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("head.")
     }
-
-    #[cfg(feature = "torch")]
-    fn load(&self, loader: &Loader<'_>) -> Built {
-        Ok(Box::new(network::ConvNext::load(loader, self)?))
-    }
 }
 
 impl ConvNextConfig {
@@ -111,21 +98,6 @@ impl ConvNextConfig {
     const fn v2(mut self) -> Self {
         self.use_grn = true;
         self.layer_scale = false;
-        self
-    }
-
-    const fn stem(mut self, stem_type: StemType) -> Self {
-        self.stem_type = stem_type;
-        self
-    }
-
-    const fn head_norm_first(mut self) -> Self {
-        self.head_norm_first = true;
-        self
-    }
-
-    const fn norm_eps(mut self, norm_eps: f64) -> Self {
-        self.norm_eps = norm_eps;
         self
     }
 }
@@ -144,31 +116,25 @@ const fn convnext(depths: [usize; 4], width: usize) -> ConvNextConfig {
     }
 }
 
-const fn squashed(size: usize) -> Data {
-    let mut data = Data::imagenet(size, 1.0, Bicubic);
-    data.crop = TimmCrop::Squash;
-    data
-}
-
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
 pub const ARCHITECTURES: &[Architecture<ConvNextConfig>] = &[
     ("convnext_atto", convnext([2, 2, 6, 2], 40).conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
-    ("convnext_atto_ols", convnext([2, 2, 6, 2], 40).conv_mlp().stem(StemType::OverlapTiered), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnext_atto_ols", ConvNextConfig { stem_type: StemType::OverlapTiered, ..convnext([2, 2, 6, 2], 40).conv_mlp() }, Data::imagenet(224, 0.875, Bicubic)),
     ("convnext_femto", convnext([2, 2, 6, 2], 48).conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
-    ("convnext_femto_ols", convnext([2, 2, 6, 2], 48).conv_mlp().stem(StemType::OverlapTiered), Data::imagenet(224, 0.875, Bicubic)),
+    ("convnext_femto_ols", ConvNextConfig { stem_type: StemType::OverlapTiered, ..convnext([2, 2, 6, 2], 48).conv_mlp() }, Data::imagenet(224, 0.875, Bicubic)),
     ("convnext_pico", convnext([2, 2, 6, 2], 64).conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
-    ("convnext_pico_ols", convnext([2, 2, 6, 2], 64).conv_mlp().stem(StemType::OverlapTiered), Data::imagenet(224, 0.95, Bicubic)),
+    ("convnext_pico_ols", ConvNextConfig { stem_type: StemType::OverlapTiered, ..convnext([2, 2, 6, 2], 64).conv_mlp() }, Data::imagenet(224, 0.95, Bicubic)),
     ("convnext_nano", convnext([2, 2, 8, 2], 80).conv_mlp(), Data::imagenet(224, 0.95, Bicubic)),
-    ("convnext_nano_ols", convnext([2, 2, 8, 2], 80).conv_mlp().stem(StemType::Overlap), Data::imagenet(224, 0.95, Bicubic)),
+    ("convnext_nano_ols", ConvNextConfig { stem_type: StemType::Overlap, ..convnext([2, 2, 8, 2], 80).conv_mlp() }, Data::imagenet(224, 0.95, Bicubic)),
     ("convnext_tiny", convnext([3, 3, 9, 3], 96), Data::imagenet(224, 0.95, Bicubic)),
-    ("convnext_tiny_hnf", convnext([3, 3, 9, 3], 96).conv_mlp().head_norm_first(), Data::imagenet(224, 0.95, Bicubic)),
+    ("convnext_tiny_hnf", ConvNextConfig { head_norm_first: true, ..convnext([3, 3, 9, 3], 96).conv_mlp() }, Data::imagenet(224, 0.95, Bicubic)),
     ("convnext_small", convnext([3, 3, 27, 3], 96), Data::imagenet(224, 0.95, Bicubic)),
     ("convnext_base", convnext([3, 3, 27, 3], 128), Data::imagenet(224, 0.875, Bicubic)),
     ("convnext_large", convnext([3, 3, 27, 3], 192), Data::imagenet(224, 0.875, Bicubic)),
     ("convnext_large_mlp", convnext([3, 3, 27, 3], 192), Data::new(320, 1.0, OPENAI_CLIP)),
     ("convnext_xlarge", convnext([3, 3, 27, 3], 256), Data::imagenet(224, 0.875, Bicubic)),
-    ("convnext_xxlarge", convnext([3, 4, 30, 3], 384).norm_eps(1e-5), Data::new(256, 1.0, OPENAI_CLIP)),
+    ("convnext_xxlarge", ConvNextConfig { norm_eps: 1e-5, ..convnext([3, 4, 30, 3], 384) }, Data::new(256, 1.0, OPENAI_CLIP)),
 
     ("convnextv2_atto", convnext([2, 2, 6, 2], 40).v2().conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
     ("convnextv2_femto", convnext([2, 2, 6, 2], 48).v2().conv_mlp(), Data::imagenet(224, 0.875, Bicubic)),
@@ -178,13 +144,16 @@ pub const ARCHITECTURES: &[Architecture<ConvNextConfig>] = &[
     ("convnextv2_small", convnext([3, 3, 27, 3], 96).v2(), Data::imagenet(224, 0.875, Bicubic)),
     ("convnextv2_base", convnext([3, 3, 27, 3], 128).v2(), Data::imagenet(224, 0.875, Bicubic)),
     ("convnextv2_large", convnext([3, 3, 27, 3], 192).v2(), Data::imagenet(224, 0.875, Bicubic)),
-    ("convnextv2_huge", convnext([3, 3, 27, 3], 352).v2(), squashed(384)),
+    ("convnextv2_huge", convnext([3, 3, 27, 3], 352).v2(), Data::squashed(384)),
 ];
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::backbone::checkpoint::fields::overridden_by;
+    use crate::backbone::families::NetworkConfig;
 
     const TINY: ConvNextConfig = convnext([3, 3, 9, 3], 96);
 
@@ -208,7 +177,7 @@ mod tests {
                 "norm_eps": 1e-6,
             },
         });
-        assert_eq!(TINY.canonical(), expected);
+        assert_eq!(NetworkConfig::from(TINY).canonical(), expected);
         assert_eq!(TINY.dim(), 768);
     }
 
@@ -226,12 +195,12 @@ mod tests {
             "head_hidden_size": 12,
             "kernel_sizes": 7,
         });
-        let expected = convnext([1, 1, 2, 1], 8)
-            .conv_mlp()
-            .v2()
-            .stem(StemType::Overlap)
-            .head_norm_first()
-            .norm_eps(1e-5);
+        let expected = ConvNextConfig {
+            stem_type: StemType::Overlap,
+            head_norm_first: true,
+            norm_eps: 1e-5,
+            ..convnext([1, 1, 2, 1], 8).conv_mlp().v2()
+        };
         assert_eq!(overridden(args), Ok(expected));
         assert_eq!(overridden(json!({ "ls_init_value": 0.0 })), Ok(TINY));
     }

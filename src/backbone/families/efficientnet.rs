@@ -9,17 +9,14 @@
 
 mod architectures;
 #[cfg(feature = "torch")]
-mod network;
+pub mod network;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Value, json};
 
 pub use architectures::ARCHITECTURES;
 
 use crate::backbone::checkpoint::fields::{EPS, Fields, Kind, as_variant};
 use crate::backbone::families::Family;
-#[cfg(feature = "torch")]
-use crate::backbone::families::{Built, loader::Loader};
 use crate::error::Message;
 
 /// What decides the tensors and results of an EfficientNet or a MobileNet. Arguments are named as timm's.
@@ -117,10 +114,6 @@ impl Family for EfficientNetConfig {
         })
     }
 
-    fn canonical(&self) -> Value {
-        json!({ "family": "efficientnet", "efficientnet": self })
-    }
-
     fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         let activations = Kind("`relu`, `relu6`, `silu` or `hard_swish`", as_variant);
         args.set_supported(&mut self.act_layer, "act_layer", activations)?;
@@ -143,11 +136,6 @@ impl Family for EfficientNetConfig {
         tensor.starts_with("classifier.")
             || tensor.ends_with(".num_batches_tracked")
             || (self.num_features.is_none() && tensor.starts_with("conv_head."))
-    }
-
-    #[cfg(feature = "torch")]
-    fn load(&self, loader: &Loader<'_>) -> Built {
-        Ok(Box::new(network::EfficientNet::load(loader, self)?))
     }
 }
 
@@ -237,8 +225,11 @@ mod tests {
         MOBILENET_V3_LARGE, MOBILENET_V3_SMALL, efficientnet, mobilenet_v2, mobilenet_v2_deep,
         mobilenet_v3,
     };
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::backbone::checkpoint::fields::overridden_by;
+    use crate::backbone::families::NetworkConfig;
 
     fn overridden(args: Value) -> Result<EfficientNetConfig, String> {
         let mut config = efficientnet(1.0, 1.0);
@@ -276,7 +267,7 @@ mod tests {
 
     #[test]
     fn canonical_form_names_every_argument() {
-        let canonical = mobilenet_v3(MOBILENET_V3_LARGE, 0.75).canonical();
+        let canonical = NetworkConfig::from(mobilenet_v3(MOBILENET_V3_LARGE, 0.75)).canonical();
         assert_eq!(canonical["family"], "efficientnet");
         let mut arguments = canonical["efficientnet"].clone();
         let stages = arguments["stages"].take();

@@ -7,7 +7,7 @@
 //! Source: `timm.models.hieradet_sam2`, timm 1.0.
 
 #[cfg(feature = "torch")]
-mod network;
+pub mod network;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,8 +17,6 @@ use crate::backbone::checkpoint::fields::{
 };
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::{Architecture, Contradiction, Family};
-#[cfg(feature = "torch")]
-use crate::backbone::families::{Built, loader::Loader};
 use crate::error::Message;
 use crate::image::Interpolation::Bicubic;
 
@@ -52,10 +50,6 @@ pub struct HieraConfig {
 impl Family for HieraConfig {
     fn dim(&self) -> usize {
         self.width(3)
-    }
-
-    fn canonical(&self) -> Value {
-        json!({ "family": "hiera", "hiera": self })
     }
 
     fn set_img_size(&mut self, img_size: [usize; 2]) {
@@ -101,28 +95,20 @@ impl Family for HieraConfig {
     }
 
     fn contradiction(&self) -> Option<Contradiction> {
-        let side = self.window_spec[0];
-        if let Some(expected) = patches_of(self.img_size, PATCH_STRIDE) {
-            let [height, width] = self.img_size;
-            return Some(("input_size", format!("[3, {height}, {width}]"), expected));
-        }
-        let fits = self.map(0).iter().all(|n| n.is_multiple_of(side));
         let [height, width] = self.img_size;
-        (!fits).then(|| {
-            let found = format!("[3, {height}, {width}]");
-            let expected = format!("multiples of {} pixels", PATCH_STRIDE * side);
-            ("input_size", found, expected)
-        })
+        let window = PATCH_STRIDE * self.window_spec[0];
+        let is_cut = !self
+            .map(0)
+            .iter()
+            .all(|n| n.is_multiple_of(self.window_spec[0]));
+        let expected = patches_of(self.img_size, PATCH_STRIDE)
+            .or_else(|| is_cut.then(|| format!("multiples of {window} pixels")))?;
+        Some(("input_size", format!("[3, {height}, {width}]"), expected))
     }
 
     #[cfg(feature = "torch")]
     fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("head.")
-    }
-
-    #[cfg(feature = "torch")]
-    fn load(&self, loader: &Loader<'_>) -> Built {
-        Ok(Box::new(network::Hiera::load(loader, self)?))
     }
 }
 
@@ -136,26 +122,6 @@ impl HieraConfig {
     fn map(&self, stage: usize) -> [usize; 2] {
         self.img_size
             .map(|side| side.div_ceil(PATCH_STRIDE) >> stage)
-    }
-
-    const fn heads(mut self, num_heads: usize) -> Self {
-        self.num_heads = num_heads;
-        self
-    }
-
-    const fn positions(mut self, global_pos_size: [usize; 2]) -> Self {
-        self.global_pos_size = global_pos_size;
-        self
-    }
-
-    const fn windows(mut self, window_spec: [usize; 4]) -> Self {
-        self.window_spec = window_spec;
-        self
-    }
-
-    const fn layer_scale(mut self) -> Self {
-        self.layer_scale = true;
-        self
     }
 }
 
@@ -195,15 +161,16 @@ const fn hiera(
 pub const ARCHITECTURES: &[Architecture<HieraConfig>] = &[
     ("sam2_hiera_tiny", hiera(896, 96, [1, 2, 7, 2], [5, 7, 9]), Data::imagenet(896, 1.0, Bicubic)),
     ("sam2_hiera_small", hiera(896, 96, [1, 2, 11, 2], [7, 10, 13]), Data::imagenet(896, 1.0, Bicubic)),
-    ("sam2_hiera_base_plus", hiera(896, 112, [2, 3, 16, 3], [12, 16, 20]).heads(2).positions([14, 14]), Data::imagenet(896, 1.0, Bicubic)),
-    ("sam2_hiera_large", hiera(1024, 144, [2, 6, 36, 4], [23, 33, 43]).heads(2).windows([8, 4, 16, 8]), Data::imagenet(1024, 1.0, Bicubic)),
-    ("hieradet_small", hiera(256, 96, [1, 2, 11, 2], [7, 10, 13]).windows([8, 4, 16, 8]).layer_scale(), Data::imagenet(256, 1.0, Bicubic)),
+    ("sam2_hiera_base_plus", HieraConfig { num_heads: 2, global_pos_size: [14, 14], ..hiera(896, 112, [2, 3, 16, 3], [12, 16, 20]) }, Data::imagenet(896, 1.0, Bicubic)),
+    ("sam2_hiera_large", HieraConfig { num_heads: 2, window_spec: [8, 4, 16, 8], ..hiera(1024, 144, [2, 6, 36, 4], [23, 33, 43]) }, Data::imagenet(1024, 1.0, Bicubic)),
+    ("hieradet_small", HieraConfig { window_spec: [8, 4, 16, 8], layer_scale: true, ..hiera(256, 96, [1, 2, 11, 2], [7, 10, 13]) }, Data::imagenet(256, 1.0, Bicubic)),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::backbone::checkpoint::fields::overridden_by;
+    use crate::backbone::families::NetworkConfig;
 
     const TINY: HieraConfig = hiera(896, 96, [1, 2, 7, 2], [5, 7, 9]);
 
@@ -227,7 +194,7 @@ mod tests {
                 "layer_scale": false,
             },
         });
-        assert_eq!(TINY.canonical(), expected);
+        assert_eq!(NetworkConfig::from(TINY).canonical(), expected);
         assert_eq!(TINY.dim(), 768);
     }
 
@@ -244,12 +211,14 @@ mod tests {
             "q_stride": [2, 2],
             "in_chans": 3,
         });
-        let mut expected = hiera(896, 16, [1, 2, 3, 1], [4, 0, 0])
-            .heads(2)
-            .positions([5, 4])
-            .windows([8, 4, 6, 3])
-            .layer_scale();
-        expected.global_att_blocks = [Some(4), None, None];
+        let expected = HieraConfig {
+            num_heads: 2,
+            global_pos_size: [5, 4],
+            window_spec: [8, 4, 6, 3],
+            global_att_blocks: [Some(4), None, None],
+            layer_scale: true,
+            ..hiera(896, 16, [1, 2, 3, 1], [4, 0, 0])
+        };
         assert_eq!(overridden(args), Ok(expected));
     }
 

@@ -11,7 +11,7 @@ use tch::{Kind, TchError, Tensor};
 
 use crate::backbone::checkpoint::weights::Init;
 use crate::backbone::families::loader::Loader;
-use crate::backbone::run::Parameter;
+use crate::backbone::families::parameter::Parameter;
 use crate::error::Error;
 
 /// The standard deviation that keeps the scale of a product over `n_in` values.

@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicUsize;
 use tch::{Device, Kind, Tensor};
 
 use crate::backbone::checkpoint::weights::{Init, ModuleFile, Source, StoredPositions};
-use crate::backbone::run::{Loaded, Parameter};
+use crate::backbone::families::Loaded;
+use crate::backbone::families::parameter::Parameter;
 use crate::error::{Error, Message};
 use crate::interrupt::Stopped;
 

@@ -11,16 +11,19 @@ pub mod hiera;
 pub mod layers;
 #[cfg(feature = "torch")]
 pub mod loader;
+#[cfg(feature = "torch")]
+pub mod parameter;
 pub mod preset;
 pub mod resnet;
 pub mod script;
 pub mod swin;
+pub mod torch_error;
 pub mod vit;
 #[cfg(feature = "torch")]
 pub mod windows;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[cfg(feature = "torch")]
 use self::loader::Loader;
@@ -56,29 +59,15 @@ pub trait Family {
         None
     }
 
-    /// All that decides a feature besides the weights.
-    fn canonical(&self) -> Value;
-
     /// Whether no feature passes through a tensor of a published file.
     #[cfg(feature = "torch")]
     fn is_passed_over(&self, _tensor: &str) -> bool {
         false
     }
-
-    /// Asks for the network's tensors.
-    ///
-    /// # Errors
-    /// What is wrong with the first of them.
-    #[cfg(feature = "torch")]
-    fn load(&self, loader: &Loader<'_>) -> Built;
 }
 
 /// A key, its value, and what would do instead of that.
 pub type Contradiction = (&'static str, String, String);
-
-/// A network whose tensors are loaded.
-#[cfg(feature = "torch")]
-pub type Built = Result<Box<dyn Network>, Error>;
 
 /// A network on libtorch.
 #[cfg(feature = "torch")]
@@ -87,9 +76,18 @@ pub trait Network: Send + Sync {
     fn forward(&self, images: &tch::Tensor) -> Result<tch::Tensor, Error>;
 }
 
+/// What is told of a network that has been loaded.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Number of values in the network's tensors; `None` where it is not known.
+    pub n_parameters: Option<u64>,
+    /// What was done to make the checkpoint fit.
+    pub notes: Vec<String>,
+}
+
 /// Makes the list of families.
 macro_rules! families {
-    ($($variant:ident($config:ty, $architectures:expr),)+) => {
+    ($($variant:ident($config:ty, $name:literal: $key:literal, $network:ty $(, $architectures:expr)?),)+) => {
         /// What decides a network's tensors and results.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
         pub enum NetworkConfig {
@@ -110,11 +108,31 @@ macro_rules! families {
                     $(Self::$variant(config) => config,)+
                 }
             }
+
+            /// All that decides a feature besides the weights.
+            pub fn canonical(&self) -> Value {
+                match self {
+                    $(Self::$variant(config) => json!({ "family": $name, $key: config }),)+
+                }
+            }
+
+            /// Asks for the network's tensors.
+            ///
+            /// # Errors
+            /// What is wrong with the first of them.
+            #[cfg(feature = "torch")]
+            pub fn load(&self, loader: &Loader<'_>) -> Result<Box<dyn Network>, Error> {
+                Ok(match self {
+                    $(Self::$variant(config) => Box::new(<$network>::load(loader, config)?),)+
+                })
+            }
         }
 
         /// The families' architectures, by timm's names.
         pub fn architectures() -> impl Iterator<Item = Architecture<NetworkConfig>> {
-            std::iter::empty()$(.chain(networks::<$config>($architectures)))+
+            std::iter::empty()$($(.chain(
+                $architectures.iter().map(|&(name, config, data)| (name, NetworkConfig::$variant(config), data))
+            ))?)+
         }
 
         $(impl From<$config> for NetworkConfig {
@@ -125,25 +143,21 @@ macro_rules! families {
     };
 }
 
-// Each with its architectures; a Vision Transformer's are rows of the libraries' own arguments.
+// Each with its name in the canonical form and the key of its settings there, its network, and its architectures, if
+// its arguments are theirs: a Vision Transformer's are rows of the libraries' own.
+#[rustfmt::skip]
 families! {
-    Vit(vit::VitConfig, &[]),
-    ResNet(resnet::ResNetConfig, resnet::ARCHITECTURES),
-    ConvNext(convnext::ConvNextConfig, convnext::ARCHITECTURES),
-    EfficientNet(efficientnet::EfficientNetConfig, efficientnet::ARCHITECTURES),
-    Swin(swin::SwinConfig, swin::ARCHITECTURES),
-    Hiera(hiera::HieraConfig, hiera::ARCHITECTURES),
-    Script(script::ScriptConfig, &[]),
+    Vit(vit::VitConfig, "vit": "vit", vit::network::VisionTransformer),
+    ResNet(resnet::ResNetConfig, "resnet": "resnet", resnet::network::ResNet, resnet::ARCHITECTURES),
+    ConvNext(convnext::ConvNextConfig, "convnext": "convnext", convnext::network::ConvNext, convnext::ARCHITECTURES),
+    EfficientNet(
+        efficientnet::EfficientNetConfig, "efficientnet": "efficientnet", efficientnet::network::EfficientNet,
+        efficientnet::ARCHITECTURES
+    ),
+    Swin(swin::SwinConfig, "swin": "swin", swin::network::SwinTransformer, swin::ARCHITECTURES),
+    Hiera(hiera::HieraConfig, "hiera": "hiera", hiera::network::Hiera, hiera::ARCHITECTURES),
+    Script(script::ScriptConfig, "torchscript": "dim", script::module::Script),
 }
 
 /// An architecture's name, its arguments, and the preprocessing of timm's first checkpoint for it.
 pub type Architecture<C> = (&'static str, C, Data);
-
-/// A family's architectures, as networks.
-fn networks<C: Copy + Into<NetworkConfig>>(
-    architectures: &'static [Architecture<C>],
-) -> impl Iterator<Item = Architecture<NetworkConfig>> {
-    architectures
-        .iter()
-        .map(|&(name, config, data)| (name, config.into(), data))
-}

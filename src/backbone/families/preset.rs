@@ -45,6 +45,13 @@ impl Data {
         data
     }
 
+    /// The whole image, whatever its shape, normalised by ImageNet's moments.
+    pub const fn squashed(size: usize) -> Self {
+        let mut data = Self::new(size, 1.0, IMAGENET);
+        data.crop = TimmCrop::Squash;
+        data
+    }
+
     /// The transform for evaluation.
     pub fn preprocessing(&self) -> Preprocessing {
         Preprocessing::timm(

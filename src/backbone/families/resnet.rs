@@ -7,16 +7,14 @@
 //! Source: `timm.models.resnet`, timm 1.0.
 
 #[cfg(feature = "torch")]
-mod network;
+pub mod network;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+use self::Block::{Basic, Bottleneck};
 use crate::backbone::checkpoint::fields::{FLAG, Fields, Kind, SIZE, STAGES, as_variant};
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::{Architecture, Family};
-#[cfg(feature = "torch")]
-use crate::backbone::families::{Built, loader::Loader};
 use crate::error::Message;
 use crate::image::Interpolation::{Bicubic, Bilinear};
 
@@ -72,10 +70,6 @@ impl Family for ResNetConfig {
         self.channels[3] * self.block.expansion()
     }
 
-    fn canonical(&self) -> Value {
-        json!({ "family": "resnet", "resnet": self })
-    }
-
     fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         args.set(&mut self.layers, "layers", STAGES)?;
         args.set(&mut self.channels, "channels", STAGES)?;
@@ -108,11 +102,6 @@ impl Family for ResNetConfig {
     fn is_passed_over(&self, tensor: &str) -> bool {
         tensor.starts_with("fc.") || tensor.ends_with(".num_batches_tracked")
     }
-
-    #[cfg(feature = "torch")]
-    fn load(&self, loader: &Loader<'_>) -> Built {
-        Ok(Box::new(network::ResNet::load(loader, self)?))
-    }
 }
 
 impl ResNetConfig {
@@ -121,12 +110,6 @@ impl ResNetConfig {
         self.stem_type = StemType::Deep;
         self.stem_width = 32;
         self.avg_down = true;
-        self
-    }
-
-    const fn groups(mut self, cardinality: usize, base_width: usize) -> Self {
-        self.cardinality = cardinality;
-        self.base_width = base_width;
         self
     }
 
@@ -160,42 +143,37 @@ const fn resnet(block: Block, layers: [usize; 4]) -> ResNetConfig {
     }
 }
 
-const fn basic(layers: [usize; 4]) -> ResNetConfig {
-    resnet(Block::Basic, layers)
-}
-
-const fn bottleneck(layers: [usize; 4]) -> ResNetConfig {
-    resnet(Block::Bottleneck, layers)
-}
-
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
 pub const ARCHITECTURES: &[Architecture<ResNetConfig>] = &[
-    ("resnet18", basic([2, 2, 2, 2]), Data::imagenet(224, 0.95, Bicubic)),
-    ("resnet18d", basic([2, 2, 2, 2]).d(), Data::imagenet(224, 0.875, Bicubic)),
-    ("resnet26", bottleneck([2, 2, 2, 2]), Data::imagenet(224, 0.875, Bicubic)),
-    ("resnet26d", bottleneck([2, 2, 2, 2]).d(), Data::imagenet(224, 0.875, Bicubic)),
-    ("resnet34", basic([3, 4, 6, 3]), Data::imagenet(224, 0.95, Bicubic)),
-    ("resnet34d", basic([3, 4, 6, 3]).d(), Data::imagenet(224, 0.875, Bicubic)),
-    ("resnet50", bottleneck([3, 4, 6, 3]), Data::imagenet(224, 0.95, Bicubic)),
-    ("resnet50d", bottleneck([3, 4, 6, 3]).d(), Data::imagenet(224, 0.875, Bicubic)),
-    ("resnet101", bottleneck([3, 4, 23, 3]), Data::imagenet(224, 0.95, Bicubic)),
-    ("resnet101d", bottleneck([3, 4, 23, 3]).d(), Data::imagenet(256, 0.95, Bicubic)),
-    ("resnet152", bottleneck([3, 8, 36, 3]), Data::imagenet(224, 0.95, Bicubic)),
-    ("resnet152d", bottleneck([3, 8, 36, 3]).d(), Data::imagenet(256, 0.95, Bicubic)),
-    ("resnet200d", bottleneck([3, 24, 36, 3]).d(), Data::imagenet(256, 0.95, Bicubic)),
-    ("resnext50_32x4d", bottleneck([3, 4, 6, 3]).groups(32, 4), Data::imagenet(224, 0.95, Bicubic)),
-    ("resnext101_32x4d", bottleneck([3, 4, 23, 3]).groups(32, 4), Data::imagenet(224, 0.875, Bilinear)),
-    ("resnext101_32x8d", bottleneck([3, 4, 23, 3]).groups(32, 8), Data::imagenet(224, 0.875, Bilinear)),
-    ("resnext101_64x4d", bottleneck([3, 4, 23, 3]).groups(64, 4), Data::imagenet(224, 0.95, Bicubic)),
-    ("wide_resnet50_2", bottleneck([3, 4, 6, 3]).groups(1, 128), Data::imagenet(224, 0.875, Bicubic)),
-    ("wide_resnet101_2", bottleneck([3, 4, 23, 3]).groups(1, 128), Data::imagenet(224, 0.875, Bilinear)),
+    ("resnet18", resnet(Basic, [2, 2, 2, 2]), Data::imagenet(224, 0.95, Bicubic)),
+    ("resnet18d", resnet(Basic, [2, 2, 2, 2]).d(), Data::imagenet(224, 0.875, Bicubic)),
+    ("resnet26", resnet(Bottleneck, [2, 2, 2, 2]), Data::imagenet(224, 0.875, Bicubic)),
+    ("resnet26d", resnet(Bottleneck, [2, 2, 2, 2]).d(), Data::imagenet(224, 0.875, Bicubic)),
+    ("resnet34", resnet(Basic, [3, 4, 6, 3]), Data::imagenet(224, 0.95, Bicubic)),
+    ("resnet34d", resnet(Basic, [3, 4, 6, 3]).d(), Data::imagenet(224, 0.875, Bicubic)),
+    ("resnet50", resnet(Bottleneck, [3, 4, 6, 3]), Data::imagenet(224, 0.95, Bicubic)),
+    ("resnet50d", resnet(Bottleneck, [3, 4, 6, 3]).d(), Data::imagenet(224, 0.875, Bicubic)),
+    ("resnet101", resnet(Bottleneck, [3, 4, 23, 3]), Data::imagenet(224, 0.95, Bicubic)),
+    ("resnet101d", resnet(Bottleneck, [3, 4, 23, 3]).d(), Data::imagenet(256, 0.95, Bicubic)),
+    ("resnet152", resnet(Bottleneck, [3, 8, 36, 3]), Data::imagenet(224, 0.95, Bicubic)),
+    ("resnet152d", resnet(Bottleneck, [3, 8, 36, 3]).d(), Data::imagenet(256, 0.95, Bicubic)),
+    ("resnet200d", resnet(Bottleneck, [3, 24, 36, 3]).d(), Data::imagenet(256, 0.95, Bicubic)),
+    ("resnext50_32x4d", ResNetConfig { cardinality: 32, base_width: 4, ..resnet(Bottleneck, [3, 4, 6, 3]) }, Data::imagenet(224, 0.95, Bicubic)),
+    ("resnext101_32x4d", ResNetConfig { cardinality: 32, base_width: 4, ..resnet(Bottleneck, [3, 4, 23, 3]) }, Data::imagenet(224, 0.875, Bilinear)),
+    ("resnext101_32x8d", ResNetConfig { cardinality: 32, base_width: 8, ..resnet(Bottleneck, [3, 4, 23, 3]) }, Data::imagenet(224, 0.875, Bilinear)),
+    ("resnext101_64x4d", ResNetConfig { cardinality: 64, base_width: 4, ..resnet(Bottleneck, [3, 4, 23, 3]) }, Data::imagenet(224, 0.95, Bicubic)),
+    ("wide_resnet50_2", ResNetConfig { base_width: 128, ..resnet(Bottleneck, [3, 4, 6, 3]) }, Data::imagenet(224, 0.875, Bicubic)),
+    ("wide_resnet101_2", ResNetConfig { base_width: 128, ..resnet(Bottleneck, [3, 4, 23, 3]) }, Data::imagenet(224, 0.875, Bilinear)),
 ];
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::backbone::checkpoint::fields::overridden_by;
+    use crate::backbone::families::NetworkConfig;
 
     fn overridden(mut config: ResNetConfig, args: Value) -> Result<ResNetConfig, String> {
         overridden_by(args, |fields| config.override_args(fields)).map(|()| config)
@@ -203,8 +181,8 @@ mod tests {
 
     #[test]
     fn bottlenecks_are_four_times_as_wide_as_their_inner_convolutions() {
-        assert_eq!(basic([2, 2, 2, 2]).dim(), 512);
-        assert_eq!(bottleneck([3, 4, 6, 3]).dim(), 2048);
+        assert_eq!(resnet(Basic, [2, 2, 2, 2]).dim(), 512);
+        assert_eq!(resnet(Bottleneck, [3, 4, 6, 3]).dim(), 2048);
     }
 
     #[test]
@@ -222,7 +200,10 @@ mod tests {
                 "base_width": 64,
             },
         });
-        assert_eq!(bottleneck([3, 4, 6, 3]).d().canonical(), expected);
+        assert_eq!(
+            NetworkConfig::from(resnet(Bottleneck, [3, 4, 6, 3]).d()).canonical(),
+            expected
+        );
     }
 
     #[test]
@@ -236,17 +217,17 @@ mod tests {
             "in_chans": 3,
             "global_pool": "avg",
         });
-        let config = overridden(basic([2, 2, 2, 2]), args).unwrap();
+        let config = overridden(resnet(Basic, [2, 2, 2, 2]), args).unwrap();
         let expected = ResNetConfig {
             channels: [8, 16, 24, 32],
-            ..basic([1, 1, 2, 1]).d()
+            ..resnet(Basic, [1, 1, 2, 1]).d()
         };
         assert_eq!(config, expected);
     }
 
     #[test]
     fn other_networks_and_senseless_sizes_are_refused() {
-        let message = |args| overridden(basic([2, 2, 2, 2]), args).unwrap_err();
+        let message = |args| overridden(resnet(Basic, [2, 2, 2, 2]), args).unwrap_err();
         let sizes = "expected 4 numbers from 1 to 65,536";
         assert_eq!(
             message(json!({ "layers": [1, 1, 0, 1] })),
@@ -269,8 +250,16 @@ mod tests {
     #[cfg(feature = "torch")]
     #[test]
     fn groups_decide_the_inner_width() {
-        assert_eq!(bottleneck([1; 4]).inner_width(256), 256);
-        assert_eq!(bottleneck([1; 4]).groups(32, 4).inner_width(256), 512);
-        assert_eq!(bottleneck([1; 4]).groups(1, 128).inner_width(256), 512);
+        let inner_width = |cardinality, base_width| {
+            let config = ResNetConfig {
+                cardinality,
+                base_width,
+                ..resnet(Bottleneck, [1; 4])
+            };
+            config.inner_width(256)
+        };
+        assert_eq!(resnet(Bottleneck, [1; 4]).inner_width(256), 256);
+        assert_eq!(inner_width(32, 4), 512);
+        assert_eq!(inner_width(1, 128), 512);
     }
 }

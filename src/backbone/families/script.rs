@@ -3,17 +3,15 @@
 #[cfg(feature = "torch")]
 mod hint;
 #[cfg(feature = "torch")]
-mod module;
+pub mod module;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::backbone::families::Family;
-#[cfg(feature = "torch")]
-use crate::backbone::families::{Built, loader::Loader};
 
 /// What a module says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ScriptConfig {
     pub dim: usize,
 }
@@ -21,14 +19,5 @@ pub struct ScriptConfig {
 impl Family for ScriptConfig {
     fn dim(&self) -> usize {
         self.dim
-    }
-
-    fn canonical(&self) -> Value {
-        json!({ "family": "torchscript", "dim": self.dim })
-    }
-
-    #[cfg(feature = "torch")]
-    fn load(&self, loader: &Loader<'_>) -> Built {
-        Ok(Box::new(module::Script::load(loader, *self)?))
     }
 }

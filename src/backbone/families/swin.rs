@@ -9,7 +9,7 @@
 #[cfg(feature = "torch")]
 mod attention;
 #[cfg(feature = "torch")]
-mod network;
+pub mod network;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,8 +19,6 @@ use crate::backbone::checkpoint::fields::{
 };
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::{Architecture, Contradiction, Family};
-#[cfg(feature = "torch")]
-use crate::backbone::families::{Built, loader::Loader};
 use crate::error::Message;
 use crate::image::Interpolation::Bicubic;
 
@@ -69,10 +67,6 @@ impl Family for SwinConfig {
         Some(self.img_size)
     }
 
-    fn canonical(&self) -> Value {
-        json!({ "family": "swin", "swin": self })
-    }
-
     fn set_img_size(&mut self, img_size: [usize; 2]) {
         self.img_size = img_size;
     }
@@ -105,11 +99,6 @@ impl Family for SwinConfig {
             || tensor.ends_with(".relative_position_index")
             || tensor.ends_with(".attn_mask")
     }
-
-    #[cfg(feature = "torch")]
-    fn load(&self, loader: &Loader<'_>) -> Built {
-        Ok(Box::new(network::SwinTransformer::load(loader, self)?))
-    }
 }
 
 impl SwinConfig {
@@ -119,21 +108,29 @@ impl SwinConfig {
         let stages = || self.stages();
         let mut depths: Vec<_> = stages().map(|stage| stage.depth).collect();
         let mut num_heads: Vec<_> = stages().map(|stage| stage.num_heads).collect();
-        let mut window_size = WindowSize::of(stages().map(|s| s.window_size).collect());
+        let mut windows: Vec<_> = stages().map(|stage| stage.window_size).collect();
         let sizes = || Kind(&numbers, |value| as_list(value, as_size));
         args.set(&mut depths, "depths", sizes())?;
         args.set(&mut num_heads, "num_heads", sizes())?;
-        let windows = format!("a window of at most {MAX_WINDOW} tokens a side, or one per stage");
-        let windows = Kind(&windows, WindowSize::from_value);
-        args.set(&mut window_size, "window_size", windows)?;
         let n_stages = depths.len();
-        let window_size = match window_size {
-            WindowSize::PerStage(sizes) => sizes,
-            WindowSize::One(size) => vec![size; n_stages],
-        };
+        match args.take("window_size") {
+            // A number or a pair is one window for all stages.
+            Some(value) => {
+                let per_stage = || as_list(&value, as_window);
+                let expected =
+                    format!("a window of at most {MAX_WINDOW} tokens a side, or one per stage");
+                windows = (as_window(&value).map(|window| vec![window; n_stages]))
+                    .or_else(per_stage)
+                    .ok_or_else(|| args.wrong("window_size", value.clone(), expected))?;
+            }
+            None if windows.iter().all(|window| *window == windows[0]) => {
+                windows = vec![windows[0]; n_stages];
+            }
+            None => {}
+        }
         for (key, n, list) in [
             ("num_heads", num_heads.len(), json!(num_heads)),
-            ("window_size", window_size.len(), json!(window_size)),
+            ("window_size", windows.len(), json!(windows)),
         ] {
             if n != n_stages {
                 let expected = format!("one value for each of {n_stages} stages");
@@ -145,7 +142,7 @@ impl SwinConfig {
             *stage = Some(Stage {
                 depth: depths[i],
                 num_heads: num_heads[i],
-                window_size: window_size[i],
+                window_size: windows[i],
             });
         }
         for (i, stage) in self.stages().enumerate() {
@@ -207,30 +204,6 @@ impl SwinConfig {
     }
 }
 
-/// The argument `window_size`.
-#[derive(Debug, PartialEq)]
-enum WindowSize {
-    One([usize; 2]),
-    PerStage(Vec<[usize; 2]>),
-}
-
-impl WindowSize {
-    fn of(sizes: Vec<[usize; 2]>) -> Self {
-        match sizes.as_slice() {
-            [first, others @ ..] if others.iter().all(|size| size == first) => Self::One(*first),
-            _ => Self::PerStage(sizes),
-        }
-    }
-
-    /// A number or a pair is one window for all stages.
-    fn from_value(value: &Value) -> Option<Self> {
-        match as_window(value) {
-            Some(size) => Some(Self::One(size)),
-            None => as_list(value, as_window).map(Self::PerStage),
-        }
-    }
-}
-
 fn as_window(value: &Value) -> Option<[usize; 2]> {
     as_sides(value).filter(|sides| sides.iter().all(|side| *side <= MAX_WINDOW))
 }
@@ -289,6 +262,7 @@ pub const ARCHITECTURES: &[Architecture<SwinConfig>] = &[
 mod tests {
     use super::*;
     use crate::backbone::checkpoint::fields::overridden_by;
+    use crate::backbone::families::NetworkConfig;
 
     const TINY: SwinConfig = swin(224, [7; 4], 96, [2, 2, 6, 2], 3);
 
@@ -312,7 +286,7 @@ mod tests {
                 "qkv_bias": true,
             },
         });
-        assert_eq!(TINY.canonical(), expected);
+        assert_eq!(NetworkConfig::from(TINY).canonical(), expected);
         assert_eq!(TINY.dim(), 768);
     }
 

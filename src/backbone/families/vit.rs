@@ -11,18 +11,15 @@
 #[cfg(feature = "torch")]
 pub mod attention;
 #[cfg(feature = "torch")]
-mod network;
+pub mod network;
 #[cfg(feature = "torch")]
 mod pool;
 #[cfg(feature = "torch")]
 mod positions;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::backbone::families::Family;
-#[cfg(feature = "torch")]
-use crate::backbone::families::{Built, loader::Loader};
 
 /// A Vision Transformer whose blocks normalise first.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -233,15 +230,6 @@ impl Family for VitConfig {
 
     fn img_size(&self) -> Option<[usize; 2]> {
         Some(self.img_size)
-    }
-
-    fn canonical(&self) -> Value {
-        json!({ "family": "vit", "vit": self })
-    }
-
-    #[cfg(feature = "torch")]
-    fn load(&self, loader: &Loader<'_>) -> Built {
-        Ok(Box::new(network::VisionTransformer::load(loader, self)?))
     }
 }
 

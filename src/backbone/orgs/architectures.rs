@@ -286,7 +286,7 @@ mod tests {
                 let stop = AtomicUsize::default();
                 let loading = Loading::new(&recorder, tch::Device::Cpu, tch::Kind::Float, &stop);
                 let network = row.model.network(row.data.size, Output::Tokens);
-                network.family().load(&loading.loader()).unwrap();
+                network.load(&loading.loader()).unwrap();
                 let mut lines = recorder.lines.into_inner();
                 lines.sort();
                 let digest = Sha256::digest(lines.concat());

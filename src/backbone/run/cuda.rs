@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::backbone::run::driver::{self, Driver, NoGpu};
+use crate::backbone::run::driver::{self, Driver};
 use crate::backbone::run::find::{self, Libtorch};
 use crate::backbone::run::{Device, Precision};
 use crate::error::{Failure, Message};
@@ -32,15 +32,12 @@ pub fn cuda() -> &'static Result<Cuda, NoCuda> {
 }
 
 fn judge<'a>(
-    driver: Result<Driver, NoGpu>,
+    driver: Result<Driver, String>,
     libtorch: impl FnOnce() -> Result<&'a Libtorch, Message>,
 ) -> Result<Cuda, NoCuda> {
-    let driver = driver.map_err(|no_gpu| NoCuda {
+    let driver = driver.map_err(|reason| NoCuda {
         has_gpu: false,
-        reason: match no_gpu {
-            NoGpu::NoDriver => "no GPU found".to_owned(),
-            NoGpu::NotShown(why) => format!("no GPU found; the NVIDIA driver says: {why}"),
-        },
+        reason,
         hint: None,
     })?;
     let gpu = driver.gpus.first().cloned().unwrap_or_default();
@@ -145,7 +142,7 @@ mod tests {
 
     #[test]
     fn machine_without_a_gpu_says_so_and_warns_of_nothing() {
-        let cuda = judge(Err(NoGpu::NoDriver), no_libtorch);
+        let cuda = judge(Err(driver::NO_GPU.to_owned()), no_libtorch);
         let expected = Choice {
             line: "device: cpu, f32 (no GPU found)".to_owned(),
             warning: None,
@@ -156,7 +153,7 @@ mod tests {
     #[test]
     fn gpu_that_is_hidden_comes_with_the_words_of_the_driver() {
         let cuda = judge(
-            Err(NoGpu::NotShown("no CUDA-capable device".into())),
+            Err(driver::not_shown("no CUDA-capable device")),
             no_libtorch,
         );
         let choice = choice(&cuda);

@@ -1,22 +1,24 @@
 //! Where a network runs, and in which number format.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString};
 
 use crate::backbone::run::cuda::{Cuda, cuda};
 use crate::error::Message;
 use crate::text::{foreign, said};
 
 /// Where a network runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, Serialize, Deserialize)]
+#[strum(serialize_all = "lowercase")]
 pub enum Device {
     /// The first CUDA device if there is one, else the CPU.
     Auto,
     /// The CPU.
     Cpu,
     /// A CUDA device, by number.
+    #[strum(to_string = "cuda:{0}")]
     Cuda(usize),
 }
 
@@ -69,18 +71,13 @@ impl FromStr for Device {
     }
 }
 
-impl fmt::Display for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
-        }
-    }
-}
-
 /// The number format of a network's matrix products.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Display, EnumString, PartialEq, Eq, Serialize, Deserialize)]
+#[strum(
+    serialize_all = "lowercase",
+    parse_err_ty = Message,
+    parse_err_fn = unknown_precision
+)]
 pub enum Precision {
     /// [`Precision::F32`] on the CPU, [`Precision::F16`] on CUDA, as the reference.
     Auto,
@@ -107,32 +104,11 @@ impl Precision {
     }
 }
 
-impl FromStr for Precision {
-    type Err = Message;
-
-    fn from_str(text: &str) -> Result<Self, Message> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "f32" => Ok(Self::F32),
-            "f16" => Ok(Self::F16),
-            "bf16" => Ok(Self::Bf16),
-            _ => Err(Message::request(format!(
-                "precision `{}`, expected `auto`, `f32`, `f16` or `bf16`",
-                foreign(text)
-            ))),
-        }
-    }
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Auto => "auto",
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::Bf16 => "bf16",
-        })
-    }
+fn unknown_precision(text: &str) -> Message {
+    Message::request(format!(
+        "precision `{}`, expected `auto`, `f32`, `f16` or `bf16`",
+        foreign(text)
+    ))
 }
 
 #[cfg(test)]

@@ -18,26 +18,28 @@ pub struct Driver {
     pub cuda_major: u32,
 }
 
-/// Why there is no GPU.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoGpu {
-    /// No NVIDIA driver is installed.
-    NoDriver,
-    /// The driver has none to show, and says why.
-    NotShown(String),
+pub const NO_GPU: &str = "no GPU found";
+
+/// The driver has no GPU to show, and says why.
+pub fn not_shown(why: &str) -> String {
+    format!("{NO_GPU}; the NVIDIA driver says: {why}")
 }
 
 /// `cuInit` and its like give 0, or an error's number.
 type Status = c_int;
 
 /// Asks the driver.
-pub fn ask() -> Result<Driver, NoGpu> {
+///
+/// # Errors
+/// Why there is no GPU.
+pub fn ask() -> Result<Driver, String> {
     // SAFETY: the library is NVIDIA's driver, or a stand-in of its name that the user has put on the search path;
     // its initialisers do nothing to this process.
     let library = unsafe { Library::open(Some("libcuda.so.1"), RTLD_NOW | RTLD_LOCAL) };
     // The driver keeps threads and handlers once it is initialised: it stays loaded.
-    let library: &'static Library = Box::leak(Box::new(library.map_err(|_| NoGpu::NoDriver)?));
-    Api::of(library).ok_or(NoGpu::NoDriver)?.ask()
+    let library: &'static Library = Box::leak(Box::new(library.map_err(|_| NO_GPU)?));
+    let api = Api::of(library).ok_or(NO_GPU)?;
+    api.ask().map_err(|why| not_shown(&why))
 }
 
 /// The functions that are used, as `cuda.h` declares them.
@@ -65,10 +67,10 @@ impl Api {
         }
     }
 
-    fn ask(&self) -> Result<Driver, NoGpu> {
+    fn ask(&self) -> Result<Driver, String> {
         let check = |status: Status| match status {
             0 => Ok(()),
-            error => Err(NoGpu::NotShown(self.message(error))),
+            error => Err(self.message(error)),
         };
         let (mut version, mut n) = (0, 0);
         // SAFETY: the functions take 0 as the only flag, and places for a number.
@@ -78,7 +80,7 @@ impl Api {
             check((self.device_count)(&raw mut n))?;
         }
         if n < 1 {
-            return Err(NoGpu::NotShown("no CUDA-capable device".to_owned()));
+            return Err("no CUDA-capable device".to_owned());
         }
         let gpus = (0..n).map(|ordinal| self.name(ordinal)).collect();
         Ok(Driver {

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::backbone::Backbone;
-use crate::backbone::run::runtime::{RemoteNetwork, Runtime};
+use crate::backbone::run::runtime::{RemoteNetwork, opened};
 use crate::backbone::run::wire::Request;
 use crate::backbone::run::{Device, Precision};
 use crate::backbone::spec::BackboneSpec;
@@ -23,49 +23,55 @@ struct Extractor {
     interrupt: Interrupt,
 }
 
-/// Reads or draws a backbone's weights.
-pub fn load(
-    spec: &BackboneSpec,
-    device: Device,
-    precision: Precision,
-    interrupt: &Interrupt,
-) -> Result<Box<dyn Backbone>, Error> {
-    let device = device.resolve()?;
-    let runtime = Runtime::get(device)?;
-    if let Device::Cuda(index) = device {
-        // The driver has shown it; libtorch has the last word.
-        let n = runtime.n_cuda_devices();
-        if index >= n {
-            let text = format!(
-                "device `cuda:{index}`: the driver shows it, libtorch can use {n} CUDA device(s)"
-            );
-            let hint = "`nvidia-smi` says whether GPU and driver work; `features.device = \"cpu\"` does without";
-            return Err(Message::machine(text).hint(hint).into());
+impl BackboneSpec {
+    /// Reads or draws the weights and puts them where the network is to run.
+    ///
+    /// # Errors
+    /// Of a device or a libtorch that is not to be had; what is wrong with the weights' files, by tensor; a stop, once
+    /// `interrupt` asks for it, which what is loaded goes on to look at.
+    pub fn load(
+        &self,
+        device: Device,
+        precision: Precision,
+        interrupt: &Interrupt,
+    ) -> Result<Box<dyn Backbone>, Error> {
+        let device = device.resolve()?;
+        let functions = opened(device)?;
+        if let Device::Cuda(index) = device {
+            // The driver has shown it; libtorch has the last word.
+            let n = (functions.n_cuda_devices)();
+            if index >= n {
+                let text = format!(
+                    "device `cuda:{index}`: the driver shows it, libtorch can use {n} CUDA device(s)"
+                );
+                let hint = "`nvidia-smi` says whether GPU and driver work; `features.device = \"cpu\"` does without";
+                return Err(Message::machine(text).hint(hint).into());
+            }
         }
+        let request = Request::new(self, device, precision.resolve(device));
+        Ok(Box::new(Extractor {
+            network: functions.load_network(&request, interrupt)?,
+            device,
+            interrupt: interrupt.clone(),
+        }))
     }
-    let request = Request::new(spec, device, precision.resolve(device));
-    Ok(Box::new(Extractor {
-        network: runtime.load(&request, interrupt)?,
-        device,
-        interrupt: interrupt.clone(),
-    }))
 }
 
 impl Backbone for Extractor {
     fn dim(&self) -> usize {
-        self.network.dim()
+        self.network.dim
     }
 
     fn n_parameters(&self) -> Option<u64> {
-        self.network.loaded().n_parameters
+        self.network.loaded.n_parameters
     }
 
     fn notes(&self) -> &[String] {
-        &self.network.loaded().notes
+        &self.network.loaded.notes
     }
 
     fn extract(&self, pixels: &[f32], n: usize) -> Result<Vec<f32>, Error> {
-        let per_image = self.network.n_values();
+        let per_image = self.network.n_values;
         if n.checked_mul(per_image) != Some(pixels.len()) {
             let found = pixels.len();
             let text =
@@ -86,7 +92,7 @@ impl Backbone for Extractor {
                 let mut padded = images.to_vec();
                 padded.resize(CPU_BATCH * per_image, 0.0);
                 let mut rows = self.network.forward(&padded, CPU_BATCH)?;
-                rows.truncate(images.len() / per_image * self.network.dim());
+                rows.truncate(images.len() / per_image * self.network.dim);
                 Ok(rows)
             })
             .collect::<Result<Vec<_>, Error>>()?;

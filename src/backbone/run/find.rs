@@ -154,12 +154,6 @@ impl Libtorch {
     }
 }
 
-/// A folder that may be libtorch's, and who would have put it there.
-struct Candidate {
-    lib_dir: PathBuf,
-    owner: Owner,
-}
-
 impl SearchPaths {
     fn libtorch(&self) -> Result<Libtorch, Message> {
         if let Some(path) = &self.libtorch {
@@ -167,7 +161,7 @@ impl SearchPaths {
         }
         // Folders with another version, and that version.
         let mut others: Vec<(PathBuf, String)> = Vec::new();
-        for Candidate { lib_dir, owner } in self.candidates() {
+        for (lib_dir, owner) in self.candidates() {
             if !lib_dir.join("libtorch_cpu.so").is_file() {
                 continue;
             }
@@ -206,19 +200,16 @@ impl SearchPaths {
         }
     }
 
-    /// In the order of preference.
-    fn candidates(&self) -> Vec<Candidate> {
+    /// Folders that may be libtorch's, and who would have put it there, in the order of preference.
+    fn candidates(&self) -> Vec<(PathBuf, Owner)> {
         let mut candidates = Vec::new();
         let mut add = |dir: PathBuf, owner: &Owner| {
-            candidates.push(Candidate {
-                lib_dir: dir.join("lib"),
-                owner: owner.clone(),
-            });
+            candidates.push((dir.join("lib"), owner.clone()));
         };
         if let Some(program_dir) = &self.program_dir {
-            add(program_dir.join("libtorch"), &Owner::Install);
-            let installed = program_dir.join("../libexec/newt-pipe/libtorch");
-            add(installed, &Owner::Install);
+            for dir in ["libtorch", "../libexec/newt-pipe/libtorch"] {
+                add(program_dir.join(dir), &Owner::Install);
+            }
         }
         let python =
             Owner::Python(python::of_prefix(self.prefix(), &self.path).unwrap_or_default());
@@ -242,10 +233,8 @@ impl SearchPaths {
         }
         if let Some(dir) = &self.build_dir {
             for variant in ["cuda", "cpu"] {
-                add(
-                    dir.join(format!("libtorch-{VERSION}.0-{variant}")),
-                    &Owner::Build,
-                );
+                let name = format!("libtorch-{VERSION}.0-{variant}");
+                add(dir.join(name), &Owner::Build);
             }
         }
         for packages in &self.python_path {

@@ -11,10 +11,8 @@
 //! | `cuda.rs`, `driver.rs` | whether CUDA can be used here, and why not, without opening libtorch |
 //! | `find.rs`, `python.rs` | where libtorch is: [`SearchPaths`]; Python environments |
 //! | `runtime.rs` | opens libtorch and the library |
-//! | `torch_error.rs` | what libtorch says is wrong |
 //! | `extractor.rs` | batches and threads: what makes a loaded network a [`crate::backbone::Backbone`] |
-//! | `wire.rs` | requests, answers and functions of the library |
-//! | `library.rs` | with the feature `torch`: those functions |
+//! | `wire.rs` | requests, answers and functions of the library, which are written in `backbone/library.rs` |
 //! | `placed.rs` | with the feature `torch`: a network with its weights, on its device |
 //! | `libtorch.rs` | with the feature `torch`: the unsafe code that tch does not wrap |
 
@@ -24,22 +22,14 @@ mod driver;
 mod extractor;
 mod find;
 #[cfg(feature = "torch")]
-mod library;
+pub mod libtorch;
 #[cfg(feature = "torch")]
-mod libtorch;
-#[cfg(feature = "torch")]
-mod placed;
+pub mod placed;
 mod python;
 mod runtime;
-pub mod torch_error;
-mod wire;
+pub mod wire;
 
 pub use cuda::Choice;
 pub use device::{Device, Precision};
-pub use extractor::load;
 pub use find::{SearchPaths, libtorch_version, search_libtorch_in};
-#[cfg(feature = "torch")]
-pub use libtorch::Parameter;
 pub use runtime::require_libtorch;
-#[cfg(feature = "torch")]
-pub use wire::Loaded;

@@ -6,12 +6,11 @@ use tch::Kind;
 
 use crate::backbone::checkpoint::random::RandomWeights;
 use crate::backbone::checkpoint::tensor_names::{Published, TensorNames};
-use crate::backbone::checkpoint::weights::{Checkpoint, MappedFiles, ModuleFile, Source};
-use crate::backbone::families::Network;
+use crate::backbone::checkpoint::weights::{Checkpoint, MappedFiles, ModuleFile, Shapes, Source};
 use crate::backbone::families::loader::{Loading, as_i64};
-use crate::backbone::orgs::architectures;
-use crate::backbone::run::torch_error::while_doing;
-use crate::backbone::run::wire::{Loaded, Request, WeightsRequest};
+use crate::backbone::families::torch_error::while_doing;
+use crate::backbone::families::{Loaded, Network};
+use crate::backbone::run::wire::{Request, WeightsRequest};
 use crate::backbone::run::{Device, Precision, libtorch};
 use crate::error::{Error, Message};
 
@@ -25,11 +24,16 @@ pub struct PlacedNetwork {
 }
 
 impl PlacedNetwork {
-    /// Reads or draws the weights and puts them where the network is to run.
+    /// Reads or draws the weights and puts them where the network is to run. `fitting` finds an architecture of other
+    /// tensors, for messages.
     ///
     /// # Errors
     /// What is wrong with the weights; [`crate::interrupt::Stopped`] once `stop` holds a signal's number.
-    pub fn load(request: &Request, stop: &AtomicUsize) -> Result<(Self, Loaded), Error> {
+    pub fn load(
+        request: &Request,
+        stop: &AtomicUsize,
+        fitting: fn(&Shapes<'_>) -> Option<&'static str>,
+    ) -> Result<(Self, Loaded), Error> {
         libtorch::initialize();
         if matches!(request.device, Device::Cpu | Device::Auto) {
             // Threads of libtorch's own would be more than the user has asked for, and where the system does not allow
@@ -48,7 +52,7 @@ impl PlacedNetwork {
         let family = request.network.family();
         let build = |source: &dyn Source| {
             let loading = Loading::new(source, device, precision, stop);
-            let network = family.load(&loading.loader());
+            let network = request.network.load(&loading.loader());
             let network = network.map_err(|error| while_doing("loading weights", error))?;
             Ok::<_, Error>((network, loading.finish()))
         };
@@ -62,7 +66,7 @@ impl PlacedNetwork {
                 let files = MappedFiles::open(&paths)?;
                 let checkpoint =
                     Checkpoint::parse(files.iter(), &request.architecture, names.wrappers)?
-                        .compared(architectures::fitting);
+                        .compared(fitting);
                 let published = Published::new(checkpoint, names);
                 let (network, mut loaded) = build(&published)?;
                 let notes = published.finish(|name| family.is_passed_over(name))?;

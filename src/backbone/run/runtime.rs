@@ -8,25 +8,23 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use crate::backbone::families::Loaded;
+use crate::backbone::families::torch_error::failed;
 use crate::backbone::run::Device;
-use crate::backbone::run::torch_error::failed;
-use crate::backbone::run::wire::{Functions, Handle, Loaded, Request, Text};
+use crate::backbone::run::wire::{Functions, Handle, Request, Text};
 use crate::error::{Error, Message};
 use crate::interrupt::Interrupt;
 
-/// The library that runs networks.
-#[derive(Clone, Copy)]
-pub struct Runtime {
-    functions: &'static Functions,
-}
-
 /// A network in the library.
 pub struct RemoteNetwork {
-    runtime: Runtime,
+    functions: &'static Functions,
     handle: *mut Handle,
-    loaded: Loaded,
-    n_values: usize,
-    dim: usize,
+    /// What the library tells of it.
+    pub loaded: Loaded,
+    /// Number of values of an image.
+    pub n_values: usize,
+    /// Number of features per image.
+    pub dim: usize,
 }
 
 // SAFETY: the library's networks may be used from several threads at once, and ended in another one than that
@@ -41,30 +39,19 @@ unsafe impl Sync for RemoteNetwork {}
 /// # Errors
 /// If one of them is not there, not the right one, or cannot be opened.
 pub fn require_libtorch(device: Device) -> Result<(), Message> {
-    Runtime::get(device).map(drop)
+    opened(device).map(drop)
 }
 
-impl Runtime {
-    /// The library, opened at the first call, which also decides whether CUDA can be used from then on: libtorch looks
-    /// for it once.
-    ///
-    /// # Errors
-    /// If libtorch or the library is not there, not the right one, or cannot be opened.
-    pub fn get(device: Device) -> Result<Self, Message> {
-        let functions = opened(device)?;
-        Ok(Self { functions })
-    }
-
-    /// How many CUDA devices libtorch can use.
-    pub fn n_cuda_devices(self) -> usize {
-        (self.functions.n_cuda_devices)()
-    }
-
+impl Functions {
     /// Loads a network.
     ///
     /// # Errors
     /// The library's reason; [`crate::interrupt::Stopped`] once `interrupt` asks for it.
-    pub fn load(self, request: &Request, interrupt: &Interrupt) -> Result<RemoteNetwork, Error> {
+    pub fn load_network(
+        &'static self,
+        request: &Request,
+        interrupt: &Interrupt,
+    ) -> Result<RemoteNetwork, Error> {
         let json = serde_json::to_vec(request)
             .map_err(|error| failed("describing a network", &error.to_string()))?;
         let mut handle = std::ptr::null_mut();
@@ -72,7 +59,7 @@ impl Runtime {
         let stop = interrupt.flag();
         // SAFETY: the request's bytes, the flag and the two places live until the call ends.
         let is_loaded = unsafe {
-            (self.functions.load)(
+            (self.load)(
                 json.as_ptr(),
                 json.len(),
                 Arc::as_ptr(&stop),
@@ -86,7 +73,7 @@ impl Runtime {
             return Err(failure(&reply));
         }
         let mut network = RemoteNetwork {
-            runtime: self,
+            functions: self,
             handle,
             loaded: Loaded::default(),
             n_values: 3 * request.size[0] * request.size[1],
@@ -97,34 +84,19 @@ impl Runtime {
     }
 
     /// The bytes of a reply, which is freed.
-    fn take(self, reply: Text) -> Vec<u8> {
+    fn take(&self, reply: Text) -> Vec<u8> {
         if reply.bytes.is_null() {
             return Vec::new();
         }
         // SAFETY: the library gives a pointer to that many bytes, which it leaves alone until they are freed.
         let bytes = unsafe { std::slice::from_raw_parts(reply.bytes, reply.len) }.to_vec();
         // SAFETY: the reply is the library's, and is not used any more.
-        unsafe { (self.functions.free)(reply) };
+        unsafe { (self.free)(reply) };
         bytes
     }
 }
 
 impl RemoteNetwork {
-    /// Number of features per image.
-    pub fn dim(&self) -> usize {
-        self.dim
-    }
-
-    /// Number of values of an image.
-    pub fn n_values(&self) -> usize {
-        self.n_values
-    }
-
-    /// What the library tells of it.
-    pub fn loaded(&self) -> &Loaded {
-        &self.loaded
-    }
-
     /// Features of one batch, `[b, d]`; `pixels`: `[b, 3, h, w]`.
     pub fn forward(&self, pixels: &[f32], b: usize) -> Result<Vec<f32>, Error> {
         assert_eq!(pixels.len(), b * self.n_values, "`b` whole images");
@@ -133,7 +105,7 @@ impl RemoteNetwork {
         // SAFETY: the network is not ended before `self` is dropped; `pixels` holds `b` images of the size that was
         // asked for, `rows` has room for `b` rows, and both live until the call ends.
         let is_done = unsafe {
-            (self.runtime.functions.forward)(
+            (self.functions.forward)(
                 self.handle,
                 pixels.as_ptr(),
                 b,
@@ -141,7 +113,7 @@ impl RemoteNetwork {
                 &raw mut reply,
             )
         };
-        let reply = self.runtime.take(reply);
+        let reply = self.functions.take(reply);
         if is_done {
             Ok(rows)
         } else {
@@ -153,7 +125,7 @@ impl RemoteNetwork {
 impl Drop for RemoteNetwork {
     fn drop(&mut self) {
         // SAFETY: the handle is the library's, and nothing uses it any more.
-        unsafe { (self.runtime.functions.unload)(self.handle) };
+        unsafe { (self.functions.unload)(self.handle) };
     }
 }
 
@@ -174,12 +146,17 @@ fn read<T: DeserializeOwned>(reply: &[u8]) -> Result<T, Message> {
     clippy::unnecessary_wraps,
     reason = "without `torch` it may not be there"
 )]
-fn opened(_device: Device) -> Result<&'static Functions, Message> {
-    Ok(&crate::backbone::run::library::FUNCTIONS)
+pub fn opened(_device: Device) -> Result<&'static Functions, Message> {
+    unsafe extern "C" {
+        /// See [`crate::backbone::run::wire::SYMBOL`].
+        fn newt_pipe_functions() -> *const Functions;
+    }
+    // SAFETY: the function is this crate's, and gives a pointer to a constant.
+    Ok(unsafe { &*newt_pipe_functions() })
 }
 
 #[cfg(not(feature = "torch"))]
-use opening::opened;
+pub use opening::opened;
 
 #[cfg(not(feature = "torch"))]
 mod opening {
@@ -195,6 +172,11 @@ mod opening {
     use crate::error::Message;
     use crate::text::{self, foreign, said};
 
+    /// The library's functions, opened at the first call, which also decides whether CUDA can be used from then on:
+    /// libtorch looks for it once.
+    ///
+    /// # Errors
+    /// If libtorch or the library is not there, not the right one, or cannot be opened.
     pub fn opened(device: Device) -> Result<&'static Functions, Message> {
         static OPENED: OnceLock<Result<&'static Functions, Message>> = OnceLock::new();
         OPENED.get_or_init(|| open(device)).clone()

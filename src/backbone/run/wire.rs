@@ -38,7 +38,7 @@ pub struct Functions {
     pub build: *const c_char,
     /// How many CUDA devices libtorch can use.
     pub n_cuda_devices: extern "C" fn() -> usize,
-    /// Loads the network of a [`Request`], `request[..len]`. Gives true and the network, with a [`Loaded`] as the
+    /// Loads the network of a [`Request`], `request[..len]`. Gives true and the network, with a [`Loaded`](crate::backbone::families::Loaded) as the
     /// reply, or false with a [`Message`](crate::error::Message); that soon, where `stop` becomes other than zero meanwhile.
     pub load: unsafe extern "C" fn(
         request: *const u8,
@@ -131,13 +131,4 @@ impl Request {
             precision,
         }
     }
-}
-
-/// What is told of a network that has been loaded.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Loaded {
-    /// Number of values in the network's tensors; `None` where it is not known.
-    pub n_parameters: Option<u64>,
-    /// What was done to make the checkpoint fit.
-    pub notes: Vec<String>,
 }

@@ -13,30 +13,45 @@ use crate::backbone::families::convnext::{ConvNextConfig, StemType};
 use crate::backbone::families::efficientnet::make_divisible;
 use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear};
 use crate::backbone::families::loader::Loader;
+use crate::backbone::families::parameter::Parameter;
 use crate::backbone::families::{Family, Network};
-use crate::backbone::run::Parameter;
 use crate::error::Error;
 
 /// A ConvNeXt, from pixels to the maximum over positions.
 pub struct ConvNext {
     stem: Vec<Conv2d>,
     stem_norm: LayerNorm,
-    stages: Vec<Stage>,
+    /// The blocks of all stages.
+    blocks: Vec<Block>,
     norm_pre: Option<LayerNorm>,
 }
 
 impl ConvNext {
     pub fn load(loader: &Loader<'_>, config: &ConvNextConfig) -> Result<Self, Error> {
-        let norm = |loader: Loader<'_>, dim: usize| LayerNorm::load(&loader, dim, config.norm_eps);
+        let norm = |loader: &Loader<'_>, dim| LayerNorm::load(loader, dim, config.norm_eps);
         let stem = load_stem(&loader.at("stem"), config)?;
+        let stem_norm = norm(&loader.at("stem").at(stem.len()), config.dims[0])?;
+        let (mut blocks, mut n_in) = (Vec::new(), config.dims[0]);
+        for (i, (dim, depth)) in config.dims.into_iter().zip(config.depths).enumerate() {
+            let loader = loader.at("stages").at(i);
+            let mut downsample = None;
+            if i > 0 {
+                let loader = loader.at("downsample");
+                let conv = Convolution::patches(n_in, dim, 2).bias(true);
+                downsample = Some((norm(&loader.at(0), n_in)?, conv.load(&loader.at(1))?));
+            }
+            for j in 0..depth {
+                let loader = loader.at("blocks").at(j);
+                blocks.push(Block::load(&loader, downsample.take(), dim, config)?);
+            }
+            n_in = dim;
+        }
         Ok(Self {
-            stem_norm: norm(loader.at("stem").at(stem.len()), config.dims[0])?,
             stem,
-            stages: (0..config.dims.len())
-                .map(|i| Stage::load(&loader.at("stages").at(i), i, config))
-                .collect::<Result<_, _>>()?,
+            stem_norm,
+            blocks,
             norm_pre: (config.head_norm_first)
-                .then(|| norm(loader.at("norm_pre"), config.dim()))
+                .then(|| norm(&loader.at("norm_pre"), config.dim()))
                 .transpose()?,
         })
     }
@@ -49,8 +64,8 @@ impl Network for ConvNext {
             x = conv.forward(&x)?;
         }
         x = self.stem_norm.forward(&channels_last(&x)?)?; // [b, h/4, w/4, c]
-        for stage in &self.stages {
-            x = stage.forward(&x)?;
+        for block in &self.blocks {
+            x = block.forward(&x)?;
         }
         if let Some(norm) = &self.norm_pre {
             x = norm.forward(&x)?;
@@ -83,49 +98,10 @@ fn load_stem(loader: &Loader<'_>, config: &ConvNextConfig) -> Result<Vec<Conv2d>
         .collect()
 }
 
-/// Blocks of one width, behind a convolution that halves height and width.
-struct Stage {
-    /// Norm and convolution; the first stage has none.
-    downsample: Option<(LayerNorm, Conv2d)>,
-    blocks: Vec<Block>,
-}
-
-impl Stage {
-    fn load(loader: &Loader<'_>, index: usize, config: &ConvNextConfig) -> Result<Self, Error> {
-        let dim = config.dims[index];
-        let downsample = match index.checked_sub(1) {
-            None => None,
-            Some(before) => {
-                let (n_in, loader) = (config.dims[before], loader.at("downsample"));
-                let norm = LayerNorm::load(&loader.at(0), n_in, config.norm_eps)?;
-                let conv = Convolution::patches(n_in, dim, 2).bias(true);
-                Some((norm, conv.load(&loader.at(1))?))
-            }
-        };
-        let blocks = (0..config.depths[index])
-            .map(|i| Block::load(&loader.at("blocks").at(i), dim, config))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { downsample, blocks })
-    }
-
-    /// `x`: `[b, h, w, n_in]`; gives `[b, h/2, w/2, c]`, in the first stage `[b, h, w, c]`.
-    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let mut x = match &self.downsample {
-            Some((norm, conv)) => {
-                let normed = norm.forward(x)?;
-                channels_last(&conv.forward(&channels_first(&normed)?)?)?
-            }
-            None => x.shallow_clone(),
-        };
-        for block in &self.blocks {
-            x = block.forward(&x)?;
-        }
-        Ok(x)
-    }
-}
-
 /// One layer: each channel is mixed over 7×7 positions, then each position is transformed by itself.
 struct Block {
+    /// Norm, and a convolution that halves height and width, where a stage begins, but for the first.
+    downsample: Option<(LayerNorm, Conv2d)>,
     conv_dw: Conv2d,
     norm: LayerNorm,
     mlp: Mlp,
@@ -133,9 +109,15 @@ struct Block {
 }
 
 impl Block {
-    fn load(loader: &Loader<'_>, dim: usize, config: &ConvNextConfig) -> Result<Self, Error> {
+    fn load(
+        loader: &Loader<'_>,
+        downsample: Option<(LayerNorm, Conv2d)>,
+        dim: usize,
+        config: &ConvNextConfig,
+    ) -> Result<Self, Error> {
         let conv_dw = Convolution::depthwise(dim, 7).bias(true);
         Ok(Self {
+            downsample,
             conv_dw: conv_dw.load(&loader.at("conv_dw"))?,
             norm: LayerNorm::load(&loader.at("norm"), dim, config.norm_eps)?,
             mlp: Mlp::load(&loader.at("mlp"), dim, config)?,
@@ -143,9 +125,16 @@ impl Block {
         })
     }
 
-    /// `x`: `[b, h, w, c]`.
+    /// `x`: `[b, h, w, n_in]`; gives `[b, h, w, c]`, where a stage begins `[b, h/2, w/2, c]`.
     fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let y = channels_last(&self.conv_dw.forward(&channels_first(x)?)?)?;
+        let x = match &self.downsample {
+            Some((norm, conv)) => {
+                let normed = norm.forward(x)?;
+                channels_last(&conv.forward(&channels_first(&normed)?)?)?
+            }
+            None => x.shallow_clone(),
+        };
+        let y = channels_last(&self.conv_dw.forward(&channels_first(&x)?)?)?;
         let y = self.mlp.forward(&self.norm.forward(&y)?)?;
         x.f_add(&self.gamma.apply(y)?) // [b, h, w, c]
     }

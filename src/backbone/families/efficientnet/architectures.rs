@@ -6,7 +6,6 @@ use crate::backbone::families::efficientnet::{
 };
 use crate::backbone::families::preset::{Data, INCEPTION};
 use crate::image::Interpolation::{Bicubic, Bilinear};
-use crate::image::TimmCrop;
 
 impl Blocks {
     const fn se(mut self) -> Self {
@@ -20,27 +19,17 @@ impl Blocks {
     }
 }
 
-const fn blocks(
-    block: Block,
-    repeats: usize,
-    kernel_size: usize,
-    stride: usize,
-    channels: usize,
-) -> Blocks {
+/// One depthwise separable convolution of 3×3 pixels.
+const fn ds(stride: usize, channels: usize) -> Blocks {
     Blocks {
-        block,
-        repeats,
-        kernel_size,
+        block: Block::DepthwiseSeparable,
+        repeats: 1,
+        kernel_size: 3,
         stride,
         channels,
         squeeze_excite: false,
         act_layer: None,
     }
-}
-
-/// One depthwise separable convolution of 3×3 pixels.
-const fn ds(stride: usize, channels: usize) -> Blocks {
-    blocks(Block::DepthwiseSeparable, 1, 3, stride, channels)
 }
 
 /// Inverted residuals.
@@ -51,13 +40,21 @@ const fn ir(
     expansion: f64,
     channels: usize,
 ) -> Blocks {
-    let block = Block::InvertedResidual { expansion };
-    blocks(block, repeats, kernel_size, stride, channels)
+    Blocks {
+        block: Block::InvertedResidual { expansion },
+        repeats,
+        kernel_size,
+        ..ds(stride, channels)
+    }
 }
 
 /// One convolution of 1×1 pixels.
 const fn cn(channels: usize) -> Blocks {
-    blocks(Block::Conv, 1, 1, 1, channels)
+    Blocks {
+        block: Block::Conv,
+        kernel_size: 1,
+        ..ds(1, channels)
+    }
 }
 
 const EFFICIENTNET: &[&[Blocks]] = &[
@@ -165,12 +162,6 @@ pub const fn mobilenet_v3(
     }
 }
 
-const fn squashed(size: usize) -> Data {
-    let mut data = Data::imagenet(size, 1.0, Bicubic);
-    data.crop = TimmCrop::Squash;
-    data
-}
-
 /// One row per architecture, with the preprocessing of timm's first checkpoint.
 #[rustfmt::skip]
 pub const ARCHITECTURES: &[Architecture<EfficientNetConfig>] = &[
@@ -179,7 +170,7 @@ pub const ARCHITECTURES: &[Architecture<EfficientNetConfig>] = &[
     ("efficientnet_b2", efficientnet(1.1, 1.2), Data::imagenet(256, 0.875, Bicubic)),
     ("efficientnet_b3", efficientnet(1.2, 1.4), Data::imagenet(288, 0.875, Bicubic)),
     ("efficientnet_b4", efficientnet(1.4, 1.8), Data::imagenet(320, 0.875, Bicubic)),
-    ("efficientnet_b5", efficientnet(1.6, 2.2), squashed(448)),
+    ("efficientnet_b5", efficientnet(1.6, 2.2), Data::squashed(448)),
     ("efficientnet_b6", efficientnet(1.8, 2.6), Data::imagenet(528, 0.942, Bicubic)),
     ("efficientnet_b7", efficientnet(2.0, 3.1), Data::imagenet(600, 0.949, Bicubic)),
 

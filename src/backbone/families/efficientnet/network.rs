@@ -15,7 +15,7 @@ use crate::error::Error;
 /// A network, from pixels to the maximum over positions.
 pub struct EfficientNet {
     stem: ConvNormAct,
-    /// Those of all stages.
+    /// The blocks of all stages.
     blocks: Vec<Block>,
     head: Option<ConvNormAct>,
 }

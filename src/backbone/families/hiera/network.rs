@@ -10,10 +10,10 @@ use crate::backbone::families::conv::{Conv2d, Convolution, channels_first, chann
 use crate::backbone::families::hiera::{HieraConfig, PATCH_STRIDE};
 use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear, attend};
 use crate::backbone::families::loader::{Loader, as_i64};
+use crate::backbone::families::parameter::Parameter;
 use crate::backbone::families::vit;
 use crate::backbone::families::vit::attention::Mlp;
 use crate::backbone::families::windows::Windows;
-use crate::backbone::run::Parameter;
 use crate::error::Error;
 
 /// Added to the variance by every norm.
@@ -24,7 +24,7 @@ pub struct Hiera {
     patch_embed: Conv2d,
     /// `[1, h, w, c]`
     positions: Parameter,
-    /// Those of all stages.
+    /// The blocks of all stages.
     blocks: Vec<Block>,
 }
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 /// A ResNet, from pixels to the maximum over positions.
 pub struct ResNet {
     stem: Vec<ConvNorm>,
-    /// Those of all stages.
+    /// The blocks of all stages.
     blocks: Vec<Block>,
 }
 

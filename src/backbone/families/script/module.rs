@@ -9,7 +9,7 @@ use crate::backbone::checkpoint::weights::ModuleFile;
 use crate::backbone::families::Network;
 use crate::backbone::families::loader::{Loader, as_i64};
 use crate::backbone::families::script::{ScriptConfig, hint};
-use crate::backbone::run::torch_error::{message, ran_out_of_memory};
+use crate::backbone::families::torch_error::{message, ran_out_of_memory};
 use crate::error::{Error, Message};
 use crate::files;
 use crate::text::{self, said};
@@ -25,7 +25,7 @@ pub struct Script {
 
 impl Script {
     /// Loads a module, which runs no code yet.
-    pub fn load(loader: &Loader<'_>, config: ScriptConfig) -> Result<Self, Error> {
+    pub fn load(loader: &Loader<'_>, config: &ScriptConfig) -> Result<Self, Error> {
         let ModuleFile { path, size } = loader.module()?;
         // tch knows autocast to f16 on CUDA only.
         let in_half = match (loader.precision(), loader.device()) {

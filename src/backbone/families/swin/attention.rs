@@ -5,8 +5,8 @@ use tch::{Kind, TchError, Tensor};
 use crate::backbone::checkpoint::weights::Init;
 use crate::backbone::families::layers::{Linear, attend};
 use crate::backbone::families::loader::{Loader, as_i64};
+use crate::backbone::families::parameter::Parameter;
 use crate::backbone::families::windows::Windows;
-use crate::backbone::run::Parameter;
 use crate::error::Error;
 
 /// Added to the logits of two tokens that are neighbours only because the map was shifted.

@@ -5,8 +5,8 @@ use tch::{TchError, Tensor};
 use crate::backbone::families::conv::{Conv2d, Convolution, channels_last};
 use crate::backbone::families::layers::{LayerNorm, Linear};
 use crate::backbone::families::loader::{Loader, as_i64};
+use crate::backbone::families::swin::SwinConfig;
 use crate::backbone::families::swin::attention::{self, WindowAttention};
-use crate::backbone::families::swin::{Stage as StageConfig, SwinConfig};
 use crate::backbone::families::vit;
 use crate::backbone::families::vit::attention::Mlp;
 use crate::backbone::families::windows::Windows;
@@ -20,23 +20,45 @@ const NORM_EPS: f64 = 1e-5;
 pub struct SwinTransformer {
     patch_embed: Conv2d,
     patch_norm: LayerNorm,
-    stages: Vec<Stage>,
+    /// The blocks of all stages.
+    blocks: Vec<Block>,
     norm: LayerNorm,
 }
 
 impl SwinTransformer {
     pub fn load(loader: &Loader<'_>, config: &SwinConfig) -> Result<Self, Error> {
         let width = config.embed_dim;
+        let patch_embed = Convolution::patches(3, width, config.patch_size)
+            .bias(true)
+            .load(&loader.at("patch_embed.proj"))?;
+        let patch_norm = LayerNorm::load(&loader.at("patch_embed.norm"), width, NORM_EPS)?;
+        let mut blocks = Vec::new();
+        for (i, stage) in config.stages().enumerate() {
+            let loader = loader.at("layers").at(i);
+            let mut downsample = (i.checked_sub(1))
+                .map(|before| PatchMerging::load(&loader.at("downsample"), config.width(before)))
+                .transpose()?;
+            let map = config.map(i);
+            let (window, shift) = config.windows(map, stage);
+            for j in 0..stage.depth {
+                let attention = attention::Config {
+                    dim: config.width(i),
+                    num_heads: stage.num_heads,
+                    qkv_bias: config.qkv_bias,
+                    map,
+                    window,
+                    shift: if j % 2 == 0 { [0, 0] } else { shift },
+                };
+                let mlp_dim = config.mlp_dim(attention.dim);
+                let loader = loader.at("blocks").at(j);
+                let block = Block::load(&loader, downsample.take(), &attention, mlp_dim)?;
+                blocks.push(block);
+            }
+        }
         Ok(Self {
-            patch_embed: Convolution::patches(3, width, config.patch_size)
-                .bias(true)
-                .load(&loader.at("patch_embed.proj"))?,
-            patch_norm: LayerNorm::load(&loader.at("patch_embed.norm"), width, NORM_EPS)?,
-            stages: config
-                .stages()
-                .enumerate()
-                .map(|(i, stage)| Stage::load(&loader.at("layers").at(i), i, stage, config))
-                .collect::<Result<_, _>>()?,
+            patch_embed,
+            patch_norm,
+            blocks,
             norm: LayerNorm::load(&loader.at("norm"), config.dim(), NORM_EPS)?,
         })
     }
@@ -46,62 +68,10 @@ impl Network for SwinTransformer {
     fn forward(&self, images: &Tensor) -> Result<Tensor, Error> {
         let patches = channels_last(&self.patch_embed.forward(images)?)?;
         let mut x = self.patch_norm.forward(&patches)?; // [b, h/p, w/p, c]
-        for stage in &self.stages {
-            x = stage.forward(&x)?;
-        }
-        Ok(self.norm.forward(&x)?.f_amax([1, 2], false)?) // [b, c]
-    }
-}
-
-/// Blocks of one width, behind a halving of height and width.
-struct Stage {
-    /// The first stage has none.
-    downsample: Option<PatchMerging>,
-    blocks: Vec<Block>,
-}
-
-impl Stage {
-    fn load(
-        loader: &Loader<'_>,
-        index: usize,
-        stage: StageConfig,
-        config: &SwinConfig,
-    ) -> Result<Self, Error> {
-        let downsample = (index.checked_sub(1))
-            .map(|before| PatchMerging::load(&loader.at("downsample"), config.width(before)));
-        let dim = config.width(index);
-        let map = config.map(index);
-        let (window, shift) = config.windows(map, stage);
-        let blocks = (0..stage.depth)
-            .map(|i| {
-                let attention = attention::Config {
-                    dim,
-                    num_heads: stage.num_heads,
-                    qkv_bias: config.qkv_bias,
-                    map,
-                    window,
-                    shift: if i % 2 == 0 { [0, 0] } else { shift },
-                };
-                let loader = loader.at("blocks").at(i);
-                Block::load(&loader, &attention, config.mlp_dim(dim))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            downsample: downsample.transpose()?,
-            blocks,
-        })
-    }
-
-    /// `x`: `[b, h, w, n_in]`; gives `[b, h/2, w/2, 2·n_in]`, in the first stage `[b, h, w, n_in]`.
-    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let mut x = match &self.downsample {
-            Some(downsample) => downsample.forward(x)?,
-            None => x.shallow_clone(),
-        };
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        Ok(x)
+        Ok(self.norm.forward(&x)?.f_amax([1, 2], false)?) // [b, c]
     }
 }
 
@@ -133,6 +103,8 @@ impl PatchMerging {
 
 /// One layer: tokens of a window exchange what they hold, then each is transformed by itself.
 struct Block {
+    /// Where a stage begins, but for the first.
+    downsample: Option<PatchMerging>,
     norm1: LayerNorm,
     attn: WindowAttention,
     norm2: LayerNorm,
@@ -145,12 +117,14 @@ struct Block {
 impl Block {
     fn load(
         loader: &Loader<'_>,
+        downsample: Option<PatchMerging>,
         attention: &attention::Config,
         mlp_dim: usize,
     ) -> Result<Self, Error> {
         let dim = attention.dim;
         let shift = attention.shift.map(as_i64);
         Ok(Self {
+            downsample,
             norm1: LayerNorm::load(&loader.at("norm1"), dim, NORM_EPS)?,
             attn: WindowAttention::load(&loader.at("attn"), attention)?,
             norm2: LayerNorm::load(&loader.at("norm2"), dim, NORM_EPS)?,
@@ -160,22 +134,27 @@ impl Block {
         })
     }
 
-    /// `x`: `[b, h, w, c]`.
+    /// `x`: `[b, h, w, n_in]`; gives `[b, h, w, n_in]`, where a stage begins `[b, h/2, w/2, 2·n_in]`.
     fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let x = x.f_add(&self.attend(&self.norm1.forward(x)?)?)?;
+        let x = match &self.downsample {
+            Some(downsample) => downsample.forward(x)?,
+            None => x.shallow_clone(),
+        };
+        let x = x.f_add(&self.attend(&self.norm1.forward(&x)?)?)?;
         x.f_add(&self.mlp.forward(&self.norm2.forward(&x)?)?)
     }
 
     /// `x`: `[b, h, w, c]`.
     fn attend(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let Some([down, right]) = self.shift else {
+        let inside = |x: &Tensor| {
             let windows = self.windows.partition(x)?; // [b·n, h, w, c]
-            return self.windows.merge(&self.attn.forward(&windows)?);
+            self.windows.merge(&self.attn.forward(&windows)?)
         };
-        let shifted = x.f_roll([-down, -right], [1, 2])?;
-        let windows = self.windows.partition(&shifted)?; // [b·n, h, w, c]
-        self.windows
-            .merge(&self.attn.forward(&windows)?)?
-            .f_roll([down, right], [1, 2])
+        match self.shift {
+            Some([down, right]) => {
+                inside(&x.f_roll([-down, -right], [1, 2])?)?.f_roll([down, right], [1, 2])
+            }
+            None => inside(x),
+        }
     }
 }

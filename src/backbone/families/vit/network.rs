@@ -7,11 +7,11 @@ use crate::backbone::families::Network;
 use crate::backbone::families::conv::{Conv2d, Convolution};
 use crate::backbone::families::layers::{LayerScale, Linear};
 use crate::backbone::families::loader::Loader;
+use crate::backbone::families::parameter::Parameter;
 use crate::backbone::families::vit::attention::{Attention, Mlp, Norm};
 use crate::backbone::families::vit::pool::Pool;
 use crate::backbone::families::vit::positions::{self, Rotation};
 use crate::backbone::families::vit::{FinalNorm, Positions, PrefixPositions, VitConfig};
-use crate::backbone::run::Parameter;
 use crate::error::Error;
 
 /// One layer: tokens exchange what they hold, then each is transformed by itself.

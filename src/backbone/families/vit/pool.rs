@@ -4,9 +4,9 @@ use tch::{TchError, Tensor};
 
 use crate::backbone::families::layers::{Linear, attend, keeping_scale};
 use crate::backbone::families::loader::{Loader, as_i64};
+use crate::backbone::families::parameter::Parameter;
 use crate::backbone::families::vit::attention::{Mlp, Norm, beside};
 use crate::backbone::families::vit::{Pool as PoolConfig, VitConfig};
-use crate::backbone::run::Parameter;
 use crate::error::Error;
 
 /// What becomes of the tokens.
@@ -17,8 +17,7 @@ pub enum Pool {
     Mean {
         n_prefix: i64,
     },
-    Map(Box<LatentPool>),
-    Aim(Box<AimPool>),
+    Latent(Box<LatentPool>),
 }
 
 impl Pool {
@@ -30,19 +29,23 @@ impl Pool {
             PoolConfig::Mean => Self::Mean {
                 n_prefix: as_i64(config.n_prefix_tokens()),
             },
-            PoolConfig::Map { num_heads, mlp } => Self::Map(Box::new(LatentPool {
+            PoolConfig::Map { num_heads, mlp } => Self::Latent(Box::new(LatentPool {
                 latent: latent(loader, dim)?,
-                q: Linear::load(&loader.at("q"), dim, dim, true)?,
+                q: Some(Linear::load(&loader.at("q"), dim, dim, true)?),
                 kv: Linear::load(&loader.at("kv"), dim, 2 * dim, true)?,
                 proj: Linear::load(&loader.at("proj"), dim, dim, true)?,
-                norm: Norm::load(&loader.at("norm"), dim, config.norm)?,
-                mlp: Mlp::load(&loader.at("mlp"), dim, mlp)?,
+                mlp: Some((
+                    Norm::load(&loader.at("norm"), dim, config.norm)?,
+                    Mlp::load(&loader.at("mlp"), dim, mlp)?,
+                )),
                 num_heads: as_i64(num_heads),
             })),
-            PoolConfig::Aim { num_heads } => Self::Aim(Box::new(AimPool {
+            PoolConfig::Aim { num_heads } => Self::Latent(Box::new(LatentPool {
                 latent: latent(loader, dim)?,
+                q: None,
                 kv: Linear::load(&loader.at("kv"), dim, 2 * dim, config.qkv_bias)?,
                 proj: Linear::load(&loader.at("proj"), dim, dim, true)?,
+                mlp: None,
                 num_heads: as_i64(num_heads),
             })),
         })
@@ -58,8 +61,7 @@ impl Pool {
                 let patches = tokens.f_narrow(1, *n_prefix, t - n_prefix)?;
                 patches.f_mean_dim([1_i64].as_slice(), false, None)
             }
-            Self::Map(pool) => pool.forward(tokens),
-            Self::Aim(pool) => pool.forward(tokens),
+            Self::Latent(pool) => pool.forward(tokens),
         }
     }
 }
@@ -69,41 +71,31 @@ fn latent(loader: &Loader<'_>, dim: usize) -> Result<Parameter, Error> {
     loader.f32("latent", &[1, 1, dim], keeping_scale(dim))
 }
 
-/// Attention of a learned query to all tokens, then a norm and an MLP.
+/// Attention of a learned query to all tokens.
 pub struct LatentPool {
     latent: Parameter,
-    q: Linear,
+    /// Makes the query of what is learned, if that is not the query itself.
+    q: Option<Linear>,
     kv: Linear,
     proj: Linear,
-    norm: Norm,
-    mlp: Mlp,
+    /// What follows, if something does.
+    mlp: Option<(Norm, Mlp)>,
     num_heads: i64,
 }
 
 impl LatentPool {
     fn forward(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
-        let q = self.q.forward(&self.latent)?; // [1, 1, d]
-        let attended = query(&q, &self.kv.forward(tokens)?, self.num_heads)?;
-        let x = self.proj.forward(&attended)?; // [b, 1, d]
-        let x = x.f_add(&self.mlp.forward(&self.norm.forward(&x)?)?)?;
-        x.f_select(1, 0)
-    }
-}
-
-/// Attention of a learned query to all tokens.
-pub struct AimPool {
-    latent: Parameter,
-    kv: Linear,
-    proj: Linear,
-    num_heads: i64,
-}
-
-impl AimPool {
-    fn forward(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
         let kv = self.kv.forward(tokens)?;
-        let q = self.latent.f_to_kind(kv.f_kind()?)?;
+        let q = match &self.q {
+            Some(q) => q.forward(&self.latent)?,
+            None => self.latent.f_to_kind(kv.f_kind()?)?,
+        }; // [1, 1, d]
         let attended = query(&q, &kv, self.num_heads)?;
-        self.proj.forward(&attended.f_select(1, 0)?)
+        let mut x = self.proj.forward(&attended)?; // [b, 1, d]
+        if let Some((norm, mlp)) = &self.mlp {
+            x = x.f_add(&mlp.forward(&norm.forward(&x)?)?)?;
+        }
+        x.f_select(1, 0)
     }
 }
 

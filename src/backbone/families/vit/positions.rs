@@ -4,9 +4,9 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use crate::backbone::checkpoint::weights::{Init, OF_ONE_CHECKPOINT};
 use crate::backbone::families::loader::{Loader, as_i64};
+use crate::backbone::families::parameter::Parameter;
 use crate::backbone::families::vit::network::{added, kind_of_added};
 use crate::backbone::families::vit::{Positions, Resample, Rope, VitConfig};
-use crate::backbone::run::Parameter;
 use crate::error::{Error, Message};
 use crate::text;
 

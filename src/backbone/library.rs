@@ -1,4 +1,4 @@
-//! The functions of the library, as the program calls them.
+//! The functions of the library that runs networks, as the program calls them.
 #![expect(
     unsafe_code,
     reason = "the other side of a C interface; each block says what its caller promises"
@@ -9,14 +9,14 @@ use std::sync::atomic::AtomicUsize;
 
 use serde::Serialize;
 
+use crate::backbone::families::torch_error::failed;
+use crate::backbone::orgs::architectures;
 use crate::backbone::run::libtorch;
 use crate::backbone::run::placed::PlacedNetwork;
-use crate::backbone::run::torch_error::failed;
 use crate::backbone::run::wire::{BUILD, Functions, Handle, Text};
 use crate::error::{Error, Message};
 
-/// What the program finds by name in the library, and what a program that is linked against libtorch uses directly.
-pub static FUNCTIONS: Functions = Functions {
+static FUNCTIONS: Functions = Functions {
     build: BUILD.as_ptr().cast(),
     n_cuda_devices,
     load,
@@ -25,7 +25,8 @@ pub static FUNCTIONS: Functions = Functions {
     free,
 };
 
-/// See [`crate::backbone::run::wire::SYMBOL`].
+/// What the program finds by name in the library, and what a program that is linked against libtorch has itself; see
+/// [`crate::backbone::run::wire::SYMBOL`].
 // SAFETY: no other library of the process has a symbol of this name.
 #[unsafe(no_mangle)]
 extern "C" fn newt_pipe_functions() -> *const Functions {
@@ -50,7 +51,7 @@ unsafe extern "C" fn load(
     let loaded = guarded(|| {
         let request = serde_json::from_slice(request)
             .map_err(|error| failed("reading a request", &error.to_string()))?;
-        PlacedNetwork::load(&request, stop)
+        PlacedNetwork::load(&request, stop, architectures::fitting)
     });
     let (text, is_loaded) = match loaded {
         Ok((placed, loaded)) => {
