@@ -120,7 +120,7 @@ fn full_scale(criterion: &mut Criterion) {
             bencher.iter(|| {
                 tasks
                     .par_iter()
-                    .map(|task| task.fit(&probe).n_support)
+                    .map(|task| task.fit(&probe).outcome.n_support)
                     .collect::<Vec<_>>()
             });
         });

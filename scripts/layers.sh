@@ -76,7 +76,7 @@ forbid 'only backbone names tch' '\btch::' \
 forbid 'only artifact names polars' '\bpolars::' \
     src/backbone src/cache src/cli src/image src/newt src/pipeline src/probe src/random src/render src/stage src/stats
 forbid 'the rooms of backbone are named by the room, where the next rule sees it' \
-    'crate::backbone::(\{|[A-Z])' src/backbone/resolve src/backbone/orgs src/backbone/spec.rs \
+    'crate::backbone::(\{|[AC-Z]|B[^a])' src/backbone/resolve src/backbone/orgs src/backbone/spec.rs \
     src/backbone/families src/backbone/checkpoint src/backbone/run
 circles src crate
 circles src/backbone crate::backbone

@@ -62,11 +62,6 @@ pub trait Failure: error::Error + Any + Send + Sync {
 
     /// Whose fault it is.
     fn fault(&self) -> Fault;
-
-    /// The error of another module that this one only hands on: its hint and its fault count.
-    fn handed_on(&self) -> Option<&dyn Failure> {
-        None
-    }
 }
 
 /// Whatever ended a command before it was done.
@@ -75,12 +70,12 @@ pub struct Error(Box<dyn Failure>);
 impl Error {
     /// One action that helps.
     pub fn hint(&self) -> Option<String> {
-        self.innermost().hint()
+        self.0.hint()
     }
 
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
-        self.innermost().fault()
+        self.0.fault()
     }
 
     /// What the shell gets to see.
@@ -90,21 +85,7 @@ impl Error {
 
     /// The module's error that this holds, if it is a `T`.
     pub fn is_a<T: Failure>(&self) -> Option<&T> {
-        let mut failure = &*self.0;
-        loop {
-            if let Some(found) = (failure as &dyn Any).downcast_ref() {
-                return Some(found);
-            }
-            failure = failure.handed_on()?;
-        }
-    }
-
-    fn innermost(&self) -> &dyn Failure {
-        let mut failure = &*self.0;
-        while let Some(inner) = failure.handed_on() {
-            failure = inner;
-        }
-        failure
+        (&*self.0 as &dyn Any).downcast_ref()
     }
 }
 

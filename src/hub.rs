@@ -242,7 +242,7 @@ impl Snapshot<'_> {
     /// link that leads nowhere stands for a file, which [`file`](Self::file) cannot give then.
     ///
     /// # Errors
-    /// Those of the hub, where it has to be asked.
+    /// Errors of the hub, where it has to be asked.
     pub fn has(&self, file: &str) -> Result<bool, Error> {
         if self.repo.check_file(file).is_err() {
             return Ok(false);
@@ -310,7 +310,7 @@ impl Snapshot<'_> {
     /// the commit that it held before.
     ///
     /// # Errors
-    /// Those of the file system; none where the cache is for reading.
+    /// Errors of the file system; none where the cache is for reading.
     pub fn pin(&self) -> Result<(), Error> {
         self.store
             .write_ref(&self.repo.revision, &self.commit)

@@ -15,11 +15,17 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use indicatif::HumanCount;
-
 /// `1234567` as `1,234,567`.
 pub fn thousands(n: u64) -> String {
-    HumanCount(n).to_string()
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// How many there are, with their name: `1 task`, `2,048 tasks`.

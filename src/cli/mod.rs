@@ -122,13 +122,7 @@ fn end(console: &Console, outcome: Result<Outcome, Error>) -> ExitCode {
         Ok(Outcome::WorkToDo) => ExitCode::from(exit::WORK_TO_DO),
         Ok(Outcome::BadData) => ExitCode::from(exit::BAD_DATA),
         // Whoever read our output has read enough.
-        Err(error)
-            if error
-                .is_a::<std::io::Error>()
-                .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) =>
-        {
-            ExitCode::SUCCESS
-        }
+        Err(error) if error.is_a::<streams::Closed>().is_some() => ExitCode::from(exit::DONE),
         Err(error) => {
             console.error(&error);
             ExitCode::from(error.exit_code())

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::OFlags;
 
-use crate::error::Error;
+use crate::error::{Error, Failure, Fault};
 
 /// Whether standard output could be written to when the process began.
 static IS_OPEN: AtomicBool = AtomicBool::new(true);
@@ -45,8 +45,26 @@ pub fn require_output() -> Result<(), Error> {
     }
 }
 
-/// The error for a result that could not be written, of the same kind.
+/// Whoever read standard output has closed it, having read enough.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output: closed by its reader")]
+pub struct Closed;
+
+impl Failure for Closed {
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Machine
+    }
+}
+
+/// The error for a result that could not be written: [`Closed`], or one of the same kind.
 pub fn not_written(error: &io::Error) -> Error {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Closed.into();
+    }
     let message = format!("standard output: not written: {error}");
     io::Error::new(error.kind(), message).into()
 }

@@ -46,7 +46,7 @@ impl Store {
     /// The commit that `revision` stands for, if there is a snapshot of it.
     ///
     /// # Errors
-    /// Those of reading the file that names it.
+    /// Errors of reading the file that names it.
     pub fn held(&self, revision: &str) -> io::Result<Option<String>> {
         let commit = self.commit_of(revision)?;
         Ok(commit.filter(|commit| self.snapshot_path(commit).is_dir()))

@@ -31,7 +31,7 @@ pub struct Header {
 /// refused. Of a PNG, checks all chunks and their checksums. Damage within the compressed data is left to `decode`.
 ///
 /// # Errors
-/// Those of [`decode()`](super::decode()).
+/// As [`decode()`](super::decode()).
 pub fn check(bytes: &[u8]) -> Result<Header, Error> {
     if png::is_png(bytes) {
         return png::check(bytes);
@@ -51,7 +51,7 @@ pub fn check(bytes: &[u8]) -> Result<Header, Error> {
 /// What an image says about itself before its data, by the beginning of its file, which need not be whole.
 ///
 /// # Errors
-/// Those of [`decode()`](super::decode()).
+/// As [`decode()`](super::decode()).
 pub fn header_of(start: &[u8]) -> Result<Header, Error> {
     if png::is_png(start) {
         png::header(start)

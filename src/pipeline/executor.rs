@@ -70,8 +70,9 @@ impl Failure for HasToRun {
         None
     }
 
+    // Never shown: a plan ends with it, and a run computes what it does not find.
     fn fault(&self) -> Fault {
-        Fault::Request
+        Fault::Machine
     }
 }
 
@@ -275,6 +276,7 @@ impl<'a> Executor<'a> {
 mod tests {
     use super::*;
     use crate::cache::KeyBuilder;
+    use crate::error::Message;
     use crate::interrupt::Interrupt;
     use crate::progress::Silent;
 
@@ -293,7 +295,10 @@ mod tests {
         }
 
         fn run(&mut self, _context: Context<'_>) -> Result<Vec<u8>, Error> {
-            Ok(self.0.as_bytes().to_vec())
+            match self.0 {
+                "" => Err(Message::machine("no letter").into()),
+                letter => Ok(letter.as_bytes().to_vec()),
+            }
         }
 
         fn encode(output: &Vec<u8>) -> Result<Objects, Error> {
@@ -340,6 +345,24 @@ mod tests {
         let runs = State::Runs(MissReason::Never);
         let states = states(&[(Mode::Plan, "a"), (Mode::Run, "a"), (Mode::Run, "a")]);
         assert_eq!(states, [runs.clone(), runs, State::Cached]);
+    }
+
+    #[test]
+    fn a_stage_that_failed_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let interrupt = Interrupt::default();
+        let context = Context {
+            progress: &Silent,
+            interrupt: &interrupt,
+        };
+        let cache = Cache::open(dir.path()).unwrap();
+        let mut executor = Executor::new(&cache, context, Options::default());
+        let (mut shared, mut walk) = (None, Walk::new(Mode::Run));
+        let failed = executor.make_shared(&mut shared, &mut Letter(""), &mut walk);
+        assert!(failed.is_err() && shared.is_none());
+        let mut walk = Walk::new(Mode::Run);
+        let made = executor.make_shared(&mut shared, &mut Letter("a"), &mut walk);
+        assert_eq!(made.unwrap().output, b"a");
     }
 
     #[test]

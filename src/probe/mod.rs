@@ -91,7 +91,7 @@ pub struct TaskFit {
     pub outcome: Outcome,
     /// Mean accuracy of the chosen candidate over the folds; `None` without a search, or if a fold could not be fitted.
     pub cv_accuracy: Option<f64>,
-    /// Those of all candidates, in the order in which scikit-learn tries them; empty without a search.
+    /// The cross-validation accuracies of all candidates, in the order in which scikit-learn tries them; empty without a search.
     pub cv_accuracies: Vec<Option<f64>>,
     /// Train rows that float32 cannot divide by their norm. Worth a warning that names the images.
     pub odd_train_rows: OddRows,
@@ -109,7 +109,7 @@ pub struct TaskFit {
 /// task, folds and candidates are spread over rayon's threads; the result is the same for any number of them.
 ///
 /// # Errors
-/// Settings out of range, data that do not fit each other or are not finite, train rows without both classes,
+/// Settings that exclude each other (whoever reads them holds their ranges), data that do not fit each other or are not finite, train rows without both classes,
 /// a row that overflows, the errors of search and classifier, and a stop that was asked for.
 ///
 /// Source: `biobench.newt.benchmark`.

@@ -18,7 +18,7 @@ pub struct Chosen<C: Classifier> {
     pub candidate: C::Candidate,
     /// Its mean accuracy over the folds; `None` without a search, or if it could not be fitted on a fold.
     pub cv_accuracy: Option<f64>,
-    /// Those of all candidates of the search; empty without one.
+    /// The cross-validation accuracies of all candidates of the search; empty without one.
     pub cv_accuracies: Vec<Option<f64>>,
     /// What the search could not do in full, a line each.
     pub warnings: Vec<String>,

@@ -10,7 +10,8 @@
 //! | [`bootstrap`] | resampled accuracies and intervals | predictions |
 //!
 //! Every stage is a value that holds its checked configuration and the outputs of the stages before
-//! it. A new stage is a file of the same shape and a line in [`Name`].
+//! it. A new stage is a file of the same shape, its `mod` and its line in [`Name`] here, its place in the flow
+//! (`pipeline`), and a pin.
 
 pub mod bootstrap;
 pub mod features;

@@ -15,7 +15,7 @@ use tch::Kind;
 
 use crate::backbone::checkpoint::WAYS_OUT;
 use crate::error::{Error, Message};
-use crate::tensorfile::{self, NotWhole};
+use crate::tensorfile;
 use crate::text::{self, Listing, foreign, shell_word};
 pub use mapping::MappedFiles;
 
@@ -141,7 +141,10 @@ impl<'a> Checkpoint<'a> {
                         let (other, _) = &checkpoint.files[other];
                         let (name, other) = (foreign(name), text::path(other));
                         let what = format!("tensor `{name}` is in `{other}`, too");
-                        return Err(NotWhole::new(path, what).into());
+                        let path = text::path(path);
+                        return Err(Message::data(format!("{path}: {what}"))
+                            .hint("copy or download the checkpoint again")
+                            .into());
                     }
                     Some((_, other)) => {
                         return Err(Message::data(format!(

@@ -1,6 +1,6 @@
 //! The families of networks: configuration and network side by side.
 //!
-//! A new family is a file that implements [`Family`], its network, and a line in the list below.
+//! A new family is a file that implements [`Family`], its network, and here its `mod` and its line in the list.
 
 #[cfg(feature = "torch")]
 pub mod conv;

@@ -105,9 +105,14 @@ fn parse(description: &str, path: &Path) -> Result<(usize, Preprocessing), Messa
     let std = fields.required("std", STD)?;
     let resized = fields.or(size, "resize", sides)?;
     let interpolation = fields.or(Interpolation::Bicubic, "interpolation", INTERPOLATION)?;
-    let mut squashes = false;
-    let modes = [("shortest", false), ("squash", true)];
-    fields.choose(&mut squashes, "mode", &modes)?;
+    let mode = Kind("`shortest` or `squash`", |value: &Value| {
+        match value.as_str()? {
+            "shortest" => Some(false),
+            "squash" => Some(true),
+            _ => None,
+        }
+    });
+    let squashes = fields.or(false, "mode", mode)?;
     fields.finish()?;
     let resize = match (squashes, resized) {
         (true, size) => ResizeMode::Squash { size },

@@ -86,7 +86,7 @@ impl Unread {
 /// Makes sure that the file at `path` is no larger than an image can be, without opening it.
 ///
 /// # Errors
-/// Those of [`files::check_size`].
+/// As [`files::check_size`].
 pub fn check_size(path: &Path) -> io::Result<()> {
     files::check_size(path, max_bytes(MAX_PIXELS))
 }

@@ -165,7 +165,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         match self.value {
             Value::Boolean(flag) => visitor.visit_bool(*flag),
-            _ => Err(Problem::custom("true or false")),
+            _ => Err(Problem::custom("`true` or `false`")),
         }
     }
 

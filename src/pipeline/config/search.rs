@@ -47,7 +47,7 @@ pub struct SpaceConfig {
 impl SearchConfig {
     /// The search that this means, where `config` holds the fixed values and `probe` what they come to.
     ///
-    /// What a table leaves out and `config` does not fix, a random search takes from the protocol's search. A grid has
+    /// What a table leaves out and `config` does not fix, a random search takes from the reference's search. A grid has
     /// no list there for C and gamma, and a list of tables is scikit-learn's: both keep the value of `probe`.
     pub fn resolve(&self, config: &ProbeConfig, probe: &Probe) -> Option<Search> {
         let Self::On {

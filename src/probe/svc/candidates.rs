@@ -38,7 +38,7 @@ impl Search {
     /// Source: scikit-learn 1.9, `ParameterSampler` and `ParameterGrid`, which go by the sorted names: C, gamma, kernel.
     pub fn candidates(&self) -> Vec<Candidate> {
         let combinations: Vec<usize> = match (self.strategy, self.n_combinations()) {
-            // `validate` has refused a grid of a log-uniform space.
+            // Whoever reads settings refuses a grid of a log-uniform space.
             (Strategy::Grid, n) => (0..n.unwrap_or(0)).collect(),
             (Strategy::Random { n_iter, seed }, Some(n)) => {
                 sample_without_replacement(&mut RandomState::new(seed), n, n_iter.min(n))

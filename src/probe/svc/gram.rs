@@ -23,7 +23,7 @@ impl Rows {
         Self::collect(x.rows().into_iter(), x.dim())
     }
 
-    /// Those of the rows of `x` (`[n, d]`, d >= 1) that `order` names, in its order.
+    /// The rows of `x` (`[n, d]`, d >= 1) that `order` names, in its order.
     pub fn select(x: ArrayView2<'_, f32>, order: &[usize]) -> Self {
         Self::collect(order.iter().map(|&i| x.row(i)), (order.len(), x.ncols()))
     }

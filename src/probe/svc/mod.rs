@@ -206,6 +206,10 @@ impl Classifier for Svc {
     ) -> Result<(FittedSvc, Outcome), Error> {
         let Candidate { c, kernel, .. } = candidate;
         let function = train.function(run.probe, candidate);
+        // The search is over, and its buffers are large.
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.truncate(1);
+        drop(free);
         self.with_scratch(|scratch| {
             train
                 .set

@@ -56,7 +56,7 @@ impl BadImage {
         Message::data(text).hint(hints(images)).into()
     }
 
-    /// Those of `paths` that cannot be used, by a look at the header and the end of each.
+    /// The files among `paths` that cannot be used, by a look at the header and the end of each.
     ///
     /// # Errors
     /// [`crate::interrupt::Stopped`] if the look was interrupted.

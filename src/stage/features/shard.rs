@@ -62,7 +62,7 @@ impl Shard {
     /// Moves the rows into the store.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Errors of the store.
     pub fn store(&mut self, store: &mut FeatureStore) -> Result<(), Error> {
         if !self.digests.is_empty() {
             let rows = ArrayView2::from_shape((self.digests.len(), self.dim), &self.rows);
