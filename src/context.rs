@@ -12,8 +12,9 @@ pub struct Context<'a> {
     pub interrupt: &'a Interrupt,
 }
 
-impl<'a> Context<'a> {
+impl Context<'_> {
     /// The same, with nothing said.
+    #[must_use]
     pub fn silent(self) -> Self {
         Self {
             progress: &Silent,

@@ -349,7 +349,7 @@ impl Snapshot<'_> {
         }
         let listing = self.listing()?;
         if !listing.files.contains(file) {
-            return Err(no_file(&self.repo, file, Names::quoted(&listing.files)));
+            return Err(no_file(&self.repo, file, &Names::quoted(&listing.files)));
         }
         let client = &self.hub.client;
         let progress = self.context.progress;

@@ -79,11 +79,10 @@ impl Listing {
 
     /// What is shown on a line each, below the line that it is put behind.
     pub fn lines(&self) -> String {
-        let mut text: String = self
-            .shown
-            .iter()
-            .map(|line| format!("\n  {line}"))
-            .collect();
+        let mut text = String::new();
+        for line in &self.shown {
+            text.push_str(&format!("\n  {line}"));
+        }
         match self.n - self.shown.len() {
             0 => {}
             rest => text.push_str(&format!("\n  and {} more", thousands(rest as u64))),

@@ -335,7 +335,7 @@ mod tests {
             .store(15, std::sync::atomic::Ordering::Relaxed);
         let is_stopped = |error: Error| error.is_a::<Stopped>().is_some();
         let read = FeatureFile::read(&path, &interrupt).unwrap_err();
-        assert!(is_stopped(read.into()));
+        assert!(is_stopped(read));
         // Though there is something wrong with the rows, too.
         let parsed = FeatureFile::parse("f", &bytes[1..], &interrupt);
         assert!(is_stopped(parsed.unwrap_err()));

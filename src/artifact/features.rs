@@ -247,14 +247,14 @@ impl FeatureStore {
                     Err(error) if cache::is_loss(&error) => {
                         damaged.push((shard, error.to_string()));
                     }
-                    Err(error) => return Err(error.into()),
+                    Err(error) => return Err(error),
                     // Somebody's whole work, if not ours: not to be removed.
                     Ok(()) => foreign.push(self.name(&shard)),
                 },
                 // Another process found it damaged and removed it.
                 Err(error) if matches!(error.is_a(), Some(Unavailable::Missing { .. })) => {}
                 Err(error) if cache::is_loss(&error) => damaged.push((shard, error.to_string())),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
         if !foreign.is_empty() {

@@ -144,7 +144,7 @@ impl Client {
             }
             // Mirrors may say no more than 404.
             (Some("EntryNotFound"), _, Some(file)) | (None, 404, Some(file)) => {
-                no_file(repo, file, Names::quoted([""; 0]))
+                no_file(repo, file, &Names::quoted([""; 0]))
             }
             // To whoever has no token, the hub says so of a repository that is not there, too.
             (_, status @ (401 | 403), _) if self.has_token() => Message::machine(format!(
@@ -174,7 +174,7 @@ impl Client {
 }
 
 /// The repository has no such file, as far as is known only these.
-pub fn no_file(repo: &Repo, file: &str, held: Names) -> Error {
+pub fn no_file(repo: &Repo, file: &str, held: &Names) -> Error {
     let message = Message::request(format!("{repo}: no file `{}`", foreign(file)));
     if held.is_empty() {
         message.into()
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn names_of_others_are_shown_as_foreign_text_and_ten_of_many() {
         let repo: Repo = "org/name".parse().unwrap();
-        let error = |held: &[String]| no_file(&repo, "a\x1b[2J", Names::quoted(held));
+        let error = |held: &[String]| no_file(&repo, "a\x1b[2J", &Names::quoted(held));
         assert_eq!(error(&[]).to_string(), "org/name: no file `a\\u{1b}[2J`");
         assert_eq!(error(&[]).hint(), None);
         let mut held = vec!["b\u{202e}".to_owned(), "x".repeat(1_000_000)];

@@ -145,7 +145,7 @@ impl Reading {
     }
 
     /// Whether what was told is true of all of them.
-    pub fn is_kept(self) -> bool {
+    pub fn was_kept(self) -> bool {
         self.other_digest().is_none()
     }
 }
@@ -280,7 +280,7 @@ mod tests {
             assert_eq!(promise.to_string(), format!("git:{git}"));
             let mut reading = promise.reading(3);
             reading.update(bytes.as_bytes());
-            assert_eq!(reading.is_kept(), is_kept);
+            assert_eq!(reading.was_kept(), is_kept);
         }
     }
 

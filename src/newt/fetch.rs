@@ -315,7 +315,7 @@ impl<'a> Fetch<'a> {
                 intake.check_rest()?;
                 match unpacked {
                     Unpacked::Folder(folder) => {
-                        folder.flushed()?.publish_new(files::sync_folder)?
+                        folder.flushed()?.publish_new(files::sync_folder)?;
                     }
                     Unpacked::File(bytes) => {
                         files::new_file(&self.root.labels_path(), &bytes)?;

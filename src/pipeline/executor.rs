@@ -254,7 +254,7 @@ impl<'a> Executor<'a> {
                     let reason = format!("its output `{part}` is damaged or missing in the cache");
                     return Ok(Err(MissReason::Unusable(reason)));
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             };
         }
         match stage.decode(&objects) {

@@ -89,9 +89,10 @@ fn line(evaluation: &Evaluation, group: &Accuracy) -> Line {
 
 /// How a stage went or, if the record `is_plan`, would go.
 pub fn stage_line(record: &StageRecord, is_plan: bool) -> StageLine {
-    let (extracted, reused) = match is_plan {
-        true => ("to extract", "to reuse"),
-        false => ("extracted", "reused"),
+    let (extracted, reused) = if is_plan {
+        ("to extract", "to reuse")
+    } else {
+        ("extracted", "reused")
     };
     let counts = record.counts.map(|counts| {
         let n_extracted = count(counts.extracted, "image", "images");

@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::cast_possible_truncation,
-    clippy::float_cmp,
     reason = "made-up features of few digits; the same number, not a close one"
 )]
 

@@ -69,7 +69,7 @@ impl LayerNorm {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
         let (weight, bias) = (Some(&*self.weight), Some(&*self.bias));
         x.f_to_kind(Kind::Float)?
-            .f_layer_norm(&self.weight.size(), weight, bias, self.eps, true)
+            .f_layer_norm(self.weight.size(), weight, bias, self.eps, true)
     }
 }
 

@@ -188,15 +188,14 @@ impl SearchPaths {
     fn library(&self) -> Result<PathBuf, Message> {
         let dir = self.program_dir.clone().unwrap_or_default();
         let places = [dir.join(FILE), dir.join("../libexec/newt-pipe").join(FILE)];
-        match places.iter().find(|path| path.is_file()) {
-            Some(path) => Ok(path.clone()),
-            None => {
-                let dir = text::path(dir);
-                let text = format!(
-                    "no `{FILE}`, the part of newt-pipe that runs networks, in `{dir}` or `{dir}/../libexec/newt-pipe`"
-                );
-                Err(Message::request(text).hint(INSTALL_AGAIN))
-            }
+        if let Some(path) = places.iter().find(|path| path.is_file()) {
+            Ok(path.clone())
+        } else {
+            let dir = text::path(dir);
+            let text = format!(
+                "no `{FILE}`, the part of newt-pipe that runs networks, in `{dir}` or `{dir}/../libexec/newt-pipe`"
+            );
+            Err(Message::request(text).hint(INSTALL_AGAIN))
         }
     }
 

@@ -117,7 +117,7 @@ impl Request {
     pub fn new(spec: &BackboneSpec, device: Device, precision: Precision) -> Self {
         Self {
             architecture: spec.architecture.clone(),
-            network: spec.network.clone(),
+            network: spec.network,
             size: spec.preprocessing.size,
             weights: match &spec.weights {
                 Weights::Files { paths, names } => WeightsRequest::Files {

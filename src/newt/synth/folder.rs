@@ -34,7 +34,7 @@ pub fn ensure(dir: &Path, recipe: &Recipe, context: Context<'_>) -> Result<Outco
         // Another process may have put its own in place meanwhile; if it is the same, all is well.
         Err(error) => match holds(dir, recipe) {
             Ok(true) => Ok(Outcome::AlreadyThere),
-            Ok(false) | Err(_) => Err(error.into()),
+            Ok(false) | Err(_) => Err(error),
         },
     }
 }

@@ -45,13 +45,12 @@ impl BadImage {
 
     /// The error that names all of `images`, of which there is at least one.
     pub fn error(images: &[Self]) -> Error {
-        let text = match images {
-            [image] => image.to_string(),
-            _ => {
-                let n = count(images.len(), "image", "images");
-                let lines = Listing::first(MAX_SHOWN, images.iter().map(Self::to_string)).lines();
-                format!("{n} cannot be used{lines}")
-            }
+        let text = if let [image] = images {
+            image.to_string()
+        } else {
+            let n = count(images.len(), "image", "images");
+            let lines = Listing::first(MAX_SHOWN, images.iter().map(Self::to_string)).lines();
+            format!("{n} cannot be used{lines}")
         };
         Message::data(text).hint(hints(images)).into()
     }

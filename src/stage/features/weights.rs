@@ -49,7 +49,7 @@ impl Weights {
             let Some(promise) = promise else {
                 return Ok(());
             };
-            if is_read && reading.is_some_and(Reading::is_kept) {
+            if is_read && reading.is_some_and(Reading::was_kept) {
                 memo.vouch(path, &promise.to_string())?;
             } else if is_read || !memo.is_vouched(path, &promise.to_string()) {
                 self.unverified.push(promise);

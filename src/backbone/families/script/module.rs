@@ -25,6 +25,10 @@ pub struct Script {
 
 impl Script {
     /// Loads a module, which runs no code yet.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "as every family takes its configuration"
+    )]
     pub fn load(loader: &Loader<'_>, config: &ScriptConfig) -> Result<Self, Error> {
         let ModuleFile { path, size } = loader.module()?;
         // tch knows autocast to f16 on CUDA only.
