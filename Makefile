@@ -46,7 +46,7 @@ lint: libtorch
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --all-targets -- -D warnings
 	$(CARGO) clippy --release --all-targets --features torch -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --release --no-deps --lib --document-private-items
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' $(CARGO) doc --release --no-deps --lib --document-private-items
 
 bench: build
 	$(CARGO) bench

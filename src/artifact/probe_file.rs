@@ -2,7 +2,7 @@
 //!
 //! | part | content |
 //! | --- | --- |
-//! | `<task>/mean` | [d] F32, where the probe centres |
+//! | `<task>/mean` | `[d]` F32, where the probe centres |
 //! | `<task>/scaler` | [2, d] F64: mean and scale of the columns, where the probe standardises |
 //! | metadata key `probes` | a JSON array of `{task, kind, l2}` and the settings of that kind of classifier |
 //! | metadata key `fitted_on` | a [`FittedOn`]; absent in the cache, whose keys say more, and in files of version 0.1 |
@@ -10,9 +10,9 @@
 //! | part of the kind `svc`, which is meant where there is no `kind` | content |
 //! | --- | --- |
 //! | `<task>/support_vectors` | [n, d] F32, as the SVM saw them |
-//! | `<task>/support_rows` | [n] U32, indices among the task's train rows, class 0 first |
-//! | `<task>/dual_coef` | [n] F64, scikit-learn's sign |
-//! | `<task>/numbers` | [3] F64: bias (scikit-learn's `intercept_`), gamma, coef0 |
+//! | `<task>/support_rows` | `[n]` U32, indices among the task's train rows, class 0 first |
+//! | `<task>/dual_coef` | `[n]` F64, scikit-learn's sign |
+//! | `<task>/numbers` | `[3]` F64: bias (scikit-learn's `intercept_`), gamma, coef0 |
 //! | settings | `kernel`, `degree` |
 //!
 //! A probe that is written and read again makes the same decisions bit for bit.

@@ -50,7 +50,7 @@ impl Table {
         self
     }
 
-    /// The rows, as [`rows!`] has declared them.
+    /// The rows, as `rows!` has declared them.
     ///
     /// # Errors
     /// Errors of [`column`](Self::column).

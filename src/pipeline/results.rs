@@ -50,7 +50,7 @@ impl Results {
     /// Makes sure, before anything is computed, that results can be written to `dir`.
     ///
     /// # Errors
-    /// [`files::Error`] where it cannot be made or replaced, another where it holds other files.
+    /// Errors of writing where it cannot be made or replaced, another where it holds other files.
     pub fn prepare(dir: &Path) -> Result<Self, Error> {
         let draft = StagedDir::replacing(dir, ours_in)?;
         if let Some(name) = files::first_foreign(draft.destination(), ours_in)? {
@@ -68,7 +68,7 @@ impl Results {
     /// Adds one experiment's results; with `fitted`, its probes' bytes.
     ///
     /// # Errors
-    /// [`files::Error`] where the fitted probes cannot be written.
+    /// Errors of writing where the fitted probes cannot be written.
     pub fn push(
         &mut self,
         pipeline: &Pipeline,
@@ -106,7 +106,7 @@ impl Results {
     /// Writes everything and puts the folder in its place; says what the user should know of what was there before.
     ///
     /// # Errors
-    /// [`files::Error`], and errors of the tables' writer; the folder is then as it was.
+    /// Errors of writing, and errors of the tables' writer; the folder is then as it was.
     pub fn publish(mut self, provenance: &BTreeMap<String, String>) -> Result<Vec<String>, Error> {
         for (name, tables) in std::mem::take(&mut self.tables) {
             let bytes = Table::concat(tables)?.to_parquet()?;

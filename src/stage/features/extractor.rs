@@ -45,7 +45,7 @@ impl Extractor {
     /// `weights`: what is known of the checkpoint's files.
     ///
     /// # Errors
-    /// Errors of the store; [`crate::backbone::Error`] where the device is not there.
+    /// Errors of the store; an error where the device is not there.
     pub fn new(
         cache: &Cache,
         spec: BackboneSpec,

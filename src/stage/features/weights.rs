@@ -66,7 +66,7 @@ impl Weights {
     /// Makes sure that the files are what the hub has promised, and remembers that they were.
     ///
     /// # Errors
-    /// [`crate::hub::Error::Altered`], [`Stopped`], those of reading and of the cache.
+    /// [`Kind::Altered`](crate::hub::Kind::Altered), [`Stopped`], those of reading and of the cache.
     pub fn verify(&self, cache: &Cache, context: Context<'_>) -> Result<(), Error> {
         if self.unverified.is_empty() {
             return Ok(());
