@@ -58,7 +58,7 @@ pub fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, NotWho
 /// The number of bytes of the header in a file's bytes, and what the header says; `path` is for messages.
 ///
 /// # Errors
-/// As [`parse`].
+/// Where the header does not describe the bytes, to the last.
 pub fn parse_header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata), NotWhole> {
     SafeTensors::read_metadata(bytes).map_err(|error| refused(path, &error, bytes))
 }

@@ -144,7 +144,7 @@ pub struct Request {
 /// Collects what decides a stage's output. The order of the calls does not matter, names do.
 ///
 /// ```
-/// use newt_pipe::cache::{Digest, KeyBuilder};
+/// use newt_pipe::internals::cache::{Digest, KeyBuilder};
 ///
 /// let labels = Digest::of(b"id,task\n");
 /// let request = KeyBuilder::new("sample", 1)

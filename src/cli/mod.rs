@@ -1,5 +1,10 @@
 //! The command line: the only code that sees argv, the environment and the terminal.
 
+#![allow(
+    rustdoc::invalid_html_tags,
+    reason = "doc comments are help texts, in which `<…>` is a placeholder"
+)]
+
 mod cache;
 mod completions;
 mod console;

@@ -199,7 +199,7 @@ impl Promise {
     /// Reads the file, and makes sure that it is what it is said to be.
     ///
     /// # Errors
-    /// [`Kind::Altered`](super::Kind::Altered) if the bytes are others, a stop, errors of reading.
+    /// [`error::Kind::Altered`] if the bytes are others, a stop, errors of reading.
     pub fn verify(&self, context: Context<'_>) -> Result<(), Error> {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
         let what = foreign(&name.to_string_lossy());

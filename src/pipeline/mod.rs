@@ -136,7 +136,7 @@ impl<'a> Runner<'a> {
     /// hours are spent on another, and what is wrong on this machine before the hub is asked.
     ///
     /// # Errors
-    /// Errors of reading the labels, and of [`backbone::resolve`].
+    /// Errors of reading the labels, and of [`backbone::resolve()`].
     pub fn find_models(&mut self) -> Result<(), Error> {
         self.labels_stage.run(self.executor.context.silent())?;
         let mut models: Vec<_> = self.pipeline.models.iter().collect();

@@ -1,8 +1,8 @@
 //! What is fitted on a probe's rows once they are centred, scaled and standardised.
 //!
 //! A kind of classifier is a folder beside this file, whose type implements [`Classifier`], and a line of
-//! [`KINDS`](super::KINDS). The search, predictions and files know it by the traits here alone. Its settings stand in
-//! [`Probe`](super::Probe), whose space of candidates is the SVC's so far, and which names no kind yet: all fit the first.
+//! `KINDS`. The search, predictions and files know it by the traits here alone. Its settings stand in
+//! `Probe`, whose space of candidates is the SVC's so far, and which names no kind yet: all fit the first.
 
 use std::fmt;
 use std::sync::Arc;

@@ -232,7 +232,7 @@ mod tests {
             .map(refused)
             .join("\n"),
             @r#"
-        mine.toml:2: `probe.center` is `1`, expected true or false, or a list of such
+        mine.toml:2: `probe.center` is `1`, expected `true` or `false`, or a list of such
         mine.toml:2: `probe.kernel` is `"cosine"`, expected `"linear"`, `"rbf"`, `"poly"` or `"sigmoid"`, or a list of such
         mine.toml:2: `probe.c` is `-1`, expected a number above 0, or a list of such
         mine.toml:2: `probe.c` is `[1, 0]`, expected a number above 0, or a list of such
