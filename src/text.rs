@@ -185,7 +185,7 @@ pub fn cut(text: &str, n_most: usize) -> Cow<'_, str> {
     format!("{start}…({} characters)…{end}", thousands(n_cut as u64)).into()
 }
 
-/// `text` with those of its characters as Rust writes them, `\n` or `\u{1b}`, that are to be.
+/// `text` with the characters for which `is_spelled` holds as Rust writes them, `\n` or `\u{1b}`.
 pub fn spelled(text: &str, is_spelled: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&is_spelled) {
         return text.into();

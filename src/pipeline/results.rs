@@ -50,7 +50,7 @@ impl Results {
     /// Makes sure, before anything is computed, that results can be written to `dir`.
     ///
     /// # Errors
-    /// Errors of writing where it cannot be made or replaced, another where it holds other files.
+    /// That the folder cannot be made or replaced, or that it holds other files than results.
     pub fn prepare(dir: &Path) -> Result<Self, Error> {
         let draft = StagedDir::replacing(dir, ours_in)?;
         if let Some(name) = files::first_foreign(draft.destination(), ours_in)? {

@@ -35,7 +35,7 @@ rows! {
 pub struct SampleStage<'a> {
     /// The labels.
     pub labels: &'a Made<Labels>,
-    /// Train rows per task; `<= 0` for all.
+    /// Train rows per task.
     pub n_train: NTrain,
     /// Seed of the draw.
     pub seed: u64,

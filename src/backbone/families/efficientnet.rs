@@ -97,7 +97,7 @@ enum Activation {
     HardSwish,
 }
 
-/// Stages that are read stay in memory, as those of the catalog do: a process reads one network or a few.
+/// Stages that are read stay in memory, as constants do: a process reads one network or a few.
 fn kept<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<&'static [&'static [Blocks]], D::Error> {

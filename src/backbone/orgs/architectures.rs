@@ -85,7 +85,7 @@ fn for_images_of(mut network: NetworkConfig, size: [usize; 2]) -> NetworkConfig 
     network
 }
 
-/// Every architecture, in the catalog's order.
+/// Every architecture, family by family.
 pub fn all() -> impl Iterator<Item = Architecture> {
     let vits = timm::vit_rows::ARCHITECTURES
         .iter()
@@ -97,7 +97,7 @@ pub fn all() -> impl Iterator<Item = Architecture> {
         .map(|(name, model, data)| Architecture { name, model, data })
 }
 
-/// Names of the architectures that can be loaded, in the catalog's order.
+/// Names of the architectures that can be loaded, in the order of [`all`].
 pub fn architectures() -> impl Iterator<Item = &'static str> {
     all().map(|architecture| architecture.name)
 }

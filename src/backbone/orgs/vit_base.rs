@@ -1,4 +1,4 @@
-//! The Vision Transformer from which those of the libraries differ.
+//! The ViT-Base that Vision Transformers of `open_clip` and transformers are described by: each says what differs from it.
 
 use crate::backbone::families::vit::{
     Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Resample,

@@ -286,7 +286,7 @@ fn cache_that_cannot_be_written_to_is_named() {
     let hub = hub(&server, &place.join("hub"));
     let snapshot = hub.snapshot(&repo(), &Silent).unwrap();
     let error = snapshot.file("config.json").unwrap_err();
-    assert_eq!(error.fault(), Fault::Machine);
+    assert_eq!((error.fault(), kind(&error)), (Fault::Machine, None));
     assert!(
         error.to_string().contains("/file/hub/models--org--name"),
         "{error}"

@@ -45,6 +45,7 @@ fn stops<T>(
     });
     assert!(started.elapsed() < MUTE, "ended by itself");
     assert_eq!(error.fault(), Fault::Interruption, "{error}");
+    assert_eq!(error.hint().unwrap(), "the same command begins again");
 }
 
 #[test]

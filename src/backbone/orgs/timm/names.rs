@@ -1,4 +1,4 @@
-//! Names that timm knows and that are none of the catalog's; made by `tests/golden/make/timm_names.py`.
+//! Names that timm knows and that are not among the architectures here; made by `tests/golden/make/timm_names.py`.
 
 /// What was renamed: `former current`, the second with a tag where one is meant.
 const FORMER: &str = include_str!("former.txt");
