@@ -89,10 +89,10 @@ pub mod internals {
         pub use crate::newt::sampling::{NTrain, sample};
     }
     pub mod probe {
-        pub use crate::probe::svc::{Candidate, FittedSvc, KernelFunction};
+        pub use crate::probe::svc::{FittedSvc, KernelFunction};
         pub use crate::probe::{
-            ClassWeight, FittedProbe, Gamma, Kernel, Probe, Search, Solver, Space, Strategy,
-            TaskData, TaskFit, Values, fit_task, label_of,
+            Candidate, ClassWeight, FittedProbe, Gamma, Kernel, Probe, Search, Solver, Space,
+            Strategy, TaskData, TaskFit, Values, fit_repeats, fit_task, label_of,
         };
     }
     pub mod random {

@@ -60,6 +60,7 @@ fn damaged_probes_are_refused_or_whole() {
         })
     };
     let centred = FittedProbe {
+        first_scaler: None,
         mean: Some(array![0.1, -0.2]),
         l2: true,
         scaler: Some(Scaler {
@@ -69,6 +70,7 @@ fn damaged_probes_are_refused_or_whole() {
         classifier: svc(Kernel::Poly),
     };
     let plain = FittedProbe {
+        first_scaler: None,
         mean: None,
         l2: false,
         scaler: None,

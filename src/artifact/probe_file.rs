@@ -2,6 +2,7 @@
 //!
 //! | part | content |
 //! | --- | --- |
+//! | `<task>/first_scaler` | [2, d] F64: mean and scale of the columns, where the probe standardises first |
 //! | `<task>/mean` | `[d]` F32, where the probe centres |
 //! | `<task>/scaler` | [2, d] F64: mean and scale of the columns, where the probe standardises |
 //! | metadata key `probes` | a JSON array of `{task, kind, l2}` and the settings of that kind of classifier |
@@ -23,14 +24,15 @@ use std::path::Path;
 use ndarray::{Array, Array1, Array2, Dimension, Ix1, arr1};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::VariantArray;
 
 use super::{BackboneId, Element, TensorWriter, Tensors};
 use crate::error::{Error, Fault, Message};
 use crate::interrupt::Interrupt;
 use crate::probe::classifier::{Kind, Parts};
-use crate::probe::{FittedProbe, KINDS, Scaler};
+use crate::probe::{ClassifierName, FittedProbe, Scaler};
 use crate::tensorfile;
-use crate::text::{self, Listing, foreign, said};
+use crate::text::{self, either, foreign, said};
 
 const PROBES: &str = "probes";
 const FITTED_ON: &str = "fitted_on";
@@ -67,7 +69,7 @@ struct Header {
 }
 
 fn default_kind() -> String {
-    KINDS[0].name.to_owned()
+    ClassifierName::Svc.to_string()
 }
 
 impl ProbeFile {
@@ -166,10 +168,10 @@ fn headers(file: &str, tensors: &Tensors<'_>) -> Result<Vec<Header>, Error> {
 }
 
 fn kind(file: &str, name: &str) -> Result<&'static Kind, Message> {
-    KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
+    name.parse().map(ClassifierName::kind).map_err(|_| {
         let found = format!("names the kind of classifier `{}`", foreign(name));
-        let known = Listing::quoted(KINDS.iter().map(|kind| kind.name));
-        wrong_metadata(file, &found, &known.to_string())
+        let known = either(ClassifierName::VARIANTS.iter().map(ToString::to_string));
+        wrong_metadata(file, &found, &known)
             .hint("a newer newt-pipe wrote the file; take that version or a later one")
     })
 }
@@ -181,7 +183,7 @@ fn writer<'a>(probes: impl IntoIterator<Item = (&'a str, &'a FittedProbe)>) -> T
         let saved = probe.classifier.save();
         headers.push(Header {
             task: task.to_owned(),
-            kind: probe.classifier.kind().to_owned(),
+            kind: probe.classifier.kind().to_string(),
             l2: probe.l2,
             settings: saved.settings,
         });
@@ -202,11 +204,16 @@ fn writer<'a>(probes: impl IntoIterator<Item = (&'a str, &'a FittedProbe)>) -> T
         if let Some(mean) = &probe.mean {
             writer = writer.array(&format!("{task}/mean"), mean);
         }
-        if let Some(scaler) = &probe.scaler {
+        let scalers = [
+            ("first_scaler", &probe.first_scaler),
+            ("scaler", &probe.scaler),
+        ];
+        for (name, scaler) in scalers {
+            let Some(scaler) = scaler else { continue };
             let mut columns = Array2::zeros((2, scaler.mean.len()));
             columns.row_mut(0).assign(&arr1(&scaler.mean));
             columns.row_mut(1).assign(&arr1(&scaler.scale));
-            writer = writer.array(&format!("{task}/scaler"), &columns);
+            writer = writer.array(&format!("{task}/{name}"), &columns);
         }
     }
     writer.metadata(PROBES, &headers)
@@ -225,17 +232,21 @@ impl SavedProbe<'_> {
         let d = classifier.n_features();
         let holds = |part| self.tensors.holds(&self.name(part));
         let mean = holds("mean").then(|| self.array("mean", &[d]));
-        let scaler = holds("scaler").then(|| -> Result<_, Error> {
-            let columns: Array2<f64> = self.array("scaler", &[2, d])?;
-            Ok(Scaler {
-                mean: columns.row(0).to_vec(),
-                scale: columns.row(1).to_vec(),
-            })
-        });
+        let scaler = |part| {
+            let scaler = holds(part).then(|| -> Result<_, Error> {
+                let columns: Array2<f64> = self.array(part, &[2, d])?;
+                Ok(Scaler {
+                    mean: columns.row(0).to_vec(),
+                    scale: columns.row(1).to_vec(),
+                })
+            });
+            scaler.transpose()
+        };
         Ok(FittedProbe {
+            first_scaler: scaler("first_scaler")?,
             mean: mean.transpose()?,
             l2: self.header.l2,
-            scaler: scaler.transpose()?,
+            scaler: scaler("scaler")?,
             classifier,
         })
     }
@@ -311,6 +322,10 @@ mod tests {
 
     fn probes() -> Vec<(String, FittedProbe)> {
         let centred = FittedProbe {
+            first_scaler: Some(Scaler {
+                mean: vec![0.0, 0.1],
+                scale: vec![0.3, 1.0],
+            }),
             mean: Some(array![0.1, -0.2]),
             l2: true,
             scaler: Some(Scaler {
@@ -320,6 +335,7 @@ mod tests {
             classifier: Arc::new(svc(Kernel::Rbf)),
         };
         let plain = FittedProbe {
+            first_scaler: None,
             mean: None,
             l2: false,
             scaler: None,

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::files::{self, Kept};
 use crate::interrupt::Interrupt;
 use crate::pipeline::predict;
-use crate::probe::{label_of, naming_row};
+use crate::probe::naming_row;
 use crate::progress::Progress;
 use crate::stage::probes::odd_rows;
 use crate::stage::{TaskArgument, TaskFilter};
@@ -48,8 +48,12 @@ pub struct Args {
     json: bool,
 }
 
-/// A task, and what its probe decides on each row.
-type Decided = (String, Vec<f64>);
+/// What the probe of a task says of each image.
+struct Decided {
+    task: String,
+    decision: Vec<f64>,
+    y_pred: Vec<u8>,
+}
 
 pub fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let interrupt = &console.interrupt;
@@ -80,7 +84,12 @@ pub fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
         for warning in odd_rows::warnings(&task, probe.mean.is_some(), &odd) {
             console.warn(&warning);
         }
-        decided.push((task, decision));
+        let y_pred = decision.iter().map(|&value| probe.label(value)).collect();
+        decided.push(Decided {
+            task,
+            decision,
+            y_pred,
+        });
     }
     if let Some(path) = &args.output {
         let bytes = table(ids, &decided, interrupt)?.to_parquet_unless(interrupt);
@@ -89,20 +98,18 @@ pub fn exec(args: &Args, console: &Console) -> Result<Outcome, Error> {
         let n_rows = count(ids.len() * decided.len(), "prediction", "predictions");
         console.note(&format!("{}: {n_rows}", text::path(path)));
     } else if args.json {
-        let of_task = |(task, decision): &Decided| {
-            let y_pred: Vec<u8> = decision.iter().copied().map(label_of).collect();
-            json!({ "task": task, "y_pred": y_pred, "decision": decision })
-        };
+        let of_task =
+            |of: &Decided| json!({ "task": of.task, "y_pred": of.y_pred, "decision": of.decision });
         let tasks: Vec<_> = decided.iter().map(of_task).collect();
         console.json(&json!({ "img_id": ids, "tasks": tasks }))?;
     } else {
         console.result("img_id\ttask\ty_pred\tdecision\n")?;
-        for (task, decision) in &decided {
+        for of in &decided {
             interrupt.check()?;
-            let task = escaped(task);
+            let task = escaped(&of.task);
             let mut lines = String::new();
-            for (id, &value) in ids.iter().zip(decision) {
-                let (id, y_pred) = (escaped(id), label_of(value));
+            for (id, (value, y_pred)) in ids.iter().zip(of.decision.iter().zip(&of.y_pred)) {
+                let id = escaped(id);
                 lines.push_str(&format!("{id}\t{task}\t{y_pred}\t{value}\n"));
             }
             console.result(&lines)?;
@@ -132,15 +139,15 @@ rows! {
 fn table(ids: &[String], decided: &[Decided], interrupt: &Interrupt) -> Result<Table, Error> {
     // Without a probe the table has its columns all the same.
     let mut tables = vec![Table::of::<Row>(&[])];
-    for (task, decision) in decided {
+    for of in decided {
         interrupt.check()?;
         let rows: Vec<Row> = ids
             .iter()
-            .zip(decision)
-            .map(|(id, &decision)| Row {
+            .zip(of.decision.iter().zip(&of.y_pred))
+            .map(|(id, (&decision, &y_pred))| Row {
                 img_id: id.clone(),
-                task: task.clone(),
-                y_pred: i64::from(label_of(decision)),
+                task: of.task.clone(),
+                y_pred: i64::from(y_pred),
                 decision,
             })
             .collect();

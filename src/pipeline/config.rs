@@ -6,6 +6,7 @@
 //! | `file` | the values, and the lines or `--set` that they come from |
 //! | `reader` | serde over them: a table is a struct, what is wrong is said of its key |
 //! | `model`, `probe`, `search` | the tables that mean more than they say |
+//! | `protocol` | what a probe is that is not spelled out |
 //! | `sweep` | the product of all lists |
 //!
 //! Unknown keys and values out of range are refused with file and line. `pipelines/default.toml`, or
@@ -18,6 +19,7 @@ mod fuzz;
 mod model;
 mod origins;
 mod probe;
+mod protocol;
 mod reader;
 mod search;
 mod sweep;
@@ -44,6 +46,7 @@ use crate::interrupt::Interrupt;
 use crate::newt::labels::OtherSplits;
 use crate::newt::sampling::NTrain;
 use crate::newt::synth;
+use crate::probe::Probe;
 use crate::setting::{self, as_name, checked};
 use crate::stage::{bootstrap, features};
 
@@ -239,8 +242,10 @@ impl Pipeline {
             warnings: Vec::new(),
         };
         pipeline.check_distinct(&file)?;
-        for experiment in pipeline.experiments() {
-            let probe = experiment.probe.resolve(experiment.n_train);
+        let experiments = pipeline.experiments();
+        let probes: Vec<Probe> = experiments.iter().map(Experiment::resolved_probe).collect();
+        probe.check_read(&file, &probes)?;
+        for probe in probes {
             probe.validate().map_err(|error| {
                 let place = file.place_of_all("probe");
                 Message::request(format!("{}: {error}", crate::text::path(place)))
@@ -265,7 +270,7 @@ impl Pipeline {
             "model": { "org": model.org, "ckpt": model.absolute_ckpt(), "allow_code": model.allow_code },
             "sample": { "n_train": experiment.n_train, "seed": experiment.seed },
             "features": self.features,
-            "probe": experiment.probe.spell_out(experiment.n_train),
+            "probe": experiment.probe.spell_out(&experiment.resolved_probe()),
             "bootstrap": self.bootstrap,
         });
         if let Some(dir) = &self.cache_dir {

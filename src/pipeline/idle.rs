@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use super::config::{ConfigFile, Experiment, Pipeline, ProbeConfig, SAMPLE_SEED, SearchConfig};
 use crate::backbone::{Device, Precision};
-use crate::probe::{Gamma, Kernel, Probe, Solver, Strategy, Values};
+use crate::probe::{ClassifierName, Gamma, Kernel, Probe, Solver, Strategy, Values};
 use crate::stage::features::BatchSize;
 use crate::text;
 
 /// Dotted keys, and why nothing reads their values.
 type Idle = Vec<(String, &'static str)>;
+
+/// The seed of a search where none is written, as in the reference.
+const DEFAULT_SEED: u32 = 42;
 
 const NO_GAMMA: &str = "the kernel `linear` has no gamma";
 
@@ -39,16 +42,36 @@ pub fn warnings(pipeline: &Pipeline, file: &ConfigFile) -> Vec<String> {
 }
 
 /// The settings that do nothing for one experiment, each once.
-#[expect(clippy::float_cmp, reason = "the default, as it was written")]
 fn of_experiment(experiment: &Experiment) -> Idle {
     let config = &experiment.probe;
-    let default = config.protocol.probe(experiment.n_train);
     let probe = config.resolve(experiment.n_train);
-    let kernels = probe.kernels();
     let mut idle = of_search(config, &probe);
+    if probe.classifier == ClassifierName::Svc {
+        idle.extend(of_svc(experiment, &probe));
+    }
     let mut add = |key: &str, reason| idle.push((key.to_owned(), reason));
+    for key in config.written.keys().filter(|key| !probe.reads(key)) {
+        add(
+            &format!("probe.{key}"),
+            "its classifier has no such setting",
+        );
+    }
+    if experiment.model.allow_code && !experiment.model.brings_code() {
+        let reason = "only a model of the org `torchscript` brings code of its own";
+        add("model.allow_code", reason);
+    }
+    idle
+}
 
-    if probe.gamma != default.gamma && !reads_gamma(config, &probe) {
+/// The settings of an SVC that do nothing.
+#[expect(clippy::float_cmp, reason = "the default, as it was written")]
+fn of_svc(experiment: &Experiment, probe: &Probe) -> Idle {
+    let config = &experiment.probe;
+    let default = config.protocol.probe(experiment.n_train);
+    let kernels = probe.kernels();
+    let mut idle = Idle::new();
+    let mut add = |key: &str, reason| idle.push((key.to_owned(), reason));
+    if probe.gamma != default.gamma && !reads_gamma(config, probe) {
         add("probe.gamma", NO_GAMMA);
     }
     if probe.degree != default.degree && !kernels.contains(&Kernel::Poly) {
@@ -62,10 +85,6 @@ fn of_experiment(experiment: &Experiment) -> Idle {
     if !probe.shrinking && probe.solver == Solver::Linfa {
         add("probe.shrinking", "the solver `linfa` never shrinks");
     }
-    if experiment.model.allow_code && !experiment.model.brings_code() {
-        let reason = "only a model of the org `torchscript` brings code of its own";
-        add("model.allow_code", reason);
-    }
     idle
 }
 
@@ -78,7 +97,10 @@ fn of_search(config: &ProbeConfig, probe: &Probe) -> Idle {
     let mut idle = Idle::new();
     let (
         Some(SearchConfig::On {
-            spaces, is_list, ..
+            spaces,
+            is_list,
+            seeds,
+            ..
         }),
         Some(search),
     ) = (&config.search, &probe.search)
@@ -97,10 +119,10 @@ fn of_search(config: &ProbeConfig, probe: &Probe) -> Idle {
             idle.push((key(i, "gamma"), NO_GAMMA));
         }
     }
-    if let (Strategy::Random { n_iter, seed }, Some(n_combinations)) =
+    if let (Strategy::Random { n_iter, .. }, Some(n_combinations)) =
         (search.strategy, search.n_combinations())
         && n_combinations <= n_iter
-        && !is_default_seed(seed)
+        && seeds.as_ref().is_some_and(|seeds| *seeds != [DEFAULT_SEED])
     {
         let reason = "the search tries all combinations, and draws none";
         idle.push((key(0, "seed"), reason));
@@ -118,13 +140,6 @@ fn reads_gamma(config: &ProbeConfig, probe: &Probe) -> bool {
         (_, Some(_)) => false,
         (_, None) => !is_linear(&probe.kernels()),
     }
-}
-
-fn is_default_seed(seed: u32) -> bool {
-    let search = Probe::biobench(10).search;
-    search.is_some_and(
-        |search| matches!(search.strategy, Strategy::Random { seed: default, .. } if default == seed),
-    )
 }
 
 /// The settings beside `[probe]` that do nothing for any experiment.

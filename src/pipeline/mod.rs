@@ -223,7 +223,7 @@ impl<'a> Runner<'a> {
             labels,
             sample,
             features: &features,
-            probe: experiment.probe.resolve(n_train),
+            probe: experiment.resolved_probe(),
         };
         let mut probes = executor.find(&mut stage, walk)?;
         // Probes are fitted on rows. Where these have left the store the features are made again first; and where they

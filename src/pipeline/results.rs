@@ -227,6 +227,8 @@ rows! {
         pub n_train: i64,
         /// Seed of the draw.
         pub seed: i64,
+        /// Seed of the probe's search, where it draws candidates.
+        pub search_seed: Option<i64>,
         /// The probe's settings in short.
         pub probe: String,
     }
@@ -240,6 +242,7 @@ impl Setting {
             n_train: experiment.n_train.written(),
             // A seed comes from a TOML integer, which is an i64.
             seed: i64::try_from(experiment.seed).unwrap_or(i64::MAX),
+            search_seed: experiment.search_seed.map(i64::from),
             probe: experiment.probe.name(),
         }
     }

@@ -1,21 +1,69 @@
 //! What is fitted on a probe's rows once they are centred, scaled and standardised.
 //!
-//! A kind of classifier is a folder beside this file, whose type implements [`Classifier`], and a line of
-//! `KINDS`. The search, predictions and files know it by the traits here alone. Its settings stand in
-//! `Probe`, whose space of candidates is the SVC's so far, and which names no kind yet: all fit the first.
+//! A kind of classifier is a folder beside this file, whose type implements [`Classifier`], its name, and its line of
+//! [`KINDS`]. The search, predictions and files know it by the traits here alone. Its settings stand in
+//! [`Probe`], and their names in the list of its kind.
 
 use std::fmt;
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use strum::VariantArray;
 
+use super::fitted::label_of;
 use super::search::Fold;
-use super::settings::{Kernel, Probe, Search};
+use super::settings::{Gamma, Kernel, Probe, Search};
+use super::svc::Svc;
 use super::{TaskData, TaskFit, fit_kind};
 use crate::context::Context;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::text::either;
+
+/// The name of a kind of classifier, in pipeline files, keys and files of fitted probes.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum ClassifierName {
+    /// A C-SVC with a kernel, on its dual problem: libsvm.
+    Svc,
+}
+
+/// The kinds of classifiers, in the order of [`ClassifierName`].
+static KINDS: [Kind; 1] = [Kind::of::<Svc>()];
+
+impl ClassifierName {
+    /// The kind of this name.
+    pub fn kind(self) -> &'static Kind {
+        &KINDS[self as usize]
+    }
+
+    /// The first that reads the setting `key`.
+    pub fn of_setting(key: &str) -> Option<Self> {
+        let mut all = Self::VARIANTS.iter().copied();
+        all.find(|name| name.kind().settings.contains(&key))
+    }
+
+    /// The names, to stand behind "expected".
+    pub fn expected() -> String {
+        either(Self::VARIANTS.iter().map(|name| format!("\"{name}\"")))
+    }
+}
 
 /// What all fits of one task share.
 #[derive(Clone, Copy)]
@@ -31,7 +79,11 @@ pub struct Run<'a> {
 /// A kind of classifier, at work on one task: whatever its fits share there.
 pub trait Classifier: Default + Sync {
     /// What files call it.
-    const NAME: &'static str;
+    const NAME: ClassifierName;
+    /// The settings of a [`Probe`] that it reads, besides those that all kinds share.
+    const SETTINGS: &'static [&'static str];
+    /// Those among them that a search chooses, of `kernel`, `c` and `gamma`; none where there is nothing to search.
+    const SEARCHED: &'static [&'static str];
     /// One choice of its parameters.
     type Candidate: Copy + Sync;
     /// Rows to train on, with what all candidates need of them.
@@ -41,11 +93,22 @@ pub trait Classifier: Default + Sync {
     /// What predictions need.
     type Fitted: FittedClassifier + 'static;
 
+    /// Gives the settings whose default differs between kinds their value in scikit-learn.
+    fn set_defaults(probe: &mut Probe);
+
     /// The parameters where no search chooses them.
     fn given(probe: &Probe) -> Self::Candidate;
 
     /// The candidates of a search, at least one, in the order in which scikit-learn tries them.
     fn candidates(search: &Search) -> Vec<Self::Candidate>;
+
+    /// The parameters of a candidate, as tables have them.
+    fn parameters(candidate: Self::Candidate) -> Parameters;
+
+    /// The label that a decision value means.
+    fn label(decision: f64) -> u8 {
+        label_of(decision)
+    }
 
     /// The indices of all candidates: those together whose fits on a fold share work, in the order that saves most.
     fn groups(candidates: &[Self::Candidate]) -> Vec<Vec<usize>>;
@@ -104,7 +167,12 @@ pub trait Classifier: Default + Sync {
 /// A fitted classifier. It makes the same decisions once it was saved and loaded.
 pub trait FittedClassifier: fmt::Debug + std::any::Any + Send + Sync {
     /// What files call its kind: [`Classifier::NAME`].
-    fn kind(&self) -> &'static str;
+    fn kind(&self) -> ClassifierName;
+
+    /// The label that a decision value means: [`Classifier::label`].
+    fn label(&self, decision: f64) -> u8 {
+        label_of(decision)
+    }
 
     /// Number of features of the rows that it takes.
     fn n_features(&self) -> usize;
@@ -120,6 +188,17 @@ pub trait FittedClassifier: fmt::Debug + std::any::Any + Send + Sync {
     fn save(&self) -> Saved<'_>;
 }
 
+/// What a search chooses of a classifier; `None` where the kind has no such thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Parameters {
+    /// The kernel.
+    pub kernel: Option<Kernel>,
+    /// The penalty C.
+    pub c: Option<f64>,
+    /// The kernel's gamma, or the rule for it.
+    pub gamma: Option<Gamma>,
+}
+
 /// The parameters and numbers of a fit that have a place in the table of probes; `None` where the kind has no such thing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
@@ -133,6 +212,8 @@ pub struct Outcome {
     pub n_support: Option<usize>,
     /// Bias with scikit-learn's sign (`intercept_`).
     pub bias: Option<f64>,
+    /// Number of neighbours that vote.
+    pub k: Option<usize>,
 }
 
 /// A fitted classifier as files hold it. No part is called `mean` or `scaler`, which are the probe's.
@@ -180,21 +261,45 @@ pub type Load = fn(&dyn Parts) -> Result<Arc<dyn FittedClassifier>, Error>;
 
 /// A kind of classifier, whatever its types.
 pub struct Kind {
-    /// What files call it.
-    pub name: &'static str,
-    /// [`fit_kind`].
-    pub fit: fn(Run<'_>, &TaskData<'_>) -> Result<TaskFit, Error>,
+    /// [`Classifier::SETTINGS`].
+    pub settings: &'static [&'static str],
+    /// [`Classifier::SEARCHED`].
+    pub searched: &'static [&'static str],
+    /// [`Classifier::set_defaults`].
+    pub set_defaults: fn(&mut Probe),
+    /// Fits one probe for each seed of the search, see `fit_kind`.
+    pub fit: fn(Run<'_>, &[u32], &TaskData<'_>) -> Result<Vec<TaskFit>, Error>,
     /// [`Classifier::load`].
     pub load: Load,
 }
 
 impl Kind {
     /// The kind `C`.
-    pub const fn of<C: Classifier>() -> Self {
+    const fn of<C: Classifier>() -> Self {
         Self {
-            name: C::NAME,
+            settings: C::SETTINGS,
+            searched: C::SEARCHED,
+            set_defaults: C::set_defaults,
             fit: fit_kind::<C>,
             load: |saved| Ok(Arc::new(C::load(saved)?)),
+        }
+    }
+
+    /// Leaves in the JSON form of a search only what it chooses for this kind.
+    pub fn retain_searched(&self, search: &mut Map<String, Value>) {
+        search.retain(|key, _| match key.as_str() {
+            "kernels" => self.searched.contains(&"kernel"),
+            "c" | "gamma" => self.searched.contains(&key.as_str()),
+            _ => true,
+        });
+        for space in search
+            .values_mut()
+            .filter_map(Value::as_array_mut)
+            .flatten()
+        {
+            if let Value::Object(space) = space {
+                self.retain_searched(space);
+            }
         }
     }
 }

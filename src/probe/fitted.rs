@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, ArrayView2, Axis};
+use ndarray::{Array1, ArrayView2, Axis, CowArray};
 
 use super::classifier::FittedClassifier;
 use super::error::Overflow;
@@ -14,11 +14,13 @@ use crate::interrupt::Interrupt;
 /// A fitted probe, complete: stored and loaded again, it makes the same decisions bit for bit.
 #[derive(Clone, Debug)]
 pub struct FittedProbe {
-    /// Mean of the train rows, `[d]`, subtracted first; `None` if the probe does not centre.
+    /// Mean and scale of each column, `[d]`, applied first; `None` if the probe does not standardise first.
+    pub first_scaler: Option<Scaler>,
+    /// Mean of the train rows, `[d]`, subtracted next; `None` if the probe does not centre.
     pub mean: Option<Array1<f32>>,
     /// Whether rows are divided by their L2 norm.
     pub l2: bool,
-    /// Mean and scale of each column, `[d]`; `None` if the probe does not standardise.
+    /// Mean and scale of each column, `[d]`, applied last; `None` if the probe does not standardise.
     pub scaler: Option<Scaler>,
     /// What decides on the rows thereafter.
     pub classifier: Arc<dyn FittedClassifier>,
@@ -27,7 +29,8 @@ pub struct FittedProbe {
 impl PartialEq for FittedProbe {
     fn eq(&self, other: &Self) -> bool {
         let (ours, theirs) = (&self.classifier, &other.classifier);
-        self.mean == other.mean
+        self.first_scaler == other.first_scaler
+            && self.mean == other.mean
             && self.l2 == other.l2
             && self.scaler == other.scaler
             && ours.kind() == theirs.kind()
@@ -68,7 +71,11 @@ impl FittedProbe {
         for chunk in x.axis_chunks_iter(Axis(0), ROWS_AT_A_TIME) {
             let first = decision.len();
             let mean = self.mean.as_ref().map(Array1::view);
-            let (rows, odd) = normalize(chunk, mean, self.l2).map_err(|(row, norm)| {
+            let chunk = match &self.first_scaler {
+                Some(scaler) => scaler.transform(chunk.to_owned()).into(),
+                None => CowArray::from(chunk),
+            };
+            let (rows, odd) = normalize(chunk.view(), mean, self.l2).map_err(|(row, norm)| {
                 Overflow::new("test", mean.is_some(), (first + row, norm))
             })?;
             odd_rows.extend(odd.into_iter().map(|(row, oddity)| (first + row, oddity)));
@@ -77,9 +84,14 @@ impl FittedProbe {
         }
         Ok((decision, odd_rows))
     }
+
+    /// The label that a decision value means.
+    pub fn label(&self, decision: f64) -> u8 {
+        self.classifier.label(decision)
+    }
 }
 
-/// The label that a decision value means: 0 only where libsvm's decision value is strictly positive; scikit-learn's has
+/// The label that an SVC's decision value means: 0 only where libsvm's decision value is strictly positive; scikit-learn's has
 /// the other sign.
 pub fn label_of(decision: f64) -> u8 {
     let is_label_0 = decision < 0.0;

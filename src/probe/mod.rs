@@ -10,9 +10,10 @@
 //! | `normalize`, `norm`, `summation` | mean, L2 norm | NumPy |
 //! | `scaler` | columns to zero mean and unit variance | scikit-learn's `StandardScaler` |
 //! | `folds`, `search` | cross-validation | scikit-learn's `StratifiedKFold`, `RandomizedSearchCV`, `GridSearchCV` |
-//! | `draws`, `exact` | parameters of random candidates; exp and ln for them | scikit-learn's `ParameterSampler`; rounded once |
+//! | `candidates` | the candidates of a search | scikit-learn's `ParameterSampler`, `ParameterGrid` |
+//! | `draws`, `exact` | their random parameters; exp and ln for them | NumPy and SciPy; rounded once |
 //! | `classifier` | what a classifier is, and the list of the kinds | |
-//! | `svc` | the classifier | libsvm, as scikit-learn's `SVC` runs it |
+//! | `svc` | a classifier | libsvm, as scikit-learn's `SVC` runs it |
 //! | `fitted` | [`FittedProbe`]: what prediction needs | |
 //!
 //! # Exact ties
@@ -33,6 +34,7 @@
 //! in their first digit. Of one such task, 36 of 1,200 predictions differ from scikit-learn's, with decision values up to
 //! 20; scikit-learn with NumPy's `tanh` in place of the C library's differs from itself likewise.
 
+mod candidates;
 pub mod classifier;
 mod draws;
 mod error;
@@ -49,23 +51,22 @@ pub mod svc;
 #[cfg(test)]
 mod tests;
 
-use ndarray::{Array1, ArrayView2};
+use ndarray::{Array1, ArrayView2, CowArray};
 
-use self::classifier::{Classifier, Kind, Outcome, Run};
+use self::classifier::{Classifier, Outcome, Parameters, Run};
 use self::error::Overflow;
-use self::search::Chosen;
+use self::search::{Chosen, Tried};
 use crate::context::Context;
 use crate::error::{Error, Message};
 use crate::text::foreign;
 
+pub use candidates::Candidate;
+pub use classifier::ClassifierName;
 pub use error::naming_row;
 pub use fitted::{FittedProbe, label_of};
 pub use normalize::{OddRows, Oddity};
 pub use scaler::Scaler;
 pub use settings::{ClassWeight, Gamma, Kernel, Probe, Search, Solver, Space, Strategy, Values};
-
-/// Every kind of classifier; the first is that of probes and of files that name none.
-pub const KINDS: [Kind; 1] = [Kind::of::<svc::Svc>()];
 
 /// Features and labels of one task.
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +92,12 @@ pub struct TaskFit {
     pub outcome: Outcome,
     /// Mean accuracy of the chosen candidate over the folds; `None` without a search, or if a fold could not be fitted.
     pub cv_accuracy: Option<f64>,
-    /// The cross-validation accuracies of all candidates, in the order in which scikit-learn tries them; empty without a search.
+    /// The mean accuracies over the folds of all candidates, in the order in which scikit-learn tries them; empty without a search.
     pub cv_accuracies: Vec<Option<f64>>,
+    /// The same candidates, with their accuracy in each fold.
+    pub candidates: Vec<TriedCandidate>,
+    /// Index of the candidate that was chosen; `None` without a search.
+    pub chosen: Option<usize>,
     /// Train rows that float32 cannot divide by their norm. Worth a warning that names the images.
     pub odd_train_rows: OddRows,
     /// Test rows that float32 cannot divide by their norm.
@@ -103,7 +108,35 @@ pub struct TaskFit {
     pub fitted: FittedProbe,
 }
 
+/// A candidate of a search, as tables have it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TriedCandidate {
+    /// Its parameters.
+    pub parameters: Parameters,
+    /// Its accuracy in each fold; `None` where it could not be fitted.
+    pub fold_accuracies: Vec<Option<f64>>,
+}
+
 /// Fits `probe` to the train rows of a task and predicts its test rows.
+///
+/// # Errors
+/// Those of [`fit_repeats`].
+pub fn fit_task(
+    probe: &Probe,
+    data: &TaskData<'_>,
+    context: Context<'_>,
+) -> Result<TaskFit, Error> {
+    let seeds = probe.search.as_ref().and_then(Search::seed);
+    let fits = fit_repeats(probe, seeds.as_slice(), data, context)?;
+    let one = fits.into_iter().next();
+    one.ok_or_else(|| Message::machine("probe: no fit, expected one").into())
+}
+
+/// Fits `probe` to the train rows of a task once for each seed of its search, and predicts the test rows; once in all
+/// where its search draws nothing and `seeds` are none.
+///
+/// The searches share folds and whatever the classifier prepares of their rows; each fit is what [`fit_task`] gives for its
+/// seed, bit for bit.
 ///
 /// A stop is heard between fits, within one every thousand iterations, and between some rows of a matrix. Within a
 /// task, folds and candidates are spread over rayon's threads; the result is the same for any number of them.
@@ -113,11 +146,12 @@ pub struct TaskFit {
 /// a row that overflows, the errors of search and classifier, and a stop that was asked for.
 ///
 /// Source: `biobench.newt.benchmark`.
-pub fn fit_task(
+pub fn fit_repeats(
     probe: &Probe,
+    seeds: &[u32],
     data: &TaskData<'_>,
     context: Context<'_>,
-) -> Result<TaskFit, Error> {
+) -> Result<Vec<TaskFit>, Error> {
     probe.validate()?;
     check(data)?;
     context.interrupt.check()?;
@@ -127,57 +161,85 @@ pub fn fit_task(
         context,
     };
     let place = |split, row| format!("task `{}`: {split} row {row}", data.name);
-    (KINDS[0].fit)(run, data).map_err(|error| naming_row(error, place))
+    let kind = probe.classifier.kind();
+    (kind.fit)(run, seeds, data).map_err(|error| naming_row(error, place))
 }
 
-/// [`fit_task`] with one kind of classifier, on data that were checked.
-fn fit_kind<C: Classifier>(run: Run<'_>, data: &TaskData<'_>) -> Result<TaskFit, Error> {
+/// [`fit_repeats`] with one kind of classifier, on data that were checked.
+fn fit_kind<C: Classifier>(
+    run: Run<'_>,
+    seeds: &[u32],
+    data: &TaskData<'_>,
+) -> Result<Vec<TaskFit>, Error> {
     let (classifier, probe) = (C::default(), run.probe);
-    let mean = probe.center.then(|| normalize::mean_row(data.x_train));
+    let first_scaler = probe.standardize_first.then(|| Scaler::fit(data.x_train));
+    let x = match &first_scaler {
+        Some(scaler) => scaler.transform(data.x_train.to_owned()).into(),
+        None => CowArray::from(data.x_train),
+    };
+    let mean = probe.center.then(|| normalize::mean_row(x.view()));
     let (x, odd_train_rows) =
-        normalize::normalize(data.x_train, mean.as_ref().map(Array1::view), probe.l2)
+        normalize::normalize(x.view(), mean.as_ref().map(Array1::view), probe.l2)
             .map_err(|bad| Overflow::new("train", probe.center, bad))?;
     let chosen = match &probe.search {
-        Some(settings) => search::search(&classifier, run, settings, x.view(), data.y_train)?,
-        None => Chosen::given(C::given(probe)),
+        Some(settings) => {
+            let searches = settings.repeated(seeds);
+            search::search(&classifier, run, &searches, x.view(), data.y_train)?
+        }
+        None => vec![Chosen::given(C::given(probe))],
     };
-    let Chosen {
-        candidate,
-        cv_accuracy,
-        cv_accuracies,
-        mut warnings,
-    } = chosen;
 
     let (scaler, rows) = scaler::standardized(probe, x);
     let train = classifier.prepare(run, rows, data.y_train)?;
-    let (fitted, outcome) = classifier.fit(run, &train, candidate)?;
-    drop(train);
-    let fitted = FittedProbe {
-        mean,
-        l2: probe.l2,
-        scaler,
-        classifier: std::sync::Arc::new(fitted),
-    };
-    let (decision, odd_test_rows) = fitted.decision(data.x_test, run.context.interrupt)?;
-    warnings.extend(classifier.warnings(run));
-    Ok(TaskFit {
-        y_pred: decision.iter().copied().map(label_of).collect(),
-        decision,
-        outcome,
-        cv_accuracy,
-        cv_accuracies,
-        odd_train_rows,
-        odd_test_rows,
-        warnings,
-        fitted,
-    })
+    let mut fits = Vec::with_capacity(chosen.len());
+    for Chosen {
+        candidate,
+        index,
+        tried,
+        mut warnings,
+    } in chosen
+    {
+        let (fitted, outcome) = classifier.fit(run, &train, candidate)?;
+        let fitted = FittedProbe {
+            first_scaler: first_scaler.clone(),
+            mean: mean.clone(),
+            l2: probe.l2,
+            scaler: scaler.clone(),
+            classifier: std::sync::Arc::new(fitted),
+        };
+        let (decision, odd_test_rows) = fitted.decision(data.x_test, run.context.interrupt)?;
+        warnings.extend(classifier.warnings(run));
+        fits.push(TaskFit {
+            y_pred: decision.iter().copied().map(C::label).collect(),
+            decision,
+            outcome,
+            cv_accuracy: index.and_then(|index| tried[index].cv_accuracy),
+            cv_accuracies: tried.iter().map(|tried| tried.cv_accuracy).collect(),
+            candidates: tried.into_iter().map(TriedCandidate::of::<C>).collect(),
+            chosen: index,
+            odd_train_rows: odd_train_rows.clone(),
+            odd_test_rows,
+            warnings,
+            fitted,
+        });
+    }
+    Ok(fits)
+}
+
+impl TriedCandidate {
+    fn of<C: Classifier>(tried: Tried<C>) -> Self {
+        Self {
+            parameters: C::parameters(tried.candidate),
+            fold_accuracies: tried.fold_accuracies,
+        }
+    }
 }
 
 /// Checks the arrays of a task against each other, and their values.
 fn check(data: &TaskData<'_>) -> Result<(), Message> {
     let bad = |what: String| Message::data(format!("task `{}`: {what}", foreign(data.name)));
     let needs_both = |found: String| {
-        bad(format!("{found}, an SVM needs both classes"))
+        bad(format!("{found}, a probe needs both classes"))
             .hint("`newt-pipe data check` lists every task without both")
     };
     let (n, d) = data.x_train.dim();

@@ -4,7 +4,6 @@ use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::classifier::{Classifier, Run};
-use super::fitted::label_of;
 use super::folds::{count, stratified};
 use super::scaler::{scaled, standardized};
 use super::settings::{Search, Strategy};
@@ -12,14 +11,24 @@ use super::summation::pairwise_sum;
 use crate::error::{Error, Message};
 use crate::text::{self, foreign};
 
+/// A candidate, and how well it did in cross-validation.
+pub struct Tried<C: Classifier> {
+    /// The candidate.
+    pub candidate: C::Candidate,
+    /// Its accuracy in each fold; `None` where it could not be fitted.
+    pub fold_accuracies: Vec<Option<f64>>,
+    /// Their mean; `None` if one is missing.
+    pub cv_accuracy: Option<f64>,
+}
+
 /// The candidate that is fitted on all train rows, and how it was found.
 pub struct Chosen<C: Classifier> {
     /// The candidate.
     pub candidate: C::Candidate,
-    /// Its mean accuracy over the folds; `None` without a search, or if it could not be fitted on a fold.
-    pub cv_accuracy: Option<f64>,
-    /// The cross-validation accuracies of all candidates of the search; empty without one.
-    pub cv_accuracies: Vec<Option<f64>>,
+    /// Its place among those that were tried; `None` without a search.
+    pub index: Option<usize>,
+    /// All candidates of the search, in the order in which scikit-learn tries them; none without one.
+    pub tried: Vec<Tried<C>>,
     /// What the search could not do in full, a line each.
     pub warnings: Vec<String>,
 }
@@ -29,8 +38,8 @@ impl<C: Classifier> Chosen<C> {
     pub fn given(candidate: C::Candidate) -> Self {
         Self {
             candidate,
-            cv_accuracy: None,
-            cv_accuracies: Vec::new(),
+            index: None,
+            tried: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -77,19 +86,21 @@ impl<C: Classifier> Fold<C> {
         }))
     }
 
-    /// Share of the held-out rows whose decision value, positive for label 1, means their label.
+    /// Share of the held-out rows whose decision value means their label.
     pub fn accuracy(&self, decision: impl Iterator<Item = f64>) -> f64 {
         let n_right = decision
             .zip(&self.labels)
-            .filter(|&(value, &label)| label_of(value) == label)
+            .filter(|&(value, &label)| C::label(value) == label)
             .count();
         n_right as f64 / self.labels.len() as f64
     }
 }
 
-/// Tries every candidate on every fold and chooses the one with the highest accuracy, the first of equals.
+/// Tries every candidate of each search on every fold, and chooses the one of each search with the highest accuracy, the
+/// first of equals.
 ///
-/// `x`: `[n, d]`, normalised. Results do not depend on the number of threads.
+/// `searches` have the same folds. `x`: `[n, d]`, normalised. Results do not depend on the number of threads, nor those of
+/// a search on the others.
 ///
 /// # Errors
 /// Too few rows for the folds, no candidate that can be fitted on any of them, and what ends a search before.
@@ -98,83 +109,110 @@ impl<C: Classifier> Fold<C> {
 pub fn search<C: Classifier>(
     classifier: &C,
     run: Run<'_>,
-    search: &Search,
+    searches: &[Search],
     x: ArrayView2<'_, f32>,
     labels: &[u8],
-) -> Result<Chosen<C>, Error> {
+) -> Result<Vec<Chosen<C>>, Error> {
+    let Some(n_folds) = searches.first().map(|search| search.folds) else {
+        return Ok(Vec::new());
+    };
     let task = foreign(run.task);
     let counts = [count(labels, 0), count(labels, 1)];
-    check_counts(&task, counts, search.folds)?;
-    let fold_of = stratified(labels, search.folds);
-    let folds: Vec<Option<Fold<C>>> = (0..search.folds)
+    check_counts(&task, counts, n_folds)?;
+    let fold_of = stratified(labels, n_folds);
+    let folds: Vec<Option<Fold<C>>> = (0..n_folds)
         .into_par_iter()
         .map(|fold| Fold::new(classifier, run, x, labels, &fold_of, fold))
         .collect::<Result<_, Error>>()?;
-    let candidates = C::candidates(search);
-    let mut warnings = warnings(&task, search, counts, candidates.len());
-    let cv_accuracies = cv_accuracies(classifier, run, &folds, &candidates)?;
-    let best = (1..candidates.len()).fold(0, |best, next| {
-        // One without accuracy loses against every other.
-        if cv_accuracies[next] > cv_accuracies[best] {
-            next
-        } else {
-            best
-        }
-    });
-    if cv_accuracies[best].is_none() {
-        warnings.push(format!(
-            "task `{task}`: a fold trains on one label only, so the search has no scores; its first candidate is taken"
-        ));
+    let mut candidates = Vec::new();
+    let mut sizes = Vec::with_capacity(searches.len());
+    for search in searches {
+        let of_search = C::candidates(search);
+        sizes.push(of_search.len());
+        candidates.extend(of_search);
     }
-    Ok(Chosen {
-        candidate: candidates[best],
-        cv_accuracy: cv_accuracies[best],
-        cv_accuracies,
-        warnings,
-    })
+    let mut tried = tried(classifier, run, &folds, &candidates)?.into_iter();
+    let choose = |(search, &n): (&Search, &usize)| {
+        let tried: Vec<Tried<C>> = tried.by_ref().take(n).collect();
+        let best = (1..tried.len()).fold(0, |best, next| {
+            // One without accuracy loses against every other.
+            if tried[next].cv_accuracy > tried[best].cv_accuracy {
+                next
+            } else {
+                best
+            }
+        });
+        let mut warnings = warnings(&task, search, counts, n);
+        if tried[best].cv_accuracy.is_none() {
+            warnings.push(format!(
+                "task `{task}`: a fold trains on one label only, so the search has no scores; its first candidate is taken"
+            ));
+        }
+        Chosen {
+            candidate: tried[best].candidate,
+            index: Some(best),
+            tried,
+            warnings,
+        }
+    };
+    Ok(searches.iter().zip(&sizes).map(choose).collect())
 }
 
-/// The mean accuracy of each candidate over the folds; `None` where it is not fitted on one of them.
-fn cv_accuracies<C: Classifier>(
+/// The candidates with their accuracy in each fold.
+fn tried<C: Classifier>(
     classifier: &C,
     run: Run<'_>,
     folds: &[Option<Fold<C>>],
     candidates: &[C::Candidate],
-) -> Result<Vec<Option<f64>>, Error> {
+) -> Result<Vec<Tried<C>>, Error> {
     let groups = C::groups(candidates);
-    let units: Vec<(&Fold<C>, &[usize])> = folds
+    let units: Vec<(usize, &Fold<C>, &[usize])> = folds
         .iter()
-        .flatten()
-        .flat_map(|fold| groups.iter().map(move |group| (fold, group.as_slice())))
+        .enumerate()
+        .filter_map(|(number, fold)| Some((number, fold.as_ref()?)))
+        .flat_map(|(number, fold)| {
+            let groups = groups.iter();
+            groups.map(move |group| (number, fold, group.as_slice()))
+        })
         .collect();
     let scored: Vec<Result<_, Error>> = units
         .par_iter()
-        .map(|&(fold, group)| {
+        .map(|&(_, fold, group)| {
             let group: Vec<C::Candidate> = group.iter().map(|&i| candidates[i]).collect();
             classifier.score(run, fold, &group)
         })
         .collect();
-    let mut accuracies: Vec<Vec<f64>> = vec![Vec::new(); candidates.len()];
+    let mut accuracies = vec![vec![None; folds.len()]; candidates.len()];
     // A row is held out once, so at most one fold trains on one label only, and the others fit some candidate.
     let mut first_failure = None;
-    for (scores, (_, group)) in scored.into_iter().zip(units) {
+    for (scores, (number, _, group)) in scored.into_iter().zip(units) {
         for (&i, score) in group.iter().zip(scores?) {
             match score {
-                Ok(accuracy) => accuracies[i].push(accuracy),
+                Ok(accuracy) => accuracies[i][number] = Some(accuracy),
                 Err(error) if i == 0 => first_failure = first_failure.or(Some(error)),
                 Err(_) => {}
             }
         }
     }
     match first_failure {
-        Some(error) if accuracies.iter().all(Vec::is_empty) => Err(error),
-        _ => Ok(accuracies
-            .into_iter()
-            .map(|of_folds| {
-                let mean = pairwise_sum(&of_folds) / folds.len() as f64;
-                (of_folds.len() == folds.len()).then_some(mean)
-            })
-            .collect()),
+        Some(error) if accuracies.iter().flatten().all(Option::is_none) => Err(error),
+        _ => {
+            let tried = candidates.iter().zip(accuracies);
+            Ok(tried
+                .map(|(&candidate, folds)| Tried::new(candidate, folds))
+                .collect())
+        }
+    }
+}
+
+impl<C: Classifier> Tried<C> {
+    fn new(candidate: C::Candidate, fold_accuracies: Vec<Option<f64>>) -> Self {
+        let all: Option<Vec<f64>> = fold_accuracies.iter().copied().collect();
+        Self {
+            candidate,
+            cv_accuracy: all.map(|all| pairwise_sum(&all) / all.len() as f64),
+            fold_accuracies,
+        }
     }
 }
 

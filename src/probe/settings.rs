@@ -4,29 +4,39 @@
 
 use std::fmt;
 
-use serde::ser::SerializeMap;
+use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use toml::{Table, Value};
+use serde_json::{Map, Value};
+use toml::Table;
 
+use super::classifier::ClassifierName;
 use crate::error::Message;
 use crate::setting::{self, as_number, as_positive};
 
-/// A probe, spelled out: centre, scale to unit length, standardise, then a C-SVC.
+/// A probe, spelled out: standardise, centre, scale to unit length, standardise again, each of them or not; then a
+/// classifier.
 ///
-/// Its JSON form goes into cache keys: the order of the fields and their names are part of the format. The table `[probe]`
-/// of a pipeline file has the same fields, and nothing that is not in range.
+/// Its JSON form goes into cache keys, and holds the settings that its classifier reads: their names are part of the
+/// format. `classifier` is left out of that of an SVC, and `standardize_first` where it is not set. The table `[probe]` of a
+/// pipeline file has the same fields, and nothing that is not in range.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, remote = "Self")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent steps, each on or off"
 )]
 pub struct Probe {
+    /// What is fitted on the rows.
+    #[serde(deserialize_with = "classifier")]
+    pub classifier: ClassifierName,
+    /// Before all else, subtract each column's mean and divide by its standard deviation, those of all train rows, in
+    /// a search, too.
+    pub standardize_first: bool,
     /// Subtract the mean of the train rows.
     pub center: bool,
     /// Divide each row by its L2 norm.
     pub l2: bool,
-    /// Divide each column by its standard deviation, after subtracting its mean.
+    /// At last, subtract each column's mean and divide by its standard deviation, those of the rows that a fit trains on.
     pub standardize: bool,
     /// The kernel, where no search chooses it.
     pub kernel: Kernel,
@@ -141,6 +151,11 @@ impl<'de> Deserialize<'de> for Gamma {
     }
 }
 
+/// Reads the name of a classifier.
+fn classifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ClassifierName, D::Error> {
+    setting::parsed(deserializer, &ClassifierName::expected())
+}
+
 /// Reads the most iterations of a fit.
 fn max_iter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let expected = "a whole number of at least 1, or -1 for no limit";
@@ -211,6 +226,31 @@ pub struct Search {
     pub spaces: Vec<Space>,
 }
 
+impl Search {
+    /// The seed of its draws, if it draws any.
+    pub fn seed(&self) -> Option<u32> {
+        match self.strategy {
+            Strategy::Random { seed, .. } => Some(seed),
+            Strategy::Grid => None,
+        }
+    }
+
+    /// The same search with each of `seeds`; itself where there are none.
+    pub fn repeated(&self, seeds: &[u32]) -> Vec<Self> {
+        let with = |&seed| {
+            let mut search = self.clone();
+            if let Strategy::Random { seed: own, .. } = &mut search.strategy {
+                *own = seed;
+            }
+            search
+        };
+        match seeds {
+            [] => vec![self.clone()],
+            seeds => seeds.iter().map(with).collect(),
+        }
+    }
+}
+
 /// Candidates of a search: what C, gamma and the kernel may be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Space {
@@ -220,6 +260,18 @@ pub struct Space {
     pub gamma: Values<Gamma>,
     /// Kernels, in the order that a draw or the grid counts them.
     pub kernels: Vec<Kernel>,
+}
+
+impl Space {
+    /// Leaves one value to each parameter that is not among `searched`: it is one that nobody reads.
+    pub fn narrow_to(&mut self, searched: &[&str]) {
+        if !searched.contains(&"gamma") {
+            self.gamma = Values::List(vec![Gamma::Scale]);
+        }
+        if !searched.contains(&"kernel") {
+            self.kernels = vec![Kernel::Linear];
+        }
+    }
 }
 
 /// One space stands in the place of the list, as searches were written when there was no list.
@@ -285,16 +337,16 @@ impl Probe {
     ///
     /// Source: `biobench.newt.init_svc`; defaults of scikit-learn 1.9 `SVC` and `RandomizedSearchCV`.
     pub fn biobench(n_train: i64) -> Self {
-        let searches = n_train >= BIOBENCH_SEARCH_FROM;
+        if n_train >= BIOBENCH_SEARCH_FROM {
+            return Self::biobench_search();
+        }
         Self {
+            classifier: ClassifierName::Svc,
+            standardize_first: false,
             center: true,
             l2: true,
-            standardize: searches,
-            kernel: if searches {
-                Kernel::Rbf
-            } else {
-                Kernel::Linear
-            },
+            standardize: false,
+            kernel: Kernel::Linear,
             c: 1.0,
             gamma: Gamma::Scale,
             degree: 3,
@@ -303,7 +355,17 @@ impl Probe {
             shrinking: true,
             max_iter: -1,
             class_weight: ClassWeight::None,
-            search: searches.then(|| Search {
+            search: None,
+            solver: Solver::Smo,
+        }
+    }
+
+    /// The probe with which the reference implementation searches.
+    pub fn biobench_search() -> Self {
+        Self {
+            standardize: true,
+            kernel: Kernel::Rbf,
+            search: Some(Search {
                 strategy: Strategy::Random {
                     n_iter: 100,
                     seed: 42,
@@ -321,20 +383,56 @@ impl Probe {
                     kernels: vec![Kernel::Rbf, Kernel::Linear, Kernel::Sigmoid, Kernel::Poly],
                 }],
             }),
-            solver: Solver::Smo,
+            ..Self::biobench(-1)
         }
     }
 
-    /// The table `[probe]` of a pipeline file that means this probe, but for its search.
-    #[expect(clippy::expect_used, reason = "TOML has all types of the fields")]
-    pub fn to_table(&self) -> Table {
-        let mut probe = self.clone();
-        probe.search = None;
-        let mut table = Table::try_from(probe).expect("a table");
+    /// The same preparation of rows and the same search for another kind of classifier: what it does not search is left
+    /// out, and settings that scikit-learn has another default for get it.
+    #[must_use]
+    pub fn with_classifier(mut self, classifier: ClassifierName) -> Self {
+        let kind = classifier.kind();
+        if classifier != self.classifier {
+            self.classifier = classifier;
+            (kind.set_defaults)(&mut self);
+        }
+        if kind.searched.is_empty() {
+            self.search = None;
+        }
+        for space in self.search.iter_mut().flat_map(|search| &mut search.spaces) {
+            space.narrow_to(kind.searched);
+        }
+        self
+    }
+
+    /// All settings, whichever classifier reads them, as JSON.
+    ///
+    /// # Errors
+    /// Not for a probe whose numbers are finite.
+    fn all_settings(&self) -> serde_json::Result<Map<String, Value>> {
+        let all = Self::serialize(self, serde_json::value::Serializer)?;
+        Ok(all.as_object().cloned().unwrap_or_default())
+    }
+
+    /// Whether the setting `key` can change what the probe does.
+    pub fn reads(&self, key: &str) -> bool {
+        SHARED.contains(&key) || self.classifier.kind().settings.contains(&key)
+    }
+
+    /// The table `[probe]` of a pipeline file that means this probe, but for its search; with `all` settings, or those
+    /// that its classifier reads.
+    #[expect(
+        clippy::expect_used,
+        reason = "JSON and TOML have all types of the fields"
+    )]
+    pub fn to_table(&self, all: bool) -> Table {
+        let mut settings = self.all_settings().expect("finite numbers");
+        settings.retain(|key, _| key != "search" && (all || self.reads(key)));
         // JSON says `null`, which TOML has no word for.
-        let class_weight = table.entry("class_weight");
-        class_weight.or_insert_with(|| Value::from("none"));
-        table
+        if let Some(class_weight @ Value::Null) = settings.get_mut("class_weight") {
+            *class_weight = "none".into();
+        }
+        Table::try_from(settings).expect("a table")
     }
 
     /// Checks the combinations of settings that exclude each other.
@@ -342,6 +440,9 @@ impl Probe {
     /// # Errors
     /// The first key that does not hold.
     pub fn validate(&self) -> Result<(), Message> {
+        if self.classifier != ClassifierName::Svc {
+            return Ok(());
+        }
         if self.solver == Solver::Linfa && self.max_iter != -1 {
             return Err(Message::request(format!(
                 "probe.max_iter: `{}` with the solver `linfa`, which has a limit of its own, expected -1, or the solver `smo`",
@@ -366,6 +467,37 @@ impl Probe {
                 .flat_map(|space| space.kernels.iter().copied())
                 .collect(),
         }
+    }
+}
+
+/// The settings that every classifier's probe has.
+const SHARED: [&str; 5] = [
+    "classifier",
+    "standardize_first",
+    "center",
+    "l2",
+    "standardize",
+];
+
+impl Serialize for Probe {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut settings = self.all_settings().map_err(S::Error::custom)?;
+        settings.retain(|key, value| match key.as_str() {
+            "classifier" => self.classifier != ClassifierName::Svc,
+            "standardize_first" => value.as_bool() == Some(true),
+            "search" => true,
+            key => self.reads(key),
+        });
+        if let Some(Value::Object(search)) = settings.get_mut("search") {
+            self.classifier.kind().retain_searched(search);
+        }
+        settings.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Probe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(deserializer)
     }
 }
 

@@ -70,12 +70,12 @@ fn data_that_do_not_fit_are_named() {
     let x = array![[1.0_f32, 2.0], [3.0, 4.0]];
     assert_eq!(
         message(fit(&probe, &x, &[1, 1])),
-        "task `owl`: all 2 train rows have label 1, an SVM needs both classes; \
+        "task `owl`: all 2 train rows have label 1, a probe needs both classes; \
          `newt-pipe data check` lists every task without both"
     );
     assert_eq!(
         message(fit(&probe, &Array2::zeros((0, 2)), &[])),
-        "task `owl`: 0 train rows, an SVM needs both classes; `newt-pipe data check` lists every task without both"
+        "task `owl`: 0 train rows, a probe needs both classes; `newt-pipe data check` lists every task without both"
     );
     assert_eq!(
         message(fit(&probe, &x, &[0, 1, 1])),

@@ -132,9 +132,9 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
     sample v2 8770938b2fe5
       sample.parquet c1959249adf9
     features.json 3213702ed6a1
-    probes v5 e046c3764157
+    probes v6 cdc3097fa1a1
       predictions.parquet f2682b168d6e
-      probes.parquet 68ea942e6f3c
+      probes.parquet 20ab29733e27
       probes.safetensors c94201475266
     report v2 f984825b0bce
       report.parquet f52b07712b93

@@ -97,7 +97,7 @@ impl ProbesStage<'_> {
 
 impl Stage for ProbesStage<'_> {
     const NAME: Name = Name::Probes;
-    const VERSION: u32 = 5;
+    const VERSION: u32 = 6;
     const UNREAD: Option<&'static str> = Some(FITTED);
     type Output = Probes;
 
@@ -227,12 +227,14 @@ mod tests {
                 subcluster: None,
                 n_train_rows: 3,
                 n_test_rows: 2,
+                classifier: "svc".to_owned(),
                 kernel: Some("linear".to_owned()),
                 c: Some(1.0),
                 gamma: None,
                 cv_accuracy: None,
                 n_support: Some(2),
                 bias: Some(0.0),
+                k: None,
                 accuracy: 0.0,
             }],
             fitted: Some(Vec::new()),

@@ -153,6 +153,7 @@ fn predict_refuses_a_pattern_without_a_task_and_features_of_another_width() {
 fn a_name_with_a_tab_and_a_line_break_stays_in_its_field() {
     let sandbox = Sandbox::new();
     let probe = FittedProbe {
+        first_scaler: None,
         mean: None,
         l2: false,
         scaler: None,

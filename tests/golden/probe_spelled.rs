@@ -119,6 +119,7 @@ fn probe(value: &Value) -> Probe {
             settings => Some(search(settings)),
         },
         solver: Solver::Smo,
+        ..Probe::biobench(-1)
     }
 }
 

@@ -1,35 +1,18 @@
 //! The table `[probe]` of a pipeline file: a protocol, and what is written over it.
 
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use std::collections::BTreeSet;
+
 use toml::{Table, Value};
 
 use super::file::ConfigFile;
 use super::origins::join;
-use super::reader::{Problem, one_or_more, read};
+use super::protocol::Protocol;
+use super::reader::{OneOrMore, Problem, one_or_more, read};
 use super::search::{self, SearchConfig};
 use crate::error::Message;
 use crate::newt::sampling::NTrain;
-use crate::probe::Probe;
-
-/// A named set of defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, strum::Display)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum Protocol {
-    /// The reference's: a linear SVC below 10 train rows per task (and for all rows), a randomized search from 10 on.
-    #[default]
-    Biobench,
-}
-
-impl Protocol {
-    /// The probe that it has for `n_train` rows a task.
-    pub fn probe(self, n_train: NTrain) -> Probe {
-        match self {
-            Self::Biobench => Probe::biobench(n_train.written()),
-        }
-    }
-}
+use crate::probe::{ClassifierName, Probe};
+use crate::text::{either, nearest};
 
 /// What a pipeline file says about the probe, for one point of the sweep.
 ///
@@ -47,20 +30,52 @@ pub struct ProbeConfig {
 
 impl ProbeConfig {
     /// The probe that this point of the sweep means for `n_train` rows a task.
+    ///
+    /// Of several seeds of a search it is the one with the first.
     #[expect(clippy::expect_used, reason = "each value has been read as its key's")]
     pub fn resolve(&self, n_train: NTrain) -> Probe {
         let protocol = self.protocol.probe(n_train);
-        let mut table = protocol.to_table();
+        let classifier = match self.written.get("classifier").and_then(Value::as_str) {
+            Some(name) => name.parse().expect("a name"),
+            None => protocol.classifier,
+        };
+        let base = protocol.with_classifier(classifier);
+        let mut table = base.to_table(true);
         table.extend(self.written.clone());
         let mut probe: Probe = table.try_into().expect("values in range");
-        let is_fixed = search::KEYS
-            .iter()
-            .any(|key| self.written.contains_key(*key));
+        let searched = classifier.kind().searched;
+        let is_fixed = searched.iter().any(|key| self.written.contains_key(*key));
         probe.search = match &self.search {
-            None => protocol.search.filter(|_| !is_fixed),
+            None => base.search.filter(|_| !is_fixed),
             Some(search) => search.resolve(self, &probe),
         };
+        if let Some(first) = self.search_seeds().first() {
+            let search = probe.search.as_ref();
+            probe.search = search.and_then(|search| search.repeated(&[*first]).pop());
+        }
         probe
+    }
+
+    /// The seeds that a search of this probe has, if it draws anything: a run for each.
+    pub fn search_seeds(&self) -> &[u32] {
+        match &self.search {
+            Some(SearchConfig::On {
+                seeds: Some(seeds), ..
+            }) => seeds,
+            _ => self.protocol.search_seeds(),
+        }
+    }
+
+    /// The seeds of the search of `probe`, which is what this resolves to: one `None` where it draws nothing.
+    pub fn seeds_of(&self, probe: &Probe) -> Vec<Option<u32>> {
+        let draws = probe
+            .search
+            .as_ref()
+            .is_some_and(|search| search.seed().is_some());
+        match self.search_seeds() {
+            seeds if draws => seeds.iter().copied().map(Some).collect(),
+            _ => vec![None],
+        }
     }
 
     /// The name that tells this probe from the others of a sweep: the protocol, then what is
@@ -76,19 +91,20 @@ impl ProbeConfig {
             })
     }
 
-    /// The table `[probe]` that means the same for `n_train` rows a task, with every key.
-    pub fn spell_out(&self, n_train: NTrain) -> Table {
-        let probe = self.resolve(n_train);
-        let mut table = probe.to_table();
+    /// The table `[probe]` that means `probe`, which is what this resolves to with one seed, with every key that its
+    /// classifier reads.
+    pub fn spell_out(&self, probe: &Probe) -> Table {
+        let mut table = probe.to_table(false);
         if probe.search.is_some() {
-            table.retain(|key, _| !search::KEYS.contains(&key));
+            let searched = probe.classifier.kind().searched;
+            table.retain(|key, _| !searched.contains(&key));
         }
         let search = probe.search.as_ref();
         table.insert("protocol".to_owned(), self.protocol.to_string().into());
-        table.insert(
-            "search".to_owned(),
-            search.map_or(false.into(), search::to_toml),
-        );
+        let search = search.map(|search| search::to_toml(search, probe.classifier));
+        if !probe.classifier.kind().searched.is_empty() {
+            table.insert("search".to_owned(), search.unwrap_or(false.into()));
+        }
         table
     }
 }
@@ -108,7 +124,8 @@ fn show(value: &Value) -> String {
 
 /// The values of each written key of `[probe]`, in the order of the fields of [`Probe`], and what else the table says.
 pub struct ProbeTable {
-    base: ProbeConfig,
+    protocols: Vec<Protocol>,
+    search: Option<SearchConfig>,
     lists: Vec<(String, Vec<Value>)>,
 }
 
@@ -118,19 +135,19 @@ impl ProbeTable {
     /// # Errors
     /// The first key or value that is wrong.
     pub fn read(file: &ConfigFile) -> Result<Self, Message> {
-        let mut base = ProbeConfig::default();
         let empty = Table::new();
         let table = match file.get("", "probe") {
             None => &empty,
             Some(Value::Table(table)) => table,
             Some(other) => return Err(file.invalid("probe", other, "a table")),
         };
+        let mut protocols = vec![Protocol::default()];
         if let Some(value) = table.get("protocol") {
-            base.protocol = file.read_at("probe.protocol", value)?;
+            let OneOrMore(written) = file.read_at("probe.protocol", value)?;
+            protocols = written;
         }
-        if let Some(value) = table.get("search") {
-            base.search = Some(search::read(file, table, value)?);
-        }
+        let search = table.get("search");
+        let search = search.map(|value| search::read(file, table, protocols[0], value));
         let known = keys();
         if let Some(key) = table.keys().find(|key| !known.contains(*key)) {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -144,7 +161,7 @@ impl ProbeTable {
             {
                 let values = one_or_more(value, |value| {
                     // As a probe writes it: `1.0` where `1` is written.
-                    Ok(read_one(&key, value)?.to_table()[&key].clone())
+                    Ok(read_one(&key, value)?.to_table(true)[&key].clone())
                 });
                 let path = join("probe", &key);
                 let expected = |one: String| format!("{one}, or a list of such");
@@ -152,18 +169,38 @@ impl ProbeTable {
                 lists.push((key, values));
             }
         }
-        Ok(Self { base, lists })
+        Ok(Self {
+            protocols,
+            search: search.transpose()?,
+            lists,
+        })
     }
 
     /// The path of each list, and its length.
     pub fn sizes(&self) -> impl Iterator<Item = (String, usize)> {
         let lists = self.lists.iter();
-        lists.map(|(key, values)| (join("probe", key), values.len()))
+        let lists = lists.map(|(key, values)| (join("probe", key), values.len()));
+        let n_seeds = match &self.search {
+            Some(SearchConfig::On {
+                seeds: Some(seeds), ..
+            }) => seeds.len(),
+            _ => 1,
+        };
+        let n_protocols = self.protocols.len();
+        [("protocol", n_protocols), ("search.seed", n_seeds)]
+            .map(|(key, n)| (join("probe", key), n))
+            .into_iter()
+            .chain(lists)
     }
 
-    /// Every combination of the lists, the last varying fastest.
+    /// Every combination of protocols and lists, the last varying fastest.
     pub fn points(&self) -> Vec<ProbeConfig> {
-        let first = vec![self.base.clone()];
+        let of_protocol = |&protocol: &Protocol| ProbeConfig {
+            protocol,
+            written: Table::new(),
+            search: self.search.clone(),
+        };
+        let first: Vec<ProbeConfig> = self.protocols.iter().map(of_protocol).collect();
         self.lists.iter().fold(first, |points, (key, values)| {
             let vary = |point: &ProbeConfig| {
                 let point = point.clone();
@@ -178,14 +215,57 @@ impl ProbeTable {
     }
 }
 
+impl ProbeTable {
+    /// Makes sure that each key that is written is read by the classifier of one at least of the `probes` that this table
+    /// means.
+    ///
+    /// # Errors
+    /// The first that none reads, with what its classifier has in its place.
+    pub fn check_read(&self, file: &ConfigFile, probes: &[Probe]) -> Result<(), Message> {
+        let classifiers: BTreeSet<ClassifierName> =
+            probes.iter().map(|probe| probe.classifier).collect();
+        let refused = |key: &str| {
+            let names = either(classifiers.iter().map(ToString::to_string));
+            let what = format!("`probe.{key}` is no setting of the classifier {names}");
+            file.error(&join("probe", key), &what)
+        };
+        let settings: Vec<&str> = (classifiers.iter())
+            .flat_map(|name| name.kind().settings.iter().copied())
+            .collect();
+        for (key, _) in &self.lists {
+            if probes.iter().any(|probe| probe.reads(key)) {
+                continue;
+            }
+            let has = match nearest(key, settings.iter().copied()) {
+                Some(name) => format!(" or write `{name}`, which it has"),
+                None if settings.is_empty() => String::new(),
+                None => format!(": it has {}", either(&settings)),
+            };
+            let other = ClassifierName::of_setting(key);
+            let other = other.map(|name| format!(", or set `probe.classifier = \"{name}\"`"));
+            let hint = format!("remove it{has}{}", other.unwrap_or_default());
+            return Err(refused(key).hint(hint));
+        }
+        let searches = probes
+            .iter()
+            .any(|probe| !probe.classifier.kind().searched.is_empty());
+        if matches!(self.search, Some(SearchConfig::On { .. })) && !searches {
+            let hint =
+                "remove it; a list of values, such as `k = [5, 20]` under [probe], makes a sweep";
+            return Err(refused("search").hint(hint));
+        }
+        Ok(())
+    }
+}
+
 /// The keys of `[probe]`.
 fn keys() -> Vec<String> {
-    let probe = json!(Probe::default());
-    let fields = probe
-        .as_object()
-        .into_iter()
-        .flat_map(|fields| fields.keys());
-    fields.cloned().chain(["protocol".to_owned()]).collect()
+    let fields = Probe::default().to_table(true);
+    let fields = fields.keys().map(String::as_str);
+    fields
+        .chain(["protocol", "search"])
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A probe with `value` at `key`.
@@ -226,7 +306,7 @@ mod tests {
                 "class_weight = [1, 0]",
                 "solver = \"liblinear\"",
                 "protocol = \"newt\"",
-                "protocol = [\"biobench\"]",
+                "protocol = []",
                 "serach = false",
             ]
             .map(refused)
@@ -244,8 +324,8 @@ mod tests {
         mine.toml:2: `probe.max_iter` is `0`, expected a whole number of at least 1, or -1 for no limit, or a list of such
         mine.toml:2: `probe.class_weight` is `[1, 0]`, expected `"balanced"`, `"none"` or two numbers above 0, or a list of such
         mine.toml:2: `probe.solver` is `"liblinear"`, expected `"smo"` or `"linfa"`, or a list of such
-        mine.toml:2: `probe.protocol` is `"newt"`, expected `"biobench"`
-        mine.toml:2: `probe.protocol` is `["biobench"]`, expected `"biobench"`
+        mine.toml:2: `probe.protocol` is `"newt"`, expected `"biobench"`, `"bioclip-2"` or `"birder"`, or a list of such
+        mine.toml:2: `probe.protocol` is `[]`, expected `"biobench"`, `"bioclip-2"` or `"birder"`, or a list of such
         mine.toml:2: unknown key `probe.serach`
         "#
         );

@@ -7,13 +7,12 @@ use toml::{Table, Value};
 use super::file::ConfigFile;
 use super::origins::join;
 use super::probe::{ProbeConfig, read_one};
-use super::reader::one_or_more;
+use super::protocol::Protocol;
+use super::reader::{OneOrMore, one_or_more};
 use crate::error::Message;
-use crate::probe::{Gamma, Kernel, Probe, Search, Space, Strategy, Values};
+use crate::newt::sampling::NTrain;
+use crate::probe::{ClassifierName, Gamma, Kernel, Probe, Search, Space, Strategy, Values};
 use crate::setting::{as_number, checked, whole};
-
-/// The keys of `[probe]` that a search chooses.
-pub const KEYS: [&str; 3] = ["kernel", "c", "gamma"];
 
 /// What a pipeline file says about the search.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,8 +21,10 @@ pub enum SearchConfig {
     Off,
     /// The table `[probe.search]`, or a list of tables.
     On {
-        /// Random candidates or a grid.
+        /// Random candidates, with the first of the seeds, or a grid.
         strategy: Strategy,
+        /// Seeds of random candidates, a run for each; `None` where they are the protocol's.
+        seeds: Option<Vec<u32>>,
         /// Folds of the cross-validation.
         folds: usize,
         /// What each table says of C, gamma and the kernel.
@@ -55,15 +56,22 @@ impl SearchConfig {
             folds,
             spaces,
             is_list,
+            ..
         } = self
         else {
             return None;
         };
+        let kind = probe.classifier.kind();
+        if kind.searched.is_empty() {
+            return None;
+        }
+        let default = reference(config.protocol).1;
         let keeps_values = *is_list || *strategy == Strategy::Grid;
         let is_fixed = |key| config.written.contains_key(key);
         let resolved = spaces.iter().map(|written| {
-            let mut space = reference().1;
-            if keeps_values || is_fixed("c") {
+            let mut space = default.clone();
+            let is_list_of_protocol = matches!(space.c, Values::List(_));
+            if *is_list || is_fixed("c") || (keeps_values && !is_list_of_protocol) {
                 space.c = Values::List(vec![probe.c]);
             }
             if keeps_values || is_fixed("gamma") {
@@ -72,11 +80,13 @@ impl SearchConfig {
             if *is_list || is_fixed("kernel") {
                 space.kernels = vec![probe.kernel];
             }
-            Space {
+            let mut space = Space {
                 c: written.c.clone().unwrap_or(space.c),
                 gamma: written.gamma.clone().unwrap_or(space.gamma),
                 kernels: written.kernels.clone().unwrap_or(space.kernels),
-            }
+            };
+            space.narrow_to(kind.searched);
+            space
         });
         Some(Search {
             strategy: *strategy,
@@ -93,31 +103,31 @@ impl SearchConfig {
                 strategy, folds, ..
             } => match strategy {
                 Strategy::Grid => format!("grid/{folds}"),
-                Strategy::Random { n_iter, seed } => format!("random:{n_iter}:{seed}/{folds}"),
+                Strategy::Random { n_iter, .. } => format!("random:{n_iter}/{folds}"),
             },
         }
     }
 }
 
-/// The reference's search and its space: what a search of one's own leaves out.
-#[expect(
-    clippy::expect_used,
-    reason = "the reference searches from 10 train rows on, in one space"
-)]
-fn reference() -> (Search, Space) {
-    let search = Probe::biobench(10)
-        .search
-        .expect("a search at 10 train rows");
+/// The search of a protocol and its space, or those of the reference: what a search of one's own leaves out.
+#[expect(clippy::expect_used, reason = "the reference searches, in one space")]
+fn reference(protocol: Protocol) -> (Search, Space) {
+    let of_protocol = protocol.probe(NTrain::ALL).search;
+    let search = of_protocol
+        .or(Probe::biobench_search().search)
+        .expect("a search");
     let space = search.spaces.first().expect("one space").clone();
     (search, space)
 }
 
-/// A search as the table `[probe.search]`, or the list of tables, that means it.
-pub fn to_toml(search: &Search) -> Value {
+/// A search of `classifier` as the table `[probe.search]`, or the list of tables, that means it.
+pub fn to_toml(search: &Search, classifier: ClassifierName) -> Value {
+    let searched = classifier.kind().searched;
     let mut tables: Vec<Table> = search.spaces.iter().map(to_table).collect();
     for table in &mut tables {
         let kernels = table.remove("kernels");
         table.extend(kernels.map(|kernels| ("kernel".to_owned(), kernels)));
+        table.retain(|key, _| searched.contains(&key));
     }
     if let Some(first) = tables.first_mut() {
         first.extend(shared(search));
@@ -157,14 +167,18 @@ struct SearchTable {
     strategy: Choice,
     #[serde(deserialize_with = "whole::<1, 100_000, _, _>")]
     n_iter: usize,
-    #[serde(deserialize_with = "whole::<0, { u32::MAX }, _, _>")]
-    seed: u32,
+    seed: OneOrMore<SearchSeed>,
     #[serde(deserialize_with = "whole::<2, 1000, _, _>")]
     folds: usize,
     c: Option<IgnoredAny>,
     gamma: Option<IgnoredAny>,
     kernel: Option<IgnoredAny>,
 }
+
+/// The seed of a random search.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct SearchSeed(#[serde(deserialize_with = "whole::<0, { u32::MAX }, _, _>")] u32);
 
 /// `{ loguniform = [low, high] }`
 #[derive(Deserialize)]
@@ -189,11 +203,16 @@ fn bounds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(f64, f64), D::E
     })
 }
 
-/// Reads `value`, which stands at `search` in the table `probe`.
+/// Reads `value`, which stands at `search` in the table `probe` and leaves the rest to `protocol`.
 ///
 /// # Errors
 /// The first key or value that is wrong.
-pub fn read(file: &ConfigFile, probe: &Table, value: &Value) -> Result<SearchConfig, Message> {
+pub fn read(
+    file: &ConfigFile,
+    probe: &Table,
+    protocol: Protocol,
+    value: &Value,
+) -> Result<SearchConfig, Message> {
     let path = "probe.search";
     let items = match value {
         Value::Boolean(false) => return Ok(SearchConfig::Off),
@@ -214,7 +233,9 @@ pub fn read(file: &ConfigFile, probe: &Table, value: &Value) -> Result<SearchCon
         let table = table.ok_or_else(|| file.invalid(path, item, "a table"))?;
         tables.push(Written { file, path, table });
     }
-    let default = shared(&reference().0);
+    // A grid has neither n_iter nor seed, and a random search in its place has the reference's.
+    let mut default = shared(&reference(Protocol::Biobench).0);
+    default.extend(shared(&reference(protocol).0));
     let mut read = Vec::new();
     for written in &tables {
         let mut in_full = default.clone();
@@ -227,12 +248,16 @@ pub fn read(file: &ConfigFile, probe: &Table, value: &Value) -> Result<SearchCon
     let SearchTable {
         ref strategy,
         n_iter,
-        seed,
+        ref seed,
         folds,
         ..
     } = read[0];
+    let seeds: Vec<u32> = seed.0.iter().map(|SearchSeed(seed)| *seed).collect();
     let strategy = match strategy {
-        Choice::Random => Strategy::Random { n_iter, seed },
+        Choice::Random => Strategy::Random {
+            n_iter,
+            seed: seeds[0],
+        },
         Choice::Grid => Strategy::Grid,
     };
     let spaces: Vec<SpaceConfig> = tables
@@ -242,6 +267,7 @@ pub fn read(file: &ConfigFile, probe: &Table, value: &Value) -> Result<SearchCon
     check_nothing_is_fixed(file, probe, &spaces, is_list)?;
     Ok(SearchConfig::On {
         strategy,
+        seeds: tables[0].table.contains_key("seed").then_some(seeds),
         folds,
         spaces,
         is_list,

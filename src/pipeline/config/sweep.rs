@@ -4,6 +4,7 @@ use super::file::ConfigFile;
 use super::{Model, Pipeline, ProbeConfig};
 use crate::error::Message;
 use crate::newt::sampling::NTrain;
+use crate::probe::Probe;
 use crate::text::{count, said, thousands};
 
 /// A few lists multiply to more than memory holds; nobody waits for so many.
@@ -20,10 +21,35 @@ pub struct Experiment {
     pub seed: u64,
     /// The probe as written.
     pub probe: ProbeConfig,
+    /// Seed of the probe's search; `None` where it draws nothing.
+    pub search_seed: Option<u32>,
+}
+
+impl Experiment {
+    /// The probe that is fitted.
+    pub fn resolved_probe(&self) -> Probe {
+        let mut probe = self.probe.resolve(self.n_train);
+        if let (Some(search), Some(seed)) = (&probe.search, self.search_seed) {
+            probe.search = search.repeated(&[seed]).pop();
+        }
+        probe
+    }
+
+    /// Whether this differs from `other` by the seed of the search at most.
+    pub fn is_repeat_of(&self, other: &Self) -> bool {
+        let Self {
+            model,
+            n_train,
+            seed,
+            probe,
+            search_seed: _,
+        } = self;
+        (model, n_train, seed, probe) == (&other.model, &other.n_train, &other.seed, &other.probe)
+    }
 }
 
 impl Pipeline {
-    /// The sweep: models × `n_train` × seeds × probes, the last varying fastest.
+    /// The sweep: models × `n_train` × seeds × probes × seeds of the search, the last varying fastest.
     ///
     /// Seeds make no difference where all train rows are taken; such points are listed once, with
     /// the first seed.
@@ -37,12 +63,15 @@ impl Pipeline {
                 };
                 for &seed in seeds {
                     for probe in &self.probes {
-                        experiments.push(Experiment {
+                        let search_seeds = probe.seeds_of(&probe.resolve(n_train));
+                        let repeats = search_seeds.into_iter().map(|search_seed| Experiment {
                             model: model.clone(),
                             n_train,
                             seed,
                             probe: probe.clone(),
+                            search_seed,
                         });
+                        experiments.extend(repeats);
                     }
                 }
             }
@@ -75,6 +104,15 @@ impl Pipeline {
             let mut pairs = names.iter().zip(names.iter().skip(1));
             if let Some((name, _)) = pairs.find(|(name, next)| name == next) {
                 return same(key, &format!("`{name}` stands twice in the sweep"));
+            }
+        }
+        for probe in &self.probes {
+            let mut seeds = probe.search_seeds().to_vec();
+            seeds.sort_unstable();
+            let mut pairs = seeds.iter().zip(seeds.iter().skip(1));
+            if let Some((seed, _)) = pairs.find(|(seed, next)| seed == next) {
+                let what = format!("`seed = {seed}` stands twice in the search");
+                return same("probe.search", &what);
             }
         }
         let is_all = |n_train: &&NTrain| n_train.rows().is_none();

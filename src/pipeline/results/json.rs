@@ -76,6 +76,8 @@ fn describe(experiment: &Experiment) -> Value {
         "model": { "org": experiment.model.org, "ckpt": experiment.model.ckpt },
         "n_train": experiment.n_train,
         "seed": experiment.seed,
+        "search_seed": experiment.search_seed,
+        "protocol": experiment.probe.protocol,
         "probe": experiment.probe.name(),
     })
 }

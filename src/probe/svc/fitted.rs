@@ -11,7 +11,7 @@ use super::kernel::{KernelFunction, weighted_sums};
 use super::simd::Level;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::probe::classifier::{Classifier, FittedClassifier, Parts, Saved};
+use crate::probe::classifier::{Classifier, ClassifierName, FittedClassifier, Parts, Saved};
 
 /// A fitted C-SVC: its support vectors, and what is done with them.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ struct Settings {
 }
 
 impl FittedClassifier for FittedSvc {
-    fn kind(&self) -> &'static str {
+    fn kind(&self) -> ClassifierName {
         Svc::NAME
     }
 

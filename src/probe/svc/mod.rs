@@ -17,7 +17,6 @@
 )]
 
 mod aligned;
-mod candidates;
 mod dual;
 mod effort;
 mod fitted;
@@ -39,15 +38,15 @@ use self::effort::{Effort, MANY_ITERATIONS};
 use self::gram::{Pairs, Rows};
 use self::simd::Level;
 use self::training::{Scratch, TrainingSet};
-use super::classifier::{Classifier, Outcome, Parts, Run};
+use super::candidates::Candidate;
+use super::classifier::{Classifier, ClassifierName, Outcome, Parameters, Parts, Run};
 use super::folds::count;
 use super::search::Fold;
-use super::settings::{ClassWeight, Gamma, Probe, Search, Solver};
+use super::settings::{ClassWeight, Gamma, Kernel, Probe, Search, Solver};
 use super::summation::pairwise_sum;
 use crate::error::{Error, Message};
 use crate::text::{foreign, said};
 
-pub use self::candidates::Candidate;
 pub use self::fitted::FittedSvc;
 pub use self::kernel::KernelFunction;
 
@@ -107,11 +106,29 @@ impl Train {
 }
 
 impl Classifier for Svc {
-    const NAME: &'static str = "svc";
+    const NAME: ClassifierName = ClassifierName::Svc;
+    const SETTINGS: &'static [&'static str] = &[
+        "kernel",
+        "c",
+        "gamma",
+        "degree",
+        "coef0",
+        "tol",
+        "shrinking",
+        "max_iter",
+        "class_weight",
+        "solver",
+    ];
+    const SEARCHED: &'static [&'static str] = &["kernel", "c", "gamma"];
     type Candidate = Candidate;
     type Train = Train;
     type HeldOut = Pairs;
     type Fitted = FittedSvc;
+
+    fn set_defaults(probe: &mut Probe) {
+        probe.tol = 1e-3;
+        probe.max_iter = -1;
+    }
 
     fn given(probe: &Probe) -> Candidate {
         Candidate {
@@ -123,6 +140,15 @@ impl Classifier for Svc {
 
     fn candidates(search: &Search) -> Vec<Candidate> {
         search.candidates()
+    }
+
+    fn parameters(candidate: Candidate) -> Parameters {
+        let Candidate { c, gamma, kernel } = candidate;
+        Parameters {
+            kernel: Some(kernel),
+            c: Some(c),
+            gamma: (kernel != Kernel::Linear).then_some(gamma),
+        }
     }
 
     /// Candidates that share a kernel matrix, by falling C.
@@ -229,6 +255,7 @@ impl Classifier for Svc {
                 gamma: function.used_gamma(),
                 n_support: Some(support.len()),
                 bias: Some(bias),
+                k: None,
             };
             let fitted = FittedSvc {
                 support_vectors: train.rows.select(Axis(0), &support_rows),

@@ -57,7 +57,7 @@ impl Prediction {
 }
 
 rows! {
-    /// How one task's probe came out. What only an SVC has is missing where the probe is none.
+    /// How one task's probe came out. What its classifier does not have is missing.
     #[derive(Debug, Clone, PartialEq)]
     pub struct FittedTask {
         /// The task.
@@ -70,6 +70,8 @@ rows! {
         pub n_train_rows: i64,
         /// Rows that it predicted.
         pub n_test_rows: i64,
+        /// What was fitted.
+        pub classifier: String,
         /// The kernel, the best one where there was a search.
         pub kernel: Option<String>,
         /// C, likewise.
@@ -82,6 +84,8 @@ rows! {
         pub n_support: Option<i64>,
         /// The intercept of the decision, with scikit-learn's sign.
         pub bias: Option<f64>,
+        /// Neighbours that vote.
+        pub k: Option<i64>,
         /// Share of right test predictions.
         pub accuracy: f64,
     }
@@ -102,12 +106,14 @@ impl FittedTask {
             subcluster: any.subcluster.clone(),
             n_train_rows,
             n_test_rows: number(predictions.len()),
+            classifier: fit.fitted.classifier.kind().to_string(),
             kernel: fit.outcome.kernel.map(|kernel| kernel.to_string()),
             c: fit.outcome.c,
             gamma: fit.outcome.gamma,
             cv_accuracy: fit.cv_accuracy,
             n_support: fit.outcome.n_support.map(number),
             bias: fit.outcome.bias,
+            k: fit.outcome.k.map(number),
             accuracy: accuracy::micro(&scores).unwrap_or(0.0),
         }
     }

@@ -1,7 +1,7 @@
 //! The candidates of a search, as scikit-learn draws or lists them.
 
-use crate::probe::draws::{Sampler, draw_below, sample_without_replacement};
-use crate::probe::settings::{Gamma, Kernel, Search, Space, Strategy, Values};
+use super::draws::{Sampler, draw_below, sample_without_replacement};
+use super::settings::{Gamma, Kernel, Search, Space, Strategy, Values};
 use crate::random::RandomState;
 
 /// One choice of kernel and parameters.

@@ -1,0 +1,116 @@
+//! The protocols by which papers and tools report NeWT: a named set of defaults each, all in one table.
+//!
+//! | protocol | source |
+//! | --- | --- |
+//! | `biobench` | `biobench.newt` at 6376d97 |
+//! | `bioclip-2` | Imageomics/bioclip-2, `src/evaluation/newt.py` at 49e1cf5 |
+//! | `birder` | birder-project/birder, `birder/eval/benchmarks/newt.py` at 9a7f288 |
+
+use serde::{Deserialize, Serialize};
+
+use crate::newt::sampling::NTrain;
+use crate::probe::Probe;
+
+/// A named set of defaults.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    strum::Display,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Protocol {
+    /// A linear SVC below 10 train rows per task (and for all rows), a randomized search from 10 on.
+    #[default]
+    Biobench,
+    /// Always the randomized search, in three runs.
+    #[serde(rename = "bioclip-2")]
+    #[strum(serialize = "bioclip-2")]
+    Bioclip2,
+    /// The same three runs, whose spread is that of a sample.
+    Birder,
+}
+
+/// What a protocol says.
+struct Defaults {
+    /// The probe, for a number of train rows per task.
+    probe: fn(NTrain) -> Probe,
+    /// Seeds of the probe's search, a run for each.
+    search_seeds: &'static [u32],
+    /// Whether features are scaled to unit L2 norm before the probe sees them.
+    features_l2: bool,
+    /// What is subtracted from the number of runs in the standard deviation over them.
+    ddof: usize,
+    /// Which mean it reports.
+    headline: Headline,
+}
+
+/// The mean that a protocol reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Headline {
+    /// Over all test rows.
+    Rows,
+    /// Over the tasks' accuracies.
+    Tasks,
+}
+
+impl Protocol {
+    fn defaults(self) -> Defaults {
+        match self {
+            Self::Biobench => Defaults {
+                probe: |n_train| Probe::biobench(n_train.written()),
+                search_seeds: &[42],
+                features_l2: true,
+                ddof: 1,
+                headline: Headline::Rows,
+            },
+            Self::Bioclip2 => Defaults {
+                probe: |_| Probe::biobench_search(),
+                search_seeds: &[0, 1, 2],
+                features_l2: true,
+                ddof: 0,
+                headline: Headline::Rows,
+            },
+            Self::Birder => Defaults {
+                probe: |_| Probe::biobench_search(),
+                search_seeds: &[0, 1, 2],
+                features_l2: true,
+                ddof: 1,
+                headline: Headline::Rows,
+            },
+        }
+    }
+
+    /// The probe that it has for `n_train` rows a task.
+    pub fn probe(self, n_train: NTrain) -> Probe {
+        (self.defaults().probe)(n_train)
+    }
+
+    /// The seeds of the search, a run for each.
+    pub fn search_seeds(self) -> &'static [u32] {
+        self.defaults().search_seeds
+    }
+
+    /// Whether features are scaled to unit L2 norm before the probe sees them.
+    pub fn features_l2(self) -> bool {
+        self.defaults().features_l2
+    }
+
+    /// What is subtracted from the number of runs in the standard deviation over them.
+    pub fn ddof(self) -> usize {
+        self.defaults().ddof
+    }
+
+    /// Which mean it reports.
+    pub fn headline(self) -> Headline {
+        self.defaults().headline
+    }
+}
