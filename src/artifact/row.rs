@@ -1,6 +1,9 @@
 //! Rows of tables: a struct whose fields are the columns, and what a column can hold.
 
-use polars::prelude::{Column, DataType, NamedFrom, Series};
+use polars::prelude::{
+    Column, DataType, Float64Type, IntoSeries, ListBuilderTrait, ListPrimitiveChunkedBuilder,
+    NamedFrom, Series,
+};
 
 use super::Table;
 use super::table::wrong;
@@ -68,7 +71,7 @@ macro_rules! rows {
 }
 pub(crate) use rows;
 
-/// What a column can hold. A value that may be missing is an [`Option`].
+/// What a column can hold: text, truth, a number, or a list of numbers. A value that may be missing is an [`Option`].
 pub trait Cell: Sized {
     /// The column of these cells.
     fn write<'a>(name: &str, cells: impl Iterator<Item = &'a Self>) -> Series
@@ -116,6 +119,38 @@ cells! {
     bool: "bool", bool;
     i64: "i64", i64;
     f64: "f64", f64;
+}
+
+/// A list in each row, in which numbers may be missing; no row is without a list, which may be empty.
+impl Cell for Vec<Option<f64>> {
+    fn write<'a>(name: &str, cells: impl Iterator<Item = &'a Self>) -> Series {
+        // Both capacities are guesses: they are no part of the file.
+        let mut column = ListPrimitiveChunkedBuilder::<Float64Type>::new(
+            name.into(),
+            cells.size_hint().0,
+            0,
+            DataType::Float64,
+        );
+        for cell in cells {
+            column.append_iter(cell.iter().copied());
+        }
+        column.finish().into_series()
+    }
+
+    fn read(column: &Column) -> Result<Vec<Self>, Message> {
+        let expected = "list[f64]";
+        let lists = column.list().map_err(|_| wrong_type(column, expected))?;
+        let cell = |(row, list): (usize, Option<Series>)| {
+            let list = list.ok_or_else(|| no_value(column, row, expected))?;
+            let numbers = list.f64().map_err(|_| wrong_type(column, expected))?;
+            Ok(numbers.iter().collect())
+        };
+        // A column without a row has a type as well.
+        match lists.inner_dtype() {
+            DataType::Float64 => lists.series_iter().enumerate().map(cell).collect(),
+            _ => Err(wrong_type(column, expected)),
+        }
+    }
 }
 
 /// A count or an index as a column has it: signed, so that a difference of two does not wrap.

@@ -183,6 +183,8 @@ mod tests {
             pub gamma: Option<f64>,
             /// An integer that may be missing.
             pub m: Option<i64>,
+            /// Numbers that may be missing.
+            pub folds: Vec<Option<f64>>,
         }
     }
 
@@ -195,6 +197,11 @@ mod tests {
             decision,
             gamma,
             m: None,
+            folds: match subcluster {
+                Some("") => vec![Some(0.1), None, Some(-0.0)],
+                Some(_) => vec![None],
+                None => Vec::new(),
+            },
         };
         [
             row("b", Some(""), -1, 0.1, None),
@@ -287,6 +294,56 @@ mod tests {
             text(table.column::<f64>("gamma").map(drop)),
             "table: column `gamma`, row 0: no value, expected f64"
         );
+        assert_eq!(
+            text(table.column::<Vec<Option<f64>>>("gamma").map(drop)),
+            "table: column `gamma` has type f64, expected list[f64]"
+        );
+        assert_eq!(
+            text(table.column::<f64>("folds").map(drop)),
+            "table: column `folds` has type list[f64], expected f64"
+        );
+    }
+
+    #[test]
+    fn lists_of_other_numbers_and_missing_lists_are_refused() {
+        use polars::prelude::{DataType, NamedFrom, Series};
+
+        let text = |lists: Series| {
+            let table = Table {
+                columns: vec![lists.into()],
+            };
+            let table = Table::from_parquet(&table.to_parquet().unwrap()).unwrap();
+            let column = table.column::<Vec<Option<f64>>>("folds");
+            column.unwrap_err().to_string()
+        };
+        let one = Series::new("".into(), [1_i64]);
+        let of_integers = Series::new("folds".into(), [one]);
+        let expected = "table: column `folds` has type list[i64], expected list[f64]";
+        assert_eq!(text(of_integers.clear()), expected);
+        assert_eq!(text(of_integers), expected);
+        let missing =
+            Series::full_null("folds".into(), 1, &DataType::List(DataType::Float64.into()));
+        assert_eq!(
+            text(missing),
+            "table: column `folds`, row 0: no value, expected list[f64]"
+        );
+    }
+
+    #[test]
+    fn lists_cross_the_borders_of_row_groups_and_tables() {
+        let lists = |n_rows: u32| -> Vec<Vec<Option<f64>>> {
+            let list =
+                |row: u32| (0..row % 4).map(move |i| (i != row % 3).then(|| f64::from(row + i)));
+            (0..n_rows).map(|row| list(row).collect()).collect()
+        };
+        let n_rows = u32::try_from(ROW_GROUP_ROWS).unwrap() + 5;
+        let all = lists(n_rows);
+        let bytes = Table::default().with("folds", &all).to_parquet().unwrap();
+        let (first, second) = all.split_at(3);
+        let parts = [first, second].map(|rows| Table::default().with("folds", rows));
+        assert!(Table::concat(parts).unwrap().to_parquet().unwrap() == bytes);
+        let table = Table::from_parquet(&bytes).unwrap();
+        assert!(table.column::<Vec<Option<f64>>>("folds").unwrap() == all);
     }
 
     #[test]
@@ -346,6 +403,8 @@ mod tests {
             pub gamma: Option<f64>,
             /// True in each fifth row.
             pub hit: bool,
+            /// Of one to five numbers.
+            pub folds: Vec<Option<f64>>,
         }
     }
 
@@ -359,6 +418,7 @@ mod tests {
                 score: f64::from(i % 1013) / 7.0,
                 gamma: (i % 3 == 0).then_some(f64::from(i)),
                 hit: i % 5 == 0,
+                folds: vec![Some(f64::from(i)); 1 + i as usize % 5],
             })
             .collect();
         Table::of(&rows)

@@ -7,6 +7,7 @@
 //! | `task_cluster` | one of five groups of tasks | not empty, one per task |
 //! | `task_subcluster` | a finer group | may be absent, empty, `nan` or `NaN`; one per task |
 //! | `label` | the class | `0` or `1` |
+//! | `text_label` | what people call the class | may be absent or empty; any text |
 //! | `split` | what the row is used for | `train` or `test`; others as [`OtherSplits`] says |
 //!
 //! Other columns are passed over, named or not. Every task needs test rows and train rows of both classes.
@@ -79,6 +80,8 @@ pub struct LabelRow {
     pub subcluster: Option<String>,
     /// The class, 0 or 1.
     pub label: u8,
+    /// What people call the class, where the file says so.
+    pub text_label: Option<String>,
     /// Whether the row trains or tests.
     pub split: Split,
 }
@@ -193,6 +196,7 @@ struct Cells<'a> {
     cluster: &'a [String],
     subcluster: &'a [String],
     label: &'a [String],
+    text_label: &'a [String],
     split: &'a [String],
 }
 
@@ -205,6 +209,7 @@ impl<'a> Cells<'a> {
             cluster: required("task_cluster")?,
             subcluster: csv.column("task_subcluster").unwrap_or(&[]),
             label: required("label")?,
+            text_label: csv.column("text_label").unwrap_or(&[]),
             split: required("split")?,
         })
     }
@@ -264,12 +269,14 @@ impl<'a> Cells<'a> {
                 0
             }
         };
+        let text_label = Some(cell(self.text_label, index)).filter(|text| !text.is_empty());
         LabelRow {
             id,
             task,
             cluster,
             subcluster,
             label,
+            text_label: text_label.map(str::to_owned),
             split,
         }
     }
@@ -405,7 +412,7 @@ fn task_problems(labels: &Labels, lines: &[usize]) -> Vec<Problem> {
 }
 
 /// Why `<id>.jpg` would not be a plain file in the images folder, if so.
-fn flaw_of_file_name(id: &str) -> Option<&'static str> {
+pub fn flaw_of_file_name(id: &str) -> Option<&'static str> {
     if id.contains(['/', '\\']) {
         Some("holds a path separator")
     } else if id.starts_with('.') {

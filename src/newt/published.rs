@@ -173,6 +173,7 @@ mod tests {
             cluster: task.cluster.to_owned(),
             subcluster: task.subcluster.map(str::to_owned),
             label: u8::from(n.is_multiple_of(2)),
+            text_label: None,
             split,
         };
         let mut rows = Vec::new();

@@ -14,7 +14,7 @@ use crate::text::{Listing, count, foreign};
 /// How many train rows of each task take part: all of them, or a number that can hold both classes.
 ///
 /// Where it is written, an integer stands for it, and any of 0 or below for all rows; files and tables show that integer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct NTrain(i64);
 
@@ -139,6 +139,7 @@ mod tests {
             cluster: "context".to_owned(),
             subcluster: None,
             label: u8::from(index % 4 < 2),
+            text_label: None,
             split: if index.is_multiple_of(5) {
                 Split::Test
             } else {

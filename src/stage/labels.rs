@@ -2,7 +2,7 @@
 //!
 //! | reads | |
 //! | --- | --- |
-//! | `newt2021_labels.csv` | columns `id`, `task`, `task_cluster`, `task_subcluster`, `label`, `split` |
+//! | `newt2021_labels.csv` | columns `id`, `task`, `task_cluster`, `task_subcluster`, `label`, `text_label`, `split` |
 //!
 //! | writes | |
 //! | --- | --- |
@@ -31,6 +31,8 @@ rows! {
         pub subcluster: Option<String>,
         /// 0 or 1.
         pub label: i64,
+        /// What people call the class, where the file says so.
+        pub text_label: Option<String>,
         /// Whether the row trains; else it tests.
         pub is_train: bool,
     }
@@ -60,7 +62,7 @@ impl LabelsStage {
 
 impl Stage for LabelsStage {
     const NAME: Name = Name::Labels;
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const IS_CHEAP: bool = true;
     type Output = Labels;
 
@@ -83,6 +85,7 @@ impl Stage for LabelsStage {
             cluster: row.cluster.clone(),
             subcluster: row.subcluster.clone(),
             label: row.label.into(),
+            text_label: row.text_label.clone(),
             is_train: row.split == Split::Train,
         };
         let rows: Vec<Row> = labels.rows.iter().map(row).collect();
@@ -100,6 +103,7 @@ impl Stage for LabelsStage {
             cluster: row.cluster,
             subcluster: row.subcluster,
             label: u8::from(row.label == 1),
+            text_label: row.text_label,
             split: if row.is_train {
                 Split::Train
             } else {
@@ -118,8 +122,8 @@ mod tests {
     use crate::interrupt::Interrupt;
     use crate::progress::Silent;
 
-    const CSV: &str = "id,task,task_cluster,task_subcluster,label,split,note\n\
-        a,t,c,s,0,train,x\nb,t,c,s,1,train,\nc,t,c,s,0,test,\nd,u,c,,0,train,\ne,u,c,nan,1,train,\nf,u,c,,1,test,\n";
+    const CSV: &str = "id,task,task_cluster,task_subcluster,label,split,text_label,note\n\
+        a,t,c,s,0,train,no,x\nb,t,c,s,1,train,yes,\nc,t,c,s,0,test,,\nd,u,c,,0,train,,\ne,u,c,nan,1,train,,\nf,u,c,,1,test,,\n";
 
     fn stage(csv: &str) -> LabelsStage {
         let file = "labels.csv".to_owned();

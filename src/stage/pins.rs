@@ -127,18 +127,18 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
         &mut pins,
     );
     insta::assert_snapshot!(pins, @"
-    labels v2 91f74efb487b
-      labels.parquet b429e3152bae
-    sample v2 8770938b2fe5
+    labels v3 144a8956acf8
+      labels.parquet eb8cda9b5f95
+    sample v2 930313150b2d
       sample.parquet c1959249adf9
     features.json 3213702ed6a1
     probes v6 cdc3097fa1a1
       predictions.parquet f2682b168d6e
       probes.parquet 20ab29733e27
       probes.safetensors c94201475266
-    report v2 f984825b0bce
+    report v2 fc50bc5dd672
       report.parquet f52b07712b93
-    bootstrap v2 396bdb925a43
+    bootstrap v2 f94f90b81bec
       bootstrap.parquet d27c7c3af456
       intervals.parquet ce5c4da10e95
     ");

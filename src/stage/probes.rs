@@ -243,10 +243,11 @@ mod tests {
         let decode = |probes: &Probes| stage.decode(&ProbesStage::encode(probes).unwrap());
         assert_eq!(decode(&good).unwrap(), good);
 
-        let edits: [fn(&mut Probes); 8] = [
+        let edits: [fn(&mut Probes); 9] = [
             |probes| probes.predictions.truncate(1),
             |probes| probes.predictions.swap(0, 1),
             |probes| probes.predictions[1].img_id = "3".to_owned(),
+            |probes| probes.predictions[0].text_label = Some("1".to_owned()),
             |probes| probes.predictions[0].y_true = 0,
             |probes| probes.predictions[0].y_pred = 2,
             |probes| probes.predictions[0].score = 1.0,

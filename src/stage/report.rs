@@ -205,6 +205,7 @@ mod tests {
             cluster: "c".to_owned(),
             subcluster: subcluster.map(str::to_owned),
             label: 1,
+            text_label: None,
             split: Split::Test,
         };
         Prediction::new(&row, u8::from(right), 0.0)

@@ -132,6 +132,7 @@ mod tests {
             cluster: "c".to_owned(),
             subcluster: None,
             label: u8::from(index % 2 == 1),
+            text_label: None,
             split,
         };
         let rows = ["a", "b"]

@@ -44,6 +44,7 @@ fn labels(table: &Table) -> Labels {
                 cluster: "appearance".to_owned(),
                 subcluster: None,
                 label: *label,
+                text_label: None,
                 split: match split.as_str() {
                     "train" => Split::Train,
                     _ => Split::Test,

@@ -36,6 +36,7 @@ fn rows_are_kept_in_file_order_with_columns_in_any_order() {
             cluster: "appearance".to_owned(),
             subcluster: Some("age".to_owned()),
             label: 1,
+            text_label: Some("adult".to_owned()),
             split: Split::Train,
         }
     );
@@ -47,6 +48,30 @@ fn subclusters_that_are_empty_or_nan_or_absent_are_none() {
     assert!(labels.rows[2..5].iter().all(|row| row.subcluster.is_none()));
     let absent = read(&NEWT.replace("task_subcluster", "comment")).unwrap();
     assert!(absent.rows.iter().all(|row| row.subcluster.is_none()));
+}
+
+#[test]
+fn text_labels_are_any_text_and_none_where_they_are_empty_or_absent() {
+    let labels = |csv: &str| -> Vec<Option<String>> {
+        let rows = read(csv).unwrap().rows.into_iter();
+        rows.map(|row| row.text_label).collect()
+    };
+    let csv = NEWT.replace(",0,neg,", ",0,,");
+    let csv = csv.replace(",1,pos,train", ",1,\"NaN, \n\u{1b}\",train");
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        labels(&csv),
+        [
+            text("not_adult"),
+            text("adult"),
+            None,
+            text("NaN, \n\u{1b}"),
+            text("pos"),
+            text("adult")
+        ]
+    );
+    let absent = labels(&NEWT.replace("text_label", "comment"));
+    assert_eq!(absent, [const { None }; 6]);
 }
 
 #[test]

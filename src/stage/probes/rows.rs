@@ -17,6 +17,8 @@ rows! {
         pub cluster: String,
         /// The task's subcluster, where it has one.
         pub subcluster: Option<String>,
+        /// What people call the class of the label, where the labels file says so.
+        pub text_label: Option<String>,
         /// The label, 0 or 1.
         pub y_true: i64,
         /// The predicted label, 0 or 1.
@@ -36,6 +38,7 @@ impl Prediction {
             task: row.task.clone(),
             cluster: row.cluster.clone(),
             subcluster: row.subcluster.clone(),
+            text_label: row.text_label.clone(),
             y_true: row.label.into(),
             y_pred: y_pred.into(),
             score: f64::from(y_pred == row.label),
@@ -50,6 +53,7 @@ impl Prediction {
             && self.task == row.task
             && self.cluster == row.cluster
             && self.subcluster == row.subcluster
+            && self.text_label == row.text_label
             && self.y_true == i64::from(row.label)
             && matches!(self.y_pred, 0 | 1)
             && self.score.to_bits() == score.to_bits()

@@ -137,6 +137,7 @@ pub mod tests {
             cluster: "c".to_owned(),
             subcluster: None,
             label: u8::from(id.is_multiple_of(2)),
+            text_label: None,
             split,
         };
         Labels {
