@@ -172,6 +172,16 @@ impl<'a> Executor<'a> {
         Ok(found)
     }
 
+    /// Whether the stage of this request will be computed once an experiment asks for it, as far as the records tell.
+    pub fn has_to_compute<S: Stage>(&self, request: &Request) -> Result<bool, Error> {
+        if self.met.contains(&request.key) {
+            return Ok(false);
+        }
+        let silent = self.context.silent().progress;
+        let is_forced = self.options.force.contains(&S::NAME);
+        Ok(is_forced || self.cache.lookup(request, silent)?.is_none())
+    }
+
     /// Computes a stage's output, for this reason, and publishes it. A plan ends here, unless the stage is cheap.
     pub fn compute<S: Stage>(
         &mut self,

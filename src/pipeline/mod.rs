@@ -33,7 +33,7 @@ use crate::newt::sampling::{self, NTrain};
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
 use crate::stage::features::{Counts, FeaturesStage};
 use crate::stage::labels::LabelsStage;
-use crate::stage::probes::{Probes, ProbesStage};
+use crate::stage::probes::{FittedAhead, Probes, ProbesStage};
 use crate::stage::report::{Report, ReportStage};
 use crate::stage::sample::{Sample, SampleStage};
 use crate::stage::{Name, Stage, TaskArgument, TaskFilter};
@@ -64,6 +64,7 @@ pub struct Runner<'a> {
     labels_stage: LabelsStage,
     labels: Option<Shared<Labels>>,
     sample: Option<Shared<Sample>>,
+    fitted_ahead: FittedAhead,
     /// The values of `n_train` that tasks without so many rows have been named for.
     short: BTreeSet<NTrain>,
 }
@@ -128,6 +129,7 @@ impl<'a> Runner<'a> {
             data,
             labels: None,
             sample: None,
+            fitted_ahead: FittedAhead::default(),
             short: BTreeSet::new(),
         })
     }
@@ -224,6 +226,8 @@ impl<'a> Runner<'a> {
             sample,
             features: &features,
             probe: experiment.resolved_probe(),
+            repeats: Vec::new(),
+            ahead: &mut self.fitted_ahead,
         };
         let mut probes = executor.find(&mut stage, walk)?;
         // Probes are fitted on rows. Where these have left the store the features are made again first; and where they
@@ -241,7 +245,21 @@ impl<'a> Runner<'a> {
         }
         let probes = match probes {
             Ok(found) => found,
-            Err(reason) => executor.compute(&mut stage, reason, walk)?,
+            Err(reason) => {
+                // Repeats of a search cost less in one pass; those that the cache has stay out of it.
+                let seeds = experiment
+                    .probe
+                    .seeds_of(&stage.probe)
+                    .into_iter()
+                    .flatten();
+                for seed in seeds.filter(|seed| Some(*seed) != experiment.search_seed) {
+                    let request = stage.request_of(&stage.probe.with_search_seed(seed));
+                    if executor.has_to_compute::<ProbesStage<'_>>(&request)? {
+                        stage.repeats.push(seed);
+                    }
+                }
+                executor.compute(&mut stage, reason, walk)?
+            }
         };
 
         let report = executor.make(&mut ReportStage { probes: &probes }, walk)?;

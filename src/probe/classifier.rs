@@ -76,7 +76,8 @@ pub struct Run<'a> {
     pub context: Context<'a>,
 }
 
-/// A kind of classifier, at work on one task: whatever its fits share there.
+/// A kind of classifier, at work on one task: whatever the fits of one search share there. Rows that one has prepared serve
+/// the others, too, where a search is repeated.
 pub trait Classifier: Default + Sync {
     /// What files call it.
     const NAME: ClassifierName;
@@ -85,7 +86,7 @@ pub trait Classifier: Default + Sync {
     /// Those among them that a search chooses, of `kernel`, `c` and `gamma`; none where there is nothing to search.
     const SEARCHED: &'static [&'static str];
     /// One choice of its parameters.
-    type Candidate: Copy + Sync;
+    type Candidate: Copy + Send + Sync;
     /// Rows to train on, with what all candidates need of them.
     type Train: Send + Sync;
     /// Rows to predict for each candidate that was fitted on the rows of a fold.

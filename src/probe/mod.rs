@@ -171,7 +171,7 @@ fn fit_kind<C: Classifier>(
     seeds: &[u32],
     data: &TaskData<'_>,
 ) -> Result<Vec<TaskFit>, Error> {
-    let (classifier, probe) = (C::default(), run.probe);
+    let probe = run.probe;
     let first_scaler = probe.standardize_first.then(|| Scaler::fit(data.x_train));
     let x = match &first_scaler {
         Some(scaler) => scaler.transform(data.x_train.to_owned()).into(),
@@ -181,24 +181,27 @@ fn fit_kind<C: Classifier>(
     let (x, odd_train_rows) =
         normalize::normalize(x.view(), mean.as_ref().map(Array1::view), probe.l2)
             .map_err(|bad| Overflow::new("train", probe.center, bad))?;
+    // One for each fit that comes out: it counts the work of that fit and its search alone.
+    let classifiers: Vec<C> = (0..seeds.len().max(1)).map(|_| C::default()).collect();
     let chosen = match &probe.search {
         Some(settings) => {
-            let searches = settings.repeated(seeds);
-            search::search(&classifier, run, &searches, x.view(), data.y_train)?
+            let searches = settings.repeated(seeds).into_iter().zip(&classifiers);
+            let searches: Vec<_> = searches.collect();
+            search::search(run, &searches, x.view(), data.y_train)?
         }
         None => vec![Chosen::given(C::given(probe))],
     };
 
     let (scaler, rows) = scaler::standardized(probe, x);
-    let train = classifier.prepare(run, rows, data.y_train)?;
+    let train = classifiers[0].prepare(run, rows, data.y_train)?;
     let mut fits = Vec::with_capacity(chosen.len());
-    for Chosen {
-        candidate,
-        index,
-        tried,
-        mut warnings,
-    } in chosen
-    {
+    for (chosen, classifier) in chosen.into_iter().zip(&classifiers) {
+        let Chosen {
+            candidate,
+            index,
+            tried,
+            mut warnings,
+        } = chosen;
         let (fitted, outcome) = classifier.fit(run, &train, candidate)?;
         let fitted = FittedProbe {
             first_scaler: first_scaler.clone(),

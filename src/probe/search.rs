@@ -99,23 +99,23 @@ impl<C: Classifier> Fold<C> {
 /// Tries every candidate of each search on every fold, and chooses the one of each search with the highest accuracy, the
 /// first of equals.
 ///
-/// `searches` have the same folds. `x`: `[n, d]`, normalised. Results do not depend on the number of threads, nor those of
-/// a search on the others.
+/// `searches` have the same folds, and a classifier each, which counts its work. `x`: `[n, d]`, normalised. Results do not
+/// depend on the number of threads, nor those of a search on the others.
 ///
 /// # Errors
 /// Too few rows for the folds, no candidate that can be fitted on any of them, and what ends a search before.
 ///
 /// Source: scikit-learn 1.9, `BaseSearchCV.fit` with accuracy as the score.
 pub fn search<C: Classifier>(
-    classifier: &C,
     run: Run<'_>,
-    searches: &[Search],
+    searches: &[(Search, &C)],
     x: ArrayView2<'_, f32>,
     labels: &[u8],
 ) -> Result<Vec<Chosen<C>>, Error> {
-    let Some(n_folds) = searches.first().map(|search| search.folds) else {
+    let Some(&(ref first, classifier)) = searches.first() else {
         return Ok(Vec::new());
     };
+    let n_folds = first.folds;
     let task = foreign(run.task);
     let counts = [count(labels, 0), count(labels, 1)];
     check_counts(&task, counts, n_folds)?;
@@ -124,16 +124,9 @@ pub fn search<C: Classifier>(
         .into_par_iter()
         .map(|fold| Fold::new(classifier, run, x, labels, &fold_of, fold))
         .collect::<Result<_, Error>>()?;
-    let mut candidates = Vec::new();
-    let mut sizes = Vec::with_capacity(searches.len());
-    for search in searches {
-        let of_search = C::candidates(search);
-        sizes.push(of_search.len());
-        candidates.extend(of_search);
-    }
-    let mut tried = tried(classifier, run, &folds, &candidates)?.into_iter();
-    let choose = |(search, &n): (&Search, &usize)| {
-        let tried: Vec<Tried<C>> = tried.by_ref().take(n).collect();
+    let choose = |&(ref search, classifier): &(Search, &C)| {
+        let candidates = C::candidates(search);
+        let tried = tried(classifier, run, &folds, &candidates)?;
         let best = (1..tried.len()).fold(0, |best, next| {
             // One without accuracy loses against every other.
             if tried[next].cv_accuracy > tried[best].cv_accuracy {
@@ -142,20 +135,20 @@ pub fn search<C: Classifier>(
                 best
             }
         });
-        let mut warnings = warnings(&task, search, counts, n);
+        let mut warnings = warnings(&task, search, counts, tried.len());
         if tried[best].cv_accuracy.is_none() {
             warnings.push(format!(
                 "task `{task}`: a fold trains on one label only, so the search has no scores; its first candidate is taken"
             ));
         }
-        Chosen {
+        Ok(Chosen {
             candidate: tried[best].candidate,
             index: Some(best),
             tried,
             warnings,
-        }
+        })
     };
-    Ok(searches.iter().zip(&sizes).map(choose).collect())
+    searches.par_iter().map(choose).collect()
 }
 
 /// The candidates with their accuracy in each fold.

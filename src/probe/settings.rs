@@ -405,6 +405,17 @@ impl Probe {
         self
     }
 
+    /// The same probe with another seed of its search, if that draws anything.
+    #[must_use]
+    pub fn with_search_seed(&self, seed: u32) -> Self {
+        let repeated = self.search.as_ref();
+        let repeated = repeated.and_then(|search| search.repeated(&[seed]).pop());
+        Self {
+            search: repeated,
+            ..self.clone()
+        }
+    }
+
     /// All settings, whichever classifier reads them, as JSON.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use ndarray::Array2;
 use super::bootstrap::{self, BootstrapStage};
 use super::features::{Features, FeaturesStage};
 use super::labels::LabelsStage;
-use super::probes::ProbesStage;
+use super::probes::{FittedAhead, ProbesStage};
 use super::report::ReportStage;
 use super::sample::SampleStage;
 use super::{Made, Stage};
@@ -110,6 +110,8 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
             sample: &sample,
             features: &features,
             probe: Probe::biobench(12),
+            repeats: Vec::new(),
+            ahead: &mut FittedAhead::default(),
         },
         &mut pins,
     );

@@ -1,4 +1,4 @@
-//! Stage `probes`: one SVM per task, and its predictions.
+//! Stage `probes`: one probe per task, and its predictions.
 //!
 //! | reads | |
 //! | --- | --- |
@@ -10,37 +10,47 @@
 //! | --- | --- |
 //! | `predictions.parquet` | [`Prediction`]s, tasks by first appearance, test rows in file order |
 //! | `probes.parquet` | [`FittedTask`]s |
+//! | `candidates.parquet`, where there was a search | [`Candidate`]s |
 //! | `probes.safetensors` | the fitted probes, see [`crate::artifact::ProbeFile`] |
 //! | `warnings.json`, where there are some | an array of strings: what the user should know about the probes, said again whenever they come from the cache |
+//!
+//! A search may be repeated with other seeds ([`ProbesStage::repeats`]). The repeats are fitted in one pass, which costs
+//! less than one after the other, and each is the output of a stage of its own.
 //!
 //! A row's id is that of the test image that was predicted. Where all train rows take part (`n_train` of 0 or below), the
 //! reference writes the ids of the task's first rows instead, train rows among them: the same scores under other ids.
 //! It bootstraps scores in the order of ids, so its interval of such a run has other ends than ours; the accuracy is
 //! the same.
 
+mod ahead;
+mod candidates;
 pub mod odd_rows;
 mod rows;
 mod tasks;
 
 use rayon::prelude::*;
 
+pub use self::ahead::FittedAhead;
+pub use self::candidates::Candidate;
 pub use self::rows::{FittedTask, Prediction};
 use self::tasks::{TaskRows, Tasks};
 use super::features::{FEATURES, Features};
 use super::labels::LABELS;
 use super::sample::{SAMPLE, Sample};
 use super::{Made, Name, Objects, Stage, table};
-use crate::artifact::{ProbeFile, number};
+use crate::artifact::number;
 use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
 use crate::newt::labels::Labels;
-use crate::probe::{Probe, TaskFit};
+use crate::probe::{Probe, Search, TaskFit};
 
 /// The name of the predictions.
 pub const PREDICTIONS: &str = "predictions.parquet";
 /// The name of the table of fitted probes.
 pub const PROBES: &str = "probes.parquet";
+/// The name of the table of what searches tried.
+pub const CANDIDATES: &str = "candidates.parquet";
 /// The name of what there is to know about them.
 const WARNINGS: &str = "warnings.json";
 /// The name of the fitted probes themselves.
@@ -56,6 +66,10 @@ pub struct ProbesStage<'a> {
     pub features: &'a Made<Features>,
     /// The probe.
     pub probe: Probe,
+    /// Other seeds of its search, whose probes are to be fitted in the same pass.
+    pub repeats: Vec<u32>,
+    /// Where they are kept until a stage asks for them, and what was left there before.
+    pub ahead: &'a mut FittedAhead,
 }
 
 /// What this stage makes.
@@ -65,6 +79,8 @@ pub struct Probes {
     pub predictions: Vec<Prediction>,
     /// One per task.
     pub tasks: Vec<FittedTask>,
+    /// What the searches of the tasks tried, task by task.
+    pub candidates: Vec<Candidate>,
     /// The fitted probes, as `probes.safetensors` holds them; `None` where they stayed in the store.
     pub fitted: Option<Vec<u8>>,
     /// What the user should know about them, a line each.
@@ -72,6 +88,16 @@ pub struct Probes {
 }
 
 impl ProbesStage<'_> {
+    /// The request of this stage with another probe in its place.
+    pub fn request_of(&self, probe: &Probe) -> Request {
+        KeyBuilder::new(Self::NAME.as_str(), Self::VERSION)
+            .param("probe", probe)
+            .input(LABELS, self.labels.digest(LABELS))
+            .input(SAMPLE, self.sample.digest(SAMPLE))
+            .input(FEATURES, self.features.digest(FEATURES))
+            .finish()
+    }
+
     /// Makes sure that there are a prediction for each test row of the sample and a probe for each of its tasks.
     fn check(&self, predictions: &[Prediction], fitted: &[FittedTask]) -> Result<(), Error> {
         let tasks = Tasks::new(&self.labels.output, &self.sample.output);
@@ -102,55 +128,46 @@ impl Stage for ProbesStage<'_> {
     type Output = Probes;
 
     fn request(&self) -> Request {
-        KeyBuilder::new(Self::NAME.as_str(), Self::VERSION)
-            .param("probe", &self.probe)
-            .input(LABELS, self.labels.digest(LABELS))
-            .input(SAMPLE, self.sample.digest(SAMPLE))
-            .input(FEATURES, self.features.digest(FEATURES))
-            .finish()
+        self.request_of(&self.probe)
     }
 
     fn run(&mut self, context: Context<'_>) -> Result<Probes, Error> {
+        if let Some(probes) = self.ahead.take(self.request().key) {
+            return Ok(probes);
+        }
         let tasks = Tasks::new(&self.labels.output, &self.sample.output);
         let features = self.features.output.rows()?;
-        let probe = &self.probe;
+        let own = self.probe.search.as_ref().and_then(Search::seed);
+        let seeds: Vec<u32> = own
+            .into_iter()
+            .chain(self.repeats.iter().copied())
+            .collect();
         context
             .progress
             .start("fitting probes", tasks.each.len() as u64);
-        let fits: Vec<Result<TaskFit, Error>> = tasks
+        let fits: Vec<Result<Vec<TaskFit>, Error>> = tasks
             .each
             .par_iter()
-            .map(|task| tasks.fit(task, probe, features.view(), context))
+            .map(|task| tasks.fit(task, &self.probe, &seeds, features.view(), context))
             .collect();
         context.progress.finish();
 
-        let fits = fits.into_iter().collect::<Result<Vec<TaskFit>, Error>>()?;
-
-        let names = tasks.each.iter().map(|task| task.name.as_str());
-        let fitted = ProbeFile::to_bytes(names.zip(fits.iter().map(|fit| &fit.fitted)))?;
-        let mut probes = Probes {
-            predictions: Vec::new(),
-            tasks: Vec::with_capacity(fits.len()),
-            fitted: Some(fitted),
-            warnings: Vec::new(),
+        // Of each task the fits of all seeds; of each seed then the fits of all tasks.
+        let mut fits: Vec<_> = fits
+            .into_iter()
+            .map(|fits| fits.map(Vec::into_iter))
+            .collect::<Result<_, Error>>()?;
+        let mut of_next_seed = || -> Result<Probes, Error> {
+            let of_tasks: Vec<TaskFit> = fits.iter_mut().filter_map(Iterator::next).collect();
+            tasks.probes(of_tasks, &self.probe)
         };
-        for (rows, fit) in tasks.each.iter().zip(fits) {
-            probes.warnings.extend(tasks.warnings(rows, &fit, probe));
-            let decided = fit.y_pred.iter().zip(&fit.decision);
-            let predictions: Vec<Prediction> = rows
-                .test
-                .iter()
-                .zip(decided)
-                .map(|(place, (y_pred, decision))| {
-                    Prediction::new(tasks.row(*place), *y_pred, *decision)
-                })
-                .collect();
-            let any = tasks.row(rows.test[0]);
-            let n_train_rows = number(rows.train.len());
-            let fitted = FittedTask::new(any, n_train_rows, &fit, &predictions);
-            probes.tasks.push(fitted);
-            probes.predictions.extend(predictions);
-        }
+        let probes = of_next_seed()?;
+        let keyed = self.repeats.iter().map(|&seed| {
+            let request = self.request_of(&self.probe.with_search_seed(seed));
+            Ok((request.key, of_next_seed()?))
+        });
+        let keyed = keyed.collect::<Result<Vec<_>, Error>>()?;
+        self.ahead.replace(keyed);
         Ok(probes)
     }
 
@@ -160,6 +177,9 @@ impl Stage for ProbesStage<'_> {
             table(PROBES, &probes.tasks)?,
             (FITTED.to_owned(), probes.fitted.clone().unwrap_or_default()),
         ]);
+        if !probes.candidates.is_empty() {
+            objects.extend([table(CANDIDATES, &probes.candidates)?]);
+        }
         if !probes.warnings.is_empty() {
             let json = serde_json::to_vec(&probes.warnings)?;
             objects.insert(WARNINGS.to_owned(), json);
@@ -171,12 +191,17 @@ impl Stage for ProbesStage<'_> {
         let predictions: Vec<Prediction> = Self::NAME.rows(objects, PREDICTIONS)?;
         let tasks: Vec<FittedTask> = Self::NAME.rows(objects, PROBES)?;
         self.check(&predictions, &tasks)?;
+        let candidates = match objects.contains_key(CANDIDATES) {
+            true => Self::NAME.rows(objects, CANDIDATES)?,
+            false => Vec::new(),
+        };
         let warnings = objects
             .get(WARNINGS)
             .map(|json| serde_json::from_slice(json));
         Ok(Probes {
             predictions,
             tasks,
+            candidates,
             fitted: objects.get(FITTED).cloned(),
             warnings: warnings.transpose()?.unwrap_or_default(),
         })
@@ -217,6 +242,8 @@ mod tests {
             sample: &sample,
             features: &features,
             probe: Probe::biobench(3),
+            repeats: Vec::new(),
+            ahead: &mut FittedAhead::default(),
         };
         let prediction = |row: usize| Prediction::new(&labels.output.rows[row], 0, -1.0);
         let good = Probes {
@@ -237,6 +264,7 @@ mod tests {
                 k: None,
                 accuracy: 0.0,
             }],
+            candidates: Vec::new(),
             fitted: Some(Vec::new()),
             warnings: Vec::new(),
         };

@@ -223,6 +223,7 @@ mod tests {
             output: Probes {
                 predictions,
                 tasks: Vec::new(),
+                candidates: Vec::new(),
                 fitted: None,
                 warnings: Vec::new(),
             },

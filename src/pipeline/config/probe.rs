@@ -49,11 +49,10 @@ impl ProbeConfig {
             None => base.search.filter(|_| !is_fixed),
             Some(search) => search.resolve(self, &probe),
         };
-        if let Some(first) = self.search_seeds().first() {
-            let search = probe.search.as_ref();
-            probe.search = search.and_then(|search| search.repeated(&[*first]).pop());
+        match self.search_seeds().first() {
+            Some(&seed) => probe.with_search_seed(seed),
+            None => probe,
         }
-        probe
     }
 
     /// The seeds that a search of this probe has, if it draws anything: a run for each.

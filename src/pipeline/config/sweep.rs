@@ -28,11 +28,11 @@ pub struct Experiment {
 impl Experiment {
     /// The probe that is fitted.
     pub fn resolved_probe(&self) -> Probe {
-        let mut probe = self.probe.resolve(self.n_train);
-        if let (Some(search), Some(seed)) = (&probe.search, self.search_seed) {
-            probe.search = search.repeated(&[seed]).pop();
+        let probe = self.probe.resolve(self.n_train);
+        match self.search_seed {
+            Some(seed) => probe.with_search_seed(seed),
+            None => probe,
         }
-        probe
     }
 
     /// Whether this differs from `other` by the seed of the search at most.

@@ -2,7 +2,9 @@
 
 use ndarray::{ArrayView2, Axis};
 
-use super::odd_rows;
+use super::candidates::candidates;
+use super::{FittedTask, Prediction, Probes, odd_rows};
+use crate::artifact::{ProbeFile, number};
 use crate::context::Context;
 use crate::error::Error;
 use crate::newt::labels::{LabelRow, Labels};
@@ -63,17 +65,19 @@ impl<'a> Tasks<'a> {
         &self.labels[self.sample[place]]
     }
 
-    /// Fits the probe of a task on its rows of `features`, `[n, d]` in the order of the sample, and predicts its test rows.
+    /// Fits the probe of a task, once for each of the `seeds` of its search, on its rows of `features`, `[n, d]` in the order
+    /// of the sample, and predicts its test rows.
     ///
     /// # Errors
-    /// [`Stopped`](crate::interrupt::Stopped), and errors of [`probe::fit_task`], in which rows are called by their images.
+    /// [`Stopped`](crate::interrupt::Stopped), and errors of [`probe::fit_repeats`], in which rows are called by their images.
     pub fn fit(
         &self,
         task: &TaskRows,
         probe: &Probe,
+        seeds: &[u32],
         features: ArrayView2<'_, f32>,
         context: Context<'_>,
-    ) -> Result<TaskFit, Error> {
+    ) -> Result<Vec<TaskFit>, Error> {
         context.interrupt.check()?;
         let y_train: Vec<u8> = task
             .train
@@ -88,7 +92,7 @@ impl<'a> Tasks<'a> {
             y_train: &y_train,
             x_test: x_test.view(),
         };
-        let fit = probe::fit_task(probe, &data, context).map_err(|error| {
+        let fits = probe::fit_repeats(probe, seeds, &data, context).map_err(|error| {
             probe::naming_row(error, |split, row| {
                 let places = if split == "train" {
                     &task.train
@@ -99,11 +103,46 @@ impl<'a> Tasks<'a> {
             })
         });
         context.progress.tick(1);
-        fit
+        fits
+    }
+
+    /// What the stage makes of one fit for each task.
+    ///
+    /// # Errors
+    /// Errors of [`ProbeFile::to_bytes`].
+    pub fn probes(&self, fits: Vec<TaskFit>, probe: &Probe) -> Result<Probes, Error> {
+        let names = self.each.iter().map(|task| task.name.as_str());
+        let fitted = ProbeFile::to_bytes(names.zip(fits.iter().map(|fit| &fit.fitted)))?;
+        let mut probes = Probes {
+            predictions: Vec::new(),
+            tasks: Vec::with_capacity(fits.len()),
+            candidates: Vec::new(),
+            fitted: Some(fitted),
+            warnings: Vec::new(),
+        };
+        for (rows, fit) in self.each.iter().zip(fits) {
+            probes.warnings.extend(self.warnings(rows, &fit, probe));
+            let decided = fit.y_pred.iter().zip(&fit.decision);
+            let predictions: Vec<Prediction> = rows
+                .test
+                .iter()
+                .zip(decided)
+                .map(|(place, (y_pred, decision))| {
+                    Prediction::new(self.row(*place), *y_pred, *decision)
+                })
+                .collect();
+            let any = self.row(rows.test[0]);
+            let n_train_rows = number(rows.train.len());
+            let fitted = FittedTask::new(any, n_train_rows, &fit, &predictions);
+            probes.tasks.push(fitted);
+            probes.predictions.extend(predictions);
+            probes.candidates.extend(candidates(&rows.name, &fit));
+        }
+        Ok(probes)
     }
 
     /// What the user should know about a task's fit.
-    pub fn warnings(&self, task: &TaskRows, fit: &TaskFit, probe: &Probe) -> Vec<String> {
+    fn warnings(&self, task: &TaskRows, fit: &TaskFit, probe: &Probe) -> Vec<String> {
         let train = fit.odd_train_rows.iter().map(|odd| (odd, &task.train));
         let test = fit.odd_test_rows.iter().map(|odd| (odd, &task.test));
         let odd: Vec<(Oddity, &str)> = train
