@@ -81,7 +81,8 @@ fn damaged_probes_are_refused_or_whole() {
         backbone: Some(backbone()),
         norms: [0.5, 2.0],
     };
-    let saved = ProbeFile::with_fitted_on(&bytes, &fitted_on).unwrap();
+    let saved =
+        ProbeFile::with_fitted_on(&bytes, &fitted_on, &serde_json::json!({ "seed": 17 })).unwrap();
     check(2000, vec![bytes, saved], |bytes| {
         let file = ProbeFile::parse("f", bytes).map_err(|error| said(&error, error.hint()))?;
         let probes = || {

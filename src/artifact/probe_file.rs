@@ -6,6 +6,7 @@
 //! | `<task>/mean` | `[d]` F32, where the probe centres |
 //! | `<task>/scaler` | [2, d] F64: mean and scale of the columns, where the probe standardises |
 //! | metadata key `probes` | a JSON array of `{task, kind, l2}` and the settings of that kind of classifier |
+//! | metadata key `experiment` | the experiment: `model`, `n_train`, `seed`, `search_seed`, `protocol`, `probe`; absent likewise |
 //! | metadata key `fitted_on` | a [`FittedOn`]; absent in the cache, whose keys say more, and in files of version 0.1 |
 //!
 //! | part of the kind `svc`, which is meant where there is no `kind` | content |
@@ -36,6 +37,7 @@ use crate::text::{self, either, foreign, said};
 
 const PROBES: &str = "probes";
 const FITTED_ON: &str = "fitted_on";
+const EXPERIMENT: &str = "experiment";
 const FEATURES: &str = "features";
 
 /// The probes of an experiment, each with its task's name.
@@ -83,17 +85,22 @@ impl ProbeFile {
         Ok(writer(probes).to_bytes()?)
     }
 
-    /// The file that [`to_bytes`](Self::to_bytes) wrote, with what its probes were fitted on.
+    /// The file that [`to_bytes`](Self::to_bytes) wrote, with what its probes were fitted on and in which experiment.
     ///
     /// # Errors
     /// As [`parse`](Self::parse) and [`to_bytes`](Self::to_bytes).
-    pub fn with_fitted_on(bytes: &[u8], fitted_on: &FittedOn) -> Result<Vec<u8>, Error> {
+    pub fn with_fitted_on(
+        bytes: &[u8],
+        fitted_on: &FittedOn,
+        experiment: &Value,
+    ) -> Result<Vec<u8>, Error> {
         let file = Self::parse(PROBES, bytes)?;
         let probes = file
             .probes
             .iter()
             .map(|(task, probe)| (task.as_str(), probe));
-        Ok(writer(probes).metadata(FITTED_ON, fitted_on).to_bytes()?)
+        let writer = writer(probes).metadata(FITTED_ON, fitted_on);
+        Ok(writer.metadata(EXPERIMENT, experiment).to_bytes()?)
     }
 
     /// Reads the file at `path`.

@@ -99,14 +99,14 @@ pub fn exec(args: Args, console: &Console) -> Result<Outcome, Error> {
     }
 
     Kept::check_folder(&out, &args.pipeline.kept(&pipeline, &out)?)?;
-    let mut results = Results::prepare(&out)?;
+    let experiments = pipeline.experiments();
+    let mut results = Results::prepare(&out, experiments.len())?;
     let context = console.context();
     let mut runner = args
         .pipeline
         .runner(&pipeline, Access::Make, context, options)?;
     runner.find_models()?;
     let mut shown = Shown::default();
-    let experiments = pipeline.experiments();
     for (index, experiment) in experiments.iter().enumerate() {
         if experiments.len() > 1 {
             console.note(&format!(
@@ -127,14 +127,19 @@ pub fn exec(args: Args, console: &Console) -> Result<Outcome, Error> {
         results.push(&pipeline, &evaluation, fitted.as_deref())?;
         shown.add(&evaluation);
     }
+    let repeats = results.repeats();
     for warning in results.publish(runner.provenance())? {
         console.warn(&warning);
     }
     if args.json {
-        console
-            .json(&json!({ "experiments": shown.documents, "out": out.display().to_string() }))?;
+        console.json(&json!({
+            "experiments": shown.documents,
+            "repeats": repeats.iter().map(results::repeats_json).collect::<Vec<_>>(),
+            "out": out.display().to_string(),
+        }))?;
     } else {
-        console.result(&shown.text())?;
+        let repeats: Vec<_> = repeats.iter().map(summary::repeats).collect();
+        console.result(&(shown.text() + &terminal::repeats(&repeats)))?;
     }
     console.note(&format!("\ntables and provenance are in {}", path(&out)));
     Ok(Outcome::Done)

@@ -253,6 +253,7 @@ impl Pipeline {
             })?;
         }
         pipeline.warnings = idle::warnings(&pipeline, &file);
+        pipeline.warnings.extend(probe.mixed_protocols(&file));
         Ok(pipeline)
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::config::Model;
 use super::executor::{Mode, Walk};
+use super::results::describe;
 use super::{Evaluation, Runner};
 use crate::artifact::{FeatureFile, ProbeFile};
 use crate::error::Error;
@@ -57,7 +58,7 @@ impl Runner<'_> {
         let fitted_on = source.fitted_on(&model.org, &model.ckpt, interrupt)?;
         let bytes = evaluation.probes.fitted.as_ref();
         let bytes = bytes.ok_or_else(|| Name::Probes.lacks(FITTED))?;
-        ProbeFile::with_fitted_on(bytes, &fitted_on)
+        ProbeFile::with_fitted_on(bytes, &fitted_on, &describe(&evaluation.experiment))
     }
 
     /// Who makes what, for the records.

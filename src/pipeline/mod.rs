@@ -12,6 +12,7 @@ mod inputs;
 mod models;
 pub mod plan;
 pub mod predict;
+pub mod repeats;
 pub mod results;
 pub mod summary;
 

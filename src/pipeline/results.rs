@@ -12,16 +12,17 @@ use std::path::Path;
 use serde_json::{Value, json};
 use strum::VariantArray;
 
-pub use self::json::{evaluation_json, plan_json};
+pub use self::json::{describe, evaluation_json, plan_json, repeats_json};
 use super::Evaluation;
 use super::Experiment;
 use super::config::Pipeline;
+use super::repeats::{ExperimentScores, Repeats};
 use crate::artifact::{Row, Table, rows};
 use crate::cache::Digest;
 use crate::error::{Error, Message};
 use crate::files::{self, Left, StagedDir};
 use crate::stage::bootstrap::BOOTSTRAP;
-use crate::stage::probes::{FITTED, FittedTask, PREDICTIONS, PROBES};
+use crate::stage::probes::{CANDIDATES, FITTED, FittedTask, PREDICTIONS, PROBES};
 use crate::stage::report::{Accuracy, Level};
 use crate::stats::bootstrap::Interval;
 use crate::text::{self, Listing, foreign};
@@ -34,32 +35,36 @@ const SUMMARY: &str = "summary.json";
 /// in the cache, which hold one experiment and may have other bytes under the same name.
 const MANIFEST: &str = "manifest.json";
 
-const TABLES: [&str; 4] = [PREDICTIONS, PROBES, SCORES, BOOTSTRAP];
+const TABLES: [&str; 5] = [PREDICTIONS, PROBES, CANDIDATES, SCORES, BOOTSTRAP];
 
 /// Results as they come, and the folder that they will be in.
 pub struct Results {
     draft: StagedDir,
+    n_experiments: usize,
     tables: BTreeMap<&'static str, Vec<Table>>,
     headlines: Vec<Value>,
+    scores: Vec<ExperimentScores>,
     records: Vec<Value>,
     /// Size and digest of what has been written, by name.
     files: BTreeMap<String, Value>,
 }
 
 impl Results {
-    /// Makes sure, before anything is computed, that results can be written to `dir`.
+    /// Makes sure, before anything is computed, that results of so many experiments can be written to `dir`.
     ///
     /// # Errors
     /// That the folder cannot be made or replaced, or that it holds other files than results.
-    pub fn prepare(dir: &Path) -> Result<Self, Error> {
+    pub fn prepare(dir: &Path, n_experiments: usize) -> Result<Self, Error> {
         let draft = StagedDir::replacing(dir, ours_in)?;
         if let Some(name) = files::first_foreign(draft.destination(), ours_in)? {
             return Err(holds_other_files(dir, &foreign(&name.to_string_lossy())).into());
         }
         Ok(Self {
             draft,
+            n_experiments,
             tables: BTreeMap::new(),
             headlines: Vec::new(),
+            scores: Vec::new(),
             records: Vec::new(),
             files: BTreeMap::new(),
         })
@@ -83,17 +88,28 @@ impl Results {
             ..
         } = evaluation;
         if let Some(fitted) = fitted {
-            self.write(&fitted_name(self.records.len()), fitted)?;
+            let name = match self.n_experiments {
+                1 => FITTED.to_owned(),
+                _ => fitted_name(self.records.len() + 1, experiment),
+            };
+            self.write(&name, fitted)?;
         }
         let scores = scores(evaluation);
         let setting = Setting::of(experiment);
         self.add(PREDICTIONS, &setting, &probes.predictions);
         self.add(PROBES, &setting, &probes.tasks);
+        self.add(CANDIDATES, &setting, &probes.candidates);
         self.add(SCORES, &setting, &scores);
         self.add(BOOTSTRAP, &setting, &bootstrap.resamples);
         self.headlines.push(json::headline(evaluation));
+        self.scores.push(ExperimentScores::of(evaluation));
         self.records.push(json::record(evaluation, pipeline));
         Ok(())
+    }
+
+    /// Means over the experiments so far that differ by a seed alone.
+    pub fn repeats(&self) -> Vec<Repeats> {
+        Repeats::among(&self.scores)
     }
 
     /// Adds rows of one experiment, which has this setting, to a table.
@@ -113,7 +129,10 @@ impl Results {
             self.write(name, &bytes)?;
         }
         let headlines = std::mem::take(&mut self.headlines);
-        self.write_json(SUMMARY, &json!({ "experiments": headlines }))?;
+        let repeats = self.repeats();
+        let repeats: Vec<Value> = repeats.iter().map(repeats_json).collect();
+        let summary = json!({ "experiments": headlines, "repeats": repeats });
+        self.write_json(SUMMARY, &summary)?;
         let records = std::mem::take(&mut self.records);
         let files = std::mem::take(&mut self.files);
         self.write_json(
@@ -200,20 +219,34 @@ fn ours_in(dir: &Path) -> Vec<OsString> {
 
 /// Whether a run may write a file of this name.
 fn is_named_as_ours(name: &str) -> bool {
-    let number = name
+    let of_sweep = name
         .strip_prefix("probes-")
         .and_then(|rest| rest.strip_suffix(".safetensors"));
+    let is_numbered = |rest: &str| {
+        let (number, _) = rest.split_once('-').unwrap_or((rest, ""));
+        number.parse::<usize>().is_ok()
+    };
     [SUMMARY, MANIFEST, FITTED].contains(&name)
         || TABLES.contains(&name)
-        || number.is_some_and(|number| number.parse::<usize>().is_ok())
+        || of_sweep.is_some_and(is_numbered)
 }
 
-/// The fitted probes of one experiment: `probes.safetensors`, and `probes-2.safetensors` for the second.
-fn fitted_name(index: usize) -> String {
-    match index {
-        0 => FITTED.to_owned(),
-        index => FITTED.replace('.', &format!("-{}.", index + 1)),
-    }
+/// The most characters that a file's name has of a model's.
+const MAX_MODEL_NAME: usize = 100;
+
+/// The fitted probes of an experiment of a sweep, by its number from 1: `probes-2-timm-vit_tiny-n20-seed17-search0.safetensors`.
+fn fitted_name(number: usize, experiment: &Experiment) -> String {
+    let Experiment { model, n_train, .. } = experiment;
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "._-".contains(char);
+    let plain = |char| if is_plain(char) { char } else { '_' };
+    let model: String = (model.org.chars().chain(['-']).chain(model.ckpt.chars()))
+        .map(plain)
+        .take(MAX_MODEL_NAME)
+        .collect();
+    let seed = n_train.rows().map(|_| format!("-seed{}", experiment.seed));
+    let search_seed = experiment.search_seed.map(|seed| format!("-search{seed}"));
+    let seeds = [seed, search_seed].map(Option::unwrap_or_default).concat();
+    format!("probes-{number}-{model}-n{n_train}{seeds}.safetensors")
 }
 
 rows! {

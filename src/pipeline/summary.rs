@@ -1,9 +1,10 @@
 //! Evaluations and plans as the plain values that `render` shows.
 
 use super::plan::State;
+use super::repeats::{Over, Repeats, Spread};
 use super::{Evaluation, Experiment, StageRecord};
 use crate::newt::sampling::NTrain;
-use crate::render::{Card, Line, StageLine, SweepRow};
+use crate::render::{Card, Line, RepeatsLine, StageLine, SweepRow};
 use crate::stage::features::Counts;
 use crate::stage::report::{Accuracy, Level};
 use crate::text::{count, foreign, thousands};
@@ -16,7 +17,10 @@ pub fn title(experiment: &Experiment) -> String {
         .rows()
         .map(|_| format!("seed {}, ", experiment.seed));
     let seed = seed.unwrap_or_default();
-    format!("{model}, n_train {n_train}, {seed}probe {probe}")
+    let search_seed = experiment.repeated_search_seed();
+    let search_seed = search_seed.map(|seed| format!(", search seed {seed}"));
+    let search_seed = search_seed.unwrap_or_default();
+    format!("{model}, n_train {n_train}, {seed}probe {probe}{search_seed}")
 }
 
 fn model(experiment: &Experiment) -> String {
@@ -60,8 +64,31 @@ pub fn sweep_row(evaluation: &Evaluation) -> SweepRow {
             None => "-".to_owned(),
         },
         probe: experiment.probe.name(),
+        search_seed: experiment
+            .repeated_search_seed()
+            .map(|seed| seed.to_string()),
         overall: line(evaluation, overall),
         mean_task_accuracy: overall.mean_task_accuracy,
+    }
+}
+
+/// What repeated experiments have in common, and their means.
+pub fn repeats(repeats: &Repeats) -> RepeatsLine {
+    let first = &repeats.first;
+    let (model, n_train, probe) = (model(first), first.n_train, first.probe.name());
+    let (seeds, seed) = match (repeats.over, n_train.rows()) {
+        (Over::SearchSeed, Some(_)) => ("search seeds", format!("seed {}, ", first.seed)),
+        (Over::SearchSeed, None) => ("search seeds", String::new()),
+        (Over::Seed, _) => ("seeds", String::new()),
+    };
+    let shown = |spread: Spread| [spread.mean, spread.std];
+    RepeatsLine {
+        title: format!("{model}, n_train {n_train}, {seed}probe {probe}"),
+        n: repeats.seeds.len(),
+        seeds,
+        ddof: repeats.ddof,
+        accuracy: shown(repeats.overall.accuracy),
+        mean_task_accuracy: shown(repeats.overall.mean_task_accuracy),
     }
 }
 

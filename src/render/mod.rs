@@ -44,10 +44,29 @@ pub struct SweepRow {
     pub seed: String,
     /// The probe.
     pub probe: String,
+    /// The seed of its search, where that is repeated.
+    pub search_seed: Option<String>,
     /// All test rows together.
     pub overall: Line,
     /// The mean of the tasks' accuracies.
     pub mean_task_accuracy: f64,
+}
+
+/// Experiments that differ by a seed alone; each mean with its standard deviation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RepeatsLine {
+    /// What they have in common, in one line.
+    pub title: String,
+    /// How many there are.
+    pub n: usize,
+    /// What the seeds are called that they differ by.
+    pub seeds: &'static str,
+    /// What is subtracted from their number in the standard deviation.
+    pub ddof: usize,
+    /// Of all test rows.
+    pub accuracy: [f64; 2],
+    /// Of the mean over tasks.
+    pub mean_task_accuracy: [f64; 2],
 }
 
 /// How a stage went, or would go.

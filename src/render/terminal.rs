@@ -1,6 +1,6 @@
 //! Tables and lines for people: fixed-width text that reads the same without colour.
 
-use super::{Card, Line, StageLine, SweepRow};
+use super::{Card, Line, RepeatsLine, StageLine, SweepRow};
 use crate::text::thousands;
 
 /// Up to this many tasks are listed one by one; NeWT has 164.
@@ -75,6 +75,20 @@ fn score_line(line: &Line, name_width: usize) -> String {
     )
 }
 
+/// Experiments that differ by a seed alone, two lines each.
+pub fn repeats(lines: &[RepeatsLine]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        let (title, n, seeds, ddof) = (&line.title, line.n, line.seeds, line.ddof);
+        let [[accuracy, std], [mean_task, task_std]] = [line.accuracy, line.mean_task_accuracy];
+        text.push_str(&format!(
+            "\n{title}, over {n} {seeds}, ± standard deviation (ddof {ddof}):\n  \
+             accuracy {accuracy:.4} ± {std:.4}, mean over tasks {mean_task:.4} ± {task_std:.4}\n"
+        ));
+    }
+    text
+}
+
 /// The results of a sweep, a line per experiment.
 pub fn sweep(rows: &[SweepRow]) -> String {
     let headings = [
@@ -82,6 +96,7 @@ pub fn sweep(rows: &[SweepRow]) -> String {
         "n_train",
         "seed",
         "probe",
+        "search seed",
         "accuracy",
         "interval",
         "mean over tasks",
@@ -92,14 +107,21 @@ pub fn sweep(rows: &[SweepRow]) -> String {
             row.n_train.clone(),
             row.seed.clone(),
             row.probe.clone(),
+            row.search_seed.clone().unwrap_or_else(|| "-".to_owned()),
             format!("{:.4}", row.overall.accuracy),
             format!("[{:.4}, {:.4}]", row.overall.ci_low, row.overall.ci_high),
             format!("{:.4}", row.mean_task_accuracy),
         ]
     });
-    let lines: Vec<[String; 7]> = std::iter::once(headings.map(str::to_owned))
+    let mut lines: Vec<Vec<String>> = std::iter::once(headings.map(str::to_owned))
         .chain(cells)
+        .map(Vec::from)
         .collect();
+    if rows.iter().all(|row| row.search_seed.is_none()) {
+        for cells in &mut lines {
+            cells.remove(4);
+        }
+    }
     let width = |column: usize| {
         lines
             .iter()
@@ -107,7 +129,7 @@ pub fn sweep(rows: &[SweepRow]) -> String {
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
     let mut text = String::new();
     for cells in &lines {
         let padded: Vec<String> = cells

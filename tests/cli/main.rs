@@ -25,6 +25,7 @@ mod predict;
 mod probe_settings;
 mod progress_lines;
 mod quickstart;
+mod repeats;
 mod sandbox;
 mod selection;
 #[path = "../../src/hub/tests/server.rs"]

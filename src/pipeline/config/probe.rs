@@ -12,7 +12,7 @@ use super::search::{self, SearchConfig};
 use crate::error::Message;
 use crate::newt::sampling::NTrain;
 use crate::probe::{ClassifierName, Probe};
-use crate::text::{either, nearest};
+use crate::text::{Listing, either, nearest, path};
 
 /// What a pipeline file says about the probe, for one point of the sweep.
 ///
@@ -215,6 +215,17 @@ impl ProbeTable {
 }
 
 impl ProbeTable {
+    /// What the user should know of several protocols in one run.
+    pub fn mixed_protocols(&self, file: &ConfigFile) -> Option<String> {
+        let names = Listing::quoted(self.protocols.iter().map(ToString::to_string));
+        (names.n > 1).then(|| {
+            let place = path(file.place("probe.protocol"));
+            format!(
+                "{place}: the run has the protocols {names}, whose numbers do not compare with each other"
+            )
+        })
+    }
+
     /// Makes sure that each key that is written is read by the classifier of one at least of the `probes` that this table
     /// means.
     ///

@@ -35,6 +35,12 @@ impl Experiment {
         }
     }
 
+    /// The seed of the search, where others stand beside it in the sweep.
+    pub fn repeated_search_seed(&self) -> Option<u32> {
+        let is_one_of_many = self.probe.search_seeds().len() > 1;
+        self.search_seed.filter(|_| is_one_of_many)
+    }
+
     /// Whether this differs from `other` by the seed of the search at most.
     pub fn is_repeat_of(&self, other: &Self) -> bool {
         let Self {
@@ -55,16 +61,20 @@ impl Pipeline {
     /// the first seed.
     pub fn experiments(&self) -> Vec<Experiment> {
         let mut experiments = Vec::new();
+        let search_seeds = |n_train| {
+            let seeds = |probe: &ProbeConfig| probe.seeds_of(&probe.resolve(n_train));
+            self.probes.iter().map(seeds).collect::<Vec<_>>()
+        };
+        let search_seeds: Vec<_> = self.n_train.iter().copied().map(search_seeds).collect();
         for model in &self.models {
-            for &n_train in &self.n_train {
+            for (&n_train, search_seeds) in self.n_train.iter().zip(&search_seeds) {
                 let seeds = match n_train.rows() {
                     Some(_) => &self.seeds,
                     None => &self.seeds[..1],
                 };
                 for &seed in seeds {
-                    for probe in &self.probes {
-                        let search_seeds = probe.seeds_of(&probe.resolve(n_train));
-                        let repeats = search_seeds.into_iter().map(|search_seed| Experiment {
+                    for (probe, search_seeds) in self.probes.iter().zip(search_seeds) {
+                        let repeats = search_seeds.iter().map(|&search_seed| Experiment {
                             model: model.clone(),
                             n_train,
                             seed,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::pipeline::config::Pipeline;
+use crate::pipeline::repeats::{Over, Repeats, Spreads};
 use crate::pipeline::{Evaluation, Experiment, StageRecord};
 use crate::stage::Name;
 use crate::stage::features::Counts;
@@ -71,7 +72,38 @@ pub fn record(evaluation: &Evaluation, pipeline: &Pipeline) -> Value {
     json
 }
 
-fn describe(experiment: &Experiment) -> Value {
+/// What `run --json` prints and `summary.json` has of experiments that differ by a seed alone.
+pub fn repeats_json(repeats: &Repeats) -> Value {
+    let mut json = describe(&repeats.first);
+    // What they differ by is listed, and the seeds of searches over which the runs of a sample seed were averaged.
+    match repeats.over {
+        Over::SearchSeed => json["search_seed"] = json!(repeats.seeds),
+        Over::Seed => {
+            json["seed"] = json!(repeats.seeds);
+            json["search_seed"] = match repeats.first.repeated_search_seed() {
+                Some(_) => json!(repeats.first.probe.search_seeds()),
+                None => json!(repeats.first.search_seed),
+            };
+        }
+    }
+    json["over"] = json!(repeats.over);
+    json["n"] = json!(repeats.seeds.len());
+    json["ddof"] = json!(repeats.ddof);
+    json["accuracy"] = json!(repeats.overall.accuracy);
+    json["mean_task_accuracy"] = json!(repeats.overall.mean_task_accuracy);
+    let cluster = |(name, spreads): &(String, Spreads)| {
+        json!({
+            "name": name,
+            "accuracy": spreads.accuracy,
+            "mean_task_accuracy": spreads.mean_task_accuracy,
+        })
+    };
+    json["clusters"] = repeats.clusters.iter().map(cluster).collect();
+    json
+}
+
+/// An experiment's settings, as they stand before its results.
+pub fn describe(experiment: &Experiment) -> Value {
     json!({
         "model": { "org": experiment.model.org, "ckpt": experiment.model.ckpt },
         "n_train": experiment.n_train,
