@@ -1,6 +1,9 @@
 //! Evaluations and plans as the plain values that `render` shows.
 
+use std::fmt::Display;
+
 use super::plan::State;
+use super::results::reading::Ran;
 use super::{Evaluation, Experiment, StageRecord};
 use crate::newt::sampling::NTrain;
 use crate::render::{Card, Line, StageLine, SweepRow};
@@ -10,11 +13,25 @@ use crate::text::{count, foreign, thousands};
 
 /// An experiment in one line: `timm/vit_base_patch16_224, n_train 20, seed 17, probe biobench`.
 pub fn title(experiment: &Experiment) -> String {
-    let (model, probe) = (model(experiment), experiment.probe.name());
-    let n_train = experiment.n_train;
-    let seed = n_train
-        .rows()
-        .map(|_| format!("seed {}, ", experiment.seed));
+    let probe = experiment.probe.name();
+    line_of(
+        &model(experiment),
+        experiment.n_train,
+        &experiment.seed,
+        &probe,
+    )
+}
+
+/// The same line of what a results folder has of an experiment.
+pub fn title_of(ran: &Ran) -> String {
+    let model = foreign(&format!("{}/{}", ran.model_org, ran.model_ckpt));
+    let search_seed = ran.search_seed.map(|seed| format!(", search seed {seed}"));
+    let line = line_of(&model, ran.n_train, &ran.seed, &foreign(&ran.probe));
+    line + &search_seed.unwrap_or_default()
+}
+
+fn line_of(model: &str, n_train: NTrain, seed: &dyn Display, probe: &str) -> String {
+    let seed = n_train.rows().map(|_| format!("seed {seed}, "));
     let seed = seed.unwrap_or_default();
     format!("{model}, n_train {n_train}, {seed}probe {probe}")
 }

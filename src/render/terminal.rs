@@ -1,6 +1,6 @@
 //! Tables and lines for people: fixed-width text that reads the same without colour.
 
-use super::{Card, Line, StageLine, SweepRow};
+use super::{Card, Line, MistakeRow, StageLine, SweepRow};
 use crate::text::thousands;
 
 /// Up to this many tasks are listed one by one; NeWT has 164.
@@ -97,7 +97,35 @@ pub fn sweep(rows: &[SweepRow]) -> String {
             format!("{:.4}", row.mean_task_accuracy),
         ]
     });
-    let lines: Vec<[String; 7]> = std::iter::once(headings.map(str::to_owned))
+    columns(headings, cells)
+}
+
+/// Mistakes, a line each, below what there is to say of them.
+pub fn mistakes(title: &str, rows: &[MistakeRow]) -> String {
+    let headings = ["task", "label", "predicted", "decision", "image"];
+    let cells = rows.iter().map(|row| {
+        [
+            row.task.clone(),
+            row.label.clone(),
+            row.predicted.clone(),
+            format!("{:.4}", row.decision),
+            row.image.clone(),
+        ]
+    });
+    let table = if rows.is_empty() {
+        String::new()
+    } else {
+        columns(headings, cells)
+    };
+    format!("{title}\n{table}")
+}
+
+/// A table whose columns are as wide as their widest cell.
+fn columns<const N: usize>(
+    headings: [&str; N],
+    cells: impl Iterator<Item = [String; N]>,
+) -> String {
+    let lines: Vec<[String; N]> = std::iter::once(headings.map(str::to_owned))
         .chain(cells)
         .collect();
     let width = |column: usize| {
@@ -107,7 +135,7 @@ pub fn sweep(rows: &[SweepRow]) -> String {
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let widths: Vec<usize> = (0..N).map(width).collect();
     let mut text = String::new();
     for cells in &lines {
         let padded: Vec<String> = cells
