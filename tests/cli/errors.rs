@@ -120,9 +120,7 @@ fn json_has_the_same_mistakes() {
     let mistake = &mut document["experiments"][0]["mistakes"][0];
     let decision = mistake["decision"].take().as_f64().unwrap();
     assert!(decision != 0.0);
-    insta::assert_snapshot!(document, @r#"
-    {"results":"out","experiments":[{"model":{"org":"precomputed","ckpt":"features.safetensors"},"n_train":-1,"seed":17,"search_seed":null,"probe":"biobench","n_predictions":16,"n_mistakes":1,"mistakes":[{"img_id":"t1-13","task":"task_1","y_true":1,"y_pred":0,"text_label":"yes","predicted_text_label":"no","decision":null,"image":"[DIR]/data/newt2021_images/t1-13.PNG","image_found":true}]}]}
-    "#);
+    insta::assert_snapshot!(document, @r#"{"results":"out","experiments":[{"model":{"org":"precomputed","ckpt":"features.safetensors"},"n_train":-1,"seed":17,"search_seed":null,"probe":"biobench","n_predictions":16,"n_mistakes":1,"mistakes":[{"img_id":"t1-13","task":"task_1","y_true":1,"y_pred":0,"text_label":"yes","predicted_text_label":"no","decision":null,"image":"[DIR]/data/newt2021_images/t1-13.PNG","image_found":true}]}]}"#);
 }
 
 #[test]
