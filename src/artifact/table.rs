@@ -63,16 +63,21 @@ impl Table {
     /// # Errors
     /// Bad data where there is no such column, where it has another type, or no value where one must be.
     pub fn column<C: Cell>(&self, name: &str) -> Result<Vec<C>, Error> {
+        self.column_if_any(name)?.ok_or_else(|| {
+            let found = Listing::quoted(self.columns.iter().map(Column::name));
+            let text = format!("no column `{}`, the table has {found}", foreign(name));
+            wrong(&text).into()
+        })
+    }
+
+    /// The cells of the column `name`, which tables of an earlier version may lack.
+    ///
+    /// # Errors
+    /// Bad data where the column has another type, or no value where one must be.
+    pub fn column_if_any<C: Cell>(&self, name: &str) -> Result<Option<Vec<C>>, Error> {
         let mut columns = self.columns.iter();
         let column = columns.find(|column| column.name().as_str() == name);
-        let column = column.ok_or_else(|| {
-            let found = Listing::quoted(self.columns.iter().map(Column::name));
-            wrong(&format!(
-                "no column `{}`, the table has {found}",
-                foreign(name)
-            ))
-        })?;
-        Ok(C::read(column)?)
+        Ok(column.map(C::read).transpose()?)
     }
 
     /// The number of rows, 0 if there is no column.
@@ -234,6 +239,16 @@ mod tests {
     fn columns_can_be_read_before_writing() {
         let n_train: Vec<i64> = Table::of(&small()).column("n_train").unwrap();
         assert_eq!(n_train, [-1, i64::MIN, i64::MAX]);
+    }
+
+    #[test]
+    fn a_column_may_be_absent_where_that_is_asked_and_has_its_type_where_it_is_there() {
+        let table = Table::of(&small());
+        let absent: Option<Vec<i64>> = table.column_if_any("n").unwrap();
+        assert_eq!(absent, None);
+        let found: Option<Vec<i64>> = table.column_if_any("n_train").unwrap();
+        assert_eq!(found.unwrap().len(), 3);
+        table.column_if_any::<f64>("n_train").unwrap_err();
     }
 
     #[test]

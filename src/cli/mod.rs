@@ -9,6 +9,7 @@ mod cache;
 mod completions;
 mod console;
 mod data;
+mod errors;
 mod features;
 mod models;
 mod plan;
@@ -53,6 +54,12 @@ enum Command {
     Plan(plan::Args),
     /// Use fitted probes on features.
     Predict(predict::Args),
+    /// List the most confident mistakes of a run, with the paths of their images.
+    ///
+    /// A mistake is the more confident the larger its decision value, without the sign: how far the image is on
+    /// the wrong side of the task's border, as an SVM measures it. Each task has a scale of its own, so that values of
+    /// several tasks compare only roughly. A positive one means label 1.
+    Errors(errors::Args),
     /// Get, check or make a data set.
     #[command(subcommand)]
     Data(data::Command),
@@ -173,6 +180,7 @@ impl Command {
             Command::Run(args) => run::exec(args, console),
             Command::Plan(args) => plan::exec(args, console),
             Command::Predict(args) => predict::exec(&args, console),
+            Command::Errors(args) => errors::exec(&args, console),
             Command::Data(command) => data::exec(command, console),
             Command::Models(command) => models::exec(&command, console),
             Command::Features(command) => features::exec(command, console),

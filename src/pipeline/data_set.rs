@@ -18,6 +18,17 @@ use crate::stage::features::bad_image::BadImage;
 use crate::stage::labels::LabelsStage;
 use crate::stage::sample::Sample;
 
+/// Where a synthetic data set lies in the folder of a cache.
+pub fn synth_dir(options: &synth::Options, cache_dir: &Path) -> PathBuf {
+    let synth::Options {
+        seed,
+        images_per_task,
+        ..
+    } = options;
+    let name = format!("v{}-seed{seed}-{images_per_task}", synth::VERSION);
+    cache_dir.join("synth").join(name)
+}
+
 /// A data set, as one run sees it.
 pub struct DataSet<'a> {
     root: DataRoot,
@@ -41,13 +52,7 @@ impl<'a> DataSet<'a> {
                 DataRoot::new(root)
             }
             Data::Synth(options) => {
-                let synth::Options {
-                    seed,
-                    images_per_task,
-                    ..
-                } = options;
-                let name = format!("v{}-seed{seed}-{images_per_task}", synth::VERSION);
-                let dir = cache.root().join("synth").join(name);
+                let dir = synth_dir(options, cache.root());
                 synth::ensure(&dir, options, context)?;
                 DataRoot::new(dir)
             }

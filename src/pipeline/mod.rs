@@ -9,6 +9,7 @@ mod executor;
 mod export;
 mod idle;
 mod inputs;
+pub mod mistakes;
 mod models;
 pub mod plan;
 pub mod predict;

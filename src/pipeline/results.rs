@@ -3,6 +3,7 @@
 //! The folder is put together beside its place and renamed, so it is there whole or not at all, see [`files`].
 
 mod json;
+pub mod reading;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

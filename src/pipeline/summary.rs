@@ -1,7 +1,10 @@
 //! Evaluations and plans as the plain values that `render` shows.
 
+use std::fmt::Display;
+
 use super::plan::State;
 use super::repeats::{Over, Repeats, Spread};
+use super::results::reading::Ran;
 use super::{Evaluation, Experiment, StageRecord};
 use crate::newt::sampling::NTrain;
 use crate::render::{Card, Line, RepeatsLine, StageLine, SweepRow};
@@ -11,13 +14,33 @@ use crate::text::{count, foreign, thousands};
 
 /// An experiment in one line: `timm/vit_base_patch16_224, n_train 20, seed 17, probe biobench`.
 pub fn title(experiment: &Experiment) -> String {
-    let (model, probe) = (model(experiment), experiment.probe.name());
-    let n_train = experiment.n_train;
-    let seed = n_train
-        .rows()
-        .map(|_| format!("seed {}, ", experiment.seed));
+    let (probe, search_seed) = (experiment.probe.name(), experiment.repeated_search_seed());
+    let (model, n_train) = (model(experiment), experiment.n_train);
+    line_of(
+        &model,
+        n_train,
+        &experiment.seed,
+        &probe,
+        search_seed.as_ref(),
+    )
+}
+
+/// The same line of what a results folder has of an experiment.
+pub fn title_of(ran: &Ran) -> String {
+    let model = foreign(&format!("{}/{}", ran.model_org, ran.model_ckpt));
+    let (probe, search_seed) = (foreign(&ran.probe), ran.search_seed.as_ref());
+    line_of(&model, ran.n_train, &ran.seed, &probe, search_seed)
+}
+
+fn line_of(
+    model: &str,
+    n_train: NTrain,
+    seed: &dyn Display,
+    probe: &str,
+    search_seed: Option<&impl Display>,
+) -> String {
+    let seed = n_train.rows().map(|_| format!("seed {seed}, "));
     let seed = seed.unwrap_or_default();
-    let search_seed = experiment.repeated_search_seed();
     let search_seed = search_seed.map(|seed| format!(", search seed {seed}"));
     let search_seed = search_seed.unwrap_or_default();
     format!("{model}, n_train {n_train}, {seed}probe {probe}{search_seed}")

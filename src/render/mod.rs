@@ -69,6 +69,21 @@ pub struct RepeatsLine {
     pub mean_task_accuracy: [f64; 2],
 }
 
+/// A test image that its task's probe takes for one of the other class.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MistakeRow {
+    /// Its task.
+    pub task: String,
+    /// Its label, with what people call it.
+    pub label: String,
+    /// The other one.
+    pub predicted: String,
+    /// The decision value; positive means label 1.
+    pub decision: f64,
+    /// Its file.
+    pub image: String,
+}
+
 /// How a stage went, or would go.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageLine {

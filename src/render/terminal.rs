@@ -1,6 +1,6 @@
 //! Tables and lines for people: fixed-width text that reads the same without colour.
 
-use super::{Card, Line, RepeatsLine, StageLine, SweepRow};
+use super::{Card, Line, MistakeRow, RepeatsLine, StageLine, SweepRow};
 use crate::text::thousands;
 
 /// Up to this many tasks are listed one by one; NeWT has 164.
@@ -113,15 +113,41 @@ pub fn sweep(rows: &[SweepRow]) -> String {
             format!("{:.4}", row.mean_task_accuracy),
         ]
     });
-    let mut lines: Vec<Vec<String>> = std::iter::once(headings.map(str::to_owned))
-        .chain(cells)
-        .map(Vec::from)
-        .collect();
-    if rows.iter().all(|row| row.search_seed.is_none()) {
-        for cells in &mut lines {
+    let has_repeats = rows.iter().any(|row| row.search_seed.is_some());
+    let shown = |cells: [String; 8]| {
+        let mut cells = Vec::from(cells);
+        if !has_repeats {
             cells.remove(4);
         }
-    }
+        cells
+    };
+    columns(shown(headings.map(str::to_owned)), cells.map(shown))
+}
+
+/// Mistakes, a line each, below what there is to say of them.
+pub fn mistakes(title: &str, rows: &[MistakeRow]) -> String {
+    let headings = ["task", "label", "predicted", "decision", "image"];
+    let cells = rows.iter().map(|row| {
+        vec![
+            row.task.clone(),
+            row.label.clone(),
+            row.predicted.clone(),
+            format!("{:.4}", row.decision),
+            row.image.clone(),
+        ]
+    });
+    let table = if rows.is_empty() {
+        String::new()
+    } else {
+        columns(headings.map(str::to_owned).to_vec(), cells)
+    };
+    format!("{title}\n{table}")
+}
+
+/// A table whose columns are as wide as their widest cell.
+fn columns(headings: Vec<String>, cells: impl Iterator<Item = Vec<String>>) -> String {
+    let n = headings.len();
+    let lines: Vec<Vec<String>> = std::iter::once(headings).chain(cells).collect();
     let width = |column: usize| {
         lines
             .iter()
@@ -129,7 +155,7 @@ pub fn sweep(rows: &[SweepRow]) -> String {
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
+    let widths: Vec<usize> = (0..n).map(width).collect();
     let mut text = String::new();
     for cells in &lines {
         let padded: Vec<String> = cells

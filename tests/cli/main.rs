@@ -11,6 +11,7 @@ mod caching;
 mod commands;
 mod configuration;
 mod damage;
+mod errors;
 mod fetch;
 mod forcing;
 mod foreign_files;
