@@ -50,6 +50,9 @@ pub struct ProbeFile {
 pub struct FittedOn {
     /// The backbone; `None` where the features came in a file that does not say it.
     pub backbone: Option<BackboneId>,
+    /// Whether the run had their rows at norm 1, by scaling them where they were not; absent in files of version 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub l2: Option<bool>,
     /// The smallest and the largest L2 norm of their rows.
     pub norms: [f64; 2],
 }

@@ -29,6 +29,13 @@ impl Protocol {
             Self::Biobench => Probe::biobench(n_train.written()),
         }
     }
+
+    /// Whether it takes features that are scaled to unit L2 norm, and not as the network gives them.
+    pub fn features_l2(self) -> bool {
+        match self {
+            Self::Biobench => true,
+        }
+    }
 }
 
 /// What a pipeline file says about the probe, for one point of the sweep.

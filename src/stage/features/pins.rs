@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::extractor::{Extractor, request};
+use super::l2::{L2, Scaling};
 use super::precomputed::Precomputed;
 use super::weights::Weights;
-use super::{BatchSize, ExtractionSettings, FeatureSource, FeaturesStage, Images};
+use super::{BatchSize, FeatureSource, FeaturesStage, Images, Settings};
 use crate::backbone::{BackboneSpec, Device, Lookup, Precision, architectures};
 use crate::cache::{Cache, Digest};
 use crate::context::Context;
@@ -135,25 +136,33 @@ fn the_keys_of_the_stage_stay_as_they_are() {
     let labels = Labels { rows: Vec::new() };
     let mut pins = String::new();
     for precision in [Precision::F32, Precision::Bf16] {
-        let settings = ExtractionSettings {
+        let settings = Settings {
             device: Device::Cpu,
             precision,
             batch_size: BatchSize::Images(8),
+            l2: L2::Auto,
         };
         let spec = resolve("random", "vit_tiny_patch16_224.seed17", Path::new(""));
         let extractor =
             Extractor::new(&cache, spec, Weights::default(), settings, context).unwrap();
         let mut source = FeatureSource::Backbone(Box::new(extractor));
-        let stage = FeaturesStage::new(&mut source, &images, &labels);
-        pins.push_str(&format!(
-            "random {precision} {}\n",
-            stage.request().key.short()
-        ));
+        for l2 in [true, false] {
+            let stage = FeaturesStage::new(&mut source, &images, &labels, Scaling::set(l2));
+            let key = stage.request().key.short();
+            pins.push_str(&format!("random {precision} l2={l2} {key}\n"));
+        }
     }
     let file = Precomputed::new(Path::new("features.safetensors"), Digest::of(b"features"));
     let mut source = FeatureSource::File(file);
-    let stage = FeaturesStage::new(&mut source, &images, &labels);
-    pins.push_str(&format!("precomputed {}\n", stage.request().key.short()));
+    for setting in [L2::Auto, L2::Set(true), L2::Set(false)] {
+        let scaling = Scaling {
+            setting,
+            of_protocol: true,
+        };
+        let stage = FeaturesStage::new(&mut source, &images, &labels, scaling);
+        let key = stage.request().key.short();
+        pins.push_str(&format!("precomputed {setting:?} {key}\n"));
+    }
     insta::assert_snapshot!(pins, @"
     random f32 13f1151ad80c
     random bf16 44d240bca144
