@@ -131,8 +131,8 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
       labels.parquet b429e3152bae
     sample v2 8770938b2fe5
       sample.parquet c1959249adf9
-    features.json 3213702ed6a1
-    probes v5 e046c3764157
+    features.json ae424b121655
+    probes v5 d8c11e72e278
       predictions.parquet f2682b168d6e
       probes.parquet 68ea942e6f3c
       probes.safetensors c94201475266

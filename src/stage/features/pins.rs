@@ -101,10 +101,10 @@ fn the_key_of_each_library_s_checkpoint_stays_as_it_is() {
         pins.push_str(&format!("{org} {key}\n"));
     }
     insta::assert_snapshot!(pins, @"
-    timm e3cbb7aa14fb
-    open-clip f3bd66e7dc22
-    transformers fa0f8a42c274
-    torchscript 82467453e649
+    timm c277fc70a867
+    open-clip 404bdf83e8a2
+    transformers 215fd7d510f7
+    torchscript 5091626cc7d2
     ");
 }
 
@@ -164,8 +164,12 @@ fn the_keys_of_the_stage_stay_as_they_are() {
         pins.push_str(&format!("precomputed {setting:?} {key}\n"));
     }
     insta::assert_snapshot!(pins, @"
-    random f32 13f1151ad80c
-    random bf16 44d240bca144
-    precomputed b9938f2c9185
+    random f32 l2=true f197be0ac9fa
+    random f32 l2=false a73b6cc3ea78
+    random bf16 l2=true e6232de45b08
+    random bf16 l2=false e1f2016702f2
+    precomputed Auto fa2e11f99ac4
+    precomputed Set(true) 2f929b394acb
+    precomputed Set(false) 2a8be4517b3c
     ");
 }
