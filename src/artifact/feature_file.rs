@@ -315,6 +315,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_the_norm_round_trips_and_another_use_of_the_key_is_passed_over() {
+        for l2 in [Some(true), Some(false), None] {
+            let file = FeatureFile { l2, ..small() };
+            assert_eq!(parse(&file.to_bytes().unwrap()).unwrap(), file);
+        }
+        let writer = TensorWriter::new()
+            .array(FEATURES, &features())
+            .metadata(IDS, &["b", "a", "ü"])
+            .metadata(L2, "a layer of the network");
+        assert_eq!(parse(&writer.to_bytes().unwrap()).unwrap(), small());
+    }
+
+    #[test]
     fn open_names_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("clip.safetensors");

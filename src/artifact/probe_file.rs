@@ -379,6 +379,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_without_a_word_on_the_scaling_of_rows_reads() {
+        let probes = probes();
+        let tasks = probes.iter().map(|(task, probe)| (task.as_str(), probe));
+        let former = json!({ "backbone": null, "norms": [0.5, 2.0] });
+        let bytes = writer(tasks).metadata(FITTED_ON, &former).to_bytes();
+        let fitted_on = FittedOn {
+            backbone: None,
+            l2: None,
+            norms: [0.5, 2.0],
+        };
+        let read = ProbeFile::parse("f", &bytes.unwrap()).unwrap();
+        assert_eq!(read.fitted_on, Some(fitted_on));
+    }
+
+    #[test]
     fn a_kind_that_is_not_known_is_named() {
         let later = edited(r#"\"kind\":\"svc\""#, r#"\"kind\":\"knn\""#);
         let error = ProbeFile::parse("f", &later).unwrap_err();

@@ -11,6 +11,7 @@ mod caching;
 mod commands;
 mod configuration;
 mod damage;
+mod features_l2;
 mod fetch;
 mod forcing;
 mod foreign_files;

@@ -66,3 +66,24 @@ pub fn normalize(rows: &mut Array2<f32>) {
         row.map_inplace(|value| *value /= norm);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn rows_become_unit_vectors_and_rows_without_a_direction_stay() {
+        let mut rows = array![[3.0_f32, -4.0], [0.0, 0.0], [1e19, 0.0]];
+        normalize(&mut rows);
+        assert_eq!(rows, array![[0.6_f32, -0.8], [0.0, 0.0], [1.0, 0.0]]);
+    }
+
+    #[test]
+    fn a_norm_below_1e_12_counts_as_that() {
+        let mut rows = array![[1e-12_f32, 0.0], [1e-13, 0.0]];
+        normalize(&mut rows);
+        assert_eq!(rows, array![[1.0_f32, 0.0], [1e-13 / 1e-12, 0.0]]);
+    }
+}
