@@ -323,7 +323,7 @@ mod tests {
         let writer = TensorWriter::new()
             .array(FEATURES, &features())
             .metadata(IDS, &["b", "a", "ü"])
-            .metadata(L2, "a layer of the network");
+            .metadata(L2, &"a layer of the network");
         assert_eq!(parse(&writer.to_bytes().unwrap()).unwrap(), small());
     }
 

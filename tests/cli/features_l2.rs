@@ -113,35 +113,24 @@ fn a_file_of_either_serves_a_run_as_the_network_does() {
     assert_eq!(by_setting.features(), raw.features());
 
     let expected = decisions(&sandbox, "network");
-    for (file, said) in [
-        ("auto.safetensors", ""),
+    for (name, said) in [
+        ("auto", ""),
         (
-            "raw.safetensors",
+            "raw",
             "raw.safetensors: 8 of 8 rows with an L2 norm other than 1; all are scaled to norm 1, as the protocol has them\n",
         ),
     ] {
-        let ckpt = format!("model.ckpt={file}");
-        let finished = sandbox.run(&[
-            "run",
-            "mine.toml",
-            "--json",
-            "--out",
-            file,
-            "--set",
-            "model.org=precomputed",
-            "--set",
-            &ckpt,
-        ]);
+        let ckpt = format!("model.ckpt={name}.safetensors");
+        let of_file = ["--set", "model.org=precomputed", "--set", &ckpt];
+        let run = ["run", "mine.toml", "--json", "--out", name];
+        let finished = sandbox.run(&[&run[..], &of_file].concat());
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-        let about: String = finished
-            .stderr
-            .split_inclusive('\n')
-            .filter(|line| line.contains("norm"))
-            .collect();
+        let lines = finished.stderr.split_inclusive('\n');
+        let about: String = lines.filter(|line| line.contains("norm")).collect();
         assert_eq!(about, said);
         let document = serde_json::from_str(&finished.stdout).unwrap();
         assert_eq!(key_of_probes(&document), key_of_probes(&of_network));
-        assert_eq!(decisions(&sandbox, file), expected);
+        assert_eq!(decisions(&sandbox, name), expected);
     }
 }
 
