@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | tensor `features` | [n, d], F16, BF16, F32 or F64; read as f32 |
 //! | metadata key `ids` | a JSON array of n image ids, the rows' |
+//! | metadata key `l2` | `true` where the rows have been scaled to unit L2 norm, `false` where they are as the network gave them; absent where the file's writer did not say |
 //! | metadata key `newt_pipe_backbone` | a [`BackboneId`]; absent where the file's writer did not say |
 //!
 //! Other tensors and metadata keys are passed over.
@@ -26,6 +27,7 @@ use crate::text::{self, Listing, count, foreign};
 
 const FEATURES: &str = "features";
 const IDS: &str = "ids";
+const L2: &str = "l2";
 const BACKBONE: &str = "newt_pipe_backbone";
 
 /// Features of images by id, checked: every id once, every row finite.
@@ -37,6 +39,9 @@ pub struct FeatureFile {
     rows: BTreeMap<String, usize>,
     /// The backbone, where the file says it.
     pub backbone: Option<BackboneId>,
+    /// Whether rows have been scaled to unit L2 norm, where the file says it. The norms of the rows decide what is done
+    /// to them: this is for those who read it.
+    pub l2: Option<bool>,
 }
 
 impl FeatureFile {
@@ -82,8 +87,11 @@ impl FeatureFile {
         let backbone = tensors
             .optional_metadata(BACKBONE, "what `features export` writes")
             .map_err(no_feature_file)?;
+        // Whoever has another use for so short a name keeps it.
+        let l2 = tensors.metadata(L2, "`true` or `false`").ok();
         Ok(Self {
             backbone,
+            l2,
             ..Self::new(file, ids, features, interrupt)?
         })
     }
@@ -133,6 +141,7 @@ impl FeatureFile {
             features,
             rows,
             backbone: None,
+            l2: None,
         })
     }
 
@@ -146,6 +155,10 @@ impl FeatureFile {
             .metadata(IDS, &self.ids);
         let writer = match &self.backbone {
             Some(backbone) => writer.metadata(BACKBONE, backbone),
+            None => writer,
+        };
+        let writer = match &self.l2 {
+            Some(l2) => writer.metadata(L2, l2),
             None => writer,
         };
         Ok(writer.to_bytes()?)
@@ -299,6 +312,19 @@ mod tests {
             header.starts_with(r#"{"__metadata__":{"ids":"[\"b\",\"a\",\"ü\"]"},"#),
             "{header}"
         );
+    }
+
+    #[test]
+    fn what_is_said_of_the_norm_round_trips_and_another_use_of_the_key_is_passed_over() {
+        for l2 in [Some(true), Some(false), None] {
+            let file = FeatureFile { l2, ..small() };
+            assert_eq!(parse(&file.to_bytes().unwrap()).unwrap(), file);
+        }
+        let writer = TensorWriter::new()
+            .array(FEATURES, &features())
+            .metadata(IDS, &["b", "a", "ü"])
+            .metadata(L2, &"a layer of the network");
+        assert_eq!(parse(&writer.to_bytes().unwrap()).unwrap(), small());
     }
 
     #[test]

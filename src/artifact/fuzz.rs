@@ -79,6 +79,7 @@ fn damaged_probes_are_refused_or_whole() {
     let bytes = ProbeFile::to_bytes([("a", &centred), ("b/c", &plain)]).unwrap();
     let fitted_on = FittedOn {
         backbone: Some(backbone()),
+        l2: Some(false),
         norms: [0.5, 2.0],
     };
     let saved =

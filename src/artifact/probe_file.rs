@@ -54,6 +54,9 @@ pub struct ProbeFile {
 pub struct FittedOn {
     /// The backbone; `None` where the features came in a file that does not say it.
     pub backbone: Option<BackboneId>,
+    /// Whether the run had their rows at norm 1, by scaling them where they were not; absent in files of version 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub l2: Option<bool>,
     /// The smallest and the largest L2 norm of their rows.
     pub norms: [f64; 2],
 }
@@ -396,6 +399,21 @@ mod tests {
     fn a_file_without_a_word_on_the_kind_holds_svcs() {
         let former = edited(r#"\"kind\":\"svc\","#, &" ".repeat(17));
         assert_eq!(ProbeFile::parse("f", &former).unwrap().probes, probes());
+    }
+
+    #[test]
+    fn a_file_without_a_word_on_the_scaling_of_rows_reads() {
+        let probes = probes();
+        let tasks = probes.iter().map(|(task, probe)| (task.as_str(), probe));
+        let former = json!({ "backbone": null, "norms": [0.5, 2.0] });
+        let bytes = writer(tasks).metadata(FITTED_ON, &former).to_bytes();
+        let fitted_on = FittedOn {
+            backbone: None,
+            l2: None,
+            norms: [0.5, 2.0],
+        };
+        let read = ProbeFile::parse("f", &bytes.unwrap()).unwrap();
+        assert_eq!(read.fitted_on, Some(fitted_on));
     }
 
     #[test]

@@ -48,6 +48,7 @@ use crate::newt::sampling::NTrain;
 use crate::newt::synth;
 use crate::probe::Probe;
 use crate::setting::{self, as_name, checked};
+use crate::stage::features::l2::Scaling;
 use crate::stage::{bootstrap, features};
 
 /// The largest pipeline file that is read: some thousand times as large as one with every key and a long sweep.
@@ -77,8 +78,8 @@ pub struct Pipeline {
     pub n_train: Vec<NTrain>,
     /// Seeds of the train rows' choice.
     pub seeds: Vec<u64>,
-    /// How features are extracted.
-    pub features: features::ExtractionSettings,
+    /// How features are extracted and read.
+    pub features: features::Settings,
     /// The probes, at least one.
     pub probes: Vec<ProbeConfig>,
     /// How intervals are made.
@@ -117,7 +118,7 @@ struct Tables {
     model: Option<ModelTable>,
     models: Vec<ModelTable>,
     sample: SampleTable,
-    features: features::ExtractionSettings,
+    features: features::Settings,
     /// Read key by key, since the value of any may be a list.
     probe: Option<IgnoredAny>,
     bootstrap: bootstrap::Settings,
@@ -171,6 +172,23 @@ impl Pipeline {
     /// Whether a model's features come from a network, not from a file.
     pub fn runs_networks(&self) -> bool {
         !self.models.iter().all(Model::is_precomputed)
+    }
+
+    /// How the rows are taken that `probe` is fitted on.
+    pub fn scaling(&self, probe: &ProbeConfig) -> Scaling {
+        Scaling {
+            setting: self.features.l2,
+            of_protocol: probe.protocol.features_l2(),
+        }
+    }
+
+    /// How rows are taken that serve every probe: as the network gives them, unless all take them at norm 1.
+    pub fn scaling_for_all(&self) -> Scaling {
+        let mut probes = self.probes.iter();
+        Scaling {
+            setting: self.features.l2,
+            of_protocol: probes.all(|probe| probe.protocol.features_l2()),
+        }
     }
 
     /// Reads and checks a pipeline file, with `--set` overrides applied in order.

@@ -6,20 +6,27 @@ use super::config::Model;
 use super::executor::{Mode, Walk};
 use super::results::describe;
 use super::{Evaluation, Runner};
-use crate::artifact::{FeatureFile, ProbeFile};
+use crate::artifact::{FeatureFile, FittedOn, ProbeFile};
 use crate::error::Error;
 use crate::newt::sampling::NTrain;
 use crate::stage::Name;
-use crate::stage::features::FeaturesStage;
+use crate::stage::features::l2::Scaling;
+use crate::stage::features::{FeaturesStage, Given};
 use crate::stage::probes::FITTED;
 use crate::stage::sample::SampleStage;
 
 impl Runner<'_> {
-    /// The features of every image of the data set, extracted where needed; `file` serves in messages.
+    /// The features of every image of the data set, extracted where needed and taken as `scaling` says; `file` serves in
+    /// messages.
     ///
     /// # Errors
     /// Errors of the stages up to `features`.
-    pub fn features(&mut self, model: &Model, file: &str) -> Result<FeatureFile, Error> {
+    pub fn features(
+        &mut self,
+        model: &Model,
+        scaling: Scaling,
+        file: &str,
+    ) -> Result<FeatureFile, Error> {
         let (executor, mut walk) = (&mut self.executor, Walk::new(Mode::Run));
         let labels = executor.make(&mut self.labels_stage, &mut walk)?;
         let mut everything = SampleStage {
@@ -33,7 +40,7 @@ impl Runner<'_> {
         let are_read = source.reads_images();
         let (labels, sample, memo) = (&labels.output, &sample.output, &mut self.memo);
         let images = self.data.images(labels, sample, are_read, memo)?;
-        let mut stage = FeaturesStage::new(source, images, labels);
+        let mut stage = FeaturesStage::new(source, images, labels, scaling);
         let mut features = executor.make(&mut stage, &mut walk)?;
         if let Some(lost) = executor.read_rows(&mut stage, &features.output, walk.mode)? {
             features = executor.compute(&mut stage, lost, &mut walk)?;
@@ -41,9 +48,9 @@ impl Runner<'_> {
         let rows = features.output.into_rows()?;
         let interrupt = executor.context.interrupt;
         let mut file = FeatureFile::new(file, images.ids.clone(), rows, interrupt)?;
-        file.backbone = source
-            .fitted_on(&model.org, &model.ckpt, executor.context.interrupt)?
-            .backbone;
+        let Given { backbone, l2 } = source.given(&model.org, &model.ckpt, interrupt)?;
+        file.backbone = backbone;
+        file.l2 = if scaling.is_on() { Some(true) } else { l2 };
         Ok(file)
     }
 
@@ -55,7 +62,12 @@ impl Runner<'_> {
         let model = &evaluation.experiment.model;
         let source = self.models.features_of(model, Mode::Run, &mut self.memo)?;
         let interrupt = self.executor.context.interrupt;
-        let fitted_on = source.fitted_on(&model.org, &model.ckpt, interrupt)?;
+        let scaling = self.pipeline.scaling(&evaluation.experiment.probe);
+        let fitted_on = FittedOn {
+            backbone: source.given(&model.org, &model.ckpt, interrupt)?.backbone,
+            l2: Some(scaling.is_on()),
+            norms: evaluation.features.norms,
+        };
         let bytes = evaluation.probes.fitted.as_ref();
         let bytes = bytes.ok_or_else(|| Name::Probes.lacks(FITTED))?;
         ProbeFile::with_fitted_on(bytes, &fitted_on, &describe(&evaluation.experiment))

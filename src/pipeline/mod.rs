@@ -33,7 +33,7 @@ use crate::hub::{self, Hub};
 use crate::newt::labels::Labels;
 use crate::newt::sampling::{self, NTrain};
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
-use crate::stage::features::{Counts, FeaturesStage};
+use crate::stage::features::{Counts, FeatureTable, FeaturesStage};
 use crate::stage::labels::LabelsStage;
 use crate::stage::probes::{FittedAhead, Probes, ProbesStage};
 use crate::stage::report::{Report, ReportStage};
@@ -93,6 +93,8 @@ pub struct StageRecord {
 pub struct Evaluation {
     /// The experiment.
     pub experiment: Experiment,
+    /// What is on record of the rows that its probes were fitted on.
+    pub features: FeatureTable,
     /// Its predictions and probes.
     pub probes: Probes,
     /// Its accuracies.
@@ -156,12 +158,13 @@ impl<'a> Runner<'a> {
     /// Whatever a stage reports; what was finished before is in the cache.
     pub fn evaluate(&mut self, experiment: &Experiment) -> Result<Evaluation, Error> {
         let mut walk = Walk::new(Mode::Run);
-        let (probes, report, bootstrap) = self.flow(experiment, &mut walk)?;
+        let (features, probes, report, bootstrap) = self.flow(experiment, &mut walk)?;
         let source = self
             .models
             .features_of(&experiment.model, Mode::Run, &mut self.memo)?;
         Ok(Evaluation {
             experiment: experiment.clone(),
+            features,
             probes,
             report,
             bootstrap,
@@ -194,7 +197,7 @@ impl<'a> Runner<'a> {
         &mut self,
         experiment: &Experiment,
         walk: &mut Walk,
-    ) -> Result<(Probes, Report, Bootstrap), Error> {
+    ) -> Result<(FeatureTable, Probes, Report, Bootstrap), Error> {
         let executor = &mut self.executor;
         let labels = executor.make_shared(&mut self.labels, &mut self.labels_stage, walk)?;
 
@@ -220,7 +223,8 @@ impl<'a> Runner<'a> {
         let images = self
             .data
             .images(&labels.output, &sample.output, are_read, memo)?;
-        let mut features_stage = FeaturesStage::new(source, images, &labels.output);
+        let scaling = self.pipeline.scaling(&experiment.probe);
+        let mut features_stage = FeaturesStage::new(source, images, &labels.output, scaling);
         let features = executor.make(&mut features_stage, walk)?;
 
         let mut stage = ProbesStage {
@@ -245,6 +249,7 @@ impl<'a> Runner<'a> {
                 probes = executor.find(&mut stage, walk)?;
             }
         }
+        let table = stage.features.output.table.clone();
         let probes = match probes {
             Ok(found) => found,
             Err(reason) => {
@@ -274,6 +279,6 @@ impl<'a> Runner<'a> {
             walk,
         )?;
 
-        Ok((probes.output, report.output, bootstrap.output))
+        Ok((table, probes.output, report.output, bootstrap.output))
     }
 }

@@ -15,11 +15,11 @@ use crate::hub::Hub;
 use crate::stage::features::extractor::Extractor;
 use crate::stage::features::precomputed::Precomputed;
 use crate::stage::features::weights::{self, Weights};
-use crate::stage::features::{ExtractionSettings, FeatureSource};
+use crate::stage::features::{FeatureSource, Settings};
 
 /// From models to where their features come from.
 pub struct Models<'a> {
-    settings: ExtractionSettings,
+    settings: Settings,
     cache: Cache,
     hub: Hub,
     context: Context<'a>,
@@ -29,12 +29,7 @@ pub struct Models<'a> {
 }
 
 impl<'a> Models<'a> {
-    pub fn new(
-        settings: ExtractionSettings,
-        cache: &Cache,
-        hub: Hub,
-        context: Context<'a>,
-    ) -> Self {
+    pub fn new(settings: Settings, cache: &Cache, hub: Hub, context: Context<'a>) -> Self {
         Self {
             settings,
             cache: cache.clone(),

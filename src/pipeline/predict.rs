@@ -1,6 +1,6 @@
 //! Whether features are of the kind that probes were fitted on.
 
-use ndarray::{Axis, CowArray, Ix2};
+use ndarray::{CowArray, Ix2};
 
 use crate::artifact::{BackboneId, FeatureFile, FittedOn, ProbeFile};
 use crate::error::Message;
@@ -13,7 +13,7 @@ use crate::text::{self, count, foreign};
 ///
 /// # Errors
 /// Features that the probes would take for something else: of another backbone, unless `any_backbone`, or scaled where
-/// the probes' were not.
+/// the probes' were not; and such as cannot be scaled.
 pub fn rows<'a>(
     probes: &ProbeFile,
     probes_name: &str,
@@ -96,27 +96,41 @@ fn scaled<'a>(
     progress: &dyn Progress,
 ) -> Result<CowArray<'a, f32, Ix2>, Message> {
     let (rows, file) = (features.features(), text::path(features.name()));
-    let norms = rows.rows().into_iter().map(norm::norm);
-    let n_far = norms.filter(|norm| !norm::is_unit(*norm)).count();
-    if n_far > 0 && fitted_on.norms.into_iter().all(norm::is_unit) {
-        progress.warn(&format!(
-            "{file}: {} with an L2 norm other than 1; all are scaled to norm 1, which the rows had that the probes were fitted on",
-            count(n_far, "row", "rows")
-        ));
-        let mut rows = rows.as_standard_layout().into_owned();
-        for mut row in rows.axis_iter_mut(Axis(0)) {
-            norm::normalize(row.as_slice_mut().unwrap_or_default());
+    let n_far = norm::norms(rows)
+        .filter(|norm| !norm::is_unit(*norm))
+        .count();
+    let were_scaled = fitted_on.l2 == Some(true);
+    if n_far > 0 && (were_scaled || fitted_on.norms.into_iter().all(norm::is_unit)) {
+        norm::check_usable(features)?;
+        // Raw rows are what the run scaled, too.
+        if !(were_scaled && features.l2 == Some(false)) {
+            progress.warn(&format!(
+                "{file}: {} with an L2 norm other than 1; all are scaled to norm 1, which the rows had that the probes were fitted on",
+                count(n_far, "row", "rows")
+            ));
         }
+        let mut rows = rows.to_owned();
+        norm::normalize(&mut rows);
         return Ok(rows.into());
     }
-    if n_far == 0 && !features.ids().is_empty() && !norm::includes_unit(fitted_on.norms) {
+    if n_far == 0
+        && !features.ids().is_empty()
+        && !were_scaled
+        && !norm::includes_unit(fitted_on.norms)
+    {
         let [low, high] = fitted_on.norms.map(norm::show);
         let text = format!(
             "{file}: every row has L2 norm 1, the probes were fitted on rows of norm {low} to {high}"
         );
-        return Err(Message::data(text).hint(
-            "write the features as the backbone gives them, as for the run that fitted the probes, without scaling rows to norm 1",
-        ));
+        let hint = match &fitted_on.backbone {
+            Some(_) => {
+                "`newt-pipe features export --raw` with the pipeline of the probes writes rows that fit"
+            }
+            None => {
+                "write the features as the backbone gives them, as for the run that fitted the probes, without scaling rows to norm 1"
+            }
+        };
+        return Err(Message::data(text).hint(hint));
     }
     Ok(rows.into())
 }

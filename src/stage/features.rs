@@ -8,14 +8,17 @@
 //! | writes `features.json` | | |
 //! | --- | --- | --- |
 //! | `n`, `dim` | integer | rows of the sample, features per row |
+//! | `norms` | two numbers | the smallest and the largest L2 norm of rows that are not zero |
 //! | `blake3` | string | digest of the rows' little-endian f32 bytes, in the sample's order |
 //!
-//! The rows themselves are kept per image, not per run: an [`Extractor`] asks the store for each image
-//! under the backbone's key, and only images never seen with that backbone go through the network.
+//! The rows themselves are kept per image, not per run, and as the network gives them: an [`Extractor`] asks the store
+//! for each image under the backbone's key, and only images never seen with that backbone go through the network.
+//! Where a run's [`Scaling`] says so, they are scaled to unit L2 norm once they are read, and this is what is on record.
 
 pub mod bad_image;
 mod decode;
 pub mod extractor;
+pub mod l2;
 pub mod norm;
 #[cfg(test)]
 mod pins;
@@ -30,9 +33,10 @@ use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use self::extractor::Extractor;
+use self::l2::{L2, Scaling};
 use self::precomputed::Precomputed;
 use super::{Name, Objects, Stage};
-use crate::artifact::{FittedOn, hash_rows};
+use crate::artifact::{BackboneId, FeatureFile, hash_rows};
 use crate::backbone::{self, Device, Precision};
 use crate::cache::{Digest, KeyBuilder, Request};
 use crate::context::Context;
@@ -74,7 +78,7 @@ impl<'de> Deserialize<'de> for BatchSize {
 /// The table `[features]` of a pipeline file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct ExtractionSettings {
+pub struct Settings {
     /// Where the network runs.
     #[serde(serialize_with = "setting::displayed", deserialize_with = "device")]
     pub device: Device,
@@ -84,14 +88,17 @@ pub struct ExtractionSettings {
     /// Images per batch: speed and memory. libtorch decides the last bits, on a CPU in few networks; what was
     /// extracted first is kept.
     pub batch_size: BatchSize,
+    /// Whether rows are scaled to unit L2 norm, which costs no extraction.
+    pub l2: L2,
 }
 
-impl Default for ExtractionSettings {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             device: Device::Auto,
             precision: Precision::Auto,
             batch_size: BatchSize::Auto,
+            l2: L2::Auto,
         }
     }
 }
@@ -128,30 +135,31 @@ impl FeatureSource {
         }
     }
 
-    /// What probes are fitted on that take these features; `org` and `ckpt` name the model in its pipeline.
+    /// What is known of the features before a run scales them; `org` and `ckpt` name the model in its pipeline.
     ///
     /// # Errors
     /// Errors of [`Precomputed::open`].
-    pub fn fitted_on(
-        &self,
-        org: &str,
-        ckpt: &str,
-        interrupt: &Interrupt,
-    ) -> Result<FittedOn, Error> {
+    pub fn given(&self, org: &str, ckpt: &str, interrupt: &Interrupt) -> Result<Given, Error> {
         Ok(match self {
-            Self::Backbone(extractor) => FittedOn {
+            Self::Backbone(extractor) => Given {
                 backbone: Some(extractor.id(org, ckpt)),
-                norms: [1.0, 1.0],
+                l2: Some(false),
             },
             Self::File(file) => {
-                let file = file.open(interrupt)?;
-                FittedOn {
-                    norms: norm::range(file.features()),
-                    backbone: file.backbone,
-                }
+                let FeatureFile { backbone, l2, .. } = file.open(interrupt)?;
+                Given { backbone, l2 }
             }
         })
     }
+}
+
+/// What is known of features before a run scales them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// The backbone that gave them; `None` where a file does not say it.
+    pub backbone: Option<BackboneId>,
+    /// Whether they have been scaled to unit L2 norm since; `None` where a file does not say it.
+    pub l2: Option<bool>,
 }
 
 /// The images of a sample, in its order.
@@ -177,12 +185,14 @@ pub struct Counts {
 }
 
 /// The proof of which rows a run used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FeatureTable {
     /// Rows.
     pub n: usize,
     /// Features per row.
     pub dim: usize,
+    /// The smallest and the largest L2 norm of rows that are not zero; 1 where all are.
+    pub norms: [f64; 2],
     /// Digest of the rows' bytes.
     pub blake3: Digest,
 }
@@ -194,6 +204,7 @@ impl FeatureTable {
         Self {
             n: rows.nrows(),
             dim: rows.ncols(),
+            norms: norm::range(rows),
             blake3: hasher.finalize().into(),
         }
     }
@@ -241,16 +252,23 @@ pub struct FeaturesStage<'a> {
     source: &'a mut FeatureSource,
     images: &'a Images,
     labels: &'a Labels,
+    scaling: Scaling,
     n_extracted: usize,
 }
 
 impl<'a> FeaturesStage<'a> {
-    /// The features that `source` has of `images`, which are among those of `labels`.
-    pub fn new(source: &'a mut FeatureSource, images: &'a Images, labels: &'a Labels) -> Self {
+    /// The features that `source` has of `images`, which are among those of `labels`, taken as `scaling` says.
+    pub fn new(
+        source: &'a mut FeatureSource,
+        images: &'a Images,
+        labels: &'a Labels,
+        scaling: Scaling,
+    ) -> Self {
         Self {
             source,
             images,
             labels,
+            scaling,
             n_extracted: 0,
         }
     }
@@ -273,8 +291,13 @@ impl<'a> FeaturesStage<'a> {
             return Ok(0);
         }
         let rows = match self.source {
-            FeatureSource::Backbone(extractor) => extractor.stored_rows(self.images, context)?,
-            FeatureSource::File(file) => Some(file.rows(&self.images.ids, self.labels, context)?),
+            FeatureSource::Backbone(extractor) => {
+                let rows = extractor.stored_rows(self.images, context)?;
+                rows.map(|rows| scaled(rows, self.scaling))
+            }
+            FeatureSource::File(file) => {
+                Some(file.rows(&self.images.ids, self.labels, self.scaling, context)?)
+            }
         };
         let Some(rows) = rows else {
             return Ok(self.n_missing());
@@ -309,11 +332,12 @@ impl<'a> FeaturesStage<'a> {
 
 impl Stage for FeaturesStage<'_> {
     const NAME: Name = Name::Features;
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     type Output = Features;
 
     fn request(&self) -> Request {
-        let builder = KeyBuilder::new(Self::NAME.as_str(), Self::VERSION);
+        let builder =
+            KeyBuilder::new(Self::NAME.as_str(), Self::VERSION).param("l2", self.scaling.is_on());
         match &*self.source {
             FeatureSource::Backbone(extractor) => {
                 let digests = self.images.digests.iter();
@@ -322,9 +346,11 @@ impl Stage for FeaturesStage<'_> {
                     .describe(builder)
                     .input("images", Digest::of(&bytes))
             }
-            // An id holds no line break, so the joined text stands for the list.
+            // An id holds no line break, so the joined text stands for the list. What is set is done to rows that have
+            // norm 1, too, which a protocol leaves as they are, or refuses.
             FeatureSource::File(file) => file
                 .describe(builder)
+                .param("l2_is_set", self.scaling.is_set())
                 .input("ids", Digest::of(self.images.ids.join("\n").as_bytes())),
         }
         .finish()
@@ -335,9 +361,11 @@ impl Stage for FeaturesStage<'_> {
             FeatureSource::Backbone(extractor) => {
                 let (rows, n_extracted) = extractor.rows(self.images, context)?;
                 self.n_extracted += n_extracted;
-                rows
+                scaled(rows, self.scaling)
             }
-            FeatureSource::File(file) => file.rows(&self.images.ids, self.labels, context)?,
+            FeatureSource::File(file) => {
+                file.rows(&self.images.ids, self.labels, self.scaling, context)?
+            }
         };
         self.warn_of_zeros(&rows, context);
         Ok(Features::of(rows))
@@ -386,6 +414,14 @@ impl Stage for FeaturesStage<'_> {
             rows: OnceCell::new(),
         })
     }
+}
+
+/// Rows of a network, each of which float32 can scale, as a run takes them.
+fn scaled(mut rows: Array2<f32>, scaling: Scaling) -> Array2<f32> {
+    if scaling.is_on() {
+        norm::normalize(&mut rows);
+    }
+    rows
 }
 
 /// What it is called that a file is not what it was when it was hashed.

@@ -99,14 +99,14 @@ fn rows_that_equal_the_train_mean_are_counted_once_per_task() {
 fn rows_whose_squares_float32_loses_are_scaled_nevertheless() {
     // Powers of two, whose mean is exact: the rows differ from it by about 1e-24.
     let scale = 2.0_f32.powi(-80);
-    let tiny = run(move |_, values| {
+    let tiny = run_with(&["--set", "features.l2=false"], move |_, values| {
         for (row, values) in values[..20 * DIM].chunks_exact_mut(DIM).enumerate() {
             values.fill(if row % 2 == 0 { scale } else { -scale });
         }
     });
     assert_eq!(tiny.code, Some(0));
     insta::assert_snapshot!(warnings(&tiny), @"
-    warning: features.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (1.7e-24), `t0-01` (1.7e-24), `t0-02` (1.7e-24), `t0-03` (1.7e-24), `t0-04` (1.7e-24), `t0-05` (1.7e-24), `t0-06` (1.7e-24), `t0-07` (1.7e-24), `t0-08` (1.7e-24), `t0-09` (1.7e-24) and 10 more; rows are used as they are, the reference has them at norm 1
+    warning: features.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (1.7e-24), `t0-01` (1.7e-24), `t0-02` (1.7e-24), `t0-03` (1.7e-24), `t0-04` (1.7e-24), `t0-05` (1.7e-24), `t0-06` (1.7e-24), `t0-07` (1.7e-24), `t0-08` (1.7e-24), `t0-09` (1.7e-24) and 10 more; rows are used as they are, the protocol has them at norm 1
     warning: task `task_0`: 20 images with features so near to the train mean that float32 loses their squares: `t0-00`, `t0-01`, `t0-02`, `t0-03`, `t0-04`, `t0-05`, `t0-06`, `t0-07`, `t0-08`, `t0-09` and 10 more; scaled by the norm in float64, where the reference fails
     ");
 }
@@ -126,7 +126,8 @@ fn rows_whose_norm_leaves_float32_are_refused_where_it_is_divided_by() {
     };
     let run = |settings: &[&str]| {
         let sets = settings.iter().flat_map(|setting| ["--set", setting]);
-        let arguments: Vec<&str> = ["run", "mine.toml", "-q"].into_iter().chain(sets).collect();
+        let as_they_are = ["run", "mine.toml", "-q", "--set", "features.l2=false"];
+        let arguments: Vec<&str> = as_they_are.into_iter().chain(sets).collect();
         sandbox.run(&arguments)
     };
     let errors = |finished: &Finished| {
@@ -170,21 +171,36 @@ fn rows_whose_norm_leaves_float32_are_refused_where_it_is_divided_by() {
 }
 
 #[test]
-fn predict_scales_them_where_the_probes_rows_had_norm_1() {
+fn rows_that_float32_cannot_scale_are_refused_where_a_run_or_predict_scales() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 1, DIM);
     let saved = sandbox.run(&["run", "mine.toml", "--save-probes", "--out", "saved"]);
     assert_eq!(saved.code, Some(0), "{}", saved.stderr);
     let ids = ["a".to_owned(), "b".to_owned()];
-    let values = [[0.5; DIM], [1e20; DIM]].concat();
-    write_features(&sandbox.path("other.safetensors"), &ids, &values, DIM);
-    let predicted = sandbox.run(&[
-        "predict",
-        "--probe",
-        "saved/probes.safetensors",
-        "--features",
-        "other.safetensors",
-    ]);
+    let write = |value: f32| {
+        let values = [[0.5; DIM], [value; DIM]].concat();
+        write_features(&sandbox.path("other.safetensors"), &ids, &values, DIM);
+    };
+    let predict = || {
+        sandbox.run(&[
+            "predict",
+            "--probe",
+            "saved/probes.safetensors",
+            "--features",
+            "other.safetensors",
+        ])
+    };
+    write(1e20);
+    crate::assert_run!(predict(), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    error: other.safetensors: the row of image `b` has L2 norm 2.0e20, expected 0, or 1.2e-38 to 1.8e19
+    hint: divide the features by a constant
+    ");
+    // As the hint says.
+    write(1e18);
+    let predicted = predict();
     assert_eq!(predicted.code, Some(0), "{}", predicted.stderr);
     let decisions: Vec<&str> = predicted
         .stdout
@@ -194,19 +210,31 @@ fn predict_scales_them_where_the_probes_rows_had_norm_1() {
         .collect();
     assert_eq!(decisions.len(), 2);
     assert_eq!(decisions[0], decisions[1]);
+
+    let times = |factor: f32| run(move |_, values| values.iter_mut().for_each(|it| *it *= factor));
+    crate::assert_run!(times(1e20), @"
+    exit code: Some(3)
+    --- stdout
+    --- stderr
+    features.safetensors: 40 of 40 rows with an L2 norm other than 1; all are scaled to norm 1, as the protocol has them
+    error: features.safetensors: the row of image `t0-00` has L2 norm 1.0e20, expected 0, or 1.2e-38 to 1.8e19
+    hint: divide the features by a constant
+    ");
+    let divided = times(1e18);
+    assert_eq!(divided.code, Some(0), "{}", divided.stderr);
 }
 
 #[test]
 fn rows_whose_differences_leave_float32_are_refused() {
     // Each norm is one that float32 can work with, and so is the mean's; the difference's is not.
-    crate::assert_run!(run(|_, values| {
+    crate::assert_run!(run_with(&["--set", "features.l2=false"], |_, values| {
         values[..20 * DIM].fill(-8.9e18);
         values[15 * DIM..16 * DIM].fill(8.9e18);
     }), @"
     exit code: Some(3)
     --- stdout
     --- stderr
-    warning: features.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (1.8e19), `t0-01` (1.8e19), `t0-02` (1.8e19), `t0-03` (1.8e19), `t0-04` (1.8e19), `t0-05` (1.8e19), `t0-06` (1.8e19), `t0-07` (1.8e19), `t0-08` (1.8e19), `t0-09` (1.8e19) and 10 more; rows are used as they are, the reference has them at norm 1
+    warning: features.safetensors: 20 rows with an L2 norm other than 1: `t0-00` (1.8e19), `t0-01` (1.8e19), `t0-02` (1.8e19), `t0-03` (1.8e19), `t0-04` (1.8e19), `t0-05` (1.8e19), `t0-06` (1.8e19), `t0-07` (1.8e19), `t0-08` (1.8e19), `t0-09` (1.8e19) and 10 more; rows are used as they are, the protocol has them at norm 1
     error: task `task_0`: the row of image `t0-15` has L2 norm 3.6e19 once the train mean is subtracted, expected 1.8e19 at most
     hint: divide the features by a constant
     ");

@@ -12,6 +12,7 @@ mod commands;
 mod configuration;
 mod damage;
 mod errors;
+mod features_l2;
 mod fetch;
 mod forcing;
 mod foreign_files;

@@ -225,6 +225,8 @@ fn rows_are_scaled_as_those_were_that_the_probes_were_fitted_on() {
         "saved",
         "--set",
         long,
+        "--set",
+        "features.l2=false",
     ];
     let finished = sandbox.run(&run);
     assert!(

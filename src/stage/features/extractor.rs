@@ -9,7 +9,7 @@ use super::bad_image::BadImage;
 use super::decode::{Decoder, ImageFile};
 use super::shard::Shard;
 use super::weights::{self, Weights};
-use super::{BatchSize, ExtractionSettings, Images, changed_meanwhile};
+use super::{BatchSize, Images, Settings, changed_meanwhile};
 use crate::artifact::{BackboneId, FeatureStore};
 use crate::backbone::{self, Backbone, BackboneSpec, Choice, Device, Precision};
 use crate::cache::{Cache, Digest, KeyBuilder, Request};
@@ -17,8 +17,9 @@ use crate::context::Context;
 use crate::error::{Error, Message};
 use crate::text::count;
 
-/// Raised whenever decoding, preprocessing or a network gives other features for the same weights.
-const VERSION: u32 = 1;
+/// Raised whenever decoding, preprocessing or a network gives other features for the same weights, or other than these
+/// are kept.
+const VERSION: u32 = 2;
 
 /// A model whose features are extracted here, and those that have been.
 pub struct Extractor {
@@ -50,7 +51,7 @@ impl Extractor {
         cache: &Cache,
         spec: BackboneSpec,
         weights: Weights,
-        settings: ExtractionSettings,
+        settings: Settings,
         context: Context<'_>,
     ) -> Result<Self, Error> {
         let device = settings.device.resolve()?;
@@ -120,7 +121,7 @@ impl Extractor {
         self.store.forget(&images)
     }
 
-    /// The rows of `images`, `[n, d]` in their order, if all of them are in the store and whole.
+    /// The rows of `images` as the network gave them, `[n, d]` in their order, if all of them are in the store and whole.
     pub fn stored_rows(
         &mut self,
         images: &Images,
@@ -129,7 +130,7 @@ impl Extractor {
         self.store.read(&images.digests, context.progress)
     }
 
-    /// The rows of `images`, `[n, d]` in their order, and how many had to be extracted.
+    /// The rows of `images` as the network gives them, `[n, d]` in their order, and how many had to be extracted.
     pub fn rows(
         &mut self,
         images: &Images,

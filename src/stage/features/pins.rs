@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::extractor::{Extractor, request};
+use super::l2::{L2, Scaling};
 use super::precomputed::Precomputed;
 use super::weights::Weights;
-use super::{BatchSize, ExtractionSettings, FeatureSource, FeaturesStage, Images};
+use super::{BatchSize, FeatureSource, FeaturesStage, Images, Settings};
 use crate::backbone::{BackboneSpec, Device, Lookup, Precision, architectures};
 use crate::cache::{Cache, Digest};
 use crate::context::Context;
@@ -100,10 +101,10 @@ fn the_key_of_each_library_s_checkpoint_stays_as_it_is() {
         pins.push_str(&format!("{org} {key}\n"));
     }
     insta::assert_snapshot!(pins, @"
-    timm e3cbb7aa14fb
-    open-clip f3bd66e7dc22
-    transformers fa0f8a42c274
-    torchscript 82467453e649
+    timm c277fc70a867
+    open-clip 404bdf83e8a2
+    transformers 215fd7d510f7
+    torchscript 5091626cc7d2
     ");
 }
 
@@ -135,28 +136,40 @@ fn the_keys_of_the_stage_stay_as_they_are() {
     let labels = Labels { rows: Vec::new() };
     let mut pins = String::new();
     for precision in [Precision::F32, Precision::Bf16] {
-        let settings = ExtractionSettings {
+        let settings = Settings {
             device: Device::Cpu,
             precision,
             batch_size: BatchSize::Images(8),
+            l2: L2::Auto,
         };
         let spec = resolve("random", "vit_tiny_patch16_224.seed17", Path::new(""));
         let extractor =
             Extractor::new(&cache, spec, Weights::default(), settings, context).unwrap();
         let mut source = FeatureSource::Backbone(Box::new(extractor));
-        let stage = FeaturesStage::new(&mut source, &images, &labels);
-        pins.push_str(&format!(
-            "random {precision} {}\n",
-            stage.request().key.short()
-        ));
+        for l2 in [true, false] {
+            let stage = FeaturesStage::new(&mut source, &images, &labels, Scaling::set(l2));
+            let key = stage.request().key.short();
+            pins.push_str(&format!("random {precision} l2={l2} {key}\n"));
+        }
     }
     let file = Precomputed::new(Path::new("features.safetensors"), Digest::of(b"features"));
     let mut source = FeatureSource::File(file);
-    let stage = FeaturesStage::new(&mut source, &images, &labels);
-    pins.push_str(&format!("precomputed {}\n", stage.request().key.short()));
+    for setting in [L2::Auto, L2::Set(true), L2::Set(false)] {
+        let scaling = Scaling {
+            setting,
+            of_protocol: true,
+        };
+        let stage = FeaturesStage::new(&mut source, &images, &labels, scaling);
+        let key = stage.request().key.short();
+        pins.push_str(&format!("precomputed {setting:?} {key}\n"));
+    }
     insta::assert_snapshot!(pins, @"
-    random f32 13f1151ad80c
-    random bf16 44d240bca144
-    precomputed b9938f2c9185
+    random f32 l2=true f197be0ac9fa
+    random f32 l2=false a73b6cc3ea78
+    random bf16 l2=true e6232de45b08
+    random bf16 l2=false e1f2016702f2
+    precomputed Auto fa2e11f99ac4
+    precomputed Set(true) 2f929b394acb
+    precomputed Set(false) 2a8be4517b3c
     ");
 }

@@ -9,7 +9,6 @@ use super::norm;
 use crate::artifact::FeatureStore;
 use crate::cache::Digest;
 use crate::error::{Error, Message};
-use crate::probe;
 use crate::text;
 
 /// A shard is written when it holds this many rows …
@@ -17,7 +16,7 @@ const MAX_ROWS: usize = 256;
 /// … or when this long has passed since the last: what an interruption can cost.
 const MAX_TIME: Duration = Duration::from_secs(10);
 
-/// The rows of the next shard, each scaled to unit L2 norm as the reference does after the backbone.
+/// The rows of the next shard, as the network gave them.
 pub struct Shard {
     digests: Vec<Digest>,
     rows: Vec<f32>,
@@ -36,13 +35,13 @@ impl Shard {
         }
     }
 
-    /// Adds the rows of `files` as the network gave them, `[files.len(), dim]`.
+    /// Adds the rows of `files`, `[files.len(), dim]`.
     ///
     /// # Errors
     /// An image whose features are no finite numbers, or cannot be scaled to norm 1.
     pub fn push(&mut self, files: &[ImageFile], mut rows: Vec<f32>) -> Result<(), Error> {
-        for (row, file) in rows.chunks_exact_mut(self.dim).zip(files) {
-            normalize(row).map_err(|found| {
+        for (row, file) in rows.chunks_exact(self.dim).zip(files) {
+            check(row).map_err(|found| {
                 let image = text::path(&file.path);
                 Message::data(format!("{image}: the backbone gives {found}")).hint(
                     "try `--set features.precision=f32`; if that fails, too, the weights are unsound",
@@ -79,19 +78,18 @@ impl Shard {
     }
 }
 
-/// Scales a row to unit L2 norm, or says what it holds that no row should.
-fn normalize(row: &mut [f32]) -> Result<(), String> {
+/// Says what a row holds that no row should: it could not be scaled to norm 1, whether a probe asks for that or not.
+fn check(row: &[f32]) -> Result<(), String> {
     if let Some(column) = row.iter().position(|value| !value.is_finite()) {
         let value = row[column];
         return Err(format!(
             "{value} as feature {column}, expected a finite number"
         ));
     }
-    let norm = norm::norm(ArrayView1::from(&*row));
+    let norm = norm::norm(ArrayView1::from(row));
     if !norm::is_usable(norm) {
-        let (found, expected) = (norm::show(norm), probe::norm::USABLE);
+        let (found, expected) = (norm::show(norm), norm::USABLE);
         return Err(format!("features of L2 norm {found}, expected {expected}"));
     }
-    norm::normalize(row);
     Ok(())
 }
