@@ -69,7 +69,7 @@ pub mod internals {
     }
     pub mod backbone {
         pub use crate::backbone::{
-            Backbone, BackboneSpec, Device, Lookup, Precision, SearchPaths, architectures, resolve,
+            Backbone, BackboneSpec, Device, Lookup, Pool, Precision, SearchPaths, architectures, resolve,
             search_libtorch_in,
         };
     }

@@ -20,10 +20,7 @@ pub fn title(experiment: &Experiment) -> String {
 }
 
 fn model(experiment: &Experiment) -> String {
-    foreign(&format!(
-        "{}/{}",
-        experiment.model.org, experiment.model.ckpt
-    ))
+    foreign(&experiment.model.name())
 }
 
 /// The result of one experiment.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use newt_pipe::internals::backbone::{self, BackboneSpec, Lookup, SearchPaths, search_libtorch_in};
+use newt_pipe::internals::backbone::{self, BackboneSpec, Lookup, Pool, SearchPaths, search_libtorch_in};
 use newt_pipe::internals::hub::Hub;
 use newt_pipe::{Error, Interrupt, Silent};
 use safetensors::SafeTensors;
@@ -37,7 +37,7 @@ pub(crate) fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<Backbone
         allow_code: true,
         update: false,
     };
-    backbone::resolve(org, ckpt, lookup)
+    backbone::resolve(org, ckpt, pool, lookup)
 }
 
 /// `[n, 3, h, w]` from -1 to 1, the same as in `make/backbone.py`.
