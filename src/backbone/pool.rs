@@ -10,7 +10,18 @@ use crate::text::{either, foreign};
 
 /// How what a network computes of an image becomes one row of features.
 #[derive(
-    Clone, Copy, Debug, Default, Display, EnumIter, EnumString, PartialEq, Eq, PartialOrd, Ord, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Display,
+    EnumIter,
+    EnumString,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
 )]
 #[strum(serialize_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
@@ -36,7 +47,10 @@ impl Pool {
 
     /// The error for a choice that `model` does not have, which has those of `available`.
     pub fn unavailable(self, model: &str, available: impl IntoIterator<Item = Self>) -> Message {
-        let (model, available) = (foreign(model), either(available.into_iter().map(|pool| pool.to_string())));
+        let (model, available) = (
+            foreign(model),
+            either(available.into_iter().map(|pool| pool.to_string())),
+        );
         Message::request(format!("`model.pool`: `{model}` has no pooling `{self}`"))
             .hint(format!("set `model.pool` to {available}"))
     }

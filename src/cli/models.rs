@@ -326,7 +326,13 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
 
 /// How features are pooled, in a line.
 fn pooling(spec: &BackboneSpec) -> String {
-    let list = |pools: Vec<Pool>| pools.iter().map(Pool::to_string).collect::<Vec<_>>().join(", ");
+    let list = |pools: Vec<Pool>| {
+        pools
+            .iter()
+            .map(Pool::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let same: Vec<_> = spec.poolings.same_as(spec.pool).collect();
     let is_other = |pool: &Pool| *pool != spec.pool && !same.contains(pool);
     let others: Vec<_> = spec.poolings.pools().filter(is_other).collect();

@@ -100,7 +100,11 @@ impl Family for ConvNextConfig {
         args.fixed("conv_bias", true)?;
         args.fixed("act_layer", "gelu")?;
         args.defaults(&["norm_layer"])?;
-        args.set(&mut self.head_hidden_size, "head_hidden_size", OPTIONAL_SIZE)?;
+        args.set(
+            &mut self.head_hidden_size,
+            "head_hidden_size",
+            OPTIONAL_SIZE,
+        )?;
         args.drop_all(&["head_init_scale"]);
         Ok(())
     }

@@ -25,7 +25,11 @@ impl MapPool {
 #[cfg(feature = "torch")]
 impl MapPool {
     /// `map`: four axes, two of which, `positions`, are height and width; gives `[b, c]`.
-    pub fn forward(self, map: &tch::Tensor, positions: [i64; 2]) -> Result<tch::Tensor, tch::TchError> {
+    pub fn forward(
+        self,
+        map: &tch::Tensor,
+        positions: [i64; 2],
+    ) -> Result<tch::Tensor, tch::TchError> {
         match self {
             Self::Max => map.f_amax(positions, false),
             Self::Mean => map.f_mean_dim(positions.as_slice(), false, None),

@@ -10,8 +10,10 @@ use crate::backbone::checkpoint::weights::Shapes;
 use crate::backbone::families::poolings::Poolings;
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::{self, Contradiction, NetworkConfig};
+#[cfg(any(feature = "torch", test))]
+use crate::backbone::orgs::timm::Output;
 use crate::backbone::orgs::timm::vit::VitArgs;
-use crate::backbone::orgs::timm::{self, GlobalPool, Output};
+use crate::backbone::orgs::timm::{self, GlobalPool};
 use crate::error::Message;
 use crate::text::{self, foreign};
 

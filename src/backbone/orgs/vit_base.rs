@@ -1,8 +1,8 @@
 //! The ViT-Base that Vision Transformers of `open_clip` and transformers are described by: each says what differs from it.
 
 use crate::backbone::families::vit::{
-    Activation, FinalNorm, Mlp, Norm, NormKind, Positions, PrefixPositions, Resample,
-    TokenPool, VitConfig,
+    Activation, FinalNorm, Mlp, Norm, NormKind, Positions, PrefixPositions, Resample, TokenPool,
+    VitConfig,
 };
 
 /// A ViT-Base: learned positions of all tokens, a class token and its norm.

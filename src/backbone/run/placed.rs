@@ -73,7 +73,8 @@ impl PlacedNetwork {
                         .compared(fitting);
                 let published = Published::new(checkpoint, names);
                 let (network, mut loaded) = build(&published)?;
-                let notes = published.finish(*is_own_pooling, |name| family.is_passed_over(name))?;
+                let notes =
+                    published.finish(*is_own_pooling, |name| family.is_passed_over(name))?;
                 loaded.notes.splice(..0, notes);
                 (network, loaded)
             }

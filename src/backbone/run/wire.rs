@@ -10,8 +10,8 @@ use std::sync::atomic::AtomicUsize;
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::families::NetworkConfig;
-use crate::backbone::run::{Device, Precision};
 use crate::backbone::pool::Pool;
+use crate::backbone::run::{Device, Precision};
 use crate::backbone::spec::{BackboneSpec, Weights};
 
 /// The name of the library's file.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::backbone::Pool;
 use crate::pipeline::config::Pipeline;
 use crate::pipeline::{Evaluation, Experiment, StageRecord};
 use crate::stage::Name;
@@ -72,8 +73,12 @@ pub fn record(evaluation: &Evaluation, pipeline: &Pipeline) -> Value {
 }
 
 fn describe(experiment: &Experiment) -> Value {
+    let mut model = json!({ "org": experiment.model.org, "ckpt": experiment.model.ckpt });
+    if experiment.model.pool != Pool::Auto {
+        model["pool"] = json!(experiment.model.pool);
+    }
     json!({
-        "model": { "org": experiment.model.org, "ckpt": experiment.model.ckpt },
+        "model": model,
         "n_train": experiment.n_train,
         "seed": experiment.seed,
         "probe": experiment.probe.name(),

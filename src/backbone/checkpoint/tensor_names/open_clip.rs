@@ -43,7 +43,7 @@ pub const OPEN_CLIP: TensorNames = TensorNames {
         at("fc_norm.", "ln_post."),
         rule("head.weight", "proj", Form::Transposed),
     ],
-    head: &["proj"],
+    head: &["ln_post.", "proj"],
     others: Others::Outside("visual."),
     ..ALONE
 };

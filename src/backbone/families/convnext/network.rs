@@ -6,6 +6,7 @@
 use tch::{Kind, TchError, Tensor};
 
 use crate::backbone::checkpoint::weights::Init;
+use crate::backbone::families::Network;
 use crate::backbone::families::conv::{
     Conv2d, Convolution, channels_first, channels_last, interleaved,
 };
@@ -13,7 +14,6 @@ use crate::backbone::families::convnext::{ConvNextConfig, Head as HeadConfig, St
 use crate::backbone::families::efficientnet::make_divisible;
 use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear};
 use crate::backbone::families::loader::Loader;
-use crate::backbone::families::Network;
 use crate::backbone::families::map_pool::{CHANNELS_LAST, MapPool};
 use crate::backbone::families::parameter::Parameter;
 use crate::error::Error;

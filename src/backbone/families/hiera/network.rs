@@ -5,7 +5,6 @@
 use tch::{TchError, Tensor};
 
 use crate::backbone::checkpoint::weights::Init;
-use crate::backbone::families::{Family, Network};
 use crate::backbone::families::conv::{Conv2d, Convolution, channels_first, channels_last};
 use crate::backbone::families::hiera::{HieraConfig, PATCH_STRIDE};
 use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear, attend};
@@ -15,6 +14,7 @@ use crate::backbone::families::parameter::Parameter;
 use crate::backbone::families::vit;
 use crate::backbone::families::vit::attention::Mlp;
 use crate::backbone::families::windows::Windows;
+use crate::backbone::families::{Family, Network};
 use crate::error::Error;
 
 /// Added to the variance by every norm.
