@@ -298,12 +298,16 @@ mod tests {
         assert_eq!(mobilenet_v2(1.4).dim(), 1792);
         assert_eq!(mobilenet_v2_deep(1.2, 1.4).dim(), 1280);
         assert_eq!(efficientnet(2.0, 3.1).dim(), 2560);
-        assert_eq!(mobilenet_v3(MOBILENET_V3_SMALL, 0.5).dim(), 288);
+        let mut small = mobilenet_v3(MOBILENET_V3_SMALL, 0.5, 1024);
+        assert_eq!(small.dim(), 288);
+        small.add_head();
+        assert_eq!(small.dim(), 1024);
     }
 
     #[test]
     fn canonical_form_names_every_argument() {
-        let canonical = NetworkConfig::from(mobilenet_v3(MOBILENET_V3_LARGE, 0.75)).canonical();
+        let canonical =
+            NetworkConfig::from(mobilenet_v3(MOBILENET_V3_LARGE, 0.75, 1280)).canonical();
         assert_eq!(canonical["family"], "efficientnet");
         let mut arguments = canonical["efficientnet"].clone();
         let stages = arguments["stages"].take();

@@ -17,6 +17,10 @@ pub enum MapPool {
 
 impl MapPool {
     /// Whether it is what the canonical form of a network leaves unsaid.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde asks with a reference"
+    )]
     pub fn is_max(&self) -> bool {
         *self == Self::Max
     }
