@@ -69,8 +69,8 @@ pub mod internals {
     }
     pub mod backbone {
         pub use crate::backbone::{
-            Backbone, BackboneSpec, Device, Lookup, Precision, SearchPaths, architectures, resolve,
-            search_libtorch_in,
+            Backbone, BackboneSpec, Device, Lookup, Pool, Precision, SearchPaths, architectures,
+            resolve, search_libtorch_in,
         };
     }
     pub mod cache {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::backbone::{BackboneSpec, Lookup};
+use crate::backbone::{BackboneSpec, Lookup, Pool};
 use crate::fuzz::{Damaged, Warned, check, check_all, damaged, said};
 use crate::hub::{self, Hub};
 use crate::image::RgbImage;
@@ -21,7 +21,7 @@ fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<BackboneSpec, Strin
         allow_code: true,
         update: false,
     };
-    let found = crate::backbone::resolve(org, ckpt, lookup);
+    let found = crate::backbone::resolve(org, ckpt, Pool::Auto, lookup);
     warned.check()?;
     found.map_err(|error| said(&error, error.hint()))
 }

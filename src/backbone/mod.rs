@@ -7,6 +7,7 @@
 //! | `families/` | a family each: its configuration, and in the folder of the same name its network on libtorch |
 //! | `checkpoint/` | a checkpoint's files: configuration, tensors, their published names; weights drawn from a seed |
 //! | `run/` | devices, and what runs a network: libtorch, opened when the first one is loaded |
+//! | `pool.rs` | [`Pool`]: how what a network computes of an image becomes one row |
 //! | `library.rs` | with the feature `torch`: the library that `run` opens |
 //!
 //! Each room knows those below it only; `run/` is on the side.
@@ -30,6 +31,7 @@ mod fuzz;
 #[cfg(feature = "torch")]
 mod library;
 pub mod orgs;
+pub mod pool;
 pub mod resolve;
 pub mod run;
 pub mod spec;
@@ -37,6 +39,7 @@ pub mod spec;
 pub use checkpoint::files::Origin;
 pub use checkpoint::location::Lookup;
 pub use orgs::architectures::architectures;
+pub use pool::Pool;
 pub use resolve::leaderboard::leaderboard;
 pub use resolve::resolve;
 pub use run::{

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use crate::backbone::checkpoint::files::{CheckpointFiles, Origin};
 use crate::backbone::checkpoint::tensor_names::TensorNames;
 use crate::backbone::families::NetworkConfig;
+use crate::backbone::families::poolings::Poolings;
+use crate::backbone::pool::Pool;
 use crate::error::{Error, Message};
 use crate::image::Preprocessing;
 use crate::text::foreign;
@@ -16,8 +18,12 @@ use crate::text::foreign;
 pub struct BackboneSpec {
     /// The network's name in messages.
     pub architecture: String,
-    /// What its tensors and results are.
+    /// What its tensors and results are: of [`Self::poolings`], the one that was chosen.
     pub network: NetworkConfig,
+    /// How its features are pooled.
+    pub pool: Pool,
+    /// All ways to pool that it has.
+    pub poolings: Poolings,
     /// How images become its input.
     pub preprocessing: Preprocessing,
     /// Where the numbers come from.
@@ -53,11 +59,11 @@ impl BackboneSpec {
     pub fn of(
         files: &CheckpointFiles<'_>,
         architecture: String,
-        network: NetworkConfig,
+        poolings: Poolings,
         preprocessing: Preprocessing,
         (paths, names): (Vec<PathBuf>, &'static TensorNames),
     ) -> Result<Self, Error> {
-        if let Some([height, width]) = network.family().img_size()
+        if let Some([height, width]) = poolings.auto.family().img_size()
             && preprocessing.size != [height, width]
         {
             let architecture = foreign(&architecture);
@@ -71,13 +77,44 @@ impl BackboneSpec {
                 .into());
         }
         files.pin()?;
+        let weights = Weights::Files { paths, names };
         Ok(Self {
-            architecture,
-            network,
-            preprocessing,
-            weights: Weights::Files { paths, names },
             origin: files.origin(),
+            ..Self::new(architecture, poolings, preprocessing, weights)
         })
+    }
+
+    /// A backbone that does not come from the hub.
+    pub fn new(
+        architecture: String,
+        poolings: Poolings,
+        preprocessing: Preprocessing,
+        weights: Weights,
+    ) -> Self {
+        Self {
+            architecture,
+            network: poolings.auto,
+            pool: Pool::Auto,
+            poolings,
+            preprocessing,
+            weights,
+            origin: None,
+        }
+    }
+
+    /// The same, whose features are pooled by `pool`; `model` is for messages.
+    ///
+    /// # Errors
+    /// Of a pooling that it does not have.
+    pub fn pooled(self, pool: Pool, model: &str) -> Result<Self, Message> {
+        match self.poolings.get(pool) {
+            Some(&network) => Ok(Self {
+                network,
+                pool,
+                ..self
+            }),
+            None => Err(pool.unavailable(model, self.poolings.pools())),
+        }
     }
 
     /// Number of features per image.

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::console::Console;
 use super::settings::HubArgs;
-use crate::backbone::{self, BackboneSpec, Device, Lookup, Precision, leaderboard};
+use crate::backbone::{self, BackboneSpec, Device, Lookup, Pool, Precision, leaderboard};
 use crate::error::{Error, Message};
 use crate::hub::{self, Hub};
 use crate::progress::{Progress, Silent};
-use crate::text::{count, foreign, path, thousands};
+use crate::text::{count, either, foreign, path, thousands};
 
 /// Subcommands of `newt-pipe models`.
 #[derive(Debug, clap::Subcommand)]
@@ -81,6 +81,10 @@ pub struct CheckArgs {
     #[arg(long, default_value = "auto")]
     precision: Precision,
 
+    /// How its features are pooled, as `model.pool`: `auto`, `cls`, `mean`, `max` or `head`.
+    #[arg(long, default_value = "auto", value_parser = pool)]
+    pool: Pool,
+
     /// Let a module of org `torchscript` run its author's code.
     #[arg(long)]
     allow_code: bool,
@@ -91,6 +95,11 @@ pub struct CheckArgs {
 
     #[command(flatten)]
     hub: HubArgs,
+}
+
+fn pool(text: &str) -> Result<Pool, String> {
+    let choices = || either(Pool::all().map(|pool| pool.to_string()));
+    text.parse().map_err(|_| format!("expected {}", choices()))
 }
 
 pub fn exec(command: &Command, console: &Console) -> Result<Outcome, Error> {
@@ -177,7 +186,7 @@ fn fetch(args: &FetchArgs, console: &Console) -> Result<Outcome, Error> {
         update: true,
         ..lookup(&hub, console)
     };
-    let spec = backbone::resolve(&args.model.org, &args.model.ckpt, lookup)?;
+    let spec = backbone::resolve(&args.model.org, &args.model.ckpt, Pool::Auto, lookup)?;
     if args.json {
         let mut document =
             json!({ "org": args.model.org, "ckpt": args.model.ckpt, "files": paths(&spec) });
@@ -224,7 +233,7 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
         allow_code: args.allow_code,
         ..lookup(&hub, console)
     };
-    let spec = backbone::resolve(&args.model.org, &args.model.ckpt, lookup)?;
+    let spec = backbone::resolve(&args.model.org, &args.model.ckpt, args.pool, lookup)?;
     let device = args.device.resolve()?;
     let precision = args.precision.resolve(device);
     let mut is_verified = !spec.weights_paths().is_empty();
@@ -257,6 +266,8 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
             "ckpt": args.model.ckpt,
             "architecture": spec.architecture(),
             "dim": loaded.dim(),
+            "pool": spec.pool,
+            "pools": spec.poolings.pools().collect::<Vec<_>>(),
             "parameters": loaded.n_parameters(),
             "preprocessing": spec.preprocessing(),
             "files": paths(&spec),
@@ -280,6 +291,7 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
         );
         add("architecture", &foreign(spec.architecture()));
         add("features", &thousands(loaded.dim() as u64));
+        add("pooling", &pooling(&spec));
         if let Some(n) = loaded.n_parameters() {
             add("parameters", &thousands(n));
         }
@@ -310,6 +322,28 @@ fn check(args: &CheckArgs, console: &Console) -> Result<Outcome, Error> {
         }
         None => Ok(Outcome::Done),
     }
+}
+
+/// How features are pooled, in a line.
+fn pooling(spec: &BackboneSpec) -> String {
+    let list = |pools: Vec<Pool>| {
+        pools
+            .iter()
+            .map(Pool::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let same: Vec<_> = spec.poolings.same_as(spec.pool).collect();
+    let is_other = |pool: &Pool| *pool != spec.pool && !same.contains(pool);
+    let others: Vec<_> = spec.poolings.pools().filter(is_other).collect();
+    let mut line = spec.pool.to_string();
+    if !same.is_empty() {
+        line.push_str(&format!(" (= {})", list(same)));
+    }
+    if !others.is_empty() {
+        line.push_str(&format!("; it also has {}", list(others)));
+    }
+    line
 }
 
 /// How images are prepared, in a line.

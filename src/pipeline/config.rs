@@ -286,7 +286,7 @@ impl Pipeline {
         let model = &experiment.model;
         let mut spelled = json!({
             "data": data,
-            "model": { "org": model.org, "ckpt": model.absolute_ckpt(), "allow_code": model.allow_code },
+            "model": { "org": model.org, "ckpt": model.absolute_ckpt(), "pool": model.pool, "allow_code": model.allow_code },
             "sample": { "n_train": experiment.n_train, "seed": experiment.seed },
             "features": self.features,
             "probe": experiment.probe.spell_out(&experiment.resolved_probe()),
@@ -344,7 +344,7 @@ fn read_models(
                 "both `[model]` and `[[models]]`, expected one of them",
             )
             .hint("remove one of them")),
-        Some(table) => Ok(vec![Model::new(table, "model", file)]),
+        Some(table) => Model::new(table, "model", file).map(|model| vec![model]),
         None if many.is_empty() => {
             let what = "no model, expected a table `[model]` with `org` and `ckpt`";
             let error = Message::request(format!("{}: {what}", crate::text::path(file.name())));
@@ -353,7 +353,7 @@ fn read_models(
         None => {
             let models = many.into_iter().enumerate();
             let model = |(i, table)| Model::new(table, &format!("models[{i}]"), file);
-            Ok(models.map(model).collect())
+            models.map(model).collect()
         }
     }
 }

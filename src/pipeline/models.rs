@@ -91,7 +91,7 @@ impl<'a> Models<'a> {
             allow_code: model.allow_code,
             update: false,
         };
-        backbone::resolve(&model.org, &model.ckpt, lookup)
+        backbone::resolve(&model.org, &model.ckpt, model.pool, lookup)
     }
 }
 

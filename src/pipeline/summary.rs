@@ -47,10 +47,7 @@ fn line_of(
 }
 
 fn model(experiment: &Experiment) -> String {
-    foreign(&format!(
-        "{}/{}",
-        experiment.model.org, experiment.model.ckpt
-    ))
+    foreign(&experiment.model.name())
 }
 
 /// The result of one experiment.

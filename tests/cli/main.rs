@@ -23,6 +23,7 @@ mod libtorch;
 mod models;
 mod output_folders;
 mod overlaps;
+mod pooling;
 mod predict;
 mod probe_settings;
 mod progress_lines;

@@ -317,6 +317,7 @@ fn a_look_at_a_checkpoint_says_what_it_is() {
     model          timm/local-dir:weights
     architecture   vit_tiny_patch16_224
     features       32
+    pooling        auto (= cls, head); it also has mean, max
     parameters     32,224
     images         32 × 32: resized shorter side to 35 (bicubic), centre cut out, mean 0.5 0.5 0.5, std 0.5 0.5 0.5
     weights        weights/model.safetensors

@@ -15,8 +15,8 @@ use crate::features::{
 
 /// GELU by tanh for GELU shows as 1.1e-4, another epsilon in a norm as 1.8e-3; another order of summation, as the kernels of
 /// each CPU have it, as 1e-6, and as 9e-6 in the deep networks whose weights are drawn.
-const STORED: f64 = 1e-5;
-const DRAWN: f64 = 4e-5;
+pub(crate) const STORED: f64 = 1e-5;
+pub(crate) const DRAWN: f64 = 4e-5;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -46,7 +46,7 @@ fn variants_of(fixture: &str) -> BTreeMap<String, Variant> {
 type Drawn = (Vec<usize>, f32, f32);
 
 /// Puts a checkpoint together whose weights are described by `weights.json`: see `draw` in `make/families_shared.py`.
-fn put_together(dir: &Path, rules: &Path) -> tempfile::TempDir {
+pub(crate) fn put_together(dir: &Path, rules: &Path) -> tempfile::TempDir {
     let whole = tempfile::tempdir().unwrap();
     for entry in fs_err::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use newt_pipe::internals::backbone::{self, BackboneSpec, Lookup, SearchPaths, search_libtorch_in};
+use newt_pipe::internals::backbone::{
+    self, BackboneSpec, Lookup, Pool, SearchPaths, search_libtorch_in,
+};
 use newt_pipe::internals::hub::Hub;
 use newt_pipe::{Error, Interrupt, Silent};
 use safetensors::SafeTensors;
@@ -18,8 +20,18 @@ pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/fixtures")
 }
 
-/// Finds a backbone on this machine; its network will run on the libtorch that `.cargo/config.toml` names.
+/// Finds a backbone, pooled as the reference does it.
 pub(crate) fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<BackboneSpec, Error> {
+    resolve_pooled(org, ckpt, Pool::Auto, base_dir)
+}
+
+/// Finds a backbone on this machine; its network will run on the libtorch that `.cargo/config.toml` names.
+pub(crate) fn resolve_pooled(
+    org: &str,
+    ckpt: &str,
+    pool: Pool,
+    base_dir: &Path,
+) -> Result<BackboneSpec, Error> {
     let program = Path::new(env!("CARGO_BIN_EXE_newt-pipe"));
     search_libtorch_in(SearchPaths {
         libtorch: std::env::var_os("LIBTORCH").map(PathBuf::from),
@@ -37,7 +49,7 @@ pub(crate) fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> Result<Backbone
         allow_code: true,
         update: false,
     };
-    backbone::resolve(org, ckpt, lookup)
+    backbone::resolve(org, ckpt, pool, lookup)
 }
 
 /// `[n, 3, h, w]` from -1 to 1, the same as in `make/backbone.py`.

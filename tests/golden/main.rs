@@ -19,6 +19,7 @@ mod families;
 mod features;
 mod image;
 mod png;
+mod poolings;
 mod probe;
 mod probe_searches;
 mod probe_spelled;

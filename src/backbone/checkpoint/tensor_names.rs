@@ -29,6 +29,9 @@ pub struct TensorNames {
     pub rules: &'static [Rule],
     /// Beginnings of names that no feature passes through, behind the prefix.
     pub passed_over: &'static [&'static str],
+    /// Beginnings of further names that no feature passes through, behind the prefix, where features are not pooled as the
+    /// library does it: those of its pooling, and of the last linear layer.
+    pub head: &'static [&'static str],
     /// Which names without the prefix belong to another network, such as a text tower.
     pub others: Others,
     /// A tensor that only files with other names have, and those names.
@@ -43,6 +46,7 @@ const ALONE: TensorNames = TensorNames {
     prefixes: &[""],
     rules: &[],
     passed_over: &[],
+    head: &[],
     others: Others::None,
     other: None,
 };

@@ -177,8 +177,3 @@ pub fn channels_first(x: &Tensor) -> Result<Tensor, TchError> {
 pub fn interleaved(x: &Tensor) -> Result<Tensor, TchError> {
     channels_first(&channels_last(x)?.f_contiguous()?)
 }
-
-/// The largest value of each channel; `x`: `[b, c, h, w]`, gives `[b, c]`.
-pub fn max_over_positions(x: &Tensor) -> Result<Tensor, TchError> {
-    x.f_amax([2, 3], false)
-}

@@ -10,7 +10,10 @@ pub mod network;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::checkpoint::fields::{EPS, FLAG, Fields, IS_GIVEN, Kind, STAGES, as_variant};
+use crate::backbone::checkpoint::fields::{
+    EPS, FLAG, Fields, IS_GIVEN, Kind, SIZE, STAGES, as_size, as_variant,
+};
+use crate::backbone::families::map_pool::MapPool;
 use crate::backbone::families::preset::{Data, OPENAI_CLIP};
 use crate::backbone::families::{Architecture, Family};
 use crate::error::Message;
@@ -38,6 +41,24 @@ pub struct ConvNextConfig {
     head_norm_first: bool,
     /// Added to the variance by every norm.
     norm_eps: f64,
+    /// How the last map becomes a row.
+    #[serde(default, skip_serializing_if = "MapPool::is_max")]
+    pool: MapPool,
+    /// What follows that, if something does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    head: Option<Head>,
+    /// Width of the layer before the classifier, if there is one; features pass through it in `head` only.
+    #[serde(skip)]
+    head_hidden_size: Option<usize>,
+}
+
+/// What follows the pooling: a norm, then perhaps a layer with GELU.
+///
+/// Source: `timm.layers.NormMlpClassifierHead`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Head {
+    /// Width of the layer.
+    hidden: Option<usize>,
 }
 
 /// How an image enters.
@@ -54,7 +75,8 @@ enum StemType {
 
 impl Family for ConvNextConfig {
     fn dim(&self) -> usize {
-        self.dims[3]
+        let hidden = self.head.and_then(|head| head.hidden);
+        hidden.unwrap_or(self.dims[3])
     }
 
     fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
@@ -78,8 +100,24 @@ impl Family for ConvNextConfig {
         args.fixed("conv_bias", true)?;
         args.fixed("act_layer", "gelu")?;
         args.defaults(&["norm_layer"])?;
-        args.drop_all(&["global_pool", "head_hidden_size", "head_init_scale"]);
+        args.set(
+            &mut self.head_hidden_size,
+            "head_hidden_size",
+            OPTIONAL_SIZE,
+        )?;
+        args.drop_all(&["head_init_scale"]);
         Ok(())
+    }
+
+    fn map_pool(&mut self) -> Option<&mut MapPool> {
+        Some(&mut self.pool)
+    }
+
+    fn add_head(&mut self) {
+        // What is normalised before the pooling is not normalised again.
+        self.head = (!self.head_norm_first).then_some(Head {
+            hidden: self.head_hidden_size,
+        });
     }
 
     #[cfg(feature = "torch")]
@@ -87,6 +125,15 @@ impl Family for ConvNextConfig {
         tensor.starts_with("head.")
     }
 }
+
+/// A width, or `null` for none.
+const OPTIONAL_SIZE: Kind<'_, Option<usize>> = Kind(SIZE.0, |value| {
+    if value.is_null() {
+        Some(None)
+    } else {
+        as_size(value).map(Some)
+    }
+});
 
 impl ConvNextConfig {
     const fn conv_mlp(mut self) -> Self {
@@ -113,6 +160,9 @@ const fn convnext(depths: [usize; 4], width: usize) -> ConvNextConfig {
         layer_scale: true,
         head_norm_first: false,
         norm_eps: 1e-6,
+        pool: MapPool::Max,
+        head: None,
+        head_hidden_size: None,
     }
 }
 
@@ -132,7 +182,7 @@ pub const ARCHITECTURES: &[Architecture<ConvNextConfig>] = &[
     ("convnext_small", convnext([3, 3, 27, 3], 96), Data::imagenet(224, 0.95, Bicubic)),
     ("convnext_base", convnext([3, 3, 27, 3], 128), Data::imagenet(224, 0.875, Bicubic)),
     ("convnext_large", convnext([3, 3, 27, 3], 192), Data::imagenet(224, 0.875, Bicubic)),
-    ("convnext_large_mlp", convnext([3, 3, 27, 3], 192), Data::new(320, 1.0, OPENAI_CLIP)),
+    ("convnext_large_mlp", ConvNextConfig { head_hidden_size: Some(1536), ..convnext([3, 3, 27, 3], 192) }, Data::new(320, 1.0, OPENAI_CLIP)),
     ("convnext_xlarge", convnext([3, 3, 27, 3], 256), Data::imagenet(224, 0.875, Bicubic)),
     ("convnext_xxlarge", ConvNextConfig { norm_eps: 1e-5, ..convnext([3, 4, 30, 3], 384) }, Data::new(256, 1.0, OPENAI_CLIP)),
 

@@ -15,8 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use architectures::ARCHITECTURES;
 
-use crate::backbone::checkpoint::fields::{EPS, Fields, Kind, as_variant};
+use crate::backbone::checkpoint::fields::{EPS, FLAG, Fields, Kind, as_variant};
 use crate::backbone::families::Family;
+use crate::backbone::families::map_pool::MapPool;
 use crate::error::Message;
 
 /// What decides the tensors and results of an EfficientNet or a MobileNet. Arguments are named as timm's.
@@ -42,6 +43,24 @@ pub struct EfficientNetConfig {
     act_layer: Activation,
     /// Added to the variance by every norm.
     bn_eps: f64,
+    /// How the last map becomes a row.
+    #[serde(default, skip_serializing_if = "MapPool::is_max")]
+    pool: MapPool,
+    /// The convolution behind that, if features pass through it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    head: Option<HeadConv>,
+    /// The convolution that timm has there, in MobileNet V3.
+    #[serde(skip)]
+    own_head: Option<HeadConv>,
+}
+
+/// A convolution of 1×1 pixels behind the pooling, and what then happens to each value.
+///
+/// Source: `timm.models.mobilenetv3.MobileNetV3.forward_head`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct HeadConv {
+    width: usize,
+    bias: bool,
 }
 
 /// Equal blocks, one after the other.
@@ -108,10 +127,8 @@ fn kept<'de, D: Deserializer<'de>>(
 
 impl Family for EfficientNetConfig {
     fn dim(&self) -> usize {
-        self.num_features.unwrap_or_else(|| {
-            let last = self.stages.iter().copied().flatten().last();
-            self.width(last.map_or(self.stem_size, |blocks| blocks.channels))
-        })
+        self.head
+            .map_or_else(|| self.map_width(), |head| head.width)
     }
 
     fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
@@ -127,8 +144,19 @@ impl Family for EfficientNetConfig {
         }
         args.only("pad_type", "an empty string", |value| value == "")?;
         args.defaults(&["norm_layer", "aa_layer", "se_layer"])?;
-        args.drop_all(&["global_pool", "head_bias", "bn_momentum"]);
+        if let Some(head) = &mut self.own_head {
+            args.set(&mut head.bias, "head_bias", FLAG)?;
+        }
+        args.drop_all(&["head_bias", "bn_momentum"]);
         Ok(())
+    }
+
+    fn map_pool(&mut self) -> Option<&mut MapPool> {
+        Some(&mut self.pool)
+    }
+
+    fn add_head(&mut self) {
+        self.head = self.own_head;
     }
 
     #[cfg(feature = "torch")]
@@ -140,6 +168,14 @@ impl Family for EfficientNetConfig {
 }
 
 impl EfficientNetConfig {
+    /// Number of channels of the last map.
+    fn map_width(&self) -> usize {
+        self.num_features.unwrap_or_else(|| {
+            let last = self.stages.iter().copied().flatten().last();
+            self.width(last.map_or(self.stem_size, |blocks| blocks.channels))
+        })
+    }
+
     /// A number of channels times the multiplier.
     fn width(&self, channels: usize) -> usize {
         make_divisible(channels as f64 * self.channel_multiplier)
@@ -262,12 +298,16 @@ mod tests {
         assert_eq!(mobilenet_v2(1.4).dim(), 1792);
         assert_eq!(mobilenet_v2_deep(1.2, 1.4).dim(), 1280);
         assert_eq!(efficientnet(2.0, 3.1).dim(), 2560);
-        assert_eq!(mobilenet_v3(MOBILENET_V3_SMALL, 0.5).dim(), 288);
+        let mut small = mobilenet_v3(MOBILENET_V3_SMALL, 0.5, 1024);
+        assert_eq!(small.dim(), 288);
+        small.add_head();
+        assert_eq!(small.dim(), 1024);
     }
 
     #[test]
     fn canonical_form_names_every_argument() {
-        let canonical = NetworkConfig::from(mobilenet_v3(MOBILENET_V3_LARGE, 0.75)).canonical();
+        let canonical =
+            NetworkConfig::from(mobilenet_v3(MOBILENET_V3_LARGE, 0.75, 1280)).canonical();
         assert_eq!(canonical["family"], "efficientnet");
         let mut arguments = canonical["efficientnet"].clone();
         let stages = arguments["stages"].take();

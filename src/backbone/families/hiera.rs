@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::backbone::checkpoint::fields::{
     Fields, IS_GIVEN, Kind, SIZE, STAGES, as_count, as_sizes, patches_of,
 };
+use crate::backbone::families::map_pool::MapPool;
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::{Architecture, Contradiction, Family};
 use crate::error::Message;
@@ -45,6 +46,12 @@ pub struct HieraConfig {
     global_att_blocks: [Option<usize>; MAX_GLOBAL],
     /// Whether both branches of a block are scaled by a learned vector.
     layer_scale: bool,
+    /// How the last map becomes a row.
+    #[serde(default, skip_serializing_if = "MapPool::is_max")]
+    pool: MapPool,
+    /// Whether the row is normalised.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    head_norm: bool,
 }
 
 impl Family for HieraConfig {
@@ -80,7 +87,6 @@ impl Family for HieraConfig {
             args.fixed(key, only)?;
         }
         args.defaults(&["patch_size", "norm_layer", "act_layer"])?;
-        args.drop_all(&["global_pool"]);
 
         if !self.embed_dim.is_multiple_of(self.num_heads) {
             let expected = format!("a divisor of the width, {}", self.embed_dim);
@@ -92,6 +98,14 @@ impl Family for HieraConfig {
             return Err(args.wrong("window_spec", json!(self.window_spec), expected));
         }
         Ok(())
+    }
+
+    fn map_pool(&mut self) -> Option<&mut MapPool> {
+        Some(&mut self.pool)
+    }
+
+    fn add_head(&mut self) {
+        self.head_norm = true;
     }
 
     fn contradiction(&self) -> Option<Contradiction> {
@@ -153,6 +167,8 @@ const fn hiera(
         window_spec: [8, 4, 14, 7],
         global_att_blocks: [Some(first), Some(second), Some(third)],
         layer_scale: false,
+        pool: MapPool::Max,
+        head_norm: false,
     }
 }
 

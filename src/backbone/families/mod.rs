@@ -11,8 +11,10 @@ pub mod hiera;
 pub mod layers;
 #[cfg(feature = "torch")]
 pub mod loader;
+pub mod map_pool;
 #[cfg(feature = "torch")]
 pub mod parameter;
+pub mod poolings;
 pub mod preset;
 pub mod resnet;
 pub mod script;
@@ -27,6 +29,7 @@ use serde_json::{Value, json};
 
 #[cfg(feature = "torch")]
 use self::loader::Loader;
+use self::map_pool::MapPool;
 use self::preset::Data;
 use crate::backbone::checkpoint::fields::Fields;
 #[cfg(feature = "torch")]
@@ -58,6 +61,14 @@ pub trait Family {
     fn contradiction(&self) -> Option<Contradiction> {
         None
     }
+
+    /// What pools the last map; `None` of a network without one.
+    fn map_pool(&mut self) -> Option<&mut MapPool> {
+        None
+    }
+
+    /// Sends features through what timm has between the pooling of the last map and the last linear layer.
+    fn add_head(&mut self) {}
 
     /// Whether no feature passes through a tensor of a published file.
     #[cfg(feature = "torch")]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use self::Block::{Basic, Bottleneck};
 use crate::backbone::checkpoint::fields::{FLAG, Fields, Kind, SIZE, STAGES, as_variant};
+use crate::backbone::families::map_pool::MapPool;
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::{Architecture, Family};
 use crate::error::Message;
@@ -36,6 +37,9 @@ pub struct ResNetConfig {
     cardinality: usize,
     /// Width of such a group, for a stage with 64 channels.
     base_width: usize,
+    /// How the last map becomes a row.
+    #[serde(default, skip_serializing_if = "MapPool::is_max")]
+    pool: MapPool,
 }
 
 /// What stages repeat.
@@ -94,8 +98,12 @@ impl Family for ResNetConfig {
         args.fixed("replace_stem_pool", false)?;
         args.fixed("act_layer", "relu")?;
         args.defaults(&["norm_layer", "aa_layer", "block_args"])?;
-        args.drop_all(&["global_pool", "zero_init_last", "drop_block_rate"]);
+        args.drop_all(&["zero_init_last", "drop_block_rate"]);
         Ok(())
+    }
+
+    fn map_pool(&mut self) -> Option<&mut MapPool> {
+        Some(&mut self.pool)
     }
 
     #[cfg(feature = "torch")]
@@ -140,6 +148,7 @@ const fn resnet(block: Block, layers: [usize; 4]) -> ResNetConfig {
         avg_down: false,
         cardinality: 1,
         base_width: 64,
+        pool: MapPool::Max,
     }
 }
 
@@ -215,7 +224,6 @@ mod tests {
             "stem_width": 32,
             "avg_down": true,
             "in_chans": 3,
-            "global_pool": "avg",
         });
         let config = overridden(resnet(Basic, [2, 2, 2, 2]), args).unwrap();
         let expected = ResNetConfig {

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::backbone::checkpoint::fields::{
     FLAG, Fields, Kind, RATIO, SIDES, SIZE, SQUARE, as_sides, as_size, patches_of,
 };
+use crate::backbone::families::map_pool::MapPool;
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::{Architecture, Contradiction, Family};
 use crate::error::Message;
@@ -45,6 +46,9 @@ pub struct SwinConfig {
     mlp_ratio: f64,
     /// Whether the projection to queries, keys and values has a bias.
     qkv_bias: bool,
+    /// How the last map becomes a row.
+    #[serde(default, skip_serializing_if = "MapPool::is_max")]
+    pool: MapPool,
 }
 
 /// Blocks between two halvings of height and width.
@@ -83,8 +87,11 @@ impl Family for SwinConfig {
         args.fixed("strict_img_size", true)?;
         args.fixed("dynamic_img_size", false)?;
         args.defaults(&["head_dim", "norm_layer", "embed_layer"])?;
-        args.drop_all(&["global_pool"]);
         Ok(())
+    }
+
+    fn map_pool(&mut self) -> Option<&mut MapPool> {
+        Some(&mut self.pool)
     }
 
     fn contradiction(&self) -> Option<Contradiction> {
@@ -241,6 +248,7 @@ const fn swin(
         always_partition: false,
         mlp_ratio: 4.0,
         qkv_bias: true,
+        pool: MapPool::Max,
     }
 }
 
@@ -302,7 +310,6 @@ mod tests {
             "qkv_bias": false,
             "always_partition": true,
             "in_chans": 3,
-            "global_pool": "avg",
         }))
         .unwrap();
         let stage = |depth, num_heads| {

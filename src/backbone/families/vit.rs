@@ -67,7 +67,7 @@ pub struct VitConfig {
     /// Which norm follows the last block.
     pub final_norm: FinalNorm,
     /// What becomes of the tokens.
-    pub pool: Pool,
+    pub pool: TokenPool,
     /// The last linear layer.
     pub projection: Option<Projection>,
 }
@@ -198,10 +198,14 @@ pub enum FinalNorm {
 /// What becomes of the tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Pool {
+pub enum TokenPool {
     /// The first token.
     First,
-    /// The maximum over tokens, per channel.
+    /// The mean of the first two tokens, which are those of the class and of the distillation.
+    ///
+    /// Source: `timm.models.deit.VisionTransformerDistilled.forward_head`.
+    FirstTwo,
+    /// The maximum over patches, per channel.
     Max,
     /// The mean over patches.
     Mean,

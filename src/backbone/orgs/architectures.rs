@@ -3,14 +3,17 @@
 //! Every row is compared with timm's own model in `tests/golden/backbone.rs`.
 
 use crate::backbone::checkpoint::WAYS_OUT;
-use crate::backbone::checkpoint::fields::Fields;
+use crate::backbone::checkpoint::fields::{Fields, as_variant};
 use crate::backbone::checkpoint::location::did_you_mean;
 #[cfg(feature = "torch")]
 use crate::backbone::checkpoint::weights::Shapes;
+use crate::backbone::families::poolings::Poolings;
 use crate::backbone::families::preset::Data;
 use crate::backbone::families::{self, Contradiction, NetworkConfig};
+#[cfg(any(feature = "torch", test))]
+use crate::backbone::orgs::timm::Output;
 use crate::backbone::orgs::timm::vit::VitArgs;
-use crate::backbone::orgs::timm::{self, GlobalPool, Output};
+use crate::backbone::orgs::timm::{self, GlobalPool};
 use crate::error::Message;
 use crate::text::{self, foreign};
 
@@ -26,8 +29,8 @@ pub struct Architecture {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Model {
     Vit(VitArgs),
-    /// One whose arguments are the network's.
-    Plain(NetworkConfig),
+    /// One whose arguments are the network's, but for the pooling of its last map.
+    Plain(NetworkConfig, GlobalPool),
 }
 
 impl Model {
@@ -35,7 +38,7 @@ impl Model {
     pub fn img_size(&self) -> Option<[usize; 2]> {
         match self {
             Self::Vit(args) => (!args.dynamic_img_size).then_some(args.img_size),
-            Self::Plain(network) => network.family().img_size(),
+            Self::Plain(network, _) => network.family().img_size(),
         }
     }
 
@@ -43,15 +46,15 @@ impl Model {
     pub fn set_img_size(&mut self, size: [usize; 2]) {
         match self {
             Self::Vit(args) => args.img_size = size,
-            Self::Plain(network) => network.family_mut().set_img_size(size),
+            Self::Plain(network, _) => network.family_mut().set_img_size(size),
         }
     }
 
-    /// How tokens are pooled, where that is an argument.
-    pub fn global_pool(&mut self) -> Option<&mut GlobalPool> {
+    /// How timm pools what the classifier is given.
+    pub fn global_pool(&mut self) -> &mut GlobalPool {
         match self {
-            Self::Vit(args) => Some(&mut args.global_pool),
-            Self::Plain(_) => None,
+            Self::Vit(args) => &mut args.global_pool,
+            Self::Plain(_, global_pool) => global_pool,
         }
     }
 
@@ -59,7 +62,12 @@ impl Model {
     pub fn override_args(&mut self, args: &mut Fields<'_>) -> Result<(), Message> {
         match self {
             Self::Vit(vit) => vit.override_args(args),
-            Self::Plain(network) => network.family_mut().override_args(args),
+            Self::Plain(network, global_pool) => {
+                if let Some(value) = args.take("global_pool") {
+                    *global_pool = as_variant(&value).unwrap_or(GlobalPool::Other);
+                }
+                network.family_mut().override_args(args)
+            }
         }
     }
 
@@ -67,15 +75,26 @@ impl Model {
     pub fn contradiction(&self, input: [usize; 2]) -> Option<Contradiction> {
         match self {
             Self::Vit(args) => args.contradiction(),
-            Self::Plain(network) => for_images_of(*network, input).family().contradiction(),
+            Self::Plain(network, _) => for_images_of(*network, input).family().contradiction(),
         }
     }
 
     /// The network for images of `[h, w]` pixels.
+    #[cfg(any(feature = "torch", test))]
     pub fn network(&self, input: [usize; 2], output: Output) -> NetworkConfig {
         match self {
             Self::Vit(args) => args.network(input, output).into(),
-            Self::Plain(network) => for_images_of(*network, input),
+            Self::Plain(network, _) => for_images_of(*network, input),
+        }
+    }
+
+    /// The networks for images of `[h, w]` pixels, by how their features are pooled.
+    pub fn poolings(&self, input: [usize; 2]) -> Poolings {
+        match self {
+            Self::Vit(args) => args.poolings(input),
+            Self::Plain(network, global_pool) => {
+                Poolings::of_map(for_images_of(*network, input), global_pool.of_map())
+            }
         }
     }
 }
@@ -91,8 +110,8 @@ pub fn all() -> impl Iterator<Item = Architecture> {
         .iter()
         .chain(timm::eva_rows::ARCHITECTURES)
         .map(|row| (row.name, Model::Vit(row.args), row.data));
-    let plain =
-        families::architectures().map(|(name, network, data)| (name, Model::Plain(network), data));
+    let plain = families::architectures()
+        .map(|(name, network, data)| (name, Model::Plain(network, GlobalPool::Avg), data));
     vits.chain(plain)
         .map(|(name, model, data)| Architecture { name, model, data })
 }

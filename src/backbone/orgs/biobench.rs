@@ -7,7 +7,7 @@ use crate::backbone::checkpoint::fields::wrong_value;
 use crate::backbone::checkpoint::files::CheckpointFiles;
 use crate::backbone::checkpoint::location::{self, Lookup};
 use crate::backbone::families::preset::{IMAGENET, Moments, OPENAI_CLIP};
-use crate::backbone::families::vit::{Pool, Positions, Resample, VitConfig};
+use crate::backbone::families::vit::{Positions, Resample, TokenPool, VitConfig};
 use crate::backbone::orgs::architectures;
 use crate::backbone::orgs::transformers::{Config, WEIGHTS};
 use crate::backbone::spec::BackboneSpec;
@@ -85,7 +85,7 @@ pub const AIMV2: Family = Family {
     model_types: &["aimv2", "aimv2_vision_model"],
     preprocessing: |side| (ResizeMode::Shortest { side }, side, OPENAI_CLIP),
     adapt: |network| {
-        network.pool = Pool::Max;
+        network.pool = TokenPool::Max;
         network.projection = None;
     },
 };

@@ -17,10 +17,10 @@ use crate::backbone::checkpoint::fields::{
 use crate::backbone::checkpoint::files::CheckpointFiles;
 use crate::backbone::checkpoint::location::{self, Location, Lookup};
 use crate::backbone::checkpoint::tensor_names::{self, TensorNames};
-use crate::backbone::families::NetworkConfig;
+use crate::backbone::families::poolings::Poolings;
 use crate::backbone::families::preset::OPENAI_CLIP;
-use crate::backbone::families::vit::{Activation, FinalNorm, Pool, Projection, VitConfig};
-use crate::backbone::orgs::architectures;
+use crate::backbone::families::vit::{Activation, FinalNorm, Projection, TokenPool, VitConfig};
+use crate::backbone::orgs::architectures::{self, Model};
 use crate::backbone::orgs::timm::{GlobalPool, Output};
 use crate::backbone::orgs::vit_base::{VIT_BASE, scaled, with_own_grid};
 use crate::backbone::spec::BackboneSpec;
@@ -72,7 +72,7 @@ pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
     BackboneSpec::of(
         &files,
         architecture.to_owned(),
-        tower.network,
+        tower.networks,
         tower.preprocessing,
         (paths, tower.names),
     )
@@ -81,7 +81,7 @@ pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
 /// A checkpoint's visual tower.
 #[derive(Debug, PartialEq)]
 struct Tower {
-    network: NetworkConfig,
+    networks: Poolings,
     preprocessing: Preprocessing,
     names: &'static TensorNames,
 }
@@ -188,19 +188,29 @@ fn read(
     let mut vision = model.required_object("vision_cfg", "vision_cfg.")?;
     let size = vision.or([224; 2], "image_size", SIDES)?;
     let names = Kind(NAME.0, |value| Some(as_string(value)));
-    let (network, names) = if let Some(name) = vision.or(None, "timm_model_name", names)? {
+    let (networks, names) = if let Some(name) = vision.or(None, "timm_model_name", names)? {
         let tower = timm_tower(&mut vision, &name, output_dim, path)?;
         (tower, &tensor_names::OPEN_CLIP_TIMM)
     } else {
         vision.drop_nulls();
         let tower = own_tower(&mut vision, size, output_dim, quick_gelu)?;
-        (NetworkConfig::Vit(tower), &tensor_names::OPEN_CLIP)
+        let head = VitConfig {
+            projection: None,
+            ..tower
+        };
+        let mut tokens = tower;
+        if tokens.final_norm == FinalNorm::Pooled {
+            // `output_tokens` gives them as they come from the last block.
+            tokens.final_norm = FinalNorm::None;
+        }
+        let networks = Poolings::of_tokens(tower, tokens, Some(head));
+        (networks, &tensor_names::OPEN_CLIP)
     };
     vision.drop_nulls();
     vision.drop_all(WITHOUT_EFFECT);
     vision.finish()?;
     Ok(Tower {
-        network,
+        networks,
         preprocessing: preprocessing(preprocess, size)?,
         names,
     })
@@ -212,7 +222,7 @@ fn timm_tower(
     name: &str,
     output_dim: usize,
     path: &Path,
-) -> Result<NetworkConfig, Error> {
+) -> Result<Poolings, Error> {
     let architecture = architectures::require(name, &path.display().to_string())?;
     let mut pool = GlobalPool::Avg;
     let pools = [
@@ -235,16 +245,20 @@ fn timm_tower(
     };
     vision.fixed("timm_proj_bias", false)?;
     vision.drop_all(OWN_TOWER);
-    let mut model = architecture.model;
-    let Some(global_pool) = model.global_pool() else {
+    let Model::Vit(mut args) = architecture.model else {
         let key = "vision_cfg.timm_model_name";
         let expected = "a Vision Transformer";
         return Err(fields::unsupported(path, key, architecture.name, expected).into());
     };
-    *global_pool = pool;
-    let size = model.img_size().unwrap_or(architecture.data.size);
+    args.global_pool = pool;
+    let made_for = architecture.model.img_size();
+    let size = made_for.unwrap_or(architecture.data.size);
     let dim = has_classifier.then_some(output_dim);
-    Ok(model.network(size, Output::Classifier { dim }))
+    Ok(Poolings::of_tokens(
+        args.network(size, Output::Classifier { dim }),
+        args.network(size, Output::Tokens),
+        args.head(size),
+    ))
 }
 
 /// A tower that `open_clip` builds itself.
@@ -280,7 +294,7 @@ fn own_tower(
     if vision.or(false, "final_ln_after_pool", FLAG)? {
         tower.final_norm = FinalNorm::Pooled;
     }
-    let pools = [("tok", Pool::First), ("avg", Pool::Mean)];
+    let pools = [("tok", TokenPool::First), ("avg", TokenPool::Mean)];
     vision.choose(&mut tower.pool, "pool_type", &pools)?;
     if let Some(mut norm) = vision.nested("norm_kwargs", "vision_cfg.norm_kwargs.")? {
         norm.set(&mut tower.norm.eps, "eps", RATIO)?;

@@ -23,10 +23,10 @@ use crate::backbone::checkpoint::fields::{Fields, NAME, as_variant, quoted, wron
 use crate::backbone::checkpoint::files::CheckpointFiles;
 use crate::backbone::checkpoint::location::{Lookup, no_prefix};
 use crate::backbone::checkpoint::tensor_names;
-use crate::backbone::families::NetworkConfig;
+use crate::backbone::families::poolings::Poolings;
 use crate::backbone::families::preset::Data;
-use crate::backbone::families::vit::{Mlp, Pool, Projection};
-use crate::backbone::orgs::architectures;
+use crate::backbone::families::vit::{Mlp, Projection, TokenPool};
+use crate::backbone::orgs::architectures::{self, Model};
 use crate::backbone::spec::BackboneSpec;
 use crate::error::{Error, Message};
 use crate::image::Preprocessing;
@@ -48,7 +48,7 @@ pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
     BackboneSpec::of(
         &files,
         architecture,
-        config.network,
+        config.networks,
         config.preprocessing,
         weights,
     )
@@ -58,7 +58,7 @@ pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
 #[derive(Debug, PartialEq)]
 struct Config {
     architecture: &'static str,
-    network: NetworkConfig,
+    networks: Poolings,
     preprocessing: Preprocessing,
     /// What timm passes over and its writer may have meant.
     notes: Vec<String>,
@@ -95,17 +95,18 @@ pub enum Output {
 
 impl Output {
     /// What becomes of tokens, the first `n_prefix` of which are no patches.
-    fn pool(self, pool: GlobalPool, n_prefix: usize, num_heads: usize, mlp: Mlp) -> Pool {
+    fn pool(self, pool: GlobalPool, n_prefix: usize, num_heads: usize, mlp: Mlp) -> TokenPool {
         match (self, pool) {
-            (Self::Classifier { .. }, GlobalPool::Map) => Pool::Map { num_heads, mlp },
-            (Self::Classifier { .. }, GlobalPool::Avg) => Pool::Mean,
-            (Self::Classifier { .. }, GlobalPool::Token) => Pool::First,
+            (Self::Classifier { .. }, GlobalPool::Map) => TokenPool::Map { num_heads, mlp },
+            (Self::Classifier { .. }, GlobalPool::Avg) => TokenPool::Mean,
+            (Self::Classifier { .. }, GlobalPool::Max) => TokenPool::Max,
+            (Self::Classifier { .. }, GlobalPool::Token) => TokenPool::First,
             // Others are refused before they come here.
             (Self::Tokens, _) | (Self::Classifier { .. }, GlobalPool::None | GlobalPool::Other) => {
                 if n_prefix > 0 {
-                    Pool::First
+                    TokenPool::First
                 } else {
-                    Pool::Max
+                    TokenPool::Max
                 }
             }
         }
@@ -139,7 +140,6 @@ const ARGS_WITHOUT_EFFECT: &[&str] = &[
     "drop_path_rate",
     "weight_init",
     "fix_init",
-    "pool_include_prefix",
     "head_init_scale",
     "rope_shift_coords",
     "rope_jitter_coords",
@@ -205,8 +205,8 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
 
     let architecture = architectures::require(&name, &path.display().to_string())?;
     let mut model = architecture.model;
-    if let (Some(pool), Some(given)) = (model.global_pool(), global_pool) {
-        *pool = given;
+    if let Some(given) = global_pool {
+        *model.global_pool() = given;
     }
     let is_dynamic = |args: &Fields<'_>| args.peek("dynamic_img_size") == Some(&true.into());
     if args.as_ref().is_some_and(is_dynamic) {
@@ -227,8 +227,8 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
         data.size = size;
     }
     check(&model, &data, path)?;
-    if let (Some(value), Some(pool)) = (repeated_pool, model.global_pool())
-        && as_variant(&value) != Some(*pool)
+    if let (Some(value), Model::Vit(args)) = (repeated_pool, &model)
+        && as_variant(&value) != Some(args.global_pool)
     {
         notes.push(format!(
             "`global_pool` at top level of `config.json` is `{}`, but timm goes by `model_args` and the architecture",
@@ -237,7 +237,7 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
     }
     Ok(Config {
         architecture: architecture.name,
-        network: model.network(data.size, Output::Tokens),
+        networks: model.poolings(data.size),
         preprocessing: data.preprocessing(),
         notes,
     })
@@ -250,7 +250,7 @@ fn passed_over(top: &Fields<'_>) -> Option<String> {
 }
 
 /// Refuses a file whose settings contradict each other.
-fn check(model: &architectures::Model, data: &Data, path: &Path) -> Result<(), Message> {
+fn check(model: &Model, data: &Data, path: &Path) -> Result<(), Message> {
     if let Some((key, found, expected)) = model.contradiction(data.size) {
         return Err(wrong_value(path, key, found, &expected));
     }

@@ -17,7 +17,7 @@ use crate::backbone::checkpoint::fields::{
     CHANNELS, Fields, INTERPOLATION, Kind, SIZE, STD, as_sides,
 };
 use crate::backbone::checkpoint::location::Lookup;
-use crate::backbone::families::NetworkConfig;
+use crate::backbone::families::poolings::Poolings;
 use crate::backbone::families::script::ScriptConfig;
 use crate::backbone::spec::{BackboneSpec, Weights};
 use crate::error::{Error, Message};
@@ -72,13 +72,12 @@ pub fn resolve(ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
     let description = files::read_text(&path, MAX_DESCRIPTION_BYTES)?;
     let (dim, preprocessing) = parse(&description, &path)
         .map_err(|error| Message::data(error.to_string()).hint(described("write it so")))?;
-    Ok(BackboneSpec {
-        architecture: module.display().to_string(),
-        network: NetworkConfig::Script(ScriptConfig { dim }),
+    Ok(BackboneSpec::new(
+        module.display().to_string(),
+        Poolings::fixed(ScriptConfig { dim }),
         preprocessing,
-        weights: Weights::Script(module),
-        origin: None,
-    })
+        Weights::Script(module),
+    ))
 }
 
 /// Says how the file that describes a module is written.

@@ -23,10 +23,10 @@ use crate::backbone::checkpoint::tensor_names::{
     APPLE_AIMV2, TRANSFORMERS_AIMV2, TRANSFORMERS_CLIP, TRANSFORMERS_DINOV3, TRANSFORMERS_VIT,
     TensorNames,
 };
-use crate::backbone::families::NetworkConfig;
+use crate::backbone::families::poolings::Poolings;
 use crate::backbone::families::vit::{
-    Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Projection,
-    Resample, Rope, VitConfig,
+    Activation, FinalNorm, Mlp, Norm, NormKind, Positions, PrefixPositions, Projection, Resample,
+    Rope, TokenPool, VitConfig,
 };
 use crate::backbone::orgs::vit_base::{VIT_BASE, learned, scaled, with_own_grid};
 use crate::backbone::spec::BackboneSpec;
@@ -64,6 +64,8 @@ pub struct Config {
     /// The class that the file names.
     pub model_type: String,
     pub network: VitConfig,
+    /// How the class pools tokens, if it does.
+    head: Option<TokenPool>,
     names: &'static TensorNames,
 }
 
@@ -94,8 +96,19 @@ impl Config {
         }
         let architecture = format!("{} of {files}", self.model_type);
         let weights = (files.weights(WEIGHTS)?, self.names);
-        let network = NetworkConfig::Vit(self.network);
-        BackboneSpec::of(files, architecture, network, preprocessing, weights)
+        let network = self.network;
+        let head = self.head.map(|pool| VitConfig {
+            pool,
+            projection: None,
+            ..network
+        });
+        // Of a CLIP, the class normalises the one token that it picks.
+        let tokens = VitConfig {
+            final_norm: FinalNorm::Tokens,
+            ..network
+        };
+        let networks = Poolings::of_tokens(network, tokens, head);
+        BackboneSpec::of(files, architecture, networks, preprocessing, weights)
     }
 }
 
@@ -149,6 +162,8 @@ fn parse(value: Value, path: &Path) -> Result<Config, Error> {
     Ok(Config {
         model_type,
         network,
+        // An AIMv2 without head gives its tokens.
+        head: (network.pool != TokenPool::Max).then_some(network.pool),
         names,
     })
 }
@@ -234,7 +249,7 @@ fn siglip(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
     let network = read(fields, siglip)?;
     fields.fixed("vision_use_head", true)?;
     Ok(VitConfig {
-        pool: Pool::Map {
+        pool: TokenPool::Map {
             num_heads: network.num_heads,
             mlp: network.mlp,
         },
@@ -333,7 +348,7 @@ fn aimv2_base(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
         class_token: false,
         positions: OF_PATCHES,
         patch_norm: true,
-        pool: Pool::Max,
+        pool: TokenPool::Max,
         ..network
     };
     read(fields, aimv2)
@@ -347,7 +362,7 @@ fn aimv2(fields: &mut Fields<'_>) -> Result<VitConfig, Message> {
         network.positions = Some(Positions::SinCos);
     }
     if fields.or(true, "use_head", FLAG)? {
-        network.pool = Pool::Aim {
+        network.pool = TokenPool::Aim {
             num_heads: network.num_heads,
         };
     }

@@ -1,7 +1,7 @@
 //! The ViT-Base that Vision Transformers of `open_clip` and transformers are described by: each says what differs from it.
 
 use crate::backbone::families::vit::{
-    Activation, FinalNorm, Mlp, Norm, NormKind, Pool, Positions, PrefixPositions, Resample,
+    Activation, FinalNorm, Mlp, Norm, NormKind, Positions, PrefixPositions, Resample, TokenPool,
     VitConfig,
 };
 
@@ -34,7 +34,7 @@ pub const VIT_BASE: VitConfig = VitConfig {
     patch_norm: false,
     pre_norm: false,
     final_norm: FinalNorm::Tokens,
-    pool: Pool::First,
+    pool: TokenPool::First,
     projection: None,
 };
 

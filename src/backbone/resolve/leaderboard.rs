@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::backbone::checkpoint::files::NoWeights;
 use crate::backbone::checkpoint::location::Lookup;
+use crate::backbone::pool::Pool;
 use crate::backbone::resolve::resolve;
 use crate::error::Error;
 use crate::hub;
@@ -80,7 +81,7 @@ impl LeaderboardRow {
         if self.org == "vjepa" {
             return Ok(Availability::TorchScript);
         }
-        match resolve(self.org, self.ckpt, lookup) {
+        match resolve(self.org, self.ckpt, Pool::Auto, lookup) {
             Ok(_) => Ok(Availability::Here),
             Err(error) if hub::kind(&error).is_some() || error.is_a::<NoWeights>().is_some() => {
                 Ok(Availability::OnHub)

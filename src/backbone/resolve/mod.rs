@@ -4,8 +4,8 @@ pub mod leaderboard;
 
 use crate::backbone::checkpoint::WAYS_OUT;
 use crate::backbone::checkpoint::location::Lookup;
-use crate::backbone::orgs::timm::Output;
 use crate::backbone::orgs::{architectures, biobench, open_clip, timm, torchscript, transformers};
+use crate::backbone::pool::Pool;
 use crate::backbone::spec::{BackboneSpec, Weights};
 use crate::error::{Error, Message};
 use crate::text::{did_you_mean, either, foreign};
@@ -35,7 +35,8 @@ const ORGS: [(&str, Find); 9] = [
 /// The org of features that somebody else extracted: no backbone's.
 const PRECOMPUTED: &str = "precomputed";
 
-/// Finds the backbone that `org` and `ckpt` name, and fetches its files unless they are here.
+/// Finds the backbone that `org` and `ckpt` name, whose features are pooled by `pool`, and fetches its files unless they
+/// are here.
 ///
 /// `ckpt` is a plain name, `hf-hub:OWNER/NAME` with `@REVISION` for another revision than `main`, or
 /// `local-dir:PATH`.
@@ -50,12 +51,18 @@ const PRECOMPUTED: &str = "precomputed";
 /// | `random` | an architecture of [`crate::backbone::architectures`], then `.seed17` for another seed than 0 | none |
 ///
 /// # Errors
-/// Names what is unknown, unsupported or missing; errors of the hub.
-pub fn resolve(org: &str, ckpt: &str, lookup: Lookup<'_>) -> Result<BackboneSpec, Error> {
-    match ORGS.iter().find(|(name, _)| *name == org) {
-        Some((_, find)) => find(ckpt, lookup),
-        None => Err(unknown(org, ckpt).into()),
-    }
+/// Names what is unknown, unsupported or missing, such as a pooling that the backbone does not have; errors of the hub.
+pub fn resolve(
+    org: &str,
+    ckpt: &str,
+    pool: Pool,
+    lookup: Lookup<'_>,
+) -> Result<BackboneSpec, Error> {
+    let Some((_, find)) = ORGS.iter().find(|(name, _)| *name == org) else {
+        return Err(unknown(org, ckpt).into());
+    };
+    let spec = find(ckpt, lookup)?;
+    Ok(spec.pooled(pool, &format!("{org}/{ckpt}"))?)
 }
 
 /// An org of no backbone.
@@ -97,15 +104,12 @@ fn random(ckpt: &str) -> Result<BackboneSpec, Error> {
             })?,
     };
     let preprocessing = architecture.data.preprocessing();
-    Ok(BackboneSpec {
-        architecture: architecture.name.to_owned(),
-        network: architecture
-            .model
-            .network(preprocessing.size, Output::Tokens),
+    Ok(BackboneSpec::new(
+        architecture.name.to_owned(),
+        architecture.model.poolings(preprocessing.size),
         preprocessing,
-        weights: Weights::Random { seed },
-        origin: None,
-    })
+        Weights::Random { seed },
+    ))
 }
 
 #[cfg(test)]
@@ -125,7 +129,7 @@ mod tests {
             allow_code: false,
             update: false,
         };
-        resolve(org, ckpt, lookup)
+        resolve(org, ckpt, Pool::Auto, lookup)
     }
 
     fn refused(org: &str, ckpt: &str, base_dir: &Path) -> (String, Option<String>) {

@@ -58,7 +58,11 @@ impl PlacedNetwork {
         };
         let (network, loaded) = match &request.weights {
             WeightsRequest::Random { seed } => build(&RandomWeights { seed: *seed })?,
-            WeightsRequest::Files { paths, names } => {
+            WeightsRequest::Files {
+                paths,
+                names,
+                is_own_pooling,
+            } => {
                 let names = TensorNames::named(names).ok_or_else(|| {
                     Message::machine(format!("unknown names of tensors, `{names}`"))
                 })?;
@@ -69,7 +73,8 @@ impl PlacedNetwork {
                         .compared(fitting);
                 let published = Published::new(checkpoint, names);
                 let (network, mut loaded) = build(&published)?;
-                let notes = published.finish(|name| family.is_passed_over(name))?;
+                let notes =
+                    published.finish(*is_own_pooling, |name| family.is_passed_over(name))?;
                 loaded.notes.splice(..0, notes);
                 (network, loaded)
             }

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicUsize;
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::families::NetworkConfig;
+use crate::backbone::pool::Pool;
 use crate::backbone::run::{Device, Precision};
 use crate::backbone::spec::{BackboneSpec, Weights};
 
@@ -106,6 +107,8 @@ pub enum WeightsRequest {
         paths: Vec<OsString>,
         /// The name of a [`crate::backbone::checkpoint::tensor_names::TensorNames`].
         names: String,
+        /// Whether features are pooled so that every tensor of the files is needed.
+        is_own_pooling: bool,
     },
     Script(OsString),
     Random {
@@ -123,6 +126,7 @@ impl Request {
                 Weights::Files { paths, names } => WeightsRequest::Files {
                     paths: paths.iter().map(OsString::from).collect(),
                     names: names.name.to_owned(),
+                    is_own_pooling: spec.pool == Pool::Auto,
                 },
                 Weights::Script(path) => WeightsRequest::Script(path.into()),
                 Weights::Random { seed } => WeightsRequest::Random { seed: *seed },

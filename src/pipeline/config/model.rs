@@ -7,10 +7,11 @@ use serde::de::Deserializer;
 
 use super::absolute;
 use super::file::ConfigFile;
+use crate::backbone::Pool;
 use crate::error::Message;
 use crate::files::located;
-use crate::setting::{as_name, checked};
-use crate::text;
+use crate::setting::{self, as_name, checked};
+use crate::text::{self, either};
 
 /// The prefix of a checkpoint that is a folder.
 const LOCAL_DIR: &str = "local-dir:";
@@ -22,6 +23,8 @@ pub struct Model {
     pub org: String,
     /// The checkpoint, in that library's words.
     pub ckpt: String,
+    /// How its features are pooled.
+    pub pool: Pool,
     /// Whether the checkpoint may bring its own code.
     pub allow_code: bool,
     /// Where its files are.
@@ -53,6 +56,8 @@ pub struct ModelTable {
     org: String,
     #[serde(deserialize_with = "name")]
     ckpt: String,
+    #[serde(default, deserialize_with = "pool")]
+    pool: Pool,
     #[serde(default)]
     allow_code: bool,
 }
@@ -61,12 +66,21 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
     checked(deserializer, "a text", as_name)
 }
 
+fn pool<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pool, D::Error> {
+    let choices = either(Pool::all().map(|pool| format!("\"{pool}\"")));
+    setting::parsed(deserializer, &choices)
+}
+
 impl Model {
     /// The model of the table at `path`.
-    pub fn new(table: ModelTable, path: &str, file: &ConfigFile) -> Self {
+    ///
+    /// # Errors
+    /// Of a pooling for features that are pooled already.
+    pub fn new(table: ModelTable, path: &str, file: &ConfigFile) -> Result<Self, Message> {
         let ModelTable {
             org,
             ckpt,
+            pool,
             allow_code,
         } = table;
         let base_dir = file.base_dir(&format!("{path}.ckpt")).to_owned();
@@ -77,12 +91,31 @@ impl Model {
             (_, Some(dir)) => Place::Folder(located(&base_dir, dir)),
             (_, None) => Place::Hub,
         };
-        Self {
+        let model = Self {
             org,
             ckpt,
+            pool,
             allow_code,
             place,
             base_dir,
+        };
+        if model.is_precomputed() && pool != Pool::Auto {
+            return Err(pool.unavailable(&model.path(), [Pool::Auto]));
+        }
+        Ok(model)
+    }
+
+    /// `org/ckpt`.
+    fn path(&self) -> String {
+        format!("{}/{}", self.org, self.ckpt)
+    }
+
+    /// What tells it from other models: `timm/vit_base_patch16_224`, and `timm/vit_base_patch16_224, pool mean` where its
+    /// pooling is not `auto`.
+    pub fn name(&self) -> String {
+        match self.pool {
+            Pool::Auto => self.path(),
+            pool => format!("{}, pool {pool}", self.path()),
         }
     }
 

@@ -100,10 +100,7 @@ impl Pipeline {
             Err(error.hint("keep one of them"))
         };
         let n_train: Vec<String> = written("n_train", self.n_train.iter().map(|n| n.written()));
-        let models = self
-            .models
-            .iter()
-            .map(|model| format!("{}/{}", model.org, model.ckpt));
+        let models = self.models.iter().map(Model::name);
         for (key, mut names) in [
             ("models", models.collect()),
             ("sample.n_train", n_train),

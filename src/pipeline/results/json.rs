@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::backbone::Pool;
 use crate::pipeline::config::Pipeline;
 use crate::pipeline::repeats::{Over, Repeats, Spreads};
 use crate::pipeline::{Evaluation, Experiment, StageRecord};
@@ -104,8 +105,12 @@ pub fn repeats_json(repeats: &Repeats) -> Value {
 
 /// An experiment's settings, as they stand before its results.
 pub fn describe(experiment: &Experiment) -> Value {
+    let mut model = json!({ "org": experiment.model.org, "ckpt": experiment.model.ckpt });
+    if experiment.model.pool != Pool::Auto {
+        model["pool"] = json!(experiment.model.pool);
+    }
     json!({
-        "model": { "org": experiment.model.org, "ckpt": experiment.model.ckpt },
+        "model": model,
         "n_train": experiment.n_train,
         "seed": experiment.seed,
         "search_seed": experiment.search_seed,

@@ -7,7 +7,7 @@ use super::l2::{L2, Scaling};
 use super::precomputed::Precomputed;
 use super::weights::Weights;
 use super::{BatchSize, FeatureSource, FeaturesStage, Images, Settings};
-use crate::backbone::{BackboneSpec, Device, Lookup, Precision, architectures};
+use crate::backbone::{BackboneSpec, Device, Lookup, Pool, Precision, architectures};
 use crate::cache::{Cache, Digest};
 use crate::context::Context;
 use crate::hub::{self, Hub};
@@ -24,7 +24,7 @@ fn resolve(org: &str, ckpt: &str, base_dir: &Path) -> BackboneSpec {
         allow_code: true,
         update: false,
     };
-    crate::backbone::resolve(org, ckpt, lookup).unwrap()
+    crate::backbone::resolve(org, ckpt, Pool::Auto, lookup).unwrap()
 }
 
 /// The key of a backbone whose weights are the bytes `weights`; of one with random weights without any.

@@ -14,6 +14,7 @@ pub const OPEN_CLIP_TIMM: TensorNames = TensorNames {
     wrappers: WRAPPERS,
     prefixes: &["visual.trunk."],
     rules: TIMM.rules,
+    head: &["head.", "fc_norm.", "attn_pool."],
     others: Others::Outside("visual."),
     ..ALONE
 };
@@ -42,6 +43,7 @@ pub const OPEN_CLIP: TensorNames = TensorNames {
         at("fc_norm.", "ln_post."),
         rule("head.weight", "proj", Form::Transposed),
     ],
+    head: &["ln_post.", "proj"],
     others: Others::Outside("visual."),
     ..ALONE
 };

@@ -37,23 +37,27 @@ impl<'a> Published<'a> {
         }
     }
 
-    /// Ends the loading; gives what was done to make the files fit.
+    /// Ends the loading; gives what was done to make the files fit. `is_own_pooling`: whether features are pooled as the
+    /// library does it.
     ///
     /// # Errors
     /// If there are tensors of the network that were not asked for.
-    pub fn finish(self, is_passed_over: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
+    pub fn finish(
+        self,
+        is_own_pooling: bool,
+        is_passed_over: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, Error> {
         let Self {
             checkpoint,
             names,
             prefix,
             ..
         } = self;
+        let head = if is_own_pooling { &[] } else { names.head };
         checkpoint.finish(|name| match name.strip_prefix(prefix) {
             Some(name) => {
                 is_passed_over(name)
-                    || names
-                        .passed_over
-                        .iter()
+                    || (names.passed_over.iter().chain(head))
                         .any(|beginning| name.starts_with(beginning))
             }
             None => match names.others {

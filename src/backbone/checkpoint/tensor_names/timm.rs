@@ -31,6 +31,7 @@ pub const TIMM: TensorNames = TensorNames {
     ],
     // `pre_logits` stood between the tokens and the classifier before timm 0.6.
     passed_over: &["head.", "head_dist.", "fc_norm.", "attn_pool.", "pre_logits."],
+    head: &[],
     others: Others::Rest,
     other: Some(("layers.0.downsample.reduction.weight", &SWIN_BEFORE_TIMM_0_9)),
 };

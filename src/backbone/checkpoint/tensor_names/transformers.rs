@@ -29,6 +29,7 @@ pub const TRANSFORMERS_CLIP: TensorNames = TensorNames {
         at("attn_pool.mlp.", "head.mlp."),
     ],
     passed_over: &["embeddings.position_ids"],
+    head: &["head."],
     others: Others::Rest,
     ..ALONE
 };

@@ -6,24 +6,27 @@
 use tch::{Kind, TchError, Tensor};
 
 use crate::backbone::checkpoint::weights::Init;
+use crate::backbone::families::Network;
 use crate::backbone::families::conv::{
     Conv2d, Convolution, channels_first, channels_last, interleaved,
 };
-use crate::backbone::families::convnext::{ConvNextConfig, StemType};
+use crate::backbone::families::convnext::{ConvNextConfig, Head as HeadConfig, StemType};
 use crate::backbone::families::efficientnet::make_divisible;
 use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear};
 use crate::backbone::families::loader::Loader;
+use crate::backbone::families::map_pool::{CHANNELS_LAST, MapPool};
 use crate::backbone::families::parameter::Parameter;
-use crate::backbone::families::{Family, Network};
 use crate::error::Error;
 
-/// A ConvNeXt, from pixels to the maximum over positions.
+/// A ConvNeXt, from pixels to one row.
 pub struct ConvNext {
     stem: Vec<Conv2d>,
     stem_norm: LayerNorm,
     /// The blocks of all stages.
     blocks: Vec<Block>,
     norm_pre: Option<LayerNorm>,
+    pool: MapPool,
+    head: Option<Head>,
 }
 
 impl ConvNext {
@@ -51,7 +54,11 @@ impl ConvNext {
             stem_norm,
             blocks,
             norm_pre: (config.head_norm_first)
-                .then(|| norm(&loader.at("norm_pre"), config.dim()))
+                .then(|| norm(&loader.at("norm_pre"), n_in))
+                .transpose()?,
+            pool: config.pool,
+            head: (config.head)
+                .map(|head| Head::load(&loader.at("head"), n_in, head, config.norm_eps))
                 .transpose()?,
         })
     }
@@ -70,7 +77,36 @@ impl Network for ConvNext {
         if let Some(norm) = &self.norm_pre {
             x = norm.forward(&x)?;
         }
-        Ok(x.f_amax([1, 2], false)?) // [b, c]
+        let row = self.pool.forward(&x, CHANNELS_LAST)?; // [b, c]
+        match &self.head {
+            Some(head) => Ok(head.forward(&row)?),
+            None => Ok(row),
+        }
+    }
+}
+
+/// What follows the pooling.
+struct Head {
+    norm: LayerNorm,
+    hidden: Option<Linear>,
+}
+
+impl Head {
+    fn load(loader: &Loader<'_>, dim: usize, head: HeadConfig, eps: f64) -> Result<Self, Error> {
+        let hidden = |width| Linear::load(&loader.at("pre_logits.fc"), dim, width, true);
+        Ok(Self {
+            norm: LayerNorm::load(&loader.at("norm"), dim, eps)?,
+            hidden: head.hidden.map(hidden).transpose()?,
+        })
+    }
+
+    /// `row`: `[b, c]`; gives `[b, d]`.
+    fn forward(&self, row: &Tensor) -> Result<Tensor, TchError> {
+        let normed = self.norm.forward(row)?;
+        match &self.hidden {
+            Some(hidden) => hidden.forward(&normed)?.f_gelu("none"),
+            None => Ok(normed),
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::backbone::families::Architecture;
 use crate::backbone::families::efficientnet::{
-    Activation, Block, Blocks, EfficientNetConfig, SqueezeExcite, make_divisible,
+    Activation, Block, Blocks, EfficientNetConfig, HeadConv, SqueezeExcite, make_divisible,
 };
+use crate::backbone::families::map_pool::MapPool;
 use crate::backbone::families::preset::{Data, INCEPTION};
 use crate::image::Interpolation::{Bicubic, Bilinear};
 
@@ -112,6 +113,9 @@ pub const fn efficientnet(channel_multiplier: f64, depth_multiplier: f64) -> Eff
         squeeze_excite: SqueezeExcite::Smooth,
         act_layer: Activation::Silu,
         bn_eps: 1e-5,
+        pool: MapPool::Max,
+        head: None,
+        own_head: None,
     }
 }
 
@@ -145,10 +149,11 @@ pub const fn mobilenet_v2_deep(
     }
 }
 
-/// Features are taken before the pooling, and that is before the last convolution.
+/// The last map is before the last convolution, which stands behind the pooling and is `head_width` wide.
 pub const fn mobilenet_v3(
     stages: &'static [&'static [Blocks]],
     channel_multiplier: f64,
+    head_width: usize,
 ) -> EfficientNetConfig {
     EfficientNetConfig {
         stages,
@@ -156,6 +161,10 @@ pub const fn mobilenet_v3(
         stem_size: 16,
         fix_stem: channel_multiplier < 0.75,
         num_features: None,
+        own_head: Some(HeadConv {
+            width: head_width,
+            bias: true,
+        }),
         squeeze_excite: SqueezeExcite::Hard,
         act_layer: Activation::HardSwish,
         ..efficientnet(1.0, 1.0)
@@ -182,9 +191,9 @@ pub const ARCHITECTURES: &[Architecture<EfficientNetConfig>] = &[
     ("mobilenetv2_120d", mobilenet_v2_deep(1.2, 1.4), Data::imagenet(224, 0.875, Bicubic)),
     ("mobilenetv2_140", mobilenet_v2(1.4), Data::imagenet(224, 0.875, Bicubic)),
 
-    ("mobilenetv3_large_075", mobilenet_v3(MOBILENET_V3_LARGE, 0.75), Data::imagenet(224, 0.875, Bilinear)),
-    ("mobilenetv3_large_100", mobilenet_v3(MOBILENET_V3_LARGE, 1.0), Data::imagenet(224, 0.875, Bicubic)),
-    ("mobilenetv3_small_050", mobilenet_v3(MOBILENET_V3_SMALL, 0.5), Data::imagenet(224, 0.875, Bicubic)),
-    ("mobilenetv3_small_075", mobilenet_v3(MOBILENET_V3_SMALL, 0.75), Data::imagenet(224, 0.875, Bicubic)),
-    ("mobilenetv3_small_100", mobilenet_v3(MOBILENET_V3_SMALL, 1.0), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv3_large_075", mobilenet_v3(MOBILENET_V3_LARGE, 0.75, 1280), Data::imagenet(224, 0.875, Bilinear)),
+    ("mobilenetv3_large_100", mobilenet_v3(MOBILENET_V3_LARGE, 1.0, 1280), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv3_small_050", mobilenet_v3(MOBILENET_V3_SMALL, 0.5, 1024), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv3_small_075", mobilenet_v3(MOBILENET_V3_SMALL, 0.75, 1024), Data::imagenet(224, 0.875, Bicubic)),
+    ("mobilenetv3_small_100", mobilenet_v3(MOBILENET_V3_SMALL, 1.0, 1024), Data::imagenet(224, 0.875, Bicubic)),
 ];

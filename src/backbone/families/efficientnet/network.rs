@@ -3,21 +3,24 @@
 use tch::{TchError, Tensor};
 
 use crate::backbone::families::Network;
-use crate::backbone::families::conv::{
-    Conv2d, ConvNorm, Convolution, interleaved, max_over_positions,
-};
+use crate::backbone::families::conv::{Conv2d, ConvNorm, Convolution, interleaved};
 use crate::backbone::families::efficientnet::{
     Activation, Block as BlockType, Blocks, EfficientNetConfig, SqueezeExcite as SqueezeExciteType,
 };
 use crate::backbone::families::loader::Loader;
+use crate::backbone::families::map_pool::{CHANNELS_FIRST, MapPool};
 use crate::error::Error;
 
-/// A network, from pixels to the maximum over positions.
+/// A network, from pixels to one row.
 pub struct EfficientNet {
     stem: ConvNormAct,
     /// The blocks of all stages.
     blocks: Vec<Block>,
-    head: Option<ConvNormAct>,
+    /// The last convolution before the pooling, if there is one.
+    last: Option<ConvNormAct>,
+    pool: MapPool,
+    /// The convolution behind the pooling, and what then happens to each value.
+    head: Option<(Conv2d, Activation)>,
 }
 
 impl EfficientNet {
@@ -37,17 +40,23 @@ impl EfficientNet {
                 n_in = config.width(equal.channels);
             }
         }
-        let head = config
+        let last = config
             .num_features
             .map(|n_out| {
                 let conv = Convolution::new(n_in, n_out, 1);
                 ConvNorm::load(loader, conv, ["conv_head", "bn2"], config.bn_eps)
             })
             .transpose()?;
+        let head = config.head.map(|head| {
+            let conv = Convolution::new(n_in, head.width, 1).bias(head.bias);
+            Ok::<_, Error>((conv.load(&loader.at("conv_head"))?, config.act_layer))
+        });
         Ok(Self {
             stem: ConvNormAct(stem, config.act_layer),
             blocks,
-            head: head.map(|head| ConvNormAct(head, config.act_layer)),
+            last: last.map(|last| ConvNormAct(last, config.act_layer)),
+            pool: config.pool,
+            head: head.transpose()?,
         })
     }
 }
@@ -58,10 +67,15 @@ impl Network for EfficientNet {
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        if let Some(head) = &self.head {
-            x = head.forward(&x)?;
+        if let Some(last) = &self.last {
+            x = last.forward(&x)?;
         }
-        Ok(max_over_positions(&x)?)
+        let row = self.pool.forward(&x, CHANNELS_FIRST)?; // [b, c]
+        let Some((conv, activation)) = &self.head else {
+            return Ok(row);
+        };
+        let pixel = row.f_unsqueeze(-1)?.f_unsqueeze(-1)?; // [b, c, 1, 1]
+        Ok(activation.apply(conv.forward(&pixel)?)?.f_flatten(1, -1)?) // [b, d]
     }
 }
 

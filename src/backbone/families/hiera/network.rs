@@ -5,27 +5,30 @@
 use tch::{TchError, Tensor};
 
 use crate::backbone::checkpoint::weights::Init;
-use crate::backbone::families::Network;
 use crate::backbone::families::conv::{Conv2d, Convolution, channels_first, channels_last};
 use crate::backbone::families::hiera::{HieraConfig, PATCH_STRIDE};
 use crate::backbone::families::layers::{LayerNorm, LayerScale, Linear, attend};
 use crate::backbone::families::loader::{Loader, as_i64};
+use crate::backbone::families::map_pool::{CHANNELS_LAST, MapPool};
 use crate::backbone::families::parameter::Parameter;
 use crate::backbone::families::vit;
 use crate::backbone::families::vit::attention::Mlp;
 use crate::backbone::families::windows::Windows;
+use crate::backbone::families::{Family, Network};
 use crate::error::Error;
 
 /// Added to the variance by every norm.
 const NORM_EPS: f64 = 1e-6;
 
-/// A Hiera, from pixels to the maximum over positions.
+/// A Hiera, from pixels to one row.
 pub struct Hiera {
     patch_embed: Conv2d,
     /// `[1, h, w, c]`
     positions: Parameter,
     /// The blocks of all stages.
     blocks: Vec<Block>,
+    pool: MapPool,
+    head_norm: Option<LayerNorm>,
 }
 
 impl Hiera {
@@ -53,6 +56,10 @@ impl Hiera {
             patch_embed,
             positions,
             blocks,
+            pool: config.pool,
+            head_norm: (config.head_norm)
+                .then(|| LayerNorm::load(&loader.at("head.norm"), config.dim(), NORM_EPS))
+                .transpose()?,
         })
     }
 }
@@ -64,7 +71,11 @@ impl Network for Hiera {
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        Ok(x.f_amax([1, 2], false)?) // [b, c]
+        let row = self.pool.forward(&x, CHANNELS_LAST)?; // [b, c]
+        match &self.head_norm {
+            Some(norm) => Ok(norm.forward(&row)?),
+            None => Ok(row),
+        }
     }
 }
 

@@ -3,16 +3,18 @@
 use tch::{TchError, Tensor};
 
 use crate::backbone::families::Network;
-use crate::backbone::families::conv::{ConvNorm, Convolution, interleaved, max_over_positions};
+use crate::backbone::families::conv::{ConvNorm, Convolution, interleaved};
 use crate::backbone::families::loader::Loader;
+use crate::backbone::families::map_pool::{CHANNELS_FIRST, MapPool};
 use crate::backbone::families::resnet::{Block as BlockType, NORM_EPS, ResNetConfig, StemType};
 use crate::error::Error;
 
-/// A ResNet, from pixels to the maximum over positions.
+/// A ResNet, from pixels to one row.
 pub struct ResNet {
     stem: Vec<ConvNorm>,
     /// The blocks of all stages.
     blocks: Vec<Block>,
+    pool: MapPool,
 }
 
 impl ResNet {
@@ -28,7 +30,11 @@ impl ResNet {
                 n_in = channels * config.block.expansion();
             }
         }
-        Ok(Self { stem, blocks })
+        Ok(Self {
+            stem,
+            blocks,
+            pool: config.pool,
+        })
     }
 }
 
@@ -42,7 +48,7 @@ impl Network for ResNet {
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        Ok(max_over_positions(&x)?)
+        Ok(self.pool.forward(&x, CHANNELS_FIRST)?)
     }
 }
 

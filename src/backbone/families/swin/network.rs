@@ -5,6 +5,7 @@ use tch::{TchError, Tensor};
 use crate::backbone::families::conv::{Conv2d, Convolution, channels_last};
 use crate::backbone::families::layers::{LayerNorm, Linear};
 use crate::backbone::families::loader::{Loader, as_i64};
+use crate::backbone::families::map_pool::{CHANNELS_LAST, MapPool};
 use crate::backbone::families::swin::SwinConfig;
 use crate::backbone::families::swin::attention::{self, WindowAttention};
 use crate::backbone::families::vit;
@@ -16,13 +17,14 @@ use crate::error::Error;
 /// Added to the variance by every norm.
 const NORM_EPS: f64 = 1e-5;
 
-/// A Swin Transformer, from pixels to the maximum over positions.
+/// A Swin Transformer, from pixels to one row.
 pub struct SwinTransformer {
     patch_embed: Conv2d,
     patch_norm: LayerNorm,
     /// The blocks of all stages.
     blocks: Vec<Block>,
     norm: LayerNorm,
+    pool: MapPool,
 }
 
 impl SwinTransformer {
@@ -60,6 +62,7 @@ impl SwinTransformer {
             patch_norm,
             blocks,
             norm: LayerNorm::load(&loader.at("norm"), config.dim(), NORM_EPS)?,
+            pool: config.pool,
         })
     }
 }
@@ -71,7 +74,7 @@ impl Network for SwinTransformer {
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        Ok(self.norm.forward(&x)?.f_amax([1, 2], false)?) // [b, c]
+        Ok(self.pool.forward(&self.norm.forward(&x)?, CHANNELS_LAST)?) // [b, c]
     }
 }
 

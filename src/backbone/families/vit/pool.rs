@@ -6,13 +6,17 @@ use crate::backbone::families::layers::{Linear, attend, keeping_scale};
 use crate::backbone::families::loader::{Loader, as_i64};
 use crate::backbone::families::parameter::Parameter;
 use crate::backbone::families::vit::attention::{Mlp, Norm, beside};
-use crate::backbone::families::vit::{Pool as PoolConfig, VitConfig};
+use crate::backbone::families::vit::{TokenPool, VitConfig};
 use crate::error::Error;
 
 /// What becomes of the tokens.
 pub enum Pool {
     First,
-    Max,
+    FirstTwo,
+    /// Over the tokens behind the first `n_prefix`.
+    Max {
+        n_prefix: i64,
+    },
     /// Over the tokens behind the first `n_prefix`.
     Mean {
         n_prefix: i64,
@@ -23,13 +27,13 @@ pub enum Pool {
 impl Pool {
     pub fn load(loader: &Loader<'_>, config: &VitConfig) -> Result<Self, Error> {
         let dim = config.embed_dim;
+        let n_prefix = as_i64(config.n_prefix_tokens());
         Ok(match config.pool {
-            PoolConfig::First => Self::First,
-            PoolConfig::Max => Self::Max,
-            PoolConfig::Mean => Self::Mean {
-                n_prefix: as_i64(config.n_prefix_tokens()),
-            },
-            PoolConfig::Map { num_heads, mlp } => Self::Latent(Box::new(LatentPool {
+            TokenPool::First => Self::First,
+            TokenPool::FirstTwo => Self::FirstTwo,
+            TokenPool::Max => Self::Max { n_prefix },
+            TokenPool::Mean => Self::Mean { n_prefix },
+            TokenPool::Map { num_heads, mlp } => Self::Latent(Box::new(LatentPool {
                 latent: latent(loader, dim)?,
                 q: Some(Linear::load(&loader.at("q"), dim, dim, true)?),
                 kv: Linear::load(&loader.at("kv"), dim, 2 * dim, true)?,
@@ -40,7 +44,7 @@ impl Pool {
                 )),
                 num_heads: as_i64(num_heads),
             })),
-            PoolConfig::Aim { num_heads } => Self::Latent(Box::new(LatentPool {
+            TokenPool::Aim { num_heads } => Self::Latent(Box::new(LatentPool {
                 latent: latent(loader, dim)?,
                 q: None,
                 kv: Linear::load(&loader.at("kv"), dim, 2 * dim, config.qkv_bias)?,
@@ -55,15 +59,23 @@ impl Pool {
     pub fn forward(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
         match self {
             Self::First => tokens.f_select(1, 0),
-            Self::Max => tokens.f_amax([1], false),
+            Self::FirstTwo => {
+                let both = tokens.f_narrow(1, 0, 2)?;
+                both.f_mean_dim([1_i64].as_slice(), false, None)
+            }
+            Self::Max { n_prefix } => patches(tokens, *n_prefix)?.f_amax([1], false),
             Self::Mean { n_prefix } => {
-                let (_, t, _) = tokens.size3()?;
-                let patches = tokens.f_narrow(1, *n_prefix, t - n_prefix)?;
-                patches.f_mean_dim([1_i64].as_slice(), false, None)
+                patches(tokens, *n_prefix)?.f_mean_dim([1_i64].as_slice(), false, None)
             }
             Self::Latent(pool) => pool.forward(tokens),
         }
     }
+}
+
+/// The tokens behind the first `n_prefix`.
+fn patches(tokens: &Tensor, n_prefix: i64) -> Result<Tensor, TchError> {
+    let (_, t, _) = tokens.size3()?;
+    tokens.f_narrow(1, n_prefix, t - n_prefix)
 }
 
 /// The learned query, `[1, 1, d]`.

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use crate::backbone::checkpoint::json;
-use crate::backbone::families::vit::{FinalNorm, Positions, PrefixPositions, Resample, VitConfig};
+use crate::backbone::families::NetworkConfig;
+use crate::backbone::families::vit::{
+    FinalNorm, Positions, PrefixPositions, Resample, TokenPool, VitConfig,
+};
 use crate::backbone::orgs::timm::*;
 use crate::hub::{Hub, Settings};
 use crate::image::{Interpolation, TimmCrop};
@@ -24,7 +27,7 @@ fn message(config: &Value) -> String {
 }
 
 fn vit(config: &Config) -> &VitConfig {
-    match &config.network {
+    match &config.networks.auto {
         NetworkConfig::Vit(vit) => vit,
         network => panic!("{network:?}"),
     }
@@ -66,7 +69,7 @@ fn published_config_is_the_catalog_s_row() {
     let config = read(&published()).unwrap();
     let row = architectures::find("vit_base_patch16_224").unwrap();
     assert_eq!(
-        config.network,
+        config.networks.auto,
         row.model.network([224, 224], Output::Tokens)
     );
     assert_eq!(config.preprocessing, row.data.preprocessing());
@@ -183,12 +186,12 @@ fn pooling_decides_norm_and_feature() {
     };
     assert_eq!(
         pooled(json!({ "global_pool": "avg" }), "avg"),
-        (FinalNorm::None, Pool::First)
+        (FinalNorm::None, TokenPool::First)
     );
     let args = json!({ "global_pool": "avg", "fc_norm": false, "class_token": false });
-    assert_eq!(pooled(args, "avg"), (FinalNorm::Tokens, Pool::Max));
+    assert_eq!(pooled(args, "avg"), (FinalNorm::Tokens, TokenPool::Max));
     let args = json!({ "global_pool": "max", "class_token": false, "reg_tokens": 1 });
-    assert_eq!(pooled(args, "max"), (FinalNorm::None, Pool::First));
+    assert_eq!(pooled(args, "max"), (FinalNorm::None, TokenPool::First));
     let args = json!({ "final_norm": false });
     assert_eq!(pooled(args, "token").0, FinalNorm::None);
 }
@@ -259,7 +262,7 @@ fn what_timm_does_not_read_is_passed_over_and_noted() {
             .unwrap()
             .extend(changes.as_object().unwrap().clone());
         let read = read(&config).unwrap();
-        assert_eq!(read.network, self::read(&published()).unwrap().network);
+        assert_eq!(read.networks, self::read(&published()).unwrap().networks);
         read.notes
     };
     assert_eq!(notes(json!({})), [""; 0]);

@@ -10,8 +10,11 @@ use crate::backbone::checkpoint::fields::{
     COUNT, FLAG, Fields, Kind, NUMBER, RATIO, SIDES, SIZE, SQUARE, as_sides, patches_of,
 };
 use crate::backbone::families::Contradiction;
+use crate::backbone::families::map_pool::MapPool;
+use crate::backbone::families::poolings::Poolings;
 use crate::backbone::families::vit::{
-    Activation, FinalNorm, Mlp, Norm, Positions, PrefixPositions, Resample, Rope, VitConfig,
+    Activation, FinalNorm, Mlp, Norm, Positions, PrefixPositions, Resample, Rope, TokenPool,
+    VitConfig,
 };
 use crate::backbone::orgs::timm::Output;
 use crate::backbone::orgs::timm::pretrained_cfg::POOL;
@@ -52,6 +55,10 @@ pub struct VitArgs {
     /// Whether the norm follows the pooling; `None` leaves it to `global_pool`.
     pub fc_norm: Option<bool>,
     pub global_pool: GlobalPool,
+    /// Whether the pooling is over class token and registers, too.
+    pub pool_include_prefix: bool,
+    /// Whether the first register is a distilled DeiT's token, which is pooled with the class token.
+    pub distilled: bool,
     pub attn_pool_num_heads: Option<usize>,
     pub attn_pool_mlp_ratio: Option<f64>,
     pub dynamic_img_size: bool,
@@ -119,14 +126,68 @@ pub enum GlobalPool {
     Token,
     /// Mean over the patches.
     Avg,
-    /// Maximum, or the mean of mean and maximum, over the patches.
-    #[serde(rename = "max", alias = "avgmax")]
+    /// Maximum over the patches.
+    Max,
+    /// The mean of mean and maximum over the patches, or something else.
+    #[serde(rename = "avgmax")]
     Other,
     /// Attention of a learned query.
     Map,
 }
 
+impl GlobalPool {
+    /// How it pools a map, if it is written here.
+    pub fn of_map(self) -> Option<MapPool> {
+        match self {
+            Self::Avg => Some(MapPool::Mean),
+            Self::Max => Some(MapPool::Max),
+            Self::None | Self::Token | Self::Map | Self::Other => None,
+        }
+    }
+}
+
 impl VitArgs {
+    /// The networks with this input, by how their tokens are pooled.
+    pub fn poolings(&self, input: [usize; 2]) -> Poolings {
+        let tokens = self.network(input, Output::Tokens);
+        Poolings::of_tokens(tokens, tokens, self.head(input))
+    }
+
+    /// The network up to the classifier, where its pooling is written here.
+    ///
+    /// Source: `forward_head(pre_logits=True)` of `VisionTransformer`, `VisionTransformerDistilled` and `Eva`.
+    pub fn head(&self, input: [usize; 2]) -> Option<VitConfig> {
+        let mut network = self.network(input, Output::Classifier { dim: None });
+        if self.distilled {
+            network.pool = TokenPool::FirstTwo;
+            let has_both = self.class_token && self.reg_tokens == 1;
+            return (has_both && self.global_pool == GlobalPool::Token).then_some(network);
+        }
+        let has_prefix = self.class_token || self.reg_tokens > 0;
+        let includes_prefix = match self.class {
+            Class::VisionTransformer => self.pool_include_prefix,
+            Class::Eva => self.global_pool == GlobalPool::Map,
+        };
+        let is_here = match self.global_pool {
+            GlobalPool::Token => true,
+            GlobalPool::Avg | GlobalPool::Max => !has_prefix || !includes_prefix,
+            GlobalPool::Map => !has_prefix || includes_prefix,
+            GlobalPool::None | GlobalPool::Other => false,
+        };
+        // A network may be given a norm on either side of the pooling; none is published.
+        let has_both_norms = self.post_norm == Some(true) && self.norm_follows_pooling();
+        (is_here && !has_both_norms).then_some(network)
+    }
+
+    /// Whether a norm follows the pooling.
+    fn norm_follows_pooling(&self) -> bool {
+        self.fc_norm.unwrap_or(match self.global_pool {
+            GlobalPool::Avg => true,
+            GlobalPool::Max | GlobalPool::Other => self.class == Class::VisionTransformer,
+            GlobalPool::None | GlobalPool::Token | GlobalPool::Map => false,
+        })
+    }
+
     /// The network with this input, whose positions are learned for `img_size`.
     pub fn network(&self, input: [usize; 2], output: Output) -> VitConfig {
         let dim = self.embed_dim;
@@ -141,11 +202,7 @@ impl VitArgs {
             bias: self.proj_bias,
         };
         let n_prefix = usize::from(self.class_token) + self.reg_tokens;
-        let after_pooling = self.fc_norm.unwrap_or(match self.global_pool {
-            GlobalPool::Avg => true,
-            GlobalPool::Other => self.class == Class::VisionTransformer,
-            GlobalPool::None | GlobalPool::Token | GlobalPool::Map => false,
-        });
+        let after_pooling = self.norm_follows_pooling();
         let of_tokens = self.post_norm.unwrap_or(!after_pooling);
         let final_norm = match output {
             _ if of_tokens => FinalNorm::Tokens,
@@ -257,6 +314,7 @@ impl VitArgs {
         args.set(&mut self.pre_norm, "pre_norm", FLAG)?;
         args.set(&mut self.reg_tokens, "reg_tokens", COUNT)?;
         args.set(&mut self.fc_norm, "fc_norm", OPTIONAL_FLAG)?;
+        args.set(&mut self.pool_include_prefix, "pool_include_prefix", FLAG)?;
         if !args.or(true, "final_norm", FLAG)? {
             (self.post_norm, self.fc_norm) = (Some(false), Some(false));
         }

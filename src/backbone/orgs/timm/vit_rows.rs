@@ -141,10 +141,10 @@ pub const ARCHITECTURES: &[Row] = &[
     vit("deit_small_patch16_224", 224, 16, 384, 12, 6).deit(),
     vit("deit_base_patch16_224", 224, 16, 768, 12, 12).deit(),
     vit("deit_base_patch16_384", 384, 16, 768, 12, 12).deit().crop(1.0),
-    vit("deit_tiny_distilled_patch16_224", 224, 16, 192, 12, 3).deit().positioned_registers(1),
-    vit("deit_small_distilled_patch16_224", 224, 16, 384, 12, 6).deit().positioned_registers(1),
-    vit("deit_base_distilled_patch16_224", 224, 16, 768, 12, 12).deit().positioned_registers(1),
-    vit("deit_base_distilled_patch16_384", 384, 16, 768, 12, 12).deit().positioned_registers(1).crop(1.0),
+    vit("deit_tiny_distilled_patch16_224", 224, 16, 192, 12, 3).deit().distilled(),
+    vit("deit_small_distilled_patch16_224", 224, 16, 384, 12, 6).deit().distilled(),
+    vit("deit_base_distilled_patch16_224", 224, 16, 768, 12, 12).deit().distilled(),
+    vit("deit_base_distilled_patch16_384", 384, 16, 768, 12, 12).deit().distilled().crop(1.0),
     vit("deit3_small_patch16_224", 224, 16, 384, 12, 6).deit3(),
     vit("deit3_small_patch16_384", 384, 16, 384, 12, 6).deit3().crop(1.0),
     vit("deit3_medium_patch16_224", 224, 16, 512, 12, 8).deit3(),
@@ -185,6 +185,8 @@ pub const fn vit(
         post_norm: None,
         fc_norm: None,
         global_pool: GlobalPool::Token,
+        pool_include_prefix: false,
+        distilled: false,
         attn_pool_num_heads: None,
         attn_pool_mlp_ratio: None,
         dynamic_img_size: false,
@@ -276,6 +278,12 @@ impl Row {
     /// Preprocessed as DeiT.
     const fn deit(self) -> Self {
         self.normalized_as(IMAGENET)
+    }
+
+    /// With a token of its own for distillation.
+    const fn distilled(mut self) -> Self {
+        self.args.distilled = true;
+        self.positioned_registers(1)
     }
 
     /// A DeiT III.
