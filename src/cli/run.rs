@@ -13,6 +13,7 @@ use crate::files::Kept;
 use crate::interrupt::Left;
 use crate::pipeline::results::{self, Results};
 use crate::pipeline::summary;
+use crate::pipeline::verdict::Verdicts;
 use crate::pipeline::{Evaluation, Options};
 use crate::progress::Progress;
 use crate::render::{SweepRow, terminal};
@@ -106,6 +107,7 @@ pub fn exec(args: Args, console: &Console) -> Result<Outcome, Error> {
         .runner(&pipeline, Access::Make, context, options)?;
     runner.find_models()?;
     let mut shown = Shown::default();
+    let mut verdicts = Verdicts::default();
     let experiments = pipeline.experiments();
     for (index, experiment) in experiments.iter().enumerate() {
         if experiments.len() > 1 {
@@ -126,15 +128,18 @@ pub fn exec(args: Args, console: &Console) -> Result<Outcome, Error> {
             .transpose()?;
         results.push(&pipeline, &evaluation, fitted.as_deref())?;
         shown.add(&evaluation);
+        verdicts.add(&evaluation, runner.provenance());
     }
-    for warning in results.publish(runner.provenance())? {
+    for warning in results.publish(runner.provenance(), &verdicts)? {
         console.warn(&warning);
     }
+    runner.keep(&verdicts);
     if args.json {
+        verdicts.put(&mut shown.documents);
         console
             .json(&json!({ "experiments": shown.documents, "out": out.display().to_string() }))?;
     } else {
-        console.result(&shown.text())?;
+        console.result(&(shown.text() + &verdicts.text()))?;
     }
     console.note(&format!("\ntables and provenance are in {}", path(&out)));
     Ok(Outcome::Done)

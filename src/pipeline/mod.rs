@@ -14,6 +14,7 @@ pub mod plan;
 pub mod predict;
 pub mod results;
 pub mod summary;
+pub mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 

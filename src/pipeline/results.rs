@@ -16,6 +16,7 @@ pub use self::json::{evaluation_json, plan_json};
 use super::Evaluation;
 use super::Experiment;
 use super::config::Pipeline;
+use super::verdict::Verdicts;
 use crate::artifact::{Row, Table, rows};
 use crate::cache::Digest;
 use crate::error::{Error, Message};
@@ -107,12 +108,17 @@ impl Results {
     ///
     /// # Errors
     /// Errors of writing, and errors of the tables' writer; the folder is then as it was.
-    pub fn publish(mut self, provenance: &BTreeMap<String, String>) -> Result<Vec<String>, Error> {
+    pub fn publish(
+        mut self,
+        provenance: &BTreeMap<String, String>,
+        verdicts: &Verdicts,
+    ) -> Result<Vec<String>, Error> {
         for (name, tables) in std::mem::take(&mut self.tables) {
             let bytes = Table::concat(tables)?.to_parquet()?;
             self.write(name, &bytes)?;
         }
-        let headlines = std::mem::take(&mut self.headlines);
+        let mut headlines = std::mem::take(&mut self.headlines);
+        verdicts.put(&mut headlines);
         self.write_json(SUMMARY, &json!({ "experiments": headlines }))?;
         let records = std::mem::take(&mut self.records);
         let files = std::mem::take(&mut self.files);
