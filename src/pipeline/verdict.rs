@@ -243,12 +243,16 @@ impl Verdicts {
     }
 
     fn add_claim(&mut self, claim: Claim) {
-        // The runs of one claim come one after the other: they differ in the seed of the search alone.
-        let has_grown = self.claims.last_mut().is_some_and(|last| last.join(&claim));
-        if !has_grown {
+        // Models vary slowest in a sweep: the other runs of a claim are among the last ones of its model.
+        let last = self.claims.iter_mut().enumerate().rev();
+        let place = last
+            .take_while(|(_, last)| last.org == claim.org && last.ckpt == claim.ckpt)
+            .find_map(|(place, last)| last.join(&claim).then_some(place));
+        let place = place.unwrap_or_else(|| {
             self.claims.push(claim);
-        }
-        self.claim_of.push(Some(self.claims.len() - 1));
+            self.claims.len() - 1
+        });
+        self.claim_of.push(Some(place));
     }
 
     /// The verdicts, claim by claim.

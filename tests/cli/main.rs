@@ -24,6 +24,7 @@ mod overlaps;
 mod predict;
 mod probe_settings;
 mod progress_lines;
+mod published;
 mod quickstart;
 mod sandbox;
 mod selection;

@@ -91,11 +91,11 @@ impl Claim {
     /// Takes in the runs of `other`, if it differs from this in the seed of the search alone; says whether it does.
     pub fn join(&mut self, other: &Self) -> bool {
         let is_new = |run: &Run| run.search_seed.is_some() && !self.runs.contains(run);
-        let bare = |claim: &Self| Self {
-            runs: Vec::new(),
+        let same_runs = |claim: &Self| Self {
+            runs: self.runs.clone(),
             ..claim.clone()
         };
-        let joins = other.runs.iter().all(is_new) && bare(self) == bare(other);
+        let joins = other.runs.iter().all(is_new) && same_runs(other) == *self;
         if joins {
             self.runs.extend(&other.runs);
         }

@@ -146,7 +146,7 @@ impl Verdict {
     }
 }
 
-/// `precision f32 here, f16 there`.
+/// `precision (f32 here, f16 there)`.
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let here = foreign(&self.here);

@@ -96,7 +96,7 @@ fn a_count_outside_the_published_interval_differs_with_what_was_not_the_same() {
 #[test]
 fn a_percentage_is_reproduced_by_the_mean_of_the_searches_that_it_is_the_mean_of() {
     let bioclip_2 = |n_right: [u64; 3]| line(&claim(BIOCLIP_2, "bioclip-2", &n_right));
-    assert_snapshot!(bioclip_2([16_050, 16_060, 16_058]), @"published (BioCLIP 2, 2025): 89.1 % (mean of 3 runs), here 89.07 % (equal as rounded): reproduced");
+    assert_snapshot!(bioclip_2([16_050, 16_060, 16_058]), @"published (BioCLIP 2, 2025): 89.1 % (mean of 3 runs), here 89.08 % (equal as rounded): reproduced");
     // Wilson's interval of 0.891 in 18,024 begins at 0.88637.
     assert_snapshot!(bioclip_2([16_000, 16_000, 16_000]), @"published (BioCLIP 2, 2025): 89.1 % (mean of 3 runs), here 88.77 % (-0.33 points, within the interval): reproduced");
     assert_snapshot!(bioclip_2([15_900, 15_900, 15_900]), @"published (BioCLIP 2, 2025): 89.1 % (mean of 3 runs), here 88.22 % (-0.88 points, outside the interval): differs; not the same: libtorch (2.11.0 here, not recorded there)");
@@ -279,7 +279,12 @@ fn verdicts_on(evaluations: impl IntoIterator<Item = Evaluation>) -> Verdicts {
 fn predictions_come_to_the_line_that_is_printed_and_to_its_json() {
     let text = |n_right, settings: &[&str]| {
         let run = evaluation(experiment(OPENAI, settings), n_right);
-        verdicts_on([run]).text()
+        let text = verdicts_on([run]).text();
+        // Below the table, set apart from it.
+        let line = text
+            .strip_prefix('\n')
+            .and_then(|text| text.strip_suffix('\n'));
+        line.unwrap().to_owned()
     };
     assert_snapshot!(text(15_070, &[]), @"published (BioBench, 2026-03-12): 15,065 of 18,024 (0.8358), here 15,070 (+5, within the interval): reproduced");
     // What the protocol does anyway is no other protocol.
@@ -321,7 +326,7 @@ fn in_a_sweep_each_line_begins_with_its_model_and_unpublished_ones_have_none() {
         evaluation(experiment(other, &["probe.c=0.5"]), 12_138),
         evaluation(experiment(other, &["probe.c=0.5"]), 12_138),
     ]);
-    assert_snapshot!(verdicts.text(), @"
+    assert_snapshot!(verdicts.text().trim(), @"
     open-clip/ViT-L-14-336/openai: published (BioBench, 2026-03-12): 15,065 of 18,024 (0.8358), here 15,065 (equal): reproduced
     timm/mobilenetv2_100.ra_in1k: published (BioBench, 2026-03-12): 12,138 of 18,024 (0.6734); cannot be compared: `c=0.5` is not in the protocol `biobench`
     ");
@@ -345,6 +350,7 @@ fn searches_of_one_protocol_make_one_claim_and_anything_else_another() {
     for claim in [
         one(Some(0), 10),
         one(Some(0), -1),
+        one(Some(1), 10),
         one(Some(1), -1),
         one(Some(2), -1),
         one(None, -1),
@@ -353,7 +359,7 @@ fn searches_of_one_protocol_make_one_claim_and_anything_else_another() {
         verdicts.add_claim(claim);
     }
     let places: Vec<usize> = verdicts.claim_of.iter().flatten().copied().collect();
-    assert_eq!(places, [0, 1, 1, 1, 2, 3]);
+    assert_eq!(places, [0, 1, 0, 1, 1, 2, 3]);
     let outcome = &verdicts.by_claim()[1][0].outcome;
     assert_eq!(*outcome, Outcome::Reproduced(Agreement::Rounded));
 }
@@ -417,4 +423,21 @@ fn the_pipeline_of_biobench_names_the_models_of_its_table() {
         assert_eq!(experiment.n_train, NTrain::ALL);
     });
     assert_eq!(own.count(), 82);
+}
+
+#[test]
+#[ignore = "until their protocols are written"]
+fn the_pipelines_of_other_tables_name_their_models() {
+    let pipeline = load("bioclip-2.toml", &[]);
+    let found = pipeline.models.iter();
+    let found: Vec<[&str; 2]> = found.map(|m| [m.org.as_str(), m.ckpt.as_str()]).collect();
+    let all = published::scores().iter();
+    let expected: Vec<[&str; 2]> = all
+        .filter(|score| score.source.key == "bioclip-2")
+        .filter_map(|score| score.model)
+        .map(|model| [model.org, model.ckpt])
+        .collect();
+    assert_eq!(found, expected);
+    let pipeline = load("newt-2021.toml", &[]);
+    assert_eq!(pipeline.experiments().len(), 1);
 }
