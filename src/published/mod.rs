@@ -124,7 +124,15 @@ impl Score {
     pub fn accuracy(&self) -> f64 {
         match self.n_right {
             Some(n_right) => n_right as f64 / N_TEST_ROWS as f64,
-            None => self.value.parse().unwrap_or(f64::NAN) / self.source.unit.whole(),
+            None => {
+                // Not divided, which would round once more.
+                let exponent = match self.source.unit {
+                    Unit::Share => "",
+                    Unit::Percent => "e-2",
+                };
+                let share = format!("{}{exponent}", self.value);
+                share.parse().unwrap_or(f64::NAN)
+            }
         }
     }
 

@@ -63,35 +63,27 @@ impl Verdict {
         let (source, score) = (self.score.source, published(self.score));
         let start = format!("published ({}, {}): {score}", source.title, source.date);
         let outcome = self.outcome.as_str();
-        let (relation, differences) = match &self.outcome {
+        let relation = match &self.outcome {
             Outcome::NotComparable(why) => return format!("{start}; {outcome}: {why}"),
-            Outcome::Reproduced(Agreement::Count) => ("equal".to_owned(), [].as_slice()),
-            Outcome::Reproduced(Agreement::Rounded) => ("equal as rounded".to_owned(), &[][..]),
-            Outcome::Reproduced(Agreement::Interval) => (
-                format!("{}, within the interval", self.difference()),
-                &[][..],
-            ),
-            Outcome::Differs(differences) => (
-                format!("{}, outside the interval", self.difference()),
-                differences.as_slice(),
-            ),
+            Outcome::Reproduced(Agreement::Count) => "equal".to_owned(),
+            Outcome::Reproduced(Agreement::Rounded) => "equal as rounded".to_owned(),
+            Outcome::Reproduced(Agreement::Interval) => {
+                format!("{}, within the interval", self.difference())
+            }
+            Outcome::Differs(_) => format!("{}, outside the interval", self.difference()),
         };
-        let mut line = format!(
-            "{start}, here {} ({relation}): {outcome}",
-            self.shown_here()
-        );
-        if !differences.is_empty() {
-            let known: Vec<String> = differences.iter().map(Difference::to_string).collect();
-            line.push_str(&format!("; not the same: {}", known.join(", ")));
-        }
-        if let Some(note) = self.score.note.filter(|_| self.differs()) {
-            line.push_str(&format!("; note: {note}"));
+        let here = self.shown_here();
+        let mut line = format!("{start}, here {here} ({relation}): {outcome}");
+        if let Outcome::Differs(differences) = &self.outcome {
+            let differences: Vec<String> = differences.iter().map(Difference::to_string).collect();
+            if !differences.is_empty() {
+                line.push_str(&format!("; not the same: {}", differences.join(", ")));
+            }
+            if let Some(note) = self.score.note {
+                line.push_str(&format!("; note: {note}"));
+            }
         }
         line
-    }
-
-    fn differs(&self) -> bool {
-        matches!(self.outcome, Outcome::Differs(_))
     }
 
     /// How much more it is here: `-4`, `+0.12 points`.
@@ -107,7 +99,7 @@ impl Verdict {
     /// For programs: accuracies as shares, and `difference` in right answers where both counts are known, else as a share.
     pub fn json(&self) -> Value {
         let (score, source) = (self.score, self.score.source);
-        let within = match &self.outcome {
+        let agreement = match &self.outcome {
             Outcome::Reproduced(Agreement::Count) => Some("count"),
             Outcome::Reproduced(Agreement::Rounded) => Some("rounded"),
             Outcome::Reproduced(Agreement::Interval) => Some("interval"),
@@ -124,7 +116,7 @@ impl Verdict {
             "interval": score.interval,
             "note": score.note,
             "verdict": self.outcome.as_str(),
-            "by": within,
+            "agreement": agreement,
             "text": self.line(),
         });
         match &self.outcome {
