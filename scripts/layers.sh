@@ -59,10 +59,11 @@ trap 'rm -f "$edges" "$loops"' EXIT
 only 'error names no other module' none src/error.rs
 only 'text names no other module' none src/text.rs
 only 'files name error and text' 'error|files|text' src/files.rs src/files
+only 'published scores name the data set that they are of' 'newt|published' src/published
 only 'hub names the ground floor' 'context|error|files|hub|interrupt|progress|text' src/hub.rs src/hub
 forbid 'the modules that compute name none of cli, pipeline, stage, cache, artifact' \
     'crate::(cli|pipeline|stage|cache|artifact)\b' \
-    src/newt src/image src/backbone src/probe src/random src/stats src/render src/hub src/hub.rs \
+    src/newt src/published src/image src/backbone src/probe src/random src/stats src/render src/hub src/hub.rs \
     src/files src/files.rs src/text.rs src/interrupt.rs src/progress.rs src/context.rs src/setting.rs \
     src/tensorfile src/tensorfile.rs
 forbid 'imports from this crate stand one module to a line, where the rules above see them' 'use crate::\{' src
@@ -70,7 +71,7 @@ forbid 'cache and artifact name neither stages nor the pipeline' \
     'crate::(cli|pipeline|stage)\b' src/cache src/artifact
 forbid 'stages name neither the pipeline nor the command line' 'crate::(cli|pipeline)\b' src/stage
 forbid 'only cli names clap and indicatif' '\b(clap|indicatif)::' \
-    src/artifact src/backbone src/cache src/image src/newt src/pipeline src/probe src/random src/render src/stage src/stats
+    src/artifact src/backbone src/cache src/image src/newt src/pipeline src/probe src/published src/random src/render src/stage src/stats
 forbid 'only backbone names tch' '\btch::' \
     src/artifact src/cache src/cli src/image src/newt src/pipeline src/probe src/random src/render src/stage src/stats
 forbid 'only artifact names polars' '\bpolars::' \

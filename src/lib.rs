@@ -45,6 +45,7 @@ mod newt;
 mod pipeline;
 mod probe;
 mod progress;
+mod published;
 mod random;
 mod render;
 mod setting;

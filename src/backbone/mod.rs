@@ -40,7 +40,7 @@ pub use checkpoint::files::Origin;
 pub use checkpoint::location::Lookup;
 pub use orgs::architectures::architectures;
 pub use pool::Pool;
-pub use resolve::leaderboard::leaderboard;
+pub use resolve::availability::availability;
 pub use resolve::resolve;
 pub use run::{
     Choice, Device, Precision, SearchPaths, libtorch_version, require_libtorch, search_libtorch_in,

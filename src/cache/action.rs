@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::seal::{is_sealed, sealed};
 use super::{Cache, Digest, Key, Request, damage, is_miss, layout};
 use crate::error::Error;
 use crate::progress::Progress;
@@ -173,26 +174,6 @@ impl Cache {
     fn action_path(&self, stage: &str, key: &Key) -> PathBuf {
         self.actions_dir(stage).join(format!("{key}.json"))
     }
-}
-
-/// The record of an action's JSON: the same with one more field at its end, the digest of what stands before it.
-///
-/// The bytes are sealed, not the values, since a number that was read is not always the one that was written.
-fn sealed(json: &str) -> String {
-    let json = json.strip_suffix("\n}").unwrap_or(json);
-    format!("{json}{}", seal(json.as_bytes()))
-}
-
-/// The end of a record, of a length that is always the same: the field with the digest of `json`, all that stands before.
-fn seal(json: &[u8]) -> String {
-    format!(",\n  \"seal\": \"{}\"\n}}\n", Digest::of(json))
-}
-
-/// Whether a record's bytes are those that were written.
-fn is_sealed(record: &[u8]) -> bool {
-    let n_json = record.len().saturating_sub(seal(b"").len());
-    let (json, found) = record.split_at(n_json);
-    found == seal(json).as_bytes()
 }
 
 /// The action in a record's bytes, or why there is none.

@@ -33,7 +33,10 @@ pub const ACTIONS: &str = "actions";
 
 pub const FEATURES: &str = "features";
 
-/// The folders of a cache.
+/// The folder of what came of published scores, made with the first of them.
+pub const VERDICTS: &str = "verdicts";
+
+/// The folders of every cache.
 pub const FOLDERS: [&str; 3] = [OBJECTS, ACTIONS, FEATURES];
 
 /// The longest `layout` that is read.

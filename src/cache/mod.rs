@@ -10,6 +10,7 @@
 //!   actions/<stage>/<key>.json  what a stage made of what, sealed: explains misses, is the provenance
 //!   features/<key>/<digest>.…   per-image results of one backbone, in immutable shards
 //!   digests                     memo (path, size, mtime, inode) → BLAKE3
+//!   verdicts/<digest>.json      what came of published scores here, sealed: for people, and of no stage's input
 //!   tmp/                        files being written; swept when the cache opens
 //!   damaged/                    what was found in the place of one of the above and is none; nobody reads it
 //! ```
@@ -57,7 +58,9 @@ mod key;
 mod layout;
 mod miss;
 mod object;
+mod seal;
 mod shards;
+mod verdicts;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -70,6 +73,7 @@ pub use key::{Digest, Key, KeyBuilder, Request};
 pub use layout::is_tagged;
 pub use miss::MissReason;
 pub use shards::ShardStore;
+pub use verdicts::ignored;
 
 use self::error::unwritable;
 use crate::error::Error;

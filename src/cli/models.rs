@@ -1,5 +1,7 @@
 //! `newt-pipe models`: known checkpoints and their weights.
 
+mod ls;
+
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,36 +10,21 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::console::Console;
 use super::settings::HubArgs;
-use crate::backbone::{self, BackboneSpec, Device, Lookup, Pool, Precision, leaderboard};
+use crate::backbone::{self, BackboneSpec, Device, Lookup, Pool, Precision};
 use crate::error::{Error, Message};
 use crate::hub::{self, Hub};
-use crate::progress::{Progress, Silent};
+use crate::progress::Progress;
 use crate::text::{count, either, foreign, path, thousands};
 
 /// Subcommands of `newt-pipe models`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// List the checkpoints with a published NeWT score, and whether they are on this machine.
-    Ls(LsArgs),
+    /// List the checkpoints with a published NeWT score, whether they are on this machine, and what has been reproduced.
+    Ls(ls::Args),
     /// Download a checkpoint, or a newer revision of it, into the cache of the Hugging Face hub.
     Fetch(FetchArgs),
     /// Load a checkpoint, send two images through it, and say what it is.
     Check(CheckArgs),
-}
-
-/// Arguments of `newt-pipe models ls`.
-#[derive(Debug, clap::Args)]
-pub struct LsArgs {
-    /// List the architectures of timm that can be loaded, instead.
-    #[arg(long)]
-    architectures: bool,
-
-    /// Print one JSON document.
-    #[arg(long)]
-    json: bool,
-
-    #[command(flatten)]
-    hub: HubArgs,
 }
 
 /// The arguments that name a checkpoint.
@@ -104,8 +91,7 @@ fn pool(text: &str) -> Result<Pool, String> {
 
 pub fn exec(command: &Command, console: &Console) -> Result<Outcome, Error> {
     match command {
-        Command::Ls(args) if args.architectures => list_architectures(args.json, console),
-        Command::Ls(args) => list_published(args, console),
+        Command::Ls(args) => ls::exec(args, console),
         Command::Fetch(args) => fetch(args, console),
         Command::Check(args) => check(args, console),
     }
@@ -120,62 +106,6 @@ fn lookup<'a>(hub: &'a Hub, progress: &'a dyn Progress) -> Lookup<'a> {
         allow_code: false,
         update: false,
     }
-}
-
-fn list_architectures(as_json: bool, console: &Console) -> Result<Outcome, Error> {
-    let names: Vec<&str> = backbone::architectures().collect();
-    if as_json {
-        console.json(&json!({ "architectures": names }))?;
-    } else {
-        console.result(&(names.join("\n") + "\n"))?;
-    }
-    Ok(Outcome::Done)
-}
-
-fn list_published(args: &LsArgs, console: &Console) -> Result<Outcome, Error> {
-    let hub = Hub::new(args.hub.offline_settings(), console.interrupt.clone());
-    let lookup = lookup(&hub, &Silent);
-    let rows: Vec<_> = leaderboard()
-        .map(|row| match row.availability(lookup) {
-            Ok(availability) => (row, availability.as_str(), None),
-            Err(error) => (row, "damaged", Some(error.to_string())),
-        })
-        .collect();
-    if args.json {
-        let rows: Vec<Value> = rows
-            .iter()
-            .map(|(row, status, problem)| {
-                let mut row = json!(row);
-                row["status"] = json!(status);
-                row["problem"] = json!(problem);
-                row
-            })
-            .collect();
-        console.json(&json!({ "models": rows }))?;
-        return Ok(Outcome::Done);
-    }
-    let width = leaderboard().map(|row| row.ckpt.len()).max().unwrap_or(0);
-    let mut text = format!(
-        "{:<10} {:<width$}  {:>4}  {:>13}  {:>8}  status\n",
-        "org", "ckpt", "px", "parameters", "accuracy"
-    );
-    for (row, status, _) in &rows {
-        text.push_str(&format!(
-            "{:<10} {:<width$}  {:>4}  {:>13}  {:>8.4}  {status}\n",
-            row.org,
-            row.ckpt,
-            row.resolution,
-            thousands(row.n_parameters),
-            row.accuracy,
-        ));
-    }
-    console.result(&text)?;
-    for (row, _, problem) in &rows {
-        if let Some(problem) = problem {
-            console.note(&format!("{}/{}: {problem}", row.org, row.ckpt));
-        }
-    }
-    Ok(Outcome::Done)
 }
 
 fn fetch(args: &FetchArgs, console: &Console) -> Result<Outcome, Error> {

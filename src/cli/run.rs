@@ -13,6 +13,7 @@ use crate::files::Kept;
 use crate::interrupt::Left;
 use crate::pipeline::results::{self, Results};
 use crate::pipeline::summary;
+use crate::pipeline::verdict::Verdicts;
 use crate::pipeline::{Evaluation, Options};
 use crate::progress::Progress;
 use crate::render::{SweepRow, terminal};
@@ -107,6 +108,7 @@ pub fn exec(args: Args, console: &Console) -> Result<Outcome, Error> {
         .runner(&pipeline, Access::Make, context, options)?;
     runner.find_models()?;
     let mut shown = Shown::default();
+    let mut verdicts = Verdicts::default();
     for (index, experiment) in experiments.iter().enumerate() {
         if experiments.len() > 1 {
             console.note(&format!(
@@ -126,12 +128,15 @@ pub fn exec(args: Args, console: &Console) -> Result<Outcome, Error> {
             .transpose()?;
         results.push(&pipeline, &evaluation, fitted.as_deref())?;
         shown.add(&evaluation);
+        verdicts.add(&evaluation, runner.provenance());
     }
     let repeats = results.repeats();
-    for warning in results.publish(runner.provenance())? {
+    for warning in results.publish(runner.provenance(), &verdicts)? {
         console.warn(&warning);
     }
+    runner.keep(&verdicts);
     if args.json {
+        verdicts.put(&mut shown.documents);
         console.json(&json!({
             "experiments": shown.documents,
             "repeats": repeats.iter().map(results::repeats_json).collect::<Vec<_>>(),
@@ -139,7 +144,8 @@ pub fn exec(args: Args, console: &Console) -> Result<Outcome, Error> {
         }))?;
     } else {
         let repeats: Vec<_> = repeats.iter().map(summary::repeats).collect();
-        console.result(&(shown.text() + &terminal::repeats(&repeats)))?;
+        let text = [shown.text(), terminal::repeats(&repeats), verdicts.text()].concat();
+        console.result(&text)?;
     }
     console.note(&format!("\ntables and provenance are in {}", path(&out)));
     Ok(Outcome::Done)

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::labels::{Labels, Task};
+use super::labels::Labels;
 use crate::text::{count, foreign, thousands};
 
 /// Its test rows.
@@ -39,6 +39,19 @@ pub fn tasks() -> impl Iterator<Item = PublishedTask> {
             subcluster: fields.next().filter(|name| !name.is_empty()),
         })
     })
+}
+
+/// A task of a labels file, or of what was evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundTask<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its cluster.
+    pub cluster: &'a str,
+    /// Its subcluster, where it has one.
+    pub subcluster: Option<&'a str>,
+    /// How many test rows it has.
+    pub n_test_rows: usize,
 }
 
 /// How much of the published NeWT a labels file has.
@@ -72,14 +85,22 @@ pub struct Regrouped {
 impl Identity {
     /// Compares `labels` with the published NeWT.
     pub fn of(labels: &Labels) -> Self {
-        let found: BTreeMap<String, Task> = labels
-            .tasks()
-            .into_iter()
-            .map(|task| (task.name.clone(), task))
-            .collect();
+        let tasks = labels.tasks();
+        Self::of_tasks(tasks.iter().map(|task| FoundTask {
+            name: &task.name,
+            cluster: &task.cluster,
+            subcluster: task.subcluster.as_deref(),
+            n_test_rows: task.test_rows.len(),
+        }))
+    }
+
+    /// Compares some tasks, each with its test rows, with those of the published NeWT.
+    pub fn of_tasks<'a>(found: impl IntoIterator<Item = FoundTask<'a>>) -> Self {
+        let found = found.into_iter().map(|task| (task.name, task));
+        let found: BTreeMap<&str, FoundTask<'_>> = found.collect();
         let n_tasks = tasks().filter(|task| found.contains_key(task.name)).count();
         let n_other_tasks = found.len() - n_tasks;
-        let n_test_rows = found.values().map(|task| task.test_rows.len()).sum();
+        let n_test_rows = found.values().map(|task| task.n_test_rows).sum();
         let regrouped: Vec<Regrouped> = tasks()
             .filter_map(|expected| regrouped(found.get(expected.name)?, expected))
             .collect();
@@ -94,9 +115,28 @@ impl Identity {
             regrouped,
         }
     }
+
+    /// How what is not NeWT differs from it: `not NeWT: 10 of its 164 tasks, 400 test rows where NeWT has 18,024`.
+    pub fn difference(&self) -> String {
+        let mut text = format!(
+            "not NeWT: {} of its {} tasks",
+            self.n_tasks,
+            tasks().count()
+        );
+        if !self.regrouped.is_empty() {
+            text.push_str(&format!(" ({} in another group)", self.regrouped.len()));
+        }
+        if self.n_other_tasks > 0 {
+            let others = count(self.n_other_tasks, "other", "others");
+            text.push_str(&format!(" and {others}"));
+        }
+        let n_test_rows = count(self.n_test_rows, "test row", "test rows");
+        let expected = thousands(N_TEST_ROWS as u64);
+        format!("{text}, {n_test_rows} where NeWT has {expected}")
+    }
 }
 
-fn regrouped(found: &Task, expected: PublishedTask) -> Option<Regrouped> {
+fn regrouped(found: &FoundTask<'_>, expected: PublishedTask) -> Option<Regrouped> {
     let name = expected.name;
     let differs = |column, found: Option<&str>, expected: Option<&'static str>| {
         (found != expected).then(|| Regrouped {
@@ -106,41 +146,24 @@ fn regrouped(found: &Task, expected: PublishedTask) -> Option<Regrouped> {
             expected,
         })
     };
-    differs("task_cluster", Some(&found.cluster), Some(expected.cluster)).or_else(|| {
-        differs(
-            "task_subcluster",
-            found.subcluster.as_deref(),
-            expected.subcluster,
-        )
-    })
+    differs("task_cluster", Some(found.cluster), Some(expected.cluster))
+        .or_else(|| differs("task_subcluster", found.subcluster, expected.subcluster))
 }
 
 /// One sentence without a full stop: `this is NeWT: 164 tasks in 5 clusters, 18,024 test rows`.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let n_published = tasks().count();
         if self.is_newt {
             let clusters: BTreeSet<&str> = tasks().map(|task| task.cluster).collect();
             return write!(
                 f,
-                "this is NeWT: {n_published} tasks in {} clusters, {} test rows",
+                "this is NeWT: {} tasks in {} clusters, {} test rows",
+                tasks().count(),
                 clusters.len(),
                 thousands(N_TEST_ROWS as u64)
             );
         }
-        write!(f, "not NeWT: {} of its {n_published} tasks", self.n_tasks)?;
-        if !self.regrouped.is_empty() {
-            write!(f, " ({} in another group)", self.regrouped.len())?;
-        }
-        if self.n_other_tasks > 0 {
-            write!(f, " and {}", count(self.n_other_tasks, "other", "others"))?;
-        }
-        write!(
-            f,
-            ", {} where NeWT has {}; published scores do not compare",
-            count(self.n_test_rows, "test row", "test rows"),
-            thousands(N_TEST_ROWS as u64)
-        )
+        write!(f, "{}; published scores do not compare", self.difference())
     }
 }
 

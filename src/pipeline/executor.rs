@@ -86,7 +86,7 @@ pub struct Shared<T> {
 
 /// Finds the outputs of stages, and computes them.
 pub struct Executor<'a> {
-    cache: Cache,
+    pub cache: Cache,
     pub context: Context<'a>,
     pub options: Options,
     /// Keys that this run has been at: experiments share stages. What is forced has been made again by then, and what

@@ -16,6 +16,7 @@ pub mod predict;
 pub mod repeats;
 pub mod results;
 pub mod summary;
+pub mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 

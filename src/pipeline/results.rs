@@ -18,6 +18,7 @@ use super::Evaluation;
 use super::Experiment;
 use super::config::Pipeline;
 use super::repeats::{ExperimentScores, Repeats};
+use super::verdict::Verdicts;
 use crate::artifact::{Row, Table, rows};
 use crate::cache::Digest;
 use crate::error::{Error, Message};
@@ -124,12 +125,17 @@ impl Results {
     ///
     /// # Errors
     /// Errors of writing, and errors of the tables' writer; the folder is then as it was.
-    pub fn publish(mut self, provenance: &BTreeMap<String, String>) -> Result<Vec<String>, Error> {
+    pub fn publish(
+        mut self,
+        provenance: &BTreeMap<String, String>,
+        verdicts: &Verdicts,
+    ) -> Result<Vec<String>, Error> {
         for (name, tables) in std::mem::take(&mut self.tables) {
             let bytes = Table::concat(tables)?.to_parquet()?;
             self.write(name, &bytes)?;
         }
-        let headlines = std::mem::take(&mut self.headlines);
+        let mut headlines = std::mem::take(&mut self.headlines);
+        verdicts.put(&mut headlines);
         let repeats = self.repeats();
         let repeats: Vec<Value> = repeats.iter().map(repeats_json).collect();
         let summary = json!({ "experiments": headlines, "repeats": repeats });

@@ -27,6 +27,7 @@ mod pooling;
 mod predict;
 mod probe_settings;
 mod progress_lines;
+mod published;
 mod quickstart;
 mod repeats;
 mod sandbox;

@@ -62,10 +62,10 @@ fn every_published_checkpoint_is_listed_with_its_place() {
     let ending = |text: &str| lines.iter().filter(|line| line.ends_with(text)).count();
     assert_eq!((ending("on the hub"), ending("torchscript")), (82, 2));
     assert_snapshot!(lines[..4].join("\n"), @"
-    org        ckpt                                                  px     parameters  accuracy  status
-    open-clip  hf-hub:imageomics/bioclip-2.5-vith14                 224    632,076,800    0.9022  on the hub
-    open-clip  PE-Core-bigG-14-448/meta                             448  1,882,033,920    0.8950  on the hub
-    open-clip  hf-hub:imageomics/bioclip-2                          224    303,966,208    0.8913  on the hub
+    org        ckpt                                                  px     parameters  accuracy  here  status
+    open-clip  hf-hub:imageomics/bioclip-2.5-vith14                 224    632,076,800    0.9022  -     on the hub
+    open-clip  PE-Core-bigG-14-448/meta                             448  1,882,033,920    0.8950  -     on the hub
+    open-clip  hf-hub:imageomics/bioclip-2                          224    303,966,208    0.8913  -     on the hub
     ");
 
     put_checkpoint(
@@ -81,7 +81,7 @@ fn every_published_checkpoint_is_listed_with_its_place() {
         .lines()
         .filter(|line| line.ends_with("here"))
         .collect();
-    assert_snapshot!(here.join("\n"), @"timm       vit_base_patch16_224.augreg2_in21k_ft_in1k           224     86,567,656    0.8174  here");
+    assert_snapshot!(here.join("\n"), @"timm       vit_base_patch16_224.augreg2_in21k_ft_in1k           224     86,567,656    0.8174  -     here");
 }
 
 #[test]

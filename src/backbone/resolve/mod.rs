@@ -1,6 +1,6 @@
 //! From the user's `org` and `ckpt` to a network, its preprocessing and its weights.
 
-pub mod leaderboard;
+pub mod availability;
 
 use crate::backbone::checkpoint::WAYS_OUT;
 use crate::backbone::checkpoint::location::Lookup;
