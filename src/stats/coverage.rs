@@ -170,7 +170,7 @@ fn table_of_coverage() {
     println!(
         "tasks | all test rows | mean over tasks, these tasks | mean over tasks, tasks like these"
     );
-    for n_tasks in NEWT.into_iter().chain([10, 164]) {
+    for n_tasks in NEWT.into_iter().chain([10, 30, 164]) {
         let [rows, these] = of_these_tasks(n_tasks, effort);
         let like_these = of_tasks_like_these(n_tasks, effort);
         let shares = [rows, these, like_these].map(percent);

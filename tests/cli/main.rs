@@ -26,6 +26,7 @@ mod probe_settings;
 mod progress_lines;
 mod quickstart;
 mod sandbox;
+mod scores;
 mod selection;
 #[path = "../../src/hub/tests/server.rs"]
 mod server;
