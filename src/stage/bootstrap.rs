@@ -152,7 +152,7 @@ impl BootstrapStage<'_> {
         groups: &[Group<'_>],
         tasks: &BTreeMap<&str, Vec<&Prediction>>,
         context: Context<'_>,
-    ) -> Result<Vec<(GroupInterval, Option<Vec<f32>>)>, Error> {
+    ) -> Result<(Vec<GroupInterval>, Vec<f32>), Error> {
         let Settings {
             resamples, seed, ..
         } = self.settings;
@@ -175,7 +175,13 @@ impl BootstrapStage<'_> {
                 Ok((intervals, is_overall.then_some(means)))
             })
             .collect();
-        resampled.into_iter().collect()
+        let (mut intervals, mut of_all_rows) = (Vec::with_capacity(groups.len()), Vec::new());
+        for resampled in resampled {
+            let (of_group, means) = resampled?;
+            intervals.push(of_group);
+            of_all_rows.extend(means.into_iter().flatten());
+        }
+        Ok((intervals, of_all_rows))
     }
 
     /// The intervals of one group, and the mean of all its rows in each resample.
@@ -252,21 +258,16 @@ impl Stage for BootstrapStage<'_> {
         context.progress.start("bootstrapping", n_steps as u64);
         let resampled = self.resample_all(&groups, &tasks, context);
         context.progress.finish();
-        let mut bootstrap = Bootstrap {
-            settings: self.settings,
-            resamples: Vec::new(),
-            intervals: Vec::with_capacity(groups.len()),
+        let (intervals, means) = resampled?;
+        let resample = |(resample, mean)| Resample {
+            resample,
+            score: f64::from(mean),
         };
-        for (intervals, means) in resampled? {
-            bootstrap.intervals.push(intervals);
-            let resample = |(resample, mean)| Resample {
-                resample,
-                score: f64::from(mean),
-            };
-            let means = means.into_iter().flatten();
-            bootstrap.resamples.extend((0..).zip(means).map(resample));
-        }
-        Ok(bootstrap)
+        Ok(Bootstrap {
+            settings: self.settings,
+            resamples: (0..).zip(means).map(resample).collect(),
+            intervals,
+        })
     }
 
     fn encode(bootstrap: &Bootstrap) -> Result<Objects, Error> {

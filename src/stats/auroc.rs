@@ -17,7 +17,9 @@ pub fn auroc(rows: &[(f64, bool)]) -> Option<f64> {
     sorted.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(Ordering::Equal));
 
     let (mut n_negatives, mut n_positives, mut twice_won) = (0_u64, 0_u64, 0_u128);
-    for tied in sorted.chunk_by(|(a, _), (b, _)| a == b) {
+    let are_tied =
+        |(a, _): &(f64, bool), (b, _): &(f64, bool)| a.partial_cmp(b) == Some(Ordering::Equal);
+    for tied in sorted.chunk_by(are_tied) {
         let positives = tied.iter().filter(|(_, is_positive)| *is_positive).count() as u64;
         let negatives = tied.len() as u64 - positives;
         twice_won += u128::from(positives) * u128::from(2 * n_negatives + negatives);

@@ -68,7 +68,7 @@ fn the_table_of_scores_has_what_the_json_has() {
     let methods: Vec<String> = table.column("ci_method").unwrap();
     assert!(methods.iter().all(|name| all["intervals"]["ci"] == **name));
     let confidence: Vec<f64> = table.column("confidence").unwrap();
-    assert!(confidence.iter().all(|share| *share == 0.95));
+    assert_eq!(confidence, vec![0.95; confidence.len()]);
     let levels: Vec<String> = table.column("level").unwrap();
     let row = |level: &str| levels.iter().position(|found| found == level).unwrap();
     let groups = [

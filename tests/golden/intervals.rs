@@ -11,13 +11,13 @@ use serde::Deserialize;
 struct Fixture {
     /// The bits of f64 values, as all floats here.
     alphas: Vec<u64>,
-    tasks: Vec<Tasks>,
+    tasks: Vec<Mean>,
     wilson: Vec<Wilson>,
-    areas: Vec<Area>,
+    areas: Vec<Curve>,
 }
 
 #[derive(Deserialize)]
-struct Tasks {
+struct Mean {
     seed: u64,
     resamples: usize,
     names: Vec<String>,
@@ -38,7 +38,7 @@ struct Wilson {
 }
 
 #[derive(Deserialize)]
-struct Area {
+struct Curve {
     /// Zeros and ones.
     labels: String,
     decisions: Vec<u64>,
