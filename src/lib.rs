@@ -100,7 +100,10 @@ pub mod internals {
         pub use crate::random::{Generator, RandomState};
     }
     pub mod stats {
+        pub use crate::stats::auroc::auroc;
         pub use crate::stats::bootstrap::{bootstrap_means, interval};
+        pub use crate::stats::task_bootstrap::{TaskResamples, means_over_tasks, resample_tasks};
+        pub use crate::stats::wilson::wilson;
     }
     pub mod text {
         pub use crate::text::is_obeyed;

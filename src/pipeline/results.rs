@@ -4,6 +4,7 @@
 
 mod json;
 pub mod reading;
+mod scores;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,9 +12,9 @@ use std::io::BufReader;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use strum::VariantArray;
 
 pub use self::json::{describe, evaluation_json, plan_json, repeats_json};
+pub use self::scores::{CI_METHOD, Score};
 use super::Evaluation;
 use super::Experiment;
 use super::config::Pipeline;
@@ -24,12 +25,10 @@ use crate::cache::Digest;
 use crate::error::{Error, Message};
 use crate::files::{self, Left, StagedDir};
 use crate::stage::bootstrap::BOOTSTRAP;
-use crate::stage::probes::{CANDIDATES, FITTED, FittedTask, PREDICTIONS, PROBES};
-use crate::stage::report::{Accuracy, Level};
-use crate::stats::bootstrap::Interval;
+use crate::stage::probes::{CANDIDATES, FITTED, PREDICTIONS, PROBES};
 use crate::text::{self, Listing, foreign};
 
-/// Accuracies with their intervals, of every group of every experiment.
+/// Accuracies with their intervals, of every group of every experiment: [`Score`]s.
 const SCORES: &str = "scores.parquet";
 /// The headline.
 const SUMMARY: &str = "summary.json";
@@ -96,7 +95,7 @@ impl Results {
             };
             self.write(&name, fitted)?;
         }
-        let scores = scores(evaluation);
+        let scores = evaluation.scores();
         let setting = Setting::of(experiment);
         self.add(PREDICTIONS, &setting, &probes.predictions);
         self.add(PROBES, &setting, &probes.tasks);
@@ -285,74 +284,5 @@ impl Setting {
             search_seed: experiment.search_seed.map(i64::from),
             probe: experiment.probe.name(),
         }
-    }
-}
-
-rows! {
-    /// The accuracy of one group, and its interval.
-    pub struct Score {
-        /// The group's level.
-        pub level: String,
-        /// Its name.
-        pub name: String,
-        /// The mean number of rows that its probes were fitted on.
-        pub n_train_used: f64,
-        /// Its test rows.
-        pub n: i64,
-        /// The share of right predictions among them.
-        pub accuracy: f64,
-        /// The interval's lower end.
-        pub ci_low: f64,
-        /// Its upper end.
-        pub ci_high: f64,
-    }
-}
-
-fn scores(evaluation: &Evaluation) -> Vec<Score> {
-    let score = |group: &Accuracy| {
-        let interval = evaluation.interval(group);
-        Score {
-            level: group.level.clone(),
-            name: group.name.clone(),
-            n_train_used: evaluation.n_train_used(group),
-            n: group.n,
-            accuracy: group.accuracy,
-            ci_low: interval.low,
-            ci_high: interval.high,
-        }
-    };
-    evaluation.report.groups.iter().map(score).collect()
-}
-
-impl Evaluation {
-    /// The mean number of rows that the probes of one of the report's groups were fitted on: `n_train`, unless tasks
-    /// have fewer.
-    pub fn n_train_used(&self, group: &Accuracy) -> f64 {
-        let mut levels = Level::VARIANTS.iter();
-        let level = levels.find(|level| level.as_str() == group.level);
-        let n_rows = |task: &FittedTask| {
-            let name = level?.group(&task.task, &task.cluster, task.subcluster.as_deref())?;
-            (name == group.name).then_some(task.n_train_rows)
-        };
-        let n_rows: Vec<i64> = self.probes.tasks.iter().filter_map(n_rows).collect();
-        n_rows.iter().sum::<i64>() as f64 / n_rows.len() as f64
-    }
-
-    /// The bootstrap interval of one of the report's groups.
-    pub fn interval(&self, group: &Accuracy) -> Interval {
-        self.bootstrap
-            .intervals
-            .iter()
-            .find(|interval| interval.level == group.level && interval.name == group.name)
-            .map_or(
-                Interval {
-                    low: f64::NAN,
-                    high: f64::NAN,
-                },
-                |interval| Interval {
-                    low: interval.ci_low,
-                    high: interval.ci_high,
-                },
-            )
     }
 }

@@ -5,11 +5,14 @@ use std::fmt::Display;
 use super::plan::State;
 use super::repeats::{Over, Repeats, Spread};
 use super::results::reading::Ran;
+use super::results::{CI_METHOD, Score};
 use super::{Evaluation, Experiment, StageRecord};
 use crate::newt::sampling::NTrain;
-use crate::render::{Card, Line, RepeatsLine, StageLine, SweepRow};
+use crate::render::{Card, Line, MeanLine, RepeatsLine, StageLine, SweepRow};
+use crate::stage::bootstrap::Settings;
 use crate::stage::features::Counts;
-use crate::stage::report::{Accuracy, Level};
+use crate::stage::report::Level;
+use crate::stats::Interval;
 use crate::text::{count, foreign, thousands};
 
 /// An experiment in one line: `timm/vit_base_patch16_224, n_train 20, seed 17, probe biobench`.
@@ -52,33 +55,40 @@ fn model(experiment: &Experiment) -> String {
 
 /// The result of one experiment.
 pub fn card(evaluation: &Evaluation) -> Card {
-    let lines = |level| {
-        evaluation
-            .report
-            .level(level)
-            .map(|group| line(evaluation, group))
-            .collect()
+    let scores = evaluation.scores();
+    let lines = |level: Level| {
+        let of_level = scores.iter().filter(|score| score.level == level.as_str());
+        of_level.map(line).collect()
     };
-    let mut overall: Vec<Line> = lines(Level::Overall);
-    for line in &mut overall {
-        "all test rows".clone_into(&mut line.name);
-    }
+    let overall = overall(&scores);
     Card {
         title: title(&evaluation.experiment),
         tasks: lines(Level::Task),
         clusters: lines(Level::Cluster),
-        overall,
-        mean_task_accuracy: evaluation.report.overall().mean_task_accuracy,
+        overall: Line {
+            name: "all test rows".to_owned(),
+            ..line(overall)
+        },
+        mean_over_tasks: MeanLine {
+            accuracy: overall.mean_task_accuracy,
+            these_tasks: ends(overall.these_tasks_ci_low, overall.these_tasks_ci_high),
+            tasks_like_these: ends(
+                overall.tasks_like_these_ci_low,
+                overall.tasks_like_these_ci_high,
+            ),
+        },
+        intervals: intervals(&evaluation.bootstrap.settings),
     }
 }
 
 /// One line of a sweep's table.
 pub fn sweep_row(evaluation: &Evaluation) -> SweepRow {
     let experiment = &evaluation.experiment;
-    let overall = evaluation.report.overall();
+    let scores = evaluation.scores();
+    let overall = overall(&scores);
     SweepRow {
         model: model(experiment),
-        n_train: n_train(experiment.n_train, evaluation.n_train_used(overall)),
+        n_train: n_train(experiment.n_train, overall.n_train_used),
         seed: match experiment.n_train.rows() {
             Some(_) => experiment.seed.to_string(),
             None => "-".to_owned(),
@@ -87,8 +97,9 @@ pub fn sweep_row(evaluation: &Evaluation) -> SweepRow {
         search_seed: experiment
             .repeated_search_seed()
             .map(|seed| seed.to_string()),
-        overall: line(evaluation, overall),
+        overall: line(overall),
         mean_task_accuracy: overall.mean_task_accuracy,
+        intervals: intervals(&evaluation.bootstrap.settings),
     }
 }
 
@@ -112,6 +123,26 @@ pub fn repeats(repeats: &Repeats) -> RepeatsLine {
     }
 }
 
+/// All test rows together: the group that every report begins with.
+fn overall(scores: &[Score]) -> &Score {
+    &scores[0]
+}
+
+/// What the intervals of accuracies are: `95 %, percentile bootstrap over test rows (500 resamples)`.
+fn intervals(settings: &Settings) -> String {
+    let percent = format!("{:.6}", settings.confidence() * 100.0);
+    let percent = percent.trim_end_matches('0').trim_end_matches('.');
+    let resamples = count(settings.resamples, "resample", "resamples");
+    format!("{percent} %, {CI_METHOD} ({resamples})")
+}
+
+fn ends(low: Option<f64>, high: Option<f64>) -> Option<Interval> {
+    Some(Interval {
+        low: low?,
+        high: high?,
+    })
+}
+
 /// Train rows per task as asked for and, where tasks have fewer, as used in the mean.
 fn n_train(asked: NTrain, used: f64) -> String {
     match asked.rows() {
@@ -123,14 +154,19 @@ fn n_train(asked: NTrain, used: f64) -> String {
     }
 }
 
-fn line(evaluation: &Evaluation, group: &Accuracy) -> Line {
-    let interval = evaluation.interval(group);
+fn line(score: &Score) -> Line {
     Line {
-        name: foreign(&group.name),
-        n: group.n,
-        accuracy: group.accuracy,
-        ci_low: interval.low,
-        ci_high: interval.high,
+        name: foreign(&score.name),
+        n: score.n,
+        accuracy: score.accuracy,
+        ci: Interval {
+            low: score.ci_low,
+            high: score.ci_high,
+        },
+        wilson: score.is_at_an_end().then_some(Interval {
+            low: score.wilson_low,
+            high: score.wilson_high,
+        }),
     }
 }
 
@@ -167,6 +203,26 @@ fn lost(counts: Counts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_level_of_an_interval_is_said_without_what_rounding_adds() {
+        let said = |alpha, resamples| {
+            intervals(&Settings {
+                resamples,
+                alpha,
+                seed: 17,
+            })
+        };
+        assert_eq!(
+            said(0.05, 500),
+            "95 %, percentile bootstrap over test rows (500 resamples)"
+        );
+        // 1 - 0.32 is 0.6799999999999999.
+        assert!(said(0.32, 1).starts_with("68 %, "), "{}", said(0.32, 1));
+        assert!(said(0.001, 1).starts_with("99.9 %, "));
+        assert!(said(0.32, 1).ends_with("(1 resample)"));
+        assert!(said(0.05, 10_000).ends_with("(10,000 resamples)"));
+    }
 
     #[test]
     fn a_point_of_a_learning_curve_is_where_its_rows_are() {

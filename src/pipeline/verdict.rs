@@ -22,10 +22,14 @@ pub use self::kept::{Reproduction, reproductions};
 use super::Evaluation;
 use crate::newt::published::N_TEST_ROWS;
 use crate::published::{self, Aggregation, Score};
+use crate::stats::Interval;
 use crate::stats::wilson::wilson;
 
 /// Half of the last decimal that the ends of an interval are published with.
 const ROUNDING: f64 = 0.5e-6;
+
+/// What the interval of a score leaves out that is published without one.
+const ALPHA: f64 = 0.05;
 
 /// What comes of one published score.
 #[derive(Debug, Clone, PartialEq)]
@@ -200,7 +204,17 @@ fn agreement(score: &Score, here: Here) -> Option<Agreement> {
     }
     let [low, high] = match score.interval {
         Some([low, high]) => [low - ROUNDING, high + ROUNDING],
-        None => wilson(score.accuracy(), N_TEST_ROWS as u64),
+        None => {
+            let rows = N_TEST_ROWS as f64;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a share of the rows, rounded to a number of them"
+            )]
+            let n_right = (score.accuracy() * rows).round() as u64;
+            let Interval { low, high } = wilson(n_right, N_TEST_ROWS as u64, ALPHA);
+            [low, high]
+        }
     };
     (low <= here.accuracy && here.accuracy <= high).then_some(Agreement::Interval)
 }

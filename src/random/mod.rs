@@ -2,7 +2,7 @@
 //!
 //! | type | in NumPy | used for |
 //! | --- | --- | --- |
-//! | [`Generator`] | `np.random.default_rng(seed)` | sampling of train rows, bootstrap |
+//! | [`Generator`] | `np.random.default_rng(seed)`, `default_rng([seed, *key])` | sampling of train rows, bootstrap |
 //! | [`RandomState`] | `np.random.RandomState(seed)` | candidates of the hyperparameter search |
 //!
 //! Both give the same values on every machine. Where NumPy raises on an argument, the methods say

@@ -29,7 +29,13 @@ pub struct Generator {
 impl Generator {
     /// Seeds a generator with an integer.
     pub fn new(seed: u64) -> Self {
-        let words = SeedSequence::new(seed).state::<4>();
+        Self::with_key(seed, &[])
+    }
+
+    /// Seeds a generator with an integer and a key, as `np.random.default_rng([seed, *key])` does: one seed gives as
+    /// many independent streams as there are keys.
+    pub fn with_key(seed: u64, key: &[u8]) -> Self {
+        let words = SeedSequence::new(seed, key).state::<4>();
         let [state, stream] = [[words[0], words[1]], [words[2], words[3]]]
             .map(|[high, low]| u128::from(high) << 64 | u128::from(low));
         Self {

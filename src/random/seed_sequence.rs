@@ -1,4 +1,4 @@
-//! NumPy's SeedSequence for an integer: spreads few bits of entropy over a generator's whole state.
+//! NumPy's SeedSequence for integers: spreads few bits of entropy over a generator's whole state.
 //!
 //! Source: `numpy/random/bit_generator.pyx` of NumPy 2.4, after Melissa O'Neill, "Developing a
 //! `seed_seq` Alternative" (2015).
@@ -24,24 +24,28 @@ pub struct SeedSequence {
 }
 
 impl SeedSequence {
-    /// Fills the pool from `entropy`, as `SeedSequence(entropy)` does.
-    pub fn new(entropy: u64) -> Self {
-        let [b0, b1, b2, b3, b4, b5, b6, b7] = entropy.to_le_bytes();
-        // NumPy takes as many words as the integer needs, and zeros for the rest of the pool.
-        let words = [
-            u32::from_le_bytes([b0, b1, b2, b3]),
-            u32::from_le_bytes([b4, b5, b6, b7]),
-            0,
-            0,
-        ];
+    /// Fills the pool from a seed and what follows it, as `SeedSequence([seed, *key])` does, and with an empty key
+    /// `SeedSequence(seed)`.
+    pub fn new(seed: u64, key: &[u8]) -> Self {
+        // NumPy takes as many words as an integer needs, one for each byte, and zeros for the rest of the pool.
+        let [low, high] = [seed, seed >> u32::BITS].map(low_half);
+        let mut words = vec![low];
+        words.extend((high != 0).then_some(high));
+        words.extend(key.iter().copied().map(u32::from));
 
         let mut hash = POOL_HASH;
-        let mut pool = words.map(|word| hash.next(word));
+        let mut pool: [u32; POOL_SIZE] =
+            std::array::from_fn(|index| hash.next(words.get(index).copied().unwrap_or(0)));
         for source in 0..POOL_SIZE {
             for target in 0..POOL_SIZE {
                 if source != target {
                     pool[target] = mix(pool[target], hash.next(pool[source]));
                 }
+            }
+        }
+        for &word in words.iter().skip(POOL_SIZE) {
+            for slot in &mut pool {
+                *slot = mix(*slot, hash.next(word));
             }
         }
         Self { pool }
@@ -79,4 +83,9 @@ fn mix(x: u32, y: u32) -> u32 {
         .wrapping_mul(0xca01_f9dd)
         .wrapping_sub(y.wrapping_mul(0x4973_f715));
     word ^ (word >> HALF_WORD)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+fn low_half(word: u64) -> u32 {
+    word as u32
 }

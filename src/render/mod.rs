@@ -3,6 +3,8 @@
 
 pub mod terminal;
 
+use crate::stats::Interval;
+
 /// The accuracy of one group, with its interval.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
@@ -12,10 +14,21 @@ pub struct Line {
     pub n: i64,
     /// The share of right predictions among them.
     pub accuracy: f64,
-    /// The interval's lower end.
-    pub ci_low: f64,
-    /// The interval's upper end.
-    pub ci_high: f64,
+    /// Its bootstrap interval.
+    pub ci: Interval,
+    /// Wilson's interval, where the other says nothing: where all predictions are right, or none.
+    pub wilson: Option<Interval>,
+}
+
+/// The mean of tasks' accuracies, with its intervals for two claims.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeanLine {
+    /// The mean.
+    pub accuracy: f64,
+    /// Rows resampled within each task.
+    pub these_tasks: Option<Interval>,
+    /// Tasks resampled, where there are several.
+    pub tasks_like_these: Option<Interval>,
 }
 
 /// The result of one experiment.
@@ -28,9 +41,11 @@ pub struct Card {
     /// One per cluster.
     pub clusters: Vec<Line>,
     /// All test rows together.
-    pub overall: Vec<Line>,
+    pub overall: Line,
     /// The mean of the tasks' accuracies.
-    pub mean_task_accuracy: f64,
+    pub mean_over_tasks: MeanLine,
+    /// What the intervals of accuracies are: level and method.
+    pub intervals: String,
 }
 
 /// One experiment of a sweep.
@@ -50,6 +65,8 @@ pub struct SweepRow {
     pub overall: Line,
     /// The mean of the tasks' accuracies.
     pub mean_task_accuracy: f64,
+    /// What the interval is: level and method.
+    pub intervals: String,
 }
 
 /// Experiments that differ by a seed alone; each mean with its standard deviation.

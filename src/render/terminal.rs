@@ -1,10 +1,19 @@
 //! Tables and lines for people: fixed-width text that reads the same without colour.
 
-use super::{Card, Line, MistakeRow, RepeatsLine, StageLine, SweepRow};
+use super::{Card, Line, MeanLine, MistakeRow, RepeatsLine, StageLine, SweepRow};
+use crate::stats::Interval;
 use crate::text::thousands;
 
 /// Up to this many tasks are listed one by one; NeWT has 164.
 const LISTED_TASKS: usize = 30;
+
+/// With fewer tasks than this the interval over tasks covers some two points less than it claims, or still less, by the
+/// table in `docs/results.md`.
+const FEW_TASKS: usize = 30;
+/// The claim of an interval of the mean over tasks, rows resampled.
+const THESE_TASKS: &str = "these tasks";
+/// The claim of an interval of the mean over tasks, tasks resampled.
+const TASKS_LIKE_THESE: &str = "tasks like these";
 
 /// How a stage went, or would go: `  features   ran       17.20 s  1,072 images extracted, 0 reused`.
 pub fn stage_line(line: &StageLine) -> String {
@@ -50,7 +59,7 @@ pub fn card(card: &Card) -> String {
     for (name, lines) in [
         ("task", listed),
         ("cluster", &card.clusters),
-        ("overall", &card.overall),
+        ("overall", std::slice::from_ref(&card.overall)),
     ] {
         if !lines.is_empty() {
             text.push_str(&heading(name));
@@ -59,20 +68,66 @@ pub fn card(card: &Card) -> String {
             }
         }
     }
-    let (n_tasks, mean) = (card.tasks.len(), card.mean_task_accuracy);
-    text.push_str(&format!(
-        "{:<name_width$}  {n_tasks:>6}  {mean:>8.4}\n",
-        "mean over tasks"
+    text.push_str(&mean_lines(
+        &card.mean_over_tasks,
+        card.tasks.len(),
+        name_width,
     ));
+    text.push_str(&format!("\nintervals: {}\n", card.intervals));
+    text.push_str(&claims(&card.mean_over_tasks, card.tasks.len()));
     text
 }
 
 fn score_line(line: &Line, name_width: usize) -> String {
     let n = thousands(line.n.unsigned_abs());
+    let wilson = line
+        .wilson
+        .map(|wilson| format!("  Wilson {}", ends(wilson)));
     format!(
-        "{:<name_width$}  {n:>6}  {:>8.4}  [{:.4}, {:.4}]\n",
-        line.name, line.accuracy, line.ci_low, line.ci_high
+        "{:<name_width$}  {n:>6}  {:>8.4}  {}{}\n",
+        line.name,
+        line.accuracy,
+        ends(line.ci),
+        wilson.unwrap_or_default()
     )
+}
+
+/// The mean over tasks with an interval a line, each with what it is of.
+fn mean_lines(mean: &MeanLine, n_tasks: usize, name_width: usize) -> String {
+    let of = |interval: Option<Interval>, claim| Some(format!("  {}  {claim}", ends(interval?)));
+    let mut intervals = [
+        of(mean.these_tasks, THESE_TASKS),
+        of(mean.tasks_like_these, TASKS_LIKE_THESE),
+    ]
+    .into_iter()
+    .flatten();
+    let start = format!(
+        "{:<name_width$}  {n_tasks:>6}  {:>8.4}",
+        "mean over tasks", mean.accuracy
+    );
+    let indent = start.chars().count();
+    let mut text = format!("{start}{}\n", intervals.next().unwrap_or_default());
+    for interval in intervals {
+        text.push_str(&format!("{:indent$}{interval}\n", ""));
+    }
+    text
+}
+
+/// What is resampled for each interval of the mean over tasks.
+fn claims(mean: &MeanLine, n_tasks: usize) -> String {
+    let mut text = format!("{THESE_TASKS}: over the test rows of each task");
+    if mean.tasks_like_these.is_some() {
+        text.push_str(&format!("; {TASKS_LIKE_THESE}: over tasks"));
+    }
+    if n_tasks < FEW_TASKS && mean.tasks_like_these.is_some() {
+        text.push_str(", too narrow for so few");
+    }
+    text.push('\n');
+    text
+}
+
+fn ends(interval: Interval) -> String {
+    format!("[{:.4}, {:.4}]", interval.low, interval.high)
 }
 
 /// Experiments that differ by a seed alone, two lines each.
@@ -109,7 +164,7 @@ pub fn sweep(rows: &[SweepRow]) -> String {
             row.probe.clone(),
             row.search_seed.clone().unwrap_or_else(|| "-".to_owned()),
             format!("{:.4}", row.overall.accuracy),
-            format!("[{:.4}, {:.4}]", row.overall.ci_low, row.overall.ci_high),
+            ends(row.overall.ci),
             format!("{:.4}", row.mean_task_accuracy),
         ]
     });
@@ -121,7 +176,12 @@ pub fn sweep(rows: &[SweepRow]) -> String {
         }
         cells
     };
-    columns(shown(headings.map(str::to_owned)), cells.map(shown))
+    let mut text = columns(shown(headings.map(str::to_owned)), cells.map(shown));
+    // They are made alike in every experiment of a pipeline.
+    if let Some(row) = rows.first() {
+        text.push_str(&format!("\nintervals: {}\n", row.intervals));
+    }
+    text
 }
 
 /// Mistakes, a line each, below what there is to say of them.
@@ -178,8 +238,11 @@ mod tests {
             name: name.to_owned(),
             n,
             accuracy: 0.5,
-            ci_low: 0.25,
-            ci_high: 0.75,
+            ci: Interval {
+                low: 0.25,
+                high: 0.75,
+            },
+            wilson: None,
         }
     }
 
@@ -190,8 +253,19 @@ mod tests {
                 .map(|task| line(&format!("task_{task}"), 10))
                 .collect(),
             clusters: vec![line("appearance", 1_234)],
-            overall: vec![line("all test rows", 18_024)],
-            mean_task_accuracy: 0.625,
+            overall: line("all test rows", 18_024),
+            mean_over_tasks: MeanLine {
+                accuracy: 0.625,
+                these_tasks: Some(Interval {
+                    low: 0.5,
+                    high: 0.75,
+                }),
+                tasks_like_these: (n_tasks > 1).then_some(Interval {
+                    low: 0.375,
+                    high: 0.875,
+                }),
+            },
+            intervals: "95 %, some method".to_owned(),
         }
     }
 
@@ -208,9 +282,47 @@ mod tests {
             text.contains("appearance        1,234    0.5000  [0.2500, 0.7500]\n"),
             "{text}"
         );
-        assert!(
-            text.ends_with("mean over tasks       1    0.6250\n"),
-            "{text}"
+    }
+
+    #[test]
+    fn the_mean_over_tasks_has_an_interval_for_each_claim() {
+        let text = card(&card_of(FEW_TASKS));
+        let (_, end) = text.split_once("all test rows").unwrap();
+        assert_eq!(
+            end,
+            "    18,024    0.5000  [0.2500, 0.7500]\n\
+             mean over tasks      30    0.6250  [0.5000, 0.7500]  these tasks\n                                   \
+             [0.3750, 0.8750]  tasks like these\n\n\
+             intervals: 95 %, some method\n\
+             these tasks: over the test rows of each task; tasks like these: over tasks\n"
+        );
+        assert!(card(&card_of(FEW_TASKS - 1)).ends_with("over tasks, too narrow for so few\n"));
+        let text = card(&card_of(1));
+        let (_, end) = text.split_once("mean over tasks").unwrap();
+        assert_eq!(
+            end,
+            "       1    0.6250  [0.5000, 0.7500]  these tasks\n\n\
+             intervals: 95 %, some method\nthese tasks: over the test rows of each task\n"
+        );
+    }
+
+    #[test]
+    fn an_interval_that_says_nothing_has_wilsons_beside_it() {
+        let line = Line {
+            accuracy: 1.0,
+            ci: Interval {
+                low: 1.0,
+                high: 1.0,
+            },
+            wilson: Some(Interval {
+                low: 0.722_467,
+                high: 1.0,
+            }),
+            ..line("task", 10)
+        };
+        assert_eq!(
+            score_line(&line, 4),
+            "task      10    1.0000  [1.0000, 1.0000]  Wilson [0.7225, 1.0000]\n"
         );
     }
 }

@@ -138,10 +138,10 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
       predictions.parquet f2682b168d6e
       probes.parquet 20ab29733e27
       probes.safetensors c94201475266
-    report v2 fc50bc5dd672
-      report.parquet f52b07712b93
-    bootstrap v2 f94f90b81bec
+    report v3 d01940ce2ac3
+      report.parquet 792632434ea4
+    bootstrap v3 928739f1e567
       bootstrap.parquet d27c7c3af456
-      intervals.parquet ce5c4da10e95
+      intervals.parquet 1704c0f6882e
     ");
 }

@@ -1,4 +1,4 @@
-//! Stage `report`: accuracies.
+//! Stage `report`: accuracies and areas under ROC curves.
 //!
 //! | reads | |
 //! | --- | --- |
@@ -7,6 +7,8 @@
 //! | writes | |
 //! | --- | --- |
 //! | `report.parquet` | [`Accuracy`]s, the coarsest level first, groups by first appearance |
+
+use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use strum::VariantArray;
@@ -18,6 +20,7 @@ use crate::cache::{KeyBuilder, Request};
 use crate::context::Context;
 use crate::error::Error;
 use crate::stats::accuracy;
+use crate::stats::auroc::auroc;
 
 /// The name of this stage's output.
 pub const REPORT: &str = "report.parquet";
@@ -75,6 +78,18 @@ pub struct Group<'a> {
     pub predictions: Vec<&'a Prediction>,
 }
 
+impl<'a> Group<'a> {
+    /// Its tasks, in order of their names, with their predictions.
+    pub fn tasks(&self) -> BTreeMap<&'a str, Vec<&'a Prediction>> {
+        let mut tasks: BTreeMap<&str, Vec<&Prediction>> = BTreeMap::new();
+        for prediction in &self.predictions {
+            let task = tasks.entry(&prediction.task).or_default();
+            task.push(prediction);
+        }
+        tasks
+    }
+}
+
 /// The groups of every level, the coarsest level first, groups by first appearance.
 pub fn groups(predictions: &[Prediction]) -> Vec<Group<'_>> {
     let mut all = Vec::new();
@@ -108,8 +123,43 @@ rows! {
         pub n: i64,
         /// The share of right predictions among them: `BioBench`'s number.
         pub accuracy: f64,
+        /// Its tasks.
+        pub n_tasks: i64,
         /// The mean over its tasks: the number of NeWT's paper.
         pub mean_task_accuracy: f64,
+        /// Of a task, the area under the ROC curve of its decision values; missing where its test rows have one label.
+        /// Decision values of different tasks cannot be compared, so wider groups have none.
+        pub auroc: Option<f64>,
+        /// The mean of the areas of its tasks, of those that have one.
+        pub mean_task_auroc: Option<f64>,
+    }
+}
+
+impl Accuracy {
+    fn of(group: &Group<'_>) -> Self {
+        let scores: Vec<(&str, f64)> = group
+            .predictions
+            .iter()
+            .map(|row| (row.task.as_str(), row.score))
+            .collect();
+        let plain: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
+        let tasks = group.tasks();
+        let areas = tasks.values().filter_map(|rows| {
+            let of = |row: &&Prediction| (row.decision, row.y_true == 1);
+            auroc(&rows.iter().map(of).collect::<Vec<_>>())
+        });
+        let mean_task_auroc = accuracy::micro(&areas.collect::<Vec<_>>());
+        Self {
+            level: group.level.as_str().to_owned(),
+            name: group.name.to_owned(),
+            n: number(scores.len()),
+            // A group exists by the predictions in it.
+            accuracy: accuracy::micro(&plain).unwrap_or(0.0),
+            n_tasks: number(tasks.len()),
+            mean_task_accuracy: accuracy::mean_over_tasks(&scores).unwrap_or(0.0),
+            auroc: mean_task_auroc.filter(|_| group.level == Level::Task),
+            mean_task_auroc,
+        }
     }
 }
 
@@ -137,7 +187,7 @@ impl Report {
 
 impl Stage for ReportStage<'_> {
     const NAME: Name = Name::Report;
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     type Output = Report;
 
     fn request(&self) -> Request {
@@ -148,23 +198,8 @@ impl Stage for ReportStage<'_> {
 
     fn run(&mut self, _context: Context<'_>) -> Result<Report, Error> {
         let groups = groups(&self.probes.output.predictions)
-            .into_iter()
-            .map(|group| {
-                let scores: Vec<(&str, f64)> = group
-                    .predictions
-                    .iter()
-                    .map(|row| (row.task.as_str(), row.score))
-                    .collect();
-                let plain: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
-                Accuracy {
-                    level: group.level.as_str().to_owned(),
-                    name: group.name.to_owned(),
-                    n: number(scores.len()),
-                    // A group exists by the predictions in it.
-                    accuracy: accuracy::micro(&plain).unwrap_or(0.0),
-                    mean_task_accuracy: accuracy::mean_over_tasks(&scores).unwrap_or(0.0),
-                }
-            })
+            .iter()
+            .map(Accuracy::of)
             .collect();
         Ok(Report { groups })
     }
@@ -199,16 +234,34 @@ mod tests {
     use crate::progress::Silent;
 
     fn prediction(task: &str, subcluster: Option<&str>, right: bool) -> Prediction {
+        let label = 1;
+        decided(task, subcluster, label, if right { 0.5 } else { -0.5 })
+    }
+
+    fn decided(task: &str, subcluster: Option<&str>, label: u8, decision: f64) -> Prediction {
         let row = LabelRow {
             id: "i".to_owned(),
             task: task.to_owned(),
             cluster: "c".to_owned(),
             subcluster: subcluster.map(str::to_owned),
-            label: 1,
+            label,
             text_label: None,
             split: Split::Test,
         };
-        Prediction::new(&row, u8::from(right), 0.0)
+        Prediction::new(&row, u8::from(decision > 0.0), decision)
+    }
+
+    fn probes_of(predictions: Vec<Prediction>) -> Made<Probes> {
+        Made {
+            output: Probes {
+                predictions,
+                tasks: Vec::new(),
+                candidates: Vec::new(),
+                fitted: None,
+                warnings: Vec::new(),
+            },
+            digests: BTreeMap::new(),
+        }
     }
 
     #[test]
@@ -219,16 +272,7 @@ mod tests {
             prediction("big", None, true),
             prediction("small", Some("s"), false),
         ];
-        let probes = Made {
-            output: Probes {
-                predictions,
-                tasks: Vec::new(),
-                candidates: Vec::new(),
-                fitted: None,
-                warnings: Vec::new(),
-            },
-            digests: BTreeMap::new(),
-        };
+        let probes = probes_of(predictions);
         let context = Context {
             progress: &Silent,
             interrupt: &Interrupt::default(),
@@ -265,5 +309,36 @@ mod tests {
             error.unwrap_err().to_string(),
             "stage `report`: the stored output belongs to other inputs: its groups are not those of the predictions"
         );
+    }
+
+    #[test]
+    fn a_task_has_an_area_where_it_has_both_labels_and_wider_groups_the_mean_of_those() {
+        let mut predictions = vec![prediction("one_label", None, true)];
+        let rows = [(1, 0.25), (0, 0.5), (1, 0.75), (0, 0.25)];
+        predictions.extend(rows.map(|(label, decision)| decided("both", None, label, decision)));
+        let all_right = [(1, 0.25), (0, -0.5)];
+        predictions
+            .extend(all_right.map(|(label, decision)| decided("right", None, label, decision)));
+        let areas = |group: &Group<'_>| {
+            let Accuracy {
+                auroc,
+                mean_task_auroc,
+                n_tasks,
+                ..
+            } = Accuracy::of(group);
+            (n_tasks, auroc, mean_task_auroc)
+        };
+        let found: Vec<_> = groups(&predictions).iter().map(areas).collect();
+        // Of four pairs of `both`: two in order, one tie.
+        let both = Some(2.5 / 4.0);
+        let mean = Some(f64::midpoint(0.625, 1.0));
+        let expected = [
+            (3, None, mean),
+            (3, None, mean),
+            (1, None, None),
+            (1, both, both),
+            (1, Some(1.0), Some(1.0)),
+        ];
+        assert_eq!(found, expected);
     }
 }

@@ -1,20 +1,14 @@
 //! Bootstrap means of a model's scores and their percentile interval, as NumPy computes them.
 
+use std::ops::{Add, Mul, Sub};
+
+use super::Interval;
 use crate::error::{Error, Message};
 use crate::interrupt::Interrupt;
 use crate::random::Generator;
 
 /// The most scores whose sums f32 holds exactly, so that the order of summation does not matter.
 const MAX_SCORES: usize = 1 << 24;
-
-/// A percentile interval: two float32 values of NumPy's, widened.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Interval {
-    /// The quantile at `alpha / 2`.
-    pub low: f64,
-    /// The quantile at `1 - alpha / 2`.
-    pub high: f64,
-}
 
 /// Returns the mean score of each of `resamples` draws with replacement, each as large as `scores`.
 ///
@@ -33,6 +27,25 @@ pub fn bootstrap_means(
     interrupt: &Interrupt,
 ) -> Result<Vec<f32>, Error> {
     let n = scores.len();
+    let right = n_right(scores, resamples, Generator::new(seed), interrupt)?;
+    let mean = |n_right| n_right as f32 / n as f32;
+    Ok(right.into_iter().map(mean).collect())
+}
+
+/// Returns how many of the scores are 1 in each of `resamples` draws with replacement, each as large as `scores`.
+///
+/// `scores`: `[n]` f32, each 0 or 1. A draw is `rng.integers(0, n, size=n, dtype=np.int32)`, one after the other from
+/// `rng`.
+///
+/// # Errors
+/// Where there are no scores, too many, or one that is neither 0 nor 1; once `interrupt` asks for it.
+pub fn n_right(
+    scores: &[f32],
+    resamples: usize,
+    mut rng: Generator,
+    interrupt: &Interrupt,
+) -> Result<Vec<u32>, Error> {
+    let n = scores.len();
     if n == 0 {
         return Err(Message::machine("bootstrap: 0 scores, expected at least 1").into());
     }
@@ -42,32 +55,29 @@ pub fn bootstrap_means(
     };
     let hits = hits(scores)?;
 
-    let mut rng = Generator::new(seed);
-    let resample_mean = |_| {
+    let n_hits = |_| {
         interrupt.check()?;
-        let drawn = rng.integers_i32(0, high, n);
-        let n_hits: u32 = drawn
-            .into_iter()
+        let drawn = rng.integers_i32(0, high, n).into_iter();
+        Ok(drawn
             .map(|index| u32::from(hits[index.unsigned_abs() as usize]))
-            .sum();
-        Ok(n_hits as f32 / n as f32)
+            .sum())
     };
-    (0..resamples).map(resample_mean).collect()
+    (0..resamples).map(n_hits).collect()
 }
 
 /// Returns the interval that leaves out a share of `alpha / 2` of the means at each end.
 ///
-/// `means`: `[resamples]` f32 in any order. Equals `np.quantile(means, alpha / 2)` and
+/// `means`: `[resamples]` f32 or f64, in any order. Equals `np.quantile(means, alpha / 2)` and
 /// `np.quantile(means, 1 - alpha / 2)` bit for bit: NumPy finds the place between two means in
-/// float64 and interpolates in float32. Two near relatives are not meant: `np.percentile` may
+/// float64 and interpolates in the type of the means. Two near relatives are not meant: `np.percentile` may
 /// differ in the last bit, since `100 * q / 100` is not always `q`; and with both quantiles in one
-/// list, either function interpolates in float64.
+/// list, either function interpolates float32 means in float64.
 ///
 /// # Errors
 /// Where `alpha` is not between 0 and 1, and where there are no means, or one that is no finite number.
 ///
 /// Source: `numpy/lib/_function_base_impl.py` of NumPy 2.4, method `linear`.
-pub fn interval(means: &[f32], alpha: f64) -> Result<Interval, Error> {
+pub fn interval<F: Float>(means: &[F], alpha: f64) -> Result<Interval, Error> {
     if !(alpha > 0.0 && alpha < 1.0) {
         let text =
             format!("bootstrap: `alpha` is `{alpha}`, expected more than `0` and less than `1`");
@@ -75,14 +85,14 @@ pub fn interval(means: &[f32], alpha: f64) -> Result<Interval, Error> {
             .hint("set `bootstrap.alpha` to `0.05` for a 95% interval")
             .into());
     }
-    if let Some(index) = means.iter().position(|mean| !mean.is_finite()) {
-        let mean = means[index];
+    if let Some(index) = means.iter().position(|&mean| !mean.into().is_finite()) {
+        let mean: f64 = means[index].into();
         let text =
             format!("bootstrap: mean of resample {index} is `{mean}`, expected a finite number");
         return Err(Message::machine(text).into());
     }
     let mut sorted = means.to_vec();
-    sorted.sort_unstable_by(f32::total_cmp);
+    sorted.sort_unstable_by(|&a, &b| a.into().total_cmp(&b.into()));
     let quantile = |q| {
         quantile(&sorted, q).ok_or_else(|| {
             Message::machine("bootstrap: 0 resamples, expected at least 1 for an interval")
@@ -90,8 +100,8 @@ pub fn interval(means: &[f32], alpha: f64) -> Result<Interval, Error> {
         })
     };
     Ok(Interval {
-        low: f64::from(quantile(alpha / 2.0)?),
-        high: f64::from(quantile(1.0 - alpha / 2.0)?),
+        low: quantile(alpha / 2.0)?.into(),
+        high: quantile(1.0 - alpha / 2.0)?.into(),
     })
 }
 
@@ -109,7 +119,7 @@ fn hits(scores: &[f32]) -> Result<Vec<u8>, Error> {
 }
 
 /// NumPy's linear quantile of sorted values, `q` a Python float in [0, 1]; `None` without values.
-fn quantile(sorted: &[f32], q: f64) -> Option<f32> {
+fn quantile<F: Float>(sorted: &[F], q: f64) -> Option<F> {
     let last = sorted.len().checked_sub(1)?;
     let place = last as f64 * q;
     #[expect(
@@ -124,16 +134,31 @@ fn quantile(sorted: &[f32], q: f64) -> Option<f32> {
     let b = sorted[last.min(below + 1)];
     // From the nearer end, so that the result does not leave [a, b].
     Some(if t < 0.5 {
-        a + (b - a) * weak(t)
+        a + (b - a) * F::weak(t)
     } else {
-        b - (b - a) * weak(1.0 - t)
+        b - (b - a) * F::weak(1.0 - t)
     })
 }
 
-/// Rounds a Python float as NumPy does where it meets a float32.
-#[expect(clippy::cast_possible_truncation, reason = "the rounding is NumPy's")]
-fn weak(value: f64) -> f32 {
-    value as f32
+/// The type of means, and so of the arithmetic of their quantiles.
+pub trait Float:
+    Copy + Into<f64> + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self>
+{
+    /// Rounds a Python float as NumPy does where it meets this type.
+    fn weak(value: f64) -> Self;
+}
+
+impl Float for f32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the rounding is NumPy's")]
+    fn weak(value: f64) -> Self {
+        value as f32
+    }
+}
+
+impl Float for f64 {
+    fn weak(value: f64) -> Self {
+        value
+    }
 }
 
 #[cfg(test)]
@@ -216,7 +241,7 @@ mod tests {
                 "bootstrap: `alpha` is `{alpha}`, expected more than `0` and less than `1`; \
                  hint: set `bootstrap.alpha` to `0.05` for a 95% interval"
             );
-            assert_eq!(message(&interval(&[0.5], alpha).unwrap_err()), expected);
+            assert_eq!(message(&interval(&[0.5_f32], alpha).unwrap_err()), expected);
         }
     }
 

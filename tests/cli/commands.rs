@@ -36,16 +36,20 @@ fn a_run_lists_its_stages_on_standard_error_and_its_table_on_standard_output() {
     precomputed/features.safetensors, n_train all, probe biobench
 
     task                  n  accuracy  interval
-    task_0                8    1.0000  [1.0000, 1.0000]
+    task_0                8    1.0000  [1.0000, 1.0000]  Wilson [0.6756, 1.0000]
     task_1                8    0.8750  [0.6250, 1.0000]
 
     cluster               n  accuracy  interval
-    cluster_0             8    1.0000  [1.0000, 1.0000]
+    cluster_0             8    1.0000  [1.0000, 1.0000]  Wilson [0.6756, 1.0000]
     cluster_1             8    0.8750  [0.6250, 1.0000]
 
     overall               n  accuracy  interval
     all test rows        16    0.9375  [0.7500, 1.0000]
-    mean over tasks       2    0.9375
+    mean over tasks       2    0.9375  [0.8125, 1.0000]  these tasks
+                                       [0.8750, 1.0000]  tasks like these
+
+    intervals: 95 %, percentile bootstrap over test rows (500 resamples)
+    these tasks: over the test rows of each task; tasks like these: over tasks, too narrow for so few
     --- stderr
       labels     ran [TIME]  never made before
       sample     ran [TIME]  never made before
@@ -83,6 +87,8 @@ fn a_sweep_has_a_line_per_experiment() {
     precomputed/features.safetensors  4        1     biobench c=1.0  0.9375    [0.7500, 1.0000]  0.9375
     precomputed/features.safetensors  4        2     biobench c=0.1  1.0000    [1.0000, 1.0000]  1.0000
     precomputed/features.safetensors  4        2     biobench c=1.0  1.0000    [1.0000, 1.0000]  1.0000
+
+    intervals: 95 %, percentile bootstrap over test rows (500 resamples)
     --- stderr
     ");
 }

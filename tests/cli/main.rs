@@ -31,6 +31,7 @@ mod published;
 mod quickstart;
 mod repeats;
 mod sandbox;
+mod scores;
 mod selection;
 #[path = "../../src/hub/tests/server.rs"]
 mod server;

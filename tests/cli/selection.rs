@@ -80,7 +80,7 @@ fn the_json_and_the_summary_have_every_task_of_the_table() {
     let table = sandbox.run(&["run", "mine.toml", "--quiet"]).stdout;
     for task in tasks.as_array().unwrap() {
         let line = format!(
-            "{}                {}    {:.4}  [{:.4}, {:.4}]\n",
+            "{}                {}    {:.4}  [{:.4}, {:.4}]",
             task["name"].as_str().unwrap(),
             task["n_test"],
             task["accuracy"].as_f64().unwrap(),

@@ -18,6 +18,7 @@ mod bootstrap;
 mod families;
 mod features;
 mod image;
+mod intervals;
 mod png;
 mod poolings;
 mod probe;

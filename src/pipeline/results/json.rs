@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
+use super::scores::{CI_METHOD, Score, TASKS_LIKE_THESE_METHOD, THESE_TASKS_METHOD, WILSON_METHOD};
 use crate::backbone::Pool;
 use crate::pipeline::config::Pipeline;
 use crate::pipeline::repeats::{Over, Repeats, Spreads};
 use crate::pipeline::{Evaluation, Experiment, StageRecord};
 use crate::stage::Name;
+use crate::stage::bootstrap::Settings;
 use crate::stage::features::Counts;
-use crate::stage::report::{Accuracy, Level};
+use crate::stage::report::Level;
 
 /// What `run --json` prints of one experiment.
 pub fn evaluation_json(evaluation: &Evaluation) -> Value {
@@ -34,22 +36,32 @@ pub fn plan_json(experiment: &Experiment, plans: &[StageRecord]) -> Value {
 
 /// What `summary.json` has of one experiment.
 pub fn headline(evaluation: &Evaluation) -> Value {
-    let (mut json, report) = (describe_with_source(evaluation), &evaluation.report);
+    let (mut json, scores) = (describe_with_source(evaluation), evaluation.scores());
     json["n_tasks"] = json!(evaluation.probes.tasks.len());
-    put_score(&mut json, evaluation, report.overall());
-    json["mean_task_accuracy"] = json!(report.overall().mean_task_accuracy);
-    let named = |group: &Accuracy| {
-        let mut json = json!({ "name": group.name });
-        put_score(&mut json, evaluation, group);
+    json["intervals"] = intervals(&evaluation.bootstrap.settings);
+    let of_level = |level: Level| {
+        scores
+            .iter()
+            .filter(move |score| score.level == level.as_str())
+    };
+    for overall in of_level(Level::Overall) {
+        put_accuracy(&mut json, overall);
+        put_mean(&mut json, overall);
+    }
+    let cluster = |score: &Score| {
+        let mut json = json!({ "name": score.name, "n_tasks": score.n_tasks });
+        put_accuracy(&mut json, score);
+        put_mean(&mut json, score);
         json
     };
-    let cluster = |group: &Accuracy| {
-        let mut json = named(group);
-        json["mean_task_accuracy"] = json!(group.mean_task_accuracy);
+    let task = |score: &Score| {
+        let mut json = json!({ "name": score.name });
+        put_accuracy(&mut json, score);
+        json["auroc"] = json!(score.auroc);
         json
     };
-    json["clusters"] = report.level(Level::Cluster).map(cluster).collect();
-    json["tasks"] = report.level(Level::Task).map(named).collect();
+    json["clusters"] = of_level(Level::Cluster).map(cluster).collect();
+    json["tasks"] = of_level(Level::Task).map(task).collect();
     json
 }
 
@@ -128,13 +140,37 @@ fn describe_with_source(evaluation: &Evaluation) -> Value {
     json
 }
 
-fn put_score(json: &mut Value, evaluation: &Evaluation, group: &Accuracy) {
-    let interval = evaluation.interval(group);
-    json["n_train_used"] = json!(evaluation.n_train_used(group));
-    json["n_test"] = json!(group.n);
-    json["accuracy"] = json!(group.accuracy);
-    json["ci_low"] = json!(interval.low);
-    json["ci_high"] = json!(interval.high);
+/// What the intervals of the scores are, each by the beginning of its ends' names.
+fn intervals(settings: &Settings) -> Value {
+    json!({
+        "confidence": settings.confidence(),
+        "resamples": settings.resamples,
+        "seed": settings.seed,
+        "ci": CI_METHOD,
+        "wilson": WILSON_METHOD,
+        "these_tasks_ci": THESE_TASKS_METHOD,
+        "tasks_like_these_ci": TASKS_LIKE_THESE_METHOD,
+    })
+}
+
+fn put_accuracy(json: &mut Value, score: &Score) {
+    json["n_train_used"] = json!(score.n_train_used);
+    json["n_test"] = json!(score.n);
+    json["accuracy"] = json!(score.accuracy);
+    json["ci_low"] = json!(score.ci_low);
+    json["ci_high"] = json!(score.ci_high);
+    json["wilson_low"] = json!(score.wilson_low);
+    json["wilson_high"] = json!(score.wilson_high);
+}
+
+/// The mean over the tasks of a group that is wider than a task.
+fn put_mean(json: &mut Value, score: &Score) {
+    json["mean_task_accuracy"] = json!(score.mean_task_accuracy);
+    json["these_tasks_ci_low"] = json!(score.these_tasks_ci_low);
+    json["these_tasks_ci_high"] = json!(score.these_tasks_ci_high);
+    json["tasks_like_these_ci_low"] = json!(score.tasks_like_these_ci_low);
+    json["tasks_like_these_ci_high"] = json!(score.tasks_like_these_ci_high);
+    json["mean_task_auroc"] = json!(score.mean_task_auroc);
 }
 
 fn stage(record: &StageRecord, is_plan: bool) -> Value {

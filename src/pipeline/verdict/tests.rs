@@ -15,7 +15,7 @@ use crate::pipeline::{Evaluation, StageRecord};
 use crate::progress::{Silent, Warnings};
 use crate::published::ModelName;
 use crate::stage::Name;
-use crate::stage::bootstrap::Bootstrap;
+use crate::stage::bootstrap::{Bootstrap, Settings};
 use crate::stage::features::FeatureTable;
 use crate::stage::probes::{FittedTask, Prediction, Probes};
 use crate::stage::report::{Accuracy, Report};
@@ -220,6 +220,9 @@ fn evaluation(experiment: Experiment, n_right: usize) -> Evaluation {
         n: i64::try_from(N_TEST_ROWS).unwrap(),
         accuracy: n_right as f64 / N_TEST_ROWS as f64,
         mean_task_accuracy: 0.5,
+        n_tasks: 164,
+        auroc: None,
+        mean_task_auroc: None,
     };
     let request = KeyBuilder::new("features", 1)
         .param("precision", "f16")
@@ -253,6 +256,7 @@ fn evaluation(experiment: Experiment, n_right: usize) -> Evaluation {
         bootstrap: Bootstrap {
             intervals: Vec::new(),
             resamples: Vec::new(),
+            settings: Settings::default(),
         },
         stages: vec![features],
         source: Some(Origin {
