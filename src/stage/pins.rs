@@ -133,14 +133,15 @@ fn keys_and_outputs_of_fixed_configurations_stay_as_they_are() {
       labels.parquet eb8cda9b5f95
     sample v2 930313150b2d
       sample.parquet c1959249adf9
-    features.json 3213702ed6a1
-    probes v6 cdc3097fa1a1
-      predictions.parquet f2682b168d6e
+    features.json ae424b121655
+    probes v6 010d35a4b418
+      candidates.parquet ff79f4f2e5a2
+      predictions.parquet 8faf455753ef
       probes.parquet 20ab29733e27
       probes.safetensors c94201475266
-    report v3 d01940ce2ac3
+    report v3 fa13793db4f6
       report.parquet 792632434ea4
-    bootstrap v3 928739f1e567
+    bootstrap v3 b56937f64c3e
       bootstrap.parquet d27c7c3af456
       intervals.parquet 1704c0f6882e
     ");
