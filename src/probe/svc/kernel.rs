@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::functions::{exp, tanh};
-use super::gram::{Gram, Pairs};
+use super::gram::Gram;
+use super::pairs::Arguments;
 use super::simd::{LANES, Simd, lanes, multiversion};
 use crate::probe::settings::Kernel;
 
@@ -34,6 +35,12 @@ fn power<S: Simd>(s: S, base: S::V, exponent: u32) -> S::V {
         rest /= 2;
     }
     result
+}
+
+/// |x - y|² of |x|², |y|² and x·y.
+#[inline(always)]
+fn distance<S: Simd>(s: S, x_square: S::V, y_square: S::V, dot: S::V) -> S::V {
+    s.sub(s.add(x_square, y_square), s.add(dot, dot))
 }
 
 impl KernelFunction {
@@ -72,7 +79,7 @@ impl KernelFunction {
         for ((dots, squares), out) in columns.zip(out.as_chunks_mut::<LANES>().0) {
             let dots = s.load(dots);
             let argument = match self.kernel {
-                Kernel::Rbf => s.sub(s.add(row_square, s.load(squares)), s.add(dots, dots)),
+                Kernel::Rbf => distance(s, row_square, s.load(squares), dots),
                 Kernel::Linear | Kernel::Poly | Kernel::Sigmoid => dots,
             };
             s.store_f32(self.of_lanes(s, argument), out);
@@ -127,22 +134,35 @@ multiversion! {
     pub fn weighted_sums<S>(
         s: S,
         function: KernelFunction,
-        pairs: &Pairs,
+        arguments: Arguments<'_>,
         coefficients: &[f64],
         sums: &mut [f64],
     ) {
         sums.fill(0.0);
-        let rows = pairs
-            .arguments(function.kernel)
-            .chunks_exact(pairs.stride.max(1));
-        for (arguments, &coefficient) in rows.zip(coefficients) {
+        let stride = sums.len();
+        for (i, &coefficient) in coefficients.iter().enumerate() {
             if coefficient == 0.0 {
                 continue;
             }
             let coefficient = s.splat(coefficient);
-            for (arguments, sums) in lanes(arguments).zip(sums.as_chunks_mut::<LANES>().0) {
-                let values = function.of_lanes(s, s.load(arguments));
-                s.store(s.add(s.load(sums), s.mul(coefficient, values)), sums);
+            let row = i * stride..(i + 1) * stride;
+            let sums = sums.as_chunks_mut::<LANES>().0.iter_mut();
+            match arguments {
+                Arguments::Given(arguments) => {
+                    for (argument, sum) in lanes(&arguments[row]).zip(sums) {
+                        let value = function.of_lanes(s, s.load(argument));
+                        s.store(s.add(s.load(sum), s.mul(coefficient, value)), sum);
+                    }
+                }
+                Arguments::Distances { dots, row_squares, column_squares } => {
+                    let row_square = s.splat(row_squares[i]);
+                    let columns = lanes(&dots[row]).zip(lanes(column_squares));
+                    for ((dots, squares), sum) in columns.zip(sums) {
+                        let argument = distance(s, row_square, s.load(squares), s.load(dots));
+                        let value = function.of_lanes(s, argument);
+                        s.store(s.add(s.load(sum), s.mul(coefficient, value)), sum);
+                    }
+                }
             }
         }
     }

@@ -25,9 +25,12 @@ mod functions;
 mod gram;
 mod kernel;
 mod linfa;
+mod pairs;
 mod remedy;
+mod rows;
 mod simd;
 mod solver;
+mod sums;
 mod training;
 
 use std::sync::{Mutex, PoisonError};
@@ -36,13 +39,14 @@ use ndarray::{Array2, Axis};
 
 use self::dual::{Ending, Solution, SvcParams};
 use self::effort::{Effort, MANY_ITERATIONS};
-use self::gram::{Pairs, Rows};
+use self::pairs::Pairs;
+use self::rows::Rows;
 use self::simd::Level;
 use self::training::{Scratch, TrainingSet};
 use super::classifier::{Classifier, Outcome, Parts, Run};
 use super::folds::count;
 use super::search::Fold;
-use super::settings::{ClassWeight, Gamma, Probe, Search, Solver};
+use super::settings::{ClassWeight, Gamma, Probe, Search, Solver, Values};
 use super::summation::pairwise_sum;
 use crate::error::{Error, Message};
 use crate::text::{foreign, said};
@@ -143,7 +147,7 @@ impl Classifier for Svc {
         let order: Vec<usize> = with_label(0).chain(with_label(1)).collect();
         let of_order = Rows::select(rows.view(), &order);
         Ok(Train {
-            gammas: gammas(&rows),
+            gammas: gammas(&rows, run.probe),
             set: TrainingSet::new(self.level, of_order, counts[0], run.context.interrupt)?,
             rows,
             order,
@@ -152,10 +156,10 @@ impl Classifier for Svc {
     }
 
     fn hold_out(&self, run: Run<'_>, train: &mut Train, rows: Array2<f32>) -> Result<Pairs, Error> {
-        let rows = Rows::new(rows.view());
         let kernels = run.probe.kernels();
         let interrupt = run.context.interrupt;
-        let pairs = Pairs::new(self.level, &train.set.rows, &rows, &kernels, interrupt)?;
+        let rows = Rows::new(rows.view());
+        let pairs = Pairs::new(self.level, &train.set.rows, rows, &kernels, interrupt)?;
         // What follows works on the products alone, but for linfa.
         train.rows = Array2::default((0, 0));
         if run.probe.solver == Solver::Smo {
@@ -189,7 +193,8 @@ impl Classifier for Svc {
                 if !scratch.is_finite(rho) {
                     return Ok(Err(not_finite(run, function, candidate.c).into()));
                 }
-                let sums = scratch.weighted_sums(self.level, function, &fold.held_out);
+                let (held_out, interrupt) = (&fold.held_out, run.context.interrupt);
+                let sums = scratch.sums_beside(self.level, rho, function, held_out, interrupt)?;
                 let accuracy = fold.accuracy(sums.iter().map(|sum| rho - sum));
                 last = solution.free_peak.map(|peak| (peak, accuracy));
                 Ok(Ok(accuracy))
@@ -331,18 +336,29 @@ fn class_weights(rule: ClassWeight, counts: [usize; 2]) -> [f64; 2] {
     }
 }
 
-/// Gamma on the rows that the SVM sees, by the rules `scale` and `auto`.
+/// Gamma on the rows that the SVM sees, by the rules `scale` (not a number where no candidate of `probe` asks for it: it
+/// takes two more passes over the rows) and `auto`.
 ///
 /// Source: scikit-learn 1.9, `BaseLibSVM.fit`.
-fn gammas(rows: &Array2<f32>) -> [f64; 2] {
+fn gammas(rows: &Array2<f32>, probe: &Probe) -> [f64; 2] {
     let d = rows.ncols() as f64;
-    let variance = variance(rows);
-    let scale = if variance == 0.0 {
-        1.0
-    } else {
-        1.0 / (d * variance)
+    let scale = || match variance(rows) {
+        0.0 => 1.0,
+        variance => 1.0 / (d * variance),
     };
+    let scale = if may_scale(probe) { scale() } else { f64::NAN };
     [scale, 1.0 / d]
+}
+
+/// Says whether a candidate of `probe` may ask for the gamma `scale`.
+fn may_scale(probe: &Probe) -> bool {
+    match &probe.search {
+        None => probe.gamma == Gamma::Scale,
+        Some(search) => search.spaces.iter().any(|space| match &space.gamma {
+            Values::List(gammas) => gammas.contains(&Gamma::Scale),
+            Values::LogUniform { .. } => false,
+        }),
+    }
 }
 
 /// The variance of all values, in f64.
