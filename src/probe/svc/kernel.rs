@@ -24,6 +24,11 @@ pub struct KernelFunction {
 /// base^exponent by repeated squaring, in the order of libsvm.
 #[inline(always)]
 fn power<S: Simd>(s: S, base: S::V, exponent: u32) -> S::V {
+    // What the loop does for the usual degree. The compiler takes this question out of the loops over vectors, but not
+    // that loop.
+    if exponent == 3 {
+        return s.mul(base, s.mul(base, base));
+    }
     let mut result = s.splat(1.0);
     let mut square = base;
     let mut rest = exponent;
@@ -99,15 +104,35 @@ multiversion! {
     ) {
         let stride = gram.stride;
         let is_dear = matches!(function.kernel, Kernel::Rbf | Kernel::Sigmoid);
-        for i in block {
+        for band in block.clone().step_by(LANES) {
+            let end = (band + LANES).min(block.end);
             // Where a value costs more than a copy, what lies before the diagonal's block of columns mirrors rows above.
-            let first = if is_dear { i / LANES * LANES } else { 0 };
-            let (above, row) = matrix.split_at_mut(i * stride);
-            let (mirrored, computed) = row[..stride].split_at_mut(first);
-            for (j, value) in mirrored.iter_mut().enumerate() {
-                *value = above[j * stride + i];
+            let first = if is_dear { band } else { 0 };
+            if is_dear {
+                mirror(s, matrix, stride, band..end);
             }
-            function.of_row(s, gram, i, first, computed);
+            for i in band..end {
+                let row = &mut matrix[i * stride + first..(i + 1) * stride];
+                function.of_row(s, gram, i, first, row);
+            }
+        }
+    }
+}
+
+/// Fills the rows of `band` (up to [`LANES`], the first of them a multiple of it) before the diagonal's block of columns
+/// with what the columns of the same number hold above.
+#[inline(always)]
+fn mirror<S: Simd>(s: S, matrix: &mut [f32], stride: usize, band: Range<usize>) {
+    let (above, rows) = matrix.split_at_mut(band.start * stride);
+    for first in (0..band.start).step_by(LANES) {
+        let mut block = [[0.0; LANES]; LANES];
+        for (row, line) in block.iter_mut().enumerate() {
+            let start = (first + row) * stride + band.start;
+            line.copy_from_slice(&above[start..start + LANES]);
+        }
+        let block = s.transpose_f32(block);
+        for (row, line) in rows.chunks_exact_mut(stride).zip(&block).take(band.len()) {
+            row[first..first + LANES].copy_from_slice(line);
         }
     }
 }

@@ -26,6 +26,8 @@ pub struct Workspace {
     order: Vec<usize>,
     /// Place of each row in `order`.
     place: Vec<usize>,
+    /// Changes of `v_bar` that are not made yet: a row of K, and the factor that it is subtracted with.
+    notes: Vec<(usize, f64)>,
 }
 
 impl Workspace {
@@ -41,6 +43,7 @@ impl Workspace {
         self.order.extend(0..dual.n);
         self.place.clear();
         self.place.extend(0..dual.n);
+        self.notes.clear();
     }
 }
 
@@ -59,6 +62,9 @@ multiversion! {
 
 /// A gain of at least this share of the largest, by estimate, may be the largest.
 const NEARLY_ONE: f64 = 1.0 - 1.0 / 2048.0;
+
+/// Changes of `v_bar` that may wait.
+const MOST_NOTES: usize = 4096;
 
 /// `Dual::go_on` is asked this often: on the largest problems every some 50 ms.
 const ITERATIONS_BETWEEN_QUESTIONS: u64 = 1000;
@@ -82,6 +88,7 @@ struct Smo<'a, S> {
     gain: &'a mut [f64],
     order: &'a mut [usize],
     place: &'a mut [usize],
+    notes: &'a mut Vec<(usize, f64)>,
     /// Number of active variables.
     n_active: usize,
     /// Whether the one early reconstruction was done.
@@ -104,6 +111,7 @@ impl<'a, S: Simd> Smo<'a, S> {
             gain: &mut workspace.gain,
             order: &mut workspace.order,
             place: &mut workspace.place,
+            notes: &mut workspace.notes,
             n_active: dual.n,
             unshrunk: false,
             peak: 0.0,
@@ -230,11 +238,14 @@ impl<'a, S: Simd> Smo<'a, S> {
         let s = self.s;
         let largest_v = s.splat(largest_v);
         let mut last: Option<usize> = None;
-        for (chunk, (v, up)) in lanes(self.v).zip(lanes(self.up)).enumerate() {
-            let mut equal = s.at_least(s.add(s.load(v), s.load(up)), largest_v);
-            while equal != 0 {
-                let t = chunk * LANES + equal.trailing_zeros() as usize;
-                equal &= equal - 1;
+        let groups = self.v.chunks(GROUP).zip(self.up.chunks(GROUP));
+        for (group, (v, up)) in groups.enumerate() {
+            let mut equal = 0_u64;
+            for (chunk, (v, up)) in lanes(v).zip(lanes(up)).enumerate() {
+                let of_chunk = s.at_least(s.add(s.load(v), s.load(up)), largest_v);
+                equal |= u64::from(of_chunk) << (chunk * LANES);
+            }
+            while let Some(t) = next_of(&mut equal, group) {
                 if last.is_none_or(|last| self.place[t] > self.place[last]) {
                     last = Some(t);
                 }
@@ -248,23 +259,35 @@ impl<'a, S: Simd> Smo<'a, S> {
     #[inline(always)]
     fn best_of(&self, i: usize, largest_v: f64, threshold: f64) -> Option<usize> {
         let threshold = self.s.splat(threshold);
-        let mut best: Option<(f64, usize)> = None;
-        for (chunk, gains) in lanes(self.gain).enumerate() {
-            let mut reaching = self.s.at_least(self.s.load(gains), threshold);
-            while reaching != 0 {
-                let j = chunk * LANES + reaching.trailing_zeros() as usize;
-                reaching &= reaching - 1;
-                let difference = largest_v - self.v[j];
-                let gain = difference * difference / self.dual.curvature(i, j);
-                let is_better = best.is_none_or(|(largest, last)| {
-                    gain > largest || (gain >= largest && self.place[j] > self.place[last])
+        let mut best: Option<usize> = None;
+        for (group, gains) in self.gain.chunks(GROUP).enumerate() {
+            let mut reaching = 0_u64;
+            for (chunk, gains) in lanes(gains).enumerate() {
+                let of_chunk = self.s.at_least(self.s.load(gains), threshold);
+                reaching |= u64::from(of_chunk) << (chunk * LANES);
+            }
+            while let Some(j) = next_of(&mut reaching, group) {
+                // Most often there is but one, and no need to know its gain.
+                let is_better = best.is_none_or(|best| {
+                    let (gain, largest) = (
+                        self.gain_of(i, largest_v, j),
+                        self.gain_of(i, largest_v, best),
+                    );
+                    gain > largest || (gain >= largest && self.place[j] > self.place[best])
                 });
                 if is_better {
-                    best = Some((gain, j));
+                    best = Some(j);
                 }
             }
         }
-        best.map(|(_, j)| j)
+        best
+    }
+
+    /// The decrease, doubled, that changing i and j promises.
+    #[inline(always)]
+    fn gain_of(&self, i: usize, largest_v: f64, j: usize) -> f64 {
+        let difference = largest_v - self.v[j];
+        difference * difference / self.dual.curvature(i, j)
     }
 
     /// Estimates the gain of each candidate for j: the decrease, doubled, that changing i and j promises. What is no
@@ -275,7 +298,7 @@ impl<'a, S: Simd> Smo<'a, S> {
     #[inline(always)]
     fn estimate_gains(&mut self, i: usize, largest_v: f64) -> f64 {
         let (s, dual) = (self.s, self.dual);
-        let (zero, tau) = (s.splat(0.0), s.splat(TAU));
+        let (zero, tau, minus_two) = (s.splat(0.0), s.splat(TAU), s.splat(-2.0));
         let minus_infinity = s.splat(f64::NEG_INFINITY);
         let (largest_v, diagonal) = (s.splat(largest_v), s.splat(dual.diagonal[i]));
         let mut best = minus_infinity;
@@ -287,7 +310,8 @@ impl<'a, S: Simd> Smo<'a, S> {
         for ((((v, low), kernel), diagonals), gain) in chunks {
             let difference = s.sub(largest_v, s.load(v));
             let kernel = s.load_f32(kernel);
-            let curvature = s.sub(s.add(diagonal, s.load(diagonals)), s.add(kernel, kernel));
+            let curvature =
+                s.add_exact_product(s.add(diagonal, s.load(diagonals)), kernel, minus_two);
             let curvature = s.if_greater(curvature, zero, curvature, tau);
             let value = s.estimate_div(s.mul(difference, difference), curvature);
             // -∞ keeps what is not in `I_low` out.
@@ -348,8 +372,8 @@ impl<'a, S: Simd> Smo<'a, S> {
 
         for (t, was_upper, c) in [(i, was_upper.0, y_i * c_i), (j, was_upper.1, y_j * c_j)] {
             match (was_upper, self.is_upper(t)) {
-                (false, true) => self.add_to_bar(t, c),
-                (true, false) => self.add_to_bar(t, -c),
+                (false, true) => self.note_for_bar(t, c),
+                (true, false) => self.note_for_bar(t, -c),
                 _ => {}
             }
         }
@@ -363,35 +387,55 @@ impl<'a, S: Simd> Smo<'a, S> {
         self.peak = larger(peak, self.peak);
     }
 
+    /// Notes that `v_bar` changes by `change` times row `t`. Nothing asks for it before variables are shrunk, which in
+    /// most fits never happens.
+    #[inline(always)]
+    fn note_for_bar(&mut self, t: usize, change: f64) {
+        if self.notes.len() == MOST_NOTES {
+            self.update_bar();
+        }
+        self.notes.push((t, change));
+    }
+
+    /// Makes the changes of `v_bar` that were noted, in their order.
+    #[inline(always)]
+    fn update_bar(&mut self) {
+        for note in 0..self.notes.len() {
+            let (t, change) = self.notes[note];
+            self.add_to_bar(t, change);
+        }
+        self.notes.clear();
+    }
+
     #[inline(always)]
     fn add_to_bar(&mut self, t: usize, change: f64) {
-        let (s, change) = (self.s, self.s.splat(change));
-        let chunks = self.v_bar.as_chunks_mut::<LANES>().0.iter_mut();
-        for (v, kernel) in chunks.zip(lanes(self.dual.kernel_row(t))) {
-            s.store(s.sub(s.load(v), s.mul(s.load_f32(kernel), change)), v);
-        }
+        subtract(self.s, self.v_bar, self.dual.kernel_row(t), change);
     }
 
     /// Computes v of the inactive variables afresh and opens all to the selection.
+    #[inline(always)]
     fn activate_all(&mut self) {
         if self.n_active == self.dual.n {
             return;
         }
-        let dual = self.dual;
+        self.update_bar();
+        let (s, dual) = (self.s, self.dual);
         let (active, inactive) = self.order.split_at(self.n_active);
-        for &t in inactive {
-            self.v[t] = self.v_bar[t] + dual.y(t);
+        // Of all variables, which costs less than to pick the inactive ones row by row.
+        let fresh = &mut *self.gain;
+        fresh.copy_from_slice(self.v_bar);
+        for (t, v) in fresh[..dual.n].iter_mut().enumerate() {
+            *v += dual.y(t);
         }
-        for &s in active {
-            let alpha = self.alpha[s];
-            if alpha <= 0.0 || alpha >= dual.c_of(s) {
+        for &row in active {
+            let alpha = self.alpha[row];
+            if alpha <= 0.0 || alpha >= dual.c_of(row) {
                 continue;
             }
-            let change = dual.y(s) * alpha;
-            let kernel = dual.kernel_row(s);
-            for &t in inactive {
-                self.v[t] -= f64::from(kernel[t]) * change;
-            }
+            subtract(s, fresh, dual.kernel_row(row), dual.y(row) * alpha);
+        }
+        for &t in inactive {
+            self.v[t] = fresh[t];
         }
         for place in self.n_active..self.dual.n {
             self.open(self.order[place]);
@@ -400,6 +444,7 @@ impl<'a, S: Simd> Smo<'a, S> {
     }
 
     /// Takes variables at a bound that are likely to stay there out of the selection.
+    #[inline(always)]
     fn shrink(&mut self, violation: Violation) {
         if !self.unshrunk && violation.up + violation.low <= self.dual.params.tol * 10.0 {
             self.unshrunk = true;
@@ -473,6 +518,31 @@ impl<'a, S: Simd> Smo<'a, S> {
             f64::midpoint(above, below)
         }
     }
+}
+
+/// Subtracts `factor` times a row of K.
+#[inline(always)]
+fn subtract<S: Simd>(s: S, from: &mut [f64], kernel: &[f32], factor: f64) {
+    let factor = s.splat(factor);
+    for (v, kernel) in from
+        .as_chunks_mut::<LANES>()
+        .0
+        .iter_mut()
+        .zip(lanes(kernel))
+    {
+        s.store(s.sub(s.load(v), s.mul(s.load_f32(kernel), factor)), v);
+    }
+}
+
+/// Variables whose bits fit into one word.
+const GROUP: usize = 64;
+
+/// Takes the first variable of a group out of its bits.
+#[inline(always)]
+fn next_of(bits: &mut u64, group: usize) -> Option<usize> {
+    let first = bits.trailing_zeros() as usize;
+    *bits &= bits.wrapping_sub(1);
+    (first < GROUP).then_some(group * GROUP + first)
 }
 
 /// The larger of two numbers; the second if the first is not a number.
