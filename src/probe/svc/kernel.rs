@@ -119,6 +119,26 @@ multiversion! {
     }
 }
 
+/// Reads row `i` of `arguments` into `out`, which is as long as a row.
+#[inline(always)]
+pub fn read_row<S: Simd>(s: S, arguments: Arguments<'_>, i: usize, out: &mut [f64]) {
+    let row = i * out.len()..(i + 1) * out.len();
+    match arguments {
+        Arguments::Given(values) => out.copy_from_slice(&values[row]),
+        Arguments::Distances {
+            dots,
+            row_squares,
+            column_squares,
+        } => {
+            let row_square = s.splat(row_squares[i]);
+            let columns = lanes(&dots[row]).zip(lanes(column_squares));
+            for ((dots, squares), out) in columns.zip(out.as_chunks_mut::<LANES>().0) {
+                s.store(distance(s, row_square, s.load(squares), s.load(dots)), out);
+            }
+        }
+    }
+}
+
 /// Fills the rows of `band` (up to [`LANES`], the first of them a multiple of it) before the diagonal's block of columns
 /// with what the columns of the same number hold above.
 #[inline(always)]

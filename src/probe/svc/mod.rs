@@ -23,11 +23,14 @@ mod effort;
 mod fitted;
 mod functions;
 mod gram;
+mod held_out;
 mod kernel;
 mod linfa;
 mod pairs;
 mod remedy;
 mod rows;
+mod saturated;
+mod series;
 mod simd;
 mod solver;
 mod sums;
@@ -39,8 +42,10 @@ use ndarray::{Array2, Axis};
 
 use self::dual::{Ending, Solution, SvcParams};
 use self::effort::{Effort, MANY_ITERATIONS};
+use self::held_out::HeldOut;
 use self::pairs::Pairs;
 use self::rows::Rows;
+use self::saturated::Saturated;
 use self::simd::Level;
 use self::training::{Scratch, TrainingSet};
 use super::classifier::{Classifier, Outcome, Parts, Run};
@@ -114,7 +119,7 @@ impl Classifier for Svc {
     const NAME: &'static str = "svc";
     type Candidate = Candidate;
     type Train = Train;
-    type HeldOut = Pairs;
+    type HeldOut = HeldOut;
     type Fitted = FittedSvc;
 
     fn given(probe: &Probe) -> Candidate {
@@ -155,7 +160,12 @@ impl Classifier for Svc {
         })
     }
 
-    fn hold_out(&self, run: Run<'_>, train: &mut Train, rows: Array2<f32>) -> Result<Pairs, Error> {
+    fn hold_out(
+        &self,
+        run: Run<'_>,
+        train: &mut Train,
+        rows: Array2<f32>,
+    ) -> Result<HeldOut, Error> {
         let kernels = run.probe.kernels();
         let interrupt = run.context.interrupt;
         let rows = Rows::new(rows.view());
@@ -165,7 +175,7 @@ impl Classifier for Svc {
         if run.probe.solver == Solver::Smo {
             train.set.forget_rows();
         }
-        Ok(pairs)
+        Ok(HeldOut::new(pairs))
     }
 
     fn score(
@@ -177,9 +187,8 @@ impl Classifier for Svc {
         let train = &fold.train;
         let function = train.function(run.probe, candidates[0]);
         self.with_scratch(|scratch| {
-            train
-                .set
-                .evaluate(self.level, function, scratch, run.context.interrupt)?;
+            let (held_out, interrupt) = (&fold.held_out, run.context.interrupt);
+            let mut is_evaluated = false;
             // The last accuracy, with the value of C above which it holds, too.
             let mut last: Option<(f64, f64)> = None;
             let score = |&candidate| {
@@ -188,13 +197,23 @@ impl Classifier for Svc {
                 {
                     return Ok(Ok(accuracy));
                 }
+                interrupt.check()?;
+                let params = params(run.probe, train, candidate);
+                let saturated = held_out.saturated(self.level, &train.set, &params);
+                if let Some(Saturated { rho, sums }) = saturated {
+                    return Ok(Ok(fold.accuracy(sums.iter().map(|sum| rho - sum))));
+                }
+                if !is_evaluated {
+                    (train.set).evaluate(self.level, function, scratch, interrupt)?;
+                    is_evaluated = true;
+                }
                 let solution = self.solve(run, train, candidate, scratch)?;
                 let rho = solution.rho;
                 if !scratch.is_finite(rho) {
                     return Ok(Err(not_finite(run, function, candidate.c).into()));
                 }
-                let (held_out, interrupt) = (&fold.held_out, run.context.interrupt);
-                let sums = scratch.sums_beside(self.level, rho, function, held_out, interrupt)?;
+                let pairs = &held_out.pairs;
+                let sums = scratch.sums_beside(self.level, rho, function, pairs, interrupt)?;
                 let accuracy = fold.accuracy(sums.iter().map(|sum| rho - sum));
                 last = solution.free_peak.map(|peak| (peak, accuracy));
                 Ok(Ok(accuracy))
@@ -279,15 +298,8 @@ impl Svc {
     ) -> Result<Solution, Error> {
         let Run { probe, context, .. } = run;
         context.interrupt.check()?;
-        let function = train.function(probe, candidate);
-        let params = SvcParams {
-            function,
-            c: train.upper_bounds(candidate),
-            tol: probe.tol,
-            shrinking: probe.shrinking,
-            max_iterations: u64::try_from(probe.max_iter).ok(),
-            solver: probe.solver,
-        };
+        let params = params(probe, train, candidate);
+        let function = params.function;
         let go_on = |iterations| {
             if let Some(message) = effort::progress(run.task, function, candidate.c, iterations) {
                 if iterations == MANY_ITERATIONS {
@@ -310,6 +322,18 @@ impl Svc {
             context.interrupt.check()?;
         }
         Ok(solution)
+    }
+}
+
+/// What is solved for `candidate`.
+fn params(probe: &Probe, train: &Train, candidate: Candidate) -> SvcParams {
+    SvcParams {
+        function: train.function(probe, candidate),
+        c: train.upper_bounds(candidate),
+        tol: probe.tol,
+        shrinking: probe.shrinking,
+        max_iterations: u64::try_from(probe.max_iter).ok(),
+        solver: probe.solver,
     }
 }
 

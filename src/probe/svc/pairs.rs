@@ -10,6 +10,9 @@ use super::sums::{self, Term, blocks, sums};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::probe::settings::Kernel;
 
+/// Half a unit in the last place of 1.
+const U: f64 = f64::EPSILON / 2.0;
+
 /// What kernels are functions of, for each of one set of rows with each of another.
 ///
 /// libsvm predicts from |x - y|², where it trains from |x|² + |y|² - 2 x·y. The two differ where rows are long and
@@ -110,31 +113,43 @@ impl Pairs {
         Ok(Arguments::Given(self.distances.get_or_init(|| distances)))
     }
 
+    /// What `kernel` is a function of, from dot products; `None` where there are none. Distances are off by up to
+    /// [`Self::error_of_distances`].
+    pub fn from_dots(&self, kernel: Kernel) -> Option<Arguments<'_>> {
+        let [row_squares, column_squares] = &self.squares;
+        let is_there = !self.dots.is_empty() && (kernel != Kernel::Rbf || !row_squares.is_empty());
+        is_there.then(|| match kernel {
+            Kernel::Rbf => Arguments::Distances {
+                dots: &self.dots,
+                row_squares,
+                column_squares,
+            },
+            Kernel::Linear | Kernel::Poly | Kernel::Sigmoid => Arguments::Given(&self.dots),
+        })
+    }
+
+    /// How far at most the two ways to a squared distance are apart.
+    ///
+    /// Both add d terms, whose sizes add up to 2 (|x|² + |y|²) at most, and each of the roundings on the way moves the
+    /// result by half a unit in the last place at most, relative to that. So they are apart by half of this.
+    pub fn error_of_distances(&self) -> f64 {
+        let largest = |squares: &[f64]| squares.iter().copied().fold(0.0, f64::max);
+        let squares: f64 = self.squares.iter().map(|squares| largest(squares)).sum();
+        8.0 * (self.columns.d as f64 + 8.0) * U * squares
+    }
+
     /// What costs less than [`Self::arguments`] to have, and how far at most a sum over the rows of kernel values times
     /// coefficients is off for it, for coefficients whose sizes add up to 1. `None` where it saves nothing, or where no
     /// such bound is known.
     pub fn estimate(&self, function: KernelFunction) -> Option<(Arguments<'_>, f64)> {
-        /// Half a unit in the last place of 1.
-        const U: f64 = f64::EPSILON / 2.0;
-        if function.kernel != Kernel::Rbf || self.dots.is_empty() || self.distances.get().is_some()
-        {
+        if function.kernel != Kernel::Rbf || self.distances.get().is_some() {
             return None;
         }
-        let [row_squares, column_squares] = &self.squares;
-        let largest = |squares: &[f64]| squares.iter().copied().fold(0.0, f64::max);
-        let (n, d) = (self.rows.n as f64, self.columns.d as f64);
-        // Of n roundings in a sum each moves it by U at most, relative to the sum of the sizes of its terms. Both
-        // distances are sums of d terms, whose sizes add up to 2 (|x|² + |y|²) at most: they are apart by half of this.
-        let of_distance = 8.0 * (d + 8.0) * U * (largest(row_squares) + largest(column_squares));
-        let of_exponent = function.gamma * of_distance;
+        let arguments = self.from_dots(function.kernel)?;
         // exp(x + e) - exp(x) is less than 1.1 e for x < 0 and e < 0.1; a kernel value is 1.1 at most, and `exp` within
         // some units in its last place. Sums of n products follow.
-        let of_sum = 2.0 * (1.1 * of_exponent + 16.0 * U) + 4.0 * (n + 2.0) * U;
-        let arguments = Arguments::Distances {
-            dots: &self.dots,
-            row_squares,
-            column_squares,
-        };
+        let of_exponent = function.gamma * self.error_of_distances();
+        let of_sum = 2.0 * (1.1 * of_exponent + 16.0 * U) + 4.0 * (self.rows.n as f64 + 2.0) * U;
         (0.0..0.1)
             .contains(&of_exponent)
             .then_some((arguments, of_sum))

@@ -20,9 +20,9 @@ pub struct TrainingSet {
     /// Shared with fits by linfa, which may outlive the one who waits for them.
     pub rows: Arc<Rows>,
     /// Number of rows of label 0.
-    n_zeros: usize,
+    pub n_zeros: usize,
     /// Dot products of all pairs of rows.
-    gram: Gram,
+    pub gram: Gram,
 }
 
 /// Buffers for fits and predictions, reused from one to the next.
