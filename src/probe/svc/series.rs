@@ -15,7 +15,7 @@ use super::aligned::Aligned;
 use super::gram::Gram;
 use super::kernel::{KernelFunction, read_row};
 use super::pairs::{Arguments, Pairs};
-use super::simd::{LANES, Level, Simd, lanes, multiversion};
+use super::simd::{LANES, Level, lanes, multiversion};
 use crate::probe::settings::Kernel;
 
 /// Coefficients of tanh's odd powers up to 13, and the size of the next.
