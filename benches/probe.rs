@@ -111,10 +111,15 @@ fn full_scale(criterion: &mut Criterion) {
         .sample_size(10)
         .measurement_time(Duration::from_mins(1));
     group.throughput(Throughput::Elements(N_TASKS as u64));
-    let tasks: Vec<Task> = (0..N_TASKS)
-        .map(|seed| Task::new(200, N_TEST, 768, seed as u32))
-        .collect();
-    for (name, n_train) in [("linear_n200_d768", -1), ("search_n200_d768", 200)] {
+    let cases = [
+        ("linear_n200_d768", 200, -1),
+        ("search_n100_d768", 100, 100),
+        ("search_n200_d768", 200, 200),
+    ];
+    for (name, n_rows, n_train) in cases {
+        let tasks: Vec<Task> = (0..N_TASKS)
+            .map(|seed| Task::new(n_rows, N_TEST, 768, seed as u32))
+            .collect();
         let probe = Probe::biobench(n_train);
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

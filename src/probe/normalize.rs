@@ -1,6 +1,6 @@
 //! Centre and unit length, in float32 as the reference does them.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Zip};
 
 use super::norm::norm as exact_norm;
 use super::summation::{column_sums, pairwise_sum};
@@ -39,7 +39,7 @@ pub fn normalize(
     l2: bool,
 ) -> Result<(Array2<f32>, OddRows), (usize, f64)> {
     let mut x = x.as_standard_layout().into_owned();
-    let mut squares = vec![0.0_f32; x.ncols()];
+    let mut squares = Array1::<f32>::zeros(x.ncols());
     let mut odd_rows = OddRows::new();
     for (i, mut row) in x.rows_mut().into_iter().enumerate() {
         if let Some(mean) = mean {
@@ -51,10 +51,10 @@ pub fn normalize(
         if !l2 {
             continue;
         }
-        for (square, &value) in squares.iter_mut().zip(&row) {
-            *square = value * value;
-        }
-        let norm = pairwise_sum(&squares).sqrt();
+        Zip::from(&mut squares)
+            .and(&row)
+            .for_each(|square, value| *square = value * value);
+        let norm = pairwise_sum(squares.as_slice().unwrap_or_default()).sqrt();
         if norm.is_infinite() {
             return Err((i, exact_norm(row.view())));
         } else if norm > 0.0 {

@@ -1,6 +1,6 @@
 //! scikit-learn's `StandardScaler` on float32 rows.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, Zip};
 
 use super::settings::Probe;
 use super::summation::column_sums;
@@ -52,16 +52,13 @@ impl Scaler {
 
     /// Subtracts the mean from the rows of `x` (`[n, d]` f32) and divides them by the scale.
     pub fn transform(&self, mut x: Array2<f32>) -> Array2<f32> {
-        let mean: Vec<f32> = self.mean.iter().map(|&mean| round_to_f32(mean)).collect();
-        let scale: Vec<f32> = self
-            .scale
-            .iter()
-            .map(|&scale| round_to_f32(scale))
-            .collect();
-        for mut row in x.rows_mut() {
-            for ((value, &mean), &scale) in row.iter_mut().zip(&mean).zip(&scale) {
-                *value = (*value - mean) / scale;
-            }
+        let rounded = |values: &[f64]| values.iter().copied().map(round_to_f32).collect();
+        let (mean, scale): (Array1<f32>, Array1<f32>) = (rounded(&self.mean), rounded(&self.scale));
+        for row in x.rows_mut() {
+            Zip::from(row)
+                .and(&mean)
+                .and(&scale)
+                .for_each(|value, mean, scale| *value = (*value - mean) / scale);
         }
         x
     }

@@ -49,7 +49,9 @@ pub fn column_sums<T: Copy + Default + Add<Output = T>>(
         return vec![pairwise_sum(&column)];
     }
     let mut sums = vec![T::default(); x.ncols()];
-    for row in x.rows() {
+    // A slice, unlike a view, is added in vectors.
+    let x = x.as_standard_layout();
+    for row in x.as_slice().unwrap_or_default().chunks_exact(x.ncols()) {
         for (column, (sum, &x)) in sums.iter_mut().zip(row).enumerate() {
             *sum = *sum + value(x, column);
         }

@@ -1,13 +1,16 @@
 //! A fitted C-SVC.
 
+use std::sync::Arc;
+
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Svc;
 use super::aligned::Aligned;
-use super::gram::{Pairs, Rows};
 use super::kernel::{KernelFunction, weighted_sums};
+use super::pairs::Pairs;
+use super::rows::Rows;
 use super::simd::Level;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
@@ -51,11 +54,12 @@ impl FittedClassifier for FittedSvc {
         interrupt: &Interrupt,
     ) -> Result<Vec<f64>, Error> {
         let level = Level::widest();
-        let support = Rows::new(self.support_vectors.view());
+        let support = Arc::new(Rows::new(self.support_vectors.view()));
         let kernel = self.function.kernel;
-        let pairs = Pairs::new(level, &support, &Rows::new(rows), &[kernel], interrupt)?;
+        let pairs = Pairs::new(level, &support, Rows::new(rows), &[kernel], interrupt)?;
+        let arguments = pairs.arguments(level, kernel, interrupt)?;
         let mut sums = Aligned::new(pairs.stride);
-        weighted_sums(level, self.function, &pairs, &self.dual_coef, &mut sums);
+        weighted_sums(level, self.function, arguments, &self.dual_coef, &mut sums);
         let sums = &sums[..pairs.n_columns];
         Ok(sums.iter().map(|sum| sum + self.bias).collect())
     }

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::functions::{exp, tanh};
-use super::gram::{Gram, Pairs};
+use super::gram::Gram;
+use super::pairs::Arguments;
 use super::simd::{LANES, Simd, lanes, multiversion};
 use crate::probe::settings::Kernel;
 
@@ -23,6 +24,11 @@ pub struct KernelFunction {
 /// base^exponent by repeated squaring, in the order of libsvm.
 #[inline(always)]
 fn power<S: Simd>(s: S, base: S::V, exponent: u32) -> S::V {
+    // What the loop does for the usual degree. The compiler takes this question out of the loops over vectors, but not
+    // that loop.
+    if exponent == 3 {
+        return s.mul(base, s.mul(base, base));
+    }
     let mut result = s.splat(1.0);
     let mut square = base;
     let mut rest = exponent;
@@ -34,6 +40,12 @@ fn power<S: Simd>(s: S, base: S::V, exponent: u32) -> S::V {
         rest /= 2;
     }
     result
+}
+
+/// |x - y|² of |x|², |y|² and x·y.
+#[inline(always)]
+fn distance<S: Simd>(s: S, x_square: S::V, y_square: S::V, dot: S::V) -> S::V {
+    s.sub(s.add(x_square, y_square), s.add(dot, dot))
 }
 
 impl KernelFunction {
@@ -72,7 +84,7 @@ impl KernelFunction {
         for ((dots, squares), out) in columns.zip(out.as_chunks_mut::<LANES>().0) {
             let dots = s.load(dots);
             let argument = match self.kernel {
-                Kernel::Rbf => s.sub(s.add(row_square, s.load(squares)), s.add(dots, dots)),
+                Kernel::Rbf => distance(s, row_square, s.load(squares), dots),
                 Kernel::Linear | Kernel::Poly | Kernel::Sigmoid => dots,
             };
             s.store_f32(self.of_lanes(s, argument), out);
@@ -92,15 +104,55 @@ multiversion! {
     ) {
         let stride = gram.stride;
         let is_dear = matches!(function.kernel, Kernel::Rbf | Kernel::Sigmoid);
-        for i in block {
+        for band in block.clone().step_by(LANES) {
+            let end = (band + LANES).min(block.end);
             // Where a value costs more than a copy, what lies before the diagonal's block of columns mirrors rows above.
-            let first = if is_dear { i / LANES * LANES } else { 0 };
-            let (above, row) = matrix.split_at_mut(i * stride);
-            let (mirrored, computed) = row[..stride].split_at_mut(first);
-            for (j, value) in mirrored.iter_mut().enumerate() {
-                *value = above[j * stride + i];
+            let first = if is_dear { band } else { 0 };
+            if is_dear {
+                mirror(s, matrix, stride, band..end);
             }
-            function.of_row(s, gram, i, first, computed);
+            for i in band..end {
+                let row = &mut matrix[i * stride + first..(i + 1) * stride];
+                function.of_row(s, gram, i, first, row);
+            }
+        }
+    }
+}
+
+/// Reads row `i` of `arguments` into `out`, which is as long as a row.
+#[inline(always)]
+pub fn read_row<S: Simd>(s: S, arguments: Arguments<'_>, i: usize, out: &mut [f64]) {
+    let row = i * out.len()..(i + 1) * out.len();
+    match arguments {
+        Arguments::Given(values) => out.copy_from_slice(&values[row]),
+        Arguments::Distances {
+            dots,
+            row_squares,
+            column_squares,
+        } => {
+            let row_square = s.splat(row_squares[i]);
+            let columns = lanes(&dots[row]).zip(lanes(column_squares));
+            for ((dots, squares), out) in columns.zip(out.as_chunks_mut::<LANES>().0) {
+                s.store(distance(s, row_square, s.load(squares), s.load(dots)), out);
+            }
+        }
+    }
+}
+
+/// Fills the rows of `band` (up to [`LANES`], the first of them a multiple of it) before the diagonal's block of columns
+/// with what the columns of the same number hold above.
+#[inline(always)]
+fn mirror<S: Simd>(s: S, matrix: &mut [f32], stride: usize, band: Range<usize>) {
+    let (above, rows) = matrix.split_at_mut(band.start * stride);
+    for first in (0..band.start).step_by(LANES) {
+        let mut block = [[0.0; LANES]; LANES];
+        for (row, line) in block.iter_mut().enumerate() {
+            let start = (first + row) * stride + band.start;
+            line.copy_from_slice(&above[start..start + LANES]);
+        }
+        let block = s.transpose_f32(block);
+        for (row, line) in rows.chunks_exact_mut(stride).zip(&block).take(band.len()) {
+            row[first..first + LANES].copy_from_slice(line);
         }
     }
 }
@@ -127,22 +179,35 @@ multiversion! {
     pub fn weighted_sums<S>(
         s: S,
         function: KernelFunction,
-        pairs: &Pairs,
+        arguments: Arguments<'_>,
         coefficients: &[f64],
         sums: &mut [f64],
     ) {
         sums.fill(0.0);
-        let rows = pairs
-            .arguments(function.kernel)
-            .chunks_exact(pairs.stride.max(1));
-        for (arguments, &coefficient) in rows.zip(coefficients) {
+        let stride = sums.len();
+        for (i, &coefficient) in coefficients.iter().enumerate() {
             if coefficient == 0.0 {
                 continue;
             }
             let coefficient = s.splat(coefficient);
-            for (arguments, sums) in lanes(arguments).zip(sums.as_chunks_mut::<LANES>().0) {
-                let values = function.of_lanes(s, s.load(arguments));
-                s.store(s.add(s.load(sums), s.mul(coefficient, values)), sums);
+            let row = i * stride..(i + 1) * stride;
+            let sums = sums.as_chunks_mut::<LANES>().0.iter_mut();
+            match arguments {
+                Arguments::Given(arguments) => {
+                    for (argument, sum) in lanes(&arguments[row]).zip(sums) {
+                        let value = function.of_lanes(s, s.load(argument));
+                        s.store(s.add(s.load(sum), s.mul(coefficient, value)), sum);
+                    }
+                }
+                Arguments::Distances { dots, row_squares, column_squares } => {
+                    let row_square = s.splat(row_squares[i]);
+                    let columns = lanes(&dots[row]).zip(lanes(column_squares));
+                    for ((dots, squares), sum) in columns.zip(sums) {
+                        let argument = distance(s, row_square, s.load(squares), s.load(dots));
+                        let value = function.of_lanes(s, argument);
+                        s.store(s.add(s.load(sum), s.mul(coefficient, value)), sum);
+                    }
+                }
             }
         }
     }

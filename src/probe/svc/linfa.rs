@@ -15,7 +15,7 @@ use linfa_svm::Svm;
 use ndarray::{Array1, Array2};
 
 use super::dual::{Ending, Solution, SvcParams};
-use super::gram::Rows;
+use super::rows::Rows;
 use crate::probe::settings::Kernel;
 
 /// How often the one who waits for a fit is asked whether to go on.
@@ -64,8 +64,9 @@ fn fit_here(
     params: SvcParams,
 ) -> Result<(Vec<f64>, Solution), String> {
     let function = params.function;
-    let rows = Array2::from_shape_vec(rows.dim(), rows.values().to_vec())
-        .map_err(|error| error.to_string())?;
+    let values = rows.values().iter().copied().map(f64::from).collect();
+    let rows =
+        Array2::from_shape_vec((rows.n, rows.d), values).map_err(|error| error.to_string())?;
     let svm = Svm::<f64, bool>::params()
         .pos_neg_weights(params.c[0], params.c[1])
         .eps(params.tol)

@@ -22,11 +22,17 @@ mod effort;
 mod fitted;
 mod functions;
 mod gram;
+mod held_out;
 mod kernel;
 mod linfa;
+mod pairs;
 mod remedy;
+mod rows;
+mod saturated;
+mod series;
 mod simd;
 mod solver;
+mod sums;
 mod training;
 
 use std::sync::{Mutex, PoisonError};
@@ -35,14 +41,17 @@ use ndarray::{Array2, Axis};
 
 use self::dual::{Ending, Solution, SvcParams};
 use self::effort::{Effort, MANY_ITERATIONS};
-use self::gram::{Pairs, Rows};
+use self::held_out::HeldOut;
+use self::pairs::Pairs;
+use self::rows::Rows;
+use self::saturated::Saturated;
 use self::simd::Level;
 use self::training::{Scratch, TrainingSet};
 use super::candidates::Candidate;
 use super::classifier::{Classifier, ClassifierName, Outcome, Parameters, Parts, Run};
 use super::folds::count;
 use super::search::Fold;
-use super::settings::{ClassWeight, Gamma, Kernel, Probe, Search, Solver};
+use super::settings::{ClassWeight, Gamma, Kernel, Probe, Search, Solver, Values};
 use super::summation::pairwise_sum;
 use crate::error::{Error, Message};
 use crate::text::{foreign, said};
@@ -122,7 +131,7 @@ impl Classifier for Svc {
     const SEARCHED: &'static [&'static str] = &["kernel", "c", "gamma"];
     type Candidate = Candidate;
     type Train = Train;
-    type HeldOut = Pairs;
+    type HeldOut = HeldOut;
     type Fitted = FittedSvc;
 
     fn set_defaults(probe: &mut Probe) {
@@ -169,7 +178,7 @@ impl Classifier for Svc {
         let order: Vec<usize> = with_label(0).chain(with_label(1)).collect();
         let of_order = Rows::select(rows.view(), &order);
         Ok(Train {
-            gammas: gammas(&rows),
+            gammas: gammas(&rows, run.probe),
             set: TrainingSet::new(self.level, of_order, counts[0], run.context.interrupt)?,
             rows,
             order,
@@ -177,17 +186,22 @@ impl Classifier for Svc {
         })
     }
 
-    fn hold_out(&self, run: Run<'_>, train: &mut Train, rows: Array2<f32>) -> Result<Pairs, Error> {
-        let rows = Rows::new(rows.view());
+    fn hold_out(
+        &self,
+        run: Run<'_>,
+        train: &mut Train,
+        rows: Array2<f32>,
+    ) -> Result<HeldOut, Error> {
         let kernels = run.probe.kernels();
         let interrupt = run.context.interrupt;
-        let pairs = Pairs::new(self.level, &train.set.rows, &rows, &kernels, interrupt)?;
+        let rows = Rows::new(rows.view());
+        let pairs = Pairs::new(self.level, &train.set.rows, rows, &kernels, interrupt)?;
         // What follows works on the products alone, but for linfa.
         train.rows = Array2::default((0, 0));
         if run.probe.solver == Solver::Smo {
             train.set.forget_rows();
         }
-        Ok(pairs)
+        Ok(HeldOut::new(pairs))
     }
 
     fn score(
@@ -199,9 +213,8 @@ impl Classifier for Svc {
         let train = &fold.train;
         let function = train.function(run.probe, candidates[0]);
         self.with_scratch(|scratch| {
-            train
-                .set
-                .evaluate(self.level, function, scratch, run.context.interrupt)?;
+            let (held_out, interrupt) = (&fold.held_out, run.context.interrupt);
+            let mut is_evaluated = false;
             // The last accuracy, with the value of C above which it holds, too.
             let mut last: Option<(f64, f64)> = None;
             let score = |&candidate| {
@@ -210,12 +223,23 @@ impl Classifier for Svc {
                 {
                     return Ok(Ok(accuracy));
                 }
+                interrupt.check()?;
+                let params = params(run.probe, train, candidate);
+                let saturated = held_out.saturated(self.level, &train.set, &params);
+                if let Some(Saturated { rho, sums }) = saturated {
+                    return Ok(Ok(fold.accuracy(sums.iter().map(|sum| rho - sum))));
+                }
+                if !is_evaluated {
+                    (train.set).evaluate(self.level, function, scratch, interrupt)?;
+                    is_evaluated = true;
+                }
                 let solution = self.solve(run, train, candidate, scratch)?;
                 let rho = solution.rho;
                 if !scratch.is_finite(rho) {
                     return Ok(Err(not_finite(run, function, candidate.c).into()));
                 }
-                let sums = scratch.weighted_sums(self.level, function, &fold.held_out);
+                let pairs = &held_out.pairs;
+                let sums = scratch.sums_beside(self.level, rho, function, pairs, interrupt)?;
                 let accuracy = fold.accuracy(sums.iter().map(|sum| rho - sum));
                 last = solution.free_peak.map(|peak| (peak, accuracy));
                 Ok(Ok(accuracy))
@@ -301,15 +325,8 @@ impl Svc {
     ) -> Result<Solution, Error> {
         let Run { probe, context, .. } = run;
         context.interrupt.check()?;
-        let function = train.function(probe, candidate);
-        let params = SvcParams {
-            function,
-            c: train.upper_bounds(candidate),
-            tol: probe.tol,
-            shrinking: probe.shrinking,
-            max_iterations: u64::try_from(probe.max_iter).ok(),
-            solver: probe.solver,
-        };
+        let params = params(probe, train, candidate);
+        let function = params.function;
         let go_on = |iterations| {
             if let Some(message) = effort::progress(run.task, function, candidate.c, iterations) {
                 if iterations == MANY_ITERATIONS {
@@ -332,6 +349,18 @@ impl Svc {
             context.interrupt.check()?;
         }
         Ok(solution)
+    }
+}
+
+/// What is solved for `candidate`.
+fn params(probe: &Probe, train: &Train, candidate: Candidate) -> SvcParams {
+    SvcParams {
+        function: train.function(probe, candidate),
+        c: train.upper_bounds(candidate),
+        tol: probe.tol,
+        shrinking: probe.shrinking,
+        max_iterations: u64::try_from(probe.max_iter).ok(),
+        solver: probe.solver,
     }
 }
 
@@ -358,18 +387,29 @@ fn class_weights(rule: ClassWeight, counts: [usize; 2]) -> [f64; 2] {
     }
 }
 
-/// Gamma on the rows that the SVM sees, by the rules `scale` and `auto`.
+/// Gamma on the rows that the SVM sees, by the rules `scale` (not a number where no candidate of `probe` asks for it: it
+/// takes two more passes over the rows) and `auto`.
 ///
 /// Source: scikit-learn 1.9, `BaseLibSVM.fit`.
-fn gammas(rows: &Array2<f32>) -> [f64; 2] {
+fn gammas(rows: &Array2<f32>, probe: &Probe) -> [f64; 2] {
     let d = rows.ncols() as f64;
-    let variance = variance(rows);
-    let scale = if variance == 0.0 {
-        1.0
-    } else {
-        1.0 / (d * variance)
+    let scale = || match variance(rows) {
+        0.0 => 1.0,
+        variance => 1.0 / (d * variance),
     };
+    let scale = if may_scale(probe) { scale() } else { f64::NAN };
     [scale, 1.0 / d]
+}
+
+/// Says whether a candidate of `probe` may ask for the gamma `scale`.
+fn may_scale(probe: &Probe) -> bool {
+    match &probe.search {
+        None => probe.gamma == Gamma::Scale,
+        Some(search) => search.spaces.iter().any(|space| match &space.gamma {
+            Values::List(gammas) => gammas.contains(&Gamma::Scale),
+            Values::LogUniform { .. } => false,
+        }),
+    }
 }
 
 /// The variance of all values, in f64.

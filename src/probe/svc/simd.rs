@@ -41,6 +41,8 @@ pub trait Simd: Copy {
     fn store(self, v: Self::V, to: &mut [f64; LANES]);
     /// Rounds eight lanes to f32 and writes them.
     fn store_f32(self, v: Self::V, to: &mut [f32; LANES]);
+    /// Swaps rows and columns.
+    fn transpose_f32(self, block: [[f32; LANES]; LANES]) -> [[f32; LANES]; LANES];
     /// a + b
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     /// a - b
@@ -138,6 +140,7 @@ macro_rules! by_intrinsics {
 }
 
 type Array = [f64; LANES];
+type Block = [[f32; LANES]; LANES];
 
 simd!(#[expect(clippy::cast_possible_truncation, reason = "the rounding is the point")] Base, Array, false, plain, {
     splat(x: f64) -> Array = [x; LANES];
@@ -145,6 +148,7 @@ simd!(#[expect(clippy::cast_possible_truncation, reason = "the rounding is the p
     load_f32(from: &[f32; LANES]) -> Array = from.map(f64::from);
     store(v: Array, to: &mut Array) = *to = v;
     store_f32(v: Array, to: &mut [f32; LANES]) = *to = v.map(|x| x as f32);
+    transpose_f32(block: Block) -> Block = std::array::from_fn(|i| std::array::from_fn(|j| block[j][i]));
     add(a: Array, b: Array) -> Array = zip(a, b, |a, b| a + b);
     sub(a: Array, b: Array) -> Array = zip(a, b, |a, b| a - b);
     mul(a: Array, b: Array) -> Array = zip(a, b, |a, b| a * b);
@@ -173,6 +177,7 @@ simd!(#[expect(unsafe_code, reason = "vector instructions")] Avx512, __m512d, tr
     load_f32(from: &[f32; LANES]) -> __m512d = _mm512_cvtps_pd(_mm256_loadu_ps(from.as_ptr()));
     store(v: __m512d, to: &mut [f64; LANES]) = _mm512_storeu_pd(to.as_mut_ptr(), v);
     store_f32(v: __m512d, to: &mut [f32; LANES]) = _mm256_storeu_ps(to.as_mut_ptr(), _mm512_cvtpd_ps(v));
+    transpose_f32(block: Block) -> Block = transpose_by_avx(&block);
     add(a: __m512d, b: __m512d) -> __m512d = _mm512_add_pd(a, b);
     sub(a: __m512d, b: __m512d) -> __m512d = _mm512_sub_pd(a, b);
     mul(a: __m512d, b: __m512d) -> __m512d = _mm512_mul_pd(a, b);
@@ -193,6 +198,46 @@ simd!(#[expect(unsafe_code, reason = "vector instructions")] Avx512, __m512d, tr
         _mm512_set1_epi64(EXPONENT_OF_ONE.cast_signed()),
     ));
 });
+
+/// Swaps the rows and columns of a block: of pairs of rows, of quarters, of halves.
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "vector instructions")]
+#[target_feature(enable = "avx")]
+#[inline]
+fn transpose_by_avx(block: &Block) -> Block {
+    // SAFETY: reads and writes go through references to arrays of eight values, and need no alignment.
+    let load = |i: usize| unsafe { _mm256_loadu_ps(block[i].as_ptr()) };
+    let mut transposed = [[0.0; LANES]; LANES];
+    for half in 0..2 {
+        // Rows 0 … 3 and 4 … 7 side by side.
+        let quarter = |i: usize| {
+            let (low, high) = (load(i), load(i + 4));
+            if half == 0 {
+                _mm256_permute2f128_ps::<0x20>(low, high)
+            } else {
+                _mm256_permute2f128_ps::<0x31>(low, high)
+            }
+        };
+        let rows = [quarter(0), quarter(1), quarter(2), quarter(3)];
+        let pairs = [
+            _mm256_unpacklo_ps(rows[0], rows[1]),
+            _mm256_unpackhi_ps(rows[0], rows[1]),
+            _mm256_unpacklo_ps(rows[2], rows[3]),
+            _mm256_unpackhi_ps(rows[2], rows[3]),
+        ];
+        let columns = [
+            _mm256_shuffle_ps::<0x44>(pairs[0], pairs[2]),
+            _mm256_shuffle_ps::<0xee>(pairs[0], pairs[2]),
+            _mm256_shuffle_ps::<0x44>(pairs[1], pairs[3]),
+            _mm256_shuffle_ps::<0xee>(pairs[1], pairs[3]),
+        ];
+        for (column, out) in columns.into_iter().zip(&mut transposed[4 * half..]) {
+            // SAFETY: as above.
+            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), column) };
+        }
+    }
+    transposed
+}
 
 /// AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
@@ -220,6 +265,7 @@ simd!(#[expect(unsafe_code, reason = "vector instructions")] Avx2, Pair, false, 
         _mm_storeu_ps(to.as_mut_ptr(), _mm256_cvtpd_ps(v[0]));
         _mm_storeu_ps(to[4..].as_mut_ptr(), _mm256_cvtpd_ps(v[1]));
     };
+    transpose_f32(block: Block) -> Block = transpose_by_avx(&block);
     add(a: Pair, b: Pair) -> Pair = [_mm256_add_pd(a[0], b[0]), _mm256_add_pd(a[1], b[1])];
     sub(a: Pair, b: Pair) -> Pair = [_mm256_sub_pd(a[0], b[0]), _mm256_sub_pd(a[1], b[1])];
     mul(a: Pair, b: Pair) -> Pair = [_mm256_mul_pd(a[0], b[0]), _mm256_mul_pd(a[1], b[1])];

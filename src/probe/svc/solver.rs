@@ -1,7 +1,11 @@
 //! Sequential minimal optimisation.
 
+mod selection;
+mod shrinking;
+
+use self::selection::{Maxima, Violation};
 use super::aligned::Aligned;
-use super::dual::{Dual, Ending, Solution, TAU, clip_to_difference, clip_to_sum};
+use super::dual::{Dual, Ending, Solution, clip_to_difference, clip_to_sum};
 use super::simd::{LANES, Simd, lanes, multiversion};
 
 /// State of the solver; kept between problems, so that solving allocates nothing.
@@ -26,6 +30,8 @@ pub struct Workspace {
     order: Vec<usize>,
     /// Place of each row in `order`.
     place: Vec<usize>,
+    /// Changes of `v_bar` that are not made yet: a row of K, and the factor that it is subtracted with.
+    notes: Vec<(usize, f64)>,
 }
 
 impl Workspace {
@@ -41,6 +47,7 @@ impl Workspace {
         self.order.extend(0..dual.n);
         self.place.clear();
         self.place.extend(0..dual.n);
+        self.notes.clear();
     }
 }
 
@@ -57,18 +64,8 @@ multiversion! {
     }
 }
 
-/// A gain of at least this share of the largest, by estimate, may be the largest.
-const NEARLY_ONE: f64 = 1.0 - 1.0 / 2048.0;
-
 /// `Dual::go_on` is asked this often: on the largest problems every some 50 ms.
 const ITERATIONS_BETWEEN_QUESTIONS: u64 = 1000;
-
-/// Largest v over `I_up`, and largest -v over `I_low`.
-#[derive(Clone, Copy)]
-struct Violation {
-    up: f64,
-    low: f64,
-}
 
 struct Smo<'a, S> {
     s: S,
@@ -82,6 +79,7 @@ struct Smo<'a, S> {
     gain: &'a mut [f64],
     order: &'a mut [usize],
     place: &'a mut [usize],
+    notes: &'a mut Vec<(usize, f64)>,
     /// Number of active variables.
     n_active: usize,
     /// Whether the one early reconstruction was done.
@@ -104,6 +102,7 @@ impl<'a, S: Simd> Smo<'a, S> {
             gain: &mut workspace.gain,
             order: &mut workspace.order,
             place: &mut workspace.place,
+            notes: &mut workspace.notes,
             n_active: dual.n,
             unshrunk: false,
             peak: 0.0,
@@ -197,107 +196,6 @@ impl<'a, S: Simd> Smo<'a, S> {
         self.low[t] = f64::NEG_INFINITY;
     }
 
-    #[inline(always)]
-    fn violation(&self) -> Violation {
-        let mut maxima = Maxima::new(self.s);
-        let chunks = lanes(self.v).zip(lanes(self.up)).zip(lanes(self.low));
-        for ((v, up), low) in chunks {
-            maxima.take(self.s, self.s.load(v), up, low);
-        }
-        maxima.finish(self.s)
-    }
-
-    /// Chooses the next pair: i violates optimality most, j promises the largest decrease with it. `None` if no pair
-    /// violates optimality by the tolerance.
-    #[inline(always)]
-    fn select(&mut self, violation: Violation) -> Option<(usize, usize)> {
-        let is_empty = violation.up == f64::NEG_INFINITY;
-        if is_empty || violation.up + violation.low < self.dual.params.tol {
-            return None;
-        }
-        let i = self.last_violating(violation.up)?;
-        let best = self.estimate_gains(i, violation.up);
-        if best == f64::NEG_INFINITY {
-            return None;
-        }
-        let j = self.best_of(i, violation.up, best * NEARLY_ONE)?;
-        Some((i, j))
-    }
-
-    /// Of the rows in `I_up` with the largest v, the one that comes last in libsvm's order.
-    #[inline(always)]
-    fn last_violating(&self, largest_v: f64) -> Option<usize> {
-        let s = self.s;
-        let largest_v = s.splat(largest_v);
-        let mut last: Option<usize> = None;
-        for (chunk, (v, up)) in lanes(self.v).zip(lanes(self.up)).enumerate() {
-            let mut equal = s.at_least(s.add(s.load(v), s.load(up)), largest_v);
-            while equal != 0 {
-                let t = chunk * LANES + equal.trailing_zeros() as usize;
-                equal &= equal - 1;
-                if last.is_none_or(|last| self.place[t] > self.place[last]) {
-                    last = Some(t);
-                }
-            }
-        }
-        last
-    }
-
-    /// Of the candidates for j whose gain reaches `threshold` by estimate, the one with the largest gain; of equals,
-    /// the one that comes last in libsvm's order.
-    #[inline(always)]
-    fn best_of(&self, i: usize, largest_v: f64, threshold: f64) -> Option<usize> {
-        let threshold = self.s.splat(threshold);
-        let mut best: Option<(f64, usize)> = None;
-        for (chunk, gains) in lanes(self.gain).enumerate() {
-            let mut reaching = self.s.at_least(self.s.load(gains), threshold);
-            while reaching != 0 {
-                let j = chunk * LANES + reaching.trailing_zeros() as usize;
-                reaching &= reaching - 1;
-                let difference = largest_v - self.v[j];
-                let gain = difference * difference / self.dual.curvature(i, j);
-                let is_better = best.is_none_or(|(largest, last)| {
-                    gain > largest || (gain >= largest && self.place[j] > self.place[last])
-                });
-                if is_better {
-                    best = Some((gain, j));
-                }
-            }
-        }
-        best.map(|(_, j)| j)
-    }
-
-    /// Estimates the gain of each candidate for j: the decrease, doubled, that changing i and j promises. What is no
-    /// candidate gets -∞. Returns the largest.
-    ///
-    /// Dividing would take as long as all the rest of an iteration; so only gains that may be the largest are computed,
-    /// by [`Self::best_of`].
-    #[inline(always)]
-    fn estimate_gains(&mut self, i: usize, largest_v: f64) -> f64 {
-        let (s, dual) = (self.s, self.dual);
-        let (zero, tau) = (s.splat(0.0), s.splat(TAU));
-        let minus_infinity = s.splat(f64::NEG_INFINITY);
-        let (largest_v, diagonal) = (s.splat(largest_v), s.splat(dual.diagonal[i]));
-        let mut best = minus_infinity;
-        let chunks = lanes(self.v)
-            .zip(lanes(self.low))
-            .zip(lanes(dual.kernel_row(i)))
-            .zip(lanes(dual.diagonal))
-            .zip(self.gain.as_chunks_mut::<LANES>().0);
-        for ((((v, low), kernel), diagonals), gain) in chunks {
-            let difference = s.sub(largest_v, s.load(v));
-            let kernel = s.load_f32(kernel);
-            let curvature = s.sub(s.add(diagonal, s.load(diagonals)), s.add(kernel, kernel));
-            let curvature = s.if_greater(curvature, zero, curvature, tau);
-            let value = s.estimate_div(s.mul(difference, difference), curvature);
-            // -∞ keeps what is not in `I_low` out.
-            let value = s.if_greater(s.add(difference, s.load(low)), zero, value, minus_infinity);
-            s.store(value, gain);
-            best = s.larger(value, best);
-        }
-        s.largest_lane(best)
-    }
-
     /// Minimises over the pair, updates v and returns the new violation.
     #[inline(always)]
     fn optimise(&mut self, (i, j): (usize, usize)) -> Violation {
@@ -348,8 +246,8 @@ impl<'a, S: Simd> Smo<'a, S> {
 
         for (t, was_upper, c) in [(i, was_upper.0, y_i * c_i), (j, was_upper.1, y_j * c_j)] {
             match (was_upper, self.is_upper(t)) {
-                (false, true) => self.add_to_bar(t, c),
-                (true, false) => self.add_to_bar(t, -c),
+                (false, true) => self.note_for_bar(t, c),
+                (true, false) => self.note_for_bar(t, -c),
                 _ => {}
             }
         }
@@ -361,83 +259,6 @@ impl<'a, S: Simd> Smo<'a, S> {
     fn rise_to(&mut self, alpha: f64, c: f64) {
         let peak = if alpha < c { alpha } else { f64::INFINITY };
         self.peak = larger(peak, self.peak);
-    }
-
-    #[inline(always)]
-    fn add_to_bar(&mut self, t: usize, change: f64) {
-        let (s, change) = (self.s, self.s.splat(change));
-        let chunks = self.v_bar.as_chunks_mut::<LANES>().0.iter_mut();
-        for (v, kernel) in chunks.zip(lanes(self.dual.kernel_row(t))) {
-            s.store(s.sub(s.load(v), s.mul(s.load_f32(kernel), change)), v);
-        }
-    }
-
-    /// Computes v of the inactive variables afresh and opens all to the selection.
-    fn activate_all(&mut self) {
-        if self.n_active == self.dual.n {
-            return;
-        }
-        let dual = self.dual;
-        let (active, inactive) = self.order.split_at(self.n_active);
-        for &t in inactive {
-            self.v[t] = self.v_bar[t] + dual.y(t);
-        }
-        for &s in active {
-            let alpha = self.alpha[s];
-            if alpha <= 0.0 || alpha >= dual.c_of(s) {
-                continue;
-            }
-            let change = dual.y(s) * alpha;
-            let kernel = dual.kernel_row(s);
-            for &t in inactive {
-                self.v[t] -= f64::from(kernel[t]) * change;
-            }
-        }
-        for place in self.n_active..self.dual.n {
-            self.open(self.order[place]);
-        }
-        self.n_active = self.dual.n;
-    }
-
-    /// Takes variables at a bound that are likely to stay there out of the selection.
-    fn shrink(&mut self, violation: Violation) {
-        if !self.unshrunk && violation.up + violation.low <= self.dual.params.tol * 10.0 {
-            self.unshrunk = true;
-            self.activate_all();
-        }
-        let mut place = 0;
-        while place < self.n_active {
-            if self.is_settled(self.order[place], violation) {
-                self.n_active -= 1;
-                // The last active variable that is not settled takes the place.
-                while self.n_active > place {
-                    if !self.is_settled(self.order[self.n_active], violation) {
-                        self.swap(place, self.n_active);
-                        break;
-                    }
-                    self.n_active -= 1;
-                }
-            }
-            place += 1;
-        }
-        for place in self.n_active..self.dual.n {
-            self.close(self.order[place]);
-        }
-    }
-
-    /// Says whether a variable at a bound would not move, however the violation is resolved.
-    fn is_settled(&self, t: usize, violation: Violation) -> bool {
-        match self.directions(t) {
-            (true, false) => -self.v[t] > violation.low,
-            (false, true) => self.v[t] > violation.up,
-            _ => false,
-        }
-    }
-
-    fn swap(&mut self, a: usize, b: usize) {
-        self.order.swap(a, b);
-        self.place[self.order[a]] = a;
-        self.place[self.order[b]] = b;
     }
 
     /// The mean of y ∇f over the free variables; without any, the middle of the interval that the bounds allow. Before
@@ -479,34 +300,4 @@ impl<'a, S: Simd> Smo<'a, S> {
 #[inline(always)]
 fn larger(a: f64, b: f64) -> f64 {
     if a > b { a } else { b }
-}
-
-/// Lane-wise maxima over `I_up` and `I_low`.
-struct Maxima<S: Simd> {
-    up: S::V,
-    low: S::V,
-}
-
-impl<S: Simd> Maxima<S> {
-    #[inline(always)]
-    fn new(s: S) -> Self {
-        Self {
-            up: s.splat(f64::NEG_INFINITY),
-            low: s.splat(f64::NEG_INFINITY),
-        }
-    }
-
-    #[inline(always)]
-    fn take(&mut self, s: S, v: S::V, up: &[f64; LANES], low: &[f64; LANES]) {
-        self.up = s.larger(s.add(v, s.load(up)), self.up);
-        self.low = s.larger(s.sub(s.load(low), v), self.low);
-    }
-
-    #[inline(always)]
-    fn finish(self, s: S) -> Violation {
-        Violation {
-            up: s.largest_lane(self.up),
-            low: s.largest_lane(self.low),
-        }
-    }
 }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::aligned::Aligned;
 use super::dual::{Dual, Solution, SvcParams};
-use super::gram::{self, Gram, Pairs, Rows};
+use super::gram::Gram;
 use super::kernel::{self, KernelFunction};
+use super::pairs::Pairs;
+use super::rows::Rows;
 use super::simd::Level;
+use super::sums::blocks;
 use super::{linfa, solver};
 use crate::interrupt::{Interrupt, Stopped};
 use crate::probe::settings::Solver;
@@ -17,9 +20,9 @@ pub struct TrainingSet {
     /// Shared with fits by linfa, which may outlive the one who waits for them.
     pub rows: Arc<Rows>,
     /// Number of rows of label 0.
-    n_zeros: usize,
+    pub n_zeros: usize,
     /// Dot products of all pairs of rows.
-    gram: Gram,
+    pub gram: Gram,
 }
 
 /// Buffers for fits and predictions, reused from one to the next.
@@ -70,7 +73,7 @@ impl TrainingSet {
     ) -> Result<(), Stopped> {
         scratch.matrix.resize(self.gram.dots.len());
         scratch.diagonal.resize(self.gram.stride);
-        for block in gram::blocks(self.gram.n) {
+        for block in blocks(self.gram.n) {
             interrupt.check()?;
             kernel::kernel_rows(level, function, &self.gram, block, &mut scratch.matrix);
         }
@@ -124,16 +127,32 @@ impl Scratch {
                 .all(|coefficient| coefficient.is_finite())
     }
 
-    /// Returns, per column of `pairs`, the sum of its kernel values with the rows times their coefficients.
-    pub fn weighted_sums(
+    /// Returns, per column of `pairs`, the sum of its kernel values with the rows times their coefficients. It may be an
+    /// estimate, but one on the same side of `rho`.
+    ///
+    /// # Errors
+    /// [`Stopped`] where a stop was asked for.
+    pub fn sums_beside(
         &mut self,
         level: Level,
+        rho: f64,
         function: KernelFunction,
         pairs: &Pairs,
-    ) -> &[f64] {
+        interrupt: &Interrupt,
+    ) -> Result<&[f64], Stopped> {
         self.sums.resize(pairs.stride);
-        kernel::weighted_sums(level, function, pairs, &self.coefficients, &mut self.sums);
-        &self.sums[..pairs.n_columns]
+        let (coefficients, sums) = (&self.coefficients, &mut self.sums);
+        let is_clear = pairs.estimate(function).is_some_and(|(estimate, error)| {
+            kernel::weighted_sums(level, function, estimate, coefficients, sums);
+            let size: f64 = coefficients.iter().map(|number| number.abs()).sum();
+            let sums = &sums[..pairs.n_columns];
+            sums.iter().all(|sum| (sum - rho).abs() > error * size)
+        });
+        if !is_clear {
+            let arguments = pairs.arguments(level, function.kernel, interrupt)?;
+            kernel::weighted_sums(level, function, arguments, coefficients, sums);
+        }
+        Ok(&self.sums[..pairs.n_columns])
     }
 }
 
@@ -143,15 +162,19 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::super::dual::Ending;
+    use super::super::pairs::Arguments;
     use super::*;
     use crate::probe::settings::Kernel;
     use crate::random::RandomState;
     use ndarray::Array2;
 
-    fn rows(n: usize, d: usize, seed: u32) -> Rows {
+    fn features(n: usize, d: usize, seed: u32) -> Array2<f32> {
         let mut rng = RandomState::new(seed);
-        let x = Array2::from_shape_simple_fn((n, d), || (rng.uniform() - 0.45) as f32);
-        Rows::new(x.view())
+        Array2::from_shape_simple_fn((n, d), || (rng.uniform() - 0.45) as f32)
+    }
+
+    fn rows(n: usize, d: usize, seed: u32) -> Rows {
+        Rows::new(features(n, d, seed).view())
     }
 
     fn function(kernel: Kernel) -> KernelFunction {
@@ -190,21 +213,21 @@ mod tests {
     #[test]
     fn every_instruction_set_gives_the_same_bits() {
         for (n, d) in [(2, 1), (7, 15), (33, 16), (40, 31), (64, 70), (81, 200)] {
-            let test = rows(n / 2 + 1, d, 2);
+            let test = features(n / 2 + 1, d, 2);
             let outcomes: Vec<_> = Level::available()
                 .into_iter()
                 .map(|level| {
                     let set = training_set(level, rows(n, d, 1), n / 2);
-                    let held_out =
-                        Pairs::new(level, &set.rows, &test, &Kernel::ALL, &Interrupt::default())
-                            .unwrap();
-                    let arguments = |kernel| held_out.arguments(kernel);
-                    let mut outcome = [
-                        &set.gram.dots[..],
-                        arguments(Kernel::Linear),
-                        arguments(Kernel::Rbf),
-                    ]
-                    .concat();
+                    let go_on = &Interrupt::default();
+                    let test = Rows::new(test.view());
+                    let held_out = Pairs::new(level, &set.rows, test, &Kernel::ALL, go_on).unwrap();
+                    let mut outcome = set.gram.dots.to_vec();
+                    for kernel in [Kernel::Linear, Kernel::Rbf] {
+                        match held_out.arguments(level, kernel, go_on).unwrap() {
+                            Arguments::Given(values) => outcome.extend(values),
+                            Arguments::Distances { .. } => panic!("an estimate"),
+                        }
+                    }
                     let mut scratch = Scratch::default();
                     for kernel in Kernel::ALL {
                         evaluate(&set, level, kernel, &mut scratch);
@@ -213,11 +236,9 @@ mod tests {
                             outcome.push(solution.rho);
                             outcome.push(solution.iterations as f64);
                             outcome.extend(&scratch.coefficients);
-                            outcome.extend(scratch.weighted_sums(
-                                level,
-                                function(kernel),
-                                &held_out,
-                            ));
+                            let (rho, function) = (solution.rho, function(kernel));
+                            let sums = scratch.sums_beside(level, rho, function, &held_out, go_on);
+                            outcome.extend(sums.unwrap());
                         }
                     }
                     outcome.into_iter().map(f64::to_bits).collect::<Vec<_>>()
@@ -279,7 +300,6 @@ mod tests {
     fn every_matrix_is_left_half_done_when_a_stop_is_asked_for() {
         let level = Level::widest();
         let set = training_set(level, rows(300, 5, 6), 150);
-        let others = rows(20, 5, 7);
         let mut scratch = Scratch::default();
         let interrupt = Interrupt::at_question(3);
         assert!(Gram::of(level, &rows(300, 5, 6), &interrupt).is_err());
@@ -287,7 +307,12 @@ mod tests {
         assert_eq!(interrupt.questions.0.load(Ordering::Relaxed), 3);
         for kernel in [Kernel::Linear, Kernel::Rbf] {
             let interrupt = Interrupt::at_question(3);
-            assert!(Pairs::new(level, &set.rows, &others, &[kernel], &interrupt).is_err());
+            let pairs = Pairs::new(level, &set.rows, rows(20, 5, 7), &[kernel], &interrupt);
+            assert!(
+                pairs
+                    .and_then(|pairs| pairs.arguments(level, kernel, &interrupt).map(drop))
+                    .is_err()
+            );
             assert_eq!(interrupt.questions.0.load(Ordering::Relaxed), 3);
             let interrupt = Interrupt::at_question(3);
             let evaluated = set.evaluate(level, function(kernel), &mut scratch, &interrupt);
