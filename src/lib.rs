@@ -91,7 +91,7 @@ pub mod internals {
     pub mod probe {
         pub use crate::probe::svc::{FittedSvc, KernelFunction};
         pub use crate::probe::{
-            Candidate, ClassWeight, FittedProbe, Gamma, Kernel, Probe, Search, Solver, Space,
+            Candidate, ClassWeight, ClassifierName, FittedProbe, Gamma, Kernel, Probe, Search, Solver, Space,
             Strategy, TaskData, TaskFit, Values, fit_repeats, fit_task, label_of,
         };
     }

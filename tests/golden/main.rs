@@ -20,6 +20,7 @@ mod features;
 mod image;
 mod png;
 mod probe;
+mod probe_linear;
 mod probe_searches;
 mod probe_spelled;
 mod probe_tasks;

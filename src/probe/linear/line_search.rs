@@ -272,16 +272,116 @@ fn farther(step: f64, a: f64, b: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn searched(first: f64, n: usize, function: impl Fn(f64) -> (f64, f64)) -> (Vec<f64>, bool) {
+    /// A function's value and slope.
+    type Line = fn(f64) -> (f64, f64);
+
+    /// The steps that are evaluated, and whether the last of them was found good enough.
+    fn searched(line: Line, first_step: f64) -> (Vec<f64>, bool) {
         let point = |step| {
-            let (value, slope) = function(step);
+            let (value, slope) = line(step);
             Point { step, value, slope }
         };
         let mut steps = Vec::new();
-        let found = search(point(0.0), first, n, |step| {
+        let found = search(point(0.0), first_step, 50, |step| {
             steps.push(step);
             Ok::<_, ()>(point(step))
         });
         (steps, found.unwrap().is_some())
+    }
+
+    /// Of Moré and Thuente's paper, functions 1 and 2, which bring all four cases; a polynomial.
+    const LINES: [Line; 3] = [
+        |t| {
+            let square = t * t + 2.0;
+            (-t / square, (t * t - 2.0) / (square * square))
+        },
+        |t| {
+            let t = t + 0.004;
+            let cube = t * t * t;
+            (
+                cube * t * t - 2.0 * cube * t,
+                5.0 * cube * t - 8.0 * cube,
+            )
+        },
+        |t| (t * t * t * t / 4.0 - t, t * t * t - 1.0),
+    ];
+
+    /// Steps of SciPy 1.17.1, `scipy.optimize._dcsrch.DCSRCH(…, ftol=1e-3, gtol=0.9, xtol=0.1, stpmin=0, stpmax=1e10)`.
+    #[test]
+    fn steps_are_those_of_scipy() {
+        let expected: [(usize, &[f64]); 7] = [
+            (0, &[0.001, 0.005, 0.021, 0.085, 0.341]),
+            (
+                0,
+                &[
+                    1000.0,
+                    332.835_370_946_986_13,
+                    110.783_827_648_205_93,
+                    36.887_606_963_966_62,
+                ],
+            ),
+            (
+                1,
+                &[
+                    0.001,
+                    0.005,
+                    0.021,
+                    0.085,
+                    0.341,
+                    1.365,
+                    5.461,
+                    2.107_024_766_878_695_7,
+                    1.551_692_634_475_675,
+                    1.597_583_044_898_559_5,
+                    1.597_583_044_898_559_5,
+                ],
+            ),
+            (
+                1,
+                &[
+                    0.1,
+                    0.5,
+                    2.1,
+                    1.132_237_518_770_113_7,
+                    1.602_408_526_677_873_8,
+                    1.584_738_283_427_673_8,
+                    1.602_408_526_677_873_8,
+                ],
+            ),
+            (
+                1,
+                &[
+                    1000.0,
+                    222.295_654_845_938_03,
+                    49.472_816_490_427_086,
+                    11.069_352_144_736_474,
+                    2.543_368_556_030_314_3,
+                    0.720_115_341_559_290_5,
+                    1.629_651_316_665_373_9,
+                    1.351_222_979_788_147_2,
+                    1.595_040_276_031_659_8,
+                    1.595_040_276_031_659_8,
+                ],
+            ),
+            (2, &[0.001, 0.005, 0.021, 0.085, 0.341, 1.365, 0.733_785_100_109_571_9]),
+            (2, &[10.0, 1.686_607_376_044_901_2, 0.836_431_508_798_481_3]),
+        ];
+        for (line, expected) in expected {
+            let (steps, is_found) = searched(LINES[line], expected[0]);
+            assert!(is_found);
+            assert_eq!(steps.len(), expected.len(), "{steps:?}");
+            for (step, expected) in steps.iter().zip(expected) {
+                assert!((step - expected).abs() <= 1e-12 * expected, "{steps:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_rises_is_not_searched_and_one_without_end_not_for_ever() {
+        assert_eq!(searched(|t| (t, 1.0), 1.0), (vec![], false));
+        assert_eq!(searched(|_| (f64::NAN, f64::NAN), 1.0), (vec![], false));
+        // The slope at the start is a lie.
+        let (steps, is_found) = searched(|t| (t.sqrt(), -1.0), 1.0);
+        assert_eq!((steps.len(), is_found), (50, false));
     }
 }

@@ -143,7 +143,7 @@ impl<L: Loss> Linear<L> {
         } = L::solve(run, train, c)?;
         if !(intercept.is_finite() && coef.iter().all(|weight| weight.is_finite())) {
             let text = format!(
-                "task `{}`: {} with c = {c} gives weights that are not finite, expected finite weights",
+                "task `{}`: {} with c = {c:?} gives weights that are not finite, expected finite weights",
                 foreign(run.task),
                 L::NAME
             );

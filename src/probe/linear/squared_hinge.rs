@@ -88,6 +88,23 @@ impl Loss for SquaredHinge {
     }
 }
 
+impl Train {
+    /// Row `i` up to the last column that is not zero for sure.
+    fn row(&self, i: usize) -> &[f64] {
+        let row = self.rows.row(i);
+        match self.reduction {
+            Some(_) => &row[..=i],
+            None => row,
+        }
+    }
+
+    /// v·x of row `i`.
+    fn product(&self, v: &[f64], i: usize) -> f64 {
+        let row = self.row(i);
+        dot(&v[..row.len()], row)
+    }
+}
+
 /// The function of w that is minimised.
 struct Objective<'a> {
     train: &'a Train,
@@ -118,7 +135,7 @@ impl Function for Objective<'_> {
     fn value(&mut self, w: &[f64]) -> f64 {
         let mut value = dot(w, w) / 2.0;
         for (i, margin) in self.margins.iter_mut().enumerate() {
-            *margin = self.train.y[i] * dot(w, self.train.rows.row(i));
+            *margin = self.train.y[i] * self.train.product(w, i);
             let short = 1.0 - *margin;
             if short > 0.0 {
                 value += self.c[i] * short * short;
@@ -134,15 +151,15 @@ impl Function for Objective<'_> {
         g.copy_from_slice(w);
         for &i in &self.active {
             let slope = self.c[i] * self.train.y[i] * (self.margins[i] - 1.0);
-            add_multiple(g, 2.0 * slope, self.train.rows.row(i));
+            add_multiple(g, 2.0 * slope, self.train.row(i));
         }
     }
 
     fn hessian_product(&mut self, v: &[f64], product: &mut [f64]) {
         product.copy_from_slice(v);
         for &i in &self.active {
-            let row = self.train.rows.row(i);
-            add_multiple(product, 2.0 * self.c[i] * dot(v, row), row);
+            let factor = 2.0 * self.c[i] * self.train.product(v, i);
+            add_multiple(product, factor, self.train.row(i));
         }
     }
 }
