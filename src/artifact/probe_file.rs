@@ -392,7 +392,9 @@ mod tests {
         let bytes = bytes_of(&linear_probes());
         let edited = |from: &str, to: &str| {
             let mut bytes = bytes.clone();
-            let at = bytes.windows(from.len()).position(|part| part == from.as_bytes());
+            let at = bytes
+                .windows(from.len())
+                .position(|part| part == from.as_bytes());
             let at = at.unwrap();
             bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
             ProbeFile::parse("f", &bytes).unwrap_err().to_string()

@@ -406,7 +406,7 @@ fn a_linear_classifier_stops_when_asked_to() {
             y_train: &labels,
             x_test: x.view(),
         };
-        let stopped = fit_until(&probe, &data, &Interrupt::at_question(40));
+        let stopped = fit_until(&probe, &data, &Interrupt::at_question(6));
         assert!(stopped.unwrap_err().is_a::<Stopped>().is_some());
     }
 }

@@ -94,7 +94,10 @@ impl Task {
         for (i, (mean, expected)) in fit.cv_accuracies.iter().zip(&self.cv_means).enumerate() {
             let mean = mean.unwrap_or(f64::NAN);
             let is_among = expected.0.iter().any(|&one| is_near(mean, one));
-            assert!(is_among, "{name}: CV mean {mean} of C {i}, expected {expected:?}");
+            assert!(
+                is_among,
+                "{name}: CV mean {mean} of C {i}, expected {expected:?}"
+            );
         }
         if self.c.0.len() > 1 {
             return;
@@ -102,7 +105,10 @@ impl Task {
         assert_eq!(fit.y_pred.len(), self.y_pred.len(), "{name}");
         for (row, (label, expected)) in fit.y_pred.iter().zip(self.y_pred.chars()).enumerate() {
             let is_equal = expected == '?' || label.to_string() == expected.to_string();
-            assert!(is_equal, "{name}: {label} for test row {row}, expected {expected}");
+            assert!(
+                is_equal,
+                "{name}: {label} for test row {row}, expected {expected}"
+            );
         }
         let largest = self.decision.0.iter().map(|value| value.abs());
         let largest = largest.fold(0.0, f64::max);

@@ -43,12 +43,13 @@ impl FittedLinear {
     /// # Errors
     /// The first part that is missing or wrong.
     pub fn load(kind: ClassifierName, saved: &dyn Parts) -> Result<Self, Error> {
-        let Settings { n_features } = serde_json::from_value(saved.settings()).map_err(|error| {
-            saved.wrong_settings(
-                format!("does not read: {error}"),
-                "a fitted linear classifier",
-            )
-        })?;
+        let Settings { n_features } =
+            serde_json::from_value(saved.settings()).map_err(|error| {
+                saved.wrong_settings(
+                    format!("does not read: {error}"),
+                    "a fitted linear classifier",
+                )
+            })?;
         Ok(Self {
             kind,
             coef: saved.numbers("coef", n_features)?,

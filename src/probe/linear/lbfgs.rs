@@ -38,7 +38,7 @@ pub fn minimize(
     let mut x = vec![0.0; n];
     let mut g = vec![0.0; n];
     let mut value = function(&x, &mut g);
-    if largest(&g) <= limits.tol {
+    if are_within(&g, limits.tol) {
         return Ok((x, Ending::Converged));
     }
     let (mut x_new, mut g_new) = (x.clone(), g.clone());
@@ -46,11 +46,7 @@ pub fn minimize(
     let mut iterations = 0;
     loop {
         let d = memory.direction(&g);
-        let first_step = if iterations == 0 {
-            1.0 / norm(&d)
-        } else {
-            1.0
-        };
+        let first_step = if iterations == 0 { 1.0 / norm(&d) } else { 1.0 };
         let start = Point {
             step: 0.0,
             value,
@@ -75,7 +71,7 @@ pub fn minimize(
         iterations += 1;
         let reduction = value - end.value;
         let scale = value.abs().max(end.value.abs()).max(1.0);
-        if largest(&g_new) <= limits.tol || reduction <= REDUCTION * scale {
+        if are_within(&g_new, limits.tol) || reduction <= REDUCTION * scale {
             return Ok((x_new, Ending::Converged));
         }
         if limits.are_reached(iterations) {
@@ -95,10 +91,9 @@ pub fn minimize(
     }
 }
 
-/// The largest element but for its sign.
-fn largest(values: &[f64]) -> f64 {
-    let absolute = values.iter().map(|value| value.abs());
-    absolute.fold(0.0, f64::max)
+/// Whether no element is larger than `limit`, whatever its sign.
+fn are_within(values: &[f64], limit: f64) -> bool {
+    values.iter().all(|value| value.abs() <= limit)
 }
 
 /// A step, and what it did to the gradient.
@@ -162,11 +157,17 @@ mod tests {
 
     #[test]
     fn a_valley_is_followed_to_its_end_or_to_the_limit() {
-        let limits = |max_iter| Limits { tol: 1e-9, max_iter };
+        let limits = |max_iter| Limits {
+            tol: 1e-9,
+            max_iter,
+        };
         let interrupt = Interrupt::default();
         let (x, ending) = minimize(valley, 2, limits(None), &interrupt).unwrap();
         assert_eq!(ending, Ending::Converged);
-        assert!((x[0] - 1.0).abs() < 1e-8 && (x[1] - 1.0).abs() < 1e-8, "{x:?}");
+        assert!(
+            (x[0] - 1.0).abs() < 1e-8 && (x[1] - 1.0).abs() < 1e-8,
+            "{x:?}"
+        );
         let (x, ending) = minimize(valley, 2, limits(Some(7)), &interrupt).unwrap();
         assert_eq!(ending, Ending::Limit);
         // SciPy 1.17.1: minimize(…, x0=[0, 0], method="L-BFGS-B", options={"maxiter": 7, "maxls": 50}).
@@ -177,16 +178,16 @@ mod tests {
     }
 
     #[test]
-    fn a_function_without_a_minimum_stalls_or_ends() {
-        let down = |x: &[f64], g: &mut [f64]| {
+    fn a_gradient_that_is_no_number_leads_nowhere() {
+        let function = |_: &[f64], g: &mut [f64]| {
             g[0] = f64::NAN;
-            x[0]
+            0.0
         };
         let limits = Limits {
             tol: 1e-9,
             max_iter: None,
         };
-        let (_, ending) = minimize(down, 1, limits, &Interrupt::default()).unwrap();
+        let (_, ending) = minimize(function, 1, limits, &Interrupt::default()).unwrap();
         assert_eq!(ending, Ending::Stalled);
     }
 }

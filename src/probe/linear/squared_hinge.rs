@@ -73,8 +73,7 @@ impl Loss for SquaredHinge {
         let mut objective = Objective::new(train, c);
         let mut limits = Limits::of(run.probe);
         limits.tol *= train.share_of_fewer;
-        let (w, ending) =
-            trust_region::minimize(&mut objective, limits, run.context.interrupt)?;
+        let (w, ending) = trust_region::minimize(&mut objective, limits, run.context.interrupt)?;
         let mut coef = match &train.reduction {
             Some(reduction) => reduction.expand(&w),
             None => w,
@@ -147,7 +146,8 @@ impl Function for Objective<'_> {
     fn gradient(&mut self, w: &[f64], g: &mut [f64]) {
         let is_active = |&i: &usize| self.margins[i] < 1.0;
         self.active.clear();
-        self.active.extend((0..self.margins.len()).filter(is_active));
+        self.active
+            .extend((0..self.margins.len()).filter(is_active));
         g.copy_from_slice(w);
         for &i in &self.active {
             let slope = self.c[i] * self.train.y[i] * (self.margins[i] - 1.0);
