@@ -92,8 +92,8 @@ pub mod internals {
     pub mod probe {
         pub use crate::probe::svc::{FittedSvc, KernelFunction};
         pub use crate::probe::{
-            Candidate, ClassWeight, FittedProbe, Gamma, Kernel, Probe, Search, Solver, Space,
-            Strategy, TaskData, TaskFit, Values, fit_repeats, fit_task, label_of,
+            Candidate, ClassWeight, ClassifierName, FittedProbe, Gamma, Kernel, Probe, Search,
+            Solver, Space, Strategy, TaskData, TaskFit, Values, fit_repeats, fit_task, label_of,
         };
     }
     pub mod random {

@@ -17,6 +17,12 @@
 //! | `<task>/numbers` | `[3]` F64: bias (scikit-learn's `intercept_`), gamma, coef0 |
 //! | settings | `kernel`, `degree` |
 //!
+//! | part of the kinds `linear-svc` and `logistic-regression` | content |
+//! | --- | --- |
+//! | `<task>/coef` | `[d]` F64: the weights |
+//! | `<task>/intercept` | `[1]` F64 |
+//! | settings | `n_features`: d |
+//!
 //! A probe that is written and read again makes the same decisions bit for bit.
 
 use std::collections::BTreeSet;
@@ -313,6 +319,7 @@ mod tests {
 
     use super::*;
     use crate::probe::Kernel;
+    use crate::probe::linear::FittedLinear;
     use crate::probe::svc::{FittedSvc, KernelFunction};
 
     fn svc(kernel: Kernel) -> FittedSvc {
@@ -354,8 +361,63 @@ mod tests {
         vec![("a".to_owned(), centred), ("b/c".to_owned(), plain)]
     }
 
+    fn linear_probes() -> Vec<(String, FittedProbe)> {
+        let kinds = [
+            ClassifierName::LinearSvc,
+            ClassifierName::LogisticRegression,
+        ];
+        let probe = |kind: ClassifierName| FittedProbe {
+            classifier: Arc::new(FittedLinear {
+                kind,
+                coef: vec![1.0 / 3.0, -2.0],
+                intercept: 1.0 / 7.0,
+            }),
+            ..probes()[0].1.clone()
+        };
+        kinds.map(|kind| (kind.to_string(), probe(kind))).to_vec()
+    }
+
+    fn bytes_of(probes: &[(String, FittedProbe)]) -> Vec<u8> {
+        ProbeFile::to_bytes(probes.iter().map(|(task, probe)| (task.as_str(), probe))).unwrap()
+    }
+
     fn bytes() -> Vec<u8> {
-        ProbeFile::to_bytes(probes().iter().map(|(task, probe)| (task.as_str(), probe))).unwrap()
+        bytes_of(&probes())
+    }
+
+    #[test]
+    fn a_linear_probe_reads_back_as_it_was_and_decides_alike() {
+        let read = ProbeFile::parse("f", &bytes_of(&linear_probes())).unwrap();
+        assert_eq!(read.probes, linear_probes());
+        let x = array![[0.3_f32, 0.7], [-0.6, 0.1]];
+        for ((_, read), (_, written)) in read.probes.iter().zip(linear_probes()) {
+            let decision = |of: &FittedProbe| of.decision(x.view(), &Interrupt::default());
+            assert_eq!(decision(read).unwrap(), decision(&written).unwrap());
+            assert_eq!((read.label(0.0), read.label(1e-300)), (0, 1));
+        }
+    }
+
+    #[test]
+    fn weights_that_do_not_fit_are_named() {
+        let bytes = bytes_of(&linear_probes());
+        let edited = |from: &str, to: &str| {
+            let mut bytes = bytes.clone();
+            let at = bytes
+                .windows(from.len())
+                .position(|part| part == from.as_bytes());
+            let at = at.unwrap();
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+            ProbeFile::parse("f", &bytes).unwrap_err().to_string()
+        };
+        assert_eq!(
+            edited(r#"\"n_features\":2"#, r#"\"n_features\":3"#),
+            "f: tensor `linear-svc/coef` has shape [2], expected [3]"
+        );
+        let error = edited(r#"\"n_features\""#, r#"\"m_features\""#);
+        assert!(
+            error.starts_with("f: metadata key `probes` does not read: missing field `n_features`"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -418,13 +480,15 @@ mod tests {
 
     #[test]
     fn a_kind_that_is_not_known_is_named() {
-        let later = edited(r#"\"kind\":\"svc\""#, r#"\"kind\":\"knn\""#);
+        let later = edited(r#"\"kind\":\"svc\""#, r#"\"kind\":\"abc\""#);
         let error = ProbeFile::parse("f", &later).unwrap_err();
         assert_eq!(
             (error.to_string(), error.hint().unwrap()),
             (
-                "f: metadata key `probes` names the kind of classifier `knn`, expected `svc`"
-                    .to_owned(),
+                format!(
+                    "f: metadata key `probes` names the kind of classifier `abc`, expected {}",
+                    either(ClassifierName::VARIANTS.iter().map(ToString::to_string))
+                ),
                 "a newer newt-pipe wrote the file; take that version or a later one".to_owned()
             )
         );
@@ -451,7 +515,8 @@ mod tests {
 
     #[test]
     fn no_damage_is_a_panic() {
-        let whole = bytes();
+        let all = [probes(), linear_probes()].concat();
+        let whole = bytes_of(&all);
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x20;

@@ -16,6 +16,8 @@ const DEFAULT_SEED: u32 = 42;
 
 const NO_GAMMA: &str = "the kernel `linear` has no gamma";
 
+const NO_SETTING: &str = "its classifier has no such setting";
+
 /// One line for each key whose value has no effect, at least in some experiments; the default passes for unwritten.
 pub fn warnings(pipeline: &Pipeline, file: &ConfigFile) -> Vec<String> {
     let experiments = pipeline.experiments();
@@ -51,10 +53,7 @@ fn of_experiment(experiment: &Experiment) -> Idle {
     }
     let mut add = |key: &str, reason| idle.push((key.to_owned(), reason));
     for key in config.written.keys().filter(|key| !probe.reads(key)) {
-        add(
-            &format!("probe.{key}"),
-            "its classifier has no such setting",
-        );
+        add(&format!("probe.{key}"), NO_SETTING);
     }
     if experiment.model.allow_code && !experiment.model.brings_code() {
         let reason = "only a model of the org `torchscript` brings code of its own";
@@ -112,10 +111,14 @@ fn of_search(config: &ProbeConfig, probe: &Probe) -> Idle {
         true => format!("probe.search[{i}].{key}"),
         false => format!("probe.search.{key}"),
     };
+    let searched = probe.classifier.kind().searched;
+    let parameters = config.search.iter().flat_map(SearchConfig::parameters);
+    let unread = parameters.filter(|(_, key)| !searched.contains(key));
+    idle.extend(unread.map(|(path, _)| (path, NO_SETTING)));
     let scale = Values::List(vec![Gamma::Scale]);
     for (i, (written, space)) in spaces.iter().zip(&search.spaces).enumerate() {
-        if is_linear(&space.kernels) && written.gamma.as_ref().is_some_and(|gamma| *gamma != scale)
-        {
+        let is_idle = searched.contains(&"gamma") && is_linear(&space.kernels);
+        if is_idle && written.gamma.as_ref().is_some_and(|gamma| *gamma != scale) {
             idle.push((key(i, "gamma"), NO_GAMMA));
         }
     }

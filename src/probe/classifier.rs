@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use strum::VariantArray;
 
 use super::fitted::label_of;
+use super::linear::{LinearSvc, LogisticRegression};
 use super::search::Fold;
 use super::settings::{Gamma, Kernel, Probe, Search};
 use super::svc::Svc;
@@ -42,10 +43,18 @@ use crate::text::either;
 pub enum ClassifierName {
     /// A C-SVC with a kernel, on its dual problem: libsvm.
     Svc,
+    /// A linear classifier with the squared hinge loss: liblinear's primal method.
+    LinearSvc,
+    /// A linear classifier with the logistic loss: L-BFGS.
+    LogisticRegression,
 }
 
 /// The kinds of classifiers, in the order of [`ClassifierName`].
-static KINDS: [Kind; 1] = [Kind::of::<Svc>()];
+static KINDS: [Kind; 3] = [
+    Kind::of::<Svc>(),
+    Kind::of::<LinearSvc>(),
+    Kind::of::<LogisticRegression>(),
+];
 
 impl ClassifierName {
     /// The kind of this name.

@@ -14,6 +14,8 @@
 //! | `draws`, `exact` | their random parameters; exp and ln for them | NumPy and SciPy; rounded once |
 //! | `classifier` | what a classifier is, and the list of the kinds | |
 //! | `svc` | a classifier | libsvm, as scikit-learn's `SVC` runs it |
+//! | `linear` | two classifiers | scikit-learn's `LinearSVC` (liblinear) and `LogisticRegression` (SciPy's L-BFGS-B) |
+//! | `remedy` | what helps a fit that is too hard | |
 //! | `fitted` | [`FittedProbe`]: what prediction needs | |
 //!
 //! # Exact ties
@@ -41,8 +43,10 @@ mod error;
 mod exact;
 mod fitted;
 mod folds;
+pub mod linear;
 pub mod norm;
 mod normalize;
+mod remedy;
 mod scaler;
 mod search;
 mod settings;

@@ -176,6 +176,22 @@ pub enum ClassWeight {
     Weights([f64; 2]),
 }
 
+impl ClassWeight {
+    /// The factors of C for label 0 and label 1, of which there are `counts` train rows.
+    ///
+    /// Source: scikit-learn 1.9, `compute_class_weight`.
+    pub fn factors(self, counts: [usize; 2]) -> [f64; 2] {
+        match self {
+            Self::None => [1.0; 2],
+            Self::Balanced => {
+                let n = (counts[0] + counts[1]) as f64;
+                counts.map(|count| n / (2.0 * count as f64))
+            }
+            Self::Weights(weights) => weights,
+        }
+    }
+}
+
 impl Serialize for ClassWeight {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -384,6 +400,36 @@ impl Probe {
                 }],
             }),
             ..Self::biobench(-1)
+        }
+    }
+
+    /// The probe of the paper that brought NeWT: columns standardised once, rows of unit length, and a grid over C for
+    /// `classifier`, one of the two linear ones.
+    ///
+    /// Source: visipedia/newt, `benchmark/linear_evaluation.py` at e9f2618.
+    pub fn newt_2021(classifier: ClassifierName) -> Self {
+        let probe = Self {
+            standardize_first: true,
+            center: false,
+            search: Some(Search {
+                strategy: Strategy::Grid,
+                folds: 3,
+                spaces: vec![Space {
+                    c: Values::List(vec![1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1000.0]),
+                    gamma: Values::List(vec![Gamma::Scale]),
+                    kernels: vec![Kernel::Linear],
+                }],
+            }),
+            ..Self::biobench(-1).with_classifier(classifier)
+        };
+        let tol = match classifier {
+            ClassifierName::LinearSvc => 1e-5,
+            _ => probe.tol,
+        };
+        Self {
+            tol,
+            max_iter: 1000,
+            ..probe
         }
     }
 

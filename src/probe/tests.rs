@@ -350,3 +350,77 @@ fn a_search_with_linfa_chooses_as_well() {
     assert_eq!(fit.cv_accuracies.len(), 5);
     assert_eq!(fit.y_pred, labels);
 }
+
+const LINEAR: [ClassifierName; 2] = [
+    ClassifierName::LinearSvc,
+    ClassifierName::LogisticRegression,
+];
+
+#[test]
+fn a_decision_of_zero_means_label_0_to_a_linear_classifier() {
+    // All rows alike: without a constant column nothing is learned, and without a larger class no intercept.
+    let x = Array2::ones((6, 3));
+    for classifier in LINEAR {
+        let fit = fit(&Probe::newt_2021(classifier), &x, &[0, 1, 0, 1, 0, 1]).unwrap();
+        assert_eq!((fit.decision, fit.y_pred), (vec![0.0; 6], vec![0; 6]));
+    }
+}
+
+#[test]
+fn a_linear_classifier_that_ends_early_is_warned_of() {
+    let (x, labels) = clouds(12, 5, 0.2, 9);
+    for classifier in LINEAR {
+        let probe = Probe {
+            c: 1e6,
+            max_iter: 1,
+            ..Probe::biobench(-1).with_classifier(classifier)
+        };
+        assert_eq!(
+            fit(&probe, &x, &labels).unwrap().warnings,
+            [
+                "task `owl`: 1 fit ended at `probe.max_iter = 1` before `probe.tol` was met, and was taken as it was; \
+                 raise `probe.max_iter`, set `probe.standardize = true` or lower `probe.c`"
+            ]
+        );
+        let long = Probe {
+            max_iter: 100_000,
+            ..probe
+        };
+        assert_eq!(fit(&long, &x, &labels).unwrap().warnings, [""; 0]);
+    }
+}
+
+#[test]
+fn a_linear_classifier_stops_when_asked_to() {
+    let (x, labels) = clouds(12, 5, 0.2, 9);
+    for classifier in LINEAR {
+        let probe = Probe {
+            c: 1e6,
+            max_iter: -1,
+            tol: 1e-300,
+            ..Probe::biobench(-1).with_classifier(classifier)
+        };
+        let data = TaskData {
+            name: "owl",
+            x_train: x.view(),
+            y_train: &labels,
+            x_test: x.view(),
+        };
+        let stopped = fit_until(&probe, &data, &Interrupt::at_question(6));
+        assert!(stopped.unwrap_err().is_a::<Stopped>().is_some());
+    }
+}
+
+#[test]
+fn weights_beyond_all_numbers_end_in_an_error() {
+    let (x, labels) = clouds(5, 3, 1.0, 5);
+    let probe = Probe {
+        c: 1e200,
+        ..Probe::biobench(-1).with_classifier(ClassifierName::LinearSvc)
+    };
+    assert_eq!(
+        message(fit(&probe, &x, &labels)),
+        "task `owl`: linear-svc with c = 1e200 gives weights that are not finite, expected finite weights; set \
+         `probe.standardize = true` or lower `probe.c`"
+    );
+}

@@ -34,7 +34,16 @@ fn write_changed(sandbox: &Sandbox, name: &str, change: impl Fn(usize, f32) -> f
 fn saved_probes_decide_as_the_run_did() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 2, 4);
-    for n_train in ["-1", "10"] {
+    for (n_train, probe) in [
+        ("-1", "probe.protocol=biobench"),
+        ("10", "probe.protocol=biobench"),
+        ("-1", "probe.protocol=newt-2021"),
+        ("-1", "probe.protocol=logreg"),
+        // The random search, over C alone.
+        ("10", "probe.classifier=linear-svc"),
+        ("-1", "probe={ classifier = \"linear-svc\", c = 0.1 }"),
+        ("-1", "probe.classifier=logistic-regression"),
+    ] {
         let sample = format!("sample.n_train={n_train}");
         sandbox.json(&[
             "run",
@@ -44,6 +53,8 @@ fn saved_probes_decide_as_the_run_did() {
             "saved",
             "--set",
             &sample,
+            "--set",
+            probe,
         ]);
         let predicted = sandbox.run(&[
             "predict",

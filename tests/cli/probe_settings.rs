@@ -264,3 +264,30 @@ fn what_is_wrong_with_a_search_is_said_of_the_value_itself() {
         "#
     );
 }
+
+#[test]
+fn settings_that_a_linear_classifier_does_not_have_are_refused() {
+    insta::assert_snapshot!(
+        [
+            "[probe]\nprotocol = \"newt-2021\"\nkernel = \"rbf\"",
+            "[probe]\nprotocol = \"logreg\"\ngamma = 0.1",
+            "[probe]\nclassifier = \"linear-svc\"\nsolver = \"smo\"",
+            "[probe]\nprotocol = \"newt-2021\"\n[probe.search]\ngamma = [0.1, 0.2]",
+            "[probe]\nprotocol = \"logreg\"\n[[probe.search]]\nc = 1\n[[probe.search]]\nkernel = \"rbf\"",
+        ]
+        .map(refused)
+        .concat(),
+        @""
+    );
+}
+
+#[test]
+fn settings_that_only_the_other_classifier_of_a_sweep_has_are_named() {
+    insta::assert_snapshot!(
+        warnings(&[
+            "probe.classifier=[\"svc\", \"linear-svc\"]",
+            "probe.search={ kernel = \"rbf\", gamma = 0.1 }",
+        ]),
+        @""
+    );
+}

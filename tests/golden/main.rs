@@ -22,6 +22,7 @@ mod intervals;
 mod png;
 mod poolings;
 mod probe;
+mod probe_linear;
 mod probe_searches;
 mod probe_spelled;
 mod probe_tasks;

@@ -234,10 +234,10 @@ impl ProbeTable {
     pub fn check_read(&self, file: &ConfigFile, probes: &[Probe]) -> Result<(), Message> {
         let classifiers: BTreeSet<ClassifierName> =
             probes.iter().map(|probe| probe.classifier).collect();
-        let refused = |key: &str| {
+        let refused = |path: &str| {
             let names = either(classifiers.iter().map(ToString::to_string));
-            let what = format!("`probe.{key}` is no setting of the classifier {names}");
-            file.error(&join("probe", key), &what)
+            let what = format!("`{path}` is no setting of the classifier {names}");
+            file.error(path, &what)
         };
         let settings: Vec<&str> = (classifiers.iter())
             .flat_map(|name| name.kind().settings.iter().copied())
@@ -254,7 +254,7 @@ impl ProbeTable {
             let other = ClassifierName::of_setting(key);
             let other = other.map(|name| format!(", or set `probe.classifier = \"{name}\"`"));
             let hint = format!("remove it{has}{}", other.unwrap_or_default());
-            return Err(refused(key).hint(hint));
+            return Err(refused(&join("probe", key)).hint(hint));
         }
         let searches = probes
             .iter()
@@ -262,7 +262,16 @@ impl ProbeTable {
         if matches!(self.search, Some(SearchConfig::On { .. })) && !searches {
             let hint =
                 "remove it; a list of values, such as `k = [5, 20]` under [probe], makes a sweep";
-            return Err(refused("search").hint(hint));
+            return Err(refused("probe.search").hint(hint));
+        }
+        let parameters = self.search.iter().flat_map(SearchConfig::parameters);
+        for (path, key) in parameters {
+            let mut kinds = classifiers.iter().map(|name| name.kind());
+            if !kinds.any(|kind| kind.searched.contains(&key)) {
+                let searched = classifiers.iter().flat_map(|name| name.kind().searched);
+                let hint = format!("remove it: its search chooses {}", either(searched));
+                return Err(refused(&path).hint(hint));
+            }
         }
         Ok(())
     }
@@ -334,8 +343,8 @@ mod tests {
         mine.toml:2: `probe.max_iter` is `0`, expected a whole number of at least 1, or -1 for no limit, or a list of such
         mine.toml:2: `probe.class_weight` is `[1, 0]`, expected `"balanced"`, `"none"` or two numbers above 0, or a list of such
         mine.toml:2: `probe.solver` is `"liblinear"`, expected `"smo"` or `"linfa"`, or a list of such
-        mine.toml:2: `probe.protocol` is `"newt"`, expected `"biobench"`, `"bioclip-2"` or `"birder"`, or a list of such
-        mine.toml:2: `probe.protocol` is `[]`, expected `"biobench"`, `"bioclip-2"` or `"birder"`, or a list of such
+        mine.toml:2: `probe.protocol` is `"newt"`, expected `"biobench"`, `"bioclip-2"`, `"birder"`, `"newt-2021"` or `"logreg"`, or a list of such
+        mine.toml:2: `probe.protocol` is `[]`, expected `"biobench"`, `"bioclip-2"`, `"birder"`, `"newt-2021"` or `"logreg"`, or a list of such
         mine.toml:2: unknown key `probe.serach`
         "#
         );

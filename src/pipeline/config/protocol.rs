@@ -4,12 +4,13 @@
 //! | --- | --- |
 //! | `biobench` | `biobench.newt` at 6376d97 |
 //! | `bioclip-2` | Imageomics/bioclip-2, `src/evaluation/newt.py` at 49e1cf5 |
+//! | `newt-2021`, `logreg` | visipedia/newt, `benchmark/linear_evaluation.py` at e9f2618 |
 //! | `birder` | birder-project/birder, `birder/eval/benchmarks/newt.py` at 9a7f288 |
 
 use serde::{Deserialize, Serialize};
 
 use crate::newt::sampling::NTrain;
-use crate::probe::Probe;
+use crate::probe::{ClassifierName, Probe};
 
 /// A named set of defaults.
 #[derive(
@@ -37,6 +38,12 @@ pub enum Protocol {
     Bioclip2,
     /// The same three runs, whose spread is that of a sample.
     Birder,
+    /// A linear SVC with a grid over C, on standardised columns and rows of unit length.
+    #[serde(rename = "newt-2021")]
+    #[strum(serialize = "newt-2021")]
+    Newt2021,
+    /// The same with a logistic regression.
+    Logreg,
 }
 
 /// What a protocol says.
@@ -51,6 +58,19 @@ struct Defaults {
     ddof: usize,
     /// Which mean it reports.
     headline: Headline,
+}
+
+impl Defaults {
+    /// What the variants of the paper that brought NeWT share.
+    fn newt_2021(probe: fn(NTrain) -> Probe) -> Self {
+        Self {
+            probe,
+            search_seeds: &[],
+            features_l2: false,
+            ddof: 1,
+            headline: Headline::Tasks,
+        }
+    }
 }
 
 /// The mean that a protocol reports.
@@ -86,6 +106,10 @@ impl Protocol {
                 ddof: 1,
                 headline: Headline::Rows,
             },
+            Self::Newt2021 => Defaults::newt_2021(|_| Probe::newt_2021(ClassifierName::LinearSvc)),
+            Self::Logreg => {
+                Defaults::newt_2021(|_| Probe::newt_2021(ClassifierName::LogisticRegression))
+            }
         }
     }
 

@@ -45,7 +45,38 @@ pub struct SpaceConfig {
     pub kernels: Option<Vec<Kernel>>,
 }
 
+impl SpaceConfig {
+    /// The parameters that are written, with their keys.
+    fn written(&self) -> impl Iterator<Item = &'static str> {
+        let written = [
+            ("c", self.c.is_some()),
+            ("gamma", self.gamma.is_some()),
+            ("kernel", self.kernels.is_some()),
+        ];
+        let is_written = written.into_iter().filter(|(_, is_written)| *is_written);
+        is_written.map(|(key, _)| key)
+    }
+}
+
 impl SearchConfig {
+    /// The parameters that its tables name, each with the path of its key.
+    pub fn parameters(&self) -> Vec<(String, &'static str)> {
+        let Self::On {
+            spaces, is_list, ..
+        } = self
+        else {
+            return Vec::new();
+        };
+        let path = |i: usize, key| match is_list {
+            true => format!("probe.search[{i}].{key}"),
+            false => format!("probe.search.{key}"),
+        };
+        let spaces = spaces.iter().enumerate();
+        spaces
+            .flat_map(|(i, space)| space.written().map(move |key| (path(i, key), key)))
+            .collect()
+    }
+
     /// The search that this means, where `config` holds the fixed values and `probe` what they come to.
     ///
     /// What a table leaves out and `config` does not fix, a random search takes from the reference's search. A grid has

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::dual::{Ending, Solution};
 use super::kernel::KernelFunction;
-use super::remedy;
 use crate::probe::classifier::Run;
+use crate::probe::remedy;
 use crate::probe::settings::Solver;
 use crate::text::{count, foreign, thousands};
 
@@ -52,15 +52,8 @@ impl Effort {
                 Solver::Smo => format!("`probe.max_iter = {}`", probe.max_iter),
                 Solver::Linfa => "linfa's limit of iterations".to_owned(),
             };
-            let taken = match n_limited {
-                1 => "was taken as it was",
-                _ => "were taken as they were",
-            };
-            warnings.push(format!(
-                "task `{task}`: {} ended at {limit} before `probe.tol` was met, and {taken}; {}",
-                count(n_limited, "fit", "fits"),
-                remedy::of_limited_fits(probe)
-            ));
+            let (ended, remedies) = (format!("ended at {limit}"), remedy::of_limited_fits(probe));
+            warnings.push(remedy::unfinished_fits(&task, n_limited, &ended, &remedies));
         }
         warnings
     }

@@ -26,7 +26,6 @@ mod held_out;
 mod kernel;
 mod linfa;
 mod pairs;
-mod remedy;
 mod rows;
 mod saturated;
 mod series;
@@ -50,14 +49,20 @@ use self::training::{Scratch, TrainingSet};
 use super::candidates::Candidate;
 use super::classifier::{Classifier, ClassifierName, Outcome, Parameters, Parts, Run};
 use super::folds::count;
+use super::remedy;
 use super::search::Fold;
-use super::settings::{ClassWeight, Gamma, Kernel, Probe, Search, Solver, Values};
+use super::settings::{Gamma, Kernel, Probe, Search, Solver, Values};
 use super::summation::pairwise_sum;
 use crate::error::{Error, Message};
 use crate::text::{foreign, said};
 
 pub use self::fitted::FittedSvc;
 pub use self::kernel::KernelFunction;
+
+/// exp of each lane, within two units in the last place for -708 <= x <= 709, with the same bits on every machine.
+pub fn exp_of_lanes(x: [f64; simd::LANES]) -> [f64; simd::LANES] {
+    functions::exp(simd::Base, x)
+}
 
 /// The C-SVC, at work on one task.
 pub struct Svc {
@@ -182,7 +187,7 @@ impl Classifier for Svc {
             set: TrainingSet::new(self.level, of_order, counts[0], run.context.interrupt)?,
             rows,
             order,
-            weights: class_weights(run.probe.class_weight, counts),
+            weights: run.probe.class_weight.factors(counts),
         })
     }
 
@@ -373,18 +378,6 @@ fn not_finite(run: Run<'_>, function: KernelFunction, c: f64) -> Message {
         function.and_gamma()
     );
     Message::data(text).hint(remedy::of_overflow(run.probe, function.kernel))
-}
-
-/// Source: scikit-learn 1.9, `compute_class_weight`.
-fn class_weights(rule: ClassWeight, counts: [usize; 2]) -> [f64; 2] {
-    match rule {
-        ClassWeight::None => [1.0; 2],
-        ClassWeight::Balanced => {
-            let n = (counts[0] + counts[1]) as f64;
-            counts.map(|count| n / (2.0 * count as f64))
-        }
-        ClassWeight::Weights(weights) => weights,
-    }
 }
 
 /// Gamma on the rows that the SVM sees, by the rules `scale` (not a number where no candidate of `probe` asks for it: it

@@ -1,6 +1,7 @@
-//! Settings that make a fit easier, as instructions; none that the probe has already.
+//! What is said of fits that are too hard: settings that make them easier, none that the probe has already.
 
-use crate::probe::settings::{Kernel, Probe, Solver, Space, Values};
+use super::settings::{Kernel, Probe, Solver, Space, Values};
+use crate::text::count;
 
 /// For fits of very many iterations.
 pub fn of_long_fits(probe: &Probe) -> String {
@@ -24,6 +25,21 @@ pub fn of_limited_fits(probe: &Probe) -> String {
     };
     remedies.insert(0, first.to_owned());
     any_of(&remedies)
+}
+
+/// The warning of `n` fits of a `task` that `ended` somehow before their tolerance was met, with the remedies.
+pub fn unfinished_fits(task: &str, n: usize, ended: &str, remedies: &str) -> String {
+    let fits = count(n, "fit", "fits");
+    let taken = match n {
+        1 => "was taken as it was",
+        _ => "were taken as they were",
+    };
+    format!("task `{task}`: {fits} {ended} before `probe.tol` was met, and {taken}; {remedies}")
+}
+
+/// For weights of a linear classifier that are not finite.
+pub fn of_infinite_weights(probe: &Probe) -> String {
+    any_of(&easier_problem(probe))
 }
 
 /// For a solution with `kernel` that is not finite.
