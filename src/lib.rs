@@ -88,11 +88,14 @@ pub mod internals {
         pub use crate::newt::labels::{LabelRow, Labels, Split};
         pub use crate::newt::sampling::{NTrain, sample};
     }
+    pub mod pipeline {
+        pub use crate::pipeline::config::Protocol;
+    }
     pub mod probe {
         pub use crate::probe::svc::{FittedSvc, KernelFunction};
         pub use crate::probe::{
-            Candidate, ClassWeight, FittedProbe, Gamma, Kernel, Probe, Search, Solver, Space,
-            Strategy, TaskData, TaskFit, Values, fit_repeats, fit_task, label_of,
+            Candidate, ClassWeight, ClassifierName, FittedProbe, Gamma, Kernel, Probe, Search,
+            Solver, Space, Strategy, TaskData, TaskFit, Values, fit_repeats, fit_task, label_of,
         };
     }
     pub mod random {

@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 use strum::VariantArray;
 
 use super::fitted::label_of;
+use super::nearest_centroid::NearestCentroid;
+use super::nearest_neighbours::NearestNeighbours;
 use super::search::Fold;
 use super::settings::{Gamma, Kernel, Probe, Search};
 use super::svc::Svc;
@@ -42,10 +44,18 @@ use crate::text::either;
 pub enum ClassifierName {
     /// A C-SVC with a kernel, on its dual problem: libsvm.
     Svc,
+    /// The k nearest train rows, which vote.
+    NearestNeighbours,
+    /// The nearer of the two classes' mean rows.
+    NearestCentroid,
 }
 
 /// The kinds of classifiers, in the order of [`ClassifierName`].
-static KINDS: [Kind; 1] = [Kind::of::<Svc>()];
+static KINDS: [Kind; 3] = [
+    Kind::of::<Svc>(),
+    Kind::of::<NearestNeighbours>(),
+    Kind::of::<NearestCentroid>(),
+];
 
 impl ClassifierName {
     /// The kind of this name.
@@ -236,6 +246,9 @@ pub trait Parts {
 
     /// The error of settings that are `found` to be something else.
     fn wrong_settings(&self, found: String, expected: &'static str) -> Error;
+
+    /// The error of the part `name` that is `found` to be something else.
+    fn wrong_part(&self, name: &str, found: &str, expected: &str) -> Error;
 
     /// One of [`Saved::rows`].
     ///

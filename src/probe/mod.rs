@@ -14,6 +14,7 @@
 //! | `draws`, `exact` | their random parameters; exp and ln for them | NumPy and SciPy; rounded once |
 //! | `classifier` | what a classifier is, and the list of the kinds | |
 //! | `svc` | a classifier | libsvm, as scikit-learn's `SVC` runs it |
+//! | `unsearched` | classifiers without a search: `nearest_neighbours`, `nearest_centroid` | birder's kNN; scikit-learn's `NearestCentroid` |
 //! | `fitted` | [`FittedProbe`]: what prediction needs | |
 //!
 //! # Exact ties
@@ -41,6 +42,8 @@ mod error;
 mod exact;
 mod fitted;
 mod folds;
+pub mod nearest_centroid;
+pub mod nearest_neighbours;
 pub mod norm;
 mod normalize;
 mod scaler;
@@ -50,6 +53,7 @@ mod summation;
 pub mod svc;
 #[cfg(test)]
 mod tests;
+mod unsearched;
 
 use ndarray::{Array1, ArrayView2, CowArray};
 

@@ -151,6 +151,8 @@ impl Stage for ProbesStage<'_> {
             probes.tasks.push(fitted);
             probes.predictions.extend(predictions);
         }
+        let shortage = rows::shortage_of_neighbours(probe, &probes.tasks);
+        probes.warnings.extend(shortage);
         Ok(probes)
     }
 

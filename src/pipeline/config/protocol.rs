@@ -5,11 +5,13 @@
 //! | `biobench` | `biobench.newt` at 6376d97 |
 //! | `bioclip-2` | Imageomics/bioclip-2, `src/evaluation/newt.py` at 49e1cf5 |
 //! | `birder` | birder-project/birder, `birder/eval/benchmarks/newt.py` at 9a7f288 |
+//! | `knn` | birder-project/birder, `birder/eval/methods/knn.py` |
+//! | `simpleshot` | birder-project/birder, `birder/eval/methods/simpleshot.py`; Wang et al. 2019, arXiv 1911.04623 |
 
 use serde::{Deserialize, Serialize};
 
 use crate::newt::sampling::NTrain;
-use crate::probe::Probe;
+use crate::probe::{ClassifierName, Probe};
 
 /// A named set of defaults.
 #[derive(
@@ -37,6 +39,10 @@ pub enum Protocol {
     Bioclip2,
     /// The same three runs, whose spread is that of a sample.
     Birder,
+    /// The nearest train rows vote.
+    Knn,
+    /// The nearer of the two classes' mean rows, once rows are centred.
+    Simpleshot,
 }
 
 /// What a protocol says.
@@ -85,6 +91,18 @@ impl Protocol {
                 features_l2: true,
                 ddof: 1,
                 headline: Headline::Rows,
+            },
+            Self::Knn => Defaults {
+                probe: |_| Probe {
+                    center: false,
+                    ..Probe::default().with_classifier(ClassifierName::NearestNeighbours)
+                },
+                ..Self::Biobench.defaults()
+            },
+            Self::Simpleshot => Defaults {
+                probe: |_| Probe::default().with_classifier(ClassifierName::NearestCentroid),
+                features_l2: false,
+                ..Self::Biobench.defaults()
             },
         }
     }

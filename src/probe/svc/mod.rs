@@ -21,11 +21,11 @@ mod dual;
 mod effort;
 mod fitted;
 mod functions;
-mod gram;
+pub mod gram;
 mod kernel;
 mod linfa;
 mod remedy;
-mod simd;
+pub mod simd;
 mod solver;
 mod training;
 
