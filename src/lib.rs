@@ -89,6 +89,9 @@ pub mod internals {
         pub use crate::newt::labels::{LabelRow, Labels, Split};
         pub use crate::newt::sampling::{NTrain, sample};
     }
+    pub mod pipeline {
+        pub use crate::pipeline::config::Protocol;
+    }
     pub mod probe {
         pub use crate::probe::svc::{FittedSvc, KernelFunction};
         pub use crate::probe::{

@@ -8,6 +8,9 @@ use super::{BackboneId, FeatureFile, FeatureStore, FittedOn, ProbeFile, Table};
 use crate::cache::{Cache, Digest, KeyBuilder};
 use crate::fuzz::{Warned, check, said};
 use crate::interrupt::Interrupt;
+use crate::probe::classifier::FittedClassifier;
+use crate::probe::nearest_centroid::FittedCentroids;
+use crate::probe::nearest_neighbours::FittedNeighbours;
 use crate::probe::svc::{FittedSvc, KernelFunction};
 use crate::probe::{FittedProbe, Kernel, Scaler};
 use crate::progress::Silent;
@@ -76,6 +79,20 @@ fn damaged_probes_are_refused_or_whole() {
         scaler: None,
         classifier: svc(Kernel::Linear),
     };
+    let of = |classifier: Arc<dyn FittedClassifier>| FittedProbe {
+        classifier,
+        ..plain.clone()
+    };
+    let neighbours = of(Arc::new(FittedNeighbours {
+        train_rows: array![[1.0, 2.0], [0.25, -1.0], [0.0, 0.5]],
+        labels: vec![1, 0, 1],
+        k: 2,
+        temperature: 0.07,
+    }));
+    let centroids = of(Arc::new(FittedCentroids {
+        centroids: array![[1.0, 2.0], [0.25, -1.0]],
+    }));
+    let nearest = ProbeFile::to_bytes([("a", &neighbours), ("b/c", &centroids)]).unwrap();
     let bytes = ProbeFile::to_bytes([("a", &centred), ("b/c", &plain)]).unwrap();
     let fitted_on = FittedOn {
         backbone: Some(backbone()),
@@ -84,7 +101,7 @@ fn damaged_probes_are_refused_or_whole() {
     };
     let saved =
         ProbeFile::with_fitted_on(&bytes, &fitted_on, &serde_json::json!({ "seed": 17 })).unwrap();
-    check(2000, vec![bytes, saved], |bytes| {
+    check(3000, vec![bytes, saved, nearest], |bytes| {
         let file = ProbeFile::parse("f", bytes).map_err(|error| said(&error, error.hint()))?;
         let probes = || {
             file.probes

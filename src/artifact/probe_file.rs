@@ -23,6 +23,17 @@
 //! | `<task>/intercept` | `[1]` F64 |
 //! | settings | `n_features`: d |
 //!
+//! | part of the kind `nearest-neighbours` | content |
+//! | --- | --- |
+//! | `<task>/train_rows` | [n, d] F32, as the classifier saw them |
+//! | `<task>/labels` | `[n]` F64, 0 or 1 |
+//! | `<task>/temperature` | `[1]` F64 |
+//! | settings | `k`, of 1 to n |
+//!
+//! | part of the kind `nearest-centroid` | content |
+//! | --- | --- |
+//! | `<task>/centroids` | [2, d] F32: the mean rows of class 0 and class 1 |
+//!
 //! A probe that is written and read again makes the same decisions bit for bit.
 
 use std::collections::BTreeSet;
@@ -281,9 +292,8 @@ impl SavedProbe<'_> {
         if array.shape() == shape {
             return Ok(array);
         }
-        let (file, tensor, found) = (text::path(self.file), foreign(&name), array.shape());
-        let text = format!("{file}: tensor `{tensor}` has shape {found:?}, expected {shape:?}");
-        Err(Message::data(text).into())
+        let found = format!("has shape {:?}", array.shape());
+        Err(self.wrong_part(part, &found, &format!("{shape:?}")))
     }
 }
 
@@ -294,6 +304,13 @@ impl Parts for SavedProbe<'_> {
 
     fn wrong_settings(&self, found: String, expected: &'static str) -> Error {
         wrong_metadata(self.file, &found, expected).into()
+    }
+
+    fn wrong_part(&self, name: &str, found: &str, expected: &str) -> Error {
+        let (file, name) = (text::path(self.file), self.name(name));
+        let tensor = foreign(&name);
+        let text = format!("{file}: tensor `{tensor}` {found}, expected {expected}");
+        Message::data(text).into()
     }
 
     fn rows(&self, name: &str) -> Result<Array2<f32>, Error> {
@@ -319,7 +336,10 @@ mod tests {
 
     use super::*;
     use crate::probe::Kernel;
+    use crate::probe::classifier::FittedClassifier;
     use crate::probe::linear::FittedLinear;
+    use crate::probe::nearest_centroid::FittedCentroids;
+    use crate::probe::nearest_neighbours::FittedNeighbours;
     use crate::probe::svc::{FittedSvc, KernelFunction};
 
     fn svc(kernel: Kernel) -> FittedSvc {
@@ -513,20 +533,105 @@ mod tests {
         );
     }
 
+    fn neighbours() -> FittedNeighbours {
+        FittedNeighbours {
+            train_rows: array![[1.0, 2.0], [0.25, -1.0], [0.0, 0.5]],
+            labels: vec![1, 0, 1],
+            k: 2,
+            temperature: 0.07,
+        }
+    }
+
+    fn centroids() -> FittedCentroids {
+        FittedCentroids {
+            centroids: array![[1.0, 2.0], [0.25, -1.0]],
+        }
+    }
+
+    /// A file with one probe, of task `a`.
+    fn of(classifier: Arc<dyn FittedClassifier>) -> Vec<u8> {
+        let probe = FittedProbe {
+            first_scaler: None,
+            mean: None,
+            l2: true,
+            scaler: None,
+            classifier,
+        };
+        ProbeFile::to_bytes([("a", &probe)]).unwrap()
+    }
+
+    #[test]
+    fn neighbours_and_centroids_read_back_as_they_were() {
+        let classifiers: [Arc<dyn FittedClassifier>; 2] =
+            [Arc::new(neighbours()), Arc::new(centroids())];
+        for classifier in classifiers {
+            let file = of(Arc::clone(&classifier));
+            let read = ProbeFile::parse("f", &file).unwrap().probes.remove(0).1;
+            assert_eq!(format!("{:?}", read.classifier), format!("{classifier:?}"));
+            // Equally far from both: class 0.
+            assert_eq!(read.label(0.0), 0);
+        }
+    }
+
+    #[test]
+    fn neighbours_and_centroids_that_cannot_be_are_named() {
+        let refused = |classifier: Arc<dyn FittedClassifier>| {
+            ProbeFile::parse("f", &of(classifier))
+                .unwrap_err()
+                .to_string()
+        };
+        let edits: [fn(&mut FittedNeighbours); 7] = [
+            |fitted| fitted.labels[1] = 2,
+            |fitted| fitted.labels.truncate(2),
+            |fitted| fitted.k = 0,
+            |fitted| fitted.k = 4,
+            |fitted| fitted.temperature = 0.0,
+            |fitted| fitted.train_rows = Array2::zeros((0, 2)),
+            |fitted| fitted.train_rows = Array2::zeros((3, 0)),
+        ];
+        let mut found: Vec<String> = Vec::new();
+        for edit in edits {
+            let mut fitted = neighbours();
+            edit(&mut fitted);
+            found.push(refused(Arc::new(fitted)));
+        }
+        for shape in [(1, 2), (2, 0)] {
+            let centroids = Array2::zeros(shape);
+            found.push(refused(Arc::new(FittedCentroids { centroids })));
+        }
+        insta::assert_snapshot!(found.join("\n"), @"
+        f: tensor `a/labels` holds `2`, expected `0` or `1`
+        f: tensor `a/labels` has shape [2], expected [3]
+        f: metadata key `probes` has k = 0, expected 1 to the number of train rows
+        f: metadata key `probes` has k = 4, expected 1 to the number of train rows
+        f: tensor `a/temperature` holds `0`, expected a number above 0
+        f: tensor `a/train_rows` has shape [0, 2], expected a row and a column at least
+        f: tensor `a/train_rows` has shape [3, 0], expected a row and a column at least
+        f: tensor `a/centroids` has shape [1, 2], expected two rows and a column at least
+        f: tensor `a/centroids` has shape [2, 0], expected two rows and a column at least
+        ");
+    }
+
     #[test]
     fn no_damage_is_a_panic() {
-        let all = [probes(), linear_probes()].concat();
-        let whole = bytes_of(&all);
-        for at in 0..whole.len() {
-            let mut damaged = whole.clone();
-            damaged[at] ^= 0x20;
-            if let Ok(read) = ProbeFile::parse("f", &damaged) {
-                for (_, probe) in read.probes {
-                    // An error or a value, but never a panic.
-                    let _ = probe.decision(array![[0.3_f32, 0.7]].view(), &Interrupt::default());
+        let of_all_kinds = [
+            bytes_of(&[probes(), linear_probes()].concat()),
+            of(Arc::new(neighbours())),
+            of(Arc::new(centroids())),
+        ];
+        for whole in of_all_kinds {
+            for at in 0..whole.len() {
+                let mut damaged = whole.clone();
+                damaged[at] ^= 0x20;
+                if let Ok(read) = ProbeFile::parse("f", &damaged) {
+                    for (_, probe) in read.probes {
+                        // An error or a value, but never a panic.
+                        let x = array![[0.3_f32, 0.7]];
+                        let _ = probe.decision(x.view(), &Interrupt::default());
+                    }
                 }
+                assert!(ProbeFile::parse("f", &whole[..at]).is_err());
             }
-            assert!(ProbeFile::parse("f", &whole[..at]).is_err());
         }
     }
 }

@@ -36,6 +36,7 @@ use self::model::ModelTable;
 pub use self::model::{Model, Place, no_file};
 pub use self::probe::ProbeConfig;
 use self::probe::ProbeTable;
+pub use self::protocol::Protocol;
 use self::reader::OneOrMore;
 pub use self::search::SearchConfig;
 pub use self::sweep::Experiment;

@@ -14,6 +14,8 @@ use strum::VariantArray;
 
 use super::fitted::label_of;
 use super::linear::{LinearSvc, LogisticRegression};
+use super::nearest_centroid::NearestCentroid;
+use super::nearest_neighbours::NearestNeighbours;
 use super::search::Fold;
 use super::settings::{Gamma, Kernel, Probe, Search};
 use super::svc::Svc;
@@ -47,13 +49,19 @@ pub enum ClassifierName {
     LinearSvc,
     /// A linear classifier with the logistic loss: L-BFGS.
     LogisticRegression,
+    /// The k nearest train rows, which vote.
+    NearestNeighbours,
+    /// The nearer of the two classes' mean rows.
+    NearestCentroid,
 }
 
 /// The kinds of classifiers, in the order of [`ClassifierName`].
-static KINDS: [Kind; 3] = [
+static KINDS: [Kind; 5] = [
     Kind::of::<Svc>(),
     Kind::of::<LinearSvc>(),
     Kind::of::<LogisticRegression>(),
+    Kind::of::<NearestNeighbours>(),
+    Kind::of::<NearestCentroid>(),
 ];
 
 impl ClassifierName {
@@ -246,6 +254,9 @@ pub trait Parts {
 
     /// The error of settings that are `found` to be something else.
     fn wrong_settings(&self, found: String, expected: &'static str) -> Error;
+
+    /// The error of the part `name` that is `found` to be something else.
+    fn wrong_part(&self, name: &str, found: &str, expected: &str) -> Error;
 
     /// One of [`Saved::rows`].
     ///

@@ -91,6 +91,12 @@ impl FittedProbe {
     }
 }
 
+/// The label that a decision value means which compares class 1 with class 0: of equals the first, as NumPy's `argmax` and
+/// `argmin` have it.
+pub fn label_if_larger(decision: f64) -> u8 {
+    u8::from(decision > 0.0)
+}
+
 /// The label that an SVC's decision value means: 0 only where libsvm's decision value is strictly positive; scikit-learn's has
 /// the other sign.
 pub fn label_of(decision: f64) -> u8 {

@@ -16,6 +16,7 @@
 //! | `svc` | a classifier | libsvm, as scikit-learn's `SVC` runs it |
 //! | `linear` | two classifiers | scikit-learn's `LinearSVC` (liblinear) and `LogisticRegression` (SciPy's L-BFGS-B) |
 //! | `remedy` | what helps a fit that is too hard | |
+//! | `unsearched` | classifiers without a search: `nearest_neighbours`, `nearest_centroid` | birder's kNN; scikit-learn's `NearestCentroid` |
 //! | `fitted` | [`FittedProbe`]: what prediction needs | |
 //!
 //! # Exact ties
@@ -44,6 +45,8 @@ mod exact;
 mod fitted;
 mod folds;
 pub mod linear;
+pub mod nearest_centroid;
+pub mod nearest_neighbours;
 pub mod norm;
 mod normalize;
 mod remedy;
@@ -54,6 +57,7 @@ mod summation;
 pub mod svc;
 #[cfg(test)]
 mod tests;
+mod unsearched;
 
 use ndarray::{Array1, ArrayView2, CowArray};
 

@@ -61,6 +61,12 @@ pub struct Probe {
     pub max_iter: i64,
     /// Factors of C per class.
     pub class_weight: ClassWeight,
+    /// How many of the train rows vote, the nearest; all where there are fewer.
+    #[serde(deserialize_with = "setting::whole::<1, 1_000_000, _, _>")]
+    pub k: usize,
+    /// What similarities are divided by before a softmax makes votes of them.
+    #[serde(deserialize_with = "setting::positive")]
+    pub temperature: f64,
     /// How kernel, C and gamma are chosen; `None` takes the three above.
     #[serde(skip_deserializing)]
     pub search: Option<Search>,
@@ -371,6 +377,8 @@ impl Probe {
             shrinking: true,
             max_iter: -1,
             class_weight: ClassWeight::None,
+            k: 20,
+            temperature: 0.07,
             search: None,
             solver: Solver::Smo,
         }

@@ -234,35 +234,26 @@ impl ProbeTable {
     pub fn check_read(&self, file: &ConfigFile, probes: &[Probe]) -> Result<(), Message> {
         let classifiers: BTreeSet<ClassifierName> =
             probes.iter().map(|probe| probe.classifier).collect();
+        let names = either(classifiers.iter().map(ToString::to_string));
         let refused = |path: &str| {
-            let names = either(classifiers.iter().map(ToString::to_string));
             let what = format!("`{path}` is no setting of the classifier {names}");
             file.error(path, &what)
         };
-        let settings: Vec<&str> = (classifiers.iter())
-            .flat_map(|name| name.kind().settings.iter().copied())
-            .collect();
         for (key, _) in &self.lists {
             if probes.iter().any(|probe| probe.reads(key)) {
                 continue;
             }
-            let has = match nearest(key, settings.iter().copied()) {
-                Some(name) => format!(" or write `{name}`, which it has"),
-                None if settings.is_empty() => String::new(),
-                None => format!(": it has {}", either(&settings)),
-            };
-            let other = ClassifierName::of_setting(key);
-            let other = other.map(|name| format!(", or set `probe.classifier = \"{name}\"`"));
-            let hint = format!("remove it{has}{}", other.unwrap_or_default());
-            return Err(refused(&join("probe", key)).hint(hint));
+            let error = refused(&join("probe", key));
+            return Err(error.hint(in_place_of(key, &classifiers)));
         }
         let searches = probes
             .iter()
             .any(|probe| !probe.classifier.kind().searched.is_empty());
         if matches!(self.search, Some(SearchConfig::On { .. })) && !searches {
+            let what = format!("`probe.search` finds nothing to search in the classifier {names}");
             let hint =
                 "remove it; a list of values, such as `k = [5, 20]` under [probe], makes a sweep";
-            return Err(refused("probe.search").hint(hint));
+            return Err(file.error("probe.search", &what).hint(hint));
         }
         let parameters = self.search.iter().flat_map(SearchConfig::parameters);
         for (path, key) in parameters {
@@ -275,6 +266,29 @@ impl ProbeTable {
         }
         Ok(())
     }
+}
+
+/// What to do about the setting `key`, which none of `classifiers` has.
+fn in_place_of(key: &str, classifiers: &BTreeSet<ClassifierName>) -> String {
+    let settings = |name: &ClassifierName| name.kind().settings.iter().copied();
+    let mut ways = vec!["remove it".to_owned()];
+    let similar = nearest(key, classifiers.iter().flat_map(settings));
+    ways.extend(similar.map(|name| format!("write `{name}` in its place")));
+    let other = ClassifierName::of_setting(key);
+    ways.extend(other.map(|name| format!("set `probe.classifier = \"{name}\"`, which has it")));
+    let last = ways.pop().unwrap_or_default();
+    let mut hint = if ways.is_empty() {
+        last
+    } else {
+        format!("{}, or {last}", ways.join(", "))
+    };
+    for name in classifiers {
+        let names: Vec<String> = settings(name).map(|name| format!("`{name}`")).collect();
+        if similar.is_none() && !names.is_empty() {
+            hint.push_str(&format!("; `{name}` has {}", names.join(", ")));
+        }
+    }
+    hint
 }
 
 /// The keys of `[probe]`.
@@ -324,6 +338,9 @@ mod tests {
                 "max_iter = 0",
                 "class_weight = [1, 0]",
                 "solver = \"liblinear\"",
+                "k = 0",
+                "k = [5, 2.5]",
+                "temperature = 0",
                 "protocol = \"newt\"",
                 "protocol = []",
                 "serach = false",
@@ -343,8 +360,11 @@ mod tests {
         mine.toml:2: `probe.max_iter` is `0`, expected a whole number of at least 1, or -1 for no limit, or a list of such
         mine.toml:2: `probe.class_weight` is `[1, 0]`, expected `"balanced"`, `"none"` or two numbers above 0, or a list of such
         mine.toml:2: `probe.solver` is `"liblinear"`, expected `"smo"` or `"linfa"`, or a list of such
-        mine.toml:2: `probe.protocol` is `"newt"`, expected `"biobench"`, `"bioclip-2"`, `"birder"`, `"newt-2021"` or `"logreg"`, or a list of such
-        mine.toml:2: `probe.protocol` is `[]`, expected `"biobench"`, `"bioclip-2"`, `"birder"`, `"newt-2021"` or `"logreg"`, or a list of such
+        mine.toml:2: `probe.k` is `0`, expected a whole number from 1 to 1000000, or a list of such
+        mine.toml:2: `probe.k` is `[5, 2.5]`, expected a whole number from 1 to 1000000, or a list of such
+        mine.toml:2: `probe.temperature` is `0`, expected a number above 0, or a list of such
+        mine.toml:2: `probe.protocol` is `"newt"`, expected `"biobench"`, `"bioclip-2"`, `"birder"`, `"newt-2021"`, `"logreg"`, `"knn"` or `"simpleshot"`, or a list of such
+        mine.toml:2: `probe.protocol` is `[]`, expected `"biobench"`, `"bioclip-2"`, `"birder"`, `"newt-2021"`, `"logreg"`, `"knn"` or `"simpleshot"`, or a list of such
         mine.toml:2: unknown key `probe.serach`
         "#
         );

@@ -6,6 +6,8 @@
 //! | `bioclip-2` | Imageomics/bioclip-2, `src/evaluation/newt.py` at 49e1cf5 |
 //! | `newt-2021`, `logreg` | visipedia/newt, `benchmark/linear_evaluation.py` at e9f2618 |
 //! | `birder` | birder-project/birder, `birder/eval/benchmarks/newt.py` at 9a7f288 |
+//! | `knn` | birder-project/birder, `birder/eval/methods/knn.py` |
+//! | `simpleshot` | birder-project/birder, `birder/eval/methods/simpleshot.py`; Wang et al. 2019, arXiv 1911.04623 |
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,10 @@ pub enum Protocol {
     Newt2021,
     /// The same with a logistic regression.
     Logreg,
+    /// The nearest train rows vote.
+    Knn,
+    /// The nearer of the two classes' mean rows, once rows are centred.
+    Simpleshot,
 }
 
 /// What a protocol says.
@@ -110,6 +116,19 @@ impl Protocol {
             Self::Logreg => {
                 Defaults::newt_2021(|_| Probe::newt_2021(ClassifierName::LogisticRegression))
             }
+            Self::Knn => Defaults {
+                probe: |_| Probe {
+                    center: false,
+                    ..Probe::default().with_classifier(ClassifierName::NearestNeighbours)
+                },
+                features_l2: false,
+                ..Self::Biobench.defaults()
+            },
+            Self::Simpleshot => Defaults {
+                probe: |_| Probe::default().with_classifier(ClassifierName::NearestCentroid),
+                features_l2: false,
+                ..Self::Biobench.defaults()
+            },
         }
     }
 

@@ -25,13 +25,13 @@ mod gram;
 mod held_out;
 mod kernel;
 mod linfa;
-mod pairs;
-mod rows;
+pub mod pairs;
+pub mod rows;
 mod saturated;
 mod series;
-mod simd;
+pub mod simd;
 mod solver;
-mod sums;
+pub mod sums;
 mod training;
 
 use std::sync::{Mutex, PoisonError};

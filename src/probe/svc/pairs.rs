@@ -156,6 +156,20 @@ impl Pairs {
     }
 }
 
+/// The dot products of each of `rows` with each of `columns`, which have as many values each: row after row, of as many
+/// values each, at least one for each column.
+///
+/// # Errors
+/// [`Stopped`] where a stop was asked for.
+pub fn products(
+    level: Level,
+    rows: &Rows,
+    columns: &Rows,
+    interrupt: &Interrupt,
+) -> Result<Aligned<f64>, Stopped> {
+    matrix(level, Term::Product, rows, columns, interrupt)
+}
+
 /// Sums of `term` for each of `rows` with each of `columns`, `[n_rows, stride]`.
 fn matrix(
     level: Level,

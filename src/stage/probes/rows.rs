@@ -2,8 +2,9 @@
 
 use crate::artifact::{number, rows};
 use crate::newt::labels::LabelRow;
-use crate::probe::TaskFit;
+use crate::probe::{Probe, TaskFit};
 use crate::stats::accuracy;
+use crate::text::count;
 
 rows! {
     /// A test row and what its task's probe says of it.
@@ -121,4 +122,23 @@ impl FittedTask {
             accuracy: accuracy::micro(&scores).unwrap_or(0.0),
         }
     }
+}
+
+/// Says for how many `tasks` the `probe` asks for more neighbours than there are train rows.
+pub fn shortage_of_neighbours(probe: &Probe, tasks: &[FittedTask]) -> Option<String> {
+    let used = tasks.iter().filter_map(|task| task.k);
+    let short: Vec<i64> = used.filter(|&k| k < number(probe.k)).collect();
+    let (fewest, most) = (short.iter().min()?, short.iter().max()?);
+    let each = if fewest == most {
+        fewest.to_string()
+    } else {
+        format!("{fewest} to {most}")
+    };
+    Some(format!(
+        "k = {}: {} of {} with fewer train rows ({each}), where all of them vote; `k` in `{}` is how many do",
+        probe.k,
+        count(short.len(), "task", "tasks"),
+        tasks.len(),
+        super::PROBES
+    ))
 }

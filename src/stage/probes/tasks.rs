@@ -3,6 +3,7 @@
 use ndarray::{ArrayView2, Axis};
 
 use super::candidates::candidates;
+use super::rows::shortage_of_neighbours;
 use super::{FittedTask, Prediction, Probes, odd_rows};
 use crate::artifact::{ProbeFile, number};
 use crate::context::Context;
@@ -138,6 +139,8 @@ impl<'a> Tasks<'a> {
             probes.predictions.extend(predictions);
             probes.candidates.extend(candidates(&rows.name, &fit));
         }
+        let shortage = shortage_of_neighbours(probe, &probes.tasks);
+        probes.warnings.extend(shortage);
         Ok(probes)
     }
 
