@@ -246,6 +246,7 @@ mod tests {
             "kernel_sizes": 7,
         });
         let expected = ConvNextConfig {
+            head_hidden_size: Some(12),
             stem_type: StemType::Overlap,
             head_norm_first: true,
             norm_eps: 1e-5,
