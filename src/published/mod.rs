@@ -122,18 +122,16 @@ pub struct About {
 impl Score {
     /// The score as a share.
     pub fn accuracy(&self) -> f64 {
-        match self.n_right {
-            Some(n_right) => n_right as f64 / N_TEST_ROWS as f64,
-            None => {
-                // Not divided, which would round once more.
-                let exponent = match self.source.unit {
-                    Unit::Share => "",
-                    Unit::Percent => "e-2",
-                };
-                let share = format!("{}{exponent}", self.value);
-                share.parse().unwrap_or(f64::NAN)
-            }
+        if let Some(n_right) = self.n_right {
+            return n_right as f64 / N_TEST_ROWS as f64;
         }
+        // Not divided, which would round once more.
+        let exponent = match self.source.unit {
+            Unit::Share => "",
+            Unit::Percent => "e-2",
+        };
+        let share = format!("{}{exponent}", self.value);
+        share.parse().unwrap_or(f64::NAN)
     }
 
     /// The number of decimals that are published.
