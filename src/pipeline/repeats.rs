@@ -145,12 +145,7 @@ impl Repeats {
                 probe,
                 ..
             } = &first.experiment;
-            let key = (
-                model.org.clone(),
-                model.absolute_ckpt(),
-                *n_train,
-                probe.name(),
-            );
+            let key = (model.name(), model.absolute_ckpt(), *n_train, probe.name());
             by_sample_seed
                 .entry(key)
                 .or_default()

@@ -262,6 +262,8 @@ rows! {
         pub model_org: String,
         /// The checkpoint, in that library's words.
         pub model_ckpt: String,
+        /// How its features are pooled: `auto`, or as the pipeline file says.
+        pub model_pool: String,
         /// Train rows per task as asked for; 0 or below for all.
         pub n_train: i64,
         /// Seed of the draw.
@@ -278,6 +280,7 @@ impl Setting {
         Self {
             model_org: experiment.model.org.clone(),
             model_ckpt: experiment.model.ckpt.clone(),
+            model_pool: experiment.model.pool.to_string(),
             n_train: experiment.n_train.written(),
             // A seed comes from a TOML integer, which is an i64.
             seed: i64::try_from(experiment.seed).unwrap_or(i64::MAX),

@@ -443,7 +443,6 @@ fn the_pipeline_of_biobench_names_the_models_of_its_table() {
 }
 
 #[test]
-#[ignore = "until their protocols are written"]
 fn the_pipelines_of_other_tables_name_their_models() {
     let pipeline = load("bioclip-2.toml", &[]);
     let found = pipeline.models.iter();
