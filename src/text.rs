@@ -117,7 +117,11 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .into_iter()
         .filter(|known| name.len() <= 4 * known.len())
         .map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), known))
-        .filter(|(distance, known)| *distance <= name.len().min(known.len()).max(3) / 2)
+        .filter(|(distance, known)| {
+            let (shorter, longer) = (name.len().min(known.len()), name.len().max(known.len()));
+            // Of a single letter another one is no misspelling.
+            *distance <= shorter.max(3) / 2 && *distance < longer
+        })
         .min()
         .map(|(_, known)| known)
 }

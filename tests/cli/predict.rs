@@ -43,6 +43,8 @@ fn saved_probes_decide_as_the_run_did() {
         ("10", "probe.classifier=linear-svc"),
         ("-1", "probe={ classifier = \"linear-svc\", c = 0.1 }"),
         ("-1", "probe.classifier=logistic-regression"),
+        ("-1", "probe={ protocol = \"knn\", k = 2 }"),
+        ("-1", "probe.protocol=simpleshot"),
     ] {
         let sample = format!("sample.n_train={n_train}");
         sandbox.json(&[
@@ -78,16 +80,17 @@ fn saved_probes_decide_as_the_run_did() {
                 .unwrap()
                 .into_iter()
                 .map(f64::to_bits);
+            let decided = decisions.zip(table.column::<i64>("y_pred").unwrap());
             assert!(!ids.is_empty(), "{name}");
             ids.into_iter()
                 .zip(tasks)
-                .zip(decisions)
-                .collect::<BTreeMap<(String, String), u64>>()
+                .zip(decided)
+                .collect::<BTreeMap<(String, String), (u64, i64)>>()
         };
         let of_run = key(&table("saved/predictions.parquet"), "run");
         let of_predict = key(&table("p.parquet"), "predict");
-        for (row, decision) in of_run {
-            assert_eq!(of_predict[&row], decision, "{row:?}");
+        for (row, decided) in of_run {
+            assert_eq!(of_predict[&row], decided, "{row:?} {probe}");
         }
     }
 }

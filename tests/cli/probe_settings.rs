@@ -1,5 +1,7 @@
 //! Settings that are written and have no effect, and searches of one's own.
 
+use newt_pipe::internals::artifact::Table;
+
 use crate::sandbox::{Sandbox, precomputed};
 
 /// The warnings of a plan with these settings; it must succeed.
@@ -91,6 +93,138 @@ fn settings_that_something_reads_are_not_warned_of() {
     ] {
         assert_eq!(warnings(settings), "", "{settings:?}");
     }
+}
+
+#[test]
+fn settings_that_one_protocol_of_a_sweep_reads_are_warned_of_for_the_others() {
+    insta::assert_snapshot!(
+        warnings(&["probe.protocol=[\"biobench\", \"knn\"]", "probe.k=[3, 5]", "probe.tol=1e-4"]),
+        @"
+        warning: --set: `probe.k` has no effect in 2 of 4 experiments: its classifier has no such setting
+        warning: --set: `probe.tol` has no effect in 2 of 4 experiments: its classifier has no such setting
+        "
+    );
+    assert_eq!(warnings(&["probe.protocol=knn", "probe.k=[3, 5]"]), "");
+    assert_eq!(
+        warnings(&["probe.protocol=simpleshot", "probe.search=false"]),
+        ""
+    );
+}
+
+#[test]
+fn a_setting_that_the_classifier_does_not_have_is_refused_with_what_it_has() {
+    let told = [
+        "protocol = \"knn\"\nkernel = \"rbf\"",
+        "protocol = \"knn\"\nc = 5",
+        "protocol = \"simpleshot\"\nk = 5",
+        "protocol = \"knn\"\ntemprature = 5",
+        "protocol = [\"knn\", \"simpleshot\"]\ngamma = \"auto\"",
+        "k = 5",
+        "protocol = \"knn\"\n[probe.search]\nc = 1",
+        "protocol = \"simpleshot\"\nsearch = [{ folds = 3 }]",
+    ]
+    .map(|lines| refused(&format!("[probe]\n{lines}")));
+    insta::assert_snapshot!(told.concat(), @r#"
+    error: mine.toml:14: `probe.kernel` is no setting of the classifier `nearest-neighbours`
+    hint: remove it, or set `probe.classifier = "svc"`, which has it; `nearest-neighbours` has `k`, `temperature`
+    error: mine.toml:14: `probe.c` is no setting of the classifier `nearest-neighbours`
+    hint: remove it, or set `probe.classifier = "svc"`, which has it; `nearest-neighbours` has `k`, `temperature`
+    error: mine.toml:14: `probe.k` is no setting of the classifier `nearest-centroid`
+    hint: remove it, or set `probe.classifier = "nearest-neighbours"`, which has it
+    error: mine.toml:14: unknown key `probe.temprature`
+    hint: did you mean `probe.temperature`?
+    error: mine.toml:14: `probe.gamma` is no setting of the classifier `nearest-neighbours` or `nearest-centroid`
+    hint: remove it, or set `probe.classifier = "svc"`, which has it; `nearest-neighbours` has `k`, `temperature`
+    error: mine.toml:13: `probe.k` is no setting of the classifier `svc`
+    hint: remove it, or set `probe.classifier = "nearest-neighbours"`, which has it; `svc` has `kernel`, `c`, `gamma`, `degree`, `coef0`, `tol`, `shrinking`, `max_iter`, `class_weight`, `solver`
+    error: mine.toml:14: `probe.search` finds nothing to search in the classifier `nearest-neighbours`
+    hint: remove it
+    error: mine.toml:14: `probe.search` finds nothing to search in the classifier `nearest-centroid`
+    hint: remove it
+    "#);
+}
+
+#[test]
+fn what_the_hint_names_in_place_of_a_setting_is_taken() {
+    for settings in [
+        &["probe.protocol=knn"][..],
+        &["probe.protocol=knn", "probe.k=5"],
+        &["probe.protocol=knn", "probe.temperature=0.1"],
+        &[
+            "probe.protocol=knn",
+            "probe.classifier=svc",
+            "probe.kernel=rbf",
+        ],
+        &["probe.classifier=nearest-neighbours", "probe.k=5"],
+    ] {
+        assert_eq!(warnings(settings), "", "{settings:?}");
+    }
+}
+
+#[test]
+fn more_neighbours_than_train_rows_are_told_of_once() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 3, 4);
+    let run = |k: &str| {
+        let arguments = [
+            "run",
+            "mine.toml",
+            "--out",
+            "out",
+            "--set",
+            "probe.protocol=knn",
+            "--set",
+            k,
+        ];
+        let run = sandbox.run(&arguments);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let told = run
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("warning"));
+        let told: Vec<String> = told.map(str::to_owned).collect();
+        let table = fs_err::read(sandbox.path("out/probes.parquet")).unwrap();
+        let table = Table::from_parquet(&table).unwrap();
+        (told.join("\n"), table.column::<i64>("k").unwrap())
+    };
+    let (told, used) = run("probe.k=20");
+    insta::assert_snapshot!(told, @"warning: k = 20: 3 tasks of 3 with fewer train rows (12), where all of them vote; `k` in `probes.parquet` is how many do");
+    assert_eq!(used, [12; 3]);
+    // Said again of what the cache has.
+    assert_eq!(run("probe.k=20").0, told);
+    assert_eq!(run("probe.k=12"), (String::new(), vec![12; 3]));
+}
+
+#[test]
+fn a_protocol_without_a_search_is_spelled_out_without_one() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let full = |protocol: &str| {
+        let protocol = format!("probe.protocol={protocol}");
+        let plan = sandbox.run(&["plan", "--full", "mine.toml", "--set", &protocol]);
+        let probe = plan.stdout.split("[probe]").nth(1).unwrap_or_default();
+        let probe = probe.split("\n[sample]").next().unwrap_or_default();
+        assert_eq!(spelled(&[&protocol]), "");
+        probe.trim().to_owned()
+    };
+    insta::assert_snapshot!(full("knn"), @r#"
+    center = false
+    classifier = "nearest-neighbours"
+    k = 20
+    l2 = true
+    protocol = "knn"
+    standardize = false
+    standardize_first = false
+    temperature = 0.07
+    "#);
+    insta::assert_snapshot!(full("simpleshot"), @r#"
+    center = true
+    classifier = "nearest-centroid"
+    l2 = true
+    protocol = "simpleshot"
+    standardize = false
+    standardize_first = false
+    "#);
 }
 
 /// `[probe]` as `plan --full` spells it out under these settings.

@@ -23,6 +23,7 @@ mod png;
 mod poolings;
 mod probe;
 mod probe_linear;
+mod probe_protocols;
 mod probe_searches;
 mod probe_spelled;
 mod probe_tasks;

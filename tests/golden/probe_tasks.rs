@@ -61,17 +61,20 @@ pub(super) struct Made {
 
 impl Made {
     pub(super) fn fit(&self, name: &str, probe: &Probe) -> Result<TaskFit, Error> {
-        let data = TaskData {
-            name,
-            x_train: self.x_train.view(),
-            y_train: &self.y_train,
-            x_test: self.x_test.view(),
-        };
         let context = Context {
             progress: &Silent,
             interrupt: &Interrupt::default(),
         };
-        fit_task(probe, &data, context)
+        fit_task(probe, &self.data(name), context)
+    }
+
+    pub(super) fn data<'a>(&'a self, name: &'a str) -> TaskData<'a> {
+        TaskData {
+            name,
+            x_train: self.x_train.view(),
+            y_train: &self.y_train,
+            x_test: self.x_test.view(),
+        }
     }
 }
 

@@ -251,9 +251,7 @@ impl ProbeTable {
             .any(|probe| !probe.classifier.kind().searched.is_empty());
         if matches!(self.search, Some(SearchConfig::On { .. })) && !searches {
             let what = format!("`probe.search` finds nothing to search in the classifier {names}");
-            let hint =
-                "remove it; a list of values, such as `k = [5, 20]` under [probe], makes a sweep";
-            return Err(file.error("probe.search", &what).hint(hint));
+            return Err(file.error("probe.search", &what).hint("remove it"));
         }
         let parameters = self.search.iter().flat_map(SearchConfig::parameters);
         for (path, key) in parameters {
