@@ -411,7 +411,18 @@ fn settings_that_a_linear_classifier_does_not_have_are_refused() {
         ]
         .map(refused)
         .concat(),
-        @""
+        @r#"
+        error: mine.toml:14: `probe.kernel` is no setting of the classifier `linear-svc`
+        hint: remove it: it has `c`, `tol`, `max_iter` or `class_weight`, or set `probe.classifier = "svc"`
+        error: mine.toml:14: `probe.gamma` is no setting of the classifier `logistic-regression`
+        hint: remove it: it has `c`, `tol`, `max_iter` or `class_weight`, or set `probe.classifier = "svc"`
+        error: mine.toml:14: `probe.solver` is no setting of the classifier `linear-svc`
+        hint: remove it: it has `c`, `tol`, `max_iter` or `class_weight`, or set `probe.classifier = "svc"`
+        error: mine.toml:15: `probe.search.gamma` is no setting of the classifier `linear-svc`
+        hint: remove it: its search chooses `c`
+        error: mine.toml:17: `probe.search[1].kernel` is no setting of the classifier `logistic-regression`
+        hint: remove it: its search chooses `c`
+        "#
     );
 }
 
@@ -422,6 +433,9 @@ fn settings_that_only_the_other_classifier_of_a_sweep_has_are_named() {
             "probe.classifier=[\"svc\", \"linear-svc\"]",
             "probe.search={ kernel = \"rbf\", gamma = 0.1 }",
         ]),
-        @""
+        @"
+        warning: --set: `probe.search.gamma` has no effect in 1 of 2 experiments: its classifier has no such setting
+        warning: --set: `probe.search.kernel` has no effect in 1 of 2 experiments: its classifier has no such setting
+        "
     );
 }

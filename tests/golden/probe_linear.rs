@@ -16,7 +16,7 @@ use super::probe_tasks::{Numbers, Recipe, fixture};
 /// regression works on float32 rows in float32.
 const TOLERANCE: f64 = 1e-5;
 
-/// What is added where scikit-learn differs from itself: so many times the difference that was seen between three runs.
+/// What is added where scikit-learn differs from itself: so many times the difference that was seen between its runs.
 const SPREADS: f64 = 10.0;
 
 #[derive(Deserialize)]

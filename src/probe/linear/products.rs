@@ -75,7 +75,6 @@ impl Rows {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "sums of small whole numbers are exact")]
 mod tests {
     use super::*;
 

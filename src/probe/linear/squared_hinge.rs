@@ -127,7 +127,7 @@ impl<'a> Objective<'a> {
 }
 
 impl Function for Objective<'_> {
-    fn n(&self) -> usize {
+    fn n_variables(&self) -> usize {
         self.train.rows.d
     }
 

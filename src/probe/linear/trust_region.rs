@@ -11,10 +11,10 @@ use super::{Ending, Limits};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 
-/// A twice differentiable convex function of `n` variables.
+/// A twice differentiable convex function.
 pub trait Function {
     /// Number of variables.
-    fn n(&self) -> usize;
+    fn n_variables(&self) -> usize;
     /// Its value at `w`.
     fn value(&mut self, w: &[f64]) -> f64;
     /// Its gradient at the `w` of the last [`value`](Self::value).
@@ -47,7 +47,7 @@ pub fn minimize(
     limits: Limits,
     interrupt: &Interrupt,
 ) -> Result<(Vec<f64>, Ending), Error> {
-    let n = function.n();
+    let n = function.n_variables();
     let mut w = vec![0.0; n];
     let mut w_new = vec![0.0; n];
     let mut g = vec![0.0; n];
