@@ -479,6 +479,14 @@ impl Probe {
         Ok(all.as_object().cloned().unwrap_or_default())
     }
 
+    /// The names of all settings but the search, in the order of the fields.
+    #[expect(clippy::expect_used, reason = "the default's numbers are finite")]
+    pub fn settings() -> Vec<String> {
+        let all = Self::default().all_settings().expect("finite numbers");
+        let names = all.into_iter().map(|(name, _)| name);
+        names.filter(|name| name != "search").collect()
+    }
+
     /// Whether the setting `key` can change what the probe does.
     pub fn reads(&self, key: &str) -> bool {
         SHARED.contains(&key) || self.classifier.kind().settings.contains(&key)

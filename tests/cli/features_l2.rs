@@ -218,3 +218,39 @@ fn what_neither_the_setting_nor_the_flags_take_is_refused() {
         both.stderr
     );
 }
+
+#[test]
+fn a_protocol_of_raw_rows_refuses_scaled_ones_and_the_hints_get_on() {
+    let sandbox = network();
+    export(&sandbox, &["--l2"], "scaled.safetensors");
+    export(&sandbox, &["--raw"], "raw.safetensors");
+    let of = |file: &str, set: &str| {
+        let ckpt = format!("model.ckpt={file}");
+        let protocol = "probe.protocol=newt-2021";
+        let settings = [
+            "--set",
+            "model.org=precomputed",
+            "--set",
+            &ckpt,
+            "--set",
+            protocol,
+            "--set",
+            set,
+        ];
+        sandbox.run(&[&["run", "mine.toml"], &settings[..]].concat())
+    };
+    let refused = of("scaled.safetensors", "sample.n_train=-1");
+    assert_eq!(refused.code, Some(3));
+    let (error, hint) = refused.stderr.split_once("hint: ").unwrap();
+    assert!(
+        error
+            .contains("every row has L2 norm 1, the protocol takes rows as the network gives them"),
+        "{error}"
+    );
+    assert_eq!(
+        hint,
+        "`newt-pipe features export --raw` writes such rows; `--set features.l2=true` takes these\n"
+    );
+    assert_eq!(of("raw.safetensors", "sample.n_train=-1").code, Some(0));
+    assert_eq!(of("scaled.safetensors", "features.l2=true").code, Some(0));
+}

@@ -34,6 +34,10 @@ fn write_changed(sandbox: &Sandbox, name: &str, change: impl Fn(usize, f32) -> f
 fn saved_probes_decide_as_the_run_did() {
     let sandbox = Sandbox::new();
     precomputed(&sandbox, 2, 4);
+    // As a network gives them, which serves every protocol.
+    write_changed(&sandbox, "features.safetensors", |row, value| {
+        value * (1.0 + row as f32)
+    });
     for (n_train, probe) in [
         ("-1", "probe.protocol=biobench"),
         ("10", "probe.protocol=biobench"),

@@ -244,7 +244,7 @@ fn seeds_of_a_search_that_make_no_sense_are_refused() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: --set: `seed = 1` stands twice in the search
+    error: mine.toml and --set: `seed = 1` stands twice in the search
     hint: keep one of them
     ");
     assert_run!(refused("probe.search.seed=[1, -1]"), @"

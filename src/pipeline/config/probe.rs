@@ -291,12 +291,8 @@ fn in_place_of(key: &str, classifiers: &BTreeSet<ClassifierName>) -> String {
 
 /// The keys of `[probe]`.
 fn keys() -> Vec<String> {
-    let fields = Probe::default().to_table(true);
-    let fields = fields.keys().map(String::as_str);
-    fields
-        .chain(["protocol", "search"])
-        .map(str::to_owned)
-        .collect()
+    let others = ["protocol", "search"].map(str::to_owned);
+    Probe::settings().into_iter().chain(others).collect()
 }
 
 /// A probe with `value` at `key`.

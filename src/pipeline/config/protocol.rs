@@ -121,7 +121,6 @@ impl Protocol {
                     center: false,
                     ..Probe::default().with_classifier(ClassifierName::NearestNeighbours)
                 },
-                features_l2: false,
                 ..Self::Biobench.defaults()
             },
             Self::Simpleshot => Defaults {
