@@ -115,7 +115,7 @@ impl Pairs {
 
     /// What `kernel` is a function of, from dot products; `None` where there are none. Distances are off by up to
     /// [`Self::error_of_distances`].
-    pub fn from_dots(&self, kernel: Kernel) -> Option<Arguments<'_>> {
+    pub fn by_dots(&self, kernel: Kernel) -> Option<Arguments<'_>> {
         let [row_squares, column_squares] = &self.squares;
         let is_there = !self.dots.is_empty() && (kernel != Kernel::Rbf || !row_squares.is_empty());
         is_there.then(|| match kernel {
@@ -145,7 +145,7 @@ impl Pairs {
         if function.kernel != Kernel::Rbf || self.distances.get().is_some() {
             return None;
         }
-        let arguments = self.from_dots(function.kernel)?;
+        let arguments = self.by_dots(function.kernel)?;
         // exp(x + e) - exp(x) is less than 1.1 e for x < 0 and e < 0.1; a kernel value is 1.1 at most, and `exp` within
         // some units in its last place. Sums of n products follow.
         let of_exponent = function.gamma * self.error_of_distances();

@@ -4,14 +4,14 @@
 //! to C, and goes on so until none is left. In a search that is what most fits on kernels of small values do. Where this
 //! course is certain, the solution is known, and the sums of a [`Series`] tell what it predicts.
 //!
-//! Let v be as in the solver: v_t = y_t - C Σ_{s in S} y_s K(s, t), where S is what was raised so far. S holds as many rows
+//! Let v be as in the solver: `v_t = y_t - C Σ_{s in S} y_s K(s, t)`, where S is what was raised so far. S holds as many rows
 //! of either label, so that K may be less by a constant in this sum; what is left of K is small. The course is certain if,
 //! whatever pairs make up S,
 //!
 //! 1. the largest v of `I_up` is that of an untouched row with y = +1, called i;
-//! 2. the largest gain with i, (v_i - v_j)² over the curvature, is that of an untouched row with y = -1, called j;
-//! 3. the step, v_i - v_j over the curvature, is longer than C;
-//! 4. v_i - v_j exceeds the tolerance, and the violation falls below it once all is raised.
+//! 2. the largest gain with i, `(v_i - v_j)²` over the curvature, is that of an untouched row with y = -1, called j;
+//! 3. the step, `v_i - v_j` over the curvature, is longer than C;
+//! 4. `v_i - v_j` exceeds the tolerance, and the violation falls below it once all is raised.
 
 use super::dual::{SvcParams, TAU};
 use super::series::Sums;

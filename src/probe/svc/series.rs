@@ -8,7 +8,7 @@
 //! poly      (g x)^degree
 //! ```
 //!
-//! So Σ_s y_s K(s, t) takes only Σ_s y_s x^k for some k: a [`Series`] holds these for one fold. Since Σ y = 0 where both
+//! So `Σ_s y_s K(s, t)` takes only `Σ_s y_s x^k` for some k: a [`Series`] holds these for one fold. Since Σ y = 0 where both
 //! labels have as many rows, the constant falls out.
 
 use super::aligned::Aligned;
@@ -41,7 +41,7 @@ const MOST_DEGREE: u32 = 16;
 /// Half a unit in the last place of 1.
 const U: f64 = f64::EPSILON / 2.0;
 
-/// Σ_s y_s x(s, t)^k for the train rows of a fold and for its held-out rows.
+/// `Σ_s y_s x(s, t)^k` for the train rows of a fold and for its held-out rows.
 #[derive(Debug)]
 pub struct Series {
     centre: f64,
@@ -82,11 +82,11 @@ impl Powers {
 
 /// How x comes of m, and how many train rows there are.
 #[derive(Clone, Copy)]
-struct Unit {
+struct Scaling {
     n_zeros: usize,
     n: usize,
     centre: f64,
-    unit: f64,
+    factor: f64,
 }
 
 /// Sums over the train rows, per column.
@@ -94,9 +94,9 @@ struct Unit {
 struct Moments {
     n_columns: usize,
     stride: usize,
-    /// Σ_s y_s x^k per power, `[n_powers, stride]`.
+    /// `Σ_s y_s x^k` per power, `[n_powers, stride]`.
     signed: Aligned<f64>,
-    /// Σ_s |x|^k of the first power, `[stride]`.
+    /// `Σ_s |x|^k` of the first power, `[stride]`.
     sizes: Aligned<f64>,
 }
 
@@ -105,9 +105,9 @@ struct Moments {
 pub struct Sums {
     /// The constant that K is less by here.
     pub constant: f64,
-    /// Σ_s y_s (K(s, t) - constant) per train row t, itself left out.
+    /// `Σ_s y_s (K(s, t) - constant)` per train row t, itself left out.
     pub train: Vec<f64>,
-    /// Not less than Σ_s |K(s, t) - constant|, likewise.
+    /// Not less than `Σ_s |K(s, t) - constant|`, likewise.
     pub sizes: Vec<f64>,
     /// K(t, t) - constant.
     pub diagonal: Vec<f64>,
@@ -131,7 +131,7 @@ impl Series {
         pairs: &Pairs,
     ) -> Option<Self> {
         let powers = Powers::of(function)?;
-        let held_out = pairs.from_dots(function.kernel)?;
+        let held_out = pairs.by_dots(function.kernel)?;
         let (is_rbf, squares) = (function.kernel == Kernel::Rbf, &gram.squares);
         let train = if is_rbf {
             Arguments::Distances {
@@ -166,13 +166,20 @@ impl Series {
                 signed: Aligned::new(powers.n * stride),
                 sizes: Aligned::new(stride),
             };
-            let unit = Unit {
+            let scaling = Scaling {
                 n_zeros,
                 n,
                 centre,
-                unit: 1.0 / scale,
+                factor: 1.0 / scale,
             };
-            add_powers(level, arguments, unit, powers, is_symmetric, &mut moments);
+            add_powers(
+                level,
+                arguments,
+                scaling,
+                powers,
+                is_symmetric,
+                &mut moments,
+            );
             moments
         };
         Some(Self {
@@ -199,7 +206,7 @@ impl Series {
         let (gamma, n) = (function.gamma, self.diagonal.len() as f64);
         let g = gamma * self.scale;
         let degree = i32::try_from(function.degree).ok()?;
-        if !(g > 0.0) {
+        if g.is_nan() || g <= 0.0 {
             return None;
         }
         let kernel = |m: f64| match function.kernel {
@@ -320,23 +327,23 @@ multiversion! {
 }
 
 multiversion! {
-    /// Adds up the powers of x = (m - centre) · unit over the rows: `n_zeros` of `n` count once, the others less once.
+    /// Adds up the powers of x = (m - centre) · factor over the rows: `n_zeros` of `n` count once, the others less once.
     fn add_powers<S>(
         s: S,
         arguments: Arguments<'_>,
-        unit: Unit,
+        scaling: Scaling,
         powers: Powers,
         is_symmetric: bool,
         moments: &mut Moments,
     ) {
-        let Unit { n_zeros, n, centre, unit } = unit;
+        let Scaling { n_zeros, n, centre, factor } = scaling;
         let stride = moments.stride;
         let mut row = Aligned::new(stride);
-        let (centre, unit) = (s.splat(centre), s.splat(unit));
+        let (centre, factor) = (s.splat(centre), s.splat(factor));
         for i in 0..n {
             read_row(s, arguments, i, &mut row);
             for values in row.as_chunks_mut::<LANES>().0 {
-                s.store(s.mul(s.sub(s.load(values), centre), unit), values);
+                s.store(s.mul(s.sub(s.load(values), centre), factor), values);
             }
             if is_symmetric {
                 row[i] = 0.0;

@@ -53,9 +53,9 @@ multiversion! {
 multiversion! {
     /// Dot products of the rows with themselves, `[n]`.
     pub fn squares<S>(s: S, rows: &Rows, out: &mut [f64]) {
-        for i in 0..rows.n {
+        for (i, out) in out[..rows.n].iter_mut().enumerate() {
             let row = [rows.row(i)];
-            [[out[i]]] = tile::<S, 1, 1, false>(s, row, row);
+            [[*out]] = tile::<S, 1, 1, false>(s, row, row);
         }
     }
 }
@@ -123,11 +123,11 @@ fn tile<S: Simd, const I: usize, const J: usize, const DISTANCE: bool>(
     a: [&[f32]; I],
     b: [&[f32]; J],
 ) -> [[f64; J]; I] {
-    let mut sums = [[[[0.0; LANES]; 4]; J]; I];
+    let mut sums = [[[[0.0; LANES]; J]; I]; 4];
     let n_wide = a[0].len() / WIDE;
     let a_wide = a.map(|row| &row.as_chunks::<WIDE>().0[..n_wide]);
     let b_wide = b.map(|row| &row.as_chunks::<WIDE>().0[..n_wide]);
-    for quarter in 0..4 {
+    for (quarter, sums) in sums.iter_mut().enumerate() {
         let mut quarters = [[s.splat(0.0); J]; I];
         for k in 0..n_wide {
             let mut x = [s.splat(0.0); I];
@@ -148,7 +148,7 @@ fn tile<S: Simd, const I: usize, const J: usize, const DISTANCE: bool>(
         }
         for i in 0..I {
             for j in 0..J {
-                s.store(quarters[i][j], &mut sums[i][j][quarter]);
+                s.store(quarters[i][j], &mut sums[i][j]);
             }
         }
     }
@@ -156,7 +156,8 @@ fn tile<S: Simd, const I: usize, const J: usize, const DISTANCE: bool>(
     for i in 0..I {
         for j in 0..J {
             let rest = n_wide * WIDE;
-            dots[i][j] = finish::<DISTANCE>(sums[i][j], &a[i][rest..], &b[j][rest..]);
+            let sums = [0, 1, 2, 3].map(|quarter| sums[quarter][i][j]);
+            dots[i][j] = finish::<DISTANCE>(sums, &a[i][rest..], &b[j][rest..]);
         }
     }
     dots
