@@ -97,6 +97,7 @@ fn damaged_probes_are_refused_or_whole() {
     let fitted_on = FittedOn {
         backbone: Some(backbone()),
         l2: Some(false),
+        scaled_always: false,
         norms: [0.5, 2.0],
     };
     let saved =

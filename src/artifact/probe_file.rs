@@ -55,6 +55,8 @@ use crate::text::{self, either, foreign, said};
 const PROBES: &str = "probes";
 const FITTED_ON: &str = "fitted_on";
 const EXPERIMENT: &str = "experiment";
+/// What parts hold, for messages.
+const FINITE: &str = "finite numbers";
 const FEATURES: &str = "features";
 
 /// The probes of an experiment, each with its task's name.
@@ -74,6 +76,9 @@ pub struct FittedOn {
     /// Whether the run had their rows at norm 1, by scaling them where they were not; absent in files of version 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub l2: Option<bool>,
+    /// Whether the run scaled the rows of a file whatever their norms, as `features.l2 = true` asks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scaled_always: bool,
     /// The smallest and the largest L2 norm of their rows.
     pub norms: [f64; 2],
 }
@@ -262,6 +267,12 @@ impl SavedProbe<'_> {
         let scaler = |part| {
             let scaler = holds(part).then(|| -> Result<_, Error> {
                 let columns: Array2<f64> = self.array(part, &[2, d])?;
+                let is_usable =
+                    |(row, number): (usize, &f64)| number.is_finite() && (row < d || *number > 0.0);
+                if let Some((_, number)) = columns.iter().enumerate().find(|at| !is_usable(*at)) {
+                    let expected = "finite means, and scales above 0";
+                    return Err(self.wrong_part(part, &format!("holds `{number}`"), expected));
+                }
                 Ok(Scaler {
                     mean: columns.row(0).to_vec(),
                     scale: columns.row(1).to_vec(),
@@ -314,11 +325,19 @@ impl Parts for SavedProbe<'_> {
     }
 
     fn rows(&self, name: &str) -> Result<Array2<f32>, Error> {
-        Ok(self.tensors.array(&self.name(name))?)
+        let rows: Array2<f32> = self.tensors.array(&self.name(name))?;
+        match rows.iter().find(|value| !value.is_finite()) {
+            Some(value) => Err(self.wrong_part(name, &format!("holds `{value}`"), FINITE)),
+            None => Ok(rows),
+        }
     }
 
     fn numbers(&self, name: &str, n: usize) -> Result<Vec<f64>, Error> {
-        Ok(self.array::<_, Ix1>(name, &[n])?.to_vec())
+        let numbers = self.array::<f64, Ix1>(name, &[n])?.to_vec();
+        match numbers.iter().find(|number| !number.is_finite()) {
+            Some(number) => Err(self.wrong_part(name, &format!("holds `{number}`"), FINITE)),
+            None => Ok(numbers),
+        }
     }
 
     fn indices(&self, name: &str, n: usize) -> Result<Vec<usize>, Error> {
@@ -492,6 +511,7 @@ mod tests {
         let fitted_on = FittedOn {
             backbone: None,
             l2: None,
+            scaled_always: false,
             norms: [0.5, 2.0],
         };
         let read = ProbeFile::parse("f", &bytes.unwrap()).unwrap();

@@ -30,7 +30,7 @@ use crate::interrupt::Left;
 use crate::pipeline::config::template;
 use crate::text::foreign;
 
-/// Evaluates vision models on NeWT: frozen features, one SVM per task, everything cached.
+/// Evaluates vision models on NeWT: frozen features, one probe per task, everything cached.
 ///
 /// Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1
 /// failed, 2 wrong usage or configuration, 3 bad data, 4 `--check` found work to do, 75 stopped by
@@ -57,7 +57,7 @@ enum Command {
     /// List the most confident mistakes of a run, with the paths of their images.
     ///
     /// A mistake is the more confident the larger its decision value, without the sign: how far the image is on
-    /// the wrong side of the task's border, as an SVM measures it. Each task has a scale of its own, so that values of
+    /// the wrong side of the border, or by how much its neighbours outvote others. Each task has a scale of its own, so that values of
     /// several tasks compare only roughly. A positive one means label 1.
     Errors(errors::Args),
     /// Get, check or make a data set.

@@ -62,10 +62,11 @@ impl Runner<'_> {
         let model = &evaluation.experiment.model;
         let source = self.models.features_of(model, Mode::Run, &mut self.memo)?;
         let interrupt = self.executor.context.interrupt;
-        let scaling = self.pipeline.scaling(&evaluation.experiment.probe);
+        let scaling = evaluation.experiment.scaling;
         let fitted_on = FittedOn {
             backbone: source.given(&model.org, &model.ckpt, interrupt)?.backbone,
             l2: Some(scaling.is_on()),
+            scaled_always: scaling.is_on() && scaling.is_set() && model.is_precomputed(),
             norms: evaluation.features.norms,
         };
         let bytes = evaluation.probes.fitted.as_ref();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::config::{ConfigFile, Experiment, Pipeline, ProbeConfig, SAMPLE_SEED, SearchConfig};
 use crate::backbone::{Device, Precision};
-use crate::probe::{ClassifierName, Gamma, Kernel, Probe, Solver, Strategy, Values};
+use crate::probe::{ClassifierName, Gamma, Kernel, Probe, Solver, Values};
 use crate::stage::features::BatchSize;
 use crate::text;
 
@@ -122,11 +122,7 @@ fn of_search(config: &ProbeConfig, probe: &Probe) -> Idle {
             idle.push((key(i, "gamma"), NO_GAMMA));
         }
     }
-    if let (Strategy::Random { n_iter, .. }, Some(n_combinations)) =
-        (search.strategy, search.n_combinations())
-        && n_combinations <= n_iter
-        && seeds.as_ref().is_some_and(|seeds| *seeds != [DEFAULT_SEED])
-    {
+    if search.tries_all() && seeds.as_ref().is_some_and(|seeds| *seeds != [DEFAULT_SEED]) {
         let reason = "the search tries all combinations, and draws none";
         idle.push((key(0, "seed"), reason));
     }

@@ -36,7 +36,7 @@ use crate::newt::sampling::{self, NTrain};
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
 use crate::stage::features::{Counts, FeatureTable, FeaturesStage};
 use crate::stage::labels::LabelsStage;
-use crate::stage::probes::{FittedAhead, Probes, ProbesStage};
+use crate::stage::probes::{FittedAhead, Probes, ProbesStage, Tasks};
 use crate::stage::report::{Report, ReportStage};
 use crate::stage::sample::{Sample, SampleStage};
 use crate::stage::{Name, Stage, TaskArgument, TaskFilter};
@@ -218,13 +218,18 @@ impl<'a> Runner<'a> {
             shortage.inspect(|warning| executor.context.progress.warn(warning));
         }
 
+        let probe = experiment.resolved_probe();
+        if probe.search.is_some() {
+            Tasks::new(&labels.output, &sample.output).check_search(&probe)?;
+        }
+
         let (model, memo) = (&experiment.model, &mut self.memo);
         let source = self.models.features_of(model, walk.mode, memo)?;
         let are_read = source.reads_images();
         let images = self
             .data
             .images(&labels.output, &sample.output, are_read, memo)?;
-        let scaling = self.pipeline.scaling(&experiment.probe);
+        let scaling = experiment.scaling;
         let mut features_stage = FeaturesStage::new(source, images, &labels.output, scaling);
         let features = executor.make(&mut features_stage, walk)?;
 
@@ -232,7 +237,7 @@ impl<'a> Runner<'a> {
             labels,
             sample,
             features: &features,
-            probe: experiment.resolved_probe(),
+            probe,
             repeats: Vec::new(),
             ahead: &mut self.fitted_ahead,
         };

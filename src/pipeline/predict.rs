@@ -100,6 +100,12 @@ fn scaled<'a>(
         .filter(|norm| !norm::is_unit(*norm))
         .count();
     let were_scaled = fitted_on.l2 == Some(true);
+    if fitted_on.scaled_always {
+        norm::check_usable(features)?;
+        let mut rows = rows.to_owned();
+        norm::normalize(&mut rows);
+        return Ok(rows.into());
+    }
     if n_far > 0 && (were_scaled || fitted_on.norms.into_iter().all(norm::is_unit)) {
         norm::check_usable(features)?;
         // Raw rows are what the run scaled, too.

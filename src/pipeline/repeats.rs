@@ -139,13 +139,13 @@ impl Repeats {
             let Some(first) = searches.first() else {
                 continue;
             };
-            let Experiment {
-                model,
-                n_train,
-                probe,
-                ..
-            } = &first.experiment;
-            let key = (model.name(), model.absolute_ckpt(), *n_train, probe.name());
+            let Experiment { model, n_train, .. } = &first.experiment;
+            let key = (
+                model.name(),
+                model.absolute_ckpt(),
+                *n_train,
+                first.experiment.probe_name(),
+            );
             by_sample_seed
                 .entry(key)
                 .or_default()

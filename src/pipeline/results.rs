@@ -240,19 +240,24 @@ fn is_named_as_ours(name: &str) -> bool {
 /// The most characters that a file's name has of a model's.
 const MAX_MODEL_NAME: usize = 100;
 
-/// The fitted probes of an experiment of a sweep, by its number from 1: `probes-2-timm-vit_tiny-n20-seed17-search0.safetensors`.
+/// The fitted probes of an experiment of a sweep, by its number from 1: `probes-2-timm-vit_tiny-birder-n20-seed17-search0.safetensors`.
 fn fitted_name(number: usize, experiment: &Experiment) -> String {
     let Experiment { model, n_train, .. } = experiment;
     let is_plain = |char: char| char.is_ascii_alphanumeric() || "._-".contains(char);
     let plain = |char| if is_plain(char) { char } else { '_' };
-    let model: String = (model.org.chars().chain(['-']).chain(model.ckpt.chars()))
+    let ckpt = model
+        .ckpt
+        .strip_suffix(".safetensors")
+        .unwrap_or(&model.ckpt);
+    let model: String = (model.org.chars().chain(['-']).chain(ckpt.chars()))
         .map(plain)
         .take(MAX_MODEL_NAME)
         .collect();
     let seed = n_train.rows().map(|_| format!("-seed{}", experiment.seed));
     let search_seed = experiment.search_seed.map(|seed| format!("-search{seed}"));
     let seeds = [seed, search_seed].map(Option::unwrap_or_default).concat();
-    format!("probes-{number}-{model}-n{n_train}{seeds}.safetensors")
+    let protocol = experiment.probe.protocol;
+    format!("probes-{number}-{model}-{protocol}-n{n_train}{seeds}.safetensors")
 }
 
 rows! {
@@ -285,7 +290,7 @@ impl Setting {
             // A seed comes from a TOML integer, which is an i64.
             seed: i64::try_from(experiment.seed).unwrap_or(i64::MAX),
             search_seed: experiment.search_seed.map(i64::from),
-            probe: experiment.probe.name(),
+            probe: experiment.probe_name(),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::text::{count, foreign, thousands};
 
 /// An experiment in one line: `timm/vit_base_patch16_224, n_train 20, seed 17, probe biobench`.
 pub fn title(experiment: &Experiment) -> String {
-    let (probe, search_seed) = (experiment.probe.name(), experiment.repeated_search_seed());
+    let (probe, search_seed) = (experiment.probe_name(), experiment.shown_search_seed());
     let (model, n_train) = (model(experiment), experiment.n_train);
     line_of(
         &model,
@@ -93,10 +93,8 @@ pub fn sweep_row(evaluation: &Evaluation) -> SweepRow {
             Some(_) => experiment.seed.to_string(),
             None => "-".to_owned(),
         },
-        probe: experiment.probe.name(),
-        search_seed: experiment
-            .repeated_search_seed()
-            .map(|seed| seed.to_string()),
+        probe: experiment.probe_name(),
+        search_seed: experiment.shown_search_seed().map(|seed| seed.to_string()),
         overall: line(overall),
         mean_task_accuracy: overall.mean_task_accuracy,
         intervals: intervals(&evaluation.bootstrap.settings),
@@ -106,11 +104,18 @@ pub fn sweep_row(evaluation: &Evaluation) -> SweepRow {
 /// What repeated experiments have in common, and their means.
 pub fn repeats(repeats: &Repeats) -> RepeatsLine {
     let first = &repeats.first;
-    let (model, n_train, probe) = (model(first), first.n_train, first.probe.name());
+    let (model, n_train, probe) = (model(first), first.n_train, first.probe_name());
+    let n_searches = first.probe.seeds_of(&first.resolved_probe()).len();
     let (seeds, seed) = match (repeats.over, n_train.rows()) {
-        (Over::SearchSeed, Some(_)) => ("search seeds", format!("seed {}, ", first.seed)),
-        (Over::SearchSeed, None) => ("search seeds", String::new()),
-        (Over::Seed, _) => ("seeds", String::new()),
+        (Over::SearchSeed, Some(_)) => {
+            ("search seeds".to_owned(), format!("seed {}, ", first.seed))
+        }
+        (Over::SearchSeed, None) => ("search seeds".to_owned(), String::new()),
+        (Over::Seed, _) if n_searches > 1 => {
+            let seeds = format!("sample seeds, each the mean over {n_searches} search seeds");
+            (seeds, String::new())
+        }
+        (Over::Seed, _) => ("sample seeds".to_owned(), String::new()),
     };
     let shown = |spread: Spread| [spread.mean, spread.std];
     RepeatsLine {

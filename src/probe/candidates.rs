@@ -33,6 +33,14 @@ impl Search {
         self.spaces.iter().map(n_combinations).sum()
     }
 
+    /// Whether it draws, and tries all combinations that there are.
+    pub fn tries_all(&self) -> bool {
+        match (self.strategy, self.n_combinations()) {
+            (Strategy::Random { n_iter, .. }, Some(n)) => n <= n_iter,
+            _ => false,
+        }
+    }
+
     /// Lists the candidates, in the order in which scikit-learn tries them.
     ///
     /// Source: scikit-learn 1.9, `ParameterSampler` and `ParameterGrid`, which go by the sorted names: C, gamma, kernel.

@@ -150,8 +150,8 @@ pub fn fit_task(
 /// task, folds and candidates are spread over rayon's threads; the result is the same for any number of them.
 ///
 /// # Errors
-/// Settings that exclude each other (whoever reads them holds their ranges), data that do not fit each other or are not finite, train rows without both classes,
-/// a row that overflows, the errors of search and classifier, and a stop that was asked for.
+/// Settings that exclude each other (their ranges are checked where they are read), data that do not fit each other or are
+/// not finite, train rows without both classes, a row that overflows, the errors of search and classifier, and a stop that was asked for.
 ///
 /// Source: `biobench.newt.benchmark`.
 pub fn fit_repeats(
@@ -171,6 +171,19 @@ pub fn fit_repeats(
     let place = |split, row| format!("task `{}`: {split} row {row}", data.name);
     let kind = probe.classifier.kind();
     (kind.fit)(run, seeds, data).map_err(|error| naming_row(error, place))
+}
+
+/// Makes sure, before there are features, that the search of `probe` can divide the train rows of a task, which have these
+/// `labels`, among its folds.
+///
+/// # Errors
+/// Too few rows of both labels.
+pub fn check_search(probe: &Probe, task: &str, labels: &[u8]) -> Result<(), Error> {
+    let Some(search) = &probe.search else {
+        return Ok(());
+    };
+    let counts = [0, 1].map(|label| folds::count(labels, label));
+    search::check_counts(&foreign(task), counts, search.folds)
 }
 
 /// [`fit_repeats`] with one kind of classifier, on data that were checked.

@@ -210,7 +210,7 @@ impl<C: Classifier> Tried<C> {
 }
 
 /// Makes sure that one label at least has a row for each fold.
-fn check_counts(task: &str, counts: [usize; 2], folds: usize) -> Result<(), Error> {
+pub fn check_counts(task: &str, counts: [usize; 2], folds: usize) -> Result<(), Error> {
     let most = counts[0].max(counts[1]);
     if most >= folds {
         return Ok(());
@@ -220,10 +220,11 @@ fn check_counts(task: &str, counts: [usize; 2], folds: usize) -> Result<(), Erro
          one label",
         counts[0], counts[1]
     );
-    let mut hint = "raise `sample.n_train`".to_owned();
-    if most >= 2 {
-        hint.push_str(&format!(", or set `probe.search.folds` to {most} or less"));
-    }
+    let folds = match most {
+        0 | 1 => String::new(),
+        most => format!(", set `probe.search.folds` to {most} or less"),
+    };
+    let hint = format!("raise `sample.n_train`{folds}, or leave the task out with `--tasks`");
     Err(Message::data(text).hint(hint).into())
 }
 

@@ -77,7 +77,7 @@ pub struct RepeatsLine {
     /// How many there are.
     pub n: usize,
     /// What the seeds are called that they differ by.
-    pub seeds: &'static str,
+    pub seeds: String,
     /// What is subtracted from their number in the standard deviation.
     pub ddof: usize,
     /// Of all test rows.

@@ -115,12 +115,12 @@ fn mean_lines(mean: &MeanLine, n_tasks: usize, name_width: usize) -> String {
 
 /// What is resampled for each interval of the mean over tasks.
 fn claims(mean: &MeanLine, n_tasks: usize) -> String {
-    let mut text = format!("{THESE_TASKS}: over the test rows of each task");
+    let mut text = format!("{THESE_TASKS}: test rows drawn anew within each task");
     if mean.tasks_like_these.is_some() {
-        text.push_str(&format!("; {TASKS_LIKE_THESE}: over tasks"));
-    }
-    if n_tasks < FEW_TASKS && mean.tasks_like_these.is_some() {
-        text.push_str(", too narrow for so few");
+        text.push_str(&format!("; {TASKS_LIKE_THESE}: tasks drawn anew"));
+        if n_tasks < FEW_TASKS {
+            text.push_str(" (of so few it covers less)");
+        }
     }
     text.push('\n');
     text
@@ -134,7 +134,7 @@ fn ends(interval: Interval) -> String {
 pub fn repeats(lines: &[RepeatsLine]) -> String {
     let mut text = String::new();
     for line in lines {
-        let (title, n, seeds, ddof) = (&line.title, line.n, line.seeds, line.ddof);
+        let (title, n, seeds, ddof) = (&line.title, line.n, &line.seeds, line.ddof);
         let [[accuracy, std], [mean_task, task_std]] = [line.accuracy, line.mean_task_accuracy];
         text.push_str(&format!(
             "\n{title}, over {n} {seeds}, ± standard deviation (ddof {ddof}):\n  \
@@ -296,7 +296,10 @@ mod tests {
              intervals: 95 %, some method\n\
              these tasks: over the test rows of each task; tasks like these: over tasks\n"
         );
-        assert!(card(&card_of(FEW_TASKS - 1)).ends_with("over tasks, too narrow for so few\n"));
+        assert!(
+            card(&card_of(FEW_TASKS - 1))
+                .ends_with("tasks drawn anew (of so few it covers less)\n")
+        );
         let text = card(&card_of(1));
         let (_, end) = text.split_once("mean over tasks").unwrap();
         assert_eq!(

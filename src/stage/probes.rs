@@ -33,7 +33,8 @@ use rayon::prelude::*;
 pub use self::ahead::FittedAhead;
 pub use self::candidates::Candidate;
 pub use self::rows::{FittedTask, Prediction};
-use self::tasks::{TaskRows, Tasks};
+use self::tasks::TaskRows;
+pub use self::tasks::Tasks;
 use super::features::{FEATURES, Features};
 use super::labels::LABELS;
 use super::sample::{SAMPLE, Sample};
@@ -96,6 +97,25 @@ impl ProbesStage<'_> {
             .input(SAMPLE, self.sample.digest(SAMPLE))
             .input(FEATURES, self.features.digest(FEATURES))
             .finish()
+    }
+
+    /// Makes sure that each task has candidates if there was a search, one of which was chosen.
+    fn check_candidates(
+        &self,
+        candidates: &[Candidate],
+        fitted: &[FittedTask],
+    ) -> Result<(), Error> {
+        let mut of_tasks = candidates.chunk_by(|a, b| a.task == b.task);
+        let has_searched = self.probe.search.is_some();
+        let is_whole = |task: &FittedTask| {
+            of_tasks.next().is_some_and(|tried| {
+                let n_best = tried.iter().filter(|candidate| candidate.is_best).count();
+                tried[0].task == task.task && n_best == 1
+            })
+        };
+        let are_whole = !has_searched || fitted.iter().all(is_whole);
+        let what = "its candidates are not those of the tasks' searches";
+        Self::NAME.ensure(are_whole && of_tasks.next().is_none(), what)
     }
 
     /// Makes sure that there are a prediction for each test row of the sample and a probe for each of its tasks.
@@ -195,6 +215,7 @@ impl Stage for ProbesStage<'_> {
             true => Self::NAME.rows(objects, CANDIDATES)?,
             false => Vec::new(),
         };
+        self.check_candidates(&candidates, &tasks)?;
         let warnings = objects
             .get(WARNINGS)
             .map(|json| serde_json::from_slice(json));

@@ -90,10 +90,10 @@ fn a_sweep_has_a_line_per_experiment() {
 
     intervals: 95 %, percentile bootstrap over test rows (500 resamples)
 
-    precomputed/features.safetensors, n_train 4, probe biobench c=0.1, over 2 seeds, ± standard deviation (ddof 1):
+    precomputed/features.safetensors, n_train 4, probe biobench c=0.1, over 2 sample seeds, ± standard deviation (ddof 1):
       accuracy 0.9688 ± 0.0442, mean over tasks 0.9688 ± 0.0442
 
-    precomputed/features.safetensors, n_train 4, probe biobench c=1.0, over 2 seeds, ± standard deviation (ddof 1):
+    precomputed/features.safetensors, n_train 4, probe biobench c=1.0, over 2 sample seeds, ± standard deviation (ddof 1):
       accuracy 0.9688 ± 0.0442, mean over tasks 0.9688 ± 0.0442
     --- stderr
     ");

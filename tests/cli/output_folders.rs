@@ -282,7 +282,7 @@ fn the_manifest_has_the_digest_of_each_file() {
         }
     }
     assert!(
-        expected.contains_key("probes-2-precomputed-features.safetensors-nall.safetensors"),
+        expected.contains_key("probes-2-precomputed-features-biobench-nall.safetensors"),
         "{expected:?}"
     );
     assert_eq!(manifest["files"], serde_json::Value::Object(expected));

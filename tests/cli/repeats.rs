@@ -147,7 +147,7 @@ fn means_and_deviations_are_those_of_the_runs() {
     let text = sandbox.run(&run).stdout;
     let (mean, std) = expected[2];
     let line = format!(
-        "over 2 seeds, ± standard deviation (ddof 0):\n  accuracy {mean:.4} ± {std:.4}, mean over tasks "
+        "over 2 sample seeds, each the mean over 3 search seeds, ± standard deviation (ddof 0):\n  accuracy {mean:.4} ± {std:.4}, mean over tasks "
     );
     assert!(text.contains(&line), "{text}");
 }
@@ -185,7 +185,7 @@ fn saved_probes_say_which_experiment_they_are_of() {
     ]);
     for seed in 0..3 {
         let name = format!(
-            "results/mine/probes-{}-precomputed-features.safetensors-n10-seed17-search{seed}.safetensors",
+            "results/mine/probes-{}-precomputed-features-bioclip-2-n10-seed17-search{seed}.safetensors",
             seed + 1
         );
         let bytes = fs_err::read(sandbox.path(&name)).unwrap();
@@ -237,7 +237,7 @@ fn seeds_of_a_search_that_make_no_sense_are_refused() {
     exit code: Some(2)
     --- stdout
     --- stderr
-    error: --set: `probe.search.seed` is `[0, 1]`, expected no such key in a grid search
+    error: --set: `probe.search.seed` is `[0, 1]`, expected no such key in a grid search, which draws nothing
     hint: remove `seed`, or search with `strategy = \"random\"`
     ");
     assert_run!(refused("probe.search.seed=[1, 1]"), @"

@@ -35,10 +35,7 @@ impl ProbeConfig {
     #[expect(clippy::expect_used, reason = "each value has been read as its key's")]
     pub fn resolve(&self, n_train: NTrain) -> Probe {
         let protocol = self.protocol.probe(n_train);
-        let classifier = match self.written.get("classifier").and_then(Value::as_str) {
-            Some(name) => name.parse().expect("a name"),
-            None => protocol.classifier,
-        };
+        let classifier = self.classifier();
         let base = protocol.with_classifier(classifier);
         let mut table = base.to_table(true);
         table.extend(self.written.clone());
@@ -55,6 +52,21 @@ impl ProbeConfig {
         }
     }
 
+    /// The classifier: no protocol has another for another number of train rows.
+    pub fn classifier(&self) -> ClassifierName {
+        let written = self.written.get("classifier").and_then(Value::as_str);
+        let written = written.and_then(|name| name.parse().ok());
+        written.unwrap_or_else(|| self.protocol.probe(NTrain::ALL).classifier)
+    }
+
+    /// The written keys that the classifier reads.
+    fn read_settings(&self) -> Table {
+        let probe = Probe::default().with_classifier(self.classifier());
+        let mut written = self.written.clone();
+        written.retain(|key, _| probe.reads(key));
+        written
+    }
+
     /// The seeds that a search of this probe has, if it draws anything: a run for each.
     pub fn search_seeds(&self) -> &[u32] {
         match &self.search {
@@ -65,23 +77,35 @@ impl ProbeConfig {
         }
     }
 
-    /// The seeds of the search of `probe`, which is what this resolves to: one `None` where it draws nothing.
+    /// The seeds of the search of `probe`, which is what this resolves to: one `None` where it draws nothing. Where it tries all
+    /// combinations, only their order depends on a seed, and one serves unless several are written.
     pub fn seeds_of(&self, probe: &Probe) -> Vec<Option<u32>> {
-        let draws = probe
+        let Some((search, seed)) = probe
             .search
             .as_ref()
-            .is_some_and(|search| search.seed().is_some());
+            .and_then(|search| Some((search, search.seed()?)))
+        else {
+            return vec![None];
+        };
         match self.search_seeds() {
-            seeds if draws => seeds.iter().copied().map(Some).collect(),
-            _ => vec![None],
+            [] => vec![Some(seed)],
+            _ if search.tries_all() && !self.has_written_seeds() => vec![Some(seed)],
+            seeds => seeds.iter().copied().map(Some).collect(),
         }
+    }
+
+    /// Whether the seeds of the search are the pipeline file's, and not the protocol's.
+    pub fn has_written_seeds(&self) -> bool {
+        matches!(&self.search, Some(SearchConfig::On { seeds: Some(_), .. }))
     }
 
     /// The name that tells this probe from the others of a sweep: the protocol, then what is
     /// spelled out, such as `biobench c=0.1 kernel=linear`.
     pub fn name(&self) -> String {
-        let mut written = self.written.clone();
-        let search = self.search.as_ref().map(SearchConfig::name);
+        let mut written = self.read_settings();
+        let searches = !self.classifier().kind().searched.is_empty();
+        let search = self.search.as_ref().filter(|_| searches);
+        let search = search.map(SearchConfig::name);
         written.extend(search.map(|name| ("search".to_owned(), Value::from(name))));
         written
             .iter()
@@ -146,6 +170,9 @@ impl ProbeTable {
             protocols = written;
         }
         let search = table.get("search");
+        if let Some(value) = search.filter(|value| !matches!(value, Value::Boolean(_))) {
+            search::check_defaults(file, value, &protocols)?;
+        }
         let search = search.map(|value| search::read(file, table, protocols[0], value));
         let known = keys();
         if let Some(key) = table.keys().find(|key| !known.contains(*key)) {
@@ -192,7 +219,8 @@ impl ProbeTable {
             .chain(lists)
     }
 
-    /// Every combination of protocols and lists, the last varying fastest.
+    /// Every combination of protocols and lists, the last varying fastest; those once that differ by what their classifier does
+    /// not read.
     pub fn points(&self) -> Vec<ProbeConfig> {
         let of_protocol = |&protocol: &Protocol| ProbeConfig {
             protocol,
@@ -200,7 +228,7 @@ impl ProbeTable {
             search: self.search.clone(),
         };
         let first: Vec<ProbeConfig> = self.protocols.iter().map(of_protocol).collect();
-        self.lists.iter().fold(first, |points, (key, values)| {
+        let mut points = self.lists.iter().fold(first, |points, (key, values)| {
             let vary = |point: &ProbeConfig| {
                 let point = point.clone();
                 values.iter().map(move |value| {
@@ -210,7 +238,14 @@ impl ProbeTable {
                 })
             };
             points.iter().flat_map(vary).collect()
-        })
+        });
+        let mut names = BTreeSet::new();
+        points.retain(|point: &ProbeConfig| {
+            let reads_all = point.read_settings().len() == point.written.len();
+            let is_new = names.insert(point.name());
+            reads_all || is_new
+        });
+        points
     }
 }
 

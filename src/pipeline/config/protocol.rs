@@ -79,12 +79,14 @@ impl Defaults {
     }
 }
 
-/// The mean that a protocol reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The mean that a protocol reports, by its name in tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Headline {
     /// Over all test rows.
+    #[serde(rename = "accuracy")]
     Rows,
     /// Over the tasks' accuracies.
+    #[serde(rename = "mean_task_accuracy")]
     Tasks,
 }
 

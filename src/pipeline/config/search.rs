@@ -151,6 +151,29 @@ fn reference(protocol: Protocol) -> (Search, Space) {
     (search, space)
 }
 
+/// Refuses a search of one's own under several protocols that would complete it differently.
+///
+/// # Errors
+/// Names two of them.
+pub fn check_defaults(
+    file: &ConfigFile,
+    value: &Value,
+    protocols: &[Protocol],
+) -> Result<(), Message> {
+    let first = reference(protocols[0]);
+    match protocols.iter().find(|other| reference(**other) != first) {
+        Some(other) => {
+            let (one, path) = (protocols[0], "probe.search");
+            let expected = format!(
+                "no search of one's own, since `{one}` and `{other}` complete it differently"
+            );
+            let error = file.invalid(path, value, &expected);
+            Err(error.hint("run one protocol at a time"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// A search of `classifier` as the table `[probe.search]`, or the list of tables, that means it.
 pub fn to_toml(search: &Search, classifier: ClassifierName) -> Value {
     let searched = classifier.kind().searched;
@@ -360,7 +383,8 @@ impl Written<'_> {
         if strategy == Strategy::Grid {
             for key in ["n_iter", "seed"] {
                 if let Some(value) = self.table.get(key) {
-                    let error = self.invalid(key, value, "no such key in a grid search");
+                    let expected = "no such key in a grid search, which draws nothing";
+                    let error = self.invalid(key, value, expected);
                     let hint = format!("remove `{key}`, or search with `strategy = \"random\"`");
                     return Err(error.hint(hint));
                 }

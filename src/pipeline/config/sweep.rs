@@ -5,6 +5,7 @@ use super::{Model, Pipeline, ProbeConfig};
 use crate::error::Message;
 use crate::newt::sampling::NTrain;
 use crate::probe::Probe;
+use crate::stage::features::l2::Scaling;
 use crate::text::{count, said, thousands};
 
 /// A few lists multiply to more than memory holds; nobody waits for so many.
@@ -23,6 +24,8 @@ pub struct Experiment {
     pub probe: ProbeConfig,
     /// Seed of the probe's search; `None` where it draws nothing.
     pub search_seed: Option<u32>,
+    /// How the rows are taken that the probe is fitted on.
+    pub scaling: Scaling,
 }
 
 impl Experiment {
@@ -35,10 +38,20 @@ impl Experiment {
         }
     }
 
-    /// The seed of the search, where others stand beside it in the sweep.
-    pub fn repeated_search_seed(&self) -> Option<u32> {
-        let is_one_of_many = self.probe.search_seeds().len() > 1;
-        self.search_seed.filter(|_| is_one_of_many)
+    /// The name of the probe; what the pipeline file says of its rows is part of it where the protocol has it otherwise.
+    pub fn probe_name(&self) -> String {
+        let (name, l2) = (self.probe.name(), self.scaling.is_on());
+        if l2 == self.scaling.of_protocol {
+            name
+        } else {
+            format!("{name} features.l2={l2}")
+        }
+    }
+
+    /// The seed of the search, where it is not the only one that the protocol has.
+    pub fn shown_search_seed(&self) -> Option<u32> {
+        let is_shown = self.probe.has_written_seeds() || self.probe.search_seeds().len() > 1;
+        self.search_seed.filter(|_| is_shown)
     }
 
     /// Whether this differs from `other` by the seed of the search at most.
@@ -49,6 +62,7 @@ impl Experiment {
             seed,
             probe,
             search_seed: _,
+            scaling: _,
         } = self;
         (model, n_train, seed, probe) == (&other.model, &other.n_train, &other.seed, &other.probe)
     }
@@ -80,6 +94,7 @@ impl Pipeline {
                             seed,
                             probe: probe.clone(),
                             search_seed,
+                            scaling: self.scaling(probe),
                         });
                         experiments.extend(repeats);
                     }

@@ -37,6 +37,7 @@ pub fn plan_json(experiment: &Experiment, plans: &[StageRecord]) -> Value {
 /// What `summary.json` has of one experiment.
 pub fn headline(evaluation: &Evaluation) -> Value {
     let (mut json, scores) = (describe_with_source(evaluation), evaluation.scores());
+    json["headline"] = json!(evaluation.experiment.probe.protocol.headline());
     json["n_tasks"] = json!(evaluation.probes.tasks.len());
     json["intervals"] = intervals(&evaluation.bootstrap.settings);
     let of_level = |level: Level| {
@@ -93,7 +94,7 @@ pub fn repeats_json(repeats: &Repeats) -> Value {
         Over::SearchSeed => json["search_seed"] = json!(repeats.seeds),
         Over::Seed => {
             json["seed"] = json!(repeats.seeds);
-            json["search_seed"] = match repeats.first.repeated_search_seed() {
+            json["search_seed"] = match repeats.first.shown_search_seed() {
                 Some(_) => json!(repeats.first.probe.search_seeds()),
                 None => json!(repeats.first.search_seed),
             };
@@ -127,7 +128,7 @@ pub fn describe(experiment: &Experiment) -> Value {
         "seed": experiment.seed,
         "search_seed": experiment.search_seed,
         "protocol": experiment.probe.protocol,
-        "probe": experiment.probe.name(),
+        "probe": experiment.probe_name(),
     })
 }
 

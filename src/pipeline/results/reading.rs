@@ -21,7 +21,7 @@ use crate::text::{self, foreign, said};
 
 /// What makes a results folder whole again.
 const RUN_AGAIN: &str =
-    "run the pipeline into this folder again: what is in the cache is not computed again";
+    "remove the folder and run the pipeline again: what is in the cache is not computed again";
 
 /// The folder that a run has written, with its manifest read.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use crate::newt::sampling::NTrain;
 use crate::pipeline::config::{Experiment, ProbeConfig};
 use crate::pipeline::{Evaluation, StageRecord};
 use crate::stage::Name;
+use crate::stage::features::l2::Scaling;
 
 /// What the evaluations of one model say that differ in the seed of the search alone.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,11 +59,9 @@ impl Claim {
             seed,
             probe,
             search_seed,
+            scaling,
         } = &evaluation.experiment;
-        let overrides = [
-            l2_override(&evaluation.stages, probe),
-            overrides(probe, *n_train),
-        ];
+        let overrides = [l2_override(*scaling), overrides(probe, *n_train)];
         let overrides = overrides.into_iter().filter(|text| !text.is_empty());
         let found = evaluation.probes.tasks.iter().map(|task| FoundTask {
             name: &task.task,
@@ -121,7 +120,9 @@ fn overrides(probe: &ProbeConfig, n_train: NTrain) -> String {
         protocol: probe.protocol,
         ..ProbeConfig::default()
     };
-    if probe.resolve(n_train) == own.resolve(n_train) {
+    // Which seeds it has is told by the runs.
+    let with_any_seed = |probe: &ProbeConfig| probe.resolve(n_train).with_search_seed(0);
+    if with_any_seed(probe) == with_any_seed(&own) {
         return String::new();
     }
     let name = probe.name();
@@ -130,13 +131,10 @@ fn overrides(probe: &ProbeConfig, n_train: NTrain) -> String {
 }
 
 /// How features are scaled, where the protocol has it otherwise.
-fn l2_override(stages: &[StageRecord], probe: &ProbeConfig) -> String {
-    let features = stages.iter().find(|stage| stage.stage == Name::Features);
-    let request = features.and_then(|stage| stage.request.as_ref());
-    let l2 = request.and_then(|request| request.params.get("l2")?.as_bool());
-    match l2 {
-        Some(l2) if l2 != probe.protocol.features_l2() => format!("features.l2={l2}"),
-        _ => String::new(),
+fn l2_override(scaling: Scaling) -> String {
+    match scaling.is_on() {
+        l2 if l2 == scaling.of_protocol => String::new(),
+        l2 => format!("features.l2={l2}"),
     }
 }
 

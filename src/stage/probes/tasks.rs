@@ -66,6 +66,17 @@ impl<'a> Tasks<'a> {
         &self.labels[self.sample[place]]
     }
 
+    /// Makes sure, before there are features, that a search can divide each task's train rows among its folds.
+    ///
+    /// # Errors
+    /// The first task that has too few.
+    pub fn check_search(&self, probe: &Probe) -> Result<(), Error> {
+        self.each.iter().try_for_each(|task| {
+            let labels = task.train.iter().map(|place| self.row(*place).label);
+            probe::check_search(probe, &task.name, &labels.collect::<Vec<u8>>())
+        })
+    }
+
     /// Fits the probe of a task, once for each of the `seeds` of its search, on its rows of `features`, `[n, d]` in the order
     /// of the sample, and predicts its test rows.
     ///
