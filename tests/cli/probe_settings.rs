@@ -102,6 +102,7 @@ fn settings_that_one_protocol_of_a_sweep_reads_are_warned_of_for_the_others() {
         @"
         warning: --set: `probe.k` has no effect in 2 of 4 experiments: its classifier has no such setting
         warning: --set: `probe.tol` has no effect in 2 of 4 experiments: its classifier has no such setting
+        warning: --set: the run has the protocols `biobench`, `knn`, whose numbers do not compare with each other
         "
     );
     assert_eq!(warnings(&["probe.protocol=knn", "probe.k=[3, 5]"]), "");
@@ -173,6 +174,8 @@ fn more_neighbours_than_train_rows_are_told_of_once() {
             "out",
             "--set",
             "probe.protocol=knn",
+            "--set",
+            "features.l2=true",
             "--set",
             k,
         ];
