@@ -416,11 +416,11 @@ fn settings_that_a_linear_classifier_does_not_have_are_refused() {
         .concat(),
         @r#"
         error: mine.toml:14: `probe.kernel` is no setting of the classifier `linear-svc`
-        hint: remove it: it has `c`, `tol`, `max_iter` or `class_weight`, or set `probe.classifier = "svc"`
+        hint: remove it, or set `probe.classifier = "svc"`, which has it; `linear-svc` has `c`, `tol`, `max_iter`, `class_weight`
         error: mine.toml:14: `probe.gamma` is no setting of the classifier `logistic-regression`
-        hint: remove it: it has `c`, `tol`, `max_iter` or `class_weight`, or set `probe.classifier = "svc"`
+        hint: remove it, or set `probe.classifier = "svc"`, which has it; `logistic-regression` has `c`, `tol`, `max_iter`, `class_weight`
         error: mine.toml:14: `probe.solver` is no setting of the classifier `linear-svc`
-        hint: remove it: it has `c`, `tol`, `max_iter` or `class_weight`, or set `probe.classifier = "svc"`
+        hint: remove it, or set `probe.classifier = "svc"`, which has it; `linear-svc` has `c`, `tol`, `max_iter`, `class_weight`
         error: mine.toml:15: `probe.search.gamma` is no setting of the classifier `linear-svc`
         hint: remove it: its search chooses `c`
         error: mine.toml:17: `probe.search[1].kernel` is no setting of the classifier `logistic-regression`
