@@ -112,7 +112,7 @@ fn a_search_needs_as_many_rows_of_one_label_as_folds() {
     assert_eq!(
         message(fit(&Probe::biobench(10), &x, &labels)),
         "task `owl`: 4 and 4 train rows of labels 0 and 1, a search over 5 folds needs 5 of at least one label; \
-         raise `sample.n_train`, or set `probe.search.folds` to 4 or less"
+         raise `sample.n_train`, set `probe.search.folds` to 4 or less, or leave the task out with `--tasks`"
     );
 }
 

@@ -294,7 +294,7 @@ mod tests {
              mean over tasks      30    0.6250  [0.5000, 0.7500]  these tasks\n                                   \
              [0.3750, 0.8750]  tasks like these\n\n\
              intervals: 95 %, some method\n\
-             these tasks: over the test rows of each task; tasks like these: over tasks\n"
+             these tasks: test rows drawn anew within each task; tasks like these: tasks drawn anew\n"
         );
         assert!(
             card(&card_of(FEW_TASKS - 1))
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(
             end,
             "       1    0.6250  [0.5000, 0.7500]  these tasks\n\n\
-             intervals: 95 %, some method\nthese tasks: over the test rows of each task\n"
+             intervals: 95 %, some method\nthese tasks: test rows drawn anew within each task\n"
         );
     }
 

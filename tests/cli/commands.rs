@@ -49,7 +49,7 @@ fn a_run_lists_its_stages_on_standard_error_and_its_table_on_standard_output() {
                                        [0.8750, 1.0000]  tasks like these
 
     intervals: 95 %, percentile bootstrap over test rows (500 resamples)
-    these tasks: over the test rows of each task; tasks like these: over tasks, too narrow for so few
+    these tasks: test rows drawn anew within each task; tasks like these: tasks drawn anew (of so few it covers less)
     --- stderr
       labels     ran [TIME]  never made before
       sample     ran [TIME]  never made before
