@@ -226,7 +226,7 @@ fn a_protocol_of_raw_rows_refuses_scaled_ones_and_the_hints_get_on() {
     export(&sandbox, &["--raw"], "raw.safetensors");
     let of = |file: &str, set: &str| {
         let ckpt = format!("model.ckpt={file}");
-        let protocol = "probe.protocol=newt-2021";
+        let protocol = "probe.protocol=simpleshot";
         let settings = [
             "--set",
             "model.org=precomputed",

@@ -100,8 +100,8 @@ fn settings_that_one_protocol_of_a_sweep_reads_are_warned_of_for_the_others() {
     insta::assert_snapshot!(
         warnings(&["probe.protocol=[\"biobench\", \"knn\"]", "probe.k=[3, 5]", "probe.tol=1e-4"]),
         @"
-        warning: --set: `probe.k` has no effect in 2 of 4 experiments: its classifier has no such setting
-        warning: --set: `probe.tol` has no effect in 2 of 4 experiments: its classifier has no such setting
+        warning: --set: `probe.k` has no effect in 1 of 3 experiments: its classifier has no such setting
+        warning: --set: `probe.tol` has no effect in 2 of 3 experiments: its classifier has no such setting
         warning: --set: the run has the protocols `biobench`, `knn`, whose numbers do not compare with each other
         "
     );
@@ -384,7 +384,7 @@ fn what_is_wrong_with_a_search_is_said_of_the_value_itself() {
         hint: `newt-pipe config` shows every key with its default
         error: mine.toml:14: `probe.search.c.loguniform` is `[0.1, 1]`, expected a list of values in its place, since the search is a grid
         hint: write `c` as a list, or search with `strategy = "random"`
-        error: mine.toml:15: `probe.search.seed` is `4`, expected no such key in a grid search
+        error: mine.toml:15: `probe.search.seed` is `4`, expected no such key in a grid search, which draws nothing
         hint: remove `seed`, or search with `strategy = "random"`
         error: mine.toml:13: `probe.search` is `[]`, expected a table, a list of tables, or `false` for none
         hint: `newt-pipe config` shows every key with its default

@@ -252,5 +252,6 @@ fn seeds_of_a_search_that_make_no_sense_are_refused() {
     --- stdout
     --- stderr
     error: --set: `probe.search.seed` is `[1, -1]`, expected a whole number from 0 to 4294967295, or a list of such
+    hint: `newt-pipe config` shows every key with its default
     ");
 }

@@ -21,6 +21,9 @@ use crate::text::{self, foreign, said};
 
 /// What makes a results folder whole again.
 const RUN_AGAIN: &str =
+    "run the pipeline into this folder again: what is in the cache is not computed again";
+/// The same of a folder whose manifest does not name its files, into which no run writes.
+const REMOVE_FIRST: &str =
     "remove the folder and run the pipeline again: what is in the cache is not computed again";
 
 /// The folder that a run has written, with its manifest read.
@@ -283,7 +286,12 @@ fn no_results(dir: &Path) -> Message {
 /// That a file of the folder is not as a run writes it.
 fn bad_file(path: &Path, what: &str) -> Message {
     let path = text::path(path);
-    Message::data(format!("{path}: {what}")).hint(RUN_AGAIN)
+    let is_manifest = path.ends_with(MANIFEST);
+    Message::data(format!("{path}: {what}")).hint(if is_manifest {
+        REMOVE_FIRST
+    } else {
+        RUN_AGAIN
+    })
 }
 
 #[cfg(test)]
