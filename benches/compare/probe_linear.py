@@ -53,13 +53,14 @@ def main() -> None:
     warnings.simplefilter("ignore")
     rng = np.random.default_rng(0)
     tasks = [searches.made(number, N_TRAIN, 768, rng) for number in range(args.tasks)]
-    protocol = f"probe.protocol={args.protocol}"
+    # The rows that are made have norm 1, and are taken as they are.
+    settings = ["--set", f"probe.protocol={args.protocol}", "--set", "features.l2=false"]
     with tempfile.TemporaryDirectory() as folder:
         pipeline = probe_tasks.write_data_set(pathlib.Path(folder), tasks)
         scikit_learn(tasks[0], args.protocol)  # starts scikit-learn's processes
-        _, before = probe_tasks.run(args.binary, pipeline, -1, "--set", protocol)
+        _, before = probe_tasks.run(args.binary, pipeline, -1, *settings)
         theirs = [scikit_learn(task, args.protocol) for task in tasks[: args.theirs]]
-        out, after = probe_tasks.run(args.binary, pipeline, -1, "--set", protocol)
+        out, after = probe_tasks.run(args.binary, pipeline, -1, *settings)
         probes = {row["task"]: row for row in pl.read_parquet(out / "probes.parquet").iter_rows(named=True)}
         predictions = pl.read_parquet(out / "predictions.parquet").partition_by("task", as_dict=True)
     ours = (before + after) / 2 / len(tasks)

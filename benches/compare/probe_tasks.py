@@ -85,12 +85,12 @@ def write_data_set(folder: pathlib.Path, tasks: list[Task]) -> pathlib.Path:
 
 
 def run(binary: pathlib.Path, pipeline: pathlib.Path, n_train: int, *arguments: str) -> tuple[pathlib.Path, float]:
-    """Runs newt-pipe with fresh probes; returns the results' folder and the seconds that the probes took."""
+    """Runs newt-pipe with fresh probes; returns the results' folder and the seconds that the probes took, all repeats together."""
     out = pipeline.parent / f"out{n_train}"
     command = [binary, "run", pipeline, "--set", f"sample.n_train={n_train}", "--out", out, "--json", "--quiet"]
     command += ["--force", "probes", "--cache-dir", pipeline.parent / "cache", *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | {"NO_COLOR": "1"})
-    (experiment,) = json.loads(done.stdout)["experiments"]
-    (probes,) = (stage for stage in experiment["stages"] if stage["stage"] == "probes")
-    assert probes["status"] == "ran", probes
-    return out, probes["seconds"]
+    experiments = json.loads(done.stdout)["experiments"]
+    probes = [stage for experiment in experiments for stage in experiment["stages"] if stage["stage"] == "probes"]
+    assert all(stage["status"] == "ran" for stage in probes), probes
+    return out, sum(stage["seconds"] for stage in probes)
