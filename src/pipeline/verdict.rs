@@ -202,19 +202,18 @@ fn agreement(score: &Score, here: Here) -> Option<Agreement> {
     if score.n_right.is_none() && rounded == score.value {
         return Some(Agreement::Rounded);
     }
-    let [low, high] = match score.interval {
-        Some([low, high]) => [low - ROUNDING, high + ROUNDING],
-        None => {
-            let rows = N_TEST_ROWS as f64;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a share of the rows, rounded to a number of them"
-            )]
-            let n_right = (score.accuracy() * rows).round() as u64;
-            let Interval { low, high } = wilson(n_right, N_TEST_ROWS as u64, ALPHA);
-            [low, high]
-        }
+    let [low, high] = if let Some([low, high]) = score.interval {
+        [low - ROUNDING, high + ROUNDING]
+    } else {
+        let rows = N_TEST_ROWS as f64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of the rows, rounded to a number of them"
+        )]
+        let n_right = (score.accuracy() * rows).round() as u64;
+        let Interval { low, high } = wilson(n_right, N_TEST_ROWS as u64, ALPHA);
+        [low, high]
     };
     (low <= here.accuracy && here.accuracy <= high).then_some(Agreement::Interval)
 }

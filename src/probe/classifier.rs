@@ -280,6 +280,9 @@ pub trait Parts {
 /// How a saved classifier is read.
 pub type Load = fn(&dyn Parts) -> Result<Arc<dyn FittedClassifier>, Error>;
 
+/// Fits the probe of a task once for each seed of its search.
+pub type Fit = fn(Run<'_>, &[u32], &TaskData<'_>) -> Result<Vec<TaskFit>, Error>;
+
 /// A kind of classifier, whatever its types.
 pub struct Kind {
     /// [`Classifier::SETTINGS`].
@@ -289,7 +292,7 @@ pub struct Kind {
     /// [`Classifier::set_defaults`].
     pub set_defaults: fn(&mut Probe),
     /// Fits one probe for each seed of the search, see `fit_kind`.
-    pub fit: fn(Run<'_>, &[u32], &TaskData<'_>) -> Result<Vec<TaskFit>, Error>,
+    pub fit: Fit,
     /// [`Classifier::load`].
     pub load: Load,
 }

@@ -211,9 +211,10 @@ impl Stage for ProbesStage<'_> {
         let predictions: Vec<Prediction> = Self::NAME.rows(objects, PREDICTIONS)?;
         let tasks: Vec<FittedTask> = Self::NAME.rows(objects, PROBES)?;
         self.check(&predictions, &tasks)?;
-        let candidates = match objects.contains_key(CANDIDATES) {
-            true => Self::NAME.rows(objects, CANDIDATES)?,
-            false => Vec::new(),
+        let candidates = if objects.contains_key(CANDIDATES) {
+            Self::NAME.rows(objects, CANDIDATES)?
+        } else {
+            Vec::new()
         };
         self.check_candidates(&candidates, &tasks)?;
         let warnings = objects
