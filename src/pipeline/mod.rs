@@ -34,7 +34,7 @@ use crate::hub::{self, Hub};
 use crate::newt::labels::Labels;
 use crate::newt::sampling::{self, NTrain};
 use crate::stage::bootstrap::{Bootstrap, BootstrapStage};
-use crate::stage::features::{Counts, FeatureTable, FeaturesStage};
+use crate::stage::features::{Counts, FeatureSource, FeatureTable, FeaturesStage};
 use crate::stage::labels::LabelsStage;
 use crate::stage::probes::{FittedAhead, Probes, ProbesStage, Tasks};
 use crate::stage::report::{Report, ReportStage};
@@ -68,6 +68,8 @@ pub struct Runner<'a> {
     labels: Option<Shared<Labels>>,
     sample: Option<Shared<Sample>>,
     fitted_ahead: FittedAhead,
+    /// Whether files of features were held against the protocols.
+    has_checked_files: bool,
     /// The values of `n_train` that tasks without so many rows have been named for.
     short: BTreeSet<NTrain>,
 }
@@ -135,6 +137,7 @@ impl<'a> Runner<'a> {
             labels: None,
             sample: None,
             fitted_ahead: FittedAhead::default(),
+            has_checked_files: false,
             short: BTreeSet::new(),
         })
     }
@@ -150,7 +153,33 @@ impl<'a> Runner<'a> {
         models.sort_by_key(|model| !model.is_local());
         models
             .into_iter()
-            .try_for_each(|model| self.models.find(model))
+            .try_for_each(|model| self.models.find(model))?;
+        self.check_files()
+    }
+
+    /// Makes sure, once and before anything is computed, that files of features can serve every protocol.
+    fn check_files(&mut self) -> Result<(), Error> {
+        let pipeline = self.pipeline;
+        let takes_raw = |probe| {
+            let scaling = pipeline.scaling(probe);
+            !scaling.is_on() && !scaling.is_set()
+        };
+        if self.has_checked_files || !pipeline.probes.iter().any(takes_raw) {
+            return Ok(());
+        }
+        let interrupt = self.executor.context.interrupt;
+        for model in pipeline
+            .models
+            .iter()
+            .filter(|model| model.is_precomputed())
+        {
+            let source = self.models.features_of(model, Mode::Run, &mut self.memo)?;
+            if let FeatureSource::File(file) = source {
+                file.check_is_raw(interrupt)?;
+            }
+        }
+        self.has_checked_files = true;
+        Ok(())
     }
 
     /// Evaluates one experiment.
@@ -179,6 +208,7 @@ impl<'a> Runner<'a> {
     /// # Errors
     /// Errors of reading the labels, the images and the cache.
     pub fn plan(&mut self, experiment: &Experiment) -> Result<Vec<StageRecord>, Error> {
+        self.check_files()?;
         let mut walk = Walk::new(Mode::Plan);
         let is_to_fetch = match self.flow(experiment, &mut walk) {
             Ok(_) => false,

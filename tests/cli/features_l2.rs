@@ -224,7 +224,7 @@ fn a_protocol_of_raw_rows_refuses_scaled_ones_and_the_hints_get_on() {
     let sandbox = network();
     export(&sandbox, &["--l2"], "scaled.safetensors");
     export(&sandbox, &["--raw"], "raw.safetensors");
-    let of = |file: &str, set: &str| {
+    let of = |command: &str, file: &str, set: &str| {
         let ckpt = format!("model.ckpt={file}");
         let protocol = "probe.protocol=simpleshot";
         let settings = [
@@ -237,9 +237,9 @@ fn a_protocol_of_raw_rows_refuses_scaled_ones_and_the_hints_get_on() {
             "--set",
             set,
         ];
-        sandbox.run(&[&["run", "mine.toml"], &settings[..]].concat())
+        sandbox.run(&[&[command, "mine.toml"], &settings[..]].concat())
     };
-    let refused = of("scaled.safetensors", "sample.n_train=-1");
+    let refused = of("run", "scaled.safetensors", "sample.n_train=-1");
     assert_eq!(refused.code, Some(3));
     let (error, hint) = refused.stderr.split_once("hint: ").unwrap();
     assert!(
@@ -251,6 +251,33 @@ fn a_protocol_of_raw_rows_refuses_scaled_ones_and_the_hints_get_on() {
         hint,
         "`newt-pipe features export --raw` writes such rows; `--set features.l2=true` takes these\n"
     );
-    assert_eq!(of("raw.safetensors", "sample.n_train=-1").code, Some(0));
-    assert_eq!(of("scaled.safetensors", "features.l2=true").code, Some(0));
+    // A plan says so, too, and a sweep before anything else.
+    assert_eq!(
+        of("plan", "scaled.safetensors", "sample.n_train=-1").code,
+        Some(3)
+    );
+    let sweep = "probe.protocol=[\"biobench\", \"simpleshot\"]";
+    let said = of("run", "scaled.safetensors", sweep);
+    assert_eq!(
+        (said.code, said.stderr.contains("[1/2]")),
+        (Some(3), false),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(
+        of("run", "raw.safetensors", "sample.n_train=-1").code,
+        Some(0)
+    );
+    assert_eq!(
+        of("run", "scaled.safetensors", "features.l2=true").code,
+        Some(0)
+    );
+    let set_off = of("run", "scaled.safetensors", "features.l2=false");
+    assert!(
+        set_off
+            .stderr
+            .contains("every row has L2 norm 1; they are used as they are"),
+        "{}",
+        set_off.stderr
+    );
 }

@@ -2,7 +2,7 @@
 //!
 //! With a small C, libsvm's solver takes a pair of rows of different labels, neither touched before, raises both α from 0
 //! to C, and goes on so until none is left. In a search that is what most fits on kernels of small values do. Where this
-//! course is certain, the solution is known, and the sums of a [`Series`] tell what it predicts.
+//! course is certain, the solution is known, and the sums of a [`Series`](super::series::Series) tell what it predicts.
 //!
 //! Let v be as in the solver: `v_t = y_t - C Σ_{s in S} y_s K(s, t)`, where S is what was raised so far. S holds as many rows
 //! of either label, so that K may be less by a constant in this sum; what is left of K is small. The course is certain if,

@@ -84,6 +84,30 @@ impl Precomputed {
         Ok(rows)
     }
 
+    /// Makes sure that the file can serve protocols that take rows as the network gives them.
+    ///
+    /// # Errors
+    /// Errors of [`Precomputed::open`]; rows that all have norm 1.
+    pub fn check_is_raw(&self, interrupt: &Interrupt) -> Result<(), Error> {
+        let file = self.open(interrupt)?;
+        let all_are_unit = norm::norms(file.features()).all(norm::is_unit);
+        if all_are_unit && !norm::are_zero(file.features()) {
+            return Err(self.is_scaled().into());
+        }
+        Ok(())
+    }
+
+    /// That a protocol cannot take the rows.
+    fn is_scaled(&self) -> Message {
+        let name = text::path(&self.path);
+        let text = format!(
+            "{name}: every row has L2 norm 1, the protocol takes rows as the network gives them"
+        );
+        Message::data(text).hint(
+            "`newt-pipe features export --raw` writes such rows; `--set features.l2=true` takes these",
+        )
+    }
+
     fn is_to_scale(
         &mut self,
         file: &FeatureFile,
@@ -98,12 +122,7 @@ impl Precomputed {
         let name = text::path(&self.path);
         match (scaling.setting, scaling.of_protocol) {
             (L2::Auto, false) if far.is_empty() && !norm::are_zero(file.features()) => {
-                let text = format!(
-                    "{name}: every row has L2 norm 1, the protocol takes rows as the network gives them"
-                );
-                Err(Message::data(text).hint(
-                    "`newt-pipe features export --raw` writes such rows; `--set features.l2=true` takes these",
-                ))
+                Err(self.is_scaled())
             }
             (L2::Auto, true) if !far.is_empty() => {
                 if !std::mem::replace(&mut self.has_told, true) {
@@ -120,6 +139,14 @@ impl Precomputed {
                     context.progress.warn(&format!(
                         "{name}: {} with an L2 norm other than 1: {far}; rows are used as they are, the protocol has them at norm 1",
                         count(far.n, "row", "rows"),
+                    ));
+                }
+                Ok(false)
+            }
+            (L2::Set(false), false) if far.is_empty() && !norm::are_zero(file.features()) => {
+                if !std::mem::replace(&mut self.has_told, true) {
+                    context.progress.warn(&format!(
+                        "{name}: every row has L2 norm 1; they are used as they are, the protocol takes rows as the network gives them"
                     ));
                 }
                 Ok(false)
