@@ -260,13 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn rows_stay_as_they_are_where_that_is_set_with_a_warning_where_the_protocol_has_others() {
+    fn rows_stay_as_they_are_where_that_is_set_with_a_warning_where_the_protocol_takes_others() {
         let file = Fixture::new(raw());
         let rows = |of_protocol| file.rows(&ALL, L2::Set(false), of_protocol).unwrap();
         assert_eq!((rows(true), rows(false)), ((raw(), 1), (raw(), 0)));
         let file = Fixture::new(unit());
         let rows = |of_protocol| file.rows(&ALL, L2::Set(false), of_protocol).unwrap();
-        assert_eq!((rows(true), rows(false)), ((unit(), 0), (unit(), 0)));
+        assert_eq!((rows(true), rows(false)), ((unit(), 0), (unit(), 1)));
     }
 
     #[test]
