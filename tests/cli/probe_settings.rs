@@ -107,7 +107,11 @@ fn settings_that_one_protocol_of_a_sweep_reads_are_warned_of_for_the_others() {
     );
     assert_eq!(warnings(&["probe.protocol=knn", "probe.k=[3, 5]"]), "");
     assert_eq!(
-        warnings(&["probe.protocol=simpleshot", "probe.search=false"]),
+        warnings(&[
+            "probe.protocol=simpleshot",
+            "probe.search=false",
+            "features.l2=true"
+        ]),
         ""
     );
 }
