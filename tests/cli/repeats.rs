@@ -255,3 +255,41 @@ fn seeds_of_a_search_that_make_no_sense_are_refused() {
     hint: `newt-pipe config` shows every key with its default
     ");
 }
+
+#[test]
+fn a_random_search_under_a_protocol_of_a_grid_has_one_seed() {
+    let sandbox = Sandbox::new();
+    precomputed(&sandbox, 2, 4);
+    let search =
+        "probe.search={ strategy = \"random\", n_iter = 2, c = { loguniform = [0.1, 1] } }";
+    let run = |protocol: &str| {
+        let set = format!("probe.protocol={protocol}");
+        let arguments = [
+            "run",
+            "mine.toml",
+            "--json",
+            "--set",
+            "features.l2=true",
+            "--set",
+            search,
+            "--set",
+            &set,
+        ];
+        sandbox.run(&arguments)
+    };
+    let one = run("newt-2021");
+    assert_eq!(one.code, Some(0), "{}", one.stderr);
+    let document: Value = serde_json::from_str(&one.stdout).unwrap();
+    let experiments = document["experiments"].as_array().unwrap();
+    assert_eq!(
+        (experiments.len(), &experiments[0]["search_seed"]),
+        (1, &json!(42))
+    );
+    let both = run("[\"biobench\", \"newt-2021\"]");
+    assert_eq!(both.code, Some(2));
+    assert!(
+        both.stderr.ends_with("hint: run one protocol at a time\n"),
+        "{}",
+        both.stderr
+    );
+}
