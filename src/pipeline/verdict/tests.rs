@@ -457,3 +457,17 @@ fn the_pipelines_of_other_tables_name_their_models() {
     let pipeline = load("newt-2021.toml", &[]);
     assert_eq!(pipeline.experiments().len(), 1);
 }
+
+#[test]
+fn the_order_of_the_published_seeds_does_not_matter_and_one_of_them_is_not_the_mean() {
+    let text = |seeds: &str| {
+        let settings = [format!("probe.search.seed={seeds}")];
+        let experiments = load("bioclip-2.toml", &settings).experiments().into_iter();
+        let of_model = experiments.filter(|experiment| experiment.model.ckpt == BIOCLIP_2[1]);
+        verdicts_on(of_model.map(|experiment| evaluation(experiment, 16_058))).text()
+    };
+    assert!(text("[2, 1, 0]").contains("here 89.09 % (equal as rounded): reproduced"));
+    assert!(text("[1]").contains(
+        "cannot be compared: search seeds 1, published is the mean over search seeds 0, 1, 2"
+    ));
+}
